@@ -1,0 +1,20 @@
+"""convlab: tracked, swept, reproducible convolutional networks.
+
+The libraries below read these switches once, when they are first imported, so they are set here, before any room
+can import one. A value that is already in the environment wins.
+"""
+
+import os
+
+DEFAULTS = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own default stays silent for four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+for name, value in DEFAULTS.items():
+    os.environ.setdefault(name, value)

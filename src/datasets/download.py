@@ -1,0 +1,89 @@
+"""Fetching a file so that its final name only ever holds the whole, verified content."""
+
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from src.errors import DataError
+
+TRIES = 3
+TIMEOUT = 10  # seconds without a byte
+CHUNK = 1 << 20
+
+
+def fetch(name: str, mirrors: list[str], folder: Path, problem_with: Callable[[Path], str | None]) -> Path:
+    """Downloads a file into the folder, from the first mirror that gives the right content.
+
+    It is written under a temporary name, checked, and renamed when whole. A lock lets several processes ask at once:
+    the first downloads, the others find the file.
+
+    Args:
+        name: the file's name in the folder and at each mirror.
+        mirrors: addresses that `name` is appended to, tried in this order.
+        folder: made when it does not exist.
+        problem_with: says what is wrong with a downloaded file, or None when it is as it should be.
+
+    Raises:
+        DataError: the folder cannot be written, or no mirror gave the right content.
+    """
+    target = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{name}.lock"):
+            if target.exists() and problem_with(target) is None:
+                return target
+            return _fetch_from_any(mirrors, target, problem_with)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {target}: {error.strerror or error}; set dataset.data_dir to a writable folder"
+        ) from error
+
+
+def _fetch_from_any(mirrors: list[str], target: Path, problem_with: Callable[[Path], str | None]) -> Path:
+    part = target.with_name(f"{target.name}.part")  # ours alone, under the lock
+    problems = []
+    try:
+        for mirror in mirrors:
+            url = f"{mirror.rstrip('/')}/{target.name}"
+            problem = _try_mirror(url, part, problem_with)
+            if problem is None:
+                os.replace(part, target)
+                return target
+            problems.append(f"{url}: {problem}")
+    finally:
+        part.unlink(missing_ok=True)
+    raise DataError("; ".join(problems) or f"no mirror is set for {target.name}")
+
+
+def _try_mirror(url: str, part: Path, problem_with: Callable[[Path], str | None]) -> str | None:
+    """What kept this mirror from giving the right file, or None. Only a connection that breaks off is tried again."""
+    problem: str | None = None
+    for attempt in range(TRIES):
+        time.sleep(attempt * 0.5)
+        try:
+            _read_into(url, part)
+        except urllib.error.HTTPError as error:
+            return f"the server answered {error.code} {error.reason}"
+        except urllib.error.URLError as error:
+            return f"no connection ({error.reason})"
+        except (OSError, EOFError, http.client.HTTPException) as error:
+            problem = f"broke off ({error})"
+        else:
+            return problem_with(part)
+    return problem
+
+
+def _read_into(url: str, part: Path) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "convlab"})  # the config lets only http(s) through
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as response, part.open("wb") as file:
+        expected = response.headers.get("Content-Length")
+        while chunk := response.read(CHUNK):
+            file.write(chunk)
+        if expected is not None and file.tell() != int(expected):
+            raise EOFError(f"{file.tell()} of {expected} bytes")

@@ -1,0 +1,29 @@
+"""Mistakes that a user can mend: an entry point prints their message without a stack trace."""
+
+
+class UserError(ValueError):
+    """What came, what was expected, what to do."""
+
+    exit_code = 1
+
+
+class ConfigError(UserError):
+    """A value or a combination of values that the configuration does not allow."""
+
+    exit_code = 2
+
+
+class DataError(UserError):
+    """A data set that is missing, damaged, or not what its configuration says."""
+
+
+class StoreError(UserError):
+    """A tracking store that cannot be reached, or is not one."""
+
+
+class ModelFileError(UserError):
+    """A saved model that is missing, altered, or does not fit."""
+
+
+class TrainingDiverged(UserError):
+    """The loss is no longer a finite number."""

@@ -1,0 +1,215 @@
+"""Training and scoring with Keras: seeds, the input pipeline, the fit that observers can watch and stop."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from src.datasets import Dataset, Split
+from src.errors import TrainingDiverged
+from src.schema import Config, OptimizerConfig
+
+SCORING_BATCH = 1_000
+Observer = Callable[[int, dict[str, float]], bool | None]
+Weights = list[npt.NDArray[np.float32]]
+
+OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
+    "rmsprop": keras.optimizers.RMSprop,
+    "adam": keras.optimizers.Adam,
+}
+
+
+class Fit(NamedTuple):
+    """How training went.
+
+    Attributes:
+        history: metric name -> one value per epoch.
+        best_epoch: the epoch whose weights the model now has, counted from 1.
+        stopped: why it ended before the last epoch, `early_stopping` or `observer`, or None.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    stopped: str | None
+
+
+class Scores(NamedTuple):
+    """One pass over a split.
+
+    Attributes:
+        loss: mean sparse categorical cross-entropy.
+        accuracy: fraction of right predictions, 0-1.
+        probabilities: float32, (n, classes), in the split's order.
+    """
+
+    loss: float
+    accuracy: float
+    probabilities: npt.NDArray[np.float32]
+
+
+def prepare_devices() -> int:
+    """Lets every visible GPU take memory as it needs it, not all at once; returns how many there are."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.list_logical_devices()  # the driver speaks up when it is first asked
+    return len(gpus)
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow, and forgets what an earlier model left in the process."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
+def compile_model(model: keras.Model, config: Config) -> None:
+    """Readies the model for training: optimizer, sparse categorical cross-entropy, accuracy.
+
+    XLA is left off: it made LeNot three times slower on CPUs.
+    """
+    model.compile(
+        optimizer=build_optimizer(config.optimizer),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=config.training.steps_per_execution,
+        jit_compile=False,
+    )
+
+
+def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
+    """The Keras optimizer whose fields the config carries."""
+    settings = asdict(config)
+    return OPTIMIZERS[settings.pop("name")](**settings)
+
+
+def training_batches(split: Split, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Batches in a new order each epoch, gathered by shuffled index from arrays that stay in memory as uint8."""
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    indices = tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size)
+    return indices.map(lambda at: (tf.gather(images, at), tf.gather(labels, at)), tf.data.AUTOTUNE).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def scoring_batches(split: Split) -> tf.data.Dataset:
+    """Large batches in the split's own order."""
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    starts = tf.data.Dataset.range(0, len(split), SCORING_BATCH)
+    return starts.map(lambda at: (images[at : at + SCORING_BATCH], labels[at : at + SCORING_BATCH])).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def fit(
+    model: keras.Model,
+    dataset: Dataset,
+    config: Config,
+    observers: Sequence[Observer] = (),
+    on_batches: Callable[[int], None] | None = None,
+) -> Fit:
+    """Trains the compiled model, and leaves it with the weights of the epoch that was best by `training.monitor`.
+
+    Without a validation split there is no monitor: the last weights stay. When the process is asked to stop, the model
+    gets the weights that it had at the end of its last whole epoch.
+
+    Args:
+        model: compiled; trained in place.
+        dataset: its `train` split is trained on, its `validation` split scored after each epoch.
+        config: `training`, `optimizer` and `seed` are read.
+        observers: called after each epoch with its number, counted from 1, and its metrics; all of them are called, and
+            training ends when one returns True.
+        on_batches: called now and then within an epoch with the number of batches trained so far.
+
+    Raises:
+        TrainingDiverged: the loss became NaN or infinite.
+    """
+    watch = _Watch(observers, on_batches, len(dataset.train), config)
+    callbacks: list[keras.callbacks.Callback] = [watch]
+    keep_best = None
+    if dataset.validation is not None:
+        keep_best = keras.callbacks.EarlyStopping(
+            config.training.monitor, patience=config.training.epochs, restore_best_weights=True
+        )
+        callbacks.append(keep_best)
+    try:
+        fitted = model.fit(
+            training_batches(dataset.train, config.training.batch_size, config.seed),
+            validation_data=scoring_batches(dataset.validation) if dataset.validation is not None else None,
+            epochs=config.training.epochs,
+            callbacks=callbacks,
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+    except KeyboardInterrupt:
+        if watch.last_weights is not None:
+            model.set_weights(watch.last_weights)
+        raise
+    epochs = len(fitted.epoch)
+    stopped = "observer" if watch.stopped else "early_stopping" if epochs < config.training.epochs else None
+    best_epoch = keep_best.best_epoch + 1 if keep_best else epochs
+    return Fit(
+        {name: [float(value) for value in values] for name, values in watch.history.items()}, best_epoch, stopped
+    )
+
+
+def score(model: keras.Model, split: Split) -> Scores:
+    """Loss, accuracy and probabilities of the split, from one pass over it."""
+    batches = scoring_batches(split).map(lambda images, _: images)
+    probabilities = model.predict(batches, verbose=0)
+    chosen = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
+    loss = float(-np.log(np.clip(chosen, keras.config.epsilon(), 1.0)).mean())
+    return Scores(loss, float((probabilities.argmax(axis=1) == split.labels).mean()), probabilities)
+
+
+class _Watch(keras.callbacks.Callback):
+    """Completes the metrics of each epoch, shows them to the observers, and ends a run whose loss is no number."""
+
+    def __init__(
+        self, observers: Sequence[Observer], on_batches: Callable[[int], None] | None, images: int, config: Config
+    ) -> None:
+        super().__init__()
+        self.observers = observers
+        self.on_batches = on_batches
+        self.images = images
+        self.config = config
+        self.history: dict[str, list[float]] = {}
+        self.last_weights: Weights | None = None
+        self.stopped = False
+        self.began = 0.0
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch + 1
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._check_finite((logs or {}).get("loss", 0.0))
+        if self.on_batches is not None:
+            self.on_batches(batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        seconds = time.perf_counter() - self.began
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        self._check_finite(metrics["loss"])
+        metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / seconds}
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append(value)
+        self.last_weights = self.model.get_weights()
+        stops = [observe(self.epoch, metrics) for observe in self.observers]
+        if any(stops):
+            self.stopped = self.model.stop_training = True
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            rate = self.config.optimizer.learning_rate
+            raise TrainingDiverged(
+                f"the loss became {loss} in epoch {self.epoch} with optimizer.learning_rate={rate:g}; "
+                f"try optimizer.learning_rate={rate / 10:g} or optimizer.clipnorm=1"
+            )

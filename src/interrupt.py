@@ -1,0 +1,52 @@
+"""Ctrl-C and SIGTERM as one exception, which waits while something is being written."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(KeyboardInterrupt):
+    """The process was asked to stop.
+
+    Attributes:
+        exit_code: 128 + the signal's number, as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.exit_code = 128 + signum
+
+
+class _Guard:
+    depth = 0
+    pending: int | None = None
+
+
+def _handle(signum: int, frame: FrameType | None) -> None:
+    if _Guard.depth and _Guard.pending is None:
+        _Guard.pending = signum
+        return
+    raise Interrupted(signum)
+
+
+def raise_on_signals() -> None:
+    """Turns SIGINT and SIGTERM into `Interrupted`, raised in the main thread."""
+    signal.signal(signal.SIGINT, _handle)
+    signal.signal(signal.SIGTERM, _handle)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Holds the first signal back until the block is done, so that no file is left half-written.
+
+    A second signal goes through at once.
+    """
+    _Guard.depth += 1
+    try:
+        yield
+    finally:
+        _Guard.depth -= 1
+        if not _Guard.depth and _Guard.pending is not None:
+            signum, _Guard.pending = _Guard.pending, None
+            raise Interrupted(signum)

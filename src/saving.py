@@ -1,0 +1,122 @@
+"""A trained model as files: three formats, a manifest of SHA-256, and proof that each reads back as the same model."""
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from absl import logging as absl_logging
+
+from src.errors import ModelFileError
+
+KERAS_FILE = "model.keras"
+H5_FILE = "model.h5"
+SAVED_MODEL = "saved_model"
+MANIFEST = "manifest.json"
+FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
+TOLERANCE = 1e-5  # largest difference between probabilities before and after the round trip
+
+Images = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+
+def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[str, ...] = FORMATS) -> Path:
+    """Writes the model in each format, with a manifest, and reads every one back.
+
+    All of it is written beside the folder first and renamed when it is whole and has been checked.
+
+    Args:
+        model: the model, its compilation is not kept.
+        folder: must not exist yet; its parent must.
+        images: uint8, (n, height, width, channels); the formats must agree on their probabilities.
+        formats: which of `model.keras`, `model.h5`, `saved_model`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ModelFileError: a format that reads back as another model.
+    """
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    with _quiet():
+        for name in formats:
+            if name == SAVED_MODEL:
+                model.export(part / name, format="tf_saved_model", verbose=False)
+            else:
+                model.save(part / name, include_optimizer=False)
+    (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
+    expected = model.predict(images, verbose=0)
+    for name in formats:
+        difference = float(np.abs(predict_with(part / name, images) - expected).max())
+        if not difference <= TOLERANCE:
+            raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
+    os.replace(part, folder)
+    return folder
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """SHA-256 in hex of every file below the folder, by its path within it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def check_manifest(folder: Path) -> None:
+    """Raises ModelFileError unless the folder holds exactly the files, with the content, that its manifest lists."""
+    try:
+        listed = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{folder} has no readable {MANIFEST}: {error}") from error
+    found = manifest(folder)
+    wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
+    if wrong:
+        raise ModelFileError(
+            f"{folder} does not hold what its {MANIFEST} lists: {', '.join(wrong)} missing, added or changed"
+        )
+
+
+def load_model(path: Path) -> keras.Model:
+    """The model of a `.keras` or `.h5` file, in Keras' safe mode: nothing in the file can run code.
+
+    Raises:
+        ModelFileError: no such file, or not a model.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    try:
+        with _quiet():
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelFileError(f"{path} is not a model that Keras can read: {str(error).splitlines()[0]}") from error
+
+
+def predict_with(path: Path, images: Images) -> Probabilities:
+    """Probabilities from a model in any of the three formats: float32, (n, classes)."""
+    if path.name == SAVED_MODEL:
+        check_manifest(path.parent)
+        served: Any = tf.saved_model.load(str(path))
+        return np.asarray(served.serve(tf.constant(images)))
+    return np.asarray(load_model(path).predict(images, verbose=0))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the advice to prefer `.keras` over HDF5: both are written on purpose."""
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        absl_logging.set_verbosity(verbosity)
