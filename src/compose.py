@@ -27,7 +27,6 @@ from src.interrupt import Interrupted, raise_on_signals
 from src.redact import hide, redact
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-PRIMARY: dict[str, type] = {"train": schema.Config}
 PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "HOME", "USER"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 
@@ -35,7 +34,7 @@ _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 def register_schemas() -> None:
     """Makes the dataclasses known to Hydra under `schema/`, beside the real options and not among them."""
     store = ConfigStore.instance()
-    for name, node in PRIMARY.items():
+    for name, node in schema.PRIMARY.items():
         root = OmegaConf.structured(node)
         if "tags" in root:
             OmegaConf.set_struct(root.tags, False)  # so that tags.owner=ada needs no plus sign

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 
+from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -25,10 +26,10 @@ def say(text: str) -> None:
 def warn(warnings: Sequence[str]) -> None:
     """A box that cannot be missed, nothing when there is nothing to warn of."""
     if warnings:
-        box = Panel(
+        panel = Panel(
             redact("\n".join(warnings)), title="WARNING", border_style="bold yellow", width=min(console.width, 100)
         )
-        console.print(box, soft_wrap=False)
+        console.print(panel, soft_wrap=False)
 
 
 class EpochLines:
@@ -108,14 +109,15 @@ class EpochLines:
         return True
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], footer: str | None = None) -> None:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table, its first column to the left, the others to the right."""
-    drawn = Table(title=title, title_justify="left", caption=footer, caption_justify="left")
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         drawn.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
         drawn.add_row(*row)
-    console.print(drawn, soft_wrap=False)
+    wide = console if console.is_terminal else Console(width=200)  # a file or a pipe has no width to keep to
+    wide.print(drawn)
 
 
 @contextlib.contextmanager

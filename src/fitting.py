@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from src.datasets import Dataset, Split
-from src.errors import TrainingDiverged
-from src.schema import Config, OptimizerConfig
+from src.errors import ModelFileError, TrainingDiverged
+from src.schema import Config, CosineConfig, ReduceOnPlateauConfig
 
 SCORING_BATCH = 1_000
 Observer = Callable[[int, dict[str, float]], bool | None]
@@ -22,6 +23,9 @@ Weights = list[npt.NDArray[np.float32]]
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     "rmsprop": keras.optimizers.RMSprop,
     "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "nadam": keras.optimizers.Nadam,
+    "sgd": keras.optimizers.SGD,
 }
 
 
@@ -62,19 +66,63 @@ def prepare_devices() -> int:
     return len(gpus)
 
 
-def seed_everything(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow, and forgets what an earlier model left in the process."""
+def seed_everything(seed: int, deterministic: bool = False) -> None:
+    """Seeds Python, NumPy and TensorFlow, and forgets what an earlier model left in the process.
+
+    Args:
+        seed: of all three.
+        deterministic: choose kernels that give the same bits every time; it stays so until the process ends.
+    """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
-def compile_model(model: keras.Model, config: Config) -> None:
+@contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers built inside compute in `mixed_bfloat16` or `mixed_float16`; their weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def copy_weights(source: keras.Model, target: keras.Model, name: str = "the model") -> keras.Model:
+    """The target with the source's weights.
+
+    Raises:
+        ModelFileError: the two are not the same network; `name` says in the message what the source is.
+    """
+    theirs = [tuple(weight.shape) for weight in source.weights]
+    ours = [tuple(weight.shape) for weight in target.weights]
+    if theirs != ours:
+        raise ModelFileError(
+            f"the weights of {name} do not fit {target.name}: it has {_shapes(theirs)}, needed are {_shapes(ours)}; "
+            "use the same model settings as the run that saved them"
+        )
+    target.set_weights(source.get_weights())
+    return target
+
+
+def _shapes(shapes: list[tuple[int, ...]]) -> str:
+    return ", ".join("x".join(map(str, shape)) for shape in shapes[:8]) + (", ..." if len(shapes) > 8 else "")
+
+
+def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> None:
     """Readies the model for training: optimizer, sparse categorical cross-entropy, accuracy.
 
     XLA is left off: it made LeNot three times slower on CPUs.
+
+    Args:
+        model: compiled in place.
+        config: `optimizer`, `schedule` and `training` are read.
+        steps_per_epoch: batches in an epoch, for a learning rate that changes step by step.
     """
     model.compile(
-        optimizer=build_optimizer(config.optimizer),
+        optimizer=build_optimizer(config, steps_per_epoch),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=config.training.steps_per_execution,
@@ -82,10 +130,28 @@ def compile_model(model: keras.Model, config: Config) -> None:
     )
 
 
-def build_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """The Keras optimizer whose fields the config carries."""
-    settings = asdict(config)
+def build_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The Keras optimizer whose fields `config.optimizer` carries, with the learning rate of `config.schedule`."""
+    settings = asdict(config.optimizer)
+    if isinstance(config.schedule, CosineConfig):
+        settings["learning_rate"] = cosine_with_warmup(
+            config.optimizer.learning_rate, config.schedule, config.training.epochs, steps_per_epoch
+        )
     return OPTIMIZERS[settings.pop("name")](**settings)
+
+
+def cosine_with_warmup(
+    learning_rate: float, schedule: CosineConfig, epochs: int, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Keras' own cosine decay: 0 at the first step, `learning_rate` after the warm-up, `alpha` times it at the end."""
+    warmup_steps = round(schedule.warmup_epochs * steps_per_epoch)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup_steps else learning_rate,
+        decay_steps=epochs * steps_per_epoch - warmup_steps,
+        alpha=schedule.alpha,
+        warmup_target=learning_rate if warmup_steps else None,
+        warmup_steps=warmup_steps,
+    )
 
 
 def training_batches(split: Split, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -134,9 +200,20 @@ def fit(
     keep_best = None
     if dataset.validation is not None:
         keep_best = keras.callbacks.EarlyStopping(
-            config.training.monitor, patience=config.training.epochs, restore_best_weights=True
+            config.training.monitor,
+            patience=config.training.early_stopping_patience or config.training.epochs,
+            restore_best_weights=True,
         )
         callbacks.append(keep_best)
+    if isinstance(config.schedule, ReduceOnPlateauConfig):
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                config.training.monitor,
+                factor=config.schedule.factor,
+                patience=config.schedule.patience,
+                min_lr=config.schedule.min_learning_rate,
+            )
+        )
     try:
         fitted = model.fit(
             training_batches(dataset.train, config.training.batch_size, config.seed),
@@ -197,7 +274,8 @@ class _Watch(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.began
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         self._check_finite(metrics["loss"])
-        metrics["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        metrics["learning_rate"] = float(f"{rate:.6g}")  # 0.001, not float32's 0.0010000000474974513
         metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / seconds}
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)

@@ -85,6 +85,14 @@ def check_manifest(folder: Path) -> None:
         )
 
 
+def keras_file(folder: Path) -> Path:
+    """The `.keras` file in a run's model folder, checked against its manifest, or in an MLflow LoggedModel."""
+    if (folder / "MLmodel").is_file():
+        return folder / "data" / KERAS_FILE
+    check_manifest(folder)
+    return folder / KERAS_FILE
+
+
 def load_model(path: Path) -> keras.Model:
     """The model of a `.keras` or `.h5` file, in Keras' safe mode: nothing in the file can run code.
 

@@ -269,10 +269,57 @@ class AdamConfig(OptimizerConfig):
 
 
 @dataclass(kw_only=True)
+class AdamWConfig(AdamConfig):
+    weight_decay: float = 0.004
+
+
+@dataclass(kw_only=True)
+class NadamConfig(OptimizerConfig):
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+
+
+@dataclass(kw_only=True)
+class SGDConfig(OptimizerConfig):
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+@dataclass(kw_only=True)
 class ScheduleConfig:
     """How the learning rate changes while training; `none` keeps it."""
 
     name: str
+
+
+@dataclass(kw_only=True)
+class ReduceOnPlateauConfig(ScheduleConfig):
+    """Multiplies the learning rate by `factor` after `patience` epochs without a better `training.monitor`."""
+
+    factor: float = 0.5
+    patience: int = 2
+    min_learning_rate: float = 1e-6
+
+    def __post_init__(self) -> None:
+        require(0 < self.factor < 1, "schedule.factor", self.factor, "more than 0 and less than 1")
+        _at_least(1, "schedule.patience", self.patience)
+        _at_least(0, "schedule.min_learning_rate", self.min_learning_rate)
+
+
+@dataclass(kw_only=True)
+class CosineConfig(ScheduleConfig):
+    """Linear warm-up from 0, then half a cosine down to `alpha` times the optimizer's learning rate, step by step.
+
+    Reference: Loshchilov and Hutter 2016, "SGDR", equation 5, without restarts.
+    """
+
+    warmup_epochs: float = 1.0
+    alpha: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(0, "schedule.warmup_epochs", self.warmup_epochs)
+        require(0 <= self.alpha <= 1, "schedule.alpha", self.alpha, "a fraction from 0 to 1")
 
 
 # --- training and tracking ---------------------------------------------------------------------------------------
@@ -284,12 +331,17 @@ class TrainingConfig:
     epochs: int = 10
     batch_size: int = 128
     monitor: str = "val_accuracy"
+    early_stopping_patience: int | None = None  # epochs without a better one before training stops
+    precision: str = "float32"
+    deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
+    initial_weights: str | None = None  # a run's id or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size", "steps_per_execution", "max_batches"):
+        for key in ("epochs", "batch_size", "early_stopping_patience", "steps_per_execution", "max_batches"):
             _at_least(1, f"training.{key}", getattr(self, key))
+        _one_of(("float32", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
         if self.monitor.startswith("test_"):
             raise ConfigError(
                 f"training.monitor: {self.monitor!r} would choose by the test split, which is scored once, at the end; "
@@ -326,6 +378,11 @@ class Config:
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
         self.model.check_input(*self.dataset.image_size)
+        if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= self.training.epochs:
+            raise ConfigError(
+                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of training.epochs="
+                f"{self.training.epochs}; use less"
+            )
         if not self.has_monitor:
             self._check_without_validation()
 
@@ -335,18 +392,55 @@ class Config:
         return self.dataset.validation_size != 0
 
     def _check_without_validation(self) -> None:
-        if self.training.monitor != TrainingConfig.monitor:
-            raise ConfigError(
-                f"training.monitor={self.training.monitor} with dataset.validation_size=0: without a validation split "
-                "nothing is monitored and the last weights are kept; leave training.monitor out, or keep the split"
-            )
+        for asked, name in (
+            (self.training.monitor != TrainingConfig.monitor, f"training.monitor={self.training.monitor}"),
+            (self.training.early_stopping_patience is not None, "training.early_stopping_patience"),
+            (isinstance(self.schedule, ReduceOnPlateauConfig), f"schedule={self.schedule.name}"),
+        ):
+            if asked:
+                raise ConfigError(
+                    f"{name} with dataset.validation_size=0: without a validation split nothing is monitored and the "
+                    f"last weights are kept; leave {name} out, or keep a validation split"
+                )
 
 
+@dataclass(kw_only=True)
+class EvaluateConfig:
+    """A model to score: from a run, or by a model URI."""
+
+    tracking: TrackingConfig
+    run_id: str | None = None
+    model_uri: str | None = None
+    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
+
+    def __post_init__(self) -> None:
+        if (self.run_id is None) == (self.model_uri is None):
+            raise ConfigError("name one model: run_id=RUN, or model_uri=models:/NAME@champion")
+
+
+@dataclass(kw_only=True)
+class SummaryConfig:
+    """A network to describe, on a data set's images."""
+
+    dataset: DatasetConfig
+    model: ModelConfig
+
+    def __post_init__(self) -> None:
+        self.model.check_input(*self.dataset.image_size)
+
+
+PRIMARY: dict[str, type] = {"train": Config, "evaluate": EvaluateConfig, "summary": SummaryConfig}
 SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {"idx": IdxConfig, "synthetic": SyntheticConfig},
     "model": {"sequential": SequentialConfig},
-    "optimizer": {"rmsprop": RMSpropConfig, "adam": AdamConfig},
-    "schedule": {"none": ScheduleConfig},
+    "optimizer": {
+        "rmsprop": RMSpropConfig,
+        "adam": AdamConfig,
+        "adamw": AdamWConfig,
+        "nadam": NadamConfig,
+        "sgd": SGDConfig,
+    },
+    "schedule": {"none": ScheduleConfig, "reduce_on_plateau": ReduceOnPlateauConfig, "cosine": CosineConfig},
     "training": {"training": TrainingConfig},
     "tracking": {"tracking": TrackingConfig},
 }

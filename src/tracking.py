@@ -5,6 +5,7 @@ do nothing. Secrets are hidden in all that passes through here.
 """
 
 import contextlib
+import csv
 import io
 import json
 import logging
@@ -20,10 +21,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -39,9 +40,6 @@ from src.errors import StoreError
 from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig, as_tree, flatten
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTIFACTS = "mlartifacts"  # beside the database
@@ -239,6 +237,43 @@ def start_run(
     run.end("FINISHED")
 
 
+@contextlib.contextmanager
+def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: str | None = None) -> "Iterator[Run]":
+    """A run that exists, to read from and to add to; its status stays as it is.
+
+    Args:
+        config: which store.
+        run_id: the run; or
+        model_uri: a model that the run logged, such as `models:/mnist@champion`.
+
+    Raises:
+        StoreError: no such store, run or model.
+    """
+    _check_exists(config.uri)
+    client, _ = open_store(config)
+    try:
+        found = client.get_run(run_id or _run_of_model(str(model_uri)))
+    except MlflowException as error:
+        raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
+    run = Run(client, found.info.run_id, found.info.experiment_id)
+    run.params = found.data.params
+    yield run
+    run.flush()
+
+
+def _run_of_model(model_uri: str) -> str:
+    run_id = mlflow.models.get_model_info(model_uri).run_id
+    if run_id is None:
+        raise StoreError(f"{model_uri} was not logged by a run, so its data set is not known")
+    return str(run_id)
+
+
+def _check_exists(uri: str) -> None:
+    url = sqlalchemy.make_url(uri) if uri.startswith("sqlite") else None
+    if url is not None and not Path(url.database or "").exists():
+        raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the one that holds the run")
+
+
 class Run:
     """One MLflow run. Metrics of epochs are written in the background, in order; all else is written at once."""
 
@@ -246,6 +281,7 @@ class Run:
         self._client = client
         self._id = run_id
         self.experiment_id = experiment_id
+        self.params: dict[str, str] = {}
         self._writer = _Writer()
 
     @property
@@ -293,6 +329,13 @@ class Run:
         entities = [Metric(name, value, now, step) for name, value in metrics.items()]
         self._writer.put(lambda: client.log_batch(self._id, metrics=entities))
 
+    def log_new_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """The same, leaving out what the run already says, so that asking twice adds nothing."""
+        if self._client is None:
+            return
+        known = self._client.get_run(self._id).data.metrics
+        self.log_metrics({name: value for name, value in metrics.items() if known.get(name) != value}, step)
+
     def flush(self) -> None:
         """Waits until everything is written; raises StoreError when something could not be."""
         self._writer.flush()
@@ -315,8 +358,16 @@ class Run:
             with deferred():
                 self._client.log_text(self._id, redact(text), path)
 
-    def log_figure(self, path: str, figure: "Figure") -> None:
-        """A picture at this path of the run's artifacts."""
+    def log_table(self, path: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """A CSV file with a header at this path of the run's artifacts."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        self.log_text(path, text.getvalue())
+
+    def log_figure(self, path: str, figure: Any) -> None:
+        """A Matplotlib figure as a picture at this path of the run's artifacts."""
         if self._client is not None:
             with deferred():
                 self._client.log_figure(self._id, figure, path)
@@ -371,6 +422,37 @@ class Run:
                 input_example=images,
                 pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
             )
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept, as the run recorded it."""
+        return int(self.params.get("resolved.best_epoch", 0))
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved config that the run was trained with.
+
+        Raises:
+            StoreError: the run is not one of ours.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            read: dict[str, Any] = yaml.safe_load(self._download("config/config.yaml", folder).read_text())
+        return read
+
+    @contextlib.contextmanager
+    def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:
+        """A copy of the run's `model/`, or of the model behind the URI, for as long as the block lasts."""
+        with tempfile.TemporaryDirectory() as folder:
+            if model_uri is None:
+                yield self._download("model", folder)
+            else:
+                yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
+
+    def _download(self, path: str, folder: str) -> Path:
+        assert self._client is not None
+        try:
+            return Path(self._client.download_artifacts(self._id, path, folder))
+        except (MlflowException, OSError) as error:
+            raise StoreError(f"run {self._id} keeps no {path}") from error
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Sets the final status, and the error as a tag, without ever hiding the error that ended the run."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from src.datasets import Dataset
-    from src.fitting import Observer
+    from src.fitting import Fit, Observer
     from src.tracking import Run
 
 EXAMPLES = 16  # test images that the saved formats must agree on
@@ -49,47 +49,40 @@ def train(
     Raises:
         UserError: a store, a data set or a loss that does not allow the run to go on; the message says what to do.
     """
+    # TensorFlow and MLflow are imported here, once the config is known to be good.
     from src import console
 
-    with (
-        console.native_messages_hidden()
-    ):  # TensorFlow and MLflow are imported here, once the config is known to be good
+    with console.native_messages_hidden():
         from src import fitting, tracking
         from src.datasets import load_dataset
-        from src.models import build_model
+        from src.evaluate import record_evaluation
 
         fitting.prepare_devices()
 
-    dataset = (dataset or load_dataset(config.dataset)).head(_images_in(config.training.max_batches, config))
+    if dataset is None:
+        dataset = load_dataset(config.dataset)
+    if config.training.max_batches is not None:
+        dataset = dataset.head(config.training.max_batches * config.training.batch_size)
     console.warn(dataset.warnings)
-    with tracking.start_run(config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
-        fitting.seed_everything(config.seed)
-        model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
-        fitting.compile_model(model, config)
-        run.log_dataset(dataset.name, dataset.digest, dataset.source, _sizes(dataset))
-        run.log_params(_resolved(dataset, model))
 
-        lines = console.EpochLines(
-            config.training.epochs, _batches(dataset, config), config.training.monitor if dataset.validation else None
-        )
-        try:
-            with lines:
-                fitted = fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)
-        except KeyboardInterrupt:
-            if lines.seconds:  # at least one whole epoch: keep its weights, so that training can go on from them
-                keep_model(run, model, dataset, formats=("model.keras",))
-            raise
+    with tracking.start_run(config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
+        fitting.seed_everything(config.seed, config.training.deterministic)
+        model = prepare_model(config, dataset)
+        record_setting(run, dataset, model)
+
+        fitted = fit_and_watch(model, dataset, config, run, observers)
+        run.log_params({"resolved.best_epoch": fitted.best_epoch})
+        model = in_float32(model, config, dataset)
 
         metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
-        scores = fitting.score(model, dataset.test) if config.evaluate_test else None
-        if scores is not None:
-            tested = {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
-            run.log_metrics(tested, fitted.best_epoch)
-            metrics |= tested
+        if config.evaluate_test:
+            metrics |= record_evaluation(run, dataset, fitting.score(model, dataset.test), step=fitted.best_epoch)
+        record_pictures(run, model, fitted, has_monitor=dataset.validation is not None)
         if config.tracking.save_model:
             keep_model(run, model, dataset)
             examples = dataset.test.images[:EXAMPLES]
             run.log_model(model, config.model.name, examples, model.predict(examples, verbose=0), fitted.best_epoch)
+
         result = TrainResult(
             run_id=run.run_id,
             best_epoch=fitted.best_epoch,
@@ -98,63 +91,127 @@ def train(
             stopped=fitted.stopped,
             warnings=dataset.warnings,
         )
-        run.describe(summary(config, result, dataset))
+        run.describe(description(config, result, dataset))
     return result
 
 
-def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: "tuple[str, ...] | None" = None) -> None:
+def prepare_model(config: Config, dataset: "Dataset") -> "keras.Model":
+    """The network, compiled, with fresh weights or with those that `training.initial_weights` names."""
+    from src import fitting
+    from src.models import build_model
+
+    with fitting.precision(config.training.precision):
+        model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
+    if config.training.initial_weights:
+        start_from(config.training.initial_weights, model, config)
+    fitting.compile_model(model, config, batches(dataset, config))
+    return model
+
+
+def start_from(name: str, model: "keras.Model", config: Config) -> None:
+    """Gives the model the weights of a model file, or of the model that a run keeps."""
+    from src import fitting, saving, tracking
+
+    if Path(name).is_file():
+        fitting.copy_weights(saving.load_model(Path(name)), model, name)
+        return
+    with tracking.resume_run(config.tracking, run_id=name) as earlier, earlier.model_folder() as folder:
+        fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
+
+
+def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model") -> None:
+    """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
+    from src.models.arithmetic import COLUMNS, layer_table
+
+    run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
+    run.log_params({f"resolved.{split}_images": count for split, count in sizes(dataset).items()})
+    run.log_params(
+        {
+            "resolved.data_source": dataset.source,
+            "resolved.data_digest": dataset.digest,
+            "resolved.precision": model.dtype_policy.name,
+            "resolved.threads": os.cpu_count(),
+            "resolved.parameters": model.count_params(),
+        }
+    )
+    run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
+
+
+def fit_and_watch(
+    model: "keras.Model", dataset: "Dataset", config: Config, run: "Run", observers: "Sequence[Observer]"
+) -> "Fit":
+    """Trains with a line in the terminal and a point in MLflow for each epoch; an interruption keeps the last epoch."""
+    from src import console, fitting
+
+    monitor = config.training.monitor if dataset.validation else None
+    lines = console.EpochLines(config.training.epochs, batches(dataset, config), monitor)
+    try:
+        with lines:
+            return fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)
+    except KeyboardInterrupt:
+        if lines.seconds and run.run_id:
+            keep_model(run, model, dataset, formats=("model.keras",))
+            console.say(f"the last epoch's weights are kept: go on with training.initial_weights={run.run_id}")
+        raise
+
+
+def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "keras.Model":
+    """The model that is scored and saved: the trained one, computing in float32 whatever it was trained in."""
+    from src import fitting
+    from src.models import build_model
+
+    if config.training.precision == "float32":
+        return model
+    return fitting.copy_weights(model, build_model(config.model, dataset.input_shape, len(dataset.class_names)))
+
+
+def record_pictures(run: "Run", model: "keras.Model", fitted: "Fit", has_monitor: bool) -> None:
+    """Learning curves and the filters of the first convolution."""
+    from src import figures, inspection
+
+    curves = figures.learning_curves_data(fitted.history, fitted.best_epoch if has_monitor else None)
+    run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
+    filters = inspection.first_filters(model)
+    if filters is not None:
+        run.log_figure("figures/filters.png", figures.plot_filters(filters))
+
+
+def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tuple[str, ...] | None = None) -> None:
     """Puts the model's files, checked by reading them back, into the run's folder `model/`."""
     from src import saving
 
+    if run.run_id is None:
+        return
     with tempfile.TemporaryDirectory() as folder:
-        saved = saving.save_model(
-            model, Path(folder) / "model", dataset.test.images[:EXAMPLES], formats or saving.FORMATS
-        )
-        run.log_folder(saved, "model")
+        images = dataset.test.images[:EXAMPLES]
+        run.log_folder(saving.save_model(model, Path(folder) / "model", images, formats or saving.FORMATS), "model")
 
 
-def summary(config: Config, result: TrainResult, dataset: "Dataset") -> str:
+def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
     """The run in a few lines of Markdown: what was trained on what, and how well it did."""
+    shown = [name for name in ("test_accuracy", "val_accuracy", "accuracy") if name in result.metrics]
+    images = ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())
+    epochs = f"best epoch {result.best_epoch} of {len(result.history['loss'])}"
     lines = [f"**{warning}**\n" for warning in result.warnings]
-    shown = [
-        f"{name} {result.metrics[name]:.4f}"
-        for name in ("test_accuracy", "val_accuracy", "accuracy")
-        if name in result.metrics
-    ]
-    sizes = _sizes(dataset)
     lines += [
-        f"{config.model.name} on {dataset.name} ({dataset.source}): " + ", ".join(shown),
-        f"- best epoch {result.best_epoch} of {len(result.history['loss'])}"
-        + (f", ended by {result.stopped}" if result.stopped else ""),
-        f"- {sizes['train']:,} training, {sizes['validation']:,} validation, {sizes['test']:,} test images",
+        f"{config.model.name} on {dataset.name} ({dataset.source}): "
+        + ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown),
+        f"- {epochs}, ended by {result.stopped}" if result.stopped else f"- {epochs}",
+        f"- images: {images}",
         f"- {config.optimizer.name}, learning rate {config.optimizer.learning_rate:g}, "
         f"batch {config.training.batch_size}, seed {config.seed}",
     ]
     return "\n".join(lines)
 
 
-def _sizes(dataset: "Dataset") -> dict[str, int]:
+def sizes(dataset: "Dataset") -> dict[str, int]:
+    """Images in each split."""
     return {"train": len(dataset.train), "validation": len(dataset.validation or ()), "test": len(dataset.test)}
 
 
-def _resolved(dataset: "Dataset", model: "keras.Model") -> dict[str, object]:
-    """What was decided at run time and stands in no config."""
-    sizes = {f"resolved.{split}_images": count for split, count in _sizes(dataset).items()}
-    return sizes | {
-        "resolved.data_source": dataset.source,
-        "resolved.data_digest": dataset.digest,
-        "resolved.precision": model.dtype_policy.name,
-        "resolved.threads": os.cpu_count(),
-        "resolved.parameters": model.count_params(),
-    }
-
-
-def _batches(dataset: "Dataset", config: Config) -> int:
+def batches(dataset: "Dataset", config: Config) -> int:
+    """Batches in an epoch, the last one possibly smaller."""
     return math.ceil(len(dataset.train) / config.training.batch_size)
-
-
-def _images_in(batches: int | None, config: Config) -> int | None:
-    return None if batches is None else batches * config.training.batch_size
 
 
 @entry_point("train")
@@ -164,11 +221,9 @@ def main(config: Config, overrides: list[str]) -> None:
     from src import console
 
     console.warn(result.warnings)
-    console.say(
-        "  ".join(
-            f"{name} {result.metrics[name]:.4f}" for name in ("test_loss", "test_accuracy") if name in result.metrics
-        )
-    )
+    shown = [name for name in ("val_accuracy", "test_loss", "test_accuracy") if name in result.metrics]
+    metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in shown)
+    console.say(f"best epoch {result.best_epoch}  {metrics}")
     if result.run_id:
         console.say(f"run {result.run_id} is kept in {config.tracking.uri}: look at it with `make ui`")
 

@@ -6,6 +6,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from src.datasets.arrays import Arrays, Images, Labels
 from src.datasets.idx import load_idx
 from src.datasets.synthetic import load_synthetic
 from src.errors import ConfigError, DataError
-from src.schema import DatasetConfig
+from src.schema import DatasetConfig, IdxConfig
 
 LOADERS: dict[str, Callable[..., Arrays]] = {"idx": load_idx, "synthetic": load_synthetic}
 
@@ -96,6 +97,14 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         source=arrays.source,
         warnings=arrays.warnings,
     )
+
+
+def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
+    """The same data set, looked for below another folder first."""
+    if not isinstance(config, IdxConfig):
+        return config
+    first = str(Path(data_dir) / Path(config.folders[0]).name)
+    return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
 
 
 def content_digest(arrays: Arrays) -> str:

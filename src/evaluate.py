@@ -1,0 +1,115 @@
+"""Scoring a tracked model on its test split; what is found goes back into the run.
+
+python -m src.evaluate run_id=RUN
+python -m src.evaluate model_uri=models:/NAME@champion
+"""
+
+from typing import TYPE_CHECKING
+
+from src.compose import config_from_dict, entry_point
+from src.errors import DataError
+from src.results import EvaluationResult
+from src.schema import EvaluateConfig
+
+if TYPE_CHECKING:
+    from src.datasets import Dataset
+    from src.fitting import Scores
+    from src.tracking import Run
+
+
+def evaluate(config: EvaluateConfig) -> EvaluationResult:
+    """Scores the model once on the test split of the data set that it was trained on.
+
+    Metrics, figures and tables are written into the model's run; what stands there already is replaced.
+
+    Raises:
+        StoreError: no such run or model.
+        ModelFileError: the model's files are missing or altered.
+        DataError: the data found here is not what the model was trained on.
+    """
+    from src import console
+
+    with console.native_messages_hidden():
+        from src import fitting, saving, tracking
+        from src.datasets import load_dataset, moved_to
+
+        fitting.prepare_devices()
+
+    with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
+        trained = config_from_dict(run.read_config())
+        if config.data_dir is not None:
+            trained.dataset = moved_to(trained.dataset, config.data_dir)
+        dataset = load_dataset(trained.dataset)
+        _check_digest(run, dataset)
+        with run.model_folder(config.model_uri) as folder:
+            model = saving.load_model(saving.keras_file(folder))
+        scores = fitting.score(model, dataset.test)
+        metrics = record_evaluation(run, dataset, scores, step=run.best_epoch)
+    return EvaluationResult(run_id=run.run_id or "", metrics=metrics, images=len(dataset.test))
+
+
+def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: int) -> dict[str, float]:
+    """Puts test metrics, confusion matrix, worst mistakes, per-class figures and every prediction into the run.
+
+    Returns:
+        `test_loss` and `test_accuracy`.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    from src import figures
+
+    labels, predicted = dataset.test.labels, scores.probabilities.argmax(axis=1)
+    metrics = {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
+    run.log_new_metrics(metrics, step)
+
+    confusion = figures.confusion_data(labels, predicted, dataset.class_names)
+    run.log_figure("figures/confusion_matrix.png", figures.plot_confusion(confusion))
+    mistakes = figures.worst_mistakes_data(labels, scores.probabilities, dataset.class_names)
+    if mistakes:
+        run.log_figure("figures/worst_mistakes.png", figures.plot_mistakes(mistakes, dataset.test.images))
+
+    by_class = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(dataset.class_names)), zero_division=0.0
+    )
+    run.log_table(
+        "tables/per_class.csv",
+        ("class", "precision", "recall", "f1", "images"),
+        [
+            (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", int(count))
+            for name, precision, recall, f1, count in zip(dataset.class_names, *by_class, strict=True)
+        ],
+    )
+    run.log_table(
+        "tables/test_predictions.csv",
+        ("index", "label", "predicted", "score", "label_score"),
+        [
+            (index, int(label), int(guess), f"{row[guess]:.6f}", f"{row[label]:.6f}")
+            for index, (label, guess, row) in enumerate(zip(labels, predicted, scores.probabilities, strict=True))
+        ],
+    )
+    return metrics
+
+
+def _check_digest(run: "Run", dataset: "Dataset") -> None:
+    trained_on = run.params.get("resolved.data_digest")
+    if trained_on != dataset.digest:
+        raise DataError(
+            f"the {dataset.name} found here ({dataset.source}, digest {dataset.digest[:12]}) is not what run "
+            f"{run.run_id} was trained on ({run.params.get('resolved.data_source')}, digest {str(trained_on)[:12]}), and may hold its training "
+            "images; name the folder of the right data: data_dir=FOLDER"
+        )
+
+
+@entry_point("evaluate")
+def main(config: EvaluateConfig, overrides: list[str]) -> None:
+    """Scores, then says what came out and where it is kept."""
+    result = evaluate(config)
+    from src import console
+
+    metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    console.say(f"{metrics}  on {result.images:,} test images")
+    console.say(f"figures and tables are in run {result.run_id} of {config.tracking.uri}: look at them with `make ui`")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The layer arithmetic of a network: how each layer's output size and number of parameters come about.
+
+A convolution or pooling of window f and stride s turns a side of n pixels into floor((n - f) / s) + 1, with `same`
+padding into ceil(n / s). A convolution has (f x f x channels + 1) x filters parameters, a dense layer (inputs + 1) x units; the
+one is the bias.
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from src.schema import output_size
+
+COLUMNS = ("layer", "kind", "output", "output size", "parameters", "parameter formula", "activations")
+
+
+class LayerRow(NamedTuple):
+    """One layer.
+
+    Attributes:
+        name: the layer's name.
+        kind: its Keras class.
+        output_shape: height, width and channels, or the length of a vector.
+        size_formula: how one side of the output comes about, empty where it is the input's.
+        parameters: how many, moving statistics included.
+        parameter_formula: the same as a formula with its numbers, empty where there are none.
+        activations: values in the output of one image.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    size_formula: str
+    parameters: int
+    parameter_formula: str
+    activations: int
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as text, in the order of `COLUMNS`."""
+        shape = "x".join(map(str, self.output_shape))
+        numbers = f"{self.parameters:,}", self.parameter_formula, f"{self.activations:,}"
+        return (self.name, self.kind, shape, self.size_formula, *numbers)
+
+
+def layer_table(model: keras.Model) -> list[LayerRow]:
+    """A row for each layer, in the model's order; the parameters add up to `model.count_params()`."""
+    return [_row(layer) for layer in model.layers]
+
+
+def _row(layer: keras.layers.Layer) -> LayerRow:
+    shape = tuple(layer.output.shape[1:])
+    parameters, formula = _parameters(layer)
+    return LayerRow(layer.name, type(layer).__name__, shape, _size(layer), parameters, formula, math.prod(shape))
+
+
+def _size(layer: keras.layers.Layer) -> str:
+    if isinstance(layer, layers.ZeroPadding2D):
+        before, after = layer.padding[0]
+        return f"{layer.input.shape[1]} + {before} + {after} = {layer.output.shape[1]}"
+    if isinstance(layer, layers.Conv2D):
+        window = layer.kernel_size[0]
+    elif isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
+        window = layer.pool_size[0]
+    else:
+        return ""
+    side, strides = layer.input.shape[1], layer.strides[0]
+    result = output_size(side, window, strides, layer.padding)
+    if layer.padding == "same":
+        return f"ceil({side} / {strides}) = {result}"
+    return f"floor(({side} - {window}) / {strides}) + 1 = {result}"
+
+
+def _parameters(layer: keras.layers.Layer) -> tuple[int, str]:
+    """The number of parameters computed from the layer's settings, and the formula with its numbers."""
+    if isinstance(layer, layers.Conv2D):
+        (rows, columns), channels = layer.kernel_size, layer.input.shape[-1] // layer.groups
+        return _weighted(rows * columns * channels, f"{rows}x{columns}x{channels}", layer.filters, layer.use_bias)
+    if isinstance(layer, layers.Dense):
+        inputs = layer.input.shape[-1]
+        return _weighted(inputs, str(inputs), layer.units, layer.use_bias)
+    if isinstance(layer, layers.BatchNormalization):
+        vectors, channels = 2 + layer.center + layer.scale, layer.input.shape[layer.axis]
+        return vectors * channels, f"{vectors} x {channels}"
+    return layer.count_params(), ""
+
+
+def _weighted(inputs: int, shown: str, units: int, bias: bool) -> tuple[int, str]:
+    if bias:
+        return (inputs + 1) * units, f"({shown} + 1) x {units}"
+    return inputs * units, f"{shown} x {units}"

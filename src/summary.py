@@ -1,0 +1,33 @@
+"""The layers of a network, their sizes and parameters, without training it.
+
+python -m src.summary model=lenet5
+"""
+
+from src.compose import entry_point
+from src.schema import SummaryConfig
+
+
+@entry_point("summary")
+def main(config: SummaryConfig, overrides: list[str]) -> None:
+    """Prints the layer arithmetic."""
+    from src import console
+
+    with console.native_messages_hidden():
+        from src import fitting
+        from src.models import build_model
+        from src.models.arithmetic import COLUMNS, layer_table
+
+        fitting.prepare_devices()
+
+    rows = layer_table(build_model(config.model, config.dataset.input_shape, config.dataset.num_classes))
+    height, width, channels = config.dataset.input_shape
+    console.table(
+        f"{config.model.name} on {height}x{width}x{channels} images, {config.dataset.num_classes} classes",
+        COLUMNS,
+        [row.cells() for row in rows],
+    )
+    console.say(f"{sum(row.parameters for row in rows):,} parameters")
+
+
+if __name__ == "__main__":
+    main()
