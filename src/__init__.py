@@ -8,7 +8,8 @@ import os
 
 DEFAULTS = {
     "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # its errors come as Python exceptions too
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the commands say themselves where to look
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own default stays silent for four minutes

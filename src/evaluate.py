@@ -91,12 +91,12 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
 
 
 def _check_digest(run: "Run", dataset: "Dataset") -> None:
-    trained_on = run.params.get("resolved.data_digest")
-    if trained_on != dataset.digest:
+    source, digest = run.params.get("resolved.data_source"), run.params.get("resolved.data_digest", "")
+    if digest != dataset.digest:
         raise DataError(
             f"the {dataset.name} found here ({dataset.source}, digest {dataset.digest[:12]}) is not what run "
-            f"{run.run_id} was trained on ({run.params.get('resolved.data_source')}, digest {str(trained_on)[:12]}), and may hold its training "
-            "images; name the folder of the right data: data_dir=FOLDER"
+            f"{run.run_id} was trained on ({source}, digest {digest[:12]}), and may hold its training images; "
+            "name the folder of the right data: data_dir=FOLDER"
         )
 
 

@@ -289,5 +289,5 @@ class _Watch(keras.callbacks.Callback):
             rate = self.config.optimizer.learning_rate
             raise TrainingDiverged(
                 f"the loss became {loss} in epoch {self.epoch} with optimizer.learning_rate={rate:g}; "
-                f"try optimizer.learning_rate={rate / 10:g} or optimizer.clipnorm=1"
+                f"try optimizer.learning_rate={min(rate / 10, 1e-3):g} or optimizer.clipnorm=1"
             )

@@ -17,6 +17,7 @@ import tensorflow as tf
 from absl import logging as absl_logging
 
 from src.errors import ModelFileError
+from src.models import predict
 
 KERAS_FILE = "model.keras"
 H5_FILE = "model.h5"
@@ -56,7 +57,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
             else:
                 model.save(part / name, include_optimizer=False)
     (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
-    expected = model.predict(images, verbose=0)
+    expected = predict(model, images)
     for name in formats:
         difference = float(np.abs(predict_with(part / name, images) - expected).max())
         if not difference <= TOLERANCE:
@@ -114,7 +115,7 @@ def predict_with(path: Path, images: Images) -> Probabilities:
         check_manifest(path.parent)
         served: Any = tf.saved_model.load(str(path))
         return np.asarray(served.serve(tf.constant(images)))
-    return np.asarray(load_model(path).predict(images, verbose=0))
+    return predict(load_model(path), images)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
 import numpy as np
@@ -58,17 +58,26 @@ for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrat
 # --- the store ---------------------------------------------------------------------------------------------------
 
 
-def open_store(config: TrackingConfig) -> tuple[mlflow.MlflowClient, str]:
-    """A client for the store and the id of the experiment, both made when they do not exist.
+class Store(NamedTuple):
+    """A store that was found to work, and the id of the experiment in it; without a client when tracking is off."""
+
+    client: mlflow.MlflowClient | None
+    experiment_id: str
+
+
+def open_store(config: TrackingConfig) -> Store:
+    """The store that the config names, made when it does not exist, the experiment too.
 
     Raises:
         StoreError: the store cannot be reached or written, or is not one.
     """
+    if not config.enabled:
+        return Store(None, "")
     mlflow.set_tracking_uri(config.uri)
     try:
         location = _prepare_store(config.uri)
         client = mlflow.MlflowClient(config.uri)
-        return client, _experiment_id(client, config.experiment, location)
+        return Store(client, _experiment_id(client, config.experiment, location))
     except MlflowException as error:
         raise StoreError(_store_problem(config.uri, error)) from error
 
@@ -196,6 +205,7 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
 
 @contextlib.contextmanager
 def start_run(
+    store: Store,
     config: Config,
     *,
     overrides: list[str] | None = None,
@@ -205,18 +215,16 @@ def start_run(
     """A new run with the config in it. It ends FINISHED, KILLED when the process is asked to stop, or else FAILED.
 
     Args:
+        store: what `open_store` gave.
         config: recorded as params and as `config/config.yaml`, its secrets hidden.
         overrides: what was typed, recorded as `config/overrides.yaml`.
         parent_run_id: the run under which this one is shown.
         tags: added to those of the config.
-
-    Raises:
-        StoreError: the store cannot be reached or written, or is not one.
     """
-    if not config.tracking.enabled:
+    client, experiment_id = store
+    if client is None:
         yield Run(None, "", "")
         return
-    client, experiment_id = open_store(config.tracking)
     name = config.tracking.run_name or f"{config.model.name}-{config.dataset.name}-s{config.seed}"
     all_tags = _standard_tags(config) | dict(config.tags) | dict(tags or {})
     if parent_run_id:
@@ -250,8 +258,10 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         StoreError: no such store, run or model.
     """
     _check_exists(config.uri)
-    client, _ = open_store(config)
+    mlflow.set_tracking_uri(config.uri)
+    client = mlflow.MlflowClient(config.uri)
     try:
+        _prepare_store(config.uri)
         found = client.get_run(run_id or _run_of_model(str(model_uri)))
     except MlflowException as error:
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error

@@ -49,13 +49,16 @@ def train(
     Raises:
         UserError: a store, a data set or a loss that does not allow the run to go on; the message says what to do.
     """
-    # TensorFlow and MLflow are imported here, once the config is known to be good.
-    from src import console
+    # TensorFlow and MLflow are imported here, once the config is known to be good; MLflow first, for it is faster
+    # to say that its store cannot be reached.
+    from src import console, tracking
 
+    store = tracking.open_store(config.tracking)
     with console.native_messages_hidden():
-        from src import fitting, tracking
+        from src import fitting
         from src.datasets import load_dataset
         from src.evaluate import record_evaluation
+        from src.models import predict
 
         fitting.prepare_devices()
 
@@ -65,7 +68,7 @@ def train(
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
     console.warn(dataset.warnings)
 
-    with tracking.start_run(config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
+    with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
         fitting.seed_everything(config.seed, config.training.deterministic)
         model = prepare_model(config, dataset)
         record_setting(run, dataset, model)
@@ -81,7 +84,7 @@ def train(
         if config.tracking.save_model:
             keep_model(run, model, dataset)
             examples = dataset.test.images[:EXAMPLES]
-            run.log_model(model, config.model.name, examples, model.predict(examples, verbose=0), fitted.best_epoch)
+            run.log_model(model, config.model.name, examples, predict(model, examples), fitted.best_epoch)
 
         result = TrainResult(
             run_id=run.run_id,
@@ -221,8 +224,8 @@ def main(config: Config, overrides: list[str]) -> None:
     from src import console
 
     console.warn(result.warnings)
-    shown = [name for name in ("val_accuracy", "test_loss", "test_accuracy") if name in result.metrics]
-    metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in shown)
+    names = dict.fromkeys((config.training.monitor, "test_loss", "test_accuracy"))
+    metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
     console.say(f"best epoch {result.best_epoch}  {metrics}")
     if result.run_id:
         console.say(f"run {result.run_id} is kept in {config.tracking.uri}: look at it with `make ui`")

@@ -7,6 +7,8 @@ Every network takes raw pixels (uint8, 0-255; its first layer scales them to [0,
 from collections.abc import Callable
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from src.errors import ConfigError
 from src.models.sequential import build_sequential
@@ -30,3 +32,16 @@ def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_clas
         raise ConfigError(f"model.family: no family {config.family!r}; known: {', '.join(BUILDERS)}")
     config.check_input(*input_shape[:2])
     return BUILDERS[config.family](config, input_shape, num_classes)
+
+
+def predict(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Probabilities of a handful of images, without compiling anything for it.
+
+    Args:
+        model: any of the networks.
+        images: uint8, (n, height, width, channels), 0-255.
+
+    Returns:
+        float32, (n, classes).
+    """
+    return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))

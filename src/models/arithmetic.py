@@ -1,8 +1,8 @@
 """The layer arithmetic of a network: how each layer's output size and number of parameters come about.
 
 A convolution or pooling of window f and stride s turns a side of n pixels into floor((n - f) / s) + 1, with `same`
-padding into ceil(n / s). A convolution has (f x f x channels + 1) x filters parameters, a dense layer (inputs + 1) x units; the
-one is the bias.
+padding into ceil(n / s). A convolution has (f x f x channels + 1) x filters parameters, a dense layer
+(inputs + 1) x units; the one is the bias.
 """
 
 import math
