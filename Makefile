@@ -18,7 +18,7 @@ train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides
 	$(BIN)/python -m src.train $(ARGS)
 
 test: setup-dev ## Run every test that takes seconds
-	$(BIN)/python -m pytest -m "not slow and not browser and not services and not fault" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

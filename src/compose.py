@@ -1,13 +1,14 @@
-"""Between Hydra and the dataclasses: composing a configuration, reading one back, and answering mistakes in sentences.
+"""Between Hydra and the dataclasses: composing a configuration, reading one back, and making a command of a function.
 
 `entry_point` makes a command of a function that takes a dataclass. Hydra parses the command line and composes; the
 function runs after Hydra has let go, so that errors, signals and exit codes are ours.
 """
 
-import difflib
+import dataclasses
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -17,12 +18,13 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
 from src.errors import ConfigError, UserError
+from src.explain import did_you_mean, explain
 from src.interrupt import Interrupted, raise_on_signals
 from src.redact import hide, redact
 
@@ -69,7 +71,13 @@ def compose_config(overrides: Sequence[str] = (), config_name: str = "train") ->
 def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose(config_name, list(overrides))
+        try:
+            return hydra.compose(config_name, list(overrides))
+        except ValueError as error:  # Hydra's own answer to model=null
+            if isinstance(error, ConfigError) or "Config group override" not in str(error):
+                raise
+            nulls = [typed.partition("=")[0] for typed in overrides if typed.endswith("=null")]
+            raise ConfigError(f"no {' or '.join(nulls)} 'null': choose an option, or leave it out") from error
 
 
 def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
@@ -81,15 +89,25 @@ def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
     """
     base = OmegaConf.structured(schema.Config)
     try:
-        for group, kinds in schema.SCHEMAS.items():
+        for group in schema.SCHEMAS:
             node = resolved.get(group) or {}
+            schema.require(isinstance(node, dict), group, node, "a mapping")
             kind = node.get(schema.DISCRIMINATORS[group]) if group in schema.DISCRIMINATORS else group
-            if kind not in kinds:
-                raise ConfigError(f"{group}: no kind {kind!r}; known: {', '.join(kinds)}")
-            base[group] = OmegaConf.structured(kinds[kind])
-        return cast(schema.Config, to_dataclass(OmegaConf.merge(base, resolved)))
+            base[group] = OmegaConf.structured(_kind(group, kind))
+        return cast(schema.Config, to_dataclass(OmegaConf.merge(base, _literal(resolved))))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from error
+
+
+def _literal(value: Any) -> Any:
+    """The same tree in which no text is an interpolation: a stored config reads nothing of this machine."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
+    return value
 
 
 def to_dataclass(composed: DictConfig | ListConfig) -> Any:
@@ -97,7 +115,31 @@ def to_dataclass(composed: DictConfig | ListConfig) -> Any:
     for name in _ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
         if name not in PUBLIC_VARIABLES:
             hide(os.environ.get(name, ""))
-    return OmegaConf.to_object(composed)
+    config = OmegaConf.to_object(composed)
+    _refuse_unknown(config, "")
+    return config
+
+
+def _refuse_unknown(value: Any, prefix: str) -> None:
+    """Raises ConfigError for a key that a plus sign brought in, and for a kind that its group does not have."""
+    if not dataclasses.is_dataclass(value):
+        return
+    known = sorted(field.name for field in dataclasses.fields(value))
+    for key, item in vars(value).items():
+        if key not in known:
+            raise ConfigError(f"no key {prefix + key!r}{did_you_mean(key, known)}")
+        if not prefix and (name := schema.DISCRIMINATORS.get(key)):
+            _kind(key, getattr(item, name))
+        for index, inner in enumerate(item) if isinstance(item, list) else ():
+            _refuse_unknown(inner, f"{prefix}{key}.{index}.")
+        _refuse_unknown(item, f"{prefix}{key}.")
+
+
+def _kind(group: str, kind: object) -> type:
+    kinds = schema.SCHEMAS[group]
+    if kind not in tuple(kinds):
+        raise ConfigError(f"{group}: no kind {kind!r}; known: {', '.join(kinds)}")
+    return kinds[kind]
 
 
 # --- commands ----------------------------------------------------------------------------------------------------
@@ -137,7 +179,8 @@ def _from_command_line(config_name: str) -> list[tuple[Any, list[str]]]:
     `hydra.main` composes twice, which would make each answer take half as long again.
     """
     flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
-    if {"-m", "--multirun"} & set(flags) and {"-c", "--cfg"} & set(flags):
+    multirun = bool({"-m", "--multirun"} & set(flags))
+    if multirun and {"-c", "--cfg"} & set(flags):
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
     if not flags:
         return [(to_dataclass(_compose(config_name, sys.argv[1:])), sys.argv[1:])]
@@ -147,90 +190,13 @@ def _from_command_line(config_name: str) -> list[tuple[Any, list[str]]]:
     def keep(config: DictConfig) -> None:
         composed.append((config, list(HydraConfig.get().overrides.task)))
 
-    keep()
+    with tempfile.TemporaryDirectory() as folder:
+        if multirun:  # Hydra writes multirun.yaml with everything that was typed, secrets too
+            sys.argv.append(f"hydra.sweep.dir={folder}")
+        keep()
     return [(to_dataclass(config), overrides) for config, overrides in composed]
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
     print(redact(message), file=sys.stderr)
     sys.exit(exit_code)
-
-
-# --- errors in sentences -----------------------------------------------------------------------------------------
-
-
-def explain(error: BaseException) -> str:
-    """One sentence for an error of Hydra or OmegaConf: what came, what is known, what to type instead."""
-    cause = _root_cause(error)
-    if isinstance(cause, UserError):
-        return str(cause)
-    if isinstance(cause, OverrideParseException):
-        return _explain_grammar(cause)
-    if isinstance(cause, MissingConfigException):
-        return _explain_option(cause)
-    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return _explain_key(cause)
-    if isinstance(cause, MissingMandatoryValue):
-        return f"{_dotted(cause)}: no value was given and there is no default"
-    if isinstance(cause, OmegaConfBaseException):
-        return _explain_value(error, cause)
-    if swept := re.match(r"Ambiguous value for argument '(.+?)'", str(cause)):
-        key, _, value = swept[1].partition("=")
-        return f"{swept[1]}: several values; add -m to run each of them, or write a list as '{key}=[{value}]'"
-    return str(cause).splitlines()[0]
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """`; did you mean 'lenot'? known: ...`, without the question where nothing is near."""
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f" did you mean {near[0]!r}?" if near else ""
-    return f";{guess} known: {', '.join(known) or 'none'}"
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    """The innermost error of Hydra, OmegaConf or ourselves: it knows the key, the outer ones only the file."""
-    found, inner = error, error.__cause__ or error.__context__
-    while inner is not None and not isinstance(found, OverrideParseException):
-        if isinstance(inner, HydraException | OmegaConfBaseException | UserError) and "$VALUE" not in str(inner):
-            found = inner
-        inner = inner.__cause__ or inner.__context__
-    return found
-
-
-def _dotted(cause: BaseException) -> str:
-    """The full key in the form that an override takes: `model.conv.0.filters`, not `model.conv[0].filters`."""
-    return re.sub(r"\[(\w+)\]", r".\1", str(getattr(cause, "full_key", "") or "")).lstrip(".")
-
-
-def _explain_grammar(error: OverrideParseException) -> str:
-    key, sign, value = error.override.partition("=")
-    if not sign:
-        return f"cannot read {error.override!r}: an override is KEY=VALUE or GROUP=OPTION"
-    quoted = value.strip("\"'").replace("\\", "\\\\").replace('"', '\\"')
-    return f"cannot read {error.override!r}: quote the value for Hydra and for the shell: '{key}=\"{quoted}\"'"
-
-
-def _explain_option(error: MissingConfigException) -> str:
-    group, _, option = (error.missing_cfg_file or "").rpartition("/")
-    return f"no {group or 'config'} {option!r}{did_you_mean(option, error.options or [])}"
-
-
-def _explain_key(cause: OmegaConfBaseException) -> str:
-    parent = cause.parent_node
-    known = sorted(str(key) for key in parent if key != "hydra") if parent is not None else []
-    name = _dotted(cause)
-    return f"no key {name!r}{did_you_mean(name.rpartition('.')[2], known)}"
-
-
-EXPECTED = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
-
-
-def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
-    sentence = str(cause).splitlines()[0]
-    typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)", str(error))
-    key = typed[1] if typed else _dotted(cause)
-    if "not a subclass of" in sentence and re.search(r"\.\d+(\.|$)", key):
-        return f"no item {key!r}: the list is shorter (its items count from 0); to make it longer, give the whole list"
-    if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
-        return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"
-    return f"{key}: {sentence[:1].lower()}{sentence[1:]}"

@@ -3,11 +3,15 @@
 import re
 
 HIDDEN = "***"
-_SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE
+_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)[_-]?key", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s\"<>]+@", re.IGNORECASE)
+_ASSIGNMENT = re.compile(
+    r"(?P<key>[\w-]*(?:pass(?:word|wd|phrase)?|(?:secret|token|credential|(?:api|access|private)[_-]?key)[\w-]*))"
+    r"(?P<sep>['\"]?\s*[=:]\s*)(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,}\]]+)",
+    re.IGNORECASE,
 )
-_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s'\"]+@", re.IGNORECASE)
-_ASSIGNMENT = re.compile(r"(?P<key>[\w.+@/-]*[A-Za-z_])(?P<sep>\s*[=:]\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^\s,}\]]+)")
+
+_OVERRIDE = re.compile(r"(?P<key>\+{0,2}[\w.@/-]+)=")
 
 _secrets: set[str] = set()
 
@@ -15,7 +19,7 @@ _secrets: set[str] = set()
 def hide(value: str) -> None:
     """Remembers a value that `redact` must never let through, wherever it appears. Very short values are left alone."""
     if len(value) >= 4:
-        _secrets.add(value)
+        _secrets.update((value, repr(value)[1:-1]))  # an error message shows it escaped
 
 
 def is_secret_name(name: str) -> bool:
@@ -43,6 +47,8 @@ def redact_tree(value: object, name: str = "") -> object:
         return {key: redact_tree(item, str(key)) for key, item in value.items()}
     if isinstance(value, list):
         return [redact_tree(item, name) for item in value]
+    if isinstance(value, str) and (typed := _OVERRIDE.match(value)) and is_secret_name(typed["key"]):
+        return f"{typed['key']}={HIDDEN}"  # the whole rest: an override's value may hold spaces and commas
     if value is not None and is_secret_name(name):
         return HIDDEN
     return redact(value) if isinstance(value, str) else value

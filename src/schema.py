@@ -129,7 +129,7 @@ class SyntheticConfig(DatasetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least(1, "dataset.train_size", self.train_size)
+        _at_least(self.num_classes, "dataset.train_size", self.train_size)
         _at_least(1, "dataset.test_size", self.test_size)
 
 

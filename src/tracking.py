@@ -112,7 +112,9 @@ def _check_server(uri: str) -> None:
     try:
         with urllib.request.urlopen(f"{bare}/health", timeout=CONNECT_SECONDS) as response:
             answer = response.read(64)
-    except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
+    except urllib.error.HTTPError:
+        answer = b""
+    except (OSError, ValueError) as error:  # URLError is an OSError
         raise StoreError(
             f"the tracking server {uri} does not answer ({getattr(error, 'reason', None) or error}); {remedy}"
         ) from error

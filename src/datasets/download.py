@@ -35,7 +35,7 @@ def fetch(name: str, mirrors: list[str], folder: Path, problem_with: Callable[[P
     target = folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{name}.lock"):
+        with FileLock(lock_of(target)):
             if target.exists() and problem_with(target) is None:
                 return target
             return _fetch_from_any(mirrors, target, problem_with)
@@ -43,6 +43,11 @@ def fetch(name: str, mirrors: list[str], folder: Path, problem_with: Callable[[P
         raise DataError(
             f"cannot write {target}: {error.strerror or error}; set dataset.data_dir to a writable folder"
         ) from error
+
+
+def lock_of(path: Path) -> Path:
+    """The lock file that whoever changes this file holds."""
+    return path.with_name(f".{path.name}.lock")
 
 
 def _fetch_from_any(mirrors: list[str], target: Path, problem_with: Callable[[Path], str | None]) -> Path:
@@ -74,6 +79,8 @@ def _try_mirror(url: str, part: Path, problem_with: Callable[[Path], str | None]
             return f"no connection ({error.reason})"
         except (OSError, EOFError, http.client.HTTPException) as error:
             problem = f"broke off ({error})"
+        except ValueError as error:
+            return f"no usable address or answer ({error})"
         else:
             return problem_with(part)
     return problem

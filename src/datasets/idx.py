@@ -6,6 +6,7 @@ integer) followed by the raw values; see http://yann.lecun.com/exdb/mnist/ as ar
 
 import gzip
 import hashlib
+import math
 import os
 import zipfile
 import zlib
@@ -15,15 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 from src.datasets.arrays import Arrays
 from src.datasets.digits import load_digits
-from src.datasets.download import fetch
+from src.datasets.download import fetch, lock_of
 from src.errors import DataError
 from src.schema import IdxConfig
 
 VALIDATION_SIZE = 5_000  # the first training images, the split of the notebooks and of Geron 2019
 UNSIGNED_BYTE = 8
+MOST_DIMENSIONS = 3
 LARGEST = 1 << 30  # bytes in one file, so that a crafted gzip cannot fill the memory
 NPZ_KEYS = {"train_images": "x_train", "train_labels": "y_train", "test_images": "x_test", "test_labels": "y_test"}
 
@@ -81,7 +84,7 @@ def read_idx(path: Path) -> Array:
     dimensions = content[3]
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
-    if len(content) - start != int(np.prod(shape, dtype=np.int64)):
+    if dimensions > MOST_DIMENSIONS or len(content) - start != math.prod(shape):
         raise DataError(f"{path} says that it holds {shape} bytes, but holds {len(content) - start}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
@@ -125,34 +128,40 @@ def _find_in_npz(path: Path, config: IdxConfig, own: bool, damaged: list[str]) -
 
 def _read_npz(path: Path, key: str) -> Array:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return np.asarray(archive[key])
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+            values = np.asarray(archive[key])
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
+    if values.dtype != np.uint8:
+        raise DataError(f"{path} holds {key} as {values.dtype}, not as unsigned bytes")
+    return values
 
 
 def _verified(path: Path, read: partial[Array], sha256: str, own: bool, damaged: list[str]) -> Array | None:
     """The values when their content is what it must be. Otherwise notes why not, and sets a file of ours aside."""
+    values, problem = _read_and_check(path, read, sha256)
+    if problem and own:
+        try:
+            with FileLock(lock_of(path)):  # another process may have fetched it anew meanwhile
+                values, problem = _read_and_check(path, read, sha256)
+                if problem and path.exists():
+                    os.replace(path, path.with_name(f"{path.name}.damaged"))
+                    problem += f"; set aside as {path.name}.damaged"
+        except OSError:
+            problem = f"{problem}; left where it is, since its folder cannot be written"
+    if problem:
+        damaged.append(problem)
+    return values
+
+
+def _read_and_check(path: Path, read: partial[Array], sha256: str) -> tuple[Array | None, str | None]:
     try:
         values = read()
-        problem = (
-            None
-            if idx_digest(values) == sha256
-            else f"{path} holds other content ({values.shape}) than the published file"
-        )
     except DataError as error:
-        problem = str(error)
-    if problem is None:
-        return values
-    aside = path.with_name(f"{path.name}.damaged")
-    if own:
-        try:
-            os.replace(path, aside)
-            problem += f"; set aside as {aside.name}"
-        except OSError:
-            problem += "; left where it is, since its folder cannot be written"
-    damaged.append(problem)
-    return None
+        return None, str(error)
+    if idx_digest(values) != sha256:
+        return None, f"{path} holds other content ({values.shape}) than the published file"
+    return values, None
 
 
 def _download(config: IdxConfig) -> dict[str, Array]:

@@ -22,7 +22,7 @@ def load_synthetic(config: SyntheticConfig) -> Arrays:
         train_labels=train_labels,
         test_images=test_images,
         test_labels=test_labels,
-        validation_size=config.train_size // 8,
+        validation_size=max(1, config.train_size // 8),
         source="synthetic",
     )
 

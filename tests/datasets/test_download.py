@@ -78,10 +78,15 @@ def breaks_off_in_a_chunk(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def hangs_up(handler: Handler) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
 def falls_silent(handler: Handler) -> None:
     breaks_off(handler)
     handler.wfile.flush()
-    handler.server.closing.wait()
+    handler.server.closing.wait(10)  # then sends the rest, so that a client without a time limit takes it
+    handler.wfile.write(CONTENT[len(CONTENT) // 2 :])
 
 
 def has_no_such_file(handler: Handler) -> None:
@@ -177,7 +182,7 @@ def test_a_file_with_other_content_is_replaced(tmp_path: Path, mirror: Callable[
     assert files_in(tmp_path) == {NAME: CONTENT}
 
 
-@pytest.mark.parametrize("fault", [breaks_off, breaks_off_in_a_chunk, falls_silent])
+@pytest.mark.parametrize("fault", [breaks_off, breaks_off_in_a_chunk, hangs_up, falls_silent])
 def test_a_connection_that_breaks_off_is_tried_again(
     tmp_path: Path, mirror: Callable[..., Mirror], monkeypatch: pytest.MonkeyPatch, fault: Answer
 ) -> None:
@@ -204,7 +209,7 @@ FAULTS = pytest.mark.parametrize(
         pytest.param(breaks_off, f"{len(CONTENT) // 2} of {len(CONTENT)} bytes", id="always breaks off"),
         pytest.param(gives_another, "it is another file", id="other content"),
         pytest.param(has_no_such_file, "404", id="not there"),
-        pytest.param(None, "refused", id="refused"),
+        pytest.param(None, "no connection", id="refused"),
     ],
 )
 
@@ -280,3 +285,21 @@ def test_those_who_ask_at_once_share_one_download(
     assert [getattr(one, "exitcode", 0) for one in workers] == [0, 0]
     assert files_in(tmp_path) == {NAME: CONTENT}
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["http://[x/", "http://127.0.0.1/dä/"])
+def test_an_unreadable_address_gives_way_to_the_next(tmp_path: Path, mirror: Callable[..., Mirror], url: str) -> None:
+    get(tmp_path, url, mirror(gives_the_file).url)
+    assert files_in(tmp_path) == {NAME: CONTENT}
+
+
+def has_no_sensible_length(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "many")
+    handler.end_headers()
+    handler.wfile.write(CONTENT)
+
+
+def test_a_senseless_length_gives_way_to_the_next_mirror(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
+    get(tmp_path, mirror(has_no_sensible_length).url, mirror(gives_the_file).url)
+    assert files_in(tmp_path) == {NAME: CONTENT}

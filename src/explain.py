@@ -1,0 +1,97 @@
+"""Errors of Hydra and OmegaConf as one sentence: what came, what is known, what to type instead."""
+
+import difflib
+import re
+import shlex
+from collections.abc import Sequence
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from src.errors import UserError
+from src.schema import SCHEMAS
+
+EXPECTED = {"Integer": "a whole number", "Float": "a number"}
+_KEY = re.compile(r"~?\+{0,2}[A-Za-z_][\w-]*([./@][A-Za-z_0-9][\w-]*)*")
+
+
+def explain(error: BaseException) -> str:
+    """One sentence for an error of Hydra or OmegaConf: what came, what is known, what to type instead."""
+    cause = _root_cause(error)
+    if isinstance(cause, UserError):
+        return str(cause)
+    if isinstance(cause, OverrideParseException):
+        return _explain_grammar(cause)
+    if isinstance(cause, MissingConfigException):
+        return _explain_option(cause)
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return _explain_key(cause)
+    if isinstance(cause, MissingMandatoryValue):
+        return f"{_dotted(cause)}: no value was given and there is no default"
+    if isinstance(cause, OmegaConfBaseException):
+        return _explain_value(error, cause)
+    if swept := re.match(r"Ambiguous value for argument '(.+?)'", str(cause)):
+        key, _, value = swept[1].partition("=")
+        if key in SCHEMAS:
+            return f"{swept[1]}: several values; add -m to run each of them"
+        return f"{swept[1]}: several values; add -m to run each of them, or write a list as '{key}=[{value}]'"
+    return str(cause).splitlines()[0]
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`; did you mean 'lenot'? known: ...`, without the question where nothing is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f" did you mean {near[0]!r}?" if near else ""
+    return f";{guess} known: {', '.join(known) or 'none'}"
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """The innermost error of Hydra, OmegaConf or ourselves: it knows the key, the outer ones only the file."""
+    found, inner = error, error.__cause__ or error.__context__
+    while inner is not None and not isinstance(found, OverrideParseException):
+        if isinstance(inner, HydraException | OmegaConfBaseException | UserError) and "$VALUE" not in str(inner):
+            found = inner
+        inner = inner.__cause__ or inner.__context__
+    return found
+
+
+def _dotted(cause: BaseException) -> str:
+    """The full key in the form that an override takes: `model.conv.0.filters`, not `model.conv[0].filters`."""
+    return re.sub(r"\[(\w+)\]", r".\1", str(getattr(cause, "full_key", "") or "")).lstrip(".")
+
+
+def _explain_grammar(error: OverrideParseException) -> str:
+    key, sign, value = error.override.partition("=")
+    if not sign:
+        return f"cannot read {error.override!r}: an override is KEY=VALUE or GROUP=OPTION"
+    if not _KEY.fullmatch(key):
+        return f"cannot read {error.override!r}: {key!r} is no key; keys look like model.conv.0.filters"
+    # Hydra reads a backslash as itself, except before a quote.
+    quoted = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
+    proposal = shlex.quote(f'{key}="{quoted}"')
+    return f"cannot read {error.override!r}: quote the value for Hydra and for the shell: {proposal}"
+
+
+def _explain_option(error: MissingConfigException) -> str:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    return f"no {group or 'config'} {option!r}{did_you_mean(option, error.options or [])}"
+
+
+def _explain_key(cause: OmegaConfBaseException) -> str:
+    parent = cause.parent_node
+    known = sorted(str(key) for key in parent if key != "hydra") if parent is not None else []
+    name = _dotted(cause)
+    return f"no key {name!r}{did_you_mean(name.rpartition('.')[2], known)}"
+
+
+def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
+    sentence = str(cause).splitlines()[0]
+    typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)", str(error))
+    key = typed[1] if typed else _dotted(cause) or _dotted(error)
+    if "index out of range" in sentence or ("not a subclass of" in sentence and re.search(r"\.\d+\.", key)):
+        return f"no item {key!r}: the list is shorter (its items count from 0); to make it longer, give the whole list"
+    if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
+        return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"
+    if truth := re.match(r"Value '(.*)' is not a valid bool", sentence):
+        return f"{key}: got {truth[1]!r}, expected true or false"
+    return f"{key}: {sentence[:1].lower()}{sentence[1:]}"

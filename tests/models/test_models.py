@@ -1,0 +1,121 @@
+"""Every network of conf/model: its parameters layer by layer, and what all of them take and return."""
+
+import functools
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from src.compose import CONF, compose_config
+from src.errors import ConfigError
+from src.models import BUILDERS, build_model, predict
+from src.schema import SCHEMAS, ConvBlock, ModelConfig, SequentialConfig
+
+
+class Row(NamedTuple):
+    """A network at the size it was published for."""
+
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    parameters: list[int]
+    total: int
+
+
+DIGITS = ((28, 28, 1), 10)
+TABLE = {
+    "cnn_64_64": Row(*DIGITS, [640, 36_928, 204_928, 1_290], 243_786),
+    "cnn_mnist_v1": Row(*DIGITS, [160, 4_640, 18_496, 36_928, 650], 60_874),
+    "cnn_mnist_v2": Row(*DIGITS, [320, 18_496, 36_928, 36_928, 650], 93_322),
+    "dense": Row(*DIGITS, [100_480, 1_290], 101_770),
+    "fashion_cnn": Row(*DIGITS, [3_200, 73_856, 147_584, 295_168, 590_080, 295_040, 8_256, 650], 1_413_834),
+    "hand_signs_cnn": Row((128, 128, 1), 26, [160, 8_389_120, 13_338], 8_402_618),
+    "lenet5": Row(*DIGITS, [156, 2_416, 48_120, 10_164, 850], 61_706),
+    "lenot": Row(*DIGITS, [156, 2_416, 48_120, 10_164, 850], 61_706),
+}
+EVERY_MODEL = pytest.mark.parametrize("name", TABLE)
+
+
+@functools.cache
+def built(name: str) -> keras.Model:
+    height, width, _ = TABLE[name].input_shape
+    config = compose_config([f"model={name}", "dataset=synthetic", f"dataset.image_size=[{height},{width}]"])
+    return build_model(config.model, TABLE[name].input_shape, TABLE[name].num_classes)
+
+
+def some_images(name: str, count: int = 3) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, *TABLE[name].input_shape), dtype=np.uint8)
+
+
+def test_every_model_file_has_its_row_and_every_row_its_file() -> None:
+    assert {path.stem for path in CONF.glob("model/*.yaml")} == set(TABLE)
+
+
+@EVERY_MODEL
+def test_a_network_has_the_parameters_of_its_source_layer_by_layer(name: str) -> None:
+    counts = [layer.count_params() for layer in built(name).layers]
+    assert [count for count in counts if count] == TABLE[name].parameters
+    assert built(name).count_params() == TABLE[name].total
+
+
+@EVERY_MODEL
+def test_a_network_takes_raw_bytes(name: str) -> None:
+    assert [(tensor.dtype, tensor.shape[1:]) for tensor in built(name).inputs] == [("uint8", TABLE[name].input_shape)]
+
+
+@EVERY_MODEL
+def test_the_first_layer_turns_0_to_255_into_0_to_1(name: str) -> None:
+    model = built(name)
+    first = keras.Model(model.input, model.layers[1].output)
+    black_and_white = np.stack([np.full(TABLE[name].input_shape, value, np.uint8) for value in (0, 255)])
+    scaled = first(black_and_white).numpy()
+    assert scaled.dtype == np.float32
+    assert [np.unique(image).tolist() for image in scaled] == [[0.0], [1.0]]
+
+
+@EVERY_MODEL
+def test_a_network_returns_a_probability_for_each_class(name: str) -> None:
+    returned = predict(built(name), some_images(name))
+    assert (returned.shape, returned.dtype.name) == ((3, TABLE[name].num_classes), "float32")
+    assert returned.min() >= 0
+    assert returned.sum(axis=1) == pytest.approx([1, 1, 1], abs=1e-6)
+
+
+@EVERY_MODEL
+def test_no_network_holds_a_lambda_layer_which_no_safe_loader_would_read(name: str) -> None:
+    assert '"class_name": "Lambda"' not in built(name).to_json()
+
+
+@EVERY_MODEL
+def test_a_network_is_named_after_its_file(name: str) -> None:
+    assert built(name).name == name
+
+
+def test_predictions_are_those_of_keras_with_nothing_dropped_out() -> None:
+    images = some_images("fashion_cnn")
+    model = built("fashion_cnn")
+    np.testing.assert_allclose(predict(model, images), model.predict(images, verbose=0), atol=1e-6)
+
+
+def test_images_are_resized_inside_the_model() -> None:
+    config = compose_config(["model=lenot", "dataset=synthetic", "model.input_size=28"]).model
+    model = build_model(config, (90, 70, 1), 10)
+    assert model.input_shape == (None, 90, 70, 1)
+    assert model.count_params() == TABLE["lenot"].total
+    assert predict(model, np.zeros((2, 90, 70, 1), np.uint8)).shape == (2, 10)
+
+
+def test_images_that_are_too_small_are_refused_before_anything_is_built() -> None:
+    config = SequentialConfig(name="net", family="sequential", conv=[ConvBlock(filters=1, kernel_size=5)])
+    with pytest.raises(ConfigError, match=r"model\.conv\.0\.kernel_size: 5 is larger than the 4x9 map"):
+        build_model(config, (4, 9, 1), 10)
+
+
+def test_every_family_has_a_builder_and_every_builder_a_family() -> None:
+    assert set(BUILDERS) == set(SCHEMAS["model"])
+
+
+def test_a_family_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ConfigError, match=r"model\.family: no family 'sequental'; known: .*\bsequential\b"):
+        build_model(ModelConfig(name="net", family="sequental"), (28, 28, 1), 10)

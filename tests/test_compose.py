@@ -1,0 +1,231 @@
+"""From the command line to dataclasses and back, and the sentences that answer a mistake."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import hydra
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from src.compose import CONF, compose_config, config_from_dict, explain
+from src.errors import ConfigError
+from src.schema import SCHEMAS, Config, SequentialConfig, as_tree, flatten
+
+# --- as a function -------------------------------------------------------------------------------------------------
+
+
+def test_overrides_become_a_checked_dataclass() -> None:
+    config = compose_config(["model=lenot", "training.epochs=2", "model.conv.0.filters=8", "tags.owner=ada"])
+    assert isinstance(config, Config)
+    assert isinstance(config.model, SequentialConfig)
+    picked = (config.model.name, config.training.epochs, config.model.conv[0].filters, config.tags)
+    assert picked == ("lenot", 2, 8, {"owner": "ada"})
+
+
+def test_what_was_composed_before_leaves_nothing_behind() -> None:
+    before = compose_config()
+    assert compose_config(["seed=7", "optimizer=adam", "tags.owner=ada"]) != before
+    assert compose_config() == before
+
+
+def test_composing_works_while_hydra_is_in_use_elsewhere() -> None:
+    before = compose_config()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        assert compose_config() == before
+
+
+def test_every_leaf_can_be_set_by_its_own_dotted_name() -> None:
+    config = compose_config()
+    overrides = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in flatten(config).items()]
+    assert compose_config(overrides) == config
+
+
+# --- read back from a run ------------------------------------------------------------------------------------------
+
+
+def changed(**leaves: Any) -> dict[str, Any]:
+    """The default configuration as a tree, with the values at these names (`__` for a dot) set."""
+    tree = as_tree(compose_config())
+    for name, value in leaves.items():
+        *path, key = name.split("__")
+        node = tree
+        for step in path:
+            node = node[int(step)] if isinstance(node, list) else node[step]
+        node[key] = value
+    return tree
+
+
+NOT_A_CONFIG = [
+    ({"model": "lenot"}, r"^model: got 'lenot', expected a mapping"),
+    ({"model__family": "alexnt"}, r"^model: no kind 'alexnt'; known: .*sequential"),
+    ({"dataset__loader": None}, r"^dataset: no kind None; known: .*idx"),
+    ({"optimizer__name": "adm"}, r"^optimizer: no kind 'adm'; known: .*adam"),
+    ({"schedule": {}}, r"^schedule: no kind None; known: .*none"),
+    ({"model__fliters": 3}, r"^no key 'model\.fliters'; .*known: .*family"),
+    ({"model__conv__0__fliters": 3}, r"fliters'; did you mean 'filters'\?"),
+    ({"extra": 1}, r"^no key 'extra'; known: dataset, "),
+    ({"optimizer___target_": "os.system"}, r"^no key 'optimizer\._target_'"),
+    ({"training__epochs": "many"}, r"^training\.epochs: got 'many', expected a whole number"),
+    ({"training__epochs": 0}, r"^training\.epochs: got 0, expected at least 1"),
+]
+
+
+@pytest.mark.parametrize("text", ["costs ${x}", "${oc.env:HOME}", "a\\b ${x}"])
+def test_a_text_with_a_dollar_sign_reads_back_as_it_was(text: str) -> None:
+    assert config_from_dict(changed(tags={"note": text})).tags == {"note": text}
+
+
+@pytest.mark.parametrize(("leaves", "sentence"), NOT_A_CONFIG)
+def test_a_tree_that_is_no_config_is_refused(leaves: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        config_from_dict(changed(**leaves))
+
+
+# --- mistakes ------------------------------------------------------------------------------------------------------
+
+MISTAKES = [
+    (["model.conv.-1.filters=3"], r"^cannot read 'model\.conv\.-1\.filters=3'(?!.*quote the value)"),
+    (["+training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\?"),
+    (["+qqq=3"], r"^no key 'qqq'; .*known: dataset, "),
+    (["model=null"], r"^no model 'null'"),
+    (["tracking.uri=${nope}"], r"^tracking\.uri: interpolation key 'nope' not found"),
+    (["model.conv.0=3"], r"^model\.conv\.0: "),
+    (["model.dense.5=3"], r"^no item 'model\.dense\.5': the list is shorter"),
+    (["evaluate_test=perhaps"], r"^evaluate_test: got 'perhaps', expected true or false$"),
+    (["model=lenot,dense"], r"^model=lenot,dense: several values; add -m to run each of them$"),
+    (["model.family=alexnt"], r"^model: no kind 'alexnt'"),
+    (["model=lennot"], r"^no model 'lennot'; did you mean 'lenot'\? known: .*\blenot\b"),
+    (["dataset=mnst"], r"^no dataset 'mnst'; did you mean 'mnist'\? known: .*\bmnist\b"),
+    (["optimizer=adm"], r"^no optimizer 'adm'; did you mean 'adam'\? known: .*\badam\b"),
+    (["training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\? known: .*\bepochs\b"),
+    (["model.conv.0.fliters=3"], r"^no key 'model\.conv\.0\.fliters'; did you mean 'filters'\?"),
+    (["qqq=3"], r"^no key 'qqq'; known: dataset, "),
+    (["training.epochs=many"], r"^training\.epochs: got 'many', expected a whole number$"),
+    (["training.epochs=1.5"], r"^training\.epochs: got '1\.5', expected a whole number$"),
+    (["optimizer.learning_rate=fast"], r"^optimizer\.learning_rate: got 'fast', expected a number$"),
+    (["model.dense=[120,many]"], r"^model\.dense.*: got 'many', expected a whole number$"),
+    (["model.conv.9.filters=3"], r"^no item 'model\.conv\.9\.filters': the list is shorter .*give the whole list"),
+    (["training.batch_size=0"], r"^training\.batch_size: got 0, expected at least 1$"),
+    (["seed=1,2"], r"^seed=1,2: several values; add -m .*'seed=\[1,2\]'"),
+    (["model=lenot,dense"], r"^model=lenot,dense: several values; add -m to run each of them"),
+    (["training.epochs"], r"^cannot read 'training\.epochs': an override is KEY=VALUE or GROUP=OPTION$"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "sentence"), MISTAKES)
+def test_a_mistake_is_answered_with_what_came_what_is_known_and_what_to_type(
+    overrides: list[str], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        compose_config(overrides)
+
+
+@pytest.mark.parametrize("group", SCHEMAS)
+def test_an_unknown_option_is_answered_with_the_files_of_its_group_and_no_others(group: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        compose_config([f"{group}=qqq"])
+    known = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+    assert str(refusal.value) == f"no {group} 'qqq'; known: {known}"
+
+
+# --- values that Hydra's grammar cannot read -----------------------------------------------------------------------
+
+
+def proposed(sentence: str) -> list[str]:
+    """What a shell makes of the override that the sentence proposes."""
+    return shlex.split(sentence.rpartition("for the shell: ")[2])
+
+
+@pytest.mark.parametrize("value", ["http://host/x?a=b", "Müller/a(1).png", "[draft", "a=b", "50% {sic"])
+def test_an_unreadable_value_is_answered_with_an_override_that_works(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"^cannot read 'tracking\.run_name=.*': quote the value") as refusal:
+        compose_config([f"tracking.run_name={value}"])
+    assert compose_config(proposed(str(refusal.value))).tracking.run_name == value
+
+
+PRINTABLE = st.characters(exclude_categories=["C"])
+
+
+@settings(deadline=None)
+@given(value=st.text(PRINTABLE) | st.text("ab0 '\"\\=:,$(){}[]#;!~+@|%&", max_size=8))
+def test_the_proposed_quotes_survive_the_shell_and_hydra_with_the_value_unchanged(value: str) -> None:
+    parser = OverridesParser.create()
+    try:
+        parser.parse_overrides([f"tracking.run_name={value}"])
+    except OverrideParseException as error:
+        (read,) = parser.parse_overrides(proposed(explain(error)))
+        assert (read.key_or_group, read.value()) == ("tracking.run_name", value)
+    else:
+        assume(False)
+
+
+# --- as a command --------------------------------------------------------------------------------------------------
+
+# Wherever a check below fails to stop a run, the run is a small one that leaves nothing behind.
+HARMLESS = ["dataset=synthetic", "tracking=off", "training.max_batches=1"]
+DRIVER = "import sys\nfrom src.train import main\ntry:\n    main()\nfinally:\n    print(*sys.modules)"
+
+
+def train(*arguments: str, start: tuple[str, ...] = ("-m", "src.train"), **variables: str) -> Any:
+    kept = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
+    command = [sys.executable, *start, *arguments, *HARMLESS]
+    return subprocess.run(command, cwd=CONF.parent, env=kept | variables, capture_output=True, text=True, check=False)
+
+
+WRONG = [
+    (["model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
+    (["training.epocs=3"], "did you mean 'epochs'?"),
+    (["training.epochs=-1"], "training.epochs: got -1, expected at least 1"),
+    (["optimizer.learning_rate=0"], "optimizer.learning_rate: got 0.0, expected a finite number above 0"),
+    (["model.dropout=1.5"], "model.dropout: got 1.5, expected 0 or more and less than 1"),
+    (["model.conv.0.kernel_size=40"], "model.conv.0.kernel_size: 40 is larger than the 32x32 map"),
+    (["tracking.run_name=a=b"], "'tracking.run_name=\"a=b\"'"),
+    (["seed=1,2"], "add -m"),
+    (["-m", "--cfg", "job"], "leave out -m to see the configuration"),
+    (["--cfg", "job", "model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG)
+def test_a_command_answers_a_mistake_in_one_line_with_exit_code_2(arguments: list[str], sentence: str) -> None:
+    answer = train(*arguments)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert re.fullmatch(f"error: .*{re.escape(sentence)}.*\n", answer.stderr)
+
+
+def test_a_secret_from_the_environment_is_not_in_the_answer() -> None:
+    answer = train("training.epochs=${oc.env:CONVLAB_TEST}", CONVLAB_TEST="hunter2")
+    assert answer.returncode == 2
+    assert "training.epochs" in answer.stderr
+    assert "hunter2" not in answer.stderr
+
+
+def test_whoever_asks_hydra_for_the_whole_error_gets_the_traceback() -> None:
+    answer = train("model=lennot", HYDRA_FULL_ERROR="1")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"), [(["--cfg", "job"], 0), (["--help"], 0), (["model=lennot"], 2), (["seed=-1"], 2)]
+)
+def test_an_answer_does_not_wait_for_tensorflow_mlflow_or_matplotlib(arguments: list[str], exit_code: int) -> None:
+    answer = train(*arguments, start=("-c", DRIVER))
+    imported = set(answer.stdout.splitlines()[-1].split())
+    assert answer.returncode == exit_code
+    assert {"hydra", "src.schema"} <= imported
+    assert not {"tensorflow", "keras", "mlflow", "matplotlib"} & imported
+
+
+def test_cfg_prints_the_configuration_with_what_was_typed() -> None:
+    answer = train("--cfg", "job", "model=lenet5", "seed=7")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert {"  name: lenet5", "seed: 7"} <= set(answer.stdout.splitlines())

@@ -1,0 +1,114 @@
+"""Every file of conf/ is under test by being there: an option composes, is named after its file, and reads back."""
+
+import copy
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from src import schema
+from src.compose import CONF, compose_config, config_from_dict
+from src.errors import ConfigError
+from src.schema import as_tree, flatten
+
+FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name != "local"]  # local/ is one machine's own
+OPTIONS = pytest.mark.parametrize(("group", "option"), [(path.parent.name, path.stem) for path in FILES])
+TYPED = [(path.parent.name, path.stem) for path in FILES if path.parent.name in schema.SCHEMAS]
+RECIPES = [path for path in FILES if path.parent.name not in schema.SCHEMAS]
+PRIMARY = [path.stem for path in sorted(CONF.glob("*.yaml"))]
+
+
+@functools.cache
+def composed(group: str, option: str) -> schema.Config:
+    """The default run with this option, on images that are large enough for any network."""
+    roomy = ["dataset.image_size=[256,256]"] if group == "model" else []
+    config = compose_config([f"{group}={option}", *roomy])
+    assert isinstance(config, schema.Config)
+    return config
+
+
+@OPTIONS
+def test_every_option_of_every_group_composes_and_reads_back_from_yaml(group: str, option: str) -> None:
+    config = composed(group, option)
+    kept = yaml.safe_load(yaml.safe_dump(as_tree(config)))
+    assert kept == as_tree(config)
+    assert config_from_dict(kept) == config
+
+
+@pytest.mark.parametrize(("group", "option"), TYPED)
+def test_an_option_is_named_after_its_file_and_typed_by_its_group(group: str, option: str) -> None:
+    chosen = getattr(composed(group, option), group)
+    assert chosen.name == option
+    assert type(chosen) in schema.SCHEMAS[group].values()
+
+
+@pytest.mark.parametrize(("group", "option"), TYPED)
+def test_no_number_of_an_option_may_be_nan(group: str, option: str) -> None:
+    tree = as_tree(composed(group, option))
+    for key in [key for key, value in tree[group].items() if isinstance(value, float)]:
+        broken = copy.deepcopy(tree)
+        broken[group][key] = math.nan
+        with pytest.raises(ConfigError, match=rf"^{group}\.{key}: got nan"):
+            config_from_dict(broken)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_recipe_changes_the_default_run_and_says_its_command(recipe: Path) -> None:
+    group, name = recipe.parent.name, recipe.stem
+    assert composed(group, name) != compose_config()
+    header = [line for line in recipe.read_text().splitlines() if line.startswith("# python -m ")]
+    assert any(f"{group}={name}" in line for line in header)
+
+
+@pytest.mark.parametrize("group", schema.SCHEMAS)
+def test_every_kind_of_a_group_is_used_by_one_of_its_files(group: str) -> None:
+    kinds = schema.SCHEMAS[group].values()
+    assert {type(getattr(composed(*typed), group)) for typed in TYPED if typed[0] == group} == set(kinds)
+
+
+# --- primary configs -----------------------------------------------------------------------------------------------
+
+
+def defaults(primary: str) -> list[str]:
+    """The groups that a primary config draws in."""
+    entries = yaml.safe_load((CONF / f"{primary}.yaml").read_text())["defaults"]
+    return [key.removeprefix("optional ") for entry in entries if isinstance(entry, dict) for key in entry]
+
+
+def test_every_primary_config_has_a_schema_and_every_schema_a_primary_config() -> None:
+    assert set(PRIMARY) == set(schema.PRIMARY)
+
+
+def test_every_group_can_be_chosen_in_some_primary_config() -> None:
+    offered = {group for primary in PRIMARY for group in defaults(primary)}
+    assert {path.parent.name for path in FILES} <= offered
+
+
+@pytest.mark.parametrize("primary", PRIMARY)
+def test_a_primary_config_composes_to_its_schema_and_resolves(primary: str) -> None:
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose(primary)
+    assert OmegaConf.get_type(config) is schema.PRIMARY[primary]
+    tree: Any = OmegaConf.to_container(config, resolve=True)
+    assert "???" not in flatten(tree).values()
+
+
+@pytest.mark.parametrize("primary", PRIMARY)
+def test_a_primary_config_opens_with_its_command_which_exists(primary: str) -> None:
+    line = (CONF / f"{primary}.yaml").read_text().splitlines()[0]
+    package = next((package for package in ("src", "pipelines") if f"# python -m {package}.{primary} " in line), "none")
+    assert (CONF.parent / package / f"{primary}.py").is_file()
+
+
+@pytest.mark.parametrize("primary", PRIMARY)
+def test_hydra_writes_no_folder_of_its_own_where_secrets_would_be_kept(primary: str) -> None:
+    settings = yaml.safe_load((CONF / f"{primary}.yaml").read_text())["hydra"]
+    assert settings["output_subdir"] is None
+    assert settings["run"]["dir"] == "."

@@ -1,0 +1,154 @@
+"""Ctrl-C and SIGTERM end a command with their own exit code, and wait while something is being written."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from src.interrupt import Interrupted, deferred, raise_on_signals
+
+ROOT = Path(__file__).resolve().parent.parent
+SIGNALS = pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+@pytest.fixture(autouse=True)
+def signals_are_ours() -> Iterator[None]:
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    raise_on_signals()
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+# --- one signal, one exception -------------------------------------------------------------------------------------
+
+
+@SIGNALS
+def test_a_signal_is_raised_with_the_exit_code_that_a_shell_reports(signum: signal.Signals, exit_code: int) -> None:
+    with pytest.raises(Interrupted, match=f"^stopped by {signum.name}$") as stop:
+        signal.raise_signal(signum)
+    assert stop.value.exit_code == exit_code
+
+
+def test_an_interruption_is_no_error_that_a_loop_may_swallow() -> None:
+    assert not issubclass(Interrupted, Exception)
+    assert issubclass(Interrupted, KeyboardInterrupt)  # so that Keras and notebooks treat it as Ctrl-C
+
+
+# --- deferred ------------------------------------------------------------------------------------------------------
+
+Step = str | signal.Signals | Exception | tuple["Step", ...]
+
+
+def save(written: list[str], *steps: Step) -> None:
+    """A deferred block that writes each text, raises each signal and error, and runs each tuple as a block inside."""
+    with deferred():
+        for step in steps:
+            match step:
+                case str():
+                    written.append(step)
+                case signal.Signals():
+                    signal.raise_signal(step)
+                case Exception():
+                    raise step
+                case _:
+                    save(written, *step)
+
+
+@SIGNALS
+def test_a_signal_waits_until_the_block_is_done(signum: signal.Signals, exit_code: int) -> None:
+    written: list[str] = []
+    with pytest.raises(Interrupted) as stop:
+        save(written, "half", signum, "the rest")
+    assert written == ["half", "the rest"]
+    assert stop.value.exit_code == exit_code
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_goes_through_at_once(second: signal.Signals) -> None:
+    written: list[str] = []
+    with pytest.raises(Interrupted):
+        save(written, signal.SIGINT, "half", second, "the rest")
+    assert written == ["half"]
+
+
+def test_nested_blocks_hold_a_signal_until_the_outermost_is_done() -> None:
+    written: list[str] = []
+    with pytest.raises(Interrupted):
+        save(written, (signal.SIGINT, "inner"), "outer")
+    assert written == ["inner", "outer"]
+
+
+def test_a_block_without_a_signal_ends_quietly() -> None:
+    written: list[str] = []
+    save(written, "all of it")
+    assert written == ["all of it"]
+
+
+def test_an_error_in_a_block_is_not_swallowed() -> None:
+    with pytest.raises(OSError, match="disk full"):
+        save([], OSError("disk full"))
+
+
+def test_a_signal_that_was_held_during_an_error_still_stops_the_process() -> None:
+    with pytest.raises(Interrupted) as stop:
+        save([], signal.SIGTERM, OSError("disk full"))
+    assert isinstance(stop.value.__context__, OSError)
+
+
+@pytest.mark.parametrize("signals", [0, 1, 2])
+def test_a_block_leaves_nothing_behind_for_the_next(signals: int) -> None:
+    with contextlib.suppress(Interrupted):
+        save([], *[signal.SIGINT] * signals)
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGINT)
+    save([], "no signal is left over")
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+COMMAND = """
+import sys
+from src.compose import entry_point
+from src.interrupt import deferred
+
+@entry_point("train")
+def main(config, overrides):
+    with deferred():
+        print("writing", flush=True)
+        sys.stdin.readline()
+        print("written", flush=True)
+    print("next step", flush=True)
+
+main()
+"""
+
+
+def command() -> "subprocess.Popen[str]":
+    """A command that trains nothing: it says `writing`, waits for a line, says `written` and `next step`."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", COMMAND], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+@SIGNALS
+def test_a_command_writes_to_the_end_and_leaves_with_the_signals_exit_code(
+    signum: signal.Signals, exit_code: int
+) -> None:
+    with command() as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signum)
+        said, complained = process.communicate("go on\n", timeout=60)
+    assert said == "written\n"
+    assert complained == f"stopped by {signum.name}\n"
+    assert process.returncode == exit_code
+
+
+def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
+    with command() as process:
+        said, complained = process.communicate("go on\n", timeout=60)
+    assert (said, complained, process.returncode) == ("writing\nwritten\nnext step\n", "", 0)

@@ -1,0 +1,338 @@
+"""`python -m src.train` as users run it: real commands, real data, a real store."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.models import Model
+
+from src.compose import compose_config
+from src.datasets import load_dataset
+from src.errors import ModelFileError, StoreError, TrainingDiverged
+from src.results import TrainResult
+from src.saving import load_model
+from src.train import train
+from tests.conftest import TrainedRun, Workplace
+
+SMALL = ("dataset=synthetic", "training.epochs=2")
+
+
+@pytest.fixture
+def client(trained: TrainedRun) -> MlflowClient:
+    return MlflowClient(trained.workplace.uri)
+
+
+def train_tracked(workplace: Workplace, *overrides: str, **arguments: Any) -> TrainResult:
+    return train(compose_config([*SMALL, f"tracking.uri='{workplace.uri}'", *overrides]), **arguments)
+
+
+def train_untracked(*overrides: str) -> TrainResult:
+    return train(compose_config([*SMALL, "tracking=off", *overrides]))
+
+
+def last_run(workplace: Workplace):
+    client = MlflowClient(workplace.uri)
+    experiment = client.get_experiment_by_name("convlab")
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id])[0]
+
+
+# --- what a run leaves behind ------------------------------------------------------------------------------------
+
+
+def test_the_stand_in_data_is_warned_of_in_the_terminal_and_in_the_description(
+    trained: TrainedRun, client: MlflowClient
+):
+    assert trained.done.stdout.count("NOT the full MNIST") == 2  # before training and after it
+    run = client.get_run(trained.run_id)
+    assert "NOT the full MNIST" in run.data.tags["mlflow.note.content"]
+    assert run.data.params["resolved.data_source"] == "sample"
+
+
+def test_the_terminal_gets_one_plain_line_an_epoch_and_where_to_look_next(trained: TrainedRun):
+    lines = trained.done.stdout.splitlines()
+    assert sum(line.startswith("epoch ") for line in lines) == 2
+    assert "\x1b" not in trained.done.stdout
+    assert trained.run_id in lines[-1]
+    assert "make ui" in lines[-1]
+    assert trained.done.stderr == ""
+
+
+def test_the_params_hold_the_resolved_config(trained: TrainedRun, client: MlflowClient):
+    params = client.get_run(trained.run_id).data.params
+    assert params["model.conv.0.filters"] == "6"
+    assert params["model.dense"] == "[120, 84]"
+    assert params["optimizer.learning_rate"] == "0.001"
+    assert params["dataset.validation_size"] == "null"
+    assert params["training.epochs"] == "2"
+    assert params["resolved.parameters"] == "61706"
+    assert params["resolved.train_images"] == "3500"
+
+
+def test_every_metric_of_training_has_one_point_an_epoch(trained: TrainedRun, client: MlflowClient):
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds", "images_per_second"):
+        assert [point.step for point in client.get_metric_history(trained.run_id, name)] == [1, 2], name
+
+
+def test_the_test_split_is_scored_once(trained: TrainedRun, client: MlflowClient):
+    for name in ("test_loss", "test_accuracy"):
+        assert len(client.get_metric_history(trained.run_id, name)) == 1
+
+
+def test_the_data_set_is_an_input_with_its_digest(trained: TrainedRun, client: MlflowClient):
+    run = client.get_run(trained.run_id)
+    (dataset,) = [item.dataset for item in run.inputs.dataset_inputs]
+    digest = run.data.params["resolved.data_digest"]
+    assert dataset.name == "mnist"
+    assert len(digest) == 64
+    assert digest.startswith(dataset.digest)
+    assert json.loads(dataset.profile)["sha256"] == digest
+
+
+def test_the_tags_say_what_ran_and_from_which_commit(trained: TrainedRun, client: MlflowClient):
+    tags = client.get_run(trained.run_id).data.tags
+    assert (tags["model"], tags["dataset"]) == ("lenot", "mnist")
+    assert len(tags["mlflow.source.git.commit"]) == 40
+    assert tags["git_dirty"] in ("true", "false")
+    assert tags["host"]
+
+
+def test_the_run_and_its_experiment_are_named_for_people(trained: TrainedRun, client: MlflowClient):
+    run = client.get_run(trained.run_id)
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert run.info.run_name == "lenot-mnist-s1"
+    assert experiment.name == "convlab"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_the_run_is_finished_and_keeps_what_a_person_wants_to_look_at(trained: TrainedRun, client: MlflowClient):
+    assert client.get_run(trained.run_id).info.status == "FINISHED"
+    kept = {
+        folder: {Path(item.path).name for item in client.list_artifacts(trained.run_id, folder)}
+        for folder in ("config", "environment", "figures", "tables", "model")
+    }
+    assert kept["config"] == {"config.yaml", "overrides.yaml"}
+    assert "packages.txt" in kept["environment"]
+    assert kept["figures"] == {"confusion_matrix.png", "filters.png", "learning_curves.png", "worst_mistakes.png"}
+    assert kept["tables"] == {"layers.csv", "per_class.csv", "test_predictions.csv"}
+    assert kept["model"] == {"manifest.json", "model.h5", "model.keras", "saved_model"}
+
+
+def test_a_secret_is_nowhere_in_what_a_run_leaves_behind(trained: TrainedRun):
+    places = [trained.workplace.folder, *(path for path in trained.workplace.folder.rglob("*") if path.is_file())]
+    contents = {path: path.read_bytes() for path in places[1:]} | {
+        Path("stdout"): trained.done.stdout.encode(),
+        Path("stderr"): trained.done.stderr.encode(),
+    }
+    for secret in (b"swordfish-77", b"tok-5150"):
+        assert not [path for path, content in contents.items() if secret in content]
+    assert last_run(trained.workplace).data.tags["api_token"] == "***"
+
+
+def test_nothing_is_written_beside_the_store(trained: TrainedRun):
+    names = {path.name for path in trained.workplace.folder.iterdir()}
+    assert names <= {"mlflow.db", ".mlflow.db.lock", "mlartifacts", ".keras", ".config", ".cache"}
+
+
+# --- how a run ends ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_run_as_killed_and_keeps_the_last_epoch(workplace: Workplace, signum: int, code: int):
+    process = workplace.start("src.train", "dataset.source=sample", "training.epochs=500")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch   2/500"):
+            break
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    run = last_run(workplace)
+    assert run.info.status == "KILLED"
+    kept = [path for path in (workplace.folder / "mlartifacts").rglob("model/*") if path.is_file()]
+    assert {path.name for path in kept} == {"model.keras", "manifest.json"}
+
+    went_on = workplace.run(
+        "src.train", "dataset.source=sample", "training.epochs=1", f"training.initial_weights={run.info.run_id}"
+    )
+    assert went_on.returncode == 0, went_on.stderr
+    first_loss = float(went_on.stdout.partition("epoch 1/1  loss ")[2].split()[0])
+    assert first_loss < 1.0  # fresh weights begin at 2.3 and end their first epoch at 1.4
+
+
+def test_a_diverged_run_is_failed_and_says_what_to_try(workplace: Workplace):
+    with pytest.raises(TrainingDiverged, match=r"became nan in epoch 1 .* try optimizer.learning_rate=0.001"):
+        train_tracked(workplace, "optimizer.learning_rate=1e20")
+    run = last_run(workplace)
+    assert run.info.status == "FAILED"
+    assert "TrainingDiverged" in run.data.tags["error"]
+
+
+def test_a_bug_is_not_hidden_and_fails_the_run(workplace: Workplace):
+    def broken(epoch: int, logs: dict[str, float]) -> None:
+        raise RuntimeError("a bug in an observer")
+
+    with pytest.raises(RuntimeError, match="a bug in an observer"):
+        train_tracked(workplace, observers=[broken])
+    assert last_run(workplace).info.status == "FAILED"
+
+
+# --- as a function -----------------------------------------------------------------------------------------------
+
+
+def test_as_a_function_it_returns_what_came_out():
+    result = train_untracked()
+    assert result.run_id is None
+    assert result.best_epoch in (1, 2)
+    assert len(result.history["val_accuracy"]) == 2
+    assert result.metrics["val_accuracy"] == max(result.history["val_accuracy"])
+    assert 0 <= result.metrics["test_accuracy"] <= 1
+
+
+def test_without_evaluate_test_the_test_split_is_not_touched():
+    assert not [name for name in train_untracked("evaluate_test=false").metrics if name.startswith("test_")]
+
+
+def test_without_tracking_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    train_untracked()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_deterministic_run_repeats_itself_bit_for_bit(workplace: Workplace):
+    script = (
+        "from src.compose import compose_config; from src.train import train; import json\n"
+        f"config = compose_config({[*SMALL, 'tracking=off', 'training.deterministic=true']!r})\n"
+        "for _ in range(2): print(json.dumps(train(config).metrics))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=workplace.environment(), capture_output=True, text=True, check=True
+    )
+    first, second = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    for name in first:
+        assert name in ("epoch_seconds", "images_per_second") or first[name] == second[name]
+
+
+def test_without_validation_the_last_epoch_is_kept():
+    result = train_untracked("dataset.validation_size=0", "training.epochs=3")
+    assert result.best_epoch == 3
+    assert not [name for name in result.history if name.startswith("val_")]
+
+
+def test_reduced_precision_is_trained_in_but_not_saved(workplace: Workplace):
+    result = train_tracked(workplace, "training.precision=mixed_bfloat16")
+    (saved,) = (workplace.folder / "mlartifacts").rglob("artifacts/model/model.keras")
+    assert {layer.compute_dtype for layer in load_model(saved).layers} == {"float32"}
+    assert MlflowClient(workplace.uri).get_run(result.run_id).data.params["resolved.precision"] == "mixed_bfloat16"
+
+
+def test_initial_weights_of_an_unknown_run_are_refused(trained: TrainedRun):
+    with pytest.raises(StoreError, match="has no no-such-run"):
+        train_tracked(trained.workplace, "training.initial_weights=no-such-run")
+
+
+def test_initial_weights_from_a_file_that_is_no_model_are_refused(workplace: Workplace):
+    weights = workplace.folder / "model.txt"
+    weights.write_text("not a model")
+    with pytest.raises(ModelFileError, match="is not a model that Keras can read"):
+        train_untracked(f"training.initial_weights='{weights}'")
+
+
+def test_initial_weights_of_another_network_are_refused(trained: TrainedRun):
+    with pytest.raises(ModelFileError, match="do not fit dense"):
+        train_tracked(trained.workplace, "model=dense", f"training.initial_weights={trained.run_id}")
+
+
+def test_training_goes_on_from_the_weights_of_a_run(trained: TrainedRun):
+    fresh = train_untracked("dataset=mnist", "dataset.source=sample", "training.epochs=1")
+    weights = f"training.initial_weights={trained.run_id}"
+    went_on = train_tracked(trained.workplace, "dataset=mnist", "dataset.source=sample", "training.epochs=1", weights)
+    assert went_on.history["loss"][0] < 0.6 * fresh.history["loss"][0]
+
+
+# --- debug, and the main job on full data ------------------------------------------------------------------------
+
+
+def test_fast_dev_run_goes_through_everything_with_one_batch(workplace: Workplace):
+    done = workplace.run("src.train", "debug=fast_dev_run", "dataset=synthetic")
+    assert done.returncode == 0, done.stderr
+    debug_store = Workplace(workplace.folder / ".debug")
+    run = last_run(debug_store)
+    assert run.data.params["resolved.train_images"] == run.data.params["training.batch_size"] == "128"
+    assert run.data.params["resolved.test_images"] == "128"
+    assert "test_accuracy" in run.data.metrics
+    assert not (workplace.folder / "mlflow.db").exists()
+
+
+def test_overfit_reaches_full_accuracy_on_one_batch(workplace: Workplace):
+    done = workplace.run("src.train", "debug=overfit", "dataset.source=sample")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy 1.0000" in done.stdout.splitlines()[-2]
+
+
+def test_two_first_runs_at_once_share_a_fresh_store(workplace: Workplace):
+    processes = [workplace.start("src.train", *SMALL, f"seed={seed}") for seed in (1, 2)]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    client = MlflowClient(workplace.uri)
+    experiment = client.get_experiment_by_name("convlab")
+    assert experiment is not None
+    assert {run.info.status for run in client.search_runs([experiment.experiment_id])} == {"FINISHED"}
+
+
+def test_the_full_mnist_is_used_where_it_is_and_one_epoch_is_enough_to_tell(workplace: Workplace, full_data: str):
+    done = workplace.run("src.train", "training.epochs=1", DATA_DIR=full_data)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stdout
+    run = last_run(workplace)
+    assert run.data.metrics["test_accuracy"] > 0.96
+    assert run.data.params["resolved.train_images"] == "55000"
+
+
+# --- the models that a run keeps ---------------------------------------------------------------------------------
+
+
+def test_plain_tools_read_every_kept_format_as_the_same_model(trained: TrainedRun, client: MlflowClient):
+    import keras
+    import mlflow
+    import tensorflow as tf
+
+    images = load_dataset(compose_config(["dataset.source=sample"]).dataset).test.images[:64]
+    folder = trained.workplace.folder / "mlartifacts" / trained.run_id / "artifacts" / "model"
+    (logged,) = client.get_run(trained.run_id).outputs.model_outputs
+    mlflow.set_tracking_uri(trained.workplace.uri)
+    answers = [
+        keras.models.load_model(folder / "model.keras").predict(images, verbose=0),
+        keras.models.load_model(folder / "model.h5").predict(images, verbose=0),
+        tf.saved_model.load(str(folder / "saved_model")).serve(images).numpy(),
+        mlflow.pyfunc.load_model(f"models:/{logged.model_id}").predict(images),
+    ]
+    for answer in answers:
+        np.testing.assert_allclose(answer, answers[0], atol=1e-5)
+        np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_logged_model_has_a_name_a_signature_an_example_and_its_metrics(trained: TrainedRun, client: MlflowClient):
+    run = client.get_run(trained.run_id)
+    logged = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert (logged.name, str(logged.status)) == ("lenot", "READY")
+    metrics = {metric.key: metric.value for metric in logged.metrics}
+    assert metrics["test_accuracy"] == run.data.metrics["test_accuracy"]
+    described = Model.load(logged.artifact_location)
+    (pixels,) = described.signature.inputs.inputs
+    assert (pixels.type, pixels.shape) == (np.dtype("uint8"), (-1, 28, 28, 1))
+    assert described.saved_input_example_info is not None
+
+
+def test_no_pickle_is_kept(trained: TrainedRun):
+    names = [path.name for path in trained.workplace.folder.rglob("*")]
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".cloudpickle"))]
