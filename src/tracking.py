@@ -306,8 +306,8 @@ class Run:
         if self._client is None:
             return
         self.log_params(flatten(config))
-        self.log_text("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
-        self.log_text("config/overrides.yaml", yaml.safe_dump(redact_tree(overrides)))
+        self._upload("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+        self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(overrides)))
         packages = sorted({f"{found.metadata['Name']}=={found.version}" for found in distributions()}, key=str.lower)
         self.log_text(
             "environment/packages.txt", "\n".join([f"# Python {platform.python_version()}", *packages]) + "\n"
@@ -366,9 +366,12 @@ class Run:
 
     def log_text(self, path: str, text: str) -> None:
         """A text file, secrets hidden, at this path of the run's artifacts."""
+        self._upload(path, redact(text))
+
+    def _upload(self, path: str, text: str) -> None:
         if self._client is not None:
             with deferred():
-                self._client.log_text(self._id, redact(text), path)
+                self._client.log_text(self._id, text, path)
 
     def log_table(self, path: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A CSV file with a header at this path of the run's artifacts."""

@@ -9,7 +9,7 @@ def test_the_table_has_every_layer_with_its_formulas_and_nothing_is_written(work
     assert "floor((32 - 5) / 1) + 1 = 28" in done.stdout
     assert "(5x5x6 + 1) x 16" in done.stdout
     assert done.stdout.splitlines()[-1] == "61,706 parameters"
-    assert not [path for path in workplace.folder.iterdir() if path.name != ".keras"]
+    assert not [path for path in workplace.folder.iterdir() if not path.name.startswith(".")]
 
 
 def test_images_that_are_too_small_are_refused_in_a_sentence(workplace: Workplace):

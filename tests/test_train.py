@@ -310,10 +310,11 @@ def test_plain_tools_read_every_kept_format_as_the_same_model(trained: TrainedRu
     folder = trained.workplace.folder / "mlartifacts" / trained.run_id / "artifacts" / "model"
     (logged,) = client.get_run(trained.run_id).outputs.model_outputs
     mlflow.set_tracking_uri(trained.workplace.uri)
+    saved_model = tf.saved_model.load(str(folder / "saved_model"))
     answers = [
         keras.models.load_model(folder / "model.keras").predict(images, verbose=0),
         keras.models.load_model(folder / "model.h5").predict(images, verbose=0),
-        tf.saved_model.load(str(folder / "saved_model")).serve(images).numpy(),
+        saved_model.serve(images).numpy(),
         mlflow.pyfunc.load_model(f"models:/{logged.model_id}").predict(images),
     ]
     for answer in answers:
@@ -327,7 +328,7 @@ def test_the_logged_model_has_a_name_a_signature_an_example_and_its_metrics(trai
     assert (logged.name, str(logged.status)) == ("lenot", "READY")
     metrics = {metric.key: metric.value for metric in logged.metrics}
     assert metrics["test_accuracy"] == run.data.metrics["test_accuracy"]
-    described = Model.load(logged.artifact_location)
+    described = Model.load(logged.artifact_location.removeprefix("file://"))
     (pixels,) = described.signature.inputs.inputs
     assert (pixels.type, pixels.shape) == (np.dtype("uint8"), (-1, 28, 28, 1))
     assert described.saved_input_example_info is not None

@@ -1,0 +1,171 @@
+"""What people see in the terminal."""
+
+import io
+import os
+import sys
+
+import pytest
+from rich.console import Console
+
+from src import console
+from src.console import EpochLines
+
+LOGS = {"loss": 0.07741, "accuracy": 0.9757, "val_loss": 0.2, "val_accuracy": 0.983, "learning_rate": 1e-3}
+TIMES = {"epoch_seconds": 3.14, "images_per_second": 17_864.4}
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal of 80 columns in the place of the one that the tests run in."""
+    screen = io.StringIO()
+    there = Console(file=screen, force_terminal=True, width=80, highlight=False, soft_wrap=True, color_system=None)
+    monkeypatch.setattr(console, "console", there)
+    return screen
+
+
+# --- epochs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_has_the_metrics_the_speed_and_the_time_left() -> None:
+    line = EpochLines(epochs=10, batches=469, monitor="val_accuracy").line(2, LOGS | TIMES)
+    metrics = "loss 0.0774  accuracy 0.9757  val_loss 0.2000  val_accuracy 0.9830 *"
+    assert line == f"epoch  2/10  {metrics}  17,864 images/s  3.1 s  25 s left"
+
+
+def test_a_line_without_validation_has_the_training_metrics_alone() -> None:
+    logs = {name: value for name, value in LOGS.items() if not name.startswith("val_")}
+    line = EpochLines(epochs=1, batches=469, monitor=None).line(1, logs | TIMES)
+    assert line == "epoch 1/1  loss 0.0774  accuracy 0.9757    17,864 images/s  3.1 s  0.0 s left"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "stars"),
+    [
+        ("val_accuracy", [0.5, 0.7, 0.7, 0.6, 0.8], [True, True, False, False, True]),
+        ("val_loss", [0.5, 0.7, 0.4, 0.4, 0.3], [True, False, True, False, True]),
+        (None, [0.5, 0.7], [False, False]),
+    ],
+)
+def test_a_star_marks_an_epoch_that_is_better_than_all_before(
+    monitor: str | None, values: list[float], stars: list[bool]
+) -> None:
+    lines = EpochLines(epochs=5, batches=4, monitor=monitor)
+    shown = [lines.line(epoch, LOGS | TIMES | {str(monitor): value}) for epoch, value in enumerate(values, start=1)]
+    assert ["*" in line for line in shown] == stars
+    assert len({line.index("images/s") for line in shown}) == 1  # in columns, with and without
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"),
+    [
+        ([1.5], "6.0 s left"),
+        ([60.0, 2.0, 4.0, 6.0], "4.0 s left"),  # the mean of the last three
+        ([20.0], "80 s left"),
+        ([90.0], "6 min left"),
+    ],
+)
+def test_the_time_left_is_the_recent_epochs_mean_for_each_that_remains(
+    seconds: list[float], left: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = EpochLines(epochs=5, batches=4, monitor=None)
+    for epoch, taken in enumerate(seconds, start=1):
+        lines(epoch, LOGS | TIMES | {"epoch_seconds": taken})
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f"  {left}")
+
+
+def watch(epochs: int) -> None:
+    with EpochLines(epochs, batches=4, monitor=None) as lines:
+        for epoch in range(1, epochs + 1):
+            lines.on_batches(3)
+            lines.bar.refresh()
+            lines(epoch, LOGS | TIMES)
+
+
+def test_a_file_or_a_pipe_gets_plain_lines_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    watch(epochs=2)
+    lines = EpochLines(2, batches=4, monitor=None)
+    assert capsys.readouterr().out.splitlines() == [lines.line(epoch, LOGS | TIMES) for epoch in (1, 2)]
+
+
+def test_a_terminal_also_gets_a_bar_with_the_batches_done_of_each_epoch(terminal: io.StringIO) -> None:
+    watch(epochs=2)
+    for shown in ("epoch 1/2 ━", "epoch 2/2 ━", " 0/4", " 3/4", "loss 0.0774"):
+        assert shown in terminal.getvalue()
+
+
+# --- warnings and lines --------------------------------------------------------------------------------------------
+
+LONG = " ".join(f"word{number}" for number in range(100)) + " " + "/folder" * 40
+
+
+def text_in_box(shown: str) -> str:
+    """What stands between the sides of a box, without the spaces."""
+    return "".join(line.strip("│ ") for line in shown.splitlines()[1:-1]).replace(" ", "")
+
+
+def test_a_warning_shows_every_word_however_long_inside_its_box(capsys: pytest.CaptureFixture[str]) -> None:
+    console.warn([LONG, "the end"])
+    shown = capsys.readouterr().out
+    assert "WARNING" in shown.splitlines()[0]
+    assert text_in_box(shown) == (LONG + "the end").replace(" ", "")
+    assert len({len(line) for line in shown.splitlines()}) == 1
+
+
+def test_without_a_warning_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    console.warn([])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_line_is_said_whole_however_long_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say(f"{LONG} model.dense=[120] [red]")
+    assert capsys.readouterr().out == f"{LONG} model.dense=[120] [red]\n"
+
+
+def test_secrets_are_hidden_in_lines_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("kept in postgresql://ada:hunter2@db/runs")
+    console.warn(["cannot reach postgresql://ada:hunter2@db/runs"])
+    shown = capsys.readouterr().out
+    assert "hunter2" not in shown
+    assert shown.count("postgresql://***@db/runs") == 2
+
+
+def test_a_table_keeps_every_cell_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("layers of net", ("layer", "parameters"), [("conv_0", "1,560"), ("a" * 150, "9")])
+    shown = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in shown if line.strip("─ ")]
+    assert rows == [["layers", "of", "net"], ["layer", "parameters"], ["conv_0", "1,560"], ["a" * 150, "9"]]
+    assert [line.rstrip()[-1] for line in shown if "conv_0" in line or "aaa" in line] == ["0", "9"]
+    assert len({len(line.rstrip()) for line in shown if "conv_0" in line or "aaa" in line}) == 1
+
+
+# --- native messages -----------------------------------------------------------------------------------------------
+
+
+def greet(fail: bool = False) -> None:
+    os.write(2, b"a page of notes\n")
+    if fail:
+        raise ImportError
+
+
+def test_native_messages_are_hidden_inside_the_block_only(capfd: pytest.CaptureFixture[str]) -> None:
+    with console.native_messages_hidden():
+        greet()
+    assert capfd.readouterr().err == ""
+    greet()
+    print("from Python", file=sys.stderr)
+    assert capfd.readouterr().err == "a page of notes\nfrom Python\n"
+
+
+def test_native_messages_are_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ImportError), console.native_messages_hidden():
+        greet(fail=True)
+    assert capfd.readouterr().err == "a page of notes\n"
+
+
+def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with console.native_messages_hidden():
+        greet()
+    assert capfd.readouterr().err == "a page of notes\n"

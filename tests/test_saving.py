@@ -1,0 +1,188 @@
+"""A model as files: three formats that plain Keras and TensorFlow read, a manifest, and refusals that name the file."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from src import saving
+from src.errors import ModelFileError
+from src.models import predict
+from src.models.sequential import build_sequential
+from src.schema import ConvBlock, SequentialConfig
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 1), dtype=np.uint8)
+CONFIG = SequentialConfig(  # a layer of every kind
+    name="net",
+    family="sequential",
+    input_padding=1,
+    conv=[ConvBlock(filters=4, batch_norm=True, pool="max"), ConvBlock(filters=4, pool="average")],
+    dense=[8],
+    dropout=0.5,
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """A trained network: its moving averages and its optimizer have moved."""
+    built = build_sequential(CONFIG, (12, 10, 1), 3)
+    built.compile("adam", "sparse_categorical_crossentropy")
+    built.fit(IMAGES, np.arange(16) % 3, epochs=2, verbose=0)
+    return built
+
+
+@pytest.fixture(scope="module")
+def saved(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saving.save_model(model, tmp_path_factory.mktemp("saved") / "model", IMAGES)
+
+
+@pytest.fixture
+def copied(saved: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own, to do harm to."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def plain_keras(path: Path) -> Any:
+    return keras.models.load_model(path).predict(IMAGES, verbose=0)
+
+
+def plain_tensorflow(path: Path) -> Any:
+    served = tf.saved_model.load(str(path))
+    return served.serve(IMAGES).numpy()
+
+
+READERS = {"model.keras": plain_keras, "model.h5": plain_keras, "saved_model": plain_tensorflow}
+
+
+# --- three formats -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", saving.FORMATS)
+def test_every_format_gives_the_same_probabilities_for_raw_bytes_to_whoever_reads_it(
+    name: str, model: keras.Model, saved: Path
+) -> None:
+    for read in (READERS[name], lambda path: saving.predict_with(path, IMAGES)):
+        np.testing.assert_allclose(read(saved / name), predict(model, IMAGES), rtol=0, atol=1e-5)
+
+
+def test_only_the_formats_asked_for_are_written(model: keras.Model, tmp_path: Path) -> None:
+    folder = saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.keras",))
+    assert {path.name for path in folder.iterdir()} == {"model.keras", "manifest.json"}
+
+
+def test_the_h5_file_brings_no_optimizer_along(model: keras.Model, saved: Path) -> None:
+    assert model.compiled
+    assert not keras.models.load_model(saved / "model.h5").compiled
+
+
+# --- all or nothing ------------------------------------------------------------------------------------------------
+
+
+def noisy() -> keras.Model:
+    """A network that draws new noise for each answer, so that no copy can agree with it."""
+    inputs = keras.Input((12, 10, 1), dtype="uint8")
+    noise = keras.layers.GaussianNoise(1.0)(keras.layers.Rescaling(1 / 255)(inputs), training=True)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(noise)))
+
+
+def test_a_model_that_does_not_read_back_as_itself_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"^saved_model reads back as another model: .* differ by 0\.\d+"):
+        saving.save_model(noisy(), tmp_path / "model", IMAGES)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_write_that_fails_midway_leaves_nothing_and_the_next_one_is_whole(model: keras.Model, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"model\.txt"):
+        saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.keras", "model.txt"))
+    assert not (tmp_path / "model").exists()
+    saving.check_manifest(saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.h5",)))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+# --- the manifest --------------------------------------------------------------------------------------------------
+
+
+def test_the_manifest_lists_every_file_with_its_sha_256(saved: Path) -> None:
+    files = {path.relative_to(saved).as_posix(): path.read_bytes() for path in saved.rglob("*") if path.is_file()}
+    del files["manifest.json"]
+    assert {"model.keras", "model.h5", "saved_model/saved_model.pb"} < set(files)
+    listed = json.loads((saved / "manifest.json").read_text())
+    assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"!")
+
+
+HARM: list[tuple[Callable[[Path], object], str]] = [
+    (lambda folder: append(folder / "model.keras"), r"lists: model\.keras missing, added or changed"),
+    (lambda folder: append(folder / "saved_model" / "saved_model.pb"), r"saved_model/saved_model\.pb"),
+    (lambda folder: (folder / "model.h5").unlink(), r"lists: model\.h5 "),
+    (lambda folder: (folder / "saved_model" / "extra.so").touch(), r"lists: saved_model/extra\.so "),
+    (lambda folder: shutil.rmtree(folder / "saved_model"), r"lists: saved_model/.*, saved_model/saved_model\.pb, "),
+    (lambda folder: (folder / "manifest.json").unlink(), r"has no readable manifest\.json"),
+    (lambda folder: (folder / "manifest.json").write_text("{"), r"has no readable manifest\.json"),
+]
+
+
+@pytest.mark.parametrize(("harm", "sentence"), HARM)
+def test_a_folder_that_is_not_as_its_manifest_says_is_refused_by_the_files_name(
+    harm: Callable[[Path], object], sentence: str, copied: Path
+) -> None:
+    saving.check_manifest(copied)
+    harm(copied)
+    for use in (saving.check_manifest, saving.keras_file):
+        with pytest.raises(ModelFileError, match=sentence):
+            use(copied)
+
+
+def test_a_saved_model_which_could_run_anything_is_not_even_opened_when_it_was_changed(copied: Path) -> None:
+    append(copied / "saved_model" / "saved_model.pb")
+    with pytest.raises(ModelFileError, match=r"saved_model/saved_model\.pb"):
+        saving.predict_with(copied / "saved_model", IMAGES)
+
+
+def test_the_keras_file_stands_in_a_run_s_folder_or_in_an_mlflow_model(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").touch()
+    assert saving.keras_file(saved) == saved / "model.keras"
+    assert saving.keras_file(tmp_path) == tmp_path / "data" / "model.keras"
+
+
+# --- what is no model ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model", "model.txt"])
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_a_file_that_is_no_model_is_refused_by_name(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelFileError, match=f"/{name} is not a model that Keras can read: ."):
+        saving.load_model(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_half_a_model_is_refused_by_name(name: str, copied: Path) -> None:
+    whole = (copied / name).read_bytes()
+    (copied / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFileError, match=f"/{name} is not a model that Keras can read: ."):
+        saving.load_model(copied / name)
+
+
+@pytest.mark.parametrize("path", ["nowhere/model.keras", "."])
+def test_a_path_without_a_file_is_refused_by_name(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=f"there is no model file {tmp_path / path}"):
+        saving.load_model(tmp_path / path)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_code_in_a_model_file_is_not_run(name: str, tmp_path: Path) -> None:
+    inputs = keras.Input((2,))
+    keras.Model(inputs, keras.layers.Lambda(lambda values: values * 2)(inputs)).save(tmp_path / name)
+    with pytest.raises(ModelFileError, match=f"/{name} is not a model that Keras can read: .*Lambda"):
+        saving.load_model(tmp_path / name)
