@@ -1,0 +1,95 @@
+"""What a model's YAML may say, and which images can pass through the network."""
+
+from dataclasses import dataclass, field
+
+from src.errors import ConfigError
+from src.schema.checks import at_least, one_of, output_size, require
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """What every model says of itself; `family` is the key of `src.models.BUILDERS`."""
+
+    name: str
+    family: str
+    input_size: int | None = None  # resize to this many pixels a side, inside the model
+
+    def __post_init__(self) -> None:
+        at_least(1, "model.input_size", self.input_size)
+
+    def check_input(self, height: int, width: int) -> None:
+        """Raises ConfigError when images of this many pixels cannot pass through the network."""
+
+
+@dataclass(kw_only=True)
+class ConvBlock:
+    """A convolution with ReLU or another activation, and the pooling after it."""
+
+    filters: int
+    kernel_size: int = 3
+    strides: int = 1
+    padding: str = "valid"
+    pool: str | None = None
+    pool_size: int = 2
+    batch_norm: bool = False
+
+    def check(self, name: str) -> None:
+        """Raises ConfigError for a value out of range; `name` is the block's dotted name."""
+        for key in ("filters", "kernel_size", "strides", "pool_size"):
+            at_least(1, f"{name}.{key}", getattr(self, key))
+        one_of(("valid", "same"), f"{name}.padding", self.padding)
+        require(self.pool in (None, "max", "average"), f"{name}.pool", self.pool, "one of max, average, null")
+
+
+@dataclass(kw_only=True)
+class SequentialConfig(ModelConfig):
+    """A plain convnet: convolutions, hidden dense layers, softmax."""
+
+    input_padding: int = 0
+    conv: list[ConvBlock] = field(default_factory=list)
+    dense: list[int] = field(default_factory=list)  # hidden units
+    dropout: float = 0.0  # after every hidden dense layer
+    activation: str = "relu"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, "model.input_padding", self.input_padding)
+        for index, block in enumerate(self.conv):
+            block.check(f"model.conv.{index}")
+        for index, units in enumerate(self.dense):
+            at_least(1, f"model.dense.{index}", units)
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 or more and less than 1")
+        one_of(
+            ("relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "leaky_relu"),
+            "model.activation",
+            self.activation,
+        )
+
+    def check_input(self, height: int, width: int) -> None:
+        if self.input_size is not None:
+            height = width = self.input_size
+        height, width = height + 2 * self.input_padding, width + 2 * self.input_padding
+        for index, block in enumerate(self.conv):
+            height, width = self._after_block(index, block, height, width)
+
+    def _after_block(self, index: int, block: ConvBlock, height: int, width: int) -> tuple[int, int]:
+        """Height and width after the block, or ConfigError when its kernel or its pooling is larger than its map."""
+        name, smaller = f"model.conv.{index}", min(height, width)
+        reaches = f"the {height}x{width} map that reaches block {index} of {self.name}"
+        if block.padding == "valid" and block.kernel_size > smaller:
+            raise ConfigError(
+                f"{name}.kernel_size: {block.kernel_size} is larger than {reaches}; use at most {smaller}, "
+                f"{name}.padding=same, less pooling before it, or a larger model.input_size"
+            )
+        height = output_size(height, block.kernel_size, block.strides, block.padding)
+        width = output_size(width, block.kernel_size, block.strides, block.padding)
+        if block.pool is None:
+            return height, width
+        if block.pool_size > min(height, width):
+            raise ConfigError(
+                f"{name}.pool_size: {block.pool_size} would pool the {height}x{width} map inside block {index} of "
+                f"{self.name} to nothing; use at most {min(height, width)}, {name}.pool=null, "
+                "or a larger model.input_size"
+            )
+        pooled = (output_size(side, block.pool_size, block.pool_size, "valid") for side in (height, width))
+        return next(pooled), next(pooled)

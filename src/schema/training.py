@@ -1,0 +1,44 @@
+"""What the YAML of training and of tracking may say."""
+
+from dataclasses import dataclass
+
+from src.errors import ConfigError
+from src.schema.checks import at_least, one_of
+
+MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(kw_only=True)
+class TrainingConfig:
+    name: str = "default"
+    epochs: int = 10
+    batch_size: int = 128
+    monitor: str = "val_accuracy"
+    early_stopping_patience: int | None = None  # epochs without a better one before training stops
+    precision: str = "float32"
+    deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
+    initial_weights: str | None = None  # a run's id or a model file
+    steps_per_execution: int = 32  # batches per call of the compiled train function
+    max_batches: int | None = None  # at most this many batches of each split, for a quick check
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch_size", "early_stopping_patience", "steps_per_execution", "max_batches"):
+            at_least(1, f"training.{key}", getattr(self, key))
+        one_of(("float32", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
+        if self.monitor.startswith("test_"):
+            raise ConfigError(
+                f"training.monitor: {self.monitor!r} would choose by the test split, which is scored once, at the end; "
+                f"use one of {', '.join(MONITORS)}"
+            )
+        one_of(MONITORS, "training.monitor", self.monitor)
+
+
+@dataclass(kw_only=True)
+class TrackingConfig:
+    name: str
+    enabled: bool = True
+    uri: str = "sqlite:///mlflow.db"
+    experiment: str = "convlab"
+    run_name: str | None = None
+    system_metrics: bool = False  # processor and memory use, sampled by MLflow
+    save_model: bool = True

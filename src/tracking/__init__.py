@@ -1,0 +1,11 @@
+"""What MLflow remembers of a run: its config, its metrics, its files, its status.
+
+A run is opened with `start_run` in the store that `open_store` gave; everything is recorded through the `Run` that it
+yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all that passes through here.
+"""
+
+from src.tracking.opening import resume_run, start_run
+from src.tracking.run import Run
+from src.tracking.store import Store, open_store
+
+__all__ = ["Run", "Store", "open_store", "resume_run", "start_run"]

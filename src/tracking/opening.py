@@ -1,0 +1,104 @@
+"""How a run begins and ends, and how one that exists is taken up again."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from src.errors import StoreError
+from src.redact import redact, redact_tree
+from src.schema import Config, TrackingConfig
+from src.tracking.provenance import standard_tags
+from src.tracking.run import Run
+from src.tracking.store import Store, check_exists, prepare_store
+
+
+@contextlib.contextmanager
+def start_run(
+    store: Store,
+    config: Config,
+    *,
+    overrides: list[str] | None = None,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[Run]:
+    """A new run with the config in it. It ends FINISHED, KILLED when the process is asked to stop, or else FAILED.
+
+    Args:
+        store: what `open_store` gave.
+        config: recorded as params and as `config/config.yaml`, its secrets hidden.
+        overrides: what was typed, recorded as `config/overrides.yaml`.
+        parent_run_id: the run under which this one is shown.
+        tags: added to those of the config.
+    """
+    client, experiment_id = store
+    if client is None:
+        yield Run(None, "", "")
+        return
+    name = config.tracking.run_name or f"{config.model.name}-{config.dataset.name}-s{config.seed}"
+    all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
+    if parent_run_id:
+        all_tags["mlflow.parentRunId"] = parent_run_id
+    created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
+    run = Run(client, created.info.run_id, experiment_id)
+    try:
+        with _system_metrics(config.tracking, run):
+            run.log_config(config, overrides or [])
+            yield run
+            run.flush()
+    except KeyboardInterrupt:
+        run.end("KILLED")
+        raise
+    except BaseException as error:
+        run.end("FAILED", error)
+        raise
+    run.end("FINISHED")
+
+
+@contextlib.contextmanager
+def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: str | None = None) -> Iterator[Run]:
+    """A run that exists, to read from and to add to; its status stays as it is.
+
+    Args:
+        config: which store.
+        run_id: the run; or
+        model_uri: a model that the run logged, such as `models:/mnist@champion`.
+
+    Raises:
+        StoreError: no such store, run or model.
+    """
+    check_exists(config.uri)
+    mlflow.set_tracking_uri(config.uri)
+    client = mlflow.MlflowClient(config.uri)
+    try:
+        prepare_store(config.uri)
+        found = client.get_run(run_id or _run_of_model(str(model_uri)))
+    except MlflowException as error:
+        raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
+    run = Run(client, found.info.run_id, found.info.experiment_id)
+    run.params = found.data.params
+    yield run
+    run.flush()
+
+
+def _run_of_model(model_uri: str) -> str:
+    run_id = mlflow.models.get_model_info(model_uri).run_id
+    if run_id is None:
+        raise StoreError(f"{model_uri} was not logged by a run, so its data set is not known")
+    return str(run_id)
+
+
+@contextlib.contextmanager
+def _system_metrics(config: TrackingConfig, run: Run) -> Iterator[None]:
+    if not config.system_metrics:
+        yield
+        return
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run.run_id)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()

@@ -1,0 +1,42 @@
+"""Where a run comes from: the code, the machine, the packages."""
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import distributions
+from pathlib import Path
+
+from src.schema import Config
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def standard_tags(config: Config) -> dict[str, str]:
+    tags = {
+        "model": config.model.name,
+        "dataset": config.dataset.name,
+        "host": platform.node(),
+        "mlflow.user": os.environ.get("USER", "unknown"),
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.name": "python -m src.train",
+    }
+    if commit := git("rev-parse", "HEAD"):
+        tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
+    return tags
+
+
+def git(*arguments: str) -> str:
+    """What git answers about the project, empty when it is no checkout or there is no git."""
+    if shutil.which("git") is None:
+        return ""
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False, errors="replace"
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def packages() -> str:
+    """The Python version and every installed package, one a line."""
+    found = sorted({f"{package.metadata['Name']}=={package.version}" for package in distributions()}, key=str.lower)
+    return "\n".join([f"# Python {platform.python_version()}", *found]) + "\n"

@@ -1,0 +1,232 @@
+"""One run: how it begins and ends, and what is recorded in between."""
+
+import contextlib
+import csv
+import io
+import json
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import yaml
+from mlflow.entities import Dataset as MlflowDataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, infer_signature
+
+from src.errors import StoreError
+from src.interrupt import deferred
+from src.redact import redact, redact_tree
+from src.schema import Config, as_tree, flatten
+from src.tracking.provenance import git, packages
+from src.tracking.writer import Writer
+
+DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
+PARAM_LENGTH = 6_000  # MLflow cuts longer values
+TAG_LENGTH = 5_000
+BATCH = 100  # params in one request
+SERVED_WITH = ("tensorflow", "keras", "numpy", "mlflow")
+
+
+class Run:
+    """One MLflow run. Metrics of epochs are written in the background, in order; all else is written at once."""
+
+    def __init__(self, client: mlflow.MlflowClient | None, run_id: str, experiment_id: str) -> None:
+        self._client = client
+        self._id = run_id
+        self.experiment_id = experiment_id
+        self.params: dict[str, str] = {}
+        self._writer = Writer()
+
+    @property
+    def run_id(self) -> str | None:
+        """The run's id, None when tracking is off."""
+        return self._id or None
+
+    def log_config(self, config: Config, overrides: list[str]) -> None:
+        """The resolved config as params and as YAML, what was typed, and the environment."""
+        if self._client is None:
+            return
+        self.log_params(flatten(config))
+        self._upload("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+        self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(overrides)))
+        self.log_text("environment/packages.txt", packages())
+        if difference := git("diff", "HEAD"):
+            self.log_text("environment/git.diff", difference + "\n")
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Params as they would be typed: null, true, 0.001, [120, 84]."""
+        if self._client is None:
+            return
+        shown = redact_tree(dict(params))
+        assert isinstance(shown, dict)
+        entities = [Param(name, _typed(value)[:PARAM_LENGTH]) for name, value in shown.items()]
+        for start in range(0, len(entities), BATCH):
+            self._client.log_batch(self._id, params=entities[start : start + BATCH])
+
+    def log_epoch(self, epoch: int, logs: dict[str, float]) -> None:
+        """An observer: one point per metric at this epoch."""
+        self.log_metrics(logs, epoch)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """One point per metric, written in the background.
+
+        Raises:
+            StoreError: an earlier point could not be written.
+        """
+        if self._client is None:
+            return
+        client, now = self._client, int(time.time() * 1000)
+        entities = [Metric(name, value, now, step) for name, value in metrics.items()]
+        self._writer.put(lambda: client.log_batch(self._id, metrics=entities))
+
+    def log_new_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """The same, leaving out what the run already says, so that asking twice adds nothing."""
+        if self._client is None:
+            return
+        known = self._client.get_run(self._id).data.metrics
+        self.log_metrics({name: value for name, value in metrics.items() if known.get(name) != value}, step)
+
+    def flush(self) -> None:
+        """Waits until everything is written; raises StoreError when something could not be."""
+        self._writer.flush()
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        if self._client is not None:
+            shown = redact_tree(dict(tags))
+            assert isinstance(shown, dict)
+            self._client.log_batch(
+                self._id, tags=[RunTag(name, str(value)[:TAG_LENGTH]) for name, value in shown.items()]
+            )
+
+    def describe(self, markdown: str) -> None:
+        """The description that the UI shows above everything else."""
+        self.set_tags({"mlflow.note.content": markdown})
+
+    def log_text(self, path: str, text: str) -> None:
+        """A text file, secrets hidden, at this path of the run's artifacts."""
+        self._upload(path, redact(text))
+
+    def _upload(self, path: str, text: str) -> None:
+        if self._client is not None:
+            with deferred():
+                self._client.log_text(self._id, text, path)
+
+    def log_table(self, path: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """A CSV file with a header at this path of the run's artifacts."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+        self.log_text(path, text.getvalue())
+
+    def log_figure(self, path: str, figure: Any) -> None:
+        """A Matplotlib figure as a picture at this path of the run's artifacts."""
+        if self._client is not None:
+            with deferred():
+                self._client.log_figure(self._id, figure, path)
+
+    def log_folder(self, folder: Path, path: str) -> None:
+        """A folder's content below this path of the run's artifacts."""
+        if self._client is not None:
+            with deferred():
+                self._client.log_artifacts(self._id, str(folder), path)
+
+    def log_dataset(self, name: str, digest: str, source: str, profile: dict[str, Any]) -> None:
+        """The data set as an input of the run. MLflow takes 36 characters of the digest; the profile has it whole."""
+        if self._client is None:
+            return
+        described = MlflowDataset(
+            name=name,
+            digest=digest[:DIGEST_LENGTH],
+            source_type="local",
+            source=json.dumps({"uri": redact(source)}),
+            profile=json.dumps(profile | {"sha256": digest}),
+        )
+        self._client.log_inputs(self._id, [DatasetInput(described, [InputTag("mlflow.data.context", "training")])])
+
+    def log_model(self, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None:
+        """The model as an MLflow LoggedModel that can be served, with the metrics that the run has at this step.
+
+        Args:
+            model: the Keras model.
+            name: the LoggedModel's name; never `model`, which MLflow would merge with the run's folder of that name.
+            images: uint8, (n, height, width, channels), an input example.
+            probabilities: float32, (n, classes), what the model answers to it.
+            step: the epoch whose metrics belong to the model.
+        """
+        if self._client is None:
+            return
+        import mlflow.tensorflow  # mlflow.keras cannot save an input example
+
+        self.flush()
+        with deferred(), contextlib.redirect_stdout(io.StringIO()):  # MLflow tries the example, with a progress bar
+            logged = self._client.create_logged_model(
+                self.experiment_id, name, source_run_id=self._id, model_type="classifier"
+            )
+            Model.log(
+                artifact_path=None,
+                flavor=mlflow.tensorflow,
+                run_id=self._id,
+                model_id=logged.model_id,
+                step=step,
+                model=model,
+                keras_model_kwargs={"include_optimizer": False},
+                signature=infer_signature(images, probabilities),
+                input_example=images,
+                pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
+            )
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept, as the run recorded it."""
+        return int(self.params.get("resolved.best_epoch", 0))
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved config that the run was trained with.
+
+        Raises:
+            StoreError: the run is not one of ours.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            read: dict[str, Any] = yaml.safe_load(self._download("config/config.yaml", folder).read_text())
+        return read
+
+    @contextlib.contextmanager
+    def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:
+        """A copy of the run's `model/`, or of the model behind the URI, for as long as the block lasts."""
+        with tempfile.TemporaryDirectory() as folder:
+            if model_uri is None:
+                yield self._download("model", folder)
+            else:
+                yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
+
+    def _download(self, path: str, folder: str) -> Path:
+        assert self._client is not None
+        try:
+            return Path(self._client.download_artifacts(self._id, path, folder))
+        except (MlflowException, OSError) as error:
+            raise StoreError(f"run {self._id} keeps no {path}") from error
+
+    def end(self, status: str, error: BaseException | None = None) -> None:
+        """Sets the final status, and the error as a tag, without ever hiding the error that ended the run."""
+        assert self._client is not None
+        with (
+            deferred(),
+            contextlib.nullcontext() if status == "FINISHED" else contextlib.suppress(MlflowException, StoreError),
+        ):
+            if status != "FINISHED":
+                with contextlib.suppress(StoreError):
+                    self.flush()
+            if error is not None:
+                self.set_tags({"error": f"{type(error).__name__}: {error}"})
+            self._client.set_terminated(self._id, status)
+
+
+def _typed(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,175 @@
+"""The place where runs are kept: checked before anything slow begins, made where it does not exist."""
+
+import contextlib
+import logging
+import socket
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+import mlflow
+import sqlalchemy
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+
+from src.errors import StoreError
+from src.schema import TrackingConfig
+
+ARTIFACTS = "mlartifacts"  # beside the database
+CONNECT_SECONDS = 5
+
+for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Store(NamedTuple):
+    """A store that was found to work, and the id of the experiment in it; without a client when tracking is off."""
+
+    client: mlflow.MlflowClient | None
+    experiment_id: str
+
+
+def open_store(config: TrackingConfig) -> Store:
+    """The store that the config names, made when it does not exist, the experiment too.
+
+    Raises:
+        StoreError: the store cannot be reached or written, or is not one.
+    """
+    if not config.enabled:
+        return Store(None, "")
+    mlflow.set_tracking_uri(config.uri)
+    try:
+        location = prepare_store(config.uri)
+        client = mlflow.MlflowClient(config.uri)
+        return Store(client, _experiment_id(client, config.experiment, location))
+    except MlflowException as error:
+        raise StoreError(_store_problem(config.uri, error)) from error
+
+
+def _store_problem(uri: str, error: Exception) -> str:
+    text = str(error)
+    if "401" in text or "credentials" in text.lower():
+        return f"the tracking server {uri} asks for a user: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    return f"the tracking store {uri} cannot be used: {text.splitlines()[0]}"
+
+
+def prepare_store(uri: str) -> str | None:
+    """Checks that the address leads to a store; returns where artifacts go, None when the server decides."""
+    scheme = urllib.parse.urlsplit(uri).scheme
+    if scheme in ("http", "https"):
+        _check_server(uri)
+        return None
+    if scheme in ("", "file"):
+        raise StoreError(
+            f"tracking.uri={uri}: MLflow no longer keeps runs in a folder; "
+            "use a database, sqlite:///mlflow.db, or a server, http://127.0.0.1:5000"
+        )
+    if scheme.partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql"):
+        return _check_database(uri)
+    return None
+
+
+def _check_server(uri: str) -> None:
+    remedy = "start it (make ui), correct tracking.uri, or train without tracking: tracking=off"
+    parts = urllib.parse.urlsplit(uri)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    try:
+        with urllib.request.urlopen(f"{bare}/health", timeout=CONNECT_SECONDS) as response:
+            answer = response.read(64)
+    except urllib.error.HTTPError:
+        answer = b""
+    except (OSError, ValueError) as error:  # URLError is an OSError
+        raise StoreError(
+            f"the tracking server {uri} does not answer ({getattr(error, 'reason', None) or error}); {remedy}"
+        ) from error
+    if answer.strip() != b"OK":
+        raise StoreError(f"{uri} answers, but not as an MLflow server does; {remedy}")
+
+
+def _check_database(uri: str) -> str:
+    url = sqlalchemy.make_url(uri)
+    if url.get_backend_name() == "sqlite":
+        database = Path(url.database or "").absolute()
+        folder = database.parent
+        _make_writable(folder)
+        with FileLock(folder / f".{database.name}.lock") if not _tables(uri) else contextlib.nullcontext():
+            _check_tables(uri)
+            mlflow.MlflowClient(uri).search_experiments(
+                max_results=1
+            )  # makes the tables, which two processes may not do at once
+    else:
+        _check_port(
+            uri,
+            url.host or "localhost",
+            url.port or {"postgresql": 5432, "mysql": 3306}.get(url.get_backend_name(), 1433),
+        )
+        folder = Path.cwd()
+        _check_tables(uri)
+    artifacts = folder / ARTIFACTS
+    _make_writable(artifacts)
+    return artifacts.as_uri()
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write into {folder} ({error.strerror}); set tracking.uri to a writable place"
+        ) from error
+
+
+def _check_port(uri: str, host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise StoreError(f"the database {uri} does not answer ({error}); start it, or correct tracking.uri") from error
+
+
+def _tables(uri: str) -> set[str]:
+    engine = sqlalchemy.create_engine(uri)
+    try:
+        return set(sqlalchemy.inspect(engine).get_table_names())
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        raise StoreError(f"tracking.uri={uri} is not a database that can be opened: {reason}") from error
+    finally:
+        engine.dispose()
+
+
+def _check_tables(uri: str) -> None:
+    tables = _tables(uri)
+    if tables and not {"experiments", "runs"} <= tables:
+        some = ", ".join(sorted(tables)[:3])
+        raise StoreError(
+            f"tracking.uri={uri} is the database of something else (it holds {some}); give MLflow a database of its own"
+        )
+
+
+def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None) -> str:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        # Without this tag the UI opens the experiment on its page for language models.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        try:
+            return client.create_experiment(name, artifact_location=location, tags=tags)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return _experiment_id(client, name, location)  # another process was faster
+    if experiment.lifecycle_stage != "active":
+        raise StoreError(
+            f"the experiment {name!r} was deleted; restore it with "
+            f"`mlflow experiments restore -x {experiment.experiment_id}`, or choose another: tracking.experiment=NAME"
+        )
+    return experiment.experiment_id
+
+
+def check_exists(uri: str) -> None:
+    url = sqlalchemy.make_url(uri) if uri.startswith("sqlite") else None
+    if url is not None and not Path(url.database or "").exists():
+        raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the one that holds the run")

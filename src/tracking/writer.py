@@ -1,0 +1,44 @@
+"""Writing in the background, so that training does not wait for the store."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+from src.errors import StoreError
+
+
+class Writer:
+    """One background thread that does what it is given in order; its first error is raised to whoever comes next."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Callable[[], object]] = queue.Queue()
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    def put(self, write: Callable[[], object]) -> None:
+        self._raise_error()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="tracking-writer", daemon=True)
+            self._thread.start()
+        self._queue.put(write)
+
+    def flush(self) -> None:
+        self._queue.join()
+        self._raise_error()
+
+    def _work(self) -> None:
+        while True:
+            write = self._queue.get()
+            try:
+                if self._error is None:
+                    write()
+            except Exception as error:  # raised in the main thread
+                self._error = error
+            finally:
+                self._queue.task_done()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise StoreError(
+                f"the tracking store no longer takes metrics: {str(self._error).splitlines()[0]}"
+            ) from self._error
