@@ -23,6 +23,14 @@ def say(text: str) -> None:
     console.print(redact(text), markup=False)
 
 
+def say_where(run_id: str, uri: str) -> None:
+    """Where to look at a run: a link into the tracking server, or into the UI that `make ui` starts over a database."""
+    if uri.startswith("http"):
+        say(f"run {run_id}: {uri.rstrip('/')}/#/runs/{run_id}")
+    else:
+        say(f"run {run_id} is kept in {uri}; `make ui` shows it at http://127.0.0.1:5000/#/runs/{run_id}")
+
+
 def warn(warnings: Sequence[str]) -> None:
     """A box that cannot be missed, nothing when there is nothing to warn of."""
     if warnings:

@@ -108,7 +108,7 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
 
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     console.say(f"{metrics}  on {result.images:,} test images")
-    console.say(f"figures and tables are in run {result.run_id} of {config.tracking.uri}: look at them with `make ui`")
+    console.say_where(result.run_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

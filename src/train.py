@@ -228,7 +228,7 @@ def main(config: Config, overrides: list[str]) -> None:
     metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
     console.say(f"best epoch {result.best_epoch}  {metrics}")
     if result.run_id:
-        console.say(f"run {result.run_id} is kept in {config.tracking.uri}: look at it with `make ui`")
+        console.say_where(result.run_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

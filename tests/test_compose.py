@@ -3,21 +3,16 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from typing import Any
 
 import hydra
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from src.compose import CONF, compose_config, config_from_dict, explain
+from src.compose import CONF, compose_config, config_from_dict
 from src.errors import ConfigError
-from src.schema import SCHEMAS, Config, SequentialConfig, as_tree, flatten
+from src.schema import Config, SequentialConfig, as_tree, flatten
 
 # --- as a function -------------------------------------------------------------------------------------------------
 
@@ -87,84 +82,6 @@ def test_a_text_with_a_dollar_sign_reads_back_as_it_was(text: str) -> None:
 def test_a_tree_that_is_no_config_is_refused(leaves: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         config_from_dict(changed(**leaves))
-
-
-# --- mistakes ------------------------------------------------------------------------------------------------------
-
-MISTAKES = [
-    (["model.conv.-1.filters=3"], r"^cannot read 'model\.conv\.-1\.filters=3'(?!.*quote the value)"),
-    (["+training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\?"),
-    (["+qqq=3"], r"^no key 'qqq'; .*known: dataset, "),
-    (["model=null"], r"^no model 'null'"),
-    (["tracking.uri=${nope}"], r"^tracking\.uri: interpolation key 'nope' not found"),
-    (["model.conv.0=3"], r"^model\.conv\.0: "),
-    (["model.dense.5=3"], r"^no item 'model\.dense\.5': the list is shorter"),
-    (["evaluate_test=perhaps"], r"^evaluate_test: got 'perhaps', expected true or false$"),
-    (["model=lenot,dense"], r"^model=lenot,dense: several values; add -m to run each of them$"),
-    (["model.family=alexnt"], r"^model: no kind 'alexnt'"),
-    (["model=lennot"], r"^no model 'lennot'; did you mean 'lenot'\? known: .*\blenot\b"),
-    (["dataset=mnst"], r"^no dataset 'mnst'; did you mean 'mnist'\? known: .*\bmnist\b"),
-    (["optimizer=adm"], r"^no optimizer 'adm'; did you mean 'adam'\? known: .*\badam\b"),
-    (["training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\? known: .*\bepochs\b"),
-    (["model.conv.0.fliters=3"], r"^no key 'model\.conv\.0\.fliters'; did you mean 'filters'\?"),
-    (["qqq=3"], r"^no key 'qqq'; known: dataset, "),
-    (["training.epochs=many"], r"^training\.epochs: got 'many', expected a whole number$"),
-    (["training.epochs=1.5"], r"^training\.epochs: got '1\.5', expected a whole number$"),
-    (["optimizer.learning_rate=fast"], r"^optimizer\.learning_rate: got 'fast', expected a number$"),
-    (["model.dense=[120,many]"], r"^model\.dense.*: got 'many', expected a whole number$"),
-    (["model.conv.9.filters=3"], r"^no item 'model\.conv\.9\.filters': the list is shorter .*give the whole list"),
-    (["training.batch_size=0"], r"^training\.batch_size: got 0, expected at least 1$"),
-    (["seed=1,2"], r"^seed=1,2: several values; add -m .*'seed=\[1,2\]'"),
-    (["model=lenot,dense"], r"^model=lenot,dense: several values; add -m to run each of them"),
-    (["training.epochs"], r"^cannot read 'training\.epochs': an override is KEY=VALUE or GROUP=OPTION$"),
-]
-
-
-@pytest.mark.parametrize(("overrides", "sentence"), MISTAKES)
-def test_a_mistake_is_answered_with_what_came_what_is_known_and_what_to_type(
-    overrides: list[str], sentence: str
-) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        compose_config(overrides)
-
-
-@pytest.mark.parametrize("group", SCHEMAS)
-def test_an_unknown_option_is_answered_with_the_files_of_its_group_and_no_others(group: str) -> None:
-    with pytest.raises(ConfigError) as refusal:
-        compose_config([f"{group}=qqq"])
-    known = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-    assert str(refusal.value) == f"no {group} 'qqq'; known: {known}"
-
-
-# --- values that Hydra's grammar cannot read -----------------------------------------------------------------------
-
-
-def proposed(sentence: str) -> list[str]:
-    """What a shell makes of the override that the sentence proposes."""
-    return shlex.split(sentence.rpartition("for the shell: ")[2])
-
-
-@pytest.mark.parametrize("value", ["http://host/x?a=b", "Müller/a(1).png", "[draft", "a=b", "50% {sic"])
-def test_an_unreadable_value_is_answered_with_an_override_that_works(value: str) -> None:
-    with pytest.raises(ConfigError, match=r"^cannot read 'tracking\.run_name=.*': quote the value") as refusal:
-        compose_config([f"tracking.run_name={value}"])
-    assert compose_config(proposed(str(refusal.value))).tracking.run_name == value
-
-
-PRINTABLE = st.characters(exclude_categories=["C"])
-
-
-@settings(deadline=None)
-@given(value=st.text(PRINTABLE) | st.text("ab0 '\"\\=:,$(){}[]#;!~+@|%&", max_size=8))
-def test_the_proposed_quotes_survive_the_shell_and_hydra_with_the_value_unchanged(value: str) -> None:
-    parser = OverridesParser.create()
-    try:
-        parser.parse_overrides([f"tracking.run_name={value}"])
-    except OverrideParseException as error:
-        (read,) = parser.parse_overrides(proposed(explain(error)))
-        assert (read.key_or_group, read.value()) == ("tracking.run_name", value)
-    else:
-        assume(False)
 
 
 # --- as a command --------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Where a run comes from: the code, the machine, the packages."""
 
-import os
+import getpass
 import platform
 import shutil
 import subprocess
@@ -17,13 +17,20 @@ def standard_tags(config: Config) -> dict[str, str]:
         "model": config.model.name,
         "dataset": config.dataset.name,
         "host": platform.node(),
-        "mlflow.user": os.environ.get("USER", "unknown"),
+        "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "python -m src.train",
     }
     if commit := git("rev-parse", "HEAD"):
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
     return tags
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
 
 
 def git(*arguments: str) -> str:

@@ -1,0 +1,117 @@
+"""Every command of the documents works, and every option that they should name is named."""
+
+import importlib
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, TrainedRun
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+QUICK = ["training.epochs=1", "training.max_batches=1", "training.early_stopping_patience=null", "schedule=none"]
+
+
+def commands() -> list[str]:
+    fenced = "\n".join(block for document in DOCUMENTS for block in FENCE.findall(document.read_text()))
+    return [
+        line.removeprefix("$ ") for line in fenced.splitlines() if re.match(r"(\$ )?(python -m|make|mlflow) ", line)
+    ]
+
+
+PYTHON = [command for command in commands() if command.startswith("python -m ")]
+
+
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
+
+
+def answered(command: str) -> str | None:
+    """The error that a document shows below the command, if it does."""
+    for document in DOCUMENTS:
+        found = re.search(rf"^\$ {re.escape(command)}\n(error: .*)$", document.read_text(), re.MULTILINE)
+        if found:
+            return found[1]
+    return None
+
+
+@pytest.mark.usefixtures("signals_restored")
+@pytest.mark.parametrize("command", PYTHON)
+def test_every_python_command_works_as_written(
+    command: str,
+    trained: TrainedRun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+):
+    _, _, module, *arguments = shlex.split(command)
+    expected = answered(command)
+    needs_fashion = expected is None and {"dataset=fashion_mnist", "experiment=fashion_cnn"} & set(arguments)
+    full_data = request.getfixturevalue("full_data") if needs_fashion else None
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.workplace.uri)
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    if module == "src.train" and expected is None:
+        if full_data:
+            monkeypatch.setenv("DATA_DIR", full_data)
+        else:
+            arguments = [*arguments, "dataset.source=sample"]
+        arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK
+    arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    main = importlib.import_module(module).main
+    if expected is None:
+        main()
+    else:
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err.strip() == expected
+
+
+@pytest.mark.parametrize("target", sorted({c.split()[1] for c in commands() if c.startswith("make ")}))
+def test_every_make_target_of_the_documents_exists(target: str):
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("group", ["dataset", "model", "optimizer", "schedule", "tracking", "experiment", "debug"])
+def test_the_readme_lists_every_option_of_a_group(group: str):
+    (row,) = re.findall(rf"^\| `{group}` \|([^|]*)\|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", row)) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+def test_the_readme_shows_every_room():
+    text = (ROOT / "README.md").read_text()
+    rooms = {path.name for path in (ROOT / "src").iterdir() if not path.name.startswith("__")}
+    assert not [room for room in rooms if f"src/{room}" not in text]
+
+
+def test_every_picture_and_page_that_a_document_names_exists():
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((ROOT / "docs/notebook.ipynb").read_text())
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert names["result"].metrics["test_accuracy"] > 0.8  # type: ignore[attr-defined]
+    assert names["early"].stopped == "observer"  # type: ignore[attr-defined]
