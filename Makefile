@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-slow check ui lock clean
+.PHONY: help setup setup-dev train test test-services test-slow check ui lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides
 
 test: setup-dev ## Run every test that takes seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
+
+test-services: setup-dev ## Run the tests that start servers or kill processes
+	$(BIN)/python -m pytest -m "(browser or services or fault) and not slow" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
