@@ -67,6 +67,7 @@ def train(
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
     console.warn(dataset.warnings)
+    console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")
 
     with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
         fitting.seed_everything(config.seed, config.training.deterministic)
@@ -193,14 +194,13 @@ def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tu
 def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
     """The run in a few lines of Markdown: what was trained on what, and how well it did."""
     shown = [name for name in ("test_accuracy", "val_accuracy", "accuracy") if name in result.metrics]
-    images = ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())
     epochs = f"best epoch {result.best_epoch} of {len(result.history['loss'])}"
     lines = [f"**{warning}**\n" for warning in result.warnings]
     lines += [
         f"{config.model.name} on {dataset.name} ({dataset.source}): "
         + ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown),
         f"- {epochs}, ended by {result.stopped}" if result.stopped else f"- {epochs}",
-        f"- images: {images}",
+        f"- images: {image_counts(dataset)}",
         f"- {config.optimizer.name}, learning rate {config.optimizer.learning_rate:g}, "
         f"batch {config.training.batch_size}, seed {config.seed}",
     ]
@@ -210,6 +210,11 @@ def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
 def sizes(dataset: "Dataset") -> dict[str, int]:
     """Images in each split."""
     return {"train": len(dataset.train), "validation": len(dataset.validation or ()), "test": len(dataset.test)}
+
+
+def image_counts(dataset: "Dataset") -> str:
+    """`55,000 train, 5,000 validation, 10,000 test`."""
+    return ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())
 
 
 def batches(dataset: "Dataset", config: Config) -> int:
