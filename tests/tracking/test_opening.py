@@ -1,0 +1,80 @@
+"""How a run begins and ends, and how one that exists is taken up again."""
+
+import contextlib
+import time
+
+import pytest
+from mlflow import MlflowClient
+
+from src.errors import StoreError
+from src.interrupt import Interrupted
+from src.schema import Config
+from src.tracking import resume_run
+from tests.conftest import Workplace
+from tests.tracking.conftest import config_for, new_run
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), (RuntimeError("broken"), "FAILED"), (SystemExit(3), "FAILED"), (Interrupted(15), "KILLED")],
+)
+def test_the_status_of_a_run_is_how_it_ended(
+    config: Config, client: MlflowClient, error: BaseException | None, status: str
+):
+    with contextlib.suppress(RuntimeError, SystemExit, Interrupted), new_run(config) as run:
+        if error is not None:
+            raise error
+    info = client.get_run(str(run.run_id)).info
+    assert info.status == status
+    assert info.end_time is not None
+
+
+def test_the_error_of_a_failed_run_is_a_tag_without_secrets(config: Config, client: MlflowClient):
+    with pytest.raises(RuntimeError), new_run(config) as run:
+        raise RuntimeError("no route to postgresql://ada:hunter22@db/x")
+    assert client.get_run(str(run.run_id)).data.tags["error"] == "RuntimeError: no route to postgresql://***@db/x"
+
+
+def test_a_run_is_named_tagged_and_placed_under_its_parent(workplace: Workplace, client: MlflowClient):
+    config = config_for(workplace.uri, "tracking.run_name=first try", "tags.owner=ada")
+    with new_run(config) as parent, new_run(config, parent_run_id=parent.run_id, tags={"trial_number": "7"}) as child:
+        pass
+    run = client.get_run(str(child.run_id))
+    assert run.info.run_name == "first try"
+    assert (run.data.tags["owner"], run.data.tags["trial_number"]) == ("ada", "7")
+    assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+
+
+def test_a_run_id_in_the_environment_does_not_catch_the_run(config: Config, monkeypatch: pytest.MonkeyPatch):
+    with new_run(config) as first:
+        pass
+    monkeypatch.setenv("MLFLOW_RUN_ID", str(first.run_id))
+    with new_run(config) as second:
+        pass
+    assert second.run_id != first.run_id
+
+
+def test_a_resumed_run_gives_back_its_config_and_keeps_its_status(config: Config, client: MlflowClient):
+    with new_run(config) as run:
+        run.log_params({"resolved.best_epoch": 4})
+    with resume_run(config.tracking, run_id=run.run_id) as resumed:
+        assert resumed.read_config()["model"]["name"] == "lenot"
+        assert resumed.best_epoch == 4
+    assert client.get_run(str(run.run_id)).info.status == "FINISHED"
+
+
+def test_system_metrics_are_sampled_when_asked_for(
+    workplace: Workplace, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    with new_run(config_for(workplace.uri, "tracking.system_metrics=true")) as run:
+        deadline = time.monotonic() + 60
+        while not (metrics := client.get_run(str(run.run_id)).data.metrics) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert "system/cpu_utilization_percentage" in metrics
+
+
+def test_resuming_from_a_store_that_is_not_there_makes_none(workplace: Workplace, config: Config):
+    with pytest.raises(StoreError, match="there is no tracking store"), resume_run(config.tracking, run_id="x"):
+        pass
+    assert not (workplace.folder / "mlflow.db").exists()

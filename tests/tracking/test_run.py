@@ -1,0 +1,52 @@
+"""What is recorded in a run, and how it looks there."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from src.compose import compose_config
+from src.errors import StoreError
+from src.schema import Config
+from src.tracking import Run, resume_run
+from tests.tracking.conftest import new_run
+
+
+def test_asking_twice_for_the_same_metric_adds_no_point(config: Config, client: MlflowClient):
+    with new_run(config) as run:
+        for value in (0.5, 0.5, 0.75):
+            run.log_new_metrics({"test_accuracy": value}, 3)
+            run.flush()
+    assert [point.value for point in client.get_metric_history(str(run.run_id), "test_accuracy")] == [0.5, 0.75]
+
+
+def test_params_are_shown_as_they_would_be_typed(config: Config, client: MlflowClient):
+    with new_run(config) as run:
+        run.log_params({"a.none": None, "a.flag": True, "a.rate": 1e-3, "a.list": [120, 84], "a.text": "relu"})
+    params = client.get_run(str(run.run_id)).data.params
+    shown = {name: params[name] for name in params if name.startswith("a.")}
+    assert shown == {"a.none": "null", "a.flag": "true", "a.rate": "0.001", "a.list": "[120, 84]", "a.text": "relu"}
+
+
+def test_what_a_run_does_not_keep_is_named(config: Config):
+    with new_run(config) as run:
+        pass
+    with (
+        resume_run(config.tracking, run_id=run.run_id) as resumed,
+        pytest.raises(StoreError, match="keeps no model"),
+        resumed.model_folder(),
+    ):
+        pass
+
+
+def test_without_tracking_every_call_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with new_run(compose_config(["tracking=off"])) as run:
+        assert isinstance(run, Run)
+        assert run.run_id is None
+        run.log_params({"a": 1})
+        run.log_epoch(1, {"loss": 1.0})
+        run.log_text("a.txt", "text")
+        run.log_table("a.csv", ("a",), [(1,)])
+        run.describe("text")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,85 @@
+"""Stores: made where there are none, and what cannot be one is refused before training."""
+
+import http.server
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from src.errors import StoreError
+from src.schema import Config
+from src.tracking import open_store
+from tests.conftest import Workplace
+from tests.tracking.conftest import config_for
+
+
+def test_a_store_is_made_where_there_is_none_with_its_artifacts_beside_it(config: Config, workplace: Workplace):
+    store = open_store(config.tracking)
+    assert store.client is not None
+    experiment = store.client.get_experiment(store.experiment_id)
+    assert experiment.artifact_location == (workplace.folder / "mlartifacts").as_uri()
+
+
+def test_opening_a_store_twice_gives_the_same_experiment(config: Config):
+    assert open_store(config.tracking).experiment_id == open_store(config.tracking).experiment_id
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns"])
+def test_the_dead_file_store_is_refused_with_the_way_out(uri: str):
+    with pytest.raises(StoreError, match=r"no longer keeps runs in a folder; use a database, sqlite:///mlflow\.db"):
+        open_store(config_for(uri).tracking)
+
+
+def test_a_server_that_does_not_answer_is_refused_before_training(workplace: Workplace):
+    done = workplace.run("src.train", "dataset=synthetic", "tracking.uri=http://ada:hunter22@127.0.0.1:9")
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "tracking=off" in done.stderr
+    assert "hunter22" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert "epoch" not in done.stdout
+
+
+@pytest.fixture
+def other_server() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_is_not_mlflow_is_refused(other_server: str):
+    with pytest.raises(StoreError, match="answers, but not as an MLflow server does"):
+        open_store(config_for(other_server).tracking)
+
+
+def test_the_database_of_something_else_is_refused_and_left_as_it_is(workplace: Workplace, config: Config):
+    with sqlite3.connect(workplace.folder / "mlflow.db") as database:
+        database.execute("create table studies (study_id integer)")
+        database.execute("create table alembic_version (version_num text)")
+    before = (workplace.folder / "mlflow.db").read_bytes()
+    with pytest.raises(StoreError, match=r"database of something else \(it holds alembic_version, studies\)"):
+        open_store(config.tracking)
+    assert (workplace.folder / "mlflow.db").read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(workplace: Workplace, config: Config):
+    (workplace.folder / "mlflow.db").write_text("this is not a database, but a text of some length " * 40)
+    with pytest.raises(StoreError, match="not a database that can be opened"):
+        open_store(config.tracking)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot write into .*; set tracking.uri to a writable place"):
+        open_store(config_for(f"sqlite:///{tmp_path}/file/mlflow.db").tracking)
+
+
+def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(config: Config, client: MlflowClient):
+    client.delete_experiment(open_store(config.tracking).experiment_id)
+    with pytest.raises(StoreError, match="was deleted; restore it with `mlflow experiments restore"):
+        open_store(config.tracking)
