@@ -15,7 +15,7 @@ from rich.table import Table
 
 from src.redact import redact
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
@@ -121,10 +121,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     """A table, its first column to the left, the others to the right."""
     drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if index == 0 else "right")
+        drawn.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         drawn.add_row(*row)
-    wide = console if console.is_terminal else Console(width=200)  # a file or a pipe has no width to keep to
+    # A file or a pipe has no width to keep to.
+    wide = console if console.is_terminal else Console(width=200, markup=False, emoji=False)
     wide.print(drawn)
 
 

@@ -1,7 +1,7 @@
 """Pictures of a run, each in two halves: `*_data` computes plain numbers that tests compare, `plot_*` draws them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -82,8 +82,9 @@ def plot_confusion(data: Confusion) -> Figure:
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, str(number), ha="center", va="center", color=colour, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true", title="confusion matrix")
-    axes.set_xticks(range(count), data.class_names, rotation=90 if max(map(len, data.class_names)) > 2 else 0)
-    axes.set_yticks(range(count), data.class_names)
+    rotation = 90 if max(map(len, data.class_names)) > 2 else 0
+    axes.set_xticks(range(count), data.class_names, rotation=rotation, parse_math=False)
+    axes.set_yticks(range(count), data.class_names, parse_math=False)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     return figure
 
@@ -127,7 +128,9 @@ def plot_mistakes(mistakes: Sequence[Mistake], images: Images) -> Figure:
     )
     for axes, mistake in zip(figure.axes, mistakes, strict=False):
         _show(axes, images[mistake.image])
-        axes.set_title(f"{mistake.predicted} ({mistake.score:.2f})", color=WRONG_COLOUR, fontsize=9, pad=14)
+        axes.set_title(
+            f"{mistake.predicted} ({mistake.score:.2f})", color=WRONG_COLOUR, fontsize=9, pad=14, parse_math=False
+        )
         axes.text(
             0.5,
             1.01,
@@ -136,6 +139,7 @@ def plot_mistakes(mistakes: Sequence[Mistake], images: Images) -> Figure:
             ha="center",
             va="bottom",
             fontsize=8,
+            parse_math=False,
         )
     return figure
 
@@ -166,5 +170,6 @@ def _grid(count: int, title: str, cell: float) -> Figure:
     return figure
 
 
-def _show(axes: object, image: Images) -> None:
-    axes.imshow(image.squeeze(), cmap="gray" if image.shape[-1] == 1 else None, vmin=0, vmax=255)  # type: ignore[attr-defined]
+def _show(axes: Any, image: Images) -> None:
+    grey = image.shape[-1] == 1
+    axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)

@@ -144,7 +144,7 @@ def cosine_with_warmup(
     learning_rate: float, schedule: CosineConfig, epochs: int, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Keras' own cosine decay: 0 at the first step, `learning_rate` after the warm-up, `alpha` times it at the end."""
-    warmup_steps = round(schedule.warmup_epochs * steps_per_epoch)
+    warmup_steps = min(round(schedule.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch - 1)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup_steps else learning_rate,
         decay_steps=epochs * steps_per_epoch - warmup_steps,
@@ -228,7 +228,7 @@ def fit(
             model.set_weights(watch.last_weights)
         raise
     epochs = len(fitted.epoch)
-    stopped = "observer" if watch.stopped else "early_stopping" if epochs < config.training.epochs else None
+    stopped = None if epochs == config.training.epochs else "observer" if watch.stopped else "early_stopping"
     best_epoch = keep_best.best_epoch + 1 if keep_best else epochs
     return Fit(
         {name: [float(value) for value in values] for name, values in watch.history.items()}, best_epoch, stopped
@@ -241,6 +241,8 @@ def score(model: keras.Model, split: Split) -> Scores:
     probabilities = model.predict(batches, verbose=0)
     chosen = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
     loss = float(-np.log(np.clip(chosen, keras.config.epsilon(), 1.0)).mean())
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"{model.name} answers with {loss}: its training diverged; try a lower learning rate")
     return Scores(loss, float((probabilities.argmax(axis=1) == split.labels).mean()), probabilities)
 
 
@@ -254,6 +256,7 @@ class _Watch(keras.callbacks.Callback):
         self.observers = observers
         self.on_batches = on_batches
         self.images = images
+        self.batches = math.ceil(images / config.training.batch_size)
         self.config = config
         self.history: dict[str, list[float]] = {}
         self.last_weights: Weights | None = None
@@ -268,12 +271,13 @@ class _Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._check_finite((logs or {}).get("loss", 0.0))
         if self.on_batches is not None:
-            self.on_batches(batch + 1)
+            self.on_batches(min(batch + 1, self.batches))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         seconds = time.perf_counter() - self.began
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         self._check_finite(metrics["loss"])
+        self._check_finite(metrics.get("val_loss", 0.0))
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         metrics["learning_rate"] = float(f"{rate:.6g}")  # 0.001, not float32's 0.0010000000474974513
         metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / seconds}

@@ -55,7 +55,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
             if name == SAVED_MODEL:
                 model.export(part / name, format="tf_saved_model", verbose=False)
             else:
-                model.save(part / name, include_optimizer=False)
+                uncompiled(model).save(part / name)
     (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
     expected = predict(model, images)
     for name in formats:
@@ -64,6 +64,11 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
             raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
     os.replace(part, folder)
     return folder
+
+
+def uncompiled(model: keras.Model) -> keras.Model:
+    """The same layers and weights without the optimizer, which the `.keras` format would keep otherwise."""
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def manifest(folder: Path) -> dict[str, str]:
@@ -75,8 +80,8 @@ def manifest(folder: Path) -> dict[str, str]:
 def check_manifest(folder: Path) -> None:
     """Raises ModelFileError unless the folder holds exactly the files, with the content, that its manifest lists."""
     try:
-        listed = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+        listed = dict(json.loads((folder / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise ModelFileError(f"{folder} has no readable {MANIFEST}: {error}") from error
     found = manifest(folder)
     wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
@@ -105,8 +110,9 @@ def load_model(path: Path) -> keras.Model:
     try:
         with _quiet():
             return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelFileError(f"{path} is not a model that Keras can read: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # a damaged file makes Keras, zipfile and HDF5 raise nearly anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelFileError(f"{path} is not a model that Keras can read: {reason}") from error
 
 
 def predict_with(path: Path, images: Images) -> Probabilities:

@@ -55,7 +55,7 @@ def train(
 
     store = tracking.open_store(config.tracking)
     with console.native_messages_hidden():
-        from src import fitting
+        from src import fitting, saving
         from src.datasets import load_dataset
         from src.evaluate import record_evaluation
         from src.models import predict
@@ -85,7 +85,8 @@ def train(
         if config.tracking.save_model:
             keep_model(run, model, dataset)
             examples = dataset.test.images[:EXAMPLES]
-            run.log_model(model, config.model.name, examples, predict(model, examples), fitted.best_epoch)
+            bare = saving.uncompiled(model)
+            run.log_model(bare, config.model.name, examples, predict(bare, examples), fitted.best_epoch)
 
         result = TrainResult(
             run_id=run.run_id,

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -169,3 +170,19 @@ def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
     with console.native_messages_hidden():
         greet()
     assert capfd.readouterr().err == "a page of notes\n"
+
+
+LITERAL = "[data/mnist] [/x] [red] 1:100:1"
+
+
+@pytest.mark.parametrize(
+    "show", [console.say, lambda text: console.warn([text]), lambda text: console.table("t", ("a",), [(text,)])]
+)
+def test_text_is_shown_literally(show: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    show(LITERAL)
+    assert LITERAL in capsys.readouterr().out
+
+
+def test_a_table_cuts_nothing_off_in_a_narrow_terminal(terminal: io.StringIO) -> None:
+    console.table("layers", ("layer", "formula"), [("z" * 100, "9")])
+    assert terminal.getvalue().count("z") == 100

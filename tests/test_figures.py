@@ -152,3 +152,15 @@ def test_drawing_needs_no_pyplot_and_so_no_window_system() -> None:
     program = "import sys, src.figures; print('matplotlib.pyplot' in sys.modules, 'matplotlib.figure' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], cwd=CONF.parent, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 1), (28, 1, 1), (1, 1, 3)])
+def test_a_mistake_one_pixel_high_or_wide_is_drawn(shape: tuple[int, ...]) -> None:
+    figure = figures.plot_mistakes([Mistake(0, "a", "b", 0.5, 0.25)], np.zeros((1, *shape), np.uint8))
+    assert visible(figure)[0].images[0].get_array().shape[:2] == shape[:2]
+
+
+def test_a_class_name_is_no_formula() -> None:
+    mistakes = [Mistake(0, "$\\b$", "b", 0.5, 0.25)]
+    for figure in (confusion(["$\\b$", "b"]), figures.plot_mistakes(mistakes, np.zeros((1, 9, 9, 1), np.uint8))):
+        assert png(figure)

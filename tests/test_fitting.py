@@ -198,3 +198,33 @@ def test_copied_weights_make_the_same_predictions() -> None:
 def test_weights_of_another_network_are_refused_by_name_with_both_shapes() -> None:
     with pytest.raises(ModelFileError, match=r"of run 7 do not fit dense: it has 784x8, 8, .*, needed are 784x9, 9, "):
         fitting.copy_weights(ready("model.dense=[8]")[0], ready("model.dense=[9,7]")[0], "run 7")
+
+
+@pytest.mark.parametrize("validation_size", [0, 16])
+def test_weights_that_are_lost_in_the_very_last_batch_are_noticed(validation_size: int) -> None:
+    one_batch = ["training.epochs=1", "training.batch_size=128", "optimizer.learning_rate=1e20"]
+    model, dataset, config = ready("model.dense=[16]", f"dataset.validation_size={validation_size}", *one_batch)
+
+    def train_and_score() -> None:  # without validation only scoring can tell
+        fit(model, dataset, config)
+        fitting.score(model, dataset.test)
+
+    with pytest.raises(TrainingDiverged):
+        train_and_score()
+
+
+def test_on_batches_never_counts_more_batches_than_an_epoch_has() -> None:
+    seen: list[int] = []
+    fit(*ready("training.steps_per_execution=3"), (), seen.append)
+    assert seen == [3, 4, 3, 4]
+
+
+@pytest.mark.parametrize(("warmup_epochs", "epochs", "steps"), [(1.9, 2, 4), (0.6, 1, 1)])
+def test_a_warm_up_leaves_at_least_one_step(warmup_epochs: float, epochs: int, steps: int) -> None:
+    schedule = CosineConfig(name="cosine", warmup_epochs=warmup_epochs, alpha=0.2)
+    rate = fitting.cosine_with_warmup(0.5, schedule, epochs, steps)
+    assert float(rate(epochs * steps)) == pytest.approx(0.1)
+
+
+def test_an_observer_that_speaks_after_the_last_epoch_stops_nothing() -> None:
+    assert fit(*ready(), [lambda epoch, logs: epoch == 2]).stopped is None

@@ -1,5 +1,6 @@
 """A model as files: three formats that plain Keras and TensorFlow read, a manifest, and refusals that name the file."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -75,11 +76,6 @@ def test_every_format_gives_the_same_probabilities_for_raw_bytes_to_whoever_read
 def test_only_the_formats_asked_for_are_written(model: keras.Model, tmp_path: Path) -> None:
     folder = saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.keras",))
     assert {path.name for path in folder.iterdir()} == {"model.keras", "manifest.json"}
-
-
-def test_the_h5_file_brings_no_optimizer_along(model: keras.Model, saved: Path) -> None:
-    assert model.compiled
-    assert not keras.models.load_model(saved / "model.h5").compiled
 
 
 # --- all or nothing ------------------------------------------------------------------------------------------------
@@ -186,3 +182,33 @@ def test_code_in_a_model_file_is_not_run(name: str, tmp_path: Path) -> None:
     keras.Model(inputs, keras.layers.Lambda(lambda values: values * 2)(inputs)).save(tmp_path / name)
     with pytest.raises(ModelFileError, match=f"/{name} is not a model that Keras can read: .*Lambda"):
         saving.load_model(tmp_path / name)
+
+
+def test_a_network_that_resizes_and_normalises_is_served_as_it_predicts(tmp_path: Path) -> None:
+    built = build_sequential(dataclasses.replace(CONFIG, input_size=14), (12, 10, 1), 3)
+    saving.save_model(built, tmp_path / "model", IMAGES)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_no_file_brings_an_optimizer_along(name: str, model: keras.Model, saved: Path) -> None:
+    assert model.compiled
+    assert not keras.models.load_model(saved / name).compiled
+
+
+def test_a_damaged_model_is_refused_by_name_or_still_readable(copied: Path) -> None:
+    file, refused = copied / "model.keras", 0
+    whole = file.read_bytes()
+    for at in range(0, len(whole), len(whole) // 60):
+        file.write_bytes(whole[:at] + bytes(255 - byte for byte in whole[at : at + 20]) + whole[at + 20 :])
+        try:
+            saving.load_model(file)
+        except ModelFileError as error:
+            refused += "model.keras" in str(error)
+    assert refused > 10
+
+
+@pytest.mark.parametrize("content", ["[]", "1", '"model.keras"'])
+def test_a_manifest_that_is_no_list_of_files_is_refused(content: str, copied: Path) -> None:
+    (copied / "manifest.json").write_text(content)
+    with pytest.raises(ModelFileError, match=r"manifest\.json"):
+        saving.check_manifest(copied)

@@ -13,7 +13,8 @@ def pixels(input_shape: tuple[int, int, int], input_size: int | None) -> tuple[k
     inputs = keras.Input(input_shape, dtype="uint8", name="pixels")
     images = layers.Rescaling(1 / 255, name="rescale")(inputs)
     if input_size is not None:
-        images = layers.Resizing(input_size, input_size, name="resize")(images)
+        # Resizing passes its own training=True on to the layers after it unless it is told otherwise.
+        images = layers.Resizing(input_size, input_size, name="resize")(images, training=False)
     return inputs, images
 
 

@@ -176,7 +176,6 @@ class Run:
                 model_id=logged.model_id,
                 step=step,
                 model=model,
-                keras_model_kwargs={"include_optimizer": False},
                 signature=infer_signature(images, probabilities),
                 input_example=images,
                 pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],

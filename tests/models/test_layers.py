@@ -39,3 +39,9 @@ def test_probabilities_are_float32_and_add_up_to_1_under_any_precision(policy: s
     returned = returned_by(outputs, inputs, np.random.default_rng(0).normal(0, 10, (4, 5)))
     assert (returned.dtype.name, returned.shape) == ("float32", (4, 1_000))
     assert returned.sum(axis=1) == pytest.approx([1] * 4, abs=1e-5)
+
+
+def test_resizing_leaves_the_layers_after_it_in_inference() -> None:
+    inputs, images = pixels((6, 4, 1), input_size=8)
+    model = keras.Model(inputs, keras.layers.BatchNormalization(epsilon=0)(images))
+    np.testing.assert_allclose(model(np.full((1, 6, 4, 1), 51, np.uint8)), 0.2, atol=1e-6)
