@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from src.compose import config_from_dict, entry_point
 from src.errors import DataError
 from src.results import EvaluationResult
-from src.schema import EvaluateConfig
+from src.schema import EvaluateConfig, IdxConfig
 
 if TYPE_CHECKING:
     from src.datasets import Dataset
@@ -27,19 +27,23 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         ModelFileError: the model's files are missing or altered.
         DataError: the data found here is not what the model was trained on.
     """
-    from src import console
-
-    with console.native_messages_hidden():
-        from src import fitting, saving, tracking
-        from src.datasets import load_dataset, moved_to
-
-        fitting.prepare_devices()
+    from src import console, tracking
 
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config())
+        with console.native_messages_hidden():
+            from src import fitting, saving
+            from src.datasets import load_dataset, moved_to
+
+            fitting.prepare_devices()
+
         if config.data_dir is not None:
             trained.dataset = moved_to(trained.dataset, config.data_dir)
+        if isinstance(trained.dataset, IdxConfig):  # what was found then, whatever can be found now
+            trained.dataset.source = run.params.get("resolved.data_source", trained.dataset.source)
         dataset = load_dataset(trained.dataset)
+        if trained.training.max_batches is not None:
+            dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
         _check_digest(run, dataset)
         with run.model_folder(config.model_uri) as folder:
             model = saving.load_model(saving.keras_file(folder))

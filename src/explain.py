@@ -17,7 +17,7 @@ _KEY = re.compile(r"~?\+{0,2}[A-Za-z_][\w-]*([./@][A-Za-z_0-9][\w-]*)*")
 
 def explain(error: BaseException) -> str:
     """One sentence for an error of Hydra or OmegaConf: what came, what is known, what to type instead."""
-    cause = _root_cause(error)
+    cause = error if isinstance(error, UserError) else _root_cause(error)
     if isinstance(cause, UserError):
         return str(cause)
     if isinstance(cause, OverrideParseException):

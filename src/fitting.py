@@ -262,6 +262,7 @@ class _Watch(keras.callbacks.Callback):
         self.last_weights: Weights | None = None
         self.stopped = False
         self.began = 0.0
+        self.trained: float | None = None  # when the epoch's validation began
         self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -273,14 +274,19 @@ class _Watch(keras.callbacks.Callback):
         if self.on_batches is not None:
             self.on_batches(min(batch + 1, self.batches))
 
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.trained = time.perf_counter()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seconds = time.perf_counter() - self.began
+        now = time.perf_counter()
+        seconds, training_seconds = now - self.began, (self.trained or now) - self.began
+        self.trained = None
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         self._check_finite(metrics["loss"])
         self._check_finite(metrics.get("val_loss", 0.0))
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         metrics["learning_rate"] = float(f"{rate:.6g}")  # 0.001, not float32's 0.0010000000474974513
-        metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / seconds}
+        metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / training_seconds}
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)
         self.last_weights = self.model.get_weights()

@@ -31,9 +31,11 @@ def _handle(signum: int, frame: FrameType | None) -> None:
 
 
 def raise_on_signals() -> None:
-    """Turns SIGINT and SIGTERM into `Interrupted`, raised in the main thread."""
+    """Turns SIGINT, SIGTERM and a closed terminal (unless nohup ignores it) into `Interrupted` in the main thread."""
     signal.signal(signal.SIGINT, _handle)
     signal.signal(signal.SIGTERM, _handle)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _handle)
 
 
 @contextmanager

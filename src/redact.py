@@ -6,7 +6,7 @@ HIDDEN = "***"
 _SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)[_-]?key", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s\"<>]+@", re.IGNORECASE)
 _ASSIGNMENT = re.compile(
-    r"(?P<key>[\w-]*(?:pass(?:word|wd|phrase)?|(?:secret|token|credential|(?:api|access|private)[_-]?key)[\w-]*))"
+    r"(?P<key>[\w-]{0,64}(?:pass(?:word|wd|phrase)?|(?:secret|token|credential|(?:api|access|private)[_-]?key)[\w-]*))"
     r"(?P<sep>['\"]?\s*[=:]\s*)(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,}\]]+)",
     re.IGNORECASE,
 )

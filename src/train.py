@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.compose import entry_point
+from src.interrupt import deferred
 from src.results import TrainResult
 from src.schema import Config
 
@@ -75,15 +76,17 @@ def train(
         record_setting(run, dataset, model)
 
         fitted = fit_and_watch(model, dataset, config, run, observers)
-        run.log_params({"resolved.best_epoch": fitted.best_epoch})
-        model = in_float32(model, config, dataset)
+        with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
+            model = in_float32(model, config, dataset)
+            run.log_params({"resolved.best_epoch": fitted.best_epoch})
+            if config.tracking.save_model:
+                keep_model(run, model, dataset)
 
         metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
         if config.evaluate_test:
             metrics |= record_evaluation(run, dataset, fitting.score(model, dataset.test), step=fitted.best_epoch)
         record_pictures(run, model, fitted, has_monitor=dataset.validation is not None)
         if config.tracking.save_model:
-            keep_model(run, model, dataset)
             examples = dataset.test.images[:EXAMPLES]
             bare = saving.uncompiled(model)
             run.log_model(bare, config.model.name, examples, predict(bare, examples), fitted.best_epoch)
@@ -155,9 +158,21 @@ def fit_and_watch(
             return fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)
     except KeyboardInterrupt:
         if lines.seconds and run.run_id:
-            keep_model(run, model, dataset, formats=("model.keras",))
-            console.say(f"the last epoch's weights are kept: go on with training.initial_weights={run.run_id}")
+            keep_last_epoch(run, model, dataset)
         raise
+
+
+def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
+    """Keeps what an interrupted training has; failing at that must not hide that it was interrupted."""
+    from src import console
+
+    console.say("stopping: the last epoch's weights are being kept")
+    try:
+        keep_model(run, model, dataset, formats=("model.keras",))
+    except Exception as error:
+        console.say(f"they could not be kept: {type(error).__name__}: {error}")
+    else:
+        console.say(f"go on from them with training.initial_weights={run.run_id}")
 
 
 def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "keras.Model":

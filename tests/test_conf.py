@@ -112,3 +112,14 @@ def test_hydra_writes_no_folder_of_its_own_where_secrets_would_be_kept(primary: 
     settings = yaml.safe_load((CONF / f"{primary}.yaml").read_text())["hydra"]
     assert settings["output_subdir"] is None
     assert settings["run"]["dir"] == "."
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("debug", sorted(path.stem for path in (CONF / "debug").glob("*.yaml")))
+def test_every_recipe_can_be_debugged(recipe: str, debug: str) -> None:
+    assert compose_config([f"experiment={recipe}", f"debug={debug}"]).tracking.uri == "sqlite:///.debug/mlflow.db"
+
+
+@pytest.mark.parametrize("schedule", sorted(path.stem for path in (CONF / "schedule").glob("*.yaml")))
+def test_a_fast_dev_run_works_with_every_default_of_a_schedule(schedule: str) -> None:
+    assert compose_config(["debug=fast_dev_run", f"schedule={schedule}"]).schedule.name == schedule

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from src.compose import compose_config
 from src.errors import DataError, ModelFileError, StoreError
 from src.evaluate import evaluate
+from src.tracking import open_store, start_run
 from src.train import train
 from tests.conftest import TrainedRun, Workplace
 
@@ -74,15 +75,24 @@ def test_the_tables_agree_with_each_other_and_with_the_metrics(trained: TrainedR
     assert all(float(row["label_score"]) <= float(row["score"]) for row in predictions)
 
 
-def test_other_data_than_the_model_was_trained_on_is_refused(trained: TrainedRun, full_data: str, tmp_path: Path):
-    config = compose_config(
-        ["training.epochs=1", f"tracking.uri='sqlite:///{tmp_path}/mlflow.db'", "dataset.limit=256"]
-    )
-    config.dataset.data_dir = full_data
-    config.dataset.folders = [f"{full_data}/mnist"]
-    run_id = train(config).run_id
-    with pytest.raises(DataError, match=r"is not what run .* was trained on"):
-        evaluate_run(Workplace(tmp_path), f"run_id={run_id}", f"data_dir='{tmp_path}/nothing'")
+def test_other_data_than_the_model_was_trained_on_is_refused(workplace: Workplace):
+    config = compose_config(["dataset=synthetic", f"tracking.uri='{workplace.uri}'"])
+    with start_run(open_store(config.tracking), config) as run:
+        run.log_params({"resolved.data_source": "synthetic", "resolved.data_digest": "0" * 64})
+    with pytest.raises(DataError, match=r"is not what run .* was trained on \(synthetic, digest 000000000000\)"):
+        evaluate_run(workplace, f"run_id={run.run_id}")
+
+
+def test_a_run_on_the_sample_is_scored_on_the_sample_where_the_full_set_is_found(trained: TrainedRun, full_data: str):
+    result = evaluate_run(trained.workplace, f"run_id={trained.run_id}", f"data_dir='{full_data}'")
+    assert result.images == 1_000
+
+
+def test_a_quick_check_is_scored_on_the_images_that_it_saw(workplace: Workplace):
+    overrides = ["dataset=synthetic", "training.epochs=1", "training.max_batches=1", "training.batch_size=32"]
+    trained = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"]))
+    result = evaluate_run(workplace, f"run_id={trained.run_id}")
+    assert (result.images, result.metrics["test_loss"]) == (32, trained.metrics["test_loss"])
 
 
 def test_a_model_file_that_was_altered_is_refused(workplace: Workplace):

@@ -52,7 +52,8 @@ def load_idx(config: IdxConfig) -> Arrays:
                     f"{config.name} is neither in {', '.join(config.folders)} nor could it be downloaded: {reason}. "
                     f"Put its four IDX files into {config.folders[0]}, or set DATA_DIR to the folder above it"
                 ) from error
-            return load_digits([*damaged, f"the full {config.name} is neither on disk nor could it be downloaded"])
+            looked = f"the full {config.name} is neither in {', '.join(config.folders)} nor could it be downloaded"
+            return load_digits([*damaged, f"{looked}: {error}"])
     return Arrays(
         train_images=found["train_images"][..., np.newaxis],
         train_labels=found["train_labels"],

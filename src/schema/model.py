@@ -1,5 +1,6 @@
 """What a model's YAML may say, and which images can pass through the network."""
 
+import re
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
@@ -15,6 +16,9 @@ class ModelConfig:
     input_size: int | None = None  # resize to this many pixels a side, inside the model
 
     def __post_init__(self) -> None:
+        # MLflow names the logged model after it, and would merge one named `model` with the run's folder of that name.
+        allowed = re.fullmatch(r"[\w-]+", self.name) and self.name != "model"
+        require(bool(allowed), "model.name", self.name, "letters, digits, _ and -, and not `model`")
         at_least(1, "model.input_size", self.input_size)
 
     def check_input(self, height: int, width: int) -> None:

@@ -7,6 +7,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError
+from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
@@ -40,18 +41,25 @@ def start_run(
     all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
     if parent_run_id:
         all_tags["mlflow.parentRunId"] = parent_run_id
-    created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
-    run = Run(client, created.info.run_id, experiment_id)
+    run = None
     try:
+        with deferred():  # a run that exists is one whose end is looked after
+            created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
+            run = Run(client, created.info.run_id, experiment_id)
         with _system_metrics(config.tracking, run):
             run.log_config(config, overrides or [])
             yield run
             run.flush()
     except KeyboardInterrupt:
-        run.end("KILLED")
+        if run is not None:
+            run.end("KILLED")
         raise
     except BaseException as error:
-        run.end("FAILED", error)
+        if run is not None:
+            run.end("FAILED", error)
+        if isinstance(error, MlflowException):
+            reason = str(error).splitlines()[0]
+            raise StoreError(f"the tracking store {config.tracking.uri} failed during the run: {reason}") from error
         raise
     run.end("FINISHED")
 

@@ -215,17 +215,18 @@ class Run:
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Sets the final status, and the error as a tag, without ever hiding the error that ended the run."""
         assert self._client is not None
-        with (
-            deferred(),
-            contextlib.nullcontext() if status == "FINISHED" else contextlib.suppress(MlflowException, StoreError),
-        ):
-            if status != "FINISHED":
-                with contextlib.suppress(StoreError):
-                    self.flush()
-            if error is not None:
-                self.set_tags({"error": f"{type(error).__name__}: {error}"})
-            self._client.set_terminated(self._id, status)
+        with deferred():
+            if status == "FINISHED":
+                self._client.set_terminated(self._id, status)
+                return
+            with contextlib.suppress(MlflowException, StoreError):
+                self.flush()
+            with contextlib.suppress(MlflowException, StoreError):
+                if error is not None:
+                    self.set_tags({"error": f"{type(error).__name__}: {error}"})
+            with contextlib.suppress(MlflowException, StoreError):
+                self._client.set_terminated(self._id, status)
 
 
 def _typed(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """The place where runs are kept: checked before anything slow begins, made where it does not exist."""
 
-import contextlib
 import logging
+import os
 import socket
 import tempfile
 import urllib.error
@@ -14,8 +14,10 @@ import mlflow
 import sqlalchemy
 from filelock import FileLock
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from src.errors import StoreError
+from src.interrupt import deferred
 from src.schema import TrackingConfig
 
 ARTIFACTS = "mlartifacts"  # beside the database
@@ -45,12 +47,16 @@ def open_store(config: TrackingConfig) -> Store:
         location = prepare_store(config.uri)
         client = mlflow.MlflowClient(config.uri)
         return Store(client, _experiment_id(client, config.experiment, location))
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(_store_problem(config.uri, error)) from error
 
 
 def _store_problem(uri: str, error: Exception) -> str:
     text = str(error)
+    if isinstance(error, ImportError):
+        return f"{uri} needs a driver that is not installed ({text}); for PostgreSQL: pip install 'psycopg[binary]'"
     if "401" in text or "credentials" in text.lower():
         return f"the tracking server {uri} asks for a user: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     return f"the tracking store {uri} cannot be used: {text.splitlines()[0]}"
@@ -92,25 +98,34 @@ def _check_server(uri: str) -> None:
 def _check_database(uri: str) -> str:
     url = sqlalchemy.make_url(uri)
     if url.get_backend_name() == "sqlite":
-        database = Path(url.database or "").absolute()
-        folder = database.parent
-        _make_writable(folder)
-        with FileLock(folder / f".{database.name}.lock") if not _tables(uri) else contextlib.nullcontext():
-            _check_tables(uri)
-            mlflow.MlflowClient(uri).search_experiments(
-                max_results=1
-            )  # makes the tables, which two processes may not do at once
+        if url.database in (None, "", ":memory:"):
+            raise StoreError(f"tracking.uri={uri} would be gone with the process; name a file: sqlite:///mlflow.db")
+        folder = _check_sqlite(uri, Path(str(url.database)).absolute())
     else:
-        _check_port(
-            uri,
-            url.host or "localhost",
-            url.port or {"postgresql": 5432, "mysql": 3306}.get(url.get_backend_name(), 1433),
-        )
+        default_port = {"postgresql": 5432, "mysql": 3306}.get(url.get_backend_name(), 1433)
+        _check_port(uri, url.host or "localhost", url.port or default_port)
         folder = Path.cwd()
         _check_tables(uri)
     artifacts = folder / ARTIFACTS
     _make_writable(artifacts)
     return artifacts.as_uri()
+
+
+def _check_sqlite(uri: str, database: Path) -> Path:
+    """The folder of the database, which is made when there is none: whole under another name, then renamed.
+
+    Two processes may not make it at once, and a half-made one could never be opened again.
+    """
+    _make_writable(database.parent)
+    with FileLock(database.with_name(f".{database.name}.lock")):
+        if not database.exists() or not _tables(uri):
+            new = database.with_name(f".{database.name}.new")
+            new.unlink(missing_ok=True)
+            with deferred():
+                mlflow.MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
+                os.replace(new, database)
+    _check_tables(uri)
+    return database.parent
 
 
 def _make_writable(folder: Path) -> None:
@@ -131,10 +146,11 @@ def _check_port(uri: str, host: str, port: int) -> None:
 
 
 def _tables(uri: str) -> set[str]:
-    engine = sqlalchemy.create_engine(uri)
+    waits = {"connect_timeout": CONNECT_SECONDS} if uri.startswith(("postgresql", "mysql")) else {}
+    engine = sqlalchemy.create_engine(uri, connect_args=waits)
     try:
         return set(sqlalchemy.inspect(engine).get_table_names())
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         raise StoreError(f"tracking.uri={uri} is not a database that can be opened: {reason}") from error
     finally:

@@ -83,3 +83,20 @@ def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(config:
     client.delete_experiment(open_store(config.tracking).experiment_id)
     with pytest.raises(StoreError, match="was deleted; restore it with `mlflow experiments restore"):
         open_store(config.tracking)
+
+
+def test_a_database_in_memory_is_refused():
+    with pytest.raises(StoreError, match="would be gone with the process; name a file"):
+        open_store(config_for("sqlite://").tracking)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:/mlflow.db", "postgresql://127.0.0.1:port/x", "mysql://127.0.0.1:1/x"])
+def test_an_address_that_cannot_be_one_is_refused_in_a_sentence(uri: str):
+    with pytest.raises(StoreError, match=uri):
+        open_store(config_for(uri).tracking)
+
+
+def test_a_store_whose_making_was_killed_is_made_anew(workplace: Workplace, config: Config):
+    (workplace.folder / ".mlflow.db.new").write_text("half of a database")
+    open_store(config.tracking)
+    assert not (workplace.folder / ".mlflow.db.new").exists()
