@@ -7,12 +7,14 @@ python -m src.train --help
 
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.compose import entry_point
+from src.errors import ModelFileError
 from src.interrupt import deferred
 from src.results import TrainResult
 from src.schema import Config
@@ -123,6 +125,8 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
     if Path(name).is_file():
         fitting.copy_weights(saving.load_model(Path(name)), model, name)
         return
+    if not re.fullmatch(r"[0-9a-f]{32}", name):
+        raise ModelFileError(f"training.initial_weights={name}: there is no such file, and it is not the id of a run")
     with tracking.resume_run(config.tracking, run_id=name) as earlier, earlier.model_folder() as folder:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 

@@ -235,8 +235,13 @@ def test_reduced_precision_is_trained_in_but_not_saved(workplace: Workplace):
 
 
 def test_initial_weights_of_an_unknown_run_are_refused(trained: TrainedRun):
-    with pytest.raises(StoreError, match="has no no-such-run"):
-        train_tracked(trained.workplace, "training.initial_weights=no-such-run")
+    with pytest.raises(StoreError, match="has no 0123456789abcdef0123456789abcdef"):
+        train_tracked(trained.workplace, "training.initial_weights=0123456789abcdef0123456789abcdef")
+
+
+def test_initial_weights_that_are_neither_a_file_nor_a_run_are_refused(tmp_path: Path):
+    with pytest.raises(ModelFileError, match="there is no such file, and it is not the id of a run"):
+        train_untracked(f"training.initial_weights='{tmp_path}/gone.keras'")
 
 
 def test_initial_weights_from_a_file_that_is_no_model_are_refused(workplace: Workplace):

@@ -461,7 +461,8 @@ def test_auto_falls_back_to_the_digits_and_names_what_was_damaged(config: IdxCon
     found = load_idx(replace(config, source="auto"))
     assert (found.source, len(found.train_labels), found.validation_size) == ("sample", 4_000, 500)
     assert str(own / f"{TRAIN_IMAGES}.gz") in found.warnings[0]
-    assert found.warnings[1] == "the full mnist is neither on disk nor could it be downloaded"
+    assert found.warnings[1].startswith(f"the full mnist is neither in {own}, ")
+    assert "nor could it be downloaded: no mirror is set" in found.warnings[1]
     assert "NOT the full MNIST" in found.warnings[2]
 
 
