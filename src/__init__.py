@@ -7,7 +7,6 @@ can import one. A value that is already in the environment wins.
 import os
 
 DEFAULTS = {
-    "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",  # its errors come as Python exceptions too
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the commands say themselves where to look
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -16,6 +15,8 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+
+os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this machine uses Keras with
 
 for name, value in DEFAULTS.items():
     os.environ.setdefault(name, value)

@@ -4,12 +4,14 @@
 function runs after Hydra has let go, so that errors, signals and exit codes are ours.
 """
 
+import contextlib
 import dataclasses
+import io
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -162,6 +164,9 @@ def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]]
                     work(config, overrides)
             except Interrupted as stop:
                 _leave(str(stop), stop.exit_code)
+            except BrokenPipeError:  # whoever read what is printed has gone: `... | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(UserError.exit_code)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 if wants_trace:
                     raise
@@ -179,6 +184,8 @@ def _from_command_line(config_name: str) -> list[tuple[Any, list[str]]]:
     `hydra.main` composes twice, which would make each answer take half as long again.
     """
     flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
+    if other := {"-cn", "--config-name", "-cp", "--config-path"} & {flag.partition("=")[0] for flag in flags}:
+        raise ConfigError(f"{other.pop()}: each command has its own configuration; this one's is {config_name}")
     multirun = bool({"-m", "--multirun"} & set(flags))
     if multirun and {"-c", "--cfg"} & set(flags):
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
@@ -193,8 +200,21 @@ def _from_command_line(config_name: str) -> list[tuple[Any, list[str]]]:
     with tempfile.TemporaryDirectory() as folder:
         if multirun:  # Hydra writes multirun.yaml with everything that was typed, secrets too
             sys.argv.append(f"hydra.sweep.dir={folder}")
-        keep()
+        with _without_schema_groups():
+            keep()
     return [(to_dataclass(config), overrides) for config, overrides in composed]
+
+
+@contextlib.contextmanager
+def _without_schema_groups() -> Iterator[None]:
+    """Leaves the schemas out of the groups that `--help` lists: nobody chooses one."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        sys.stdout.write(re.sub(r"^schema(/\w+)?: .*\n", "", printed.getvalue(), flags=re.MULTILINE))
+        sys.stdout.flush()
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:

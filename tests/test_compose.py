@@ -107,6 +107,7 @@ WRONG = [
     (["tracking.run_name=a=b"], "'tracking.run_name=\"a=b\"'"),
     (["seed=1,2"], "add -m"),
     (["-m", "--cfg", "job"], "leave out -m to see the configuration"),
+    (["--config-name", "summary"], "--config-name: each command has its own configuration; this one's is train"),
     (["--cfg", "job", "model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
 ]
 
@@ -146,3 +147,26 @@ def test_cfg_prints_the_configuration_with_what_was_typed() -> None:
     answer = train("--cfg", "job", "model=lenet5", "seed=7")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert {"  name: lenet5", "seed: 7"} <= set(answer.stdout.splitlines())
+
+
+def test_help_lists_the_groups_that_one_can_choose_from_and_no_schemas() -> None:
+    answer = train("--help")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "model: cnn_64_64, " in answer.stdout
+    assert "schema" not in answer.stdout
+
+
+def test_a_reader_who_leaves_early_ends_the_command_without_a_traceback() -> None:
+    start = [sys.executable, "-m", "src.train", *HARMLESS, "training.epochs=40"]
+    with subprocess.Popen(start, cwd=CONF.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        assert command.stdout.readline().startswith("lenot on synthetic")
+        command.stdout.close()
+        assert command.stderr.read() == ""
+    assert command.returncode == 1
+
+
+@pytest.mark.parametrize("backend", ["jax", "nonsense"])
+def test_what_else_this_machine_uses_keras_with_does_not_matter(backend: str) -> None:
+    assert train(KERAS_BACKEND=backend).returncode == 0

@@ -1,10 +1,8 @@
 """Training and scoring with Keras: seeds, the input pipeline, the fit that observers can watch and stop."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import NamedTuple
 
 import keras
@@ -14,19 +12,25 @@ import tensorflow as tf
 
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
-from src.schema import Config, CosineConfig, ReduceOnPlateauConfig
+from src.fitting.optimizers import compile_model
+from src.fitting.watch import Observer, Watch, Weights
+from src.schema import Config, ReduceOnPlateauConfig
+
+__all__ = [
+    "Fit",
+    "Observer",
+    "Scores",
+    "Weights",
+    "compile_model",
+    "copy_weights",
+    "fit",
+    "precision",
+    "prepare_devices",
+    "score",
+    "seed_everything",
+]
 
 SCORING_BATCH = 1_000
-Observer = Callable[[int, dict[str, float]], bool | None]
-Weights = list[npt.NDArray[np.float32]]
-
-OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
-    "rmsprop": keras.optimizers.RMSprop,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "nadam": keras.optimizers.Nadam,
-    "sgd": keras.optimizers.SGD,
-}
 
 
 class Fit(NamedTuple):
@@ -111,49 +115,6 @@ def _shapes(shapes: list[tuple[int, ...]]) -> str:
     return ", ".join("x".join(map(str, shape)) for shape in shapes[:8]) + (", ..." if len(shapes) > 8 else "")
 
 
-def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> None:
-    """Readies the model for training: optimizer, sparse categorical cross-entropy, accuracy.
-
-    XLA is left off: it made LeNot three times slower on CPUs.
-
-    Args:
-        model: compiled in place.
-        config: `optimizer`, `schedule` and `training` are read.
-        steps_per_epoch: batches in an epoch, for a learning rate that changes step by step.
-    """
-    model.compile(
-        optimizer=build_optimizer(config, steps_per_epoch),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        steps_per_execution=config.training.steps_per_execution,
-        jit_compile=False,
-    )
-
-
-def build_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The Keras optimizer whose fields `config.optimizer` carries, with the learning rate of `config.schedule`."""
-    settings = asdict(config.optimizer)
-    if isinstance(config.schedule, CosineConfig):
-        settings["learning_rate"] = cosine_with_warmup(
-            config.optimizer.learning_rate, config.schedule, config.training.epochs, steps_per_epoch
-        )
-    return OPTIMIZERS[settings.pop("name")](**settings)
-
-
-def cosine_with_warmup(
-    learning_rate: float, schedule: CosineConfig, epochs: int, steps_per_epoch: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Keras' own cosine decay: 0 at the first step, `learning_rate` after the warm-up, `alpha` times it at the end."""
-    warmup_steps = min(round(schedule.warmup_epochs * steps_per_epoch), epochs * steps_per_epoch - 1)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup_steps else learning_rate,
-        decay_steps=epochs * steps_per_epoch - warmup_steps,
-        alpha=schedule.alpha,
-        warmup_target=learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-
-
 def training_batches(split: Split, batch_size: int, seed: int) -> tf.data.Dataset:
     """Batches in a new order each epoch, gathered by shuffled index from arrays that stay in memory as uint8."""
     images, labels = tf.constant(split.images), tf.constant(split.labels)
@@ -195,7 +156,7 @@ def fit(
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
     """
-    watch = _Watch(observers, on_batches, len(dataset.train), config)
+    watch = Watch(observers, on_batches, len(dataset.train), config)
     callbacks: list[keras.callbacks.Callback] = [watch]
     keep_best = None
     if dataset.validation is not None:
@@ -244,60 +205,3 @@ def score(model: keras.Model, split: Split) -> Scores:
     if not math.isfinite(loss):
         raise TrainingDiverged(f"{model.name} answers with {loss}: its training diverged; try a lower learning rate")
     return Scores(loss, float((probabilities.argmax(axis=1) == split.labels).mean()), probabilities)
-
-
-class _Watch(keras.callbacks.Callback):
-    """Completes the metrics of each epoch, shows them to the observers, and ends a run whose loss is no number."""
-
-    def __init__(
-        self, observers: Sequence[Observer], on_batches: Callable[[int], None] | None, images: int, config: Config
-    ) -> None:
-        super().__init__()
-        self.observers = observers
-        self.on_batches = on_batches
-        self.images = images
-        self.batches = math.ceil(images / config.training.batch_size)
-        self.config = config
-        self.history: dict[str, list[float]] = {}
-        self.last_weights: Weights | None = None
-        self.stopped = False
-        self.began = 0.0
-        self.trained: float | None = None  # when the epoch's validation began
-        self.epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.epoch = epoch + 1
-        self.began = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._check_finite((logs or {}).get("loss", 0.0))
-        if self.on_batches is not None:
-            self.on_batches(min(batch + 1, self.batches))
-
-    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.trained = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        now = time.perf_counter()
-        seconds, training_seconds = now - self.began, (self.trained or now) - self.began
-        self.trained = None
-        metrics = {name: float(value) for name, value in (logs or {}).items()}
-        self._check_finite(metrics["loss"])
-        self._check_finite(metrics.get("val_loss", 0.0))
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        metrics["learning_rate"] = float(f"{rate:.6g}")  # 0.001, not float32's 0.0010000000474974513
-        metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / training_seconds}
-        for name, value in metrics.items():
-            self.history.setdefault(name, []).append(value)
-        self.last_weights = self.model.get_weights()
-        stops = [observe(self.epoch, metrics) for observe in self.observers]
-        if any(stops):
-            self.stopped = self.model.stop_training = True
-
-    def _check_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            rate = self.config.optimizer.learning_rate
-            raise TrainingDiverged(
-                f"the loss became {loss} in epoch {self.epoch} with optimizer.learning_rate={rate:g}; "
-                f"try optimizer.learning_rate={min(rate / 10, 1e-3):g} or optimizer.clipnorm=1"
-            )

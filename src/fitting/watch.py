@@ -1,0 +1,72 @@
+"""How the rest of the program sees a training: one Keras callback that observers hang on."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from src.errors import TrainingDiverged
+from src.schema import Config
+
+Observer = Callable[[int, dict[str, float]], bool | None]
+Weights = list[npt.NDArray[np.float32]]
+
+
+class Watch(keras.callbacks.Callback):
+    """Completes the metrics of each epoch, shows them to the observers, and ends a run whose loss is no number."""
+
+    def __init__(
+        self, observers: Sequence[Observer], on_batches: Callable[[int], None] | None, images: int, config: Config
+    ) -> None:
+        super().__init__()
+        self.observers = observers
+        self.on_batches = on_batches
+        self.images = images
+        self.batches = math.ceil(images / config.training.batch_size)
+        self.config = config
+        self.history: dict[str, list[float]] = {}
+        self.last_weights: Weights | None = None
+        self.stopped = False
+        self.began = 0.0
+        self.trained: float | None = None  # when the epoch's validation began
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch + 1
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._check_finite((logs or {}).get("loss", 0.0))
+        if self.on_batches is not None:
+            self.on_batches(min(batch + 1, self.batches))
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        now = time.perf_counter()
+        seconds, training_seconds = now - self.began, (self.trained or now) - self.began
+        self.trained = None
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        self._check_finite(metrics["loss"])
+        self._check_finite(metrics.get("val_loss", 0.0))
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        metrics["learning_rate"] = float(f"{rate:.6g}")  # 0.001, not float32's 0.0010000000474974513
+        metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / training_seconds}
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append(value)
+        self.last_weights = self.model.get_weights()
+        stops = [observe(self.epoch, metrics) for observe in self.observers]
+        if any(stops):
+            self.stopped = self.model.stop_training = True
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            rate = self.config.optimizer.learning_rate
+            raise TrainingDiverged(
+                f"the loss became {loss} in epoch {self.epoch} with optimizer.learning_rate={rate:g}; "
+                f"try optimizer.learning_rate={min(rate / 10, 1e-3):g} or optimizer.clipnorm=1"
+            )

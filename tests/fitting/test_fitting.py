@@ -1,0 +1,122 @@
+"""Training and scoring: seeds, batches, and whose weights the model ends with."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from src import fitting
+from src.datasets import Split
+from src.errors import ModelFileError, TrainingDiverged
+from src.fitting import Weights, fit
+from src.models import predict
+from src.schema import MONITORS
+from tests.fitting.conftest import METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
+
+
+def test_the_same_seed_gives_the_same_history_and_another_seed_another() -> None:
+    one, again, another = (fit(*ready(f"seed={seed}")).history["val_loss"] for seed in (1, 1, 2))
+    assert again == pytest.approx(one, rel=1e-4)
+    assert another != pytest.approx(one, rel=1e-2)
+
+
+def test_a_precision_holds_for_the_layers_built_inside_its_block_and_ends_with_it() -> None:
+    with fitting.precision("mixed_bfloat16"):
+        inside = keras.layers.Dense(2)
+    with pytest.raises(ZeroDivisionError), fitting.precision("mixed_float16"):
+        _ = 1 / 0
+    assert (inside.compute_dtype, inside.variable_dtype) == ("bfloat16", "float32")
+    assert keras.layers.Dense(2).compute_dtype == "float32"
+
+
+def labelled(count: int) -> Split:
+    values = np.arange(count, dtype=np.uint8)
+    return Split(values.reshape(-1, 1, 1, 1), values)
+
+
+def epoch_of(batches: Any) -> tuple[list[int], list[int]]:
+    """Labels and batch sizes of one epoch; every image must come as bytes, with its own label."""
+    epoch = list(batches.as_numpy_iterator())
+    for images, labels in epoch:
+        assert (images.dtype.name, images.ravel().tolist()) == ("uint8", labels.tolist())
+    return [int(label) for _, labels in epoch for label in labels], [len(labels) for _, labels in epoch]
+
+
+def test_an_epoch_holds_every_image_once_in_an_order_of_its_seed_and_its_number() -> None:
+    one, again, another = (fitting.training_batches(labelled(50), batch_size=16, seed=seed) for seed in (1, 1, 2))
+    epochs = [epoch_of(batches) for batches in (one, one, another)]
+    assert [(sorted(labels), sizes) for labels, sizes in epochs] == [(list(range(50)), [16, 16, 16, 2])] * 3
+    assert len({tuple(range(50)), *(tuple(labels) for labels, _ in epochs)}) == 4
+    assert epoch_of(again) == epochs[0]
+
+
+@pytest.mark.parametrize("monitor", MONITORS)
+def test_the_weights_of_the_epoch_that_is_best_by_the_monitor_are_restored(monitor: str) -> None:
+    model, dataset, config = ready(f"training.monitor={monitor}")
+    fitted = fit(model, dataset, config, on_batches=multiplied_in_epoch_2(model, 10, []))  # as right, but too sure
+    values = fitted.history[monitor]
+    best = values.index(min(values) if monitor.endswith("loss") else max(values))
+    assert dataset.validation
+    scores = fitting.score(model, dataset.validation)
+    assert (fitted.best_epoch, fitted.stopped) == (best + 1, None)
+    assert scores[:2] == pytest.approx([fitted.history[name][best] for name in ("val_loss", "val_accuracy")], rel=1e-4)
+
+
+def test_without_validation_the_last_weights_stay() -> None:
+    model, dataset, config = ready("dataset.validation_size=0")
+    kept: list[Weights] = []
+    fitted = fit(model, dataset, config, [lambda epoch, logs: kept.append(model.get_weights())])
+    assert (set(fitted.history), fitted.best_epoch, fitted.stopped) == (METRICS, 2, None)
+    np.testing.assert_equal(model.get_weights(), kept[1])
+
+
+def test_early_stopping_ends_after_as_many_epochs_without_a_better_one() -> None:
+    fitted = fit(*ready(*STANDING_STILL, "training.early_stopping_patience=2", "training.epochs=5"))
+    assert (len(fitted.history["loss"]), fitted.best_epoch, fitted.stopped) == (3, 1, "early_stopping")
+
+
+@pytest.mark.parametrize(("by_observer", "whole_epochs"), [(False, 1), (True, 2)])
+def test_an_interruption_leaves_the_weights_of_the_last_whole_epoch(by_observer: bool, whole_epochs: int) -> None:
+    model, dataset, config = ready()
+    kept: list[Weights] = []
+
+    def stop(*_: object) -> None:
+        if len(kept) == whole_epochs:
+            raise KeyboardInterrupt
+
+    keep = [lambda epoch, logs: kept.append(model.get_weights())]
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, dataset, config, [*keep, stop] if by_observer else keep, stop)
+    np.testing.assert_equal(model.get_weights(), kept[-1])
+
+
+def test_a_score_is_what_keras_evaluates_with_the_probabilities_in_order() -> None:
+    model, dataset, _ = ready()
+    scores = fitting.score(model, dataset.test)
+    assert scores[:2] == pytest.approx(model.evaluate(dataset.test.images, dataset.test.labels, verbose=0), rel=1e-4)
+    np.testing.assert_allclose(scores.probabilities, predict(model, dataset.test.images), atol=1e-5)
+
+
+def test_copied_weights_make_the_same_predictions() -> None:
+    source, dataset, _ = ready("seed=1")
+    target = fitting.copy_weights(source, ready("seed=2")[0])
+    np.testing.assert_equal(predict(target, dataset.test.images), predict(source, dataset.test.images))
+
+
+def test_weights_of_another_network_are_refused_by_name_with_both_shapes() -> None:
+    with pytest.raises(ModelFileError, match=r"of run 7 do not fit dense: it has 784x8, 8, .*, needed are 784x9, 9, "):
+        fitting.copy_weights(ready("model.dense=[8]")[0], ready("model.dense=[9,7]")[0], "run 7")
+
+
+@pytest.mark.parametrize("validation_size", [0, 16])
+def test_weights_that_are_lost_in_the_very_last_batch_are_noticed(validation_size: int) -> None:
+    one_batch = ["training.epochs=1", "training.batch_size=128", "optimizer.learning_rate=1e20"]
+    model, dataset, config = ready("model.dense=[16]", f"dataset.validation_size={validation_size}", *one_batch)
+
+    def train_and_score() -> None:  # without validation only scoring can tell
+        fit(model, dataset, config)
+        fitting.score(model, dataset.test)
+
+    with pytest.raises(TrainingDiverged):
+        train_and_score()

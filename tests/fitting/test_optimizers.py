@@ -1,0 +1,48 @@
+"""The optimizer and its learning rate."""
+
+from dataclasses import asdict
+from typing import Any
+
+import keras
+import pytest
+
+from src.compose import CONF, compose_config
+from src.fitting import optimizers
+from src.schema import CosineConfig
+from tests.fitting.conftest import BATCHES
+
+ADAM = {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-3}
+OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {  # every setting, none at its default
+    "adam": (keras.optimizers.Adam, ADAM | {"amsgrad": True}),
+    "adamw": (keras.optimizers.AdamW, ADAM | {"amsgrad": True, "weight_decay": 0.125}),
+    "nadam": (keras.optimizers.Nadam, ADAM),
+    "rmsprop": (keras.optimizers.RMSprop, {"rho": 0.8, "momentum": 0.1, "epsilon": 1e-3, "centered": True}),
+    "sgd": (keras.optimizers.SGD, {"momentum": 0.1, "nesterov": False}),
+}
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(CONF.glob("optimizer/*.yaml"))])
+def test_an_optimizer_is_keras_own_with_every_setting_of_its_config(name: str) -> None:
+    kind, settings = OPTIMIZERS[name]
+    settings = settings | {"learning_rate": 0.25, "clipnorm": 0.5}
+    config = compose_config([f"optimizer={name}", *(f"optimizer.{key}={value}" for key, value in settings.items())])
+    assert asdict(config.optimizer) == settings | {"name": name}
+    optimizer = optimizers.build_optimizer(config, BATCHES)
+    assert {key: optimizer.get_config()[key] for key in settings} == pytest.approx(settings)
+    assert type(optimizer) is kind
+
+
+@pytest.mark.parametrize(
+    ("warmup_epochs", "rates"), [(2, {0: 0, 8: 0.25, 16: 0.5, 28: 0.3, 40: 0.1}), (0, {0: 0.5, 20: 0.3, 40: 0.1})]
+)
+def test_cosine_warms_up_to_the_learning_rate_and_falls_to_alpha_times_it(warmup_epochs: int, rates: Any) -> None:
+    schedule = CosineConfig(name="cosine", warmup_epochs=warmup_epochs, alpha=0.2)
+    rate = optimizers.cosine_with_warmup(0.5, schedule, epochs=5, steps_per_epoch=8)
+    assert {step: float(rate(step)) for step in rates} == pytest.approx(rates)
+
+
+@pytest.mark.parametrize(("warmup_epochs", "epochs", "steps"), [(1.9, 2, 4), (0.6, 1, 1)])
+def test_a_warm_up_leaves_at_least_one_step(warmup_epochs: float, epochs: int, steps: int) -> None:
+    schedule = CosineConfig(name="cosine", warmup_epochs=warmup_epochs, alpha=0.2)
+    rate = optimizers.cosine_with_warmup(0.5, schedule, epochs, steps)
+    assert float(rate(epochs * steps)) == pytest.approx(0.1)
