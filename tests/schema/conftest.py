@@ -1,0 +1,45 @@
+"""Configs that need only what a test is about, and the ranges of their values as test cases."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from src.errors import ConfigError
+from src.schema import ConvBlock, SequentialConfig, SyntheticConfig
+
+Make = Callable[..., Any]
+Ranges = list[tuple[Make, str, list[Any], list[Any]]]  # who checks, which keys, values at the edge, values beyond it
+NAN, INF = float("nan"), float("inf")
+IMAGES: dict[str, Any] = {"image_size": [28, 28], "channels": 1, "class_names": ["cat", "dog"]}
+
+dataset: Make = partial(SyntheticConfig, name="synthetic", loader="synthetic", **IMAGES)
+network: Make = partial(SequentialConfig, name="net", family="sequential")
+
+DEEP = [ConvBlock(filters=6, kernel_size=5, pool="max"), ConvBlock(filters=16, kernel_size=5, pool="average")]
+TOO_SMALL = [
+    ([12, 13], r"model\.conv\.1\.kernel_size: 5 is .* 4x4 map that reaches block 1 of net; use at most 4, .*same"),
+    ([14, 20], r"model\.conv\.1\.pool_size: 2 .* 1x4 map inside block 1 of net to nothing; use at most 1, .*pool=null"),
+]
+
+
+def at_the_edge(ranges: Ranges) -> pytest.MarkDecorator:
+    cases = [(make, name, value) for make, names, good, _ in ranges for name in names.split() for value in good]
+    return pytest.mark.parametrize(("make", "name", "value"), cases)
+
+
+def beyond_it(ranges: Ranges) -> pytest.MarkDecorator:
+    cases = [(make, name, value) for make, names, _, bad in ranges for name in names.split() for value in bad]
+    return pytest.mark.parametrize(("make", "name", "value"), cases)
+
+
+def assert_taken(make: Make, name: str, value: object) -> None:
+    key = name.rpartition(".")[2]
+    assert f"{key}={value!r}" in repr(make(**{key: value}))
+
+
+def assert_refused_by_name(make: Make, name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"{name}: got {value!r}, expected ") + "."):
+        make(**{name.rpartition(".")[2]: value})

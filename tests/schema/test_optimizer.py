@@ -1,0 +1,51 @@
+"""Which values optimizers and learning-rate schedules may have."""
+
+from functools import partial
+
+from src.schema.optimizer import (
+    AdamConfig,
+    AdamWConfig,
+    CosineConfig,
+    NadamConfig,
+    ReduceOnPlateauConfig,
+    RMSpropConfig,
+    SGDConfig,
+)
+from tests.schema.conftest import INF, NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+
+rmsprop: Make = partial(RMSpropConfig, name="rmsprop")
+adam: Make = partial(AdamConfig, name="adam")
+adamw: Make = partial(AdamWConfig, name="adamw")
+nadam: Make = partial(NadamConfig, name="nadam")
+sgd: Make = partial(SGDConfig, name="sgd")
+plateau: Make = partial(ReduceOnPlateauConfig, name="reduce_on_plateau")
+cosine: Make = partial(CosineConfig, name="cosine")
+
+RANGES: Ranges = [
+    (rmsprop, "optimizer.learning_rate", [1e-12, 10.0], [0.0, -1e-3, NAN, INF]),
+    (rmsprop, "optimizer.clipnorm", [None, 0.1], [0.0, -1.0, NAN, INF]),
+    (rmsprop, "optimizer.rho optimizer.momentum", [0.0, 0.999], [1.0, -0.1, NAN]),
+    (adam, "optimizer.beta_1 optimizer.beta_2", [0.0, 0.999], [1.0, -0.1, NAN]),
+    (adam, "optimizer.epsilon", [0.0], [-1e-7, NAN, INF]),
+    (rmsprop, "optimizer.epsilon", [0.0], [-1e-7, NAN, INF]),
+    (adamw, "optimizer.weight_decay optimizer.epsilon", [0.0], [-1e-7, NAN, INF]),
+    (adamw, "optimizer.beta_1 optimizer.beta_2", [0.0, 0.999], [1.0, -0.1, NAN]),
+    (nadam, "optimizer.beta_1 optimizer.beta_2", [0.0, 0.999], [1.0, -0.1, NAN]),
+    (nadam, "optimizer.epsilon", [0.0], [-1e-7, NAN, INF]),
+    (sgd, "optimizer.momentum", [0.0, 0.999], [1.0, -0.1, NAN]),
+    (plateau, "schedule.factor", [1e-12, 0.999], [0.0, 1.0, -0.5, NAN]),
+    (plateau, "schedule.patience", [1], [0, -1]),
+    (plateau, "schedule.min_learning_rate", [0.0], [-1e-6, NAN, INF]),
+    (cosine, "schedule.warmup_epochs", [0.0, 0.5], [-0.1, NAN, INF]),
+    (cosine, "schedule.alpha", [0.0, 1.0], [-0.1, 1.1, NAN]),
+]
+
+
+@at_the_edge(RANGES)
+def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
+    assert_taken(make, name, value)
+
+
+@beyond_it(RANGES)
+def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
+    assert_refused_by_name(make, name, value)

@@ -1,0 +1,34 @@
+"""How long, how precisely and by which metric one may train."""
+
+import pytest
+
+from src.errors import ConfigError
+from src.schema.training import TrainingConfig
+from tests.schema.conftest import Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+
+training: Make = TrainingConfig
+MONITORS = ["loss", "accuracy", "val_loss", "val_accuracy"]
+PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
+
+RANGES: Ranges = [
+    (training, "training.epochs training.batch_size training.steps_per_execution", [1], [0, -1]),
+    (training, "training.max_batches training.early_stopping_patience", [None, 1], [0]),
+    (training, "training.monitor", MONITORS, ["val_acc", "", "learning_rate"]),
+    (training, "training.precision", PRECISIONS, ["float16", "Float32", ""]),
+]
+
+
+@at_the_edge(RANGES)
+def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
+    assert_taken(make, name, value)
+
+
+@beyond_it(RANGES)
+def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
+    assert_refused_by_name(make, name, value)
+
+
+@pytest.mark.parametrize("monitor", ["test_accuracy", "test_loss"])
+def test_a_metric_of_the_test_split_is_refused_with_the_reason(monitor: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'{monitor}' .*scored once.*; use one of loss, .*val_accuracy"):
+        training(monitor=monitor)
