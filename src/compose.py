@@ -10,7 +10,6 @@ import io
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any, NoReturn, cast
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -43,7 +43,7 @@ def register_schemas() -> None:
         if "tags" in root:
             OmegaConf.set_struct(root.tags, False)  # so that tags.owner=ada needs no plus sign
         store.store(group="schema", name=name, node=root)
-    for group, kinds in schema.SCHEMAS.items():
+    for group, kinds in (schema.SCHEMAS | schema.SWEEPER_SCHEMAS).items():
         for name, node in kinds.items():
             store.store(group=f"schema/{group}", name=name, node=node)
 
@@ -70,13 +70,20 @@ def compose_config(overrides: Sequence[str] = (), config_name: str = "train") ->
         raise ConfigError(explain(error)) from error
 
 
-def _compose(config_name: str, overrides: Sequence[str]) -> DictConfig:
+def _compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    with _hydra_ready(overrides):
+        return hydra.compose(config_name, list(overrides), return_hydra_config=with_hydra)
+
+
+@contextlib.contextmanager
+def _hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
+    """Hydra, set up for `conf/`; an option that is null, which makes it raise a bare ValueError, gets a sentence."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return hydra.compose(config_name, list(overrides))
-        except ValueError as error:  # Hydra's own answer to model=null
-            if isinstance(error, ConfigError) or "Config group override" not in str(error):
+            yield
+        except ValueError as error:
+            if isinstance(error, UserError) or "Config group override" not in str(error):
                 raise
             nulls = [typed.partition("=")[0] for typed in overrides if typed.endswith("=null")]
             raise ConfigError(f"no {' or '.join(nulls)} 'null': choose an option, or leave it out") from error
@@ -160,8 +167,8 @@ def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]]
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting by itself
             raise_on_signals()
             try:
-                for config, overrides in _from_command_line(config_name):
-                    work(config, overrides)
+                if (typed := _from_command_line(config_name)) is not None:
+                    work(*typed)
             except Interrupted as stop:
                 _leave(str(stop), stop.exit_code)
             except BrokenPipeError:  # whoever read what is printed has gone: `... | head`
@@ -177,32 +184,68 @@ def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]]
     return decorate
 
 
-def _from_command_line(config_name: str) -> list[tuple[Any, list[str]]]:
-    """What was typed, as dataclasses: one, or with `-m` one for each combination; none when Hydra answered by itself.
+def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
+    """What was typed, as a dataclass; None when Hydra answered by itself, or the sweeper has done the work.
 
-    Overrides alone are composed here, once. Everything with a flag (`--help`, `--cfg`, `-m`, ...) is Hydra's to parse;
-    `hydra.main` composes twice, which would make each answer take half as long again.
+    Overrides alone are composed here, once. `hydra.main` composes twice, which would make each answer take half as long
+    again; it gets what only it can do (`--help`, `--cfg`, ...).
     """
-    flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
-    if other := {"-cn", "--config-name", "-cp", "--config-path"} & {flag.partition("=")[0] for flag in flags}:
+    flags = {argument.partition("=")[0] for argument in sys.argv[1:] if argument.startswith("-")}
+    if other := flags & {"-cn", "--config-name", "-cp", "--config-path"}:
         raise ConfigError(f"{other.pop()}: each command has its own configuration; this one's is {config_name}")
-    multirun = bool({"-m", "--multirun"} & set(flags))
-    if multirun and {"-c", "--cfg"} & set(flags):
+    multirun = bool(flags & {"-m", "--multirun"})
+    if multirun and flags & {"-c", "--cfg"}:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
-    if not flags:
-        return [(to_dataclass(_compose(config_name, sys.argv[1:])), sys.argv[1:])]
-    composed: list[tuple[Any, list[str]]] = []
+    if flags - {"-m", "--multirun"}:
+        _answer(config_name)
+        return None
+    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    if multirun or _asks_for_sweep(config_name, overrides):
+        _sweep(config_name, overrides)
+        return None
+    return to_dataclass(_compose(config_name, overrides)), overrides
+
+
+def _answer(config_name: str) -> None:
+    """Lets Hydra answer `--help`, `--cfg`, `--info`, ..."""
 
     @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
-    def keep(config: DictConfig) -> None:
-        composed.append((config, list(HydraConfig.get().overrides.task)))
+    def nothing(config: DictConfig) -> None:
+        raise ConfigError("a flag that is not known; see --help")
 
-    with tempfile.TemporaryDirectory() as folder:
-        if multirun:  # Hydra writes multirun.yaml with everything that was typed, secrets too
-            sys.argv.append(f"hydra.sweep.dir={folder}")
-        with _without_schema_groups():
-            keep()
-    return [(to_dataclass(config), overrides) for config, overrides in composed]
+    with _without_schema_groups():
+        nothing()
+
+
+def _asks_for_sweep(config_name: str, overrides: list[str]) -> bool:
+    """Whether a configuration, such as one of `hparams_search`, says MULTIRUN by itself.
+
+    Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
+    """
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    swept = any(override.is_sweep_override() for override in parsed)
+    chosen = any(override.key_or_group in ("hparams_search", "hydra.mode") for override in parsed)
+    if not (swept or chosen):
+        return False
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    return bool(_compose(config_name, fixed, with_hydra=True).hydra.mode == RunMode.MULTIRUN)
+
+
+def _sweep(config_name: str, overrides: list[str]) -> None:
+    """Hands over to the sweeper that `hydra/sweeper` names."""
+    if config_name != "train":
+        raise ConfigError(f"-m: only src.train sweeps; call python -m src.{config_name} once for each")
+
+    if "hydra/sweeper=basic" in overrides:
+        raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
+
+    def nothing(config: DictConfig) -> None:
+        """The sweeper starts its trials by itself."""
+
+    with _hydra_ready(overrides):
+        hydra_object = GlobalHydra.instance().hydra
+        assert hydra_object is not None
+        hydra_object.multirun(config_name=config_name, task_function=nothing, overrides=overrides)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from src.redact import redact
+from src.results import TrialRow
 
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
 console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
@@ -114,6 +116,61 @@ class EpochLines:
         if self.best is not None and value <= self.best:
             return False
         self.best = value
+        return True
+
+
+class TrialLines:
+    """One line for each trial that ends.
+
+    Args:
+        metric: what the trials are compared by.
+        direction: `maximize` or `minimize`; the best so far is marked with a star.
+        n_trials: how many trials the study has in the end.
+    """
+
+    def __init__(self, metric: str, direction: str, n_trials: int) -> None:
+        self.metric = metric
+        self.sign = 1 if direction == "maximize" else -1
+        self.n_trials = n_trials
+        self.best: float | None = None
+        self.told: set[int] = set()
+
+    def known(self, rows: Sequence[TrialRow]) -> None:
+        """Trials that ended before this command began: counted, not told."""
+        ended = [row for row in rows if row.state in ENDED]
+        if ended:
+            say(f"taken up again: {len(ended)} trials have ended before")
+        for row in ended:
+            self._is_best(row)
+            self.told.add(row.number)
+
+    def update(self, rows: Sequence[TrialRow]) -> bool:
+        """Tells of the trials that ended since the last time; returns whether there were any."""
+        new = [row for row in rows if row.state in ENDED and row.number not in self.told]
+        for row in new:
+            self.told.add(row.number)
+            say(self.line(row))
+        return bool(new)
+
+    def line(self, row: TrialRow) -> str:
+        """`trial   7  COMPLETE     val_accuracy 0.9830 *  3 epochs  4.1 s  model.dropout=0.1`."""
+        state = "INTERRUPTED" if row.interrupted else row.state
+        parts = [f"trial {row.number:>{len(str(self.n_trials))}}", f"{state:<8}"]
+        if row.value is not None:
+            parts.append(f"{self.metric} {row.value:.4f}" + (" *" if self._is_best(row) else "  "))
+        parts += [f"{row.epochs} epochs", _duration(row.seconds or 0.0)]
+        shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.params.values())
+        parts.append(" ".join(f"{name}={value}" for name, value in zip(row.params, shown, strict=True)))
+        if row.reason:
+            parts.append(row.reason.splitlines()[0])
+        return "  ".join(parts)
+
+    def _is_best(self, row: TrialRow) -> bool:
+        if row.state != "COMPLETE" or row.value is None:
+            return False
+        if self.best is not None and self.sign * row.value <= self.sign * self.best:
+            return False
+        self.best = row.value
         return True
 
 

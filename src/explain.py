@@ -12,6 +12,11 @@ from src.errors import UserError
 from src.schema import SCHEMAS
 
 EXPECTED = {"Integer": "a whole number", "Float": "a number"}
+ELSEWHERE = {  # keys of other Hydra sweepers
+    "hydra.sweeper.max_failure_rate": "a failed trial never ends a sweep; hydra.sweeper.max_failures in a row do",
+    "hydra.sweeper.search_space": "the space stands in hydra.sweeper.params, as it would be typed: "
+    "model.conv.0.filters: int(interval(4,32))",
+}
 _KEY = re.compile(r"~?\+{0,2}[A-Za-z_][\w-]*([./@][A-Za-z_0-9][\w-]*)*")
 
 
@@ -66,6 +71,10 @@ def _explain_grammar(error: OverrideParseException) -> str:
         return f"cannot read {error.override!r}: an override is KEY=VALUE or GROUP=OPTION"
     if not _KEY.fullmatch(key):
         return f"cannot read {error.override!r}: {key!r} is no key; keys look like model.conv.0.filters"
+    if re.search(r"\bchoice\(\s*\)", value):
+        return f"{error.override}: there is nothing to choose from; give values, such as {key}=choice(3,5,7)"
+    if re.search(r"\bchoice\(.*\bnull\b", value):
+        return f"cannot read {error.override!r}: inside choice() null cannot stand; write {key}=null,0.5 instead"
     # Hydra reads a backslash as itself, except before a quote.
     quoted = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
     proposal = shlex.quote(f'{key}="{quoted}"')
@@ -74,6 +83,8 @@ def _explain_grammar(error: OverrideParseException) -> str:
 
 def _explain_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if group == "hydra/launcher":
+        return f"hydra/launcher={option}: the sweep starts its own processes; use hydra.sweeper.n_jobs=2"
     return f"no {group or 'config'} {option!r}{did_you_mean(option, error.options or [])}"
 
 
@@ -81,6 +92,8 @@ def _explain_key(cause: OmegaConfBaseException) -> str:
     parent = cause.parent_node
     known = sorted(str(key) for key in parent if key != "hydra") if parent is not None else []
     name = _dotted(cause)
+    if instead := ELSEWHERE.get(name):
+        return f"no key {name!r}: {instead}"
     return f"no key {name!r}{did_you_mean(name.rpartition('.')[2], known)}"
 
 
@@ -88,6 +101,12 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
     sentence = str(cause).splitlines()[0]
     typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)", str(error))
     key = typed[1] if typed else _dotted(cause) or _dotted(error)
+    if (group := re.fullmatch(r"hydra\.sweeper\.(sampler|pruner)", key)) and "not a subclass of" in sentence:
+        option = re.search(r"value: (\S+)", str(cause))
+        return (
+            f"{key} is a group of settings: choose one with hydra/sweeper/{group[1]}={option[1] if option else 'NAME'}"
+            f" (slashes, not dots), and set its keys with {key}.KEY=VALUE"
+        )
     if "index out of range" in sentence or ("not a subclass of" in sentence and re.search(r"\.\d+\.", key)):
         return f"no item {key!r}: the list is shorter (its items count from 0); to make it longer, give the whole list"
     if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):

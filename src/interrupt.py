@@ -30,9 +30,13 @@ def _handle(signum: int, frame: FrameType | None) -> None:
     raise Interrupted(signum)
 
 
-def raise_on_signals() -> None:
-    """Turns SIGINT, SIGTERM and a closed terminal (unless nohup ignores it) into `Interrupted` in the main thread."""
-    signal.signal(signal.SIGINT, _handle)
+def raise_on_signals(ctrl_c: bool = True) -> None:
+    """Turns SIGINT, SIGTERM and a closed terminal (unless nohup ignores it) into `Interrupted` in the main thread.
+
+    Args:
+        ctrl_c: whether SIGINT is one of them; otherwise it is ignored.
+    """
+    signal.signal(signal.SIGINT, _handle if ctrl_c else signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _handle)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _handle)

@@ -1,6 +1,7 @@
 """What the verbs hand on: plain values, with `run_id` as the only handle between steps."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +38,75 @@ class EvaluationResult:
     run_id: str
     metrics: dict[str, float]
     images: int
+
+
+class TrialRow(NamedTuple):
+    """One trial.
+
+    Attributes:
+        number: counted from 0.
+        state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
+        value: the metric at the best epoch, or the last one reported by a pruned trial; None when there is none.
+        params: by dotted name.
+        seconds: from its claim to its end, None while it runs.
+        best_epoch: counted from 1, None when there is none.
+        epochs: how many were trained.
+        run_id: its MLflow run.
+        interrupted: whether it was stopped or killed.
+        reason: why it failed, empty when it did not.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, str | int | float | bool | None]
+    seconds: float | None
+    best_epoch: int | None
+    epochs: int
+    run_id: str | None
+    interrupted: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How a study stands.
+
+    Attributes:
+        complete, pruned, failed: trials that count towards `n_trials`.
+        running: trials that somebody runs.
+        retried: interrupted trials that were tried again, or still will be.
+    """
+
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    retried: int
+
+    @property
+    def counted(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """Where a sweep stands at its end.
+
+    Attributes:
+        study_name: of the Optuna study.
+        run_id: the MLflow run that the trials' runs stand under, or None when tracking is off.
+        trials: state (`complete`, `pruned`, `failed`) -> how many trials count.
+        best_trial: the number of the best trial, or None when none was completed.
+        best_value: its metric at its best epoch.
+        best_run_id: its MLflow run.
+        best_params: its parameters, by dotted name.
+    """
+
+    study_name: str
+    run_id: str | None
+    trials: dict[str, int]
+    best_trial: int | None = None
+    best_value: float | None = None
+    best_run_id: str | None = None
+    best_params: dict[str, str | int | float | bool | None] = field(default_factory=dict)

@@ -6,10 +6,9 @@ python -m src.train --help
 """
 
 import math
-import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from src.tracking import Run
 
 EXAMPLES = 16  # test images that the saved formats must agree on
+QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 
 
 def train(
@@ -37,6 +37,7 @@ def train(
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
+    worth_keeping: Callable[[Mapping[str, float]], bool] | None = None,
 ) -> TrainResult:
     """Trains the network that the config describes, scores it once on the test split, and records everything in MLflow.
 
@@ -48,6 +49,7 @@ def train(
         parent_run_id: the MLflow run under which this one is shown.
         tags: added to `config.tags`.
         overrides: what was typed, kept with the run.
+        worth_keeping: asked with the metrics of the best epoch whether the model is kept; it is, when this is None.
 
     Raises:
         UserError: a store, a data set or a loss that does not allow the run to go on; the message says what to do.
@@ -69,26 +71,29 @@ def train(
         dataset = load_dataset(config.dataset)
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
+    is_light = config.tracking.detail == "light"
     console.warn(dataset.warnings)
     console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")
 
     with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
         fitting.seed_everything(config.seed, config.training.deterministic)
         model = prepare_model(config, dataset)
-        record_setting(run, dataset, model)
+        record_setting(run, dataset, model, with_layers=not is_light)
 
         fitted = fit_and_watch(model, dataset, config, run, observers)
         with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
             model = in_float32(model, config, dataset)
             run.log_params({"resolved.best_epoch": fitted.best_epoch})
-            if config.tracking.save_model:
-                keep_model(run, model, dataset)
+            metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
+            is_kept = config.tracking.save_model and (worth_keeping is None or worth_keeping(metrics))
+            if is_kept:
+                keep_model(run, model, dataset, QUICK if is_light else None)
 
-        metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
         if config.evaluate_test:
             metrics |= record_evaluation(run, dataset, fitting.score(model, dataset.test), step=fitted.best_epoch)
-        record_pictures(run, model, fitted, has_monitor=dataset.validation is not None)
-        if config.tracking.save_model:
+        if not is_light:
+            record_pictures(run, model, fitted, has_monitor=dataset.validation is not None)
+        if is_kept and not is_light:
             examples = dataset.test.images[:EXAMPLES]
             bare = saving.uncompiled(model)
             run.log_model(bare, config.model.name, examples, predict(bare, examples), fitted.best_epoch)
@@ -131,22 +136,24 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 
 
-def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model") -> None:
+def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", with_layers: bool) -> None:
     """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
+    from src import fitting
     from src.models.arithmetic import COLUMNS, layer_table
 
     run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
-    run.log_params({f"resolved.{split}_images": count for split, count in sizes(dataset).items()})
     run.log_params(
-        {
+        {f"resolved.{split}_images": count for split, count in sizes(dataset).items()}
+        | {
             "resolved.data_source": dataset.source,
             "resolved.data_digest": dataset.digest,
             "resolved.precision": model.dtype_policy.name,
-            "resolved.threads": os.cpu_count(),
+            "resolved.threads": fitting.threads(),
             "resolved.parameters": model.count_params(),
         }
     )
-    run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
+    if with_layers:
+        run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
 
 
 def fit_and_watch(
@@ -161,7 +168,7 @@ def fit_and_watch(
         with lines:
             return fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)
     except KeyboardInterrupt:
-        if lines.seconds and run.run_id:
+        if lines.seconds and run.run_id and config.tracking.save_model:
             keep_last_epoch(run, model, dataset)
         raise
 
@@ -172,7 +179,7 @@ def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> Non
 
     console.say("stopping: the last epoch's weights are being kept")
     try:
-        keep_model(run, model, dataset, formats=("model.keras",))
+        keep_model(run, model, dataset, QUICK)
     except Exception as error:
         console.say(f"they could not be kept: {type(error).__name__}: {error}")
     else:

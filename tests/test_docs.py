@@ -17,6 +17,7 @@ from tests.conftest import ROOT, TrainedRun
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUICK = ["training.epochs=1", "training.max_batches=1", "training.early_stopping_patience=null", "schedule=none"]
+QUICK_SWEEP = ["hydra.sweeper.n_trials=2", "hydra.sweeper.storage=sqlite:///optuna.db"]
 
 
 def commands() -> list[str]:
@@ -70,6 +71,8 @@ def test_every_python_command_works_as_written(
         else:
             arguments = [*arguments, "dataset.source=sample"]
         arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK
+        if "-m" in arguments or any(argument.startswith("hparams_search=") for argument in arguments):
+            arguments += QUICK_SWEEP
     arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     main = importlib.import_module(module).main

@@ -1,6 +1,8 @@
 """Training and scoring with Keras: seeds, the input pipeline, the fit that observers can watch and stop."""
 
+import logging
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -28,6 +30,7 @@ __all__ = [
     "prepare_devices",
     "score",
     "seed_everything",
+    "threads",
 ]
 
 SCORING_BATCH = 1_000
@@ -63,11 +66,17 @@ class Scores(NamedTuple):
 
 def prepare_devices() -> int:
     """Lets every visible GPU take memory as it needs it, not all at once; returns how many there are."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when many networks are trained in one process
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.list_logical_devices()  # the driver speaks up when it is first asked
     return len(gpus)
+
+
+def threads() -> int:
+    """How many threads one operation may use: the process's share of the cores."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
 
 
 def seed_everything(seed: int, deterministic: bool = False) -> None:

@@ -23,32 +23,53 @@ from src.schema.optimizer import (
     ScheduleConfig,
     SGDConfig,
 )
+from src.schema.sweep import (
+    PRUNERS,
+    SAMPLERS,
+    Choice,
+    Dimension,
+    Interval,
+    PrunerConfig,
+    SamplerConfig,
+    Scalar,
+    SweeperConfig,
+)
 from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
 
 __all__ = [
     "DISCRIMINATORS",
     "MONITORS",
     "PRIMARY",
+    "PRUNERS",
+    "SAMPLERS",
     "SCHEMAS",
+    "SWEEPER_SCHEMAS",
     "AdamConfig",
     "AdamWConfig",
+    "Choice",
     "Config",
     "ConvBlock",
     "CosineConfig",
     "DatasetConfig",
+    "Dimension",
     "EvaluateConfig",
     "IdxConfig",
     "IdxFile",
     "IdxFiles",
+    "Interval",
     "ModelConfig",
     "NadamConfig",
     "OptimizerConfig",
+    "PrunerConfig",
     "RMSpropConfig",
     "ReduceOnPlateauConfig",
     "SGDConfig",
+    "SamplerConfig",
+    "Scalar",
     "ScheduleConfig",
     "SequentialConfig",
     "SummaryConfig",
+    "SweeperConfig",
     "SyntheticConfig",
     "TrackingConfig",
     "TrainingConfig",
@@ -141,6 +162,11 @@ SCHEMAS: dict[str, dict[str, type]] = {
     "schedule": {"none": ScheduleConfig, "reduce_on_plateau": ReduceOnPlateauConfig, "cosine": CosineConfig},
     "training": {"training": TrainingConfig},
     "tracking": {"tracking": TrackingConfig},
+}
+SWEEPER_SCHEMAS: dict[str, dict[str, type]] = {
+    "sweeper": {"sweeper": SweeperConfig},
+    "sampler": dict(SAMPLERS),
+    "pruner": dict(PRUNERS),
 }
 DISCRIMINATORS = {"dataset": "loader", "model": "family", "optimizer": "name", "schedule": "name"}
 

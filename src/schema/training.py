@@ -42,3 +42,7 @@ class TrackingConfig:
     run_name: str | None = None
     system_metrics: bool = False  # processor and memory use, sampled by MLflow
     save_model: bool = True
+    detail: str = "full"  # light: params, metrics, config and what else takes no time, as the trials of a sweep have it
+
+    def __post_init__(self) -> None:
+        one_of(("full", "light"), "tracking.detail", self.detail)

@@ -48,6 +48,8 @@ def start_run(
             run = Run(client, created.info.run_id, experiment_id)
         with _system_metrics(config.tracking, run):
             run.log_config(config, overrides or [])
+            if config.tracking.detail == "full":
+                run.log_environment()
             yield run
             run.flush()
     except KeyboardInterrupt:

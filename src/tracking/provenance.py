@@ -1,5 +1,6 @@
 """Where a run comes from: the code, the machine, the packages."""
 
+import functools
 import getpass
 import platform
 import shutil
@@ -13,9 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def standard_tags(config: Config) -> dict[str, str]:
+    return {"model": config.model.name, "dataset": config.dataset.name} | origin_tags()
+
+
+@functools.cache  # the code is what it was when this process imported it
+def origin_tags() -> dict[str, str]:
     tags = {
-        "model": config.model.name,
-        "dataset": config.dataset.name,
         "host": platform.node(),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",

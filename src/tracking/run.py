@@ -49,12 +49,18 @@ class Run:
         return self._id or None
 
     def log_config(self, config: Config, overrides: list[str]) -> None:
-        """The resolved config as params and as YAML, what was typed, and the environment."""
+        """The resolved config as params and as YAML, and what was typed."""
         if self._client is None:
             return
         self.log_params(flatten(config))
         self._upload("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
-        self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(overrides)))
+        if overrides:
+            self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(overrides)))
+
+    def log_environment(self) -> None:
+        """The installed packages, and what the code differs in from its commit."""
+        if self._client is None:
+            return
         self.log_text("environment/packages.txt", packages())
         if difference := git("diff", "HEAD"):
             self.log_text("environment/git.diff", difference + "\n")

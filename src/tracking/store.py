@@ -2,8 +2,6 @@
 
 import logging
 import os
-import socket
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,12 +14,14 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from src.databases import CONNECT_SECONDS, check_owner, check_port, make_writable, tables
 from src.errors import StoreError
 from src.interrupt import deferred
 from src.schema import TrackingConfig
 
 ARTIFACTS = "mlartifacts"  # beside the database
-CONNECT_SECONDS = 5
+SETTING = "tracking.uri"
+OWN_TABLES = {"experiments", "runs"}
 
 for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -102,12 +102,11 @@ def _check_database(uri: str) -> str:
             raise StoreError(f"tracking.uri={uri} would be gone with the process; name a file: sqlite:///mlflow.db")
         folder = _check_sqlite(uri, Path(str(url.database)).absolute())
     else:
-        default_port = {"postgresql": 5432, "mysql": 3306}.get(url.get_backend_name(), 1433)
-        _check_port(uri, url.host or "localhost", url.port or default_port)
+        check_port(uri, SETTING)
         folder = Path.cwd()
-        _check_tables(uri)
+        check_owner(uri, SETTING, "MLflow", OWN_TABLES)
     artifacts = folder / ARTIFACTS
-    _make_writable(artifacts)
+    make_writable(artifacts, SETTING)
     return artifacts.as_uri()
 
 
@@ -116,54 +115,16 @@ def _check_sqlite(uri: str, database: Path) -> Path:
 
     Two processes may not make it at once, and a half-made one could never be opened again.
     """
-    _make_writable(database.parent)
+    make_writable(database.parent, SETTING)
     with FileLock(database.with_name(f".{database.name}.lock")):
-        if not database.exists() or not _tables(uri):
+        if not database.exists() or not tables(uri, SETTING):
             new = database.with_name(f".{database.name}.new")
             new.unlink(missing_ok=True)
             with deferred():
                 mlflow.MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
                 os.replace(new, database)
-    _check_tables(uri)
+    check_owner(uri, SETTING, "MLflow", OWN_TABLES)
     return database.parent
-
-
-def _make_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise StoreError(
-            f"cannot write into {folder} ({error.strerror}); set tracking.uri to a writable place"
-        ) from error
-
-
-def _check_port(uri: str, host: str, port: int) -> None:
-    try:
-        socket.create_connection((host, port), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise StoreError(f"the database {uri} does not answer ({error}); start it, or correct tracking.uri") from error
-
-
-def _tables(uri: str) -> set[str]:
-    waits = {"connect_timeout": CONNECT_SECONDS} if uri.startswith(("postgresql", "mysql")) else {}
-    engine = sqlalchemy.create_engine(uri, connect_args=waits)
-    try:
-        return set(sqlalchemy.inspect(engine).get_table_names())
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise StoreError(f"tracking.uri={uri} is not a database that can be opened: {reason}") from error
-    finally:
-        engine.dispose()
-
-
-def _check_tables(uri: str) -> None:
-    tables = _tables(uri)
-    if tables and not {"experiments", "runs"} <= tables:
-        some = ", ".join(sorted(tables)[:3])
-        raise StoreError(
-            f"tracking.uri={uri} is the database of something else (it holds {some}); give MLflow a database of its own"
-        )
 
 
 def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None) -> str:

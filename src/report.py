@@ -1,0 +1,163 @@
+"""A sweep as something to look at: its trials as a table, its best as a recipe, its story in a few lines."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from src.compose import CONF, compose_config
+from src.errors import ConfigError
+from src.results import Counts, SweepResult, TrialRow
+from src.schema import SCHEMAS, Config, as_tree
+from src.space import SweepPlan, config_of
+
+if TYPE_CHECKING:
+    from src.tracking import Run
+
+MADE_HERE = "# The best of the study"  # marks a recipe that a sweep may write over
+NOT_IN_RECIPE = {"tracking", "tags", "evaluate_test"}  # what belongs to one machine or to the sweep
+PLACES = {"data_dir", "folders", "mirrors"}
+COLUMNS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
+
+
+def record_search(run: "Run", plan: SweepPlan) -> None:
+    """What is searched and how, as params of the parent run."""
+    settings = as_tree(plan.settings)
+    kept = {name: settings[name] for name in ("sampler", "pruner", "max_retries", "max_failures", "storage")}
+    run.log_params(
+        {f"hydra.sweeper.{name}.{key}": value for name in ("sampler", "pruner") for key, value in kept[name].items()}
+        | {f"hydra.sweeper.{name}": kept[name] for name in ("max_retries", "max_failures", "storage")}
+        | {"metric": plan.metric, "direction": plan.direction}
+        | {f"space.{dimension.name}": str(dimension) for dimension in plan.space.dimensions}
+    )
+
+
+def record_results(
+    run: "Run", plan: SweepPlan, study_name: str, rows: Sequence[TrialRow], counts: Counts
+) -> SweepResult:
+    """Writes `trials.csv`, `best.yaml` and the description into the parent run, over those of an earlier end."""
+    from src.search import ranked
+
+    names = [dimension.name for dimension in plan.space.dimensions]
+    run.log_table(
+        "trials.csv",
+        (*COLUMNS, *names),
+        [
+            (
+                row.number,
+                "INTERRUPTED" if row.interrupted else row.state,
+                "" if row.value is None else row.value,
+                "" if row.seconds is None else f"{row.seconds:.2f}",
+                row.best_epoch or "",
+                row.epochs,
+                row.run_id or "",
+                row.reason,
+                *(row.params.get(name, "") for name in names),
+            )
+            for row in rows
+        ],
+    )
+    best = next(iter(ranked(rows, plan.direction)), None)
+    if best is not None:
+        recipe = best_recipe(plan, study_name, best)
+        run.log_text("best.yaml", recipe)
+        if plan.settings.save_best_as:
+            _keep_recipe(plan.settings.save_best_as, recipe)
+        run.log_metrics({plan.metric: best.value or 0.0}, step=counts.counted)
+        run.flush()
+    run.describe(description(run, plan, rows, counts))
+    return SweepResult(
+        study_name=study_name,
+        run_id=run.run_id,
+        trials={"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed},
+        best_trial=best.number if best else None,
+        best_value=best.value if best else None,
+        best_run_id=best.run_id if best else None,
+        best_params=dict(best.params) if best else {},
+    )
+
+
+def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts) -> str:
+    """The sweep in Markdown: how many trials of what kind, and the five best with links to their runs."""
+    from src.search import ranked
+
+    lines = [f"{count_words(counts)}; {plan.settings.sampler.name} sampler, {plan.settings.pruner.name} pruner."]
+    names = [dimension.name for dimension in plan.space.dimensions]
+    top = ranked(rows, plan.direction)[:5]
+    if top:
+        lines += ["", f"| trial | {plan.metric} | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
+    for row in top:
+        link = f"[{row.number}](#/experiments/{run.experiment_id}/runs/{row.run_id})" if row.run_id else str(row.number)
+        cells = [_short(row.params.get(name, "")) for name in names]
+        lines.append(f"| {link} | {row.value:.4f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def count_words(counts: Counts) -> str:
+    """`20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted and tried again`."""
+    kinds = (("complete", counts.complete), ("pruned", counts.pruned), ("failed", counts.failed))
+    told = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
+    again = f"; {counts.retried} interrupted" if counts.retried else ""
+    return f"{counts.counted} trials: {told or 'none ended'}{again}"
+
+
+def params_line(params: Mapping[str, Any]) -> str:
+    """`model.dropout=0.123 model.conv.0.filters=8`, numbers shortened."""
+    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "null"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+# --- the best trial as a recipe ------------------------------------------------------------------------------------
+
+
+def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow) -> str:
+    """An experiment file that trains the trial's configuration again, with a test score at the end."""
+    config = config_of(plan.space.draw_from(best.params))
+    name = plan.settings.save_best_as or "best"
+    options = {group: getattr(config, group).name for group in SCHEMAS if group != "tracking"}
+    standard = compose_config([f"{group}={option}" for group, option in options.items()])
+    assert isinstance(standard, Config)
+    body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
+    body |= difference(as_tree(standard), as_tree(config), NOT_IN_RECIPE)
+    body["tags"] = {"experiment": name, "best_of": study_name}
+    return (
+        "# @package _global_\n"
+        f"# python -m src.train experiment={name}\n"
+        f"{MADE_HERE} {study_name}: trial {best.number}, {plan.metric} {best.value:.4f} at its best epoch.\n"
+        + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
+    )
+
+
+def difference(standard: Mapping[str, Any], wanted: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
+    """What must be set in `standard` to get `wanted`: nested dicts, lists whole."""
+    found: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if key in left_out or standard.get(key) == value:
+            continue
+        before = standard.get(key)
+        both = isinstance(value, dict) and isinstance(before, dict)
+        found[key] = difference(before, value, PLACES) if both else value  # type: ignore[arg-type]
+    return {key: value for key, value in found.items() if value != {}}
+
+
+def check_recipe_name(name: str | None) -> None:
+    """Raises ConfigError when a recipe of this name exists that no sweep has made."""
+    path = CONF / "experiment" / f"{name}.yaml"
+    if name is not None and path.exists() and MADE_HERE not in path.read_text():
+        raise ConfigError(
+            f"hydra.sweeper.save_best_as={name}: conf/experiment/{name}.yaml was not made by a sweep and is not "
+            "written over; choose another name"
+        )
+
+
+def _keep_recipe(name: str, recipe: str) -> None:
+    path = CONF / "experiment" / f"{name}.yaml"
+    part = path.with_suffix(".part")
+    part.write_text(recipe)
+    os.replace(part, path)

@@ -1,0 +1,226 @@
+"""Which process may run which trial, so that a study has exactly as many trials as were asked for.
+
+One lock is held from counting the trials until the parameters of the next one are drawn. Each worker holds a lock of
+its own for as long as it lives, and writes its name on the trials that it runs: whoever finds a running trial whose
+owner's lock is free has found a dead one. That trial becomes FAIL with the user attribute `interrupted`, and its
+parameters are tried again under the next number, `max_retries` times at most; then it counts as it is.
+"""
+
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from src.results import Counts
+from src.schema import Scalar, SweeperConfig
+from src.search.locks import Locks
+from src.search.sampling import build_pruner, build_sampler
+
+INTERRUPTED = "interrupted"
+OWNER = "owner"
+REASON = "reason"
+RETRIES = "retries"
+RETRY_OF = "retry_of"
+STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
+
+Drawn = TypeVar("Drawn")
+
+
+class Verdict(enum.Enum):
+    """Why there is no trial to run."""
+
+    WAIT = "others are still running theirs, and one of them may have to be tried again"
+    DONE = "the study has all its trials"
+    FAILING = "too many trials failed in a row"
+
+
+class Claims:
+    """The trials of one study, shared with every other process that works on it.
+
+    Args:
+        study_name: of a study that exists.
+        storage: Optuna's storage.
+        locks: those that go with it.
+        settings: `hydra.sweeper`.
+        n_trials: how many trials the study has in the end.
+        queue: parameters of the first trials, in this order; after them the sampler proposes.
+        first: the number of the first trial that belongs to this command: what failed before is forgiven.
+        on_dead: called with the number of each trial whose worker was found dead.
+    """
+
+    def __init__(
+        self,
+        study_name: str,
+        storage: optuna.storages.RDBStorage,
+        locks: Locks,
+        settings: SweeperConfig,
+        *,
+        n_trials: int,
+        queue: Sequence[Mapping[str, Scalar]] = (),
+        first: int = 0,
+        on_dead: Callable[[int], object] = int,
+    ) -> None:
+        self.study = optuna.load_study(
+            study_name=study_name,
+            storage=storage,
+            sampler=build_sampler(settings.sampler, 0),
+            pruner=build_pruner(settings.pruner),
+        )
+        self._storage = storage
+        self._study_id = storage.get_study_id_from_name(study_name)
+        self._locks = locks
+        self._settings = settings
+        self._n_trials = n_trials
+        self._queue = queue
+        self._first = first
+        self._on_dead = on_dead
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Nobody else claims, gives up or tells a trial of this study while the block lasts."""
+        with self._locks.holding(f"study {self.study.study_name}"):
+            yield
+
+    @contextmanager
+    def alive(self, owner: str) -> Iterator[None]:
+        """The sign of life of a worker with this name, for as long as the block lasts."""
+        with self._locks.holding(f"owner {owner}"):
+            yield
+
+    def claim(self, owner: str, draw: Callable[[optuna.Trial], Drawn]) -> tuple[optuna.Trial, Drawn] | Verdict:
+        """The next trial and what `draw` made of it, or why there is none.
+
+        Args:
+            owner: the caller's name, under which it is `alive`.
+            draw: asks the trial for its parameters.
+        """
+        with self.exclusive():
+            self._give_up_dead()
+            trials = self.trials()
+            counts = count(trials, self._settings.max_retries)
+            if self._failed_in_a_row(trials):
+                return Verdict.FAILING
+            waiting = any(trial.state == TrialState.WAITING for trial in trials)
+            if not waiting and counts.counted + counts.running >= self._n_trials:
+                return Verdict.WAIT if counts.running else Verdict.DONE
+            if not waiting:
+                self._enqueue_next(trials)
+            self.study.sampler = build_sampler(self._settings.sampler, len(trials))
+            trial = self.study.ask()
+            trial.set_user_attr(OWNER, owner)
+            return trial, draw(trial)
+
+    def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
+        """Tells the value of a trial; False when it is no longer the caller's."""
+        return self._tell(trial.number, owner, TrialState.COMPLETE, value, attributes)
+
+    def prune(self, trial: optuna.Trial, owner: str, attributes: Mapping[str, Any]) -> bool:
+        return self._tell(trial.number, owner, TrialState.PRUNED, None, attributes)
+
+    def fail(self, trial: optuna.Trial, owner: str, reason: str, attributes: Mapping[str, Any]) -> bool:
+        """A trial that raised, diverged or cannot be built: it counts, and the reason is kept."""
+        return self._tell(trial.number, owner, TrialState.FAIL, None, {**attributes, REASON: reason})
+
+    def interrupt(self, trial: optuna.Trial, owner: str, reason: str) -> bool:
+        """A trial that was stopped: it does not count, and is tried again when the study goes on."""
+        return self._tell(trial.number, owner, TrialState.FAIL, None, {INTERRUPTED: True, REASON: reason})
+
+    def give_up_dead(self) -> list[int]:
+        """Ends the trials whose worker is dead as interrupted; returns their numbers."""
+        with self.exclusive():
+            return self._give_up_dead()
+
+    def counts(self) -> Counts:
+        return count(self.trials(), self._settings.max_retries)
+
+    def is_done(self) -> bool:
+        """Whether there is nothing left to run."""
+        counts = self.counts()
+        return not counts.running and counts.counted >= self._n_trials
+
+    def best_value(self) -> float | None:
+        """The best value of a completed trial, None while there is none."""
+        values = [
+            trial.value for trial in self.trials() if trial.state == TrialState.COMPLETE and trial.value is not None
+        ]
+        pick = max if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min
+        return pick(values, default=None)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials by number, not to be changed."""
+        return self.study.get_trials(deepcopy=False)
+
+    def _tell(
+        self, number: int, owner: str, state: TrialState, value: float | None, attributes: Mapping[str, Any]
+    ) -> bool:
+        with self.exclusive():
+            trial = self.trials()[number]
+            if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != owner:
+                return False  # somebody took it for dead: it is theirs to try again
+            self._note(number, attributes)
+            self.study.tell(number, value, state)
+            return True
+
+    def _note(self, number: int, attributes: Mapping[str, Any]) -> None:
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        for name, attribute in attributes.items():
+            self._storage.set_trial_user_attr(trial_id, name, attribute)
+
+    def _give_up_dead(self) -> list[int]:
+        dead = [
+            trial
+            for trial in self.trials()
+            if trial.state == TrialState.RUNNING
+            # One without an owner was being claimed when its claimer died: we hold the lock that it held.
+            and (OWNER not in trial.user_attrs or self._locks.is_free(f"owner {trial.user_attrs[OWNER]}"))
+        ]
+        for trial in dead:
+            self._note(trial.number, {INTERRUPTED: True, REASON: "its worker was killed"})
+            self._on_dead(trial.number)
+            self.study.tell(trial.number, state=TrialState.FAIL)
+        return [trial.number for trial in dead]
+
+    def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
+        """Puts the parameters that must come next, if there are any, where `ask` will find them."""
+        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+        for trial in trials:
+            if is_owed(trial, self._settings.max_retries) and trial.number not in retried:
+                attributes = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1, RETRY_OF: trial.number}
+                self.study.enqueue_trial(trial.params, user_attrs=attributes)
+                return
+        tried = [trial.params for trial in trials]
+        for params in self._queue:
+            if params not in tried:
+                self.study.enqueue_trial(dict(params))
+                return
+
+    def _failed_in_a_row(self, trials: Sequence[FrozenTrial]) -> bool:
+        ended = [
+            trial.state
+            for trial in trials[self._first :]
+            if trial.state.is_finished() and not trial.user_attrs.get(INTERRUPTED)
+        ]
+        last = ended[-self._settings.max_failures :]
+        return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}
+
+
+def is_owed(trial: FrozenTrial, max_retries: int) -> bool:
+    """Whether the trial was interrupted, and may be tried again under another number."""
+    interrupted = trial.state == TrialState.FAIL and trial.user_attrs.get(INTERRUPTED, False)
+    return bool(interrupted) and trial.user_attrs.get(RETRIES, 0) < max_retries
+
+
+def count(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:
+    """How the study of these trials stands."""
+    owed = [trial for trial in trials if is_owed(trial, max_retries)]
+    by_state = {state: sum(trial.state == state for trial in trials) for state in STATES}
+    return Counts(
+        complete=by_state[TrialState.COMPLETE],
+        pruned=by_state[TrialState.PRUNED],
+        failed=by_state[TrialState.FAIL] - len(owed),
+        running=by_state[TrialState.RUNNING] + by_state[TrialState.WAITING],
+        retried=len(owed),
+    )

@@ -1,0 +1,73 @@
+"""Locks that the system or the database server frees when their holder dies: no clocks, no heartbeats, no guesses.
+
+Beside a SQLite file they are file locks; on PostgreSQL they are advisory locks that last as long as their connection.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy
+from filelock import FileLock, Timeout
+
+
+class Locks(Protocol):
+    """Locks with a name of their own; each holder is a process, on whatever machine."""
+
+    def holding(self, name: str) -> AbstractContextManager[None]:
+        """Waits until nobody else holds the lock, then holds it for as long as the block lasts."""
+
+    def is_free(self, name: str) -> bool:
+        """Whether nobody holds the lock, without waiting."""
+
+
+class FileLocks:
+    """Locks between the processes of one machine, as files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        with self._lock(name):
+            yield
+
+    def is_free(self, name: str) -> bool:
+        lock = self._lock(name)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return False
+        lock.release()
+        return True
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock", poll_interval=0.01)
+
+
+class PostgresLocks:
+    """Locks between all processes that use one PostgreSQL database."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = sqlalchemy.create_engine(
+            url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool, connect_args={"connect_timeout": 5}
+        )
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        with self._engine.connect() as connection:  # the lock is free again when the connection is closed
+            connection.execute(sqlalchemy.text("select pg_advisory_lock(:key)"), {"key": _key(name)})
+            yield
+
+    def is_free(self, name: str) -> bool:
+        with self._engine.connect() as connection:
+            found = connection.execute(sqlalchemy.text("select pg_try_advisory_lock(:key)"), {"key": _key(name)})
+            return bool(found.scalar_one())
+
+
+def _key(name: str) -> int:
+    """PostgreSQL knows advisory locks by a signed number of 64 bits."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)

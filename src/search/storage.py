@@ -1,0 +1,100 @@
+"""The database in which Optuna keeps its studies: checked before anything slow begins."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import optuna
+import sqlalchemy
+from filelock import FileLock
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from src.databases import check_owner, check_port, make_writable
+from src.errors import StoreError
+from src.search.locks import FileLocks, Locks, PostgresLocks
+
+SETTING = "hydra.sweeper.storage"
+OWN_TABLES = {"studies", "trials"}
+BUSY_SECONDS = 60  # how long a process waits for another one's write into a SQLite file
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Storage(NamedTuple):
+    """Optuna's storage, and the locks that go with it."""
+
+    optuna: RDBStorage
+    locks: Locks
+
+
+def open_storage(url: str, tracking_uri: str) -> Storage:
+    """The storage at the address, made when it does not exist.
+
+    Args:
+        url: `sqlite:///FILE` or `postgresql://...`.
+        tracking_uri: MLflow's, which must be another database: both keep a table `alembic_version`.
+
+    Raises:
+        StoreError: an address that is wrong, a database that cannot be reached, or one that belongs to something else.
+    """
+    try:
+        parsed = sqlalchemy.make_url(url)
+    except ArgumentError as error:
+        raise StoreError(f"{SETTING}={url} is no address of a database; use sqlite:///optuna.db") from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise StoreError(
+            f"{SETTING}={url}: a sweep counts on locks that {backend or 'it'} does not give; "
+            "use sqlite:///optuna.db, or postgresql://USER@HOST/DATABASE for several machines"
+        )
+    if _same_database(parsed, tracking_uri):
+        raise StoreError(
+            f"{SETTING}={url} is MLflow's database; Optuna needs one of its own, such as sqlite:///optuna.db"
+        )
+    return _open_sqlite(parsed) if backend == "sqlite" else _open_postgres(parsed)
+
+
+def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
+    try:
+        other = sqlalchemy.make_url(tracking_uri)
+    except ArgumentError:
+        return False
+    if other.get_backend_name() != url.get_backend_name():
+        return False
+    if url.get_backend_name() == "sqlite":
+        return Path(url.database or "").absolute() == Path(other.database or "").absolute()
+    return (url.host, url.port or 5432, url.database) == (other.host, other.port or 5432, other.database)
+
+
+def _open_sqlite(url: sqlalchemy.URL) -> Storage:
+    address = url.render_as_string(hide_password=False)
+    if url.database in (None, "", ":memory:"):
+        raise StoreError(f"{SETTING}={address} would be gone with the process; name a file: sqlite:///optuna.db")
+    database = Path(str(url.database)).absolute()
+    make_writable(database.parent, SETTING)
+    with FileLock(database.with_name(f".{database.name}.lock")):
+        check_owner(address, SETTING, "Optuna", OWN_TABLES)
+        storage = _storage(url, {"timeout": BUSY_SECONDS})
+    return Storage(storage, FileLocks(database.with_name(f".{database.name}.locks")))
+
+
+def _open_postgres(url: sqlalchemy.URL) -> Storage:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    address = url.render_as_string(hide_password=False)
+    check_port(address, SETTING)
+    try:
+        check_owner(address, SETTING, "Optuna", OWN_TABLES)
+        locks = PostgresLocks(address)
+        with locks.holding("convlab: make the tables"):
+            return Storage(_storage(url, {"connect_timeout": 5}), locks)
+    except ImportError as error:
+        raise StoreError(f"{SETTING}={address} needs a driver: pip install 'psycopg[binary]'") from error
+
+
+def _storage(url: sqlalchemy.URL, connect_args: dict[str, object]) -> RDBStorage:
+    address = url.render_as_string(hide_password=False)
+    try:
+        return RDBStorage(address, engine_kwargs={"connect_args": connect_args})
+    except (SQLAlchemyError, RuntimeError, ValueError) as error:
+        raise StoreError(f"{SETTING}={address} cannot be used: {str(error).splitlines()[0]}") from error

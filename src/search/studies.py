@@ -1,0 +1,82 @@
+"""A study: made once, and the same one for everybody who comes later."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.storages import RDBStorage
+
+from src.errors import ConfigError
+from src.schema import Choice, Dimension
+
+SETTING = "setting"
+UNIQUE = "id"
+
+
+def open_study(name: str, storage: RDBStorage, direction: Literal["maximize", "minimize"]) -> optuna.Study:
+    """The study of this name, made when there is none.
+
+    Raises:
+        ConfigError: it exists, and wants the opposite.
+    """
+    study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
+    if study.direction.name.lower() != direction:
+        raise ConfigError(
+            f"the study {name!r} wants to {study.direction.name.lower()} its value, this sweep to {direction} its own; "
+            "use another hydra.sweeper.study_name"
+        )
+    return study
+
+
+def unique_id(study: optuna.Study) -> str:
+    """An id that no other study has, not even a later one of the same name."""
+    if UNIQUE not in study.user_attrs:
+        study.set_user_attr(UNIQUE, uuid.uuid4().hex)
+    return str(study.user_attrs[UNIQUE])
+
+
+def check_setting(
+    study: optuna.Study, setting: Mapping[str, Any], dimensions: Sequence[Dimension], on_change: str
+) -> None:
+    """Remembers in the study what it was made with, and compares.
+
+    Args:
+        study: new, or one that exists.
+        setting: dotted name -> value of all that the trials have in common, the space and the data.
+        dimensions: the space.
+        on_change: `error`, or `continue` where another setting is wanted.
+
+    Raises:
+        ConfigError: the study was made with something else; the message says with what.
+    """
+    before = study.user_attrs.get(SETTING, setting)
+    changes = [
+        f"{name} was {before.get(name, 'not there')}, is {setting.get(name, 'not there')}"
+        for name in sorted(before.keys() | setting.keys())
+        if before.get(name) != setting.get(name)
+    ]
+    if changes and on_change == "error":
+        more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
+        raise ConfigError(
+            f"the study {study.study_name!r} was made with another setting: {'; '.join(changes[:5])}{more}. Use "
+            "another hydra.sweeper.study_name, or go on all the same with hydra.sweeper.on_change=continue"
+        )
+    _check_choices(study, dimensions)
+    if changes or SETTING not in study.user_attrs:
+        study.set_user_attr(SETTING, dict(setting))
+
+
+def _check_choices(study: optuna.Study, dimensions: Sequence[Dimension]) -> None:
+    """Optuna does not let the options of a choice change within a study."""
+    choices = {dimension.name: dimension.names for dimension in dimensions if isinstance(dimension, Choice)}
+    for trial in study.get_trials(deepcopy=False):
+        for name, distribution in trial.distributions.items():
+            was = tuple(distribution.choices) if isinstance(distribution, CategoricalDistribution) else None
+            now = choices.get(name, was)
+            if was != now:
+                raise ConfigError(
+                    f"{name}: the study {study.study_name!r} chooses from {was}, which cannot become {now} within "
+                    "one study; use another hydra.sweeper.study_name"
+                )

@@ -1,0 +1,409 @@
+"""What a sweep searches: Hydra's override grammar as dimensions, and one base configuration per combination of groups.
+
+`plan_sweep` checks every name and value of the space against the composed configurations before anything is started.
+The `Space` it returns is plain data that a worker process can be handed: configurations stay typed and unresolved, so
+that values which are tied by interpolation stay tied.
+"""
+
+import contextlib
+import copy
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from src.compose import to_dataclass
+from src.errors import ConfigError
+from src.explain import did_you_mean, explain
+from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
+
+LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+MOST_COMBINATIONS = 500  # of groups: each is composed before the sweep begins
+MOST_TRIALS = 10_000  # of a grid
+Pick = Callable[[Dimension], Scalar]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Which configurations there are to try.
+
+    Attributes:
+        groups: config groups that are chosen from, such as `model`.
+        keys: dimensions of single keys, parents before what lies in them.
+        bases: the options of the groups, in their order -> the configuration that they compose to.
+        default: the options that are chosen where nothing is searched.
+    """
+
+    groups: tuple[Choice, ...]
+    keys: tuple[Dimension, ...]
+    bases: dict[tuple[Scalar, ...], DictConfig]
+    default: tuple[Scalar, ...]
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        return (*self.groups, *self.keys)
+
+    def draw(self, pick: Pick) -> DictConfig:
+        """One configuration: `pick` is asked for each group, then for each key that exists with what was chosen."""
+        config = copy.deepcopy(self.bases[tuple(pick(group) for group in self.groups)])
+        for key in self.keys:
+            if has_key(config, key.name):
+                OmegaConf.update(config, key.name, key.value(pick(key)), merge=False)
+        return config
+
+    def draw_from(self, params: Mapping[str, Scalar]) -> DictConfig:
+        """The configuration with these parameters, as a trial keeps them."""
+        return self.draw(lambda dimension: params[dimension.name])
+
+    def grid(self) -> list[dict[str, Scalar]]:
+        """The parameters of every combination, the last name changing fastest.
+
+        Raises:
+            ConfigError: an interval has no end of values, or there are too many combinations.
+        """
+        for key in self.keys:
+            if key.options() is None:
+                raise ConfigError(
+                    f"{key.name}: a grid cannot go through {key}; give range(START,STOP,STEP) or choice(...), "
+                    "or search with hydra/sweeper=optuna"
+                )
+        found: list[dict[str, Scalar]] = [{}]
+        for group in self.groups:
+            found = [params | {group.name: name} for params in found for name in group.names]
+        for key in self.keys:
+            found = [more for params in found for more in self._with_key(params, key)]
+            if len(found) > MOST_TRIALS:
+                raise ConfigError(
+                    f"the grid has more than {MOST_TRIALS:,} combinations; search with hydra/sweeper=optuna"
+                )
+        return found
+
+    def _with_key(self, params: dict[str, Scalar], key: Dimension) -> list[dict[str, Scalar]]:
+        config = copy.deepcopy(self.bases[tuple(params[group.name] for group in self.groups)])
+        for earlier in self.keys:
+            if earlier.name in params and key.name.startswith(f"{earlier.name}."):
+                OmegaConf.update(config, earlier.name, earlier.value(params[earlier.name]), merge=False)
+        if not has_key(config, key.name):
+            return [params]
+        return [params | {key.name: option} for option in key.options() or ()]
+
+    def defaults(self) -> dict[str, Scalar]:
+        """The parameters that the configuration itself has, where they lie in the space."""
+        config = self.bases[self.default]
+        found = dict(zip((group.name for group in self.groups), self.default, strict=True))
+        for key in self.keys:
+            if has_key(config, key.name):
+                value = OmegaConf.select(config, key.name)
+                name = _option_of(key, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+                if name is not None:
+                    found[key.name] = name[0]
+        return found
+
+    def configs(self) -> list[Config]:
+        """The configurations as composed, those left out that cannot be run as they are."""
+        found = []
+        for config in self.bases.values():
+            with contextlib.suppress(ConfigError):
+                found.append(config_of(config))
+        return found
+
+    def trees(self) -> dict[str, Any]:
+        """The label of each combination of groups -> what it composes to, as nested dicts and lists."""
+        return {
+            self.label(options): OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+            for options, config in self.bases.items()
+        }
+
+    def label(self, options: Sequence[Scalar]) -> str:
+        """`model=lenot,optimizer=adam`, empty where no group is searched."""
+        return ",".join(f"{group.name}={option}" for group, option in zip(self.groups, options, strict=True))
+
+
+def _option_of(key: Dimension, value: Any) -> tuple[Scalar] | None:
+    if isinstance(key, Choice):
+        return (key.names[key.values.index(value)],) if value in key.values else None
+    options = key.options()
+    within = value in options if options is not None else key.low <= value <= key.high
+    return (value,) if isinstance(value, int | float) and within else None
+
+
+def has_key(config: DictConfig, name: str) -> bool:
+    """Whether the dotted name leads to a value, null and values that are still missing included."""
+    path, _, last = name.rpartition(".")
+    parent = OmegaConf.select(config, path) if path else config
+    if isinstance(parent, ListConfig):
+        return last.isdigit() and int(last) < len(parent)
+    return isinstance(parent, DictConfig) and last in parent.keys()  # noqa: SIM118 - `in parent` leaves out missing values
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """A sweep that was found to make sense.
+
+    Attributes:
+        space: which configurations there are to try.
+        settings: `hydra.sweeper`.
+        name: the search's, or the sweeper's for a space that was typed.
+        metric: what the trials are compared by, at the best epoch of each.
+        direction: `maximize` or `minimize`.
+        example: a configuration of the space that can be run; what all of them have in common can be read from it.
+    """
+
+    space: Space
+    settings: SweeperConfig
+    name: str
+    metric: str
+    direction: Literal["maximize", "minimize"]
+    example: Config
+
+
+# --- from what was typed -----------------------------------------------------------------------------------------
+
+
+def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -> SweepPlan:
+    """What `hydra.sweeper` and the command line ask for; the line wins over `hydra.sweeper.params`.
+
+    Args:
+        loader: Hydra's, to compose with.
+        master: what Hydra composed for the sweep as a whole.
+        typed: the overrides of the command line that are not Hydra's own.
+
+    Raises:
+        ConfigError: a name that no configuration has, a value that does not fit, or no configuration that could be run.
+    """
+    settings: SweeperConfig = OmegaConf.to_object(master.hydra.sweeper)  # type: ignore[assignment]
+    if master.hydra.launcher.get("_target_") != LAUNCHER:
+        raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")
+    overrides = _effective(loader, settings, typed)
+    swept = [override for override in overrides if override.is_sweep_override()]
+    fixed = {override.key_or_group: str(override.input_line) for override in overrides if override not in swept}
+    groups = tuple(_group(loader, override) for override in swept if loader.get_group_options(override.key_or_group))
+    keys = [_dimension(override) for override in swept if not loader.get_group_options(override.key_or_group)]
+    keys.sort(key=lambda key: key.name.count("."))  # stable: what was typed first comes first
+    if not swept:
+        raise ConfigError(
+            "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "
+            "leave out -m for a single run"
+        )
+    choices = master.hydra.runtime.choices
+    default = tuple(
+        choices.get(group.name) if choices.get(group.name) in group.names else group.names[0] for group in groups
+    )
+    space = Space(groups, tuple(keys), _compose_each(loader, master, groups, list(fixed.values())), default)
+    for key in space.keys:
+        _check_key(space, key)
+    is_grid = settings.sampler.name == "grid"
+    if is_grid:
+        space.grid()
+    else:
+        if fixed.get("evaluate_test", "").endswith("=true"):
+            raise ConfigError(
+                "evaluate_test=true: a search that looks at the test split would choose by it; leave it out, "
+                "and score the best trial afterwards: python -m src.evaluate run_id=RUN"
+            )
+        _set_unless_typed(space, fixed, "tracking.detail", "light")
+    _set_unless_typed(space, fixed, "evaluate_test", False)
+    example = _some_that_can_run(space)
+    metric = _metric(space, settings, example)
+    search = str(choices.hparams_search)
+    name = settings.name if search == "grid" else search
+    return SweepPlan(space, settings, name, metric, _direction(settings, metric), example)
+
+
+def _set_unless_typed(space: Space, fixed: Mapping[str, str], name: str, value: Scalar) -> None:
+    if name not in fixed:
+        for config in space.bases.values():
+            OmegaConf.update(config, name, value)
+
+
+def _metric(space: Space, settings: SweeperConfig, config: Config) -> str:
+    """The metric that the trials are compared by."""
+    if any(key.name in ("training.monitor", "dataset.validation_size") for key in space.keys):
+        raise ConfigError("training.monitor and dataset.validation_size cannot be swept: trials must be comparable")
+    monitors = {str(base.training.monitor) for base in space.bases.values()}
+    if len(monitors) > 1:
+        raise ConfigError(f"training.monitor differs between the options: {', '.join(sorted(monitors))}; set one")
+    if config.has_monitor:
+        return config.training.monitor
+    if settings.sampler.name == "grid":
+        return "accuracy"  # of the training images: there is nothing else to list the runs by
+    raise ConfigError(
+        "dataset.validation_size=0: a search compares trials by their validation split; keep one, or run a plain grid"
+    )
+
+
+def _direction(settings: SweeperConfig, metric: str) -> Literal["maximize", "minimize"]:
+    natural: Literal["maximize", "minimize"] = "minimize" if metric.endswith("loss") else "maximize"
+    if settings.direction not in (None, natural):
+        raise ConfigError(
+            f"hydra.sweeper.direction={settings.direction} contradicts training.monitor={metric}, "
+            f"which one wants to {natural}; leave the direction out"
+        )
+    return natural
+
+
+def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[str]) -> list[Override]:
+    """The last override of each name: first those of the search file, then those of the line."""
+    for name, value in settings.params.items():
+        if not isinstance(value, str | int | float | bool):
+            raise ConfigError(
+                f"hydra.sweeper.params.{name}: got {value!r}, expected what one would type after the =, such as "
+                "choice(3,5,7) or interval(0,0.5)"
+            )
+    lines = [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.params.items()
+    ]
+    try:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*lines, *typed])
+    except HydraException as error:
+        raise ConfigError(explain(error)) from error
+    return list({override.key_or_group: override for override in parsed}.values())
+
+
+def _group(loader: ConfigLoader, override: Override) -> Choice:
+    name = override.key_or_group
+    if name.partition("/")[0] == "hydra" or name == "hparams_search":
+        raise ConfigError(f"{name}: a sweep cannot search over its own settings; choose one")
+    known = loader.get_group_options(name)
+    if not override.is_choice_sweep():
+        raise ConfigError(f"{override.input_line}: {name} is a config group; choose with {name}=choice(a,b)")
+    options = tuple(str(option) for option in override.sweep_iterator(transformer=Transformer.str))
+    for option in options:
+        if option not in known:
+            raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")
+    return Choice(name, options, options, is_group=True)
+
+
+def _dimension(override: Override) -> Dimension:
+    name, value = override.key_or_group, override.value()
+    if override.package is not None or override.is_delete():
+        raise ConfigError(f"{override.input_line}: a sweep searches over KEY=choice(...) or GROUP=choice(...)")
+    tags: set[str] = getattr(value, "tags", set())
+    if tags - {"log"} or (tags and not isinstance(value, IntervalSweep)):
+        raise ConfigError(
+            f"{override.input_line}: the only tag is log, and it goes with an interval: tag(log,interval(1e-4,1e-2))"
+        )
+    if isinstance(value, IntervalSweep):
+        assert value.start is not None
+        assert value.end is not None
+        return Interval(name, value.start, value.end, log="log" in tags)
+    if isinstance(value, RangeSweep):
+        return _range(name, value)
+    if not isinstance(value, ChoiceSweep):
+        raise ConfigError(f"no config group {name!r}: {override.input_line} chooses among the options of a group")
+    values = tuple(Override._convert_value(item) for item in value.list)
+    names = tuple(item if isinstance(item, Scalar) else Override._get_value_element_as_str(item) for item in values)
+    return Choice(name, names, values)
+
+
+def _range(name: str, value: RangeSweep) -> Dimension:
+    start, stop, step = value.start, value.stop, value.step
+    assert start is not None
+    assert stop is not None
+    if not step or (stop - start) / step <= 0:
+        raise ConfigError(
+            f"{name}: range({start:g},{stop:g},{step:g}) has no members (the stop is excluded); "
+            "write range(START,STOP,STEP) with a STEP that leads from START towards STOP"
+        )
+    values = list(value.range())
+    low, high = min(values[0], values[-1]), max(values[0], values[-1])
+    return Interval(name, low, high, step=abs(step))
+
+
+# --- checks against the composed configurations --------------------------------------------------------------------
+
+
+def _compose_each(
+    loader: ConfigLoader, master: DictConfig, groups: Sequence[Choice], fixed: Sequence[str]
+) -> dict[tuple[Scalar, ...], DictConfig]:
+    combinations = list(itertools.product(*(group.names for group in groups)))
+    if len(combinations) > MOST_COMBINATIONS:
+        raise ConfigError(
+            f"the groups {', '.join(group.name for group in groups)} have {len(combinations):,} combinations, "
+            f"more than the {MOST_COMBINATIONS} that a sweep takes; search fewer options at once"
+        )
+    bases: dict[tuple[Scalar, ...], DictConfig] = {}
+    for options in combinations:
+        chosen = [f"{group.name}={option}" for group, option in zip(groups, options, strict=True)]
+        try:
+            config = loader.load_sweep_config(master, [*fixed, *chosen])
+        except (HydraException, OmegaConfBaseException) as error:
+            place = f"with {' '.join(chosen)}: " if chosen else ""
+            raise ConfigError(f"{place}{explain(error)}") from error
+        with open_dict(config):
+            del config["hydra"]
+        bases[options] = config
+    return bases
+
+
+def _check_key(space: Space, key: Dimension) -> None:
+    """Raises ConfigError unless some configuration has the key, and each that has it takes the values."""
+    children = [other for other in space.keys if key.name.startswith(f"{other.name}.")]
+    homes = [config for config in space.bases.values() if has_key(config, key.name)]
+    if not homes and not children:
+        config = next(iter(space.bases.values()))
+        try:
+            OmegaConf.update(config, key.name, None, merge=False)
+        except OmegaConfBaseException as error:
+            raise ConfigError(explain(error)) from error
+        raise ConfigError(f"no key {key.name!r}")
+    for home in homes:
+        for option in _samples(key):
+            _check_value(home, key, option)
+
+
+def _samples(key: Dimension) -> tuple[Scalar, ...]:
+    if isinstance(key, Choice):
+        return key.names
+    return (key.low, key.high) if isinstance(key.low, int) or key.step else ((key.low + key.high) / 2 + 1e-7,)
+
+
+def _check_value(home: DictConfig, key: Dimension, option: Scalar) -> None:
+    trial = copy.deepcopy(home)
+    try:
+        OmegaConf.update(trial, key.name, key.value(option), merge=False)
+    except OmegaConfBaseException as error:
+        sentence = explain(error)
+        if isinstance(key, Interval) and "expected a whole number" in sentence:
+            raise ConfigError(
+                f"{key.name}: takes whole numbers; write {key.name}=int(interval({key.low:g},{key.high:g}))"
+            ) from error
+        raise ConfigError(sentence) from error
+
+
+def _some_that_can_run(space: Space) -> Config:
+    """A configuration that can be run, as composed or at an end of the space; else the first one's error is raised."""
+    problems: list[ConfigError] = []
+    for options, config in space.bases.items():
+        params = dict(zip((group.name for group in space.groups), options, strict=True))
+        for end in (None, 0, -1):
+            try:
+                return config_of(config if end is None else _corner(space, params, end))
+            except ConfigError as error:
+                problems.append(error)
+    raise problems[0]
+
+
+def _corner(space: Space, params: Mapping[str, Scalar], end: int) -> DictConfig:
+    return space.draw(lambda key: params[key.name] if key.name in params else _samples(key)[end])
+
+
+def config_of(drawn: DictConfig) -> Config:
+    """The dataclass of a drawn configuration.
+
+    Raises:
+        ConfigError: it cannot be built, such as a kernel that is larger than its map.
+    """
+    try:
+        config = to_dataclass(drawn)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
+    assert isinstance(config, Config)
+    return config

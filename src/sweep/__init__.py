@@ -1,0 +1,177 @@
+"""A sweep: one study, its trials trained by worker processes, all of it under one MLflow run.
+
+`run_study` is the story. Any part of it may be killed at any time: the same command goes on where it ended.
+"""
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from src.errors import UserError
+from src.interrupt import Interrupted
+from src.results import SweepResult, TrialRow
+from src.schema import Scalar
+from src.space import SweepPlan
+from src.sweep.setting import describe_setting, load_datasets, setting_digest
+from src.sweep.worker import Job
+from src.sweep.workers import Workers
+
+if TYPE_CHECKING:
+    from src.search import Claims
+
+TICK = 0.5  # seconds between two looks at the study
+
+
+def run_study(plan: SweepPlan) -> SweepResult:
+    """Runs trials until the study has as many as were asked for, and records how it went.
+
+    Args:
+        plan: what is searched and how, from `src.space.plan_sweep`.
+
+    Raises:
+        UserError: a store that cannot be used, a study of this name that was made with another setting, or too many
+            failed trials in a row.
+        Interrupted: Ctrl-C or SIGTERM; the same command goes on.
+    """
+    with Workers(plan.settings.n_jobs) as workers:  # what they import takes longer than all that is done here meanwhile
+        from src import console, report, search, tracking
+
+        report.check_recipe_name(plan.settings.save_best_as)
+        search.check_sampler(plan.settings.sampler, plan.space.dimensions)
+        storage = search.open_storage(plan.settings.storage, plan.example.tracking.uri)
+        store = tracking.open_store(plan.example.tracking)
+        datasets = load_datasets(plan)
+        for dataset in datasets:
+            console.warn(dataset.warnings)
+
+        setting = describe_setting(plan, datasets)
+        name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
+        with storage.locks.holding(f"study {name}"):
+            study = search.open_study(name, storage.optuna, plan.direction)
+            search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
+            study_id = tracking.StudyId(name, search.unique_id(study))
+            parent, is_new = tracking.open_parent_run(store, study_id)
+        if is_new:
+            report.record_search(parent, plan)
+
+        queue = first_trials(plan)
+        job = Job(
+            plan=plan,
+            study=study_id,
+            parent_run_id=parent.run_id,
+            n_trials=plan.settings.n_trials or len(queue),
+            queue=queue,
+            first=len(study.get_trials(deepcopy=False)),
+            deadline=None if plan.settings.timeout is None else time.time() + plan.settings.timeout,
+        )
+        claims = search.Claims(
+            name,
+            *storage,
+            plan.settings,
+            n_trials=job.n_trials,
+            on_dead=lambda number: tracking.end_run_of_dead_trial(store, study_id, number),
+        )
+        console.say(f"study {name}: {job.n_trials} trials, {plan.settings.n_jobs} at a time")
+        if not claims.is_done():
+            workers.begin(job)
+        else:
+            workers.kill()
+        error = watch(workers, claims, plan, job.n_trials)
+
+        workers.kill()
+        claims.give_up_dead()
+        counts = claims.counts()
+        result = report.record_results(parent, plan, name, search.trial_rows(claims.trials()), counts)
+        if parent.run_id is not None and not counts.running:  # another terminal may still be at it
+            status = "FINISHED" if error is None else "KILLED" if isinstance(error, Interrupted) else "FAILED"
+            parent.end(status, error)
+
+    console.say(report.count_words(counts))
+    if result.best_trial is not None:
+        console.say(
+            f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}  "
+            + report.params_line(result.best_params)
+        )
+    if counts.counted < job.n_trials:
+        console.say(f"go on with: {same_command()}")
+    if parent.run_id is not None:
+        console.say_where(parent.run_id, plan.example.tracking.uri)
+    if error is not None:
+        raise error
+    return result
+
+
+def first_trials(plan: SweepPlan) -> list[dict[str, Scalar]]:
+    """The parameters that are tried before the sampler is asked: all of a grid, or the configuration's own."""
+    if plan.settings.sampler.name == "grid":
+        return plan.space.grid()
+    return [plan.space.defaults()] if plan.settings.enqueue_default else []
+
+
+def watch(workers: Workers, claims: "Claims", plan: SweepPlan, n_trials: int) -> UserError | Interrupted | None:
+    """Tells of each trial that ends, until no worker is left.
+
+    The first signal lets the running trials end with their epoch, the second ends them at once.
+
+    Returns:
+        What ended the sweep before its time.
+    """
+    from src import console, search
+
+    lines = console.TrialLines(plan.metric, plan.direction, n_trials)
+    lines.known(search.trial_rows(claims.trials()))
+    with _signals() as received:
+        told = 0
+        try:
+            while workers.wait(TICK):
+                if lines.update(search.trial_rows(claims.trials())):
+                    workers.note_progress()
+                if received and not told:
+                    workers.stop()
+                    console.say("stopping: the running trials end with their epoch; once more ends them at once")
+                elif len(received) > 1 and told == 1:
+                    workers.kill()
+                told = len(received)
+        except UserError as error:
+            return error
+        lines.update(search.trial_rows(claims.trials()))
+    if received:
+        return Interrupted(received[0])
+    if workers.failing:
+        return UserError(_why_failing(search.trial_rows(claims.trials()), plan.settings.max_failures))
+    return None
+
+
+def _why_failing(rows: list[TrialRow], max_failures: int) -> str:
+    reasons = [row.reason for row in rows if row.state == "FAIL" and not row.interrupted]
+    return (
+        f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: {reasons[-1]}. "
+        "Narrow the space, or allow more"
+    )
+
+
+def same_command() -> str:
+    """What was typed, ready to be typed again."""
+    module = sys.modules["__main__"].__spec__
+    name = module.name if module is not None else "src.train"
+    return f"python -m {name} {shlex.join(sys.argv[1:])}"
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Notes the signals that ask the process to stop, for as long as the block lasts."""
+    received: list[int] = []
+    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {signum: signal.getsignal(signum) for signum in asking}
+    for signum in asking:
+        if before[signum] is not signal.SIG_IGN:
+            signal.signal(signum, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

@@ -1,0 +1,61 @@
+"""What a study is about: all that its trials have in common. The same setting gives the same study name."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from src.redact import redact_tree
+from src.schema import flatten
+from src.space import SweepPlan
+
+if TYPE_CHECKING:
+    from src.datasets import Dataset
+
+# Where things are and what they are called changes from machine to machine; the data itself is told by its digest.
+PLACES = ("tracking.", "tags.", "dataset.data_dir", "dataset.folders", "dataset.mirrors", "dataset.npz")
+
+
+def load_datasets(plan: SweepPlan) -> "list[Dataset]":
+    """The data sets of the sweep: found and verified once, before the workers read them."""
+    from src.datasets import load_dataset
+
+    found = {repr(config.dataset): config.dataset for config in plan.space.configs()}
+    return [load_dataset(config) for config in found.values()]
+
+
+def describe_setting(plan: SweepPlan, datasets: "Sequence[Dataset]") -> dict[str, str]:
+    """Dotted name -> value, as text: what is fixed, `space ...` for each dimension, `data ...` for each data set.
+
+    Where groups are searched, what differs between their options stands as one digest for each combination.
+    """
+    searched = tuple(key.name for key in plan.space.keys)
+    leaves = {
+        label: {name: json.dumps(value) for name, value in flatten(tree).items() if not _is_left_out(name, searched)}
+        for label, tree in plan.space.trees().items()
+    }
+    in_how_many = Counter(item for found in leaves.values() for item in found.items())
+    shared = {name: value for (name, value), times in in_how_many.items() if times == len(leaves)}
+    setting = dict(shared)
+    for label, found in leaves.items():
+        if own := {name: value for name, value in found.items() if name not in shared}:
+            setting[f"options {label}"] = _digest(own)
+    setting |= {f"space {dimension.name}": str(dimension) for dimension in plan.space.dimensions}
+    setting |= {f"data {dataset.name}": f"{dataset.source} {dataset.digest[:16]}" for dataset in datasets}
+    shown = redact_tree(setting)
+    assert isinstance(shown, dict)
+    return shown
+
+
+def setting_digest(setting: Mapping[str, str]) -> str:
+    """Eight hex digits."""
+    return _digest(setting)[:8]
+
+
+def _is_left_out(name: str, searched: tuple[str, ...]) -> bool:
+    return name.startswith(PLACES) or any(name == key or name.startswith(f"{key}.") for key in searched)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

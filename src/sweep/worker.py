@@ -1,0 +1,262 @@
+"""What a worker process does: claim a trial, train, tell, again, until the study has all its trials.
+
+The process is started before anyone knows what it will be asked to do, because importing TensorFlow takes longer than
+all the rest. Its job comes through a pipe; so does the wish to stop; and when the other end of the pipe is closed, the
+parent is gone and the worker goes too.
+"""
+
+import dataclasses
+import os
+import queue
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from src.interrupt import raise_on_signals
+from src.schema import Config, DatasetConfig, Scalar
+from src.space import SweepPlan, config_of
+
+if TYPE_CHECKING:
+    import optuna
+    from omegaconf import DictConfig
+
+    from src.datasets import Dataset
+    from src.results import TrainResult
+    from src.search import Claims
+    from src.tracking import Store, StudyId
+
+RECYCLE = 3  # exit code of a worker that asks for a successor
+FAILING = 4  # exit code of a worker that found too many failed trials in a row
+MOST_GROWTH = 512 * 2**20  # bytes of memory that trials may leave behind in one process
+WAIT_SECONDS = 0.5
+ORPHANED = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know.
+
+    Attributes:
+        plan: what is searched and how.
+        study: of a study that exists.
+        parent_run_id: the MLflow run of the sweep, None when tracking is off.
+        n_trials: how many trials the study has in the end.
+        queue: parameters of the first trials.
+        first: the number of the first trial that belongs to this command.
+        deadline: time after which no further trial is begun, in seconds since the epoch, or None.
+    """
+
+    plan: SweepPlan
+    study: "StudyId"
+    parent_run_id: str | None
+    n_trials: int
+    queue: list[dict[str, Scalar]]
+    first: int
+    deadline: float | None
+
+
+class Stopped(KeyboardInterrupt):
+    """The sweep was asked to stop, so the trial ends with its epoch."""
+
+
+def work(connection: Connection) -> None:
+    """The life of a worker process; `connection` brings the job, and after it at most the wish to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what follows from it
+    stop = threading.Event()
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, jobs, stop), daemon=True).start()
+    _import_early()
+    raise_on_signals(ctrl_c=False)
+    try:
+        code = Worker(jobs.get(), stop).run()
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGTERM
+    os._exit(code)  # nothing is left to do, and TensorFlow takes a second to say goodbye
+
+
+def _listen(connection: Connection, jobs: "queue.SimpleQueue[Job]", stop: threading.Event) -> None:
+    try:
+        jobs.put(connection.recv())
+        connection.recv()
+        stop.set()
+        connection.recv()
+    except (EOFError, OSError):
+        os._exit(ORPHANED)
+
+
+def _import_early() -> None:
+    """What every trial needs, imported while the parent still opens its stores."""
+    from src import console, tracking  # noqa: F401
+
+    console.console.quiet = True
+    with console.native_messages_hidden():
+        from src import evaluate, fitting, saving, search  # noqa: F401
+
+        fitting.prepare_devices()
+
+
+class Worker:
+    """Runs trials of one study, one after the other."""
+
+    def __init__(self, job: Job, stop: threading.Event) -> None:
+        from src import search, tracking
+
+        self.job = job
+        self.stop = stop
+        self.owner = uuid.uuid4().hex
+        self.store: Store = tracking.open_store(job.plan.example.tracking)
+        storage = search.open_storage(job.plan.settings.storage, job.plan.example.tracking.uri)
+        self.claims: Claims = search.Claims(
+            job.study.name,
+            *storage,
+            job.plan.settings,
+            n_trials=job.n_trials,
+            queue=job.queue,
+            first=job.first,
+            on_dead=lambda number: tracking.end_run_of_dead_trial(self.store, job.study, number),
+        )
+        self.datasets: dict[str, Dataset] = {}
+
+    def run(self) -> int:
+        """Trials until there is none left, or the process should end for another reason; returns its exit code."""
+        import psutil
+
+        from src.search import Verdict, picker
+
+        memory = psutil.Process().memory_info
+        at_start: int | None = None
+        with self.claims.alive(self.owner):
+            while not self.stop.is_set() and not self._is_too_late():
+                claimed = self.claims.claim(self.owner, lambda trial: self.job.plan.space.draw(picker(trial)))
+                if claimed == Verdict.WAIT:
+                    self.stop.wait(WAIT_SECONDS)
+                elif claimed == Verdict.FAILING:
+                    return FAILING
+                elif isinstance(claimed, Verdict):
+                    return 0
+                else:
+                    self.run_trial(*claimed)
+                    used = memory().rss
+                    at_start = at_start or used
+                    if used - at_start > MOST_GROWTH:
+                        return RECYCLE
+        return 0
+
+    def _is_too_late(self) -> bool:
+        return self.job.deadline is not None and time.time() > self.job.deadline
+
+    def run_trial(self, trial: "optuna.Trial", drawn: "DictConfig") -> None:
+        """Trains what was drawn and tells the study how it went, whatever happens."""
+        from src.train import train
+
+        try:
+            config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
+            watch = TrialWatch(trial, self.job.plan.metric, config.training.epochs, self.stop)
+            result = train(
+                config,
+                dataset=self._dataset(config.dataset),
+                observers=[watch],
+                parent_run_id=self.job.parent_run_id,
+                tags=self.job.study.tags_of_trial(trial.number),
+                worth_keeping=self._worth_keeping,
+            )
+        except KeyboardInterrupt as stop:
+            self.claims.interrupt(trial, self.owner, str(stop))
+            if not isinstance(stop, Stopped):
+                raise
+        except Exception as error:
+            self._fail(trial, error)
+        else:
+            self._tell(trial, result, pruned=watch.pruned)
+
+    def _fail(self, trial: "optuna.Trial", error: Exception) -> None:
+        from src import tracking
+        from src.redact import redact
+
+        run_id = tracking.record_failed_trial(
+            self.store,
+            self.job.study,
+            trial.number,
+            run_name=trial_name(trial.number),
+            parent_run_id=self.job.parent_run_id,
+            params=trial.params,
+            error=error,
+        )
+        reason = redact(f"{type(error).__name__}: {error}")[:2000]
+        self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
+
+    def _tell(self, trial: "optuna.Trial", result: "TrainResult", pruned: bool) -> None:
+        from src import tracking
+
+        attributes: dict[str, Any] = {
+            "run_id": result.run_id,
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.history["loss"]),
+        }
+        if pruned:
+            tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
+            self.claims.prune(trial, self.owner, attributes)
+        else:
+            self.claims.complete(trial, self.owner, result.metrics[self.job.plan.metric], attributes)
+
+    def _worth_keeping(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a trial with these metrics keeps its model: all of them do, or those that are the best so far."""
+        if self.job.plan.settings.save_models == "all":
+            return True
+        best = self.claims.best_value()
+        value = metrics[self.job.plan.metric]
+        return best is None or (value > best if self.job.plan.direction == "maximize" else value < best)
+
+    def _dataset(self, config: DatasetConfig) -> "Dataset":
+        """The data set, read once; the last two are kept."""
+        from src.datasets import load_dataset
+
+        key = repr(config)
+        if key not in self.datasets:
+            while len(self.datasets) > 1:
+                del self.datasets[next(iter(self.datasets))]
+            self.datasets[key] = load_dataset(config)
+        return self.datasets[key]
+
+
+class TrialWatch:
+    """An observer that reports each epoch to the trial, and ends the training when it is pruned or the sweep stops.
+
+    A trial that has come to its last epoch is complete: there is nothing left to save by ending it.
+    """
+
+    def __init__(self, trial: "optuna.Trial", metric: str, epochs: int, stop: threading.Event) -> None:
+        self.trial = trial
+        self.metric = metric
+        self.epochs = epochs
+        self.stop = stop
+        self.pruned = False
+
+    def __call__(self, epoch: int, logs: dict[str, float]) -> bool:
+        self.trial.report(logs[self.metric], epoch)
+        if epoch == self.epochs:
+            return False
+        self.pruned = self.trial.should_prune()
+        if self.stop.is_set():
+            raise Stopped("the sweep was stopped")
+        return self.pruned
+
+
+def trial_name(number: int) -> str:
+    """`trial-007`."""
+    return f"trial-{number:03}"
+
+
+def trial_config(config: Config, number: int, save_models: str) -> Config:
+    """The configuration that a trial trains with: named after its number."""
+    tracking = dataclasses.replace(
+        config.tracking,
+        run_name=trial_name(number),
+        save_model=config.tracking.save_model and save_models != "none",
+    )
+    return dataclasses.replace(config, tracking=tracking)
