@@ -18,6 +18,7 @@ from typing import Any, NoReturn, cast
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -197,8 +198,8 @@ def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
     if multirun and flags & {"-c", "--cfg"}:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
     if flags - {"-m", "--multirun"}:
-        _answer(config_name)
-        return None
+        with _without_schema_groups() if flags & {"-h", "--help"} else contextlib.nullcontext():
+            return _through_hydra(config_name)
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if multirun or _asks_for_sweep(config_name, overrides):
         _sweep(config_name, overrides)
@@ -206,15 +207,16 @@ def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
     return to_dataclass(_compose(config_name, overrides)), overrides
 
 
-def _answer(config_name: str) -> None:
-    """Lets Hydra answer `--help`, `--cfg`, `--info`, ..."""
+def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
+    """What `hydra.main` makes of a command line with flags; None when it answered by itself."""
+    composed: list[tuple[DictConfig, list[str]]] = []
 
     @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
-    def nothing(config: DictConfig) -> None:
-        raise ConfigError("a flag that is not known; see --help")
+    def keep(config: DictConfig) -> None:
+        composed.append((config, list(HydraConfig.get().overrides.task)))
 
-    with _without_schema_groups():
-        nothing()
+    keep()
+    return (to_dataclass(composed[0][0]), composed[0][1]) if composed else None
 
 
 def _asks_for_sweep(config_name: str, overrides: list[str]) -> bool:
@@ -256,8 +258,7 @@ def _without_schema_groups() -> Iterator[None]:
         with contextlib.redirect_stdout(printed):
             yield
     finally:
-        sys.stdout.write(re.sub(r"^schema(/\w+)?: .*\n", "", printed.getvalue(), flags=re.MULTILINE))
-        sys.stdout.flush()
+        print(re.sub(r"^schema(/\w+)?: .*\n", "", printed.getvalue(), flags=re.MULTILINE), end="", flush=True)
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:

@@ -107,7 +107,7 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
             f"{key} is a group of settings: choose one with hydra/sweeper/{group[1]}={option[1] if option else 'NAME'}"
             f" (slashes, not dots), and set its keys with {key}.KEY=VALUE"
         )
-    if "index out of range" in sentence or ("not a subclass of" in sentence and re.search(r"\.\d+\.", key)):
+    if "index out of range" in sentence or ("dict is not a subclass of" in sentence and re.search(r"\.\d+", key)):
         return f"no item {key!r}: the list is shorter (its items count from 0); to make it longer, give the whole list"
     if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
         return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"

@@ -1,7 +1,7 @@
 """A sweep as something to look at: its trials as a table, its best as a recipe, its story in a few lines."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -78,8 +78,23 @@ def record_results(
     )
 
 
+def record_pictures(
+    run: "Run", rows: Sequence[TrialRow], metric: str, plots: Iterable[tuple[str, Any]], page: str
+) -> None:
+    """The sweep's pictures under `figures/`, and `sweep.html` with the same plots to be hovered over."""
+    from src import figures
+
+    curves = figures.trial_curves_data(rows)
+    if curves:
+        run.log_figure("figures/intermediate_values.png", figures.plot_trial_curves(curves, metric))
+    for name, figure in plots:
+        run.log_figure(f"figures/{name}.png", figure)
+    run.log_page("sweep.html", page)
+
+
 def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts) -> str:
     """The sweep in Markdown: how many trials of what kind, and the five best with links to their runs."""
+    from src.console import count_words, short
     from src.search import ranked
 
     lines = [f"{count_words(counts)}; {plan.settings.sampler.name} sampler, {plan.settings.pruner.name} pruner."]
@@ -89,28 +104,9 @@ def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: C
         lines += ["", f"| trial | {plan.metric} | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
     for row in top:
         link = f"[{row.number}](#/experiments/{run.experiment_id}/runs/{row.run_id})" if row.run_id else str(row.number)
-        cells = [_short(row.params.get(name, "")) for name in names]
+        cells = [short(row.params.get(name, "")) for name in names]
         lines.append(f"| {link} | {row.value:.4f} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def count_words(counts: Counts) -> str:
-    """`20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted and tried again`."""
-    kinds = (("complete", counts.complete), ("pruned", counts.pruned), ("failed", counts.failed))
-    told = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
-    again = f"; {counts.retried} interrupted" if counts.retried else ""
-    return f"{counts.counted} trials: {told or 'none ended'}{again}"
-
-
-def params_line(params: Mapping[str, Any]) -> str:
-    """`model.dropout=0.123 model.conv.0.filters=8`, numbers shortened."""
-    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
-
-
-def _short(value: object) -> str:
-    if value is None:
-        return "null"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 # --- the best trial as a recipe ------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class TrialRow(NamedTuple):
         seconds: from its claim to its end, None while it runs.
         best_epoch: counted from 1, None when there is none.
         epochs: how many were trained.
+        reported: the metric at the end of each epoch, by epoch.
         run_id: its MLflow run.
         interrupted: whether it was stopped or killed.
         reason: why it failed, empty when it did not.
@@ -63,6 +64,7 @@ class TrialRow(NamedTuple):
     seconds: float | None
     best_epoch: int | None
     epochs: int
+    reported: dict[int, float]
     run_id: str | None
     interrupted: bool
     reason: str

@@ -186,7 +186,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     fixed = {override.key_or_group: str(override.input_line) for override in overrides if override not in swept}
     groups = tuple(_group(loader, override) for override in swept if loader.get_group_options(override.key_or_group))
     keys = [_dimension(override) for override in swept if not loader.get_group_options(override.key_or_group)]
-    keys.sort(key=lambda key: key.name.count("."))  # stable: what was typed first comes first
+    names = [key.name for key in keys]  # as typed, but parents before what lies in them
+    keys.sort(key=lambda key: sum(key.name.startswith(f"{name}.") for name in names))
     if not swept:
         raise ConfigError(
             "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "

@@ -6,20 +6,28 @@ claimed, given up and told under a lock of ours (`claims`, `locks`): the number 
 
 from src.search.claims import Claims, Verdict
 from src.search.numbers import ranked, trial_rows
+from src.search.pictures import study_figures, study_page
 from src.search.sampling import check_sampler, picker
-from src.search.storage import Storage, open_storage
-from src.search.studies import check_setting, open_study, unique_id
+from src.search.storage import Storage, open_existing, open_storage
+from src.search.studies import ask_to_stop, check_setting, find_study, is_stopped, open_study, study_names, unique_id
 
 __all__ = [
     "Claims",
     "Storage",
     "Verdict",
+    "ask_to_stop",
     "check_sampler",
     "check_setting",
+    "find_study",
+    "is_stopped",
+    "open_existing",
     "open_storage",
     "open_study",
     "picker",
     "ranked",
+    "study_figures",
+    "study_names",
+    "study_page",
     "trial_rows",
     "unique_id",
 ]

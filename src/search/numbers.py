@@ -19,6 +19,7 @@ def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
             seconds=trial.duration.total_seconds() if trial.duration else None,
             best_epoch=trial.user_attrs.get("best_epoch"),
             epochs=trial.user_attrs.get("epochs", len(trial.intermediate_values)),
+            reported=dict(trial.intermediate_values),
             run_id=trial.user_attrs.get("run_id"),
             interrupted=bool(trial.user_attrs.get(INTERRUPTED)),
             reason=str(trial.user_attrs.get(REASON, "")),

@@ -54,6 +54,17 @@ def open_storage(url: str, tracking_uri: str) -> Storage:
     return _open_sqlite(parsed) if backend == "sqlite" else _open_postgres(parsed)
 
 
+def open_existing(url: str) -> Storage:
+    """The storage at the address.
+
+    Raises:
+        StoreError: there is none.
+    """
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        raise StoreError(f"there is no storage {url}; name the one of the sweep: --storage sqlite:///optuna.db")
+    return open_storage(url, "")
+
+
 def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
     try:
         other = sqlalchemy.make_url(tracking_uri)

@@ -12,6 +12,7 @@ from src.errors import ConfigError
 from src.schema import Choice, Dimension
 
 SETTING = "setting"
+STOP = "stop"
 UNIQUE = "id"
 
 
@@ -30,11 +31,38 @@ def open_study(name: str, storage: RDBStorage, direction: Literal["maximize", "m
     return study
 
 
+def study_names(storage: RDBStorage) -> list[str]:
+    """All studies of the storage."""
+    return sorted(optuna.get_all_study_names(storage))
+
+
+def find_study(name: str, storage: RDBStorage) -> optuna.Study:
+    """The study of this name.
+
+    Raises:
+        ConfigError: there is none; the message lists those that there are.
+    """
+    known = study_names(storage)
+    if name not in known:
+        raise ConfigError(f"no study {name!r}; known: {', '.join(known) or 'none'}")
+    return optuna.load_study(study_name=name, storage=storage)
+
+
 def unique_id(study: optuna.Study) -> str:
     """An id that no other study has, not even a later one of the same name."""
     if UNIQUE not in study.user_attrs:
         study.set_user_attr(UNIQUE, uuid.uuid4().hex)
     return str(study.user_attrs[UNIQUE])
+
+
+def ask_to_stop(study: optuna.Study, wish: bool = True) -> None:
+    """Whoever works on the study, on whatever machine, ends its trials with their epoch and begins no other."""
+    if bool(study.user_attrs.get(STOP)) != wish:
+        study.set_user_attr(STOP, wish)
+
+
+def is_stopped(study: optuna.Study) -> bool:
+    return bool(study.user_attrs.get(STOP))
 
 
 def check_setting(

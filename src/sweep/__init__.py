@@ -22,8 +22,13 @@ from src.sweep.workers import Workers
 
 if TYPE_CHECKING:
     from src.search import Claims
+    from src.tracking import Run
 
 TICK = 0.5  # seconds between two looks at the study
+
+
+class StoppedElsewhere(UserError):
+    """Another process asked the sweep to stop."""
 
 
 def run_study(plan: SweepPlan) -> SweepResult:
@@ -53,6 +58,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
         with storage.locks.holding(f"study {name}"):
             study = search.open_study(name, storage.optuna, plan.direction)
             search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
+            search.ask_to_stop(study, False)
             study_id = tracking.StudyId(name, search.unique_id(study))
             parent, is_new = tracking.open_parent_run(store, study_id)
         if is_new:
@@ -80,21 +86,27 @@ def run_study(plan: SweepPlan) -> SweepResult:
             workers.begin(job)
         else:
             workers.kill()
-        error = watch(workers, claims, plan, job.n_trials)
+        try:
+            error = watch(workers, claims, plan, job.n_trials)
+            workers.kill()
+            claims.give_up_dead()
+            counts, rows = claims.counts(), search.trial_rows(claims.trials())
+            result = report.record_results(parent, plan, name, rows, counts)
+            if parent.run_id is not None and result.best_trial is not None:
+                plots = search.study_figures(claims.study, plan.metric)
+                page = search.study_page(claims.study, plan.metric)
+                report.record_pictures(parent, rows, plan.metric, plots, page)
+        except BaseException as bug:
+            conclude(parent, bug)
+            raise
+        if not counts.running:  # otherwise another terminal is still at it
+            conclude(parent, error)
 
-        workers.kill()
-        claims.give_up_dead()
-        counts = claims.counts()
-        result = report.record_results(parent, plan, name, search.trial_rows(claims.trials()), counts)
-        if parent.run_id is not None and not counts.running:  # another terminal may still be at it
-            status = "FINISHED" if error is None else "KILLED" if isinstance(error, Interrupted) else "FAILED"
-            parent.end(status, error)
-
-    console.say(report.count_words(counts))
+    console.say(console.count_words(counts))
     if result.best_trial is not None:
         console.say(
             f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}  "
-            + report.params_line(result.best_params)
+            + console.params_line(result.best_params)
         )
     if counts.counted < job.n_trials:
         console.say(f"go on with: {same_command()}")
@@ -103,6 +115,13 @@ def run_study(plan: SweepPlan) -> SweepResult:
     if error is not None:
         raise error
     return result
+
+
+def conclude(parent: "Run", error: BaseException | None) -> None:
+    """Sets the final status of the sweep's run."""
+    if parent.run_id is not None:
+        stopped = isinstance(error, KeyboardInterrupt | StoppedElsewhere)
+        parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
 
 
 def first_trials(plan: SweepPlan) -> list[dict[str, Scalar]]:
@@ -122,27 +141,32 @@ def watch(workers: Workers, claims: "Claims", plan: SweepPlan, n_trials: int) ->
     """
     from src import console, search
 
-    lines = console.TrialLines(plan.metric, plan.direction, n_trials)
-    lines.known(search.trial_rows(claims.trials()))
-    with _signals() as received:
-        told = 0
+    def rows() -> list[TrialRow]:
+        return search.trial_rows(claims.trials())
+
+    view = console.SweepView(plan.metric, plan.direction, n_trials, rows())
+    with _signals() as received, view:
+        asked = 0
         try:
             while workers.wait(TICK):
-                if lines.update(search.trial_rows(claims.trials())):
+                if view.update(rows(), claims.counts()):
                     workers.note_progress()
-                if received and not told:
+                wishes = len(received) or int(search.is_stopped(claims.study))
+                if wishes and not asked:
                     workers.stop()
-                    console.say("stopping: the running trials end with their epoch; once more ends them at once")
-                elif len(received) > 1 and told == 1:
+                    console.say("stopping: the running trials end with their epoch; Ctrl-C ends them at once")
+                elif wishes > 1 and asked == 1:
                     workers.kill()
-                told = len(received)
+                asked = wishes
         except UserError as error:
             return error
-        lines.update(search.trial_rows(claims.trials()))
+        view.update(rows(), claims.counts())
     if received:
         return Interrupted(received[0])
+    if asked:
+        return StoppedElsewhere("stopped by `python -m src.sweep stop`")
     if workers.failing:
-        return UserError(_why_failing(search.trial_rows(claims.trials()), plan.settings.max_failures))
+        return UserError(_why_failing(rows(), plan.settings.max_failures))
     return None
 
 

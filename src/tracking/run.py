@@ -118,6 +118,10 @@ class Run:
         """A text file, secrets hidden, at this path of the run's artifacts."""
         self._upload(path, redact(text))
 
+    def log_page(self, path: str, page: str) -> None:
+        """An HTML page at this path of the run's artifacts, as it is: its maker has hidden the secrets."""
+        self._upload(path, page)
+
     def _upload(self, path: str, text: str) -> None:
         if self._client is not None:
             with deferred():

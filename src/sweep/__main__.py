@@ -1,0 +1,62 @@
+"""How a sweep stands, and how to stop it, from another terminal or machine.
+
+python -m src.sweep status
+python -m src.sweep status STUDY
+python -m src.sweep stop STUDY --storage postgresql://ada@db.example/optuna
+"""
+
+import argparse
+import os
+import sys
+
+from src.errors import UserError
+from src.redact import redact
+
+
+def status(study_name: str | None, storage_url: str) -> None:
+    """Prints how each study stands, or the trials of one."""
+    from src import console, search
+
+    storage = search.open_existing(storage_url)
+    if study_name is not None:
+        study = search.find_study(study_name, storage.optuna)
+        rows = search.trial_rows(study.get_trials(deepcopy=False))
+        console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
+        return
+    cells = []
+    for name in search.study_names(storage.optuna):
+        rows = search.trial_rows(search.find_study(name, storage.optuna).get_trials(deepcopy=False))
+        states = [row.state for row in rows]
+        cells.append((name, *(str(states.count(state)) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))))
+    console.table("studies", ("study", "complete", "pruned", "failed", "running"), cells)
+
+
+def stop(study_name: str, storage_url: str) -> None:
+    """Asks everybody who works on the study to stop: running trials end with their epoch, no other begins."""
+    from src import console, search
+
+    study = search.find_study(study_name, search.open_existing(storage_url).optuna)
+    running = [row for row in search.trial_rows(study.get_trials(deepcopy=False)) if row.state == "RUNNING"]
+    search.ask_to_stop(study)
+    console.say(
+        f"asked {study_name} to stop; {len(running)} trials are running. The sweep's own command goes on with it"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m src.sweep", description="How a sweep stands, and how to stop it.")
+    storage = os.environ.get("OPTUNA_STORAGE", "sqlite:///optuna.db")
+    parser.add_argument("--storage", default=storage, help="Optuna's database; $OPTUNA_STORAGE or sqlite:///optuna.db")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("status", help="all studies, or the trials of one").add_argument("study", nargs="?")
+    actions.add_parser("stop", help="let the running trials end with their epoch").add_argument("study")
+    typed = parser.parse_args()
+    try:
+        (status if typed.action == "status" else stop)(typed.study, typed.storage)
+    except UserError as error:
+        print(f"error: {redact(str(error))}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

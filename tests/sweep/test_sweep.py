@@ -1,0 +1,314 @@
+"""Sweeps as users run them: real commands, real stores, real processes, some of which are killed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from tests.conftest import Workplace
+from tests.sweep.conftest import SMALL, SPACE, Study, Swept
+
+# --- what a sweep leaves behind ------------------------------------------------------------------------------------
+
+
+def test_every_third_configuration_is_impossible_and_the_sweep_has_the_right_counts_and_reasons(swept: Swept) -> None:
+    swept.study.assert_whole(6)
+    by_kernel = [(trial.params["model.conv.0.kernel_size"], trial.state.name) for trial in swept.study.study.trials]
+    assert by_kernel == [(3, "COMPLETE")] * 2 + [(5, "COMPLETE")] * 2 + [(40, "FAIL")] * 2
+    reasons = {trial.user_attrs.get("reason") for trial in swept.study.study.trials[4:]}
+    assert all("model.conv.0.kernel_size: 40 is larger than the 32x32 map" in str(reason) for reason in reasons)
+    assert "6 trials: 4 complete, 2 failed" in swept.out
+
+
+def test_a_failed_trial_has_a_failed_run_with_its_params_and_the_reason(swept: Swept) -> None:
+    run = swept.study.children[5]
+    assert run.info.status == "FAILED"
+    assert run.info.run_name == "trial-005"
+    assert run.data.params["model.conv.0.kernel_size"] == "40"
+    assert "larger than the 32x32 map" in run.data.tags["error"]
+
+
+def test_a_trial_says_in_mlflow_and_in_optuna_what_it_reached(swept: Swept) -> None:
+    for trial in swept.study.study.trials[:4]:
+        run = swept.study.children[trial.number]
+        assert trial.user_attrs["run_id"] == run.info.run_id
+        values = [point.value for point in swept.study.client.get_metric_history(run.info.run_id, "val_accuracy")]
+        assert trial.value == max(values)
+        assert list(trial.intermediate_values.values()) == values
+        assert run.data.params["seed"] == str(trial.params["seed"])
+        assert run.info.run_name == f"trial-{trial.number:03}"
+
+
+def test_no_trial_looks_at_the_test_split(swept: Swept) -> None:
+    assert not [run for run in swept.study.children.values() if "test_accuracy" in run.data.metrics]
+
+
+def test_the_parent_is_named_after_the_study_and_says_what_was_searched(swept: Swept) -> None:
+    parent = swept.study.parent
+    assert parent.info.run_name == swept.study.study.study_name
+    assert re.fullmatch(r"grid-[0-9a-f]{8}", parent.info.run_name)
+    assert parent.data.params["space.model.conv.0.kernel_size"] == "3, 5, 40"
+    assert parent.data.params["hydra.sweeper.sampler.name"] == "grid"
+    best = swept.study.study.best_trial
+    assert parent.data.metrics["val_accuracy"] == best.value
+    assert f"runs/{best.user_attrs['run_id']}" in parent.data.tags["mlflow.note.content"]
+
+
+def test_the_table_of_trials_has_a_row_for_each(swept: Swept) -> None:
+    header, *rows = swept.study.artifact("trials.csv").splitlines()
+    assert header.startswith("number,state,value,seconds,best_epoch,epochs,run_id,reason,")
+    assert [row.split(",")[1] for row in rows] == ["COMPLETE"] * 4 + ["FAIL"] * 2
+
+
+def test_the_best_trial_is_a_recipe_that_trains_as_it_is_and_reaches_its_value(
+    swept: Swept, workplace: Workplace
+) -> None:
+    recipe = workplace.folder / "conf" / "experiment" / "best.yaml"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text(swept.study.artifact("best.yaml"))
+    assert "# python -m src.train experiment=best" in recipe.read_text()
+    assert yaml.safe_load(recipe.read_text())["tags"]["best_of"] == swept.study.study.study_name
+    done = workplace.run("src.train", "--config-dir", str(recipe.parent.parent), "experiment=best")
+    assert done.returncode == 0, done.stderr
+    reached = float(done.stdout.partition("best epoch")[2].partition("val_accuracy ")[2].split()[0])
+    assert reached == pytest.approx(swept.study.study.best_value, abs=0.005)
+
+
+def test_a_secret_that_was_typed_is_nowhere(swept: Swept) -> None:
+    files = [path for path in swept.workplace.folder.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"tok-5150" in path.read_bytes()]
+    assert "tok-5150" not in swept.out
+
+
+def test_nothing_is_written_beside_the_stores(swept: Swept) -> None:
+    names = {path.name for path in swept.workplace.folder.iterdir()} - {".keras", ".config", ".cache"}
+    stores = {"mlflow.db", ".mlflow.db.lock", "mlartifacts", "optuna.db", ".optuna.db.lock", ".optuna.db.locks"}
+    assert names <= stores
+
+
+def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_rest(workplace: Workplace) -> None:
+    command = ["-m", *SMALL, *SPACE]
+    for total, told in ((2, 2), (2, 0), (3, 1)):
+        done = workplace.run("src.train", *command, f"hydra.sweeper.n_trials={total}")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("COMPLETE  val_accuracy") == told
+        Study(workplace.folder).assert_whole(total)
+    params = [tuple(trial.params.values()) for trial in Study(workplace.folder).study.trials]
+    assert len(set(params)) == 3  # taken up again, the sampler does not repeat itself
+
+
+def test_conditional_keys_are_sampled_only_where_they_exist(workplace: Workplace) -> None:
+    space = ["model=choice(lenot,dense)", "optimizer=choice(adam,rmsprop)", "optimizer.beta_1=interval(0.8,0.95)"]
+    space += [
+        "optimizer.rho=interval(0.8,0.95)",
+        "model.conv.0.filters=range(4,9,2)",
+        "model.dense=choice([16],[32,16])",
+    ]
+    settings = ["hydra/sweeper=optuna", "hydra/sweeper/sampler=random", "hydra.sweeper.n_trials=6"]
+    done = workplace.run("src.train", "-m", *SMALL, "training.epochs=1", *space, *settings)
+    assert done.returncode == 0, done.stderr
+    Study(workplace.folder).assert_whole(6)
+    for trial in Study(workplace.folder).study.trials:
+        expected = {"model", "optimizer", "model.dense"}
+        expected |= {"optimizer.beta_1"} if trial.params["optimizer"] == "adam" else {"optimizer.rho"}
+        expected |= {"model.conv.0.filters"} if trial.params["model"] == "lenot" else set()
+        assert set(trial.params) == expected
+
+
+def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace: Workplace) -> None:
+    rates = "optimizer.learning_rate=1e20,2e20,3e20,1e-3"
+    done = workplace.run("src.train", "-m", *SMALL, rates, "hydra.sweeper.max_failures=3")
+    assert done.returncode == 1
+    assert "hydra.sweeper.max_failures=3 trials in a row failed, the last with: TrainingDiverged" in done.stderr
+    study = Study(workplace.folder)
+    assert [trial.state.name for trial in study.study.trials] == ["FAIL"] * 3
+    assert study.parent.info.status == "FAILED"
+
+
+def test_after_the_timeout_no_further_trial_begins_and_the_command_to_go_on_is_told(workplace: Workplace) -> None:
+    done = workplace.run("src.train", "-m", *SMALL, "seed=range(1,100)", "hydra.sweeper.timeout=0.1")
+    assert done.returncode == 0, done.stderr
+    assert "go on with: python -m src.train -m dataset=synthetic training.epochs=2 'seed=range(1,100)'" in done.stdout
+    assert len(Study(workplace.folder).study.trials) < 99
+
+
+def test_a_sweep_without_tracking_leaves_only_the_study(workplace: Workplace) -> None:
+    done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", "tracking=off")
+    assert done.returncode == 0, done.stderr
+    assert [trial.state.name for trial in Study(workplace.folder).study.trials] == ["COMPLETE"] * 2
+    assert not (workplace.folder / "mlflow.db").exists()
+
+
+def test_a_named_study_with_another_setting_is_refused_unless_that_is_wanted(workplace: Workplace) -> None:
+    command = ["-m", *SMALL, "seed=1,2", "hydra.sweeper.study_name=mine"]
+    assert workplace.run("src.train", *command).returncode == 0
+    changed = workplace.run("src.train", *command, "training.batch_size=64")
+    assert changed.returncode == 2
+    assert "training.batch_size was 128, is 64" in changed.stderr
+    wanted = ["training.batch_size=64", "hydra.sweeper.on_change=continue"]
+    assert workplace.run("src.train", *command, *wanted).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("storage", "code", "sentence"),
+    [
+        ("mysql://ada:hunter22@127.0.0.1/x", 1, "counts on locks that mysql does not give"),
+        ("sqlite:///mlflow.db", 1, "is MLflow's database"),
+        ("postgresql://ada:hunter22@127.0.0.1:1/x", 1, "does not answer"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_refused_before_a_trial(
+    workplace: Workplace, storage: str, code: int, sentence: str
+) -> None:
+    done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", f"hydra.sweeper.storage='{storage}'")
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert "hunter22" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- what cannot be lost -------------------------------------------------------------------------------------------
+
+LONG = ["dataset=synthetic", "training.epochs=60", *SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def wait_for_running_trials(workplace: Workplace, count: int) -> None:
+    """Until so many trials are in the middle of their training."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if (workplace.folder / "optuna.db").exists():
+            try:
+                running = [trial for trial in Study(workplace.folder).study.trials if trial.state.name == "RUNNING"]
+                if sum(bool(trial.intermediate_values) for trial in running) >= count:
+                    return
+            except Exception:  # the storage is just being made
+                time.sleep(0.1)
+        time.sleep(0.1)
+    raise TimeoutError("no trial began")
+
+
+def finish(workplace: Workplace, *command: str) -> None:
+    done = workplace.run("src.train", *command)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.fault
+def test_a_killed_worker_is_replaced_and_its_trial_tried_again_with_the_same_parameters(workplace: Workplace) -> None:
+    process = workplace.start("src.train", "-m", *LONG)
+    wait_for_running_trials(workplace, 2)
+    workers_of(process)[0].kill()
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    study = Study(workplace.folder)
+    study.assert_whole(4)
+    (interrupted,) = [trial for trial in study.study.trials if trial.user_attrs.get("interrupted")]
+    (retry,) = [trial for trial in study.study.trials if trial.user_attrs.get("retry_of") == interrupted.number]
+    assert retry.params == interrupted.params
+    assert study.children[interrupted.number].info.status == "KILLED"
+
+
+@pytest.mark.fault
+def test_a_killed_parent_takes_its_workers_along_and_the_same_command_goes_on(workplace: Workplace) -> None:
+    process = workplace.start("src.train", "-m", *LONG)
+    wait_for_running_trials(workplace, 1)
+    workers = workers_of(process)
+    process.kill()
+    process.communicate()
+    _, left = psutil.wait_procs(workers, timeout=5)
+    assert not left
+    finish(workplace, "-m", *LONG)
+    Study(workplace.folder).assert_whole(4)
+
+
+@pytest.mark.fault
+def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: Workplace) -> None:
+    processes = [workplace.start("src.train", "-m", *LONG) for _ in range(2)]
+    wait_for_running_trials(workplace, 2)
+    workers_of(processes[0])[0].kill()
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    Study(workplace.folder).assert_whole(4)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_signal_lets_the_epochs_end_and_tells_how_to_go_on(workplace: Workplace, signum: int, code: int) -> None:
+    environment = workplace.environment()
+    command = ["-m", *LONG, "training.epochs=400"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.train", *command],
+        cwd=workplace.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_running_trials(workplace, 2)
+    os.killpg(process.pid, signum) if signum == signal.SIGINT else process.send_signal(signum)  # as a terminal does it
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert "go on with: python -m src.train -m dataset=synthetic" in out
+    study = Study(workplace.folder)
+    assert {trial.state.name for trial in study.study.trials} == {"FAIL"}
+    assert all(trial.user_attrs["interrupted"] for trial in study.study.trials)
+    assert {run.info.status for run in study.runs()} == {"KILLED"}
+
+
+@pytest.mark.fault
+def test_a_second_ctrl_c_ends_everything_at_once(workplace: Workplace) -> None:
+    process = workplace.start("src.train", "-m", "dataset=synthetic", "dataset.train_size=60000", *LONG[1:])
+    wait_for_epoch_to_begin(workplace)
+    workers = workers_of(process)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("stopping:"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert not psutil.wait_procs(workers, timeout=5)[1]
+    assert {run.info.status for run in Study(workplace.folder).runs()} == {"KILLED"}
+    assert {trial.state.name for trial in Study(workplace.folder).study.trials} == {"FAIL"}
+
+
+def wait_for_epoch_to_begin(workplace: Workplace) -> None:
+    """Until a trial's run is RUNNING in MLflow: its first epoch takes long."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if any((workplace.folder / "mlartifacts").glob("*/artifacts/config/config.yaml")):
+            return
+        time.sleep(0.1)
+    raise TimeoutError("no trial began")
+
+
+@pytest.mark.fault
+def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(workplace: Workplace) -> None:
+    process = workplace.start("src.train", "-m", *LONG)
+    wait_for_running_trials(workplace, 1)
+    workers_of(process)[0].terminate()
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    Study(workplace.folder).assert_whole(4)
+
+
+def test_the_recipe_of_a_name_that_no_sweep_has_made_is_not_written_over(workplace: Workplace) -> None:
+    done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", "hydra.sweeper.save_best_as=lenot_mnist")
+    assert done.returncode == 2
+    assert "conf/experiment/lenot_mnist.yaml was not made by a sweep" in done.stderr
+    assert not [path for path in Path(workplace.folder).iterdir() if path.name.endswith(".db")]
