@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from src.datasets import Dataset
     from src.fitting import Fit, Observer
-    from src.tracking import Run
+    from src.tracking import Run, Store
 
 EXAMPLES = 16  # test images that the saved formats must agree on
 QUICK = ("model.keras",)  # the format of which a model is kept where time counts
@@ -33,6 +33,7 @@ def train(
     config: Config,
     *,
     dataset: "Dataset | None" = None,
+    store: "Store | None" = None,
     observers: "Sequence[Observer]" = (),
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
@@ -44,6 +45,7 @@ def train(
     Args:
         config: the run's whole configuration, from the command line or from `compose_config([...])`.
         dataset: data that is already loaded; read as `config.dataset` says when it is None.
+        store: where the run is kept, when it is already open; opened as `config.tracking` says when it is None.
         observers: called after each epoch with its number, counted from 1, and its metrics; one that returns True ends
             the training.
         parent_run_id: the MLflow run under which this one is shown.
@@ -58,7 +60,8 @@ def train(
     # to say that its store cannot be reached.
     from src import console, tracking
 
-    store = tracking.open_store(config.tracking)
+    if store is None:
+        store = tracking.open_store(config.tracking)
     with console.native_messages_hidden():
         from src import fitting, saving
         from src.datasets import load_dataset

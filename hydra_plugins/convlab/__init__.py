@@ -15,14 +15,13 @@ class ConvlabSweeper(Sweeper):
         """Hydra hands over the settings here and, whole, in `setup`."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config_loader = hydra_context.config_loader
-        self.config = config
+        self.loader, self.master = hydra_context.config_loader, config
 
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Plans the sweep that was typed, then runs it."""
         from src.space import plan_sweep
 
-        plan = plan_sweep(self.config_loader, self.config, arguments)
+        plan = plan_sweep(self.loader, self.master, arguments)
         from src.sweep import run_study
 
         return run_study(plan)

@@ -160,6 +160,7 @@ class Worker:
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),
+                store=self.store,
                 observers=[watch],
                 parent_run_id=self.job.parent_run_id,
                 tags=self.job.study.tags_of_trial(trial.number),
