@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import hydra
+from hydra._internal.callbacks import Callbacks
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -84,6 +87,10 @@ def _hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
         try:
             yield
         except ValueError as error:
+            if found := re.match(r"invalid literal for int\(\) with base 10: (.*)", str(error)):
+                raise ConfigError(
+                    f"got {found[1]} where an item of a list is named; they are counted from 0: model.conv.0.filters"
+                ) from error
             if isinstance(error, UserError) or "Config group override" not in str(error):
                 raise
             nulls = [typed.partition("=")[0] for typed in overrides if typed.endswith("=null")]
@@ -241,13 +248,30 @@ def _sweep(config_name: str, overrides: list[str]) -> None:
     if "hydra/sweeper=basic" in overrides:
         raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
 
-    def nothing(config: DictConfig) -> None:
-        """The sweeper starts its trials by itself."""
-
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with _hydra_ready(overrides):
-        hydra_object = GlobalHydra.instance().hydra
-        assert hydra_object is not None
-        hydra_object.multirun(config_name=config_name, task_function=nothing, overrides=overrides)
+        loader = GlobalHydra.instance().config_loader()
+        firsts = [
+            f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+            for override in parsed
+            if override.is_choice_sweep()
+            and not isinstance(override.value(), Glob)
+            and loader.get_group_options(override.key_or_group)
+        ]
+        try:
+            master = loader.load_configuration(config_name, fixed, RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException):
+            if not firsts:
+                raise
+            # A fixed key may belong to the options that are searched, and not to the default one.
+            master = loader.load_configuration(config_name, fixed + firsts, RunMode.MULTIRUN)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=master,
+            hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+            task_function=lambda _: None,
+        )
+        sweeper.sweep([str(override.input_line) for override in parsed if not override.is_hydra_override()])
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from src.errors import UserError
-from src.schema import SCHEMAS
+from src.schema import PRUNERS, SAMPLERS, SCHEMAS
 
+SHORTER_LIST = "the list is shorter (its items count from 0); to make it longer, give the whole list"
 EXPECTED = {"Integer": "a whole number", "Float": "a number"}
 ELSEWHERE = {  # keys of other Hydra sweepers
     "hydra.sweeper.max_failure_rate": "a failed trial never ends a sweep; hydra.sweeper.max_failures in a row do",
@@ -108,7 +109,15 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
             f" (slashes, not dots), and set its keys with {key}.KEY=VALUE"
         )
     if "index out of range" in sentence or ("dict is not a subclass of" in sentence and re.search(r"\.\d+", key)):
-        return f"no item {key!r}: the list is shorter (its items count from 0); to make it longer, give the whole list"
+        return f"no item {key!r}: {SHORTER_LIST}"
+    if not key:  # of a mapping in a file: OmegaConf does not say where
+        kind = re.search(r"str is not a subclass of (\w+)Config", sentence)
+        if kind and any(f"{kind[1]}Config" == known.__name__ for known in (*SAMPLERS.values(), *PRUNERS.values())):
+            return (
+                "hydra.sweeper.sampler and hydra.sweeper.pruner are groups of settings: in a file, choose them in its "
+                "defaults list, `- override /hydra/sweeper/sampler: random`"
+            )
+        return f"a file of conf/ does not fit: {sentence[:1].lower()}{sentence[1:]}"
     if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
         return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"
     if truth := re.match(r"Value '(.*)' is not a valid bool", sentence):

@@ -8,8 +8,10 @@ that values which are tied by interpolation stay tied.
 import contextlib
 import copy
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from hydra.core.config_loader import ConfigLoader
@@ -21,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.compose import to_dataclass
 from src.errors import ConfigError
-from src.explain import did_you_mean, explain
+from src.explain import SHORTER_LIST, did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -39,12 +41,14 @@ class Space:
         keys: dimensions of single keys, parents before what lies in them.
         bases: the options of the groups, in their order -> the configuration that they compose to.
         default: the options that are chosen where nothing is searched.
+        typed: the names of all dimensions, in the order in which they were typed.
     """
 
     groups: tuple[Choice, ...]
     keys: tuple[Dimension, ...]
     bases: dict[tuple[Scalar, ...], DictConfig]
     default: tuple[Scalar, ...]
+    typed: tuple[str, ...]
 
     @property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -55,7 +59,7 @@ class Space:
         config = copy.deepcopy(self.bases[tuple(pick(group) for group in self.groups)])
         for key in self.keys:
             if has_key(config, key.name):
-                OmegaConf.update(config, key.name, key.value(pick(key)), merge=False)
+                OmegaConf.update(config, key.name, key.value(pick(key)))
         return config
 
     def draw_from(self, params: Mapping[str, Scalar]) -> DictConfig:
@@ -63,7 +67,7 @@ class Space:
         return self.draw(lambda dimension: params[dimension.name])
 
     def grid(self) -> list[dict[str, Scalar]]:
-        """The parameters of every combination, the last name changing fastest.
+        """The parameters of every combination, in the order in which they were typed, the last name changing fastest.
 
         Raises:
             ConfigError: an interval has no end of values, or there are too many combinations.
@@ -83,13 +87,17 @@ class Space:
                 raise ConfigError(
                     f"the grid has more than {MOST_TRIALS:,} combinations; search with hydra/sweeper=optuna"
                 )
-        return found
+        places = {dimension.name: dimension.options() or () for dimension in self.dimensions}
+        return sorted(
+            found,
+            key=lambda params: [places[name].index(params[name]) if name in params else -1 for name in self.typed],
+        )
 
     def _with_key(self, params: dict[str, Scalar], key: Dimension) -> list[dict[str, Scalar]]:
         config = copy.deepcopy(self.bases[tuple(params[group.name] for group in self.groups)])
         for earlier in self.keys:
             if earlier.name in params and key.name.startswith(f"{earlier.name}."):
-                OmegaConf.update(config, earlier.name, earlier.value(params[earlier.name]), merge=False)
+                OmegaConf.update(config, earlier.name, earlier.value(params[earlier.name]))
         if not has_key(config, key.name):
             return [params]
         return [params | {key.name: option} for option in key.options() or ()]
@@ -114,16 +122,16 @@ class Space:
                 found.append(config_of(config))
         return found
 
-    def trees(self) -> dict[str, Any]:
+    def trees(self, resolve: bool = True) -> dict[str, Any]:
         """The label of each combination of groups -> what it composes to, as nested dicts and lists."""
         return {
-            self.label(options): OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+            self.label(options): OmegaConf.to_container(config, resolve=resolve, throw_on_missing=False)
             for options, config in self.bases.items()
         }
 
     def label(self, options: Sequence[Scalar]) -> str:
         """`model=lenot,optimizer=adam`, empty where no group is searched."""
-        return ",".join(f"{group.name}={option}" for group, option in zip(self.groups, options, strict=True))
+        return ",".join(sorted(f"{group.name}={option}" for group, option in zip(self.groups, options, strict=True)))
 
 
 def _option_of(key: Dimension, value: Any) -> tuple[Scalar] | None:
@@ -135,12 +143,14 @@ def _option_of(key: Dimension, value: Any) -> tuple[Scalar] | None:
 
 
 def has_key(config: DictConfig, name: str) -> bool:
-    """Whether the dotted name leads to a value, null and values that are still missing included."""
+    """Whether the dotted name leads to a value, null and values that are still missing included, or to a new tag."""
     path, _, last = name.rpartition(".")
     parent = OmegaConf.select(config, path) if path else config
     if isinstance(parent, ListConfig):
         return last.isdigit() and int(last) < len(parent)
-    return isinstance(parent, DictConfig) and last in parent.keys()  # noqa: SIM118 - `in parent` leaves out missing values
+    if not isinstance(parent, DictConfig):
+        return False
+    return last in parent.keys() or not OmegaConf.is_struct(parent)  # noqa: SIM118 - `in parent` leaves out missing values
 
 
 @dataclass(frozen=True)
@@ -179,43 +189,55 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
         ConfigError: a name that no configuration has, a value that does not fit, or no configuration that could be run.
     """
     settings: SweeperConfig = OmegaConf.to_object(master.hydra.sweeper)  # type: ignore[assignment]
-    if master.hydra.launcher.get("_target_") != LAUNCHER:
+    launcher = master.hydra.launcher
+    if not isinstance(launcher, DictConfig) or launcher.get("_target_") != LAUNCHER:
         raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")
     overrides = _effective(loader, settings, typed)
-    swept = [override for override in overrides if override.is_sweep_override()]
-    fixed = {override.key_or_group: str(override.input_line) for override in overrides if override not in swept}
-    groups = tuple(_group(loader, override) for override in swept if loader.get_group_options(override.key_or_group))
-    keys = [_dimension(override) for override in swept if not loader.get_group_options(override.key_or_group)]
-    names = [key.name for key in keys]  # as typed, but parents before what lies in them
-    keys.sort(key=lambda key: sum(key.name.startswith(f"{name}.") for name in names))
+    swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
+    fixed = {override.key_or_group: str(override.input_line) for override in overrides}
+    fixed = {name: line for name, line in fixed.items() if name not in swept}
     if not swept:
         raise ConfigError(
             "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "
             "leave out -m for a single run"
         )
+    known = {name: _group_options(loader, master, name) for name in swept}
+    groups = tuple(_group(override, known[name]) for name, override in swept.items() if known[name])
+    keys = [_dimension(override) for name, override in swept.items() if not known[name]]
+    # As typed, but parents before what lies in them.
+    keys.sort(key=lambda key: sum(key.name.startswith(f"{name}.") for name in swept))
     choices = master.hydra.runtime.choices
     default = tuple(
         choices.get(group.name) if choices.get(group.name) in group.names else group.names[0] for group in groups
     )
-    space = Space(groups, tuple(keys), _compose_each(loader, master, groups, list(fixed.values())), default)
+    bases = _compose_each(loader, master, groups, list(fixed.values()))
+    space = Space(groups, tuple(keys), bases, default, typed=tuple(swept))
     for key in space.keys:
         _check_key(space, key)
-    is_grid = settings.sampler.name == "grid"
-    if is_grid:
+    if settings.sampler.name == "grid":
         space.grid()
     else:
-        if fixed.get("evaluate_test", "").endswith("=true"):
+        if "evaluate_test" in swept or (
+            "evaluate_test" in fixed and any(base.evaluate_test for base in bases.values())
+        ):
             raise ConfigError(
-                "evaluate_test=true: a search that looks at the test split would choose by it; leave it out, "
+                "evaluate_test: a search that looks at the test split would choose by it; leave it out, "
                 "and score the best trial afterwards: python -m src.evaluate run_id=RUN"
             )
         _set_unless_typed(space, fixed, "tracking.detail", "light")
-    _set_unless_typed(space, fixed, "evaluate_test", False)
+    if "evaluate_test" not in swept:
+        _set_unless_typed(space, fixed, "evaluate_test", False)
     example = _some_that_can_run(space)
-    metric = _metric(space, settings, example)
+    metric = _metric(space, settings)
     search = str(choices.hparams_search)
     name = settings.name if search == "grid" else search
     return SweepPlan(space, settings, name, metric, _direction(settings, metric), example)
+
+
+def _group_options(loader: ConfigLoader, master: DictConfig, name: str) -> list[str]:
+    """The options of a config group, those of the user's own folders included; none for a key."""
+    overrides = OmegaConf.to_container(master.hydra.overrides.hydra)
+    return loader.get_group_options(name, config_name=master.hydra.job.config_name, overrides=overrides)  # type: ignore[arg-type]
 
 
 def _set_unless_typed(space: Space, fixed: Mapping[str, str], name: str, value: Scalar) -> None:
@@ -224,15 +246,21 @@ def _set_unless_typed(space: Space, fixed: Mapping[str, str], name: str, value: 
             OmegaConf.update(config, name, value)
 
 
-def _metric(space: Space, settings: SweeperConfig, config: Config) -> str:
+def _metric(space: Space, settings: SweeperConfig) -> str:
     """The metric that the trials are compared by."""
     if any(key.name in ("training.monitor", "dataset.validation_size") for key in space.keys):
         raise ConfigError("training.monitor and dataset.validation_size cannot be swept: trials must be comparable")
     monitors = {str(base.training.monitor) for base in space.bases.values()}
     if len(monitors) > 1:
         raise ConfigError(f"training.monitor differs between the options: {', '.join(sorted(monitors))}; set one")
-    if config.has_monitor:
-        return config.training.monitor
+    without = [space.label(options) for options, base in space.bases.items() if base.dataset.validation_size == 0]
+    if not without:
+        return monitors.pop()
+    if len(without) < len(space.bases):
+        raise ConfigError(
+            f"{', '.join(without)} without a validation split cannot be compared with the others; "
+            "set dataset.validation_size for all"
+        )
     if settings.sampler.name == "grid":
         return "accuracy"  # of the training images: there is nothing else to list the runs by
     raise ConfigError(
@@ -253,13 +281,15 @@ def _direction(settings: SweeperConfig, metric: str) -> Literal["maximize", "min
 def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[str]) -> list[Override]:
     """The last override of each name: first those of the search file, then those of the line."""
     for name, value in settings.params.items():
-        if not isinstance(value, str | int | float | bool):
+        if not isinstance(value, Scalar):
             raise ConfigError(
                 f"hydra.sweeper.params.{name}: got {value!r}, expected what one would type after the =, such as "
                 "choice(3,5,7) or interval(0,0.5)"
             )
+    words = {True: "true", False: "false", None: "null"}
     lines = [
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.params.items()
+        f"{name}={words[value] if value is None or isinstance(value, bool) else value}"
+        for name, value in settings.params.items()
     ]
     try:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides([*lines, *typed])
@@ -268,14 +298,13 @@ def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[st
     return list({override.key_or_group: override for override in parsed}.values())
 
 
-def _group(loader: ConfigLoader, override: Override) -> Choice:
+def _group(override: Override, known: Sequence[str]) -> Choice:
     name = override.key_or_group
     if name.partition("/")[0] == "hydra" or name == "hparams_search":
         raise ConfigError(f"{name}: a sweep cannot search over its own settings; choose one")
-    known = loader.get_group_options(name)
-    if not override.is_choice_sweep():
+    if not override.is_choice_sweep() or override.package is not None:
         raise ConfigError(f"{override.input_line}: {name} is a config group; choose with {name}=choice(a,b)")
-    options = tuple(str(option) for option in override.sweep_iterator(transformer=Transformer.str))
+    options = tuple(dict.fromkeys(str(option) for option in override.sweep_iterator(transformer=Transformer.str)))
     for option in options:
         if option not in known:
             raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")
@@ -299,23 +328,23 @@ def _dimension(override: Override) -> Dimension:
         return _range(name, value)
     if not isinstance(value, ChoiceSweep):
         raise ConfigError(f"no config group {name!r}: {override.input_line} chooses among the options of a group")
-    values = tuple(Override._convert_value(item) for item in value.list)
-    names = tuple(item if isinstance(item, Scalar) else Override._get_value_element_as_str(item) for item in values)
-    return Choice(name, names, values)
+    values = [Override._convert_value(item) for item in value.list]
+    by_name = {item if isinstance(item, Scalar) else Override._get_value_element_as_str(item): item for item in values}
+    return Choice(name, tuple(by_name), tuple(by_name.values()))
 
 
 def _range(name: str, value: RangeSweep) -> Dimension:
-    start, stop, step = value.start, value.stop, value.step
-    assert start is not None
-    assert stop is not None
-    if not step or (stop - start) / step <= 0:
+    start, stop, step = (Decimal(str(number)) for number in (value.start, value.stop, value.step))
+    members = math.ceil((stop - start) / step) if step else 0
+    if members <= 0:
         raise ConfigError(
-            f"{name}: range({start:g},{stop:g},{step:g}) has no members (the stop is excluded); "
+            f"{name}: range({start},{stop},{step}) has no members (the stop is excluded); "
             "write range(START,STOP,STEP) with a STEP that leads from START towards STOP"
         )
-    values = list(value.range())
-    low, high = min(values[0], values[-1]), max(values[0], values[-1])
-    return Interval(name, low, high, step=abs(step))
+    is_whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
+    low, high = sorted((start, start + (members - 1) * step))
+    kind = int if is_whole else float
+    return Interval(name, kind(low), kind(high), step=kind(abs(step)), is_falling=step < 0)
 
 
 # --- checks against the composed configurations --------------------------------------------------------------------
@@ -346,54 +375,70 @@ def _compose_each(
 
 def _check_key(space: Space, key: Dimension) -> None:
     """Raises ConfigError unless some configuration has the key, and each that has it takes the values."""
-    children = [other for other in space.keys if key.name.startswith(f"{other.name}.")]
-    homes = [config for config in space.bases.values() if has_key(config, key.name)]
-    if not homes and not children:
-        config = next(iter(space.bases.values()))
-        try:
-            OmegaConf.update(config, key.name, None, merge=False)
-        except OmegaConfBaseException as error:
-            raise ConfigError(explain(error)) from error
-        raise ConfigError(f"no key {key.name!r}")
+    homes = [config for base in space.bases.values() for config in _with_parents(base, space, key)]
+    homes = [config for config in homes if has_key(config, key.name)]
+    if not homes:
+        raise ConfigError(_no_such_key(next(iter(space.bases.values())), key.name))
     for home in homes:
-        for option in _samples(key):
+        for option in key.samples():
             _check_value(home, key, option)
 
 
-def _samples(key: Dimension) -> tuple[Scalar, ...]:
-    if isinstance(key, Choice):
-        return key.names
-    return (key.low, key.high) if isinstance(key.low, int) or key.step else ((key.low + key.high) / 2 + 1e-7,)
+def _with_parents(base: DictConfig, space: Space, key: Dimension) -> list[DictConfig]:
+    """The configuration itself and, for an item of a list that is chosen too, with each of those lists."""
+    found = [base]
+    for parent in space.keys:
+        if key.name.startswith(f"{parent.name}."):
+            for option in parent.options() or ():
+                config = copy.deepcopy(base)
+                OmegaConf.update(config, parent.name, parent.value(option))
+                found.append(config)
+    return found
+
+
+def _no_such_key(config: DictConfig, name: str) -> str:
+    """The sentence for a name that leads nowhere, about the first step that is wrong."""
+    steps = name.split(".")
+    depth = next(depth for depth in range(len(steps)) if not has_key(config, ".".join(steps[: depth + 1])))
+    parent: Any = OmegaConf.select(config, ".".join(steps[:depth])) if depth else config
+    if isinstance(parent, ListConfig):
+        return f"no item {name!r}: {SHORTER_LIST}"
+    known = sorted(str(key) for key in parent) if isinstance(parent, DictConfig) else []
+    return f"no key {name!r}{did_you_mean(steps[depth], known)}"
 
 
 def _check_value(home: DictConfig, key: Dimension, option: Scalar) -> None:
     trial = copy.deepcopy(home)
     try:
-        OmegaConf.update(trial, key.name, key.value(option), merge=False)
+        OmegaConf.update(trial, key.name, key.value(option))
     except OmegaConfBaseException as error:
         sentence = explain(error)
         if isinstance(key, Interval) and "expected a whole number" in sentence:
-            raise ConfigError(
-                f"{key.name}: takes whole numbers; write {key.name}=int(interval({key.low:g},{key.high:g}))"
-            ) from error
+            remedy = "range(START,STOP,STEP) of whole numbers" if key.step else key.typed(whole=True)
+            raise ConfigError(f"{key.name}: takes whole numbers; write {key.name}={remedy}") from error
         raise ConfigError(sentence) from error
 
 
 def _some_that_can_run(space: Space) -> Config:
-    """A configuration that can be run, as composed or at an end of the space; else the first one's error is raised."""
+    """A configuration that can be run, as composed or somewhere in the space; else the first one's error is raised."""
     problems: list[ConfigError] = []
+    most = max((len(key.samples()) for key in space.keys), default=0)
     for options, config in space.bases.items():
         params = dict(zip((group.name for group in space.groups), options, strict=True))
-        for end in (None, 0, -1):
+        for place in (None, *range(most)):
             try:
-                return config_of(config if end is None else _corner(space, params, end))
+                return config_of(config if place is None else _at(space, params, place))
             except ConfigError as error:
                 problems.append(error)
     raise problems[0]
 
 
-def _corner(space: Space, params: Mapping[str, Scalar], end: int) -> DictConfig:
-    return space.draw(lambda key: params[key.name] if key.name in params else _samples(key)[end])
+def _at(space: Space, params: Mapping[str, Scalar], place: int) -> DictConfig:
+    def pick(key: Dimension) -> Scalar:
+        samples = key.samples()
+        return params[key.name] if key.name in params else samples[place % len(samples)]
+
+    return space.draw(pick)
 
 
 def config_of(drawn: DictConfig) -> Config:

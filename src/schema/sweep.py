@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from src.errors import ConfigError
@@ -20,6 +21,7 @@ class SamplerConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        _check_kind("sampler", SAMPLERS, self)
         require(0 <= self.seed < 2**32, "hydra.sweeper.sampler.seed", self.seed, "a whole number from 0 to 4294967295")
         at_least(1, "hydra.sweeper.sampler.n_startup_trials", getattr(self, "n_startup_trials", None))
 
@@ -61,6 +63,7 @@ class PrunerConfig:
     name: str
 
     def __post_init__(self) -> None:
+        _check_kind("pruner", PRUNERS, self)
         for key, least in (
             ("n_startup_trials", 0),
             ("n_warmup_steps", 0),
@@ -100,6 +103,19 @@ class HyperbandConfig(PrunerConfig):
     max_resource: int | None = None  # epochs; null: found out from the first trials
     reduction_factor: int = 3
     bootstrap_count: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_resource is not None and self.max_resource < self.min_resource:
+            raise ConfigError(
+                f"hydra.sweeper.pruner.max_resource: {self.max_resource} is less than min_resource={self.min_resource}"
+                "; give the epochs of a whole training, or null"
+            )
+        if self.bootstrap_count and self.max_resource is None:
+            raise ConfigError(
+                "hydra.sweeper.pruner.bootstrap_count: without a max_resource of your own it must be 0; "
+                "set hydra.sweeper.pruner.max_resource too"
+            )
 
 
 @dataclass(kw_only=True)
@@ -211,47 +227,91 @@ PRUNERS: dict[str, type[PrunerConfig]] = {
     "threshold": ThresholdConfig,
 }
 
+
+def _check_kind(group: str, kinds: dict[str, Any], config: Any) -> None:
+    if kinds.get(config.name) is not type(config):
+        raise ConfigError(
+            f"hydra.sweeper.{group}.name: {config.name!r} cannot be set; choose with hydra/sweeper/{group}=NAME, "
+            f"one of {', '.join(kinds)}"
+        )
+
+
 # --- the space ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Numbers between two bounds, both included; whole ones when the bounds are."""
+    """Numbers between two bounds, both included; whole ones when the bounds are.
+
+    Attributes:
+        name: a key's dotted name.
+        low, high: the bounds.
+        step: distance between two values, None for any number.
+        log: whether orders of magnitude are searched evenly.
+        is_falling: whether the values were typed from high to low, which only a grid cares about.
+    """
 
     name: str
     low: int | float
     high: int | float
     step: int | float | None = None
     log: bool = False
+    is_falling: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ConfigError(f"{self.name}: the bounds {self.low:g} and {self.high:g} must be finite numbers")
+            raise ConfigError(
+                f"{self.name}: the bounds {_plain(self.low)} and {_plain(self.high)} must be finite numbers"
+            )
         if self.low > self.high:
             raise ConfigError(
-                f"{self.name}: the interval is upside down; write interval({self.high:g},{self.low:g}) "
-                f"instead of interval({self.low:g},{self.high:g})"
+                f"{self.name}: the interval is upside down; write {self.typed(self.high, self.low)} "
+                f"instead of {self.typed()}"
             )
         if self.log and self.low <= 0:
             raise ConfigError(
-                f"{self.name}: a logarithmic interval begins above 0, not at {self.low:g}; "
-                f"write for instance tag(log,interval({self.high / 1000:g},{self.high:g}))"
+                f"{self.name}: a logarithmic interval begins above 0, not at {_plain(self.low)}"
+                + (f"; write for instance {self.typed(low=self._above_zero)}" if self.high > 0 else "")
             )
 
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def _above_zero(self) -> int | float:
+        return 1 if self.is_whole else self.high / 1000
+
     def options(self) -> tuple[Scalar, ...] | None:
-        """Every value, or None when there are too many to go through."""
-        step = self.step or (1 if isinstance(self.low, int) and not self.log else None)
+        """Every value in the order in which they were typed, or None when there are too many to go through."""
+        step = self.step or (1 if self.is_whole and not self.log else None)
         if step is None:
             return None
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        return tuple(self.low + index * step for index in range(count))
+        # Decimal, since a sum of binary fractions misses the values that were typed.
+        low, high, exact = (Decimal(str(number)) for number in (self.low, self.high, step))
+        values = [low + index * exact for index in range(int((high - low) / exact) + 1)]
+        numbers = tuple(int(value) if self.is_whole else float(value) for value in values)
+        return numbers[::-1] if self.is_falling else numbers
+
+    def samples(self) -> tuple[Scalar, ...]:
+        """A few values that stand for all: both ends, and something in between."""
+        middle = (self.low + self.high) / 2
+        return (self.low, int(middle) if self.is_whole or self.step else middle, self.high)
 
     def value(self, option: Scalar) -> Any:
         return option
 
+    def typed(self, low: float | None = None, high: float | None = None, whole: bool | None = None) -> str:
+        """What one would type for it, or for one with other bounds."""
+        low, high = self.low if low is None else low, self.high if high is None else high
+        whole = self.is_whole if whole is None else whole
+        bounds = f"{math.ceil(low)},{math.floor(high)}" if whole else f"{_plain(low)},{_plain(high)}"
+        text = f"int(interval({bounds}))" if whole else f"interval({bounds})"
+        return f"tag(log,{text})" if self.log else text
+
     def __str__(self) -> str:
-        bounds = f"{self.low:g} to {self.high:g}"
-        return bounds + (f" in steps of {self.step:g}" if self.step else "") + (" (log)" if self.log else "")
+        bounds = f"{_plain(self.low)} to {_plain(self.high)}"
+        return bounds + (f" in steps of {_plain(self.step)}" if self.step else "") + (" (log)" if self.log else "")
 
 
 @dataclass(frozen=True)
@@ -277,6 +337,9 @@ class Choice:
     def options(self) -> tuple[Scalar, ...]:
         return self.names
 
+    def samples(self) -> tuple[Scalar, ...]:
+        return self.names
+
     def value(self, option: Scalar) -> Any:
         return self.values[self.names.index(option)]
 
@@ -285,3 +348,8 @@ class Choice:
 
 
 Dimension = Interval | Choice
+
+
+def _plain(number: float) -> str:
+    """As one would type it: 0, 0.1, 1234567, 1e-05."""
+    return str(number) if isinstance(number, int) else f"{number:.15g}"

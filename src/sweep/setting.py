@@ -31,9 +31,14 @@ def describe_setting(plan: SweepPlan, datasets: "Sequence[Dataset]") -> dict[str
     Where groups are searched, what differs between their options stands as one digest for each combination.
     """
     searched = tuple(key.name for key in plan.space.keys)
+    typed = plan.space.trees(resolve=False)
     leaves = {
-        label: {name: json.dumps(value) for name, value in flatten(tree).items() if not _is_left_out(name, searched)}
-        for label, tree in plan.space.trees().items()
+        label: {
+            name: _told(flatten(typed[label]).get(name), value)
+            for name, value in flatten(tree).items()
+            if not _is_left_out(name, searched)
+        }
+        for label, tree in plan.space.trees(resolve=True).items()
     }
     in_how_many = Counter(item for found in leaves.values() for item in found.items())
     shared = {name: value for (name, value), times in in_how_many.items() if times == len(leaves)}
@@ -51,6 +56,12 @@ def describe_setting(plan: SweepPlan, datasets: "Sequence[Dataset]") -> dict[str
 def setting_digest(setting: Mapping[str, str]) -> str:
     """Eight hex digits."""
     return _digest(setting)[:8]
+
+
+def _told(typed: Any, value: Any) -> str:
+    """The value, and what it is tied to: it may change from trial to trial."""
+    tie = f" from {typed}" if isinstance(typed, str) and "${" in typed else ""
+    return json.dumps(value) + tie
 
 
 def _is_left_out(name: str, searched: tuple[str, ...]) -> bool:

@@ -1,0 +1,151 @@
+"""What a study is about: which commands go on with the same one, and which do not."""
+
+import dataclasses
+import re
+from functools import cache
+
+import pytest
+
+from src.datasets import Dataset
+from src.sweep.setting import describe_setting, load_datasets, setting_digest
+from tests.test_space import plan
+
+BASE = ["dataset=synthetic", "model.dropout=0.1,0.2", "seed=1,2"]
+
+
+@cache
+def data() -> Dataset:
+    (found,) = load_datasets(plan(*BASE))
+    return found
+
+
+def setting(*typed: str, **changes: str) -> dict[str, str]:
+    """The setting of a sweep, on the synthetic images with these attributes changed."""
+    return describe_setting(plan(*typed), [dataclasses.replace(data(), **changes)])  # type: ignore[arg-type]
+
+
+def digest(*typed: str, **changes: str) -> str:
+    return setting_digest(setting(*typed, **changes))
+
+
+# --- the same study ------------------------------------------------------------------------------------------------
+
+
+def test_the_same_command_has_the_same_digest_of_eight_hex_digits() -> None:
+    assert digest(*BASE) == digest(*BASE)
+    assert re.fullmatch("[0-9a-f]{8}", digest(*BASE))
+
+
+ORDERS = [
+    BASE,
+    ["training.epochs=3", "optimizer=adam", "seed=1,2"],
+    ["optimizer=adam,sgd", "seed=1,2", "optimizer.learning_rate=0.1,0.2"],
+    ["optimizer=adam,sgd", "model=lenot,lenet5"],
+]
+
+
+@pytest.mark.parametrize("typed", ORDERS)
+def test_the_order_in_which_it_is_typed_does_not_matter(typed: list[str]) -> None:
+    assert digest(*reversed(typed)) == digest(*typed)
+
+
+NO_MATTER = [
+    "tracking.run_name=wide",
+    "tracking.experiment=digits",
+    "tracking=off",
+    "tags.owner=ada",
+    "hydra.sweeper.n_jobs=2",
+    "hydra.sweeper.n_trials=3",
+    "hydra.sweeper.study_name=mine",
+    "training.epochs=10",  # as it is
+    "model=lenot",
+]
+
+
+@pytest.mark.parametrize("typed", NO_MATTER)
+def test_where_a_study_is_kept_how_it_is_called_and_how_long_it_runs_does_not_matter(typed: str) -> None:
+    assert digest(*BASE, typed) == digest(*BASE)
+
+
+def test_the_folder_of_the_data_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = digest("seed=1,2", "dataset=mnist")
+    monkeypatch.setenv("DATA_DIR", "/elsewhere")
+    assert digest("seed=1,2", "dataset=mnist") == digest("seed=1,2", "dataset.data_dir=/mnt") == here
+
+
+# --- another study -------------------------------------------------------------------------------------------------
+
+OTHERS = [
+    ["training.epochs=3"],
+    ["dataset.limit=5"],
+    ["optimizer=adam"],
+    ["evaluate_test=true"],
+    ["seed=1,2,3"],
+    ["seed=2"],
+    ["model.dropout=0.1"],
+    ["optimizer.learning_rate=1e-3,1e-4"],
+    ["optimizer=adam,sgd"],
+]
+
+
+@pytest.mark.parametrize("typed", OTHERS)
+def test_another_fixed_value_or_space_is_another_study(typed: list[str]) -> None:
+    assert digest(*BASE, *typed) != digest(*BASE)
+
+
+@pytest.mark.parametrize("changes", [{"digest": "0" * 64}, {"source": "sample"}, {"name": "mnist"}])
+def test_other_data_is_another_study(changes: dict[str, str]) -> None:
+    assert digest(*BASE, **changes) != digest(*BASE)
+
+
+FILTERS, RATE = "model.conv.0.filters", "optimizer.learning_rate"
+APART = [
+    ([f"{RATE}=interval(0.1,0.2)"], [f"{RATE}=tag(log,interval(0.1,0.2))"]),
+    ([f"{RATE}=interval(1,3)"], [f"{RATE}=range(1.0,4.0,1.0)"]),
+    (["seed=int(interval(1,1000001))"], ["seed=int(interval(1,1000002))"]),
+    ([f"{RATE}=interval(0.1,0.2000001)"], [f"{RATE}=interval(0.1,0.2000002)"]),
+    ([f"{FILTERS}=4,8", "model.conv.1.filters=6"], [f"{FILTERS}=4,8", f"model.conv.1.filters=${{{FILTERS}}}"]),
+    (["model=lenot,lenet5", "model.dense=[64]"], ["model=lenot,lenet5", "model.dense=[32]"]),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_two_studies_that_try_different_configurations_are_told_apart(one: list[str], other: list[str]) -> None:
+    assert digest("hydra/sweeper=optuna", *one) != digest("hydra/sweeper=optuna", *other)
+
+
+# --- what it says --------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_names_what_is_fixed_each_dimension_and_the_data_once() -> None:
+    found = setting(*BASE, "training.epochs=3")
+    assert found["training.epochs"] == "3"
+    assert {name: text for name, text in found.items() if name.startswith(("space", "data "))} == {
+        "space model.dropout": "0.1, 0.2",
+        "space seed": "1, 2",
+        "data synthetic": f"synthetic {data().digest[:16]}",
+    }
+    assert not {"seed", "model.dropout"} & set(found)
+
+
+def test_what_differs_between_the_options_of_a_group_stands_as_a_digest_for_each() -> None:
+    found = setting("model=lenot,lenet5", "seed=1,2")
+    assert {"options model=lenot", "options model=lenet5", "model.dense", "space model"} <= set(found)
+    assert "model.activation" not in found
+
+
+SECRETS = [
+    "tags.api_token=swordfish-77",
+    "training.initial_weights='https://ada:swordfish-77@host/a.keras'",
+    "training.initial_weights='https://ada:swordfish-77@host/a.keras',null",
+    "training.initial_weights=${oc.env:CONVLAB_TEST}",
+    "training.initial_weights=${oc.env:CONVLAB_TEST},null",
+    "tracking.uri='postgresql://ada:swordfish-77@host/mlflow'",
+]
+
+
+@pytest.mark.parametrize("typed", SECRETS)
+def test_a_secret_is_not_in_a_setting(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.redact._secrets", set())
+    monkeypatch.setenv("CONVLAB_TEST", "swordfish-77")
+    assert "swordfish" not in str(setting(*BASE, typed))
