@@ -25,7 +25,7 @@ from hydra.core.override_parser.types import Glob
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
@@ -72,6 +72,13 @@ def compose_config(overrides: Sequence[str] = (), config_name: str = "train") ->
         return to_dataclass(_compose(config_name, overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+
+
+def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
+    """What the overrides compose to as nested dicts and lists, unchecked, and without this machine's own settings."""
+    tree = OmegaConf.to_container(_compose("train", ["~local", *overrides]), resolve=True)
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items()}
 
 
 def _compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
@@ -208,10 +215,14 @@ def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
         with _without_schema_groups() if flags & {"-h", "--help"} else contextlib.nullcontext():
             return _through_hydra(config_name)
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
-    if multirun or _asks_for_sweep(config_name, overrides):
-        _sweep(config_name, overrides)
-        return None
-    return to_dataclass(_compose(config_name, overrides)), overrides
+    if not multirun:
+        composed = _compose_once(config_name, overrides)
+        if composed.hydra.mode != RunMode.MULTIRUN:
+            with open_dict(composed):
+                del composed["hydra"]
+            return to_dataclass(composed), overrides
+    _sweep(config_name, overrides)
+    return None
 
 
 def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
@@ -226,18 +237,17 @@ def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
     return (to_dataclass(composed[0][0]), composed[0][1]) if composed else None
 
 
-def _asks_for_sweep(config_name: str, overrides: list[str]) -> bool:
-    """Whether a configuration, such as one of `hparams_search`, says MULTIRUN by itself.
+def _compose_once(config_name: str, overrides: list[str]) -> DictConfig:
+    """The configuration with Hydra's own settings, which say whether it is one of a sweep by itself.
 
     Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
     """
     parsed = OverridesParser.create().parse_overrides(overrides)
-    swept = any(override.is_sweep_override() for override in parsed)
-    chosen = any(override.key_or_group in ("hparams_search", "hydra.mode") for override in parsed)
-    if not (swept or chosen):
-        return False
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    return bool(_compose(config_name, fixed, with_hydra=True).hydra.mode == RunMode.MULTIRUN)
+    composed = _compose(config_name, fixed, with_hydra=True)
+    if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN:
+        _compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
+    return composed
 
 
 def _sweep(config_name: str, overrides: list[str]) -> None:

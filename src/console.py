@@ -159,13 +159,13 @@ class SweepView:
         self.live.stop()
 
     def update(self, rows: Sequence[TrialRow], counts: Counts) -> bool:
-        """Tells of the trials that ended since the last time; returns whether there were any."""
+        """Tells of the trials that ended since the last time; returns whether one of them came to its own end."""
         new = [row for row in rows if row.state in ENDED and row.number not in self.told]
         for row in new:
             self.told.add(row.number)
             say(self.line(row))
         self.live.update(Group(*self.standing(counts)))
-        return bool(new)
+        return any(not row.interrupted for row in new)
 
     def line(self, row: TrialRow) -> str:
         """`trial  7  COMPLETE  val_accuracy 0.9830 *  3 epochs  4.1 s  model.dropout=0.1`."""

@@ -1,15 +1,15 @@
 """A sweep as something to look at: its trials as a table, its best as a recipe, its story in a few lines."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from src.compose import CONF, compose_config
+from src.compose import CONF, compose_tree
 from src.errors import ConfigError
 from src.results import Counts, SweepResult, TrialRow
-from src.schema import SCHEMAS, Config, as_tree
+from src.schema import SCHEMAS, as_tree
 from src.space import SweepPlan, config_of
 
 if TYPE_CHECKING:
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 MADE_HERE = "# The best of the study"  # marks a recipe that a sweep may write over
 NOT_IN_RECIPE = {"tracking", "tags", "evaluate_test"}  # what belongs to one machine or to the sweep
-PLACES = {"data_dir", "folders", "mirrors"}
+PLACES = {"data_dir", "folders", "mirrors", "npz"}
 COLUMNS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
 
 
 def record_search(run: "Run", plan: SweepPlan) -> None:
-    """What is searched and how, as params of the parent run."""
+    """What is searched and how, as params of the parent run, and what was typed."""
+    run.log_overrides(plan.line)
     settings = as_tree(plan.settings)
     kept = {name: settings[name] for name in ("sampler", "pruner", "max_retries", "max_failures", "storage")}
     run.log_params(
@@ -34,7 +35,12 @@ def record_search(run: "Run", plan: SweepPlan) -> None:
 
 
 def record_results(
-    run: "Run", plan: SweepPlan, study_name: str, rows: Sequence[TrialRow], counts: Counts
+    run: "Run",
+    plan: SweepPlan,
+    study_name: str,
+    rows: Sequence[TrialRow],
+    counts: Counts,
+    config_of_run: Callable[[str], Mapping[str, Any]],
 ) -> SweepResult:
     """Writes `trials.csv`, `best.yaml` and the description into the parent run, over those of an earlier end."""
     from src.search import ranked
@@ -53,14 +59,15 @@ def record_results(
                 row.epochs,
                 row.run_id or "",
                 row.reason,
-                *(row.params.get(name, "") for name in names),
+                *("null" if (value := row.params.get(name, "")) is None else value for name in names),
             )
             for row in rows
         ],
     )
     best = next(iter(ranked(rows, plan.direction)), None)
     if best is not None:
-        recipe = best_recipe(plan, study_name, best)
+        config = config_of_run(best.run_id) if best.run_id else as_tree(config_of(plan.space.draw_from(best.params)))
+        recipe = best_recipe(plan, study_name, best, config)
         run.log_text("best.yaml", recipe)
         if plan.settings.save_best_as:
             _keep_recipe(plan.settings.save_best_as, recipe)
@@ -112,15 +119,21 @@ def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: C
 # --- the best trial as a recipe ------------------------------------------------------------------------------------
 
 
-def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow) -> str:
-    """An experiment file that trains the trial's configuration again, with a test score at the end."""
-    config = config_of(plan.space.draw_from(best.params))
+def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mapping[str, Any]) -> str:
+    """An experiment file that trains a trial's configuration again, with a test score at the end.
+
+    Args:
+        plan: of the sweep.
+        study_name: of the study.
+        best: the trial.
+        config: the resolved configuration that it was trained with.
+    """
     name = plan.settings.save_best_as or "best"
-    options = {group: getattr(config, group).name for group in SCHEMAS if group != "tracking"}
-    standard = compose_config([f"{group}={option}" for group, option in options.items()])
-    assert isinstance(standard, Config)
+    choices = plan.space.choices.get(plan.space.options_of(best.params), {})
+    options = {group: choices[group] for group in SCHEMAS if group in choices and group != "tracking"}
+    standard = compose_tree([f"{group}={option}" for group, option in options.items()])
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
-    body |= difference(as_tree(standard), as_tree(config), NOT_IN_RECIPE)
+    body |= difference(standard, config, NOT_IN_RECIPE)
     body["tags"] = {"experiment": name, "best_of": study_name}
     return (
         "# @package _global_\n"
@@ -144,8 +157,12 @@ def difference(standard: Mapping[str, Any], wanted: Mapping[str, Any], left_out:
 
 def check_recipe_name(name: str | None) -> None:
     """Raises ConfigError when a recipe of this name exists that no sweep has made."""
+    if name is None:
+        return
     path = CONF / "experiment" / f"{name}.yaml"
-    if name is not None and path.exists() and MADE_HERE not in path.read_text():
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"hydra.sweeper.save_best_as={name}: {path.parent} cannot be written; leave it out")
+    if path.exists() and MADE_HERE not in path.read_text():
         raise ConfigError(
             f"hydra.sweeper.save_best_as={name}: conf/experiment/{name}.yaml was not made by a sweep and is not "
             "written over; choose another name"

@@ -9,6 +9,7 @@ import contextlib
 import copy
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -41,6 +42,7 @@ class Space:
         keys: dimensions of single keys, parents before what lies in them.
         bases: the options of the groups, in their order -> the configuration that they compose to.
         default: the options that are chosen where nothing is searched.
+        choices: the options of the groups -> the chosen option of every group there is.
         typed: the names of all dimensions, in the order in which they were typed.
     """
 
@@ -48,6 +50,7 @@ class Space:
     keys: tuple[Dimension, ...]
     bases: dict[tuple[Scalar, ...], DictConfig]
     default: tuple[Scalar, ...]
+    choices: dict[tuple[Scalar, ...], dict[str, str]]
     typed: tuple[str, ...]
 
     @property
@@ -73,25 +76,29 @@ class Space:
             ConfigError: an interval has no end of values, or there are too many combinations.
         """
         for key in self.keys:
-            if key.options() is None:
+            if key.count() is None:
                 raise ConfigError(
                     f"{key.name}: a grid cannot go through {key}; give range(START,STOP,STEP) or choice(...), "
                     "or search with hydra/sweeper=optuna"
                 )
+            if (key.count() or 0) > MOST_TRIALS:
+                raise self._too_many
         found: list[dict[str, Scalar]] = [{}]
         for group in self.groups:
             found = [params | {group.name: name} for params in found for name in group.names]
         for key in self.keys:
             found = [more for params in found for more in self._with_key(params, key)]
             if len(found) > MOST_TRIALS:
-                raise ConfigError(
-                    f"the grid has more than {MOST_TRIALS:,} combinations; search with hydra/sweeper=optuna"
-                )
+                raise self._too_many
         places = {dimension.name: dimension.options() or () for dimension in self.dimensions}
         return sorted(
             found,
             key=lambda params: [places[name].index(params[name]) if name in params else -1 for name in self.typed],
         )
+
+    @property
+    def _too_many(self) -> ConfigError:
+        return ConfigError(f"the grid has more than {MOST_TRIALS:,} combinations; search with hydra/sweeper=optuna")
 
     def _with_key(self, params: dict[str, Scalar], key: Dimension) -> list[dict[str, Scalar]]:
         config = copy.deepcopy(self.bases[tuple(params[group.name] for group in self.groups)])
@@ -113,6 +120,10 @@ class Space:
                 if name is not None:
                     found[key.name] = name[0]
         return found
+
+    def options_of(self, params: Mapping[str, Scalar]) -> tuple[Scalar, ...]:
+        """The options of the groups that these parameters have, the key of `bases` and `choices`."""
+        return tuple(params[group.name] for group in self.groups if group.name in params)
 
     def configs(self) -> list[Config]:
         """The configurations as composed, those left out that cannot be run as they are."""
@@ -137,9 +148,7 @@ class Space:
 def _option_of(key: Dimension, value: Any) -> tuple[Scalar] | None:
     if isinstance(key, Choice):
         return (key.names[key.values.index(value)],) if value in key.values else None
-    options = key.options()
-    within = value in options if options is not None else key.low <= value <= key.high
-    return (value,) if isinstance(value, int | float) and within else None
+    return (value,) if key.holds(value) else None
 
 
 def has_key(config: DictConfig, name: str) -> bool:
@@ -163,6 +172,7 @@ class SweepPlan:
         name: the search's, or the sweeper's for a space that was typed.
         metric: what the trials are compared by, at the best epoch of each.
         direction: `maximize` or `minimize`.
+        line: what was typed.
         example: a configuration of the space that can be run; what all of them have in common can be read from it.
     """
 
@@ -171,6 +181,7 @@ class SweepPlan:
     name: str
     metric: str
     direction: Literal["maximize", "minimize"]
+    line: tuple[str, ...]
     example: Config
 
 
@@ -196,6 +207,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
     fixed = {override.key_or_group: str(override.input_line) for override in overrides}
     fixed = {name: line for name, line in fixed.items() if name not in swept}
+    if of_sweep := [name for name in swept if re.match(r"(hydra|tracking)\b|hparams_search$", name)]:
+        raise ConfigError(f"{of_sweep[0]} belongs to the sweep as a whole and cannot differ between trials; choose one")
     if not swept:
         raise ConfigError(
             "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "
@@ -210,8 +223,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     default = tuple(
         choices.get(group.name) if choices.get(group.name) in group.names else group.names[0] for group in groups
     )
-    bases = _compose_each(loader, master, groups, list(fixed.values()))
-    space = Space(groups, tuple(keys), bases, default, typed=tuple(swept))
+    bases, chosen = _compose_each(loader, master, groups, list(fixed.values()))
+    space = Space(groups, tuple(keys), bases, default, chosen, typed=tuple(swept))
     for key in space.keys:
         _check_key(space, key)
     if settings.sampler.name == "grid":
@@ -231,7 +244,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     metric = _metric(space, settings)
     search = str(choices.hparams_search)
     name = settings.name if search == "grid" else search
-    return SweepPlan(space, settings, name, metric, _direction(settings, metric), example)
+    line = (*typed, *(str(setting) for setting in master.hydra.overrides.hydra))
+    return SweepPlan(space, settings, name, metric, _direction(settings, metric), line, example)
 
 
 def _group_options(loader: ConfigLoader, master: DictConfig, name: str) -> list[str]:
@@ -300,15 +314,13 @@ def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[st
 
 def _group(override: Override, known: Sequence[str]) -> Choice:
     name = override.key_or_group
-    if name.partition("/")[0] == "hydra" or name == "hparams_search":
-        raise ConfigError(f"{name}: a sweep cannot search over its own settings; choose one")
     if not override.is_choice_sweep() or override.package is not None:
         raise ConfigError(f"{override.input_line}: {name} is a config group; choose with {name}=choice(a,b)")
     options = tuple(dict.fromkeys(str(option) for option in override.sweep_iterator(transformer=Transformer.str)))
     for option in options:
         if option not in known:
             raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")
-    return Choice(name, options, options, is_group=True)
+    return Choice(name, options, options)
 
 
 def _dimension(override: Override) -> Dimension:
@@ -352,7 +364,8 @@ def _range(name: str, value: RangeSweep) -> Dimension:
 
 def _compose_each(
     loader: ConfigLoader, master: DictConfig, groups: Sequence[Choice], fixed: Sequence[str]
-) -> dict[tuple[Scalar, ...], DictConfig]:
+) -> tuple[dict[tuple[Scalar, ...], DictConfig], dict[tuple[Scalar, ...], dict[str, str]]]:
+    """The configuration of each combination of the groups' options, and which option it has of every group."""
     combinations = list(itertools.product(*(group.names for group in groups)))
     if len(combinations) > MOST_COMBINATIONS:
         raise ConfigError(
@@ -360,6 +373,7 @@ def _compose_each(
             f"more than the {MOST_COMBINATIONS} that a sweep takes; search fewer options at once"
         )
     bases: dict[tuple[Scalar, ...], DictConfig] = {}
+    choices: dict[tuple[Scalar, ...], dict[str, str]] = {}
     for options in combinations:
         chosen = [f"{group.name}={option}" for group, option in zip(groups, options, strict=True)]
         try:
@@ -367,10 +381,11 @@ def _compose_each(
         except (HydraException, OmegaConfBaseException) as error:
             place = f"with {' '.join(chosen)}: " if chosen else ""
             raise ConfigError(f"{place}{explain(error)}") from error
+        choices[options] = dict(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]
         bases[options] = config
-    return bases
+    return bases, choices
 
 
 def _check_key(space: Space, key: Dimension) -> None:

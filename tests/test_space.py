@@ -58,7 +58,7 @@ def search_text(folder: Path, text: str) -> list[str]:
 
 
 def options_of(group: str, *names: str) -> Choice:
-    return Choice(group, names, names, is_group=True)
+    return Choice(group, names, names)
 
 
 FILTERS, RATE, DENSE = "model.conv.0.filters", "optimizer.learning_rate", "model.dense"
@@ -447,7 +447,7 @@ NOTHING = [
     ([], r"^nothing to sweep over: give several values \(seed=1,2,3\), .*leave out -m for a single run$"),
     (["model=lenot", "seed=3"], r"^nothing to sweep over"),
     (["seed=1,2", "seed=3"], r"^nothing to sweep over"),
-    (["hparams_search=grid,lenot"], r"^hparams_search: a sweep cannot search over its own settings"),
+    (["hparams_search=grid,lenot"], r"^hparams_search belongs to the sweep as a whole"),
     (["hydra/sweeper=grid,optuna"], r"'hydra/sweeper=grid,optuna'"),
 ]
 SPELLING = [

@@ -16,7 +16,7 @@ from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.optimizers import compile_model
 from src.fitting.watch import Observer, Watch, Weights
-from src.schema import Config, ReduceOnPlateauConfig
+from src.schema import Config, ReduceOnPlateauConfig, cores
 
 __all__ = [
     "Fit",
@@ -76,7 +76,7 @@ def prepare_devices() -> int:
 
 def threads() -> int:
     """How many threads one operation may use: the process's share of the cores."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or len(os.sched_getaffinity(0)))
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or cores())
 
 
 def seed_everything(seed: int, deterministic: bool = False) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from src.errors import ConfigError
-from src.schema.checks import output_size, require
+from src.schema.checks import cores, output_size, require
 from src.schema.dataset import DatasetConfig, IdxConfig, IdxFile, IdxFiles, SyntheticConfig
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.optimizer import (
@@ -74,6 +74,7 @@ __all__ = [
     "TrackingConfig",
     "TrainingConfig",
     "as_tree",
+    "cores",
     "flatten",
     "output_size",
     "require",

@@ -1,6 +1,7 @@
 """Checks of single values, and the size arithmetic that several configs share."""
 
 import math
+import os
 
 from src.errors import ConfigError
 
@@ -24,3 +25,8 @@ def output_size(size: int, window: int, strides: int, padding: str) -> int:
     if padding == "same":
         return math.ceil(size / strides)
     return (size - window) // strides + 1
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

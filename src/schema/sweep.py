@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, one_of, require
+from src.schema.checks import at_least, cores, one_of, require
 
 Scalar = str | int | float | bool | None
+MOST_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
 
 # --- settings ----------------------------------------------------------------------------------------------------
 
@@ -184,6 +185,8 @@ class SweeperConfig:
         for key in ("n_trials", "n_jobs", "max_failures"):
             at_least(1, f"hydra.sweeper.{key}", getattr(self, key))
         at_least(0, "hydra.sweeper.max_retries", self.max_retries)
+        most = MOST_JOBS_PER_CORE * cores()
+        require(self.n_jobs <= most, "hydra.sweeper.n_jobs", self.n_jobs, f"at most {most} on the {cores()} cores here")
         require(
             self.timeout is None or self.timeout > 0, "hydra.sweeper.timeout", self.timeout, "seconds above 0, or null"
         )
@@ -282,14 +285,31 @@ class Interval:
     def _above_zero(self) -> int | float:
         return 1 if self.is_whole else self.high / 1000
 
+    @property
+    def _exact(self) -> tuple[Decimal, Decimal, Decimal] | None:
+        """Low, high and step; as Decimal, since a sum of binary fractions misses the values that were typed."""
+        step = self.step or (1 if self.is_whole and not self.log else None)
+        return None if step is None else (Decimal(str(self.low)), Decimal(str(self.high)), Decimal(str(step)))
+
+    def count(self) -> int | None:
+        """How many values there are, None when nobody can say."""
+        if self._exact is None:
+            return None
+        low, high, step = self._exact
+        return int((high - low) / step) + 1
+
+    def holds(self, value: Any) -> bool:
+        """Whether it is one of the values."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return self._exact is None or (Decimal(str(value)) - self._exact[0]) % self._exact[2] == 0
+
     def options(self) -> tuple[Scalar, ...] | None:
         """Every value in the order in which they were typed, or None when there are too many to go through."""
-        step = self.step or (1 if self.is_whole and not self.log else None)
-        if step is None:
+        if self._exact is None:
             return None
-        # Decimal, since a sum of binary fractions misses the values that were typed.
-        low, high, exact = (Decimal(str(number)) for number in (self.low, self.high, step))
-        values = [low + index * exact for index in range(int((high - low) / exact) + 1)]
+        low, _, step = self._exact
+        values = [low + index * step for index in range(self.count() or 0)]
         numbers = tuple(int(value) if self.is_whole else float(value) for value in values)
         return numbers[::-1] if self.is_falling else numbers
 
@@ -322,17 +342,18 @@ class Choice:
         name: a key's dotted name, or a config group.
         names: what stands for each value in the study: the value itself, or as text where it is a list.
         values: the values.
-        is_group: whether a config group's option is chosen.
     """
 
     name: str
     names: tuple[Scalar, ...]
     values: tuple[Any, ...]
-    is_group: bool = False
 
     def __post_init__(self) -> None:
         if not self.names:
             raise ConfigError(f"{self.name}: there is nothing to choose from; give at least one value")
+
+    def count(self) -> int:
+        return len(self.names)
 
     def options(self) -> tuple[Scalar, ...]:
         return self.names

@@ -6,7 +6,9 @@ owner's lock is free has found a dead one. That trial becomes FAIL with the user
 parameters are tried again under the next number, `max_retries` times at most; then it counts as it is.
 """
 
+import contextlib
 import enum
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -24,6 +26,7 @@ OWNER = "owner"
 REASON = "reason"
 RETRIES = "retries"
 RETRY_OF = "retry_of"
+QUEUED = "queued"
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
 
 Drawn = TypeVar("Drawn")
@@ -89,9 +92,12 @@ class Claims:
         """The sign of life of a worker with this name, for as long as the block lasts."""
         with self._locks.holding(f"owner {owner}"):
             yield
+        self._locks.forget(f"owner {owner}")
 
-    def claim(self, owner: str, draw: Callable[[optuna.Trial], Drawn]) -> tuple[optuna.Trial, Drawn] | Verdict:
-        """The next trial and what `draw` made of it, or why there is none.
+    def claim(
+        self, owner: str, draw: Callable[[optuna.Trial], Drawn]
+    ) -> tuple[optuna.Trial, Drawn | Exception] | Verdict:
+        """The next trial and what `draw` made of it, which may be an error, or why there is none.
 
         Args:
             owner: the caller's name, under which it is `alive`.
@@ -101,17 +107,20 @@ class Claims:
             self._give_up_dead()
             trials = self.trials()
             counts = count(trials, self._settings.max_retries)
-            if self._failed_in_a_row(trials):
-                return Verdict.FAILING
             waiting = any(trial.state == TrialState.WAITING for trial in trials)
             if not waiting and counts.counted + counts.running >= self._n_trials:
                 return Verdict.WAIT if counts.running else Verdict.DONE
+            if self._failed_in_a_row(trials):
+                return Verdict.FAILING
             if not waiting:
                 self._enqueue_next(trials)
             self.study.sampler = build_sampler(self._settings.sampler, len(trials))
             trial = self.study.ask()
             trial.set_user_attr(OWNER, owner)
-            return trial, draw(trial)
+            try:
+                return trial, draw(trial)
+            except Exception as error:
+                return trial, error
 
     def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
         """Tells the value of a trial; False when it is no longer the caller's."""
@@ -179,8 +188,11 @@ class Claims:
         ]
         for trial in dead:
             self._note(trial.number, {INTERRUPTED: True, REASON: "its worker was killed"})
-            self._on_dead(trial.number)
             self.study.tell(trial.number, state=TrialState.FAIL)
+            with contextlib.suppress(Exception):  # where runs are kept cannot be reached: the study stays right
+                self._on_dead(trial.number)
+            if OWNER in trial.user_attrs:
+                self._locks.forget(f"owner {trial.user_attrs[OWNER]}")
         return [trial.number for trial in dead]
 
     def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
@@ -191,17 +203,18 @@ class Claims:
                 attributes = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1, RETRY_OF: trial.number}
                 self.study.enqueue_trial(trial.params, user_attrs=attributes)
                 return
-        tried = [trial.params for trial in trials]
+        tried = {trial.user_attrs.get(QUEUED) for trial in trials}
         for params in self._queue:
-            if params not in tried:
-                self.study.enqueue_trial(dict(params))
+            key = json.dumps(params, sort_keys=True)
+            if key not in tried:
+                self.study.enqueue_trial(dict(params), user_attrs={QUEUED: key})
                 return
 
     def _failed_in_a_row(self, trials: Sequence[FrozenTrial]) -> bool:
         ended = [
             trial.state
             for trial in trials[self._first :]
-            if trial.state.is_finished() and not trial.user_attrs.get(INTERRUPTED)
+            if trial.state.is_finished() and not is_owed(trial, self._settings.max_retries)
         ]
         last = ended[-self._settings.max_failures :]
         return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}

@@ -12,6 +12,9 @@ from typing import Protocol
 import sqlalchemy
 from filelock import FileLock, Timeout
 
+# A lock lasts as long as its connection, so nothing between here and the server may take it for idle.
+KEPT_ALIVE = {"connect_timeout": 5, "keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10}
+
 
 class Locks(Protocol):
     """Locks with a name of their own; each holder is a process, on whatever machine."""
@@ -21,6 +24,9 @@ class Locks(Protocol):
 
     def is_free(self, name: str) -> bool:
         """Whether nobody holds the lock, without waiting."""
+
+    def forget(self, name: str) -> None:
+        """Removes what is left of a lock that nobody will ever want again."""
 
 
 class FileLocks:
@@ -44,8 +50,14 @@ class FileLocks:
         lock.release()
         return True
 
+    def forget(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+
     def _lock(self, name: str) -> FileLock:
-        return FileLock(self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock", poll_interval=0.01)
+        return FileLock(self._path(name), poll_interval=0.01)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
 
 
 class PostgresLocks:
@@ -53,7 +65,7 @@ class PostgresLocks:
 
     def __init__(self, url: str) -> None:
         self._engine = sqlalchemy.create_engine(
-            url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool, connect_args={"connect_timeout": 5}
+            url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool, connect_args=KEPT_ALIVE
         )
 
     @contextmanager
@@ -66,6 +78,9 @@ class PostgresLocks:
         with self._engine.connect() as connection:
             found = connection.execute(sqlalchemy.text("select pg_try_advisory_lock(:key)"), {"key": _key(name)})
             return bool(found.scalar_one())
+
+    def forget(self, name: str) -> None:
+        """Nothing is left of one."""
 
 
 def _key(name: str) -> int:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import optuna
 import sqlalchemy
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -25,6 +26,11 @@ class Storage(NamedTuple):
 
     optuna: RDBStorage
     locks: Locks
+
+    def close(self) -> None:
+        """Closes the connections; SQLite then puts its write-ahead file back into the database."""
+        self.optuna.remove_session()
+        self.optuna.engine.dispose()
 
 
 def open_storage(url: str, tracking_uri: str) -> Storage:
@@ -116,6 +122,11 @@ def _open_postgres(url: sqlalchemy.URL) -> Storage:
 def _storage(url: sqlalchemy.URL, connect_args: dict[str, object]) -> RDBStorage:
     address = url.render_as_string(hide_password=False)
     try:
-        return RDBStorage(address, engine_kwargs={"connect_args": connect_args})
+        return RDBStorage(address, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": True})
     except (SQLAlchemyError, RuntimeError, ValueError) as error:
         raise StoreError(f"{SETTING}={address} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the error says that the storage failed, and not what was asked of it."""
+    return isinstance(error, SQLAlchemyError | StorageInternalError)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import RDBStorage
 
 from src.errors import ConfigError
@@ -97,14 +97,25 @@ def check_setting(
 
 
 def _check_choices(study: optuna.Study, dimensions: Sequence[Dimension]) -> None:
-    """Optuna does not let the options of a choice change within a study."""
-    choices = {dimension.name: dimension.names for dimension in dimensions if isinstance(dimension, Choice)}
+    """Optuna lets the bounds of an interval change within a study, but not its kind, nor the options of a choice."""
+    wanted = {dimension.name: _kind(dimension) for dimension in dimensions}
     for trial in study.get_trials(deepcopy=False):
         for name, distribution in trial.distributions.items():
-            was = tuple(distribution.choices) if isinstance(distribution, CategoricalDistribution) else None
-            now = choices.get(name, was)
-            if was != now:
+            was = (
+                f"a choice from {tuple(distribution.choices)}"
+                if isinstance(distribution, CategoricalDistribution)
+                else "whole numbers"
+                if isinstance(distribution, IntDistribution)
+                else "numbers"
+            )
+            if wanted.get(name, was) != was:
                 raise ConfigError(
-                    f"{name}: the study {study.study_name!r} chooses from {was}, which cannot become {now} within "
+                    f"{name}: the study {study.study_name!r} has {was}, which cannot become {wanted[name]} within "
                     "one study; use another hydra.sweeper.study_name"
                 )
+
+
+def _kind(dimension: Dimension) -> str:
+    if isinstance(dimension, Choice):
+        return f"a choice from {dimension.names}"
+    return "whole numbers" if dimension.is_whole else "numbers"

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from src.errors import UserError
+from src.errors import StoreError, UserError
 from src.interrupt import Interrupted
+from src.redact import HIDDEN, redact
 from src.results import SweepResult, TrialRow
 from src.schema import Scalar
 from src.space import SweepPlan
-from src.sweep.setting import describe_setting, load_datasets, setting_digest
-from src.sweep.worker import Job
+from src.sweep.setting import describe_setting, find_data, setting_digest
+from src.sweep.worker import Job, trial_name
 from src.sweep.workers import Workers
 
 if TYPE_CHECKING:
@@ -42,78 +43,86 @@ def run_study(plan: SweepPlan) -> SweepResult:
             failed trials in a row.
         Interrupted: Ctrl-C or SIGTERM; the same command goes on.
     """
-    with Workers(plan.settings.n_jobs) as workers:  # what they import takes longer than all that is done here meanwhile
+    queue = first_trials(plan)
+    n_trials = min(plan.settings.n_trials or len(queue), len(queue) if is_grid(plan) else sys.maxsize)
+    with Workers(
+        min(plan.settings.n_jobs, n_trials)
+    ) as workers:  # their imports take longer than what is done meanwhile
         from src import console, report, search, tracking
 
         report.check_recipe_name(plan.settings.save_best_as)
         search.check_sampler(plan.settings.sampler, plan.space.dimensions)
         storage = search.open_storage(plan.settings.storage, plan.example.tracking.uri)
         store = tracking.open_store(plan.example.tracking)
-        datasets = load_datasets(plan)
-        for dataset in datasets:
-            console.warn(dataset.warnings)
+        data = find_data(plan)
+        for found in data:
+            console.warn(found.warnings)
 
-        setting = describe_setting(plan, datasets)
+        setting = describe_setting(plan, data)
         name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
-        with storage.locks.holding(f"study {name}"):
-            study = search.open_study(name, storage.optuna, plan.direction)
-            search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
-            search.ask_to_stop(study, False)
-            study_id = tracking.StudyId(name, search.unique_id(study))
-            parent, is_new = tracking.open_parent_run(store, study_id)
-        if is_new:
-            report.record_search(parent, plan)
-
-        queue = first_trials(plan)
-        job = Job(
-            plan=plan,
-            study=study_id,
-            parent_run_id=parent.run_id,
-            n_trials=plan.settings.n_trials or len(queue),
-            queue=queue,
-            first=len(study.get_trials(deepcopy=False)),
-            deadline=None if plan.settings.timeout is None else time.time() + plan.settings.timeout,
-        )
-        claims = search.Claims(
-            name,
-            *storage,
-            plan.settings,
-            n_trials=job.n_trials,
-            on_dead=lambda number: tracking.end_run_of_dead_trial(store, study_id, number),
-        )
-        console.say(f"study {name}: {job.n_trials} trials, {plan.settings.n_jobs} at a time")
-        if not claims.is_done():
-            workers.begin(job)
-        else:
+        with signals_noted() as received:
+            with storage.locks.holding(f"study {name}"):
+                study = search.open_study(name, storage.optuna, plan.direction)
+                search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
+                search.ask_to_stop(study, False)
+                study_id = tracking.StudyId(name, search.unique_id(study))
+                parent, is_new = tracking.open_parent_run(store, study_id, plan.example.tags)
+            if is_new:
+                report.record_search(parent, plan)
+            job = Job(
+                plan=plan,
+                study=study_id,
+                parent_run_id=parent.run_id,
+                n_trials=n_trials,
+                queue=queue,
+                first=len(study.get_trials(deepcopy=False)),
+                deadline=None if plan.settings.timeout is None else time.time() + plan.settings.timeout,
+            )
+            claims = search.Claims(
+                name,
+                *storage,
+                plan.settings,
+                n_trials=n_trials,
+                on_dead=lambda number: tracking.record_lost_trial(
+                    store, study_id, number, run_name=trial_name(number), parent_run_id=parent.run_id
+                ),
+            )
+            error = watch(workers, claims, job, received)
             workers.kill()
-        try:
-            error = watch(workers, claims, plan, job.n_trials)
-            workers.kill()
-            claims.give_up_dead()
-            counts, rows = claims.counts(), search.trial_rows(claims.trials())
-            result = report.record_results(parent, plan, name, rows, counts)
-            if parent.run_id is not None and result.best_trial is not None:
-                plots = search.study_figures(claims.study, plan.metric)
-                page = search.study_page(claims.study, plan.metric)
-                report.record_pictures(parent, rows, plan.metric, plots, page)
-        except BaseException as bug:
-            conclude(parent, bug)
-            raise
-        if not counts.running:  # otherwise another terminal is still at it
-            conclude(parent, error)
+            result = None
+            try:
+                claims.give_up_dead()
+                counts, rows = claims.counts(), search.trial_rows(claims.trials())
+                tracking.end_runs_left_behind(store, study_id, [row.number for row in rows if row.state == "RUNNING"])
+                result = report.record_results(
+                    parent, plan, name, rows, counts, lambda run_id: tracking.read_config(store, run_id)
+                )
+                if parent.run_id is not None and result.best_trial is not None:
+                    plots = search.study_figures(claims.study, plan.metric)
+                    page = search.study_page(claims.study, plan.metric)
+                    report.record_pictures(parent, rows, plan.metric, plots, page)
+                if counts.counted >= n_trials and isinstance(error, Interrupted | StoppedElsewhere):
+                    error = None  # it came too late
+            except Exception as problem:
+                error = error or problem
+            if result is None or not counts.running:  # otherwise another terminal is still at it
+                conclude(parent, error)
+            storage.close()
 
-    console.say(console.count_words(counts))
-    if result.best_trial is not None:
-        console.say(
-            f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}  "
-            + console.params_line(result.best_params)
-        )
-    if counts.counted < job.n_trials:
+    if result is not None:
+        console.say(console.count_words(counts))
+        if result.best_trial is not None:
+            best = f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}"
+            console.say(f"{best}  {console.params_line(result.best_params)}")
+    if result is None or counts.counted < n_trials:
         console.say(f"go on with: {same_command()}")
     if parent.run_id is not None:
         console.say_where(parent.run_id, plan.example.tracking.uri)
+    if error is not None and search.is_outage(error):
+        raise StoreError(f"{plan.settings.storage} failed during the sweep: {str(error).splitlines()[0]}") from error
     if error is not None:
         raise error
+    assert result is not None
     return result
 
 
@@ -124,15 +133,20 @@ def conclude(parent: "Run", error: BaseException | None) -> None:
         parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
 
 
+def is_grid(plan: SweepPlan) -> bool:
+    """Whether every combination is run, and none is proposed."""
+    return plan.settings.sampler.name == "grid"
+
+
 def first_trials(plan: SweepPlan) -> list[dict[str, Scalar]]:
     """The parameters that are tried before the sampler is asked: all of a grid, or the configuration's own."""
-    if plan.settings.sampler.name == "grid":
+    if is_grid(plan):
         return plan.space.grid()
     return [plan.space.defaults()] if plan.settings.enqueue_default else []
 
 
-def watch(workers: Workers, claims: "Claims", plan: SweepPlan, n_trials: int) -> UserError | Interrupted | None:
-    """Tells of each trial that ends, until no worker is left.
+def watch(workers: Workers, claims: "Claims", job: Job, received: list[int]) -> BaseException | None:
+    """Hands out the job and tells of each trial that ends, until no worker is left.
 
     The first signal lets the running trials end with their epoch, the second ends them at once.
 
@@ -144,29 +158,34 @@ def watch(workers: Workers, claims: "Claims", plan: SweepPlan, n_trials: int) ->
     def rows() -> list[TrialRow]:
         return search.trial_rows(claims.trials())
 
-    view = console.SweepView(plan.metric, plan.direction, n_trials, rows())
-    with _signals() as received, view:
-        asked = 0
-        try:
+    try:
+        if claims.is_done():
+            workers.kill()
+        else:
+            console.say(f"study {job.study.name}: {job.n_trials} trials, {workers.n_jobs} at a time")
+            workers.begin(job)
+        stopping = killed = False
+        with console.SweepView(job.plan.metric, job.plan.direction, job.n_trials, rows()) as view:
             while workers.wait(TICK):
+                if (received or search.is_stopped(claims.study)) and not stopping:
+                    stopping = True
+                    workers.stop()
+                    console.say("stopping: the running trials end with their epoch; Ctrl-C once more ends them at once")
+                if len(received) > 1 and not killed:
+                    killed = True
+                    workers.kill()
+                workers.look_after()
                 if view.update(rows(), claims.counts()):
                     workers.note_progress()
-                wishes = len(received) or int(search.is_stopped(claims.study))
-                if wishes and not asked:
-                    workers.stop()
-                    console.say("stopping: the running trials end with their epoch; Ctrl-C ends them at once")
-                elif wishes > 1 and asked == 1:
-                    workers.kill()
-                asked = wishes
-        except UserError as error:
-            return error
-        view.update(rows(), claims.counts())
+            view.update(rows(), claims.counts())
+    except BaseException as error:
+        return error
     if received:
         return Interrupted(received[0])
-    if asked:
+    if stopping:
         return StoppedElsewhere("stopped by `python -m src.sweep stop`")
     if workers.failing:
-        return UserError(_why_failing(rows(), plan.settings.max_failures))
+        return UserError(_why_failing(rows(), job.plan.settings.max_failures))
     return None
 
 
@@ -182,11 +201,12 @@ def same_command() -> str:
     """What was typed, ready to be typed again."""
     module = sys.modules["__main__"].__spec__
     name = module.name if module is not None else "src.train"
-    return f"python -m {name} {shlex.join(sys.argv[1:])}"
+    typed = f"python -m {name} {shlex.join(sys.argv[1:])}"
+    return typed if redact(typed) == typed else f"{redact(typed)} (with what {HIDDEN} stands for)"
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals_noted() -> Iterator[list[int]]:
     """Notes the signals that ask the process to stop, for as long as the block lasts."""
     received: list[int] = []
     asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -4,28 +4,35 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from src.redact import redact_tree
-from src.schema import flatten
+from src.schema import Choice, Dimension, flatten
 from src.space import SweepPlan
-
-if TYPE_CHECKING:
-    from src.datasets import Dataset
 
 # Where things are and what they are called changes from machine to machine; the data itself is told by its digest.
 PLACES = ("tracking.", "tags.", "dataset.data_dir", "dataset.folders", "dataset.mirrors", "dataset.npz")
 
 
-def load_datasets(plan: SweepPlan) -> "list[Dataset]":
+class Data(NamedTuple):
+    """What a study remembers of a data set, and what must be said of it."""
+
+    name: str
+    source: str
+    digest: str
+    warnings: list[str]
+
+
+def find_data(plan: SweepPlan) -> list[Data]:
     """The data sets of the sweep: found and verified once, before the workers read them."""
     from src.datasets import load_dataset
 
-    found = {repr(config.dataset): config.dataset for config in plan.space.configs()}
-    return [load_dataset(config) for config in found.values()]
+    configs = {repr(config.dataset): config.dataset for config in (plan.example, *plan.space.configs())}
+    loaded = (load_dataset(config) for config in configs.values())
+    return [Data(dataset.name, dataset.source, dataset.digest, dataset.warnings) for dataset in loaded]
 
 
-def describe_setting(plan: SweepPlan, datasets: "Sequence[Dataset]") -> dict[str, str]:
+def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
     """Dotted name -> value, as text: what is fixed, `space ...` for each dimension, `data ...` for each data set.
 
     Where groups are searched, what differs between their options stands as one digest for each combination.
@@ -46,8 +53,8 @@ def describe_setting(plan: SweepPlan, datasets: "Sequence[Dataset]") -> dict[str
     for label, found in leaves.items():
         if own := {name: value for name, value in found.items() if name not in shared}:
             setting[f"options {label}"] = _digest(own)
-    setting |= {f"space {dimension.name}": str(dimension) for dimension in plan.space.dimensions}
-    setting |= {f"data {dataset.name}": f"{dataset.source} {dataset.digest[:16]}" for dataset in datasets}
+    setting |= {f"space {dimension.name}": _kind_and_values(dimension) for dimension in plan.space.dimensions}
+    setting |= {f"data {found.name}": f"{found.source} {found.digest[:16]}" for found in data}
     shown = redact_tree(setting)
     assert isinstance(shown, dict)
     return shown
@@ -56,6 +63,12 @@ def describe_setting(plan: SweepPlan, datasets: "Sequence[Dataset]") -> dict[str
 def setting_digest(setting: Mapping[str, str]) -> str:
     """Eight hex digits."""
     return _digest(setting)[:8]
+
+
+def _kind_and_values(dimension: Dimension) -> str:
+    if isinstance(dimension, Choice):
+        return json.dumps(dimension.names)
+    return f"{'whole numbers' if dimension.is_whole else 'numbers'} {dimension}"
 
 
 def _told(typed: Any, value: Any) -> str:

@@ -5,19 +5,24 @@ all the rest. Its job comes through a pipe; so does the wish to stop; and when t
 parent is gone and the worker goes too.
 """
 
+import atexit
 import dataclasses
 import os
 import queue
 import signal
+import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from src.errors import StoreError, UserError
 from src.interrupt import raise_on_signals
+from src.redact import redact
 from src.schema import Config, DatasetConfig, Scalar
 from src.space import SweepPlan, config_of
 
@@ -35,6 +40,7 @@ FAILING = 4  # exit code of a worker that found too many failed trials in a row
 MOST_GROWTH = 512 * 2**20  # bytes of memory that trials may leave behind in one process
 WAIT_SECONDS = 0.5
 ORPHANED = 1
+MOST_REASON = 2_000  # characters
 
 
 @dataclass(frozen=True)
@@ -67,25 +73,37 @@ class Stopped(KeyboardInterrupt):
 def work(connection: Connection) -> None:
     """The life of a worker process; `connection` brings the job, and after it at most the wish to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what follows from it
-    stop = threading.Event()
+    stop, busy = threading.Event(), threading.Event()
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, jobs, stop), daemon=True).start()
-    _import_early()
-    raise_on_signals(ctrl_c=False)
+    threading.Thread(target=_listen, args=(connection, jobs, stop, busy), daemon=True).start()
     try:
-        code = Worker(jobs.get(), stop).run()
+        _import_early()
+        raise_on_signals(ctrl_c=False)
+        job = jobs.get()
+        busy.set()
+        code = 0 if stop.is_set() else Worker(job, stop).run()
     except KeyboardInterrupt:
         code = 128 + signal.SIGTERM
-    os._exit(code)  # nothing is left to do, and TensorFlow takes a second to say goodbye
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1" or not isinstance(error, UserError):
+            print(redact(traceback.format_exc()), file=sys.stderr)
+        print(redact(f"a worker ended: {error}"), file=sys.stderr, flush=True)
+        code = UserError.exit_code
+    atexit._run_exitfuncs()  # TensorFlow's temporary files go; its own goodbye would take a second
+    os._exit(code)
 
 
-def _listen(connection: Connection, jobs: "queue.SimpleQueue[Job]", stop: threading.Event) -> None:
+def _listen(
+    connection: Connection, jobs: "queue.SimpleQueue[Job]", stop: threading.Event, busy: threading.Event
+) -> None:
     try:
         jobs.put(connection.recv())
         connection.recv()
         stop.set()
+        if not busy.is_set():
+            os._exit(0)
         connection.recv()
-    except (EOFError, OSError):
+    except Exception:  # the parent is gone
         os._exit(ORPHANED)
 
 
@@ -118,7 +136,7 @@ class Worker:
             n_trials=job.n_trials,
             queue=job.queue,
             first=job.first,
-            on_dead=lambda number: tracking.end_run_of_dead_trial(self.store, job.study, number),
+            on_dead=self._lose,
         )
         self.datasets: dict[str, Dataset] = {}
 
@@ -140,21 +158,31 @@ class Worker:
                 elif isinstance(claimed, Verdict):
                     return 0
                 else:
-                    self.run_trial(*claimed)
+                    is_alive = self.run_trial(*claimed)
                     used = memory().rss
                     at_start = at_start or used
-                    if used - at_start > MOST_GROWTH:
+                    if not is_alive or used - at_start > MOST_GROWTH:
                         return RECYCLE
         return 0
 
     def _is_too_late(self) -> bool:
         return self.job.deadline is not None and time.time() > self.job.deadline
 
-    def run_trial(self, trial: "optuna.Trial", drawn: "DictConfig") -> None:
-        """Trains what was drawn and tells the study how it went, whatever happens."""
+    def run_trial(self, trial: "optuna.Trial", drawn: "DictConfig | Exception") -> bool:
+        """Trains what was drawn and tells the study how it went, whatever happens.
+
+        Returns:
+            Whether the trial was still this worker's; otherwise somebody took the worker for dead.
+
+        Raises:
+            KeyboardInterrupt: the process was asked to end.
+            StoreError: the stores cannot be reached; the trial is given back.
+        """
         from src.train import train
 
         try:
+            if isinstance(drawn, Exception):
+                raise drawn
             config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
             watch = TrialWatch(trial, self.job.plan.metric, config.training.epochs, self.stop)
             result = train(
@@ -166,18 +194,20 @@ class Worker:
                 tags=self.job.study.tags_of_trial(trial.number),
                 worth_keeping=self._worth_keeping,
             )
-        except KeyboardInterrupt as stop:
-            self.claims.interrupt(trial, self.owner, str(stop))
+        except (KeyboardInterrupt, StoreError) as stop:
+            is_ours = self.claims.interrupt(trial, self.owner, redact(str(stop)))
             if not isinstance(stop, Stopped):
                 raise
         except Exception as error:
-            self._fail(trial, error)
+            is_ours = self._fail(trial, error)
         else:
-            self._tell(trial, result, pruned=watch.pruned)
+            is_ours = self._tell(trial, result, pruned=watch.pruned)
+        if not is_ours:
+            self._lose(trial.number)
+        return is_ours
 
-    def _fail(self, trial: "optuna.Trial", error: Exception) -> None:
+    def _fail(self, trial: "optuna.Trial", error: Exception) -> bool:
         from src import tracking
-        from src.redact import redact
 
         run_id = tracking.record_failed_trial(
             self.store,
@@ -188,10 +218,10 @@ class Worker:
             params=trial.params,
             error=error,
         )
-        reason = redact(f"{type(error).__name__}: {error}")[:2000]
-        self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
+        reason = redact(f"{type(error).__name__}: {error}")[:MOST_REASON]
+        return self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
 
-    def _tell(self, trial: "optuna.Trial", result: "TrainResult", pruned: bool) -> None:
+    def _tell(self, trial: "optuna.Trial", result: "TrainResult", pruned: bool) -> bool:
         from src import tracking
 
         attributes: dict[str, Any] = {
@@ -201,9 +231,19 @@ class Worker:
         }
         if pruned:
             tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
-            self.claims.prune(trial, self.owner, attributes)
-        else:
-            self.claims.complete(trial, self.owner, result.metrics[self.job.plan.metric], attributes)
+            return self.claims.prune(trial, self.owner, attributes)
+        return self.claims.complete(trial, self.owner, result.metrics[self.job.plan.metric], attributes)
+
+    def _lose(self, number: int) -> None:
+        from src import tracking
+
+        tracking.record_lost_trial(
+            self.store,
+            self.job.study,
+            number,
+            run_name=trial_name(number),
+            parent_run_id=self.job.parent_run_id,
+        )
 
     def _worth_keeping(self, metrics: Mapping[str, float]) -> bool:
         """Whether a trial with these metrics keeps its model: all of them do, or those that are the best so far."""

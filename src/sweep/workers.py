@@ -2,13 +2,14 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
 
 from src.errors import UserError
+from src.schema import cores
 from src.sweep.worker import FAILING, RECYCLE, Job, work
 
 MOST_DEATHS = 3  # of workers in a row, without a trial ended in between
@@ -18,16 +19,17 @@ class Workers:
     """`n_jobs` processes, each with its share of the cores, as long as the block lasts."""
 
     def __init__(self, n_jobs: int) -> None:
-        self._n_jobs = n_jobs
+        self.n_jobs = n_jobs
         self._job: Job | None = None
         self._living: dict[SpawnProcess, Connection] = {}
         self._deaths = 0
         self._stopping = False
+        self._ended: Sequence[object] = []
         self.failing = False
 
     def __enter__(self) -> "Workers":
-        with _share_of_cores(self._n_jobs):
-            for _ in range(self._n_jobs):
+        with _share_of_cores(self.n_jobs):
+            for _ in range(self.n_jobs):
                 self._start()
         return self
 
@@ -43,20 +45,24 @@ class Workers:
             _send(connection, job)
 
     def wait(self, seconds: float) -> bool:
-        """Waits for something to happen, replaces who died; returns whether there is a worker left.
+        """Waits for something to happen; returns whether there is a worker left."""
+        self._ended = wait([process.sentinel for process in self._living], seconds)
+        return bool(self._living)
+
+    def look_after(self) -> None:
+        """Replaces who died, unless the sweep is to stop.
 
         Raises:
             UserError: workers die one after the other.
         """
-        ended = wait([process.sentinel for process in self._living], seconds)
-        for process in [process for process in self._living if process.sentinel in ended]:
+        for process in [process for process in self._living if process.sentinel in self._ended]:
             process.join()
             self._living.pop(process).close()
             if process.exitcode == FAILING:
                 self.failing = True
+                self.stop()
             elif process.exitcode != 0 and not self._stopping:
                 self._replace(process.exitcode)
-        return bool(self._living)
 
     def note_progress(self) -> None:
         """A trial has ended: workers that died before were not dying for nothing."""
@@ -81,12 +87,14 @@ class Workers:
     def _replace(self, exit_code: int | None) -> None:
         if exit_code != RECYCLE:
             self._deaths += 1
-        if self._deaths >= MOST_DEATHS * self._n_jobs:
+        if self._deaths >= MOST_DEATHS * self.n_jobs:
+            killed = exit_code is not None and exit_code < 0
+            remedy = "; too little memory? Try a smaller hydra.sweeper.n_jobs or training.batch_size" if killed else ""
             raise UserError(
-                f"{self._deaths} workers died in a row, the last with exit code {exit_code}; what they said is above. "
-                "Too little memory? Try a smaller hydra.sweeper.n_jobs or training.batch_size"
+                f"{self._deaths} workers died one after the other, the last with exit code {exit_code}; "
+                f"what they said is above{remedy}"
             )
-        with _share_of_cores(self._n_jobs):
+        with _share_of_cores(self.n_jobs):
             self._start()
 
     def _start(self) -> None:
@@ -108,15 +116,11 @@ def _send(connection: Connection, message: Job | None) -> None:
 @contextmanager
 def _share_of_cores(n_jobs: int) -> Iterator[None]:
     """Started inside, a process finds in its environment how many threads it may use, before it imports anything."""
-    share = str(max(1, len(os.sched_getaffinity(0)) // n_jobs))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, share))
+    unset = [name for name in names if name not in os.environ]  # whoever has set one knows why
+    os.environ.update(dict.fromkeys(unset, str(max(1, cores() // n_jobs))))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in unset:
+            del os.environ[name]

@@ -7,16 +7,26 @@ yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all
 from src.tracking.opening import resume_run, start_run
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
-from src.tracking.sweep import StudyId, end_run_of_dead_trial, open_parent_run, record_failed_trial, tag_run
+from src.tracking.sweep import (
+    StudyId,
+    end_runs_left_behind,
+    open_parent_run,
+    read_config,
+    record_failed_trial,
+    record_lost_trial,
+    tag_run,
+)
 
 __all__ = [
     "Run",
     "Store",
     "StudyId",
-    "end_run_of_dead_trial",
+    "end_runs_left_behind",
     "open_parent_run",
     "open_store",
+    "read_config",
     "record_failed_trial",
+    "record_lost_trial",
     "resume_run",
     "start_run",
     "tag_run",

@@ -55,7 +55,11 @@ class Run:
         self.log_params(flatten(config))
         self._upload("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
         if overrides:
-            self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(overrides)))
+            self.log_overrides(overrides)
+
+    def log_overrides(self, overrides: Sequence[str]) -> None:
+        """What was typed."""
+        self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(list(overrides))))
 
     def log_environment(self) -> None:
         """The installed packages, and what the code differs in from its commit."""

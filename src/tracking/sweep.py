@@ -1,11 +1,12 @@
 """The runs of a sweep: one parent for the study, one child for each trial."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mlflow.entities import Run as MlflowRun
 
 from src.interrupt import deferred
+from src.redact import redact_tree
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store
@@ -24,8 +25,13 @@ class StudyId(NamedTuple):
         return self.tags() | {"trial": str(number)}
 
 
-def open_parent_run(store: Store, study: StudyId) -> tuple[Run, bool]:
+def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None = None) -> tuple[Run, bool]:
     """The run that a study's trials stand under, RUNNING again when it exists already.
+
+    Args:
+        store: what `open_store` gave.
+        study: whose run.
+        tags: of a new run, beside those that it is found by.
 
     Returns:
         The run, and whether it is new.
@@ -33,22 +39,26 @@ def open_parent_run(store: Store, study: StudyId) -> tuple[Run, bool]:
     client, experiment_id = store
     if client is None:
         return Run(None, "", ""), True
-    tags = study.tags() | {"sweep": "true"}
-    for found in _search(store, tags):
+    own = study.tags() | {"sweep": "true"}
+    for found in _search(store, own):
         client.update_run(found.info.run_id, status="RUNNING")
         return Run(client, found.info.run_id, experiment_id), False
     with deferred():
-        created = client.create_run(experiment_id, run_name=study.name, tags=origin_tags() | tags)
+        all_tags = redact_tree(origin_tags() | dict(tags or {}) | own)
+        created = client.create_run(experiment_id, run_name=study.name, tags=all_tags)
     run = Run(client, created.info.run_id, experiment_id)
     run.log_environment()
     return run, True
 
 
-def end_run_of_dead_trial(store: Store, study: StudyId, number: int) -> None:
-    """Marks what a killed worker left RUNNING as KILLED."""
-    for run in _search(store, study.tags_of_trial(number)):
-        if store.client is not None and run.info.status == "RUNNING":
-            store.client.set_terminated(run.info.run_id, "KILLED")
+def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: str, parent_run_id: str | None) -> None:
+    """The KILLED run of a trial that was interrupted: what its worker began, or a new one when that was nothing."""
+    if store.client is None:
+        return
+    for found in _search(store, study.tags_of_trial(number)):
+        store.client.set_terminated(found.info.run_id, "KILLED")
+        return
+    _new_child(store, study, number, run_name, parent_run_id).end("KILLED")
 
 
 def record_failed_trial(
@@ -66,19 +76,38 @@ def record_failed_trial(
     Returns:
         The run's id, None when tracking is off.
     """
-    client, experiment_id = store
-    if client is None:
+    if store.client is None:
         return None
     for found in _search(store, study.tags_of_trial(number)):
+        if found.info.status == "RUNNING":
+            store.client.set_terminated(found.info.run_id, "FAILED")
         return str(found.info.run_id)
-    tags = origin_tags() | study.tags_of_trial(number)
-    if parent_run_id:
-        tags["mlflow.parentRunId"] = parent_run_id
-    created = client.create_run(experiment_id, run_name=run_name, tags=tags)
-    run = Run(client, created.info.run_id, experiment_id)
+    run = _new_child(store, study, number, run_name, parent_run_id)
     run.log_params(params)
     run.end("FAILED", error)
     return run.run_id
+
+
+def end_runs_left_behind(store: Store, study: StudyId, running: Sequence[int]) -> None:
+    """Marks the runs of trials KILLED that say RUNNING, except those of the trials with these numbers."""
+    for found in _search(store, {"study_id": study.unique}):
+        number = found.data.tags.get("trial")
+        if store.client is not None and number and found.info.status == "RUNNING" and int(number) not in running:
+            store.client.set_terminated(found.info.run_id, "KILLED")
+
+
+def read_config(store: Store, run_id: str) -> dict[str, Any]:
+    """The resolved config that a run was trained with."""
+    return Run(store.client, run_id, store.experiment_id).read_config()
+
+
+def _new_child(store: Store, study: StudyId, number: int, run_name: str, parent_run_id: str | None) -> Run:
+    assert store.client is not None
+    tags = origin_tags() | study.tags_of_trial(number)
+    if parent_run_id:
+        tags["mlflow.parentRunId"] = parent_run_id
+    created = store.client.create_run(store.experiment_id, run_name=run_name, tags=tags)
+    return Run(store.client, created.info.run_id, store.experiment_id)
 
 
 def tag_run(store: Store, run_id: str | None, tags: Mapping[str, str]) -> None:
@@ -94,4 +123,10 @@ def _search(store: Store, tags: Mapping[str, str]) -> list[MlflowRun]:
     if client is None:
         return []
     wanted = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items() if name != "study")
-    return list(client.search_runs([experiment_id], filter_string=wanted, order_by=["attributes.start_time ASC"]))
+    found: list[MlflowRun] = []
+    token = None
+    while token is None or token:
+        page = client.search_runs([experiment_id], wanted, order_by=["attributes.start_time ASC"], page_token=token)
+        found += page
+        token = page.token or ""
+    return found

@@ -1,27 +1,25 @@
 """What a study is about: which commands go on with the same one, and which do not."""
 
-import dataclasses
 import re
 from functools import cache
 
 import pytest
 
-from src.datasets import Dataset
-from src.sweep.setting import describe_setting, load_datasets, setting_digest
+from src.sweep.setting import Data, describe_setting, find_data, setting_digest
 from tests.test_space import plan
 
 BASE = ["dataset=synthetic", "model.dropout=0.1,0.2", "seed=1,2"]
 
 
 @cache
-def data() -> Dataset:
-    (found,) = load_datasets(plan(*BASE))
+def data() -> Data:
+    (found,) = find_data(plan(*BASE))
     return found
 
 
 def setting(*typed: str, **changes: str) -> dict[str, str]:
     """The setting of a sweep, on the synthetic images with these attributes changed."""
-    return describe_setting(plan(*typed), [dataclasses.replace(data(), **changes)])  # type: ignore[arg-type]
+    return describe_setting(plan(*typed), [data()._replace(**changes)])  # type: ignore[arg-type]
 
 
 def digest(*typed: str, **changes: str) -> str:
@@ -121,8 +119,8 @@ def test_a_setting_names_what_is_fixed_each_dimension_and_the_data_once() -> Non
     found = setting(*BASE, "training.epochs=3")
     assert found["training.epochs"] == "3"
     assert {name: text for name, text in found.items() if name.startswith(("space", "data "))} == {
-        "space model.dropout": "0.1, 0.2",
-        "space seed": "1, 2",
+        "space model.dropout": "[0.1, 0.2]",
+        "space seed": "[1, 2]",
         "data synthetic": f"synthetic {data().digest[:16]}",
     }
     assert not {"seed", "model.dropout"} & set(found)
