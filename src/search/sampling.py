@@ -40,7 +40,6 @@ PRUNERS: dict[str, Callable[..., BasePruner]] = {
     "threshold": ThresholdPruner,
 }
 NUMBERS_ONLY = ("cmaes", "qmc")
-RESTARTING = ("tpe", "random", "grid", "cmaes", "gp")  # the others go through one fixed sequence
 
 
 def build_sampler(config: SamplerConfig, trials: int) -> BaseSampler:
@@ -55,8 +54,11 @@ def build_sampler(config: SamplerConfig, trials: int) -> BaseSampler:
     """
     settings = asdict(config)
     name, seed = settings.pop("name"), settings.pop("seed")
-    if name in RESTARTING:
-        seed = (seed + 1_000_003 * trials) % 2**32
+    fresh = (seed + 1_000_003 * trials) % 2**32
+    if name == "qmc":  # goes through one sequence; only what it draws before there is one differs from trial to trial
+        settings["independent_sampler"] = RandomSampler(seed=fresh)
+    else:
+        seed = fresh
     if name in ("cmaes", "qmc", "gp"):
         settings["warn_independent_sampling"] = False
     if name == "qmc":

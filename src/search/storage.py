@@ -1,5 +1,6 @@
 """The database in which Optuna keeps its studies: checked before anything slow begins."""
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from src.search.locks import FileLocks, Locks, PostgresLocks
 
 SETTING = "hydra.sweeper.storage"
 OWN_TABLES = {"studies", "trials"}
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 BUSY_SECONDS = 60  # how long a process waits for another one's write into a SQLite file
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -43,16 +45,15 @@ def open_storage(url: str, tracking_uri: str) -> Storage:
     Raises:
         StoreError: an address that is wrong, a database that cannot be reached, or one that belongs to something else.
     """
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"{SETTING}={url} is no address of a database; use sqlite:///optuna.db") from error
+    parsed = _parse(url)
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(
             f"{SETTING}={url}: a sweep counts on locks that {backend or 'it'} does not give; "
             "use sqlite:///optuna.db, or postgresql://USER@HOST/DATABASE for several machines"
         )
+    if parsed.drivername not in DRIVERS:
+        raise StoreError(f"{SETTING}={url}: {parsed.drivername} is not used here; leave out what follows the plus sign")
     if _same_database(parsed, tracking_uri):
         raise StoreError(
             f"{SETTING}={url} is MLflow's database; Optuna needs one of its own, such as sqlite:///optuna.db"
@@ -66,9 +67,22 @@ def open_existing(url: str) -> Storage:
     Raises:
         StoreError: there is none.
     """
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite" and not _file_of(parsed).exists():
         raise StoreError(f"there is no storage {url}; name the one of the sweep: --storage sqlite:///optuna.db")
     return open_storage(url, "")
+
+
+def _parse(url: str) -> sqlalchemy.URL:
+    try:
+        return sqlalchemy.make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"{SETTING}={url} is no address of a database; use sqlite:///optuna.db") from error
+
+
+def _file_of(url: sqlalchemy.URL) -> Path:
+    """The file itself, wherever links lead: the same one has the same locks."""
+    return Path(url.database or "").resolve()
 
 
 def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
@@ -79,7 +93,7 @@ def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
     if other.get_backend_name() != url.get_backend_name():
         return False
     if url.get_backend_name() == "sqlite":
-        return Path(url.database or "").absolute() == Path(other.database or "").absolute()
+        return _file_of(url) == _file_of(other)
     return (url.host, url.port or 5432, url.database) == (other.host, other.port or 5432, other.database)
 
 
@@ -87,9 +101,14 @@ def _open_sqlite(url: sqlalchemy.URL) -> Storage:
     address = url.render_as_string(hide_password=False)
     if url.database in (None, "", ":memory:"):
         raise StoreError(f"{SETTING}={address} would be gone with the process; name a file: sqlite:///optuna.db")
-    database = Path(str(url.database)).absolute()
+    database = _file_of(url)
     make_writable(database.parent, SETTING)
     with FileLock(database.with_name(f".{database.name}.lock")):
+        if not database.exists():  # made whole under another name: a half-made one would be taken for something else's
+            new = database.with_name(f".{database.name}.new")
+            new.unlink(missing_ok=True)
+            _storage(url.set(database=str(new)), {}).engine.dispose()
+            os.replace(new, database)
         check_owner(address, SETTING, "Optuna", OWN_TABLES)
         storage = _storage(url, {"timeout": BUSY_SECONDS})
         sqlalchemy.event.listen(storage.engine, "connect", _write_ahead)

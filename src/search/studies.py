@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
-from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.storages import RDBStorage
 
 from src.errors import ConfigError
@@ -98,16 +98,10 @@ def check_setting(
 
 def _check_choices(study: optuna.Study, dimensions: Sequence[Dimension]) -> None:
     """Optuna lets the bounds of an interval change within a study, but not its kind, nor the options of a choice."""
-    wanted = {dimension.name: _kind(dimension) for dimension in dimensions}
+    wanted = {dimension.name: _kind_of_dimension(dimension) for dimension in dimensions}
     for trial in study.get_trials(deepcopy=False):
         for name, distribution in trial.distributions.items():
-            was = (
-                f"a choice from {tuple(distribution.choices)}"
-                if isinstance(distribution, CategoricalDistribution)
-                else "whole numbers"
-                if isinstance(distribution, IntDistribution)
-                else "numbers"
-            )
+            was = _kind_of_distribution(distribution)
             if wanted.get(name, was) != was:
                 raise ConfigError(
                     f"{name}: the study {study.study_name!r} has {was}, which cannot become {wanted[name]} within "
@@ -115,7 +109,14 @@ def _check_choices(study: optuna.Study, dimensions: Sequence[Dimension]) -> None
                 )
 
 
-def _kind(dimension: Dimension) -> str:
+def _kind_of_dimension(dimension: Dimension) -> str:
     if isinstance(dimension, Choice):
         return f"a choice from {dimension.names}"
-    return "whole numbers" if dimension.is_whole else "numbers"
+    return ("whole numbers" if dimension.is_whole else "numbers") + (" on a log scale" if dimension.log else "")
+
+
+def _kind_of_distribution(distribution: BaseDistribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return f"a choice from {tuple(distribution.choices)}"
+    is_whole, is_log = isinstance(distribution, IntDistribution), getattr(distribution, "log", False)
+    return ("whole numbers" if is_whole else "numbers") + (" on a log scale" if is_log else "")

@@ -6,6 +6,7 @@ parent is gone and the worker goes too.
 """
 
 import atexit
+import contextlib
 import dataclasses
 import os
 import queue
@@ -196,6 +197,9 @@ class Worker:
             )
         except (KeyboardInterrupt, StoreError) as stop:
             is_ours = self.claims.interrupt(trial, self.owner, redact(str(stop)))
+            if isinstance(stop, StoreError):
+                with contextlib.suppress(Exception):  # it says FAILED, if it can be reached at all
+                    self._lose(trial.number)
             if not isinstance(stop, Stopped):
                 raise
         except Exception as error:

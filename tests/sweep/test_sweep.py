@@ -238,8 +238,8 @@ def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: W
     wait_for_running_trials(workplace, 2)
     workers_of(processes[0])[0].kill()
     for process in processes:
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, out + err
     Study(workplace.folder).assert_whole(4)
 
 

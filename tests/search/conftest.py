@@ -1,0 +1,210 @@
+"""Studies of a test's own: in memory for one process, in a file or in a PostgreSQL that is started here for several."""
+
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import pytest
+import sqlalchemy
+from optuna.storages import RDBStorage
+from sqlalchemy.exc import OperationalError
+
+from src.schema import PRUNERS, SAMPLERS, Interval, Scalar, SweeperConfig
+from src.search import Claims, Storage, Verdict, open_storage, open_study, picker
+from src.search.locks import FileLocks
+
+SPAWN = multiprocessing.get_context("spawn")
+X = Interval("x", 0.0, 1.0)
+_names = itertools.count()
+
+# --- studies -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def closing_storage(storage: Storage) -> Iterator[Storage]:
+    """The storage, without a connection left open after the block."""
+    try:
+        yield storage
+    finally:
+        storage.optuna.remove_session()
+        storage.optuna.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """A storage of this process alone; each of `claims_on` makes a study of its own there."""
+    storage = RDBStorage("sqlite://")
+    with closing_storage(Storage(storage, FileLocks(tmp_path_factory.mktemp("memory") / "locks"))) as opened:
+        yield opened
+
+
+def sweeper(sampler: str = "random", **changes: Any) -> SweeperConfig:
+    """`hydra.sweeper` with what matters to a search."""
+    settings: dict[str, Any] = {"n_trials": 1, "max_failures": 1000} | changes
+    return SweeperConfig(
+        name="search", sampler=SAMPLERS[sampler](name=sampler), pruner=PRUNERS["none"](name="none"), **settings
+    )
+
+
+def claims_on(
+    storage: Storage,
+    name: str | None = None,
+    *,
+    n_trials: int,
+    direction: Literal["maximize", "minimize"] = "maximize",
+    queue: Sequence[Mapping[str, Scalar]] = (),
+    first: int = 0,
+    on_dead: Callable[[int], object] = int,
+    **settings: Any,
+) -> Claims:
+    """The claims of a new study, or of the one with this name."""
+    name = name or f"study-{next(_names)}"
+    open_study(name, storage.optuna, direction)
+    return Claims(name, *storage, sweeper(**settings), n_trials=n_trials, queue=queue, first=first, on_dead=on_dead)
+
+
+def draw(trial: optuna.Trial) -> Scalar:
+    return picker(trial)(X)
+
+
+def claimed(claims: Claims, owner: str = "me") -> optuna.Trial:
+    """The trial that the owner gets; one who is not `alive` is dead from now on."""
+    found = claims.claim(owner, draw)
+    assert not isinstance(found, Verdict), found
+    return found[0]
+
+
+def run_all(claims: Claims, owner: str = "me") -> Verdict:
+    """Completes trials until there is none; returns why."""
+    with claims.alive(owner):
+        while not isinstance(found := claims.claim(owner, draw), Verdict):
+            assert claims.complete(found[0], owner, 0.5, {})
+    return found
+
+
+# --- processes -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def started(target: Callable[..., object], *arguments: tuple[Any, ...]) -> Iterator[list[BaseProcess]]:
+    """A process for each tuple of arguments; none of them outlives the block."""
+    processes: list[BaseProcess] = []
+    try:
+        for given in arguments:
+            process: BaseProcess = SPAWN.Process(target=target, args=given, daemon=True)
+            process.start()
+            processes.append(process)
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+            process.close()
+
+
+def exit_codes(processes: Sequence[BaseProcess]) -> list[int | None]:
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server of the tests' own, without a database's name; its superuser is `ada`."""
+    debian = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = shutil.which("initdb") or next(reversed(debian), None)
+    if found is None:
+        message = "PostgreSQL is not installed: apt-get install postgresql"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    binaries = Path(found).resolve().parent
+    with tempfile.TemporaryDirectory(prefix="convlab-postgres-") as folder:  # pytest's folders are closed to others
+        user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # a server refuses to run as root
+            shutil.chown(folder, "postgres", "postgres")
+            user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        data = f"{folder}/data"
+        subprocess.run(
+            [binaries / "initdb", "--auth=trust", "--username=ada", "--encoding=UTF8", "--no-sync", "--pgdata", data],
+            cwd=folder, capture_output=True, check=True, **user,
+        )  # fmt: skip
+        port = free_port()
+        options = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"]
+        with (Path(folder) / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [binaries / "postgres", "-D", data, *itertools.chain(*(("-c", option) for option in options))],
+                cwd=folder, stdout=log, stderr=log, **user,
+            )  # fmt: skip
+        try:
+            url = f"postgresql://ada@127.0.0.1:{port}"
+            wait_for(url, server)
+            yield url
+        finally:
+            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: clients are not waited for
+            server.wait(60)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            execute(f"{url}/postgres", "select 1")
+        except OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"PostgreSQL did not come up: {server.poll()}")
+
+
+def execute(url: str, statement: str) -> None:
+    """One statement outside of any transaction."""
+    engine = sqlalchemy.create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
+    )
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(statement))
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    name = f"test_{next(_names)}"
+    execute(f"{postgres}/postgres", f"create database {name}")
+    yield f"{postgres}/{name}"
+    execute(f"{postgres}/postgres", f"drop database {name} with (force)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a storage that several processes can use; nothing is there yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'optuna.db'}"
+    return str(request.getfixturevalue("database"))
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Storage]:
+    with closing_storage(open_storage(url, "sqlite:///mlflow.db")) as storage:
+        yield storage

@@ -1,0 +1,115 @@
+"""A study as rows of plain values, and their ranking."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from src.results import TrialRow
+from src.search import Storage, ranked, trial_rows
+from tests.search.conftest import claimed, claims_on
+
+BEGIN = datetime(2026, 1, 1, 12)
+
+
+def trial_of(number: int, state: TrialState, value: float | None = None, **attributes: Any) -> FrozenTrial:
+    trial = create_trial(
+        state=state,
+        value=value,
+        params={"x": 0.5},
+        distributions={"x": FloatDistribution(0.0, 1.0)},
+        user_attrs=attributes,
+        intermediate_values={1: 0.25, 2: 0.5, 3: 0.375},
+    )
+    trial.number = number
+    trial.datetime_start = BEGIN
+    trial.datetime_complete = BEGIN + timedelta(seconds=90) if state.is_finished() else None
+    return trial
+
+
+def row(number: int, value: float | None, state: str = "COMPLETE") -> TrialRow:
+    """A row of a trial of which nothing else is known."""
+    return TrialRow(
+        number=number,
+        state=state,
+        value=value,
+        params={},
+        seconds=None,
+        best_epoch=None,
+        epochs=0,
+        reported={},
+        run_id=None,
+        interrupted=False,
+        reason="",
+    )
+
+
+def test_a_completed_trials_row_has_all_that_was_told_of_it():
+    trial = trial_of(4, TrialState.COMPLETE, 0.5, best_epoch=2, epochs=3, run_id="abc", owner="me")
+    assert trial_rows([trial]) == [
+        row(4, 0.5)._replace(
+            params={"x": 0.5},
+            seconds=90.0,
+            best_epoch=2,
+            epochs=3,
+            reported={1: 0.25, 2: 0.5, 3: 0.375},
+            run_id="abc",
+        )
+    ]
+
+
+def test_a_running_trial_has_as_many_epochs_as_it_reported_and_no_duration():
+    (running,) = trial_rows([trial_of(0, TrialState.RUNNING)])
+    assert (running.state, running.value, running.seconds, running.epochs) == ("RUNNING", None, None, 3)
+    assert (running.best_epoch, running.run_id) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "interrupted", "reason"),
+    [
+        ({"reason": "ValueError: no"}, False, "ValueError: no"),
+        ({"reason": "its worker was killed", "interrupted": True}, True, "its worker was killed"),
+    ],
+)
+def test_a_failed_trial_tells_why_and_whether_it_was_interrupted(
+    attributes: dict[str, Any], interrupted: bool, reason: str
+):
+    (failed,) = trial_rows([trial_of(0, TrialState.FAIL, **attributes)])
+    assert (failed.interrupted, failed.reason) == (interrupted, reason)
+
+
+def test_a_trial_that_waits_has_no_numbers_yet(memory: Storage):
+    claims = claims_on(memory, n_trials=1)
+    claims.study.enqueue_trial({"x": 0.5})
+    assert trial_rows(claims.trials()) == [row(0, None, "WAITING")]
+
+
+def test_a_pruned_trial_has_the_last_value_that_it_reported(memory: Storage):
+    claims = claims_on(memory, n_trials=1)
+    trial = claimed(claims)
+    trial.report(0.75, 1)
+    trial.report(0.25, 2)
+    claims.prune(trial, "me", {"epochs": 2, "best_epoch": 1})
+    (pruned,) = trial_rows(claims.trials())
+    assert (pruned.state, pruned.value, pruned.epochs, pruned.best_epoch) == ("PRUNED", 0.25, 2, 1)
+
+
+def test_rows_are_in_the_order_of_the_numbers():
+    trials = [trial_of(number, TrialState.COMPLETE, 0.5) for number in (2, 0, 1)]
+    assert [row.number for row in trial_rows(trials)] == [0, 1, 2]
+
+
+ROWS = [row(0, 0.5), row(1, 0.75), row(2, 0.25), row(3, 0.75), row(4, -1.0), row(5, 0.0)]
+
+
+@pytest.mark.parametrize(("direction", "order"), [("maximize", [1, 3, 0, 2, 5, 4]), ("minimize", [4, 5, 2, 0, 1, 3])])
+def test_the_best_come_first_and_of_equals_the_earlier_one(direction: str, order: list[int]):
+    assert [row.number for row in ranked(ROWS[::-1], direction)] == order
+
+
+def test_only_completed_trials_are_ranked():
+    others = [row(1, 0.9, state) for state in ("PRUNED", "FAIL", "RUNNING", "WAITING")] + [row(2, None)]
+    assert ranked([*others, row(3, 0.5)], "maximize") == [row(3, 0.5)]
+    assert ranked(others, "maximize") == []

@@ -1,0 +1,181 @@
+"""A study: the same one for everybody who comes later, made with one setting and told apart by an id of its own."""
+
+import re
+from typing import Literal
+
+import optuna
+import pytest
+
+from src.errors import ConfigError
+from src.schema import Choice, Dimension, Interval
+from src.search import (
+    Storage,
+    ask_to_stop,
+    check_setting,
+    find_study,
+    is_stopped,
+    open_study,
+    study_names,
+    unique_id,
+)
+from src.search.studies import SETTING
+
+Direction = Literal["maximize", "minimize"]
+BEFORE = {"model.dropout": "0.2", "seed": "1"}
+
+
+@pytest.fixture
+def study(memory: Storage, request: pytest.FixtureRequest) -> optuna.Study:
+    return open_study(request.node.name, memory.optuna, "maximize")
+
+
+def try_once(study: optuna.Study, dimension: Dimension) -> None:
+    trial = study.ask()
+    if isinstance(dimension, Choice):
+        trial.suggest_categorical(dimension.name, dimension.names)
+    elif isinstance(dimension.low, int):
+        trial.suggest_int(dimension.name, dimension.low, int(dimension.high), log=dimension.log)
+    else:
+        trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log)
+    study.tell(trial, 0.5)
+
+
+# --- studies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_study_that_exists_is_opened_with_its_trials(
+    memory: Storage, request: pytest.FixtureRequest, direction: Direction
+):
+    try_once(open_study(request.node.name, memory.optuna, direction), Interval("x", 1, 5))
+    study = open_study(request.node.name, memory.optuna, direction)
+    assert study.direction.name.lower() == direction
+    assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [("maximize", "minimize"), ("minimize", "maximize")])
+def test_a_study_that_wants_the_opposite_is_refused(
+    memory: Storage, request: pytest.FixtureRequest, first: Direction, second: Direction
+):
+    open_study(request.node.name, memory.optuna, first)
+    sentence = f"wants to {first} its value, this sweep to {second} its own; use another hydra.sweeper.study_name"
+    with pytest.raises(ConfigError, match=sentence):
+        open_study(request.node.name, memory.optuna, second)
+
+
+def test_the_id_of_a_study_is_the_same_for_everybody_who_opens_it(study: optuna.Study, memory: Storage):
+    assert unique_id(study) == unique_id(study)
+    assert unique_id(study) == unique_id(open_study(study.study_name, memory.optuna, "maximize"))
+
+
+def test_no_other_study_has_the_same_id_not_even_a_later_one_of_the_same_name(study: optuna.Study, memory: Storage):
+    ids = {unique_id(study), unique_id(open_study(f"{study.study_name} too", memory.optuna, "maximize"))}
+    optuna.delete_study(study_name=study.study_name, storage=memory.optuna)
+    assert unique_id(open_study(study.study_name, memory.optuna, "maximize")) not in ids
+    assert len(ids) == 2
+
+
+def test_a_study_is_found_by_its_name_with_its_trials(study: optuna.Study, memory: Storage):
+    try_once(study, Interval("x", 1, 5))
+    assert study.study_name in study_names(memory.optuna)
+    assert len(find_study(study.study_name, memory.optuna).trials) == 1
+
+
+def test_a_study_that_there_is_not_is_answered_with_those_that_there_are(study: optuna.Study, memory: Storage):
+    known = ", ".join(sorted(optuna.get_all_study_names(memory.optuna)))
+    with pytest.raises(ConfigError, match=re.escape(f"no study 'nonsense'; known: {known}")):
+        find_study("nonsense", memory.optuna)
+
+
+def test_the_wish_to_stop_reaches_everybody_until_it_is_taken_back(study: optuna.Study, memory: Storage):
+    other = open_study(study.study_name, memory.optuna, "maximize")
+    assert not is_stopped(other)
+    ask_to_stop(study)
+    assert is_stopped(other)
+    ask_to_stop(study, False)
+    assert not is_stopped(other)
+
+
+# --- check_setting -------------------------------------------------------------------------------------------------
+
+
+def test_the_same_setting_is_taken_again(study: optuna.Study):
+    check_setting(study, BEFORE, [], "error")
+    check_setting(study, dict(reversed(BEFORE.items())), [], "error")
+    assert study.user_attrs[SETTING] == BEFORE
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ({**BEFORE, "seed": "2"}, r"setting: seed was 1, is 2\. Use another hydra\.sweeper\.study_name, or"),
+        ({**BEFORE, "epochs": "3"}, r"setting: epochs was not there, is 3\. Use"),
+        ({"seed": "1"}, r"setting: model\.dropout was 0\.2, is not there\. Use"),
+        ({"model.dropout": "0.5", "seed": "2"}, r"setting: model\.dropout was 0\.2, is 0\.5; seed was 1, is 2\. Use"),
+        (BEFORE | dict.fromkeys("abcdefg", "1"), r"a was .*; e was not there, is 1 and 2 more\. Use"),
+    ],
+)
+def test_another_setting_is_refused_with_what_has_changed(study: optuna.Study, now: dict[str, str], told: str):
+    check_setting(study, BEFORE, [], "error")
+    with pytest.raises(ConfigError, match=told):
+        check_setting(study, now, [], "error")
+    assert study.user_attrs[SETTING] == BEFORE
+
+
+def test_a_setting_that_was_refused_is_told_with_the_way_to_go_on_all_the_same(study: optuna.Study):
+    check_setting(study, BEFORE, [], "error")
+    with pytest.raises(ConfigError, match=r"go on all the same with hydra\.sweeper\.on_change=continue$"):
+        check_setting(study, {}, [], "error")
+
+
+def test_with_on_change_continue_another_setting_is_the_studys_from_then_on(study: optuna.Study):
+    now = {**BEFORE, "seed": "2"}
+    check_setting(study, BEFORE, [], "error")
+    check_setting(study, now, [], "continue")
+    check_setting(study, now, [], "error")
+    with pytest.raises(ConfigError, match="seed was 2, is 1"):
+        check_setting(study, BEFORE, [], "error")
+
+
+ONE_TO_FIVE, ONE_OR_TWO = Interval("x", 1, 5), Choice("x", (1, 2), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (ONE_OR_TWO, Choice("x", (1, 2, 3), (1, 2, 3))),
+        (ONE_OR_TWO, Choice("x", (2, 1), (2, 1))),
+        (ONE_TO_FIVE, ONE_OR_TWO),
+        (ONE_OR_TWO, ONE_TO_FIVE),
+        (ONE_TO_FIVE, Interval("x", 1.0, 5.0)),
+        (Interval("x", 1.0, 5.0), ONE_TO_FIVE),
+        (ONE_TO_FIVE, Interval("x", 1, 5, log=True)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("on_change", ["error", "continue"])
+def test_what_a_study_cannot_mix_is_refused(study: optuna.Study, was: Dimension, now: Dimension, on_change: str):
+    try_once(study, was)
+    with pytest.raises(ConfigError, match=r"^x: the study .* within one study; use another hydra\.sweeper\.study_name"):
+        check_setting(study, {}, [now], on_change)
+    assert SETTING not in study.user_attrs
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        (ONE_OR_TWO, [ONE_OR_TWO]),
+        (ONE_OR_TWO, []),
+        (ONE_OR_TWO, [ONE_OR_TWO, Choice("y", ("a",), ("a",))]),
+        (ONE_TO_FIVE, [Interval("x", 2, 50)]),
+        (Interval("x", 0.0, 0.5), [Interval("x", 0.25, 1.0)]),
+    ],
+    ids=str,
+)
+def test_other_changes_of_the_space_are_taken_and_can_be_tried(
+    study: optuna.Study, was: Dimension, now: list[Dimension]
+):
+    try_once(study, was)
+    check_setting(study, {}, now, "continue")
+    for dimension in now:
+        try_once(study, dimension)

@@ -1,0 +1,129 @@
+"""Databases by their address: whether they can be reached, and whose they are."""
+
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from src.databases import check_owner, check_port, make_writable, tables
+from src.errors import StoreError
+
+SETTING = "tracking.uri"
+
+
+def make_tables(path: Path, *names: str) -> str:
+    """The address of a SQLite file with these tables."""
+    with closing(sqlite3.connect(path)) as database, database:
+        for name in names:
+            database.execute(f"create table {name} (id integer)")
+    return f"sqlite:///{path}"
+
+
+# --- make_writable -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", [".", "new", "new/and/deep"])
+def test_a_folder_is_made_with_those_above_it_and_nothing_is_left_in_it(tmp_path: Path, below: str):
+    make_writable(tmp_path / below, SETTING)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert (tmp_path / below).is_dir()
+
+
+@pytest.mark.parametrize(("below", "reason"), [("file", "File exists"), ("file/below", "Not a directory")])
+def test_a_folder_that_cannot_be_made_is_named_with_the_reason_and_the_setting(tmp_path: Path, below: str, reason: str):
+    (tmp_path / "file").touch()
+    sentence = f"cannot write into {tmp_path / below} ({reason}); set {SETTING} to a writable place"
+    with pytest.raises(StoreError, match=re.escape(sentence)):
+        make_writable(tmp_path / below, SETTING)
+
+
+def test_a_folder_that_takes_no_file_is_refused():
+    folder = Path("/proc/self")  # a folder in which even root makes no file
+    if not folder.is_dir():
+        pytest.skip("there is no /proc here")
+    with pytest.raises(StoreError, match=rf"cannot write into {folder} \(.+\); set {SETTING} to a writable place"):
+        make_writable(folder, SETTING)
+
+
+# --- check_port ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def port() -> Iterator[socket.socket]:
+    """A socket that has a port of 127.0.0.1; nobody else can listen there, and nobody does before `listen`."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "mysql", "mssql"])
+def test_where_something_listens_an_address_is_taken(port: socket.socket, scheme: str):
+    port.listen()
+    check_port(f"{scheme}://ada:secret@127.0.0.1:{port.getsockname()[1]}/x", SETTING)
+
+
+def test_where_nothing_listens_an_address_is_refused_with_what_to_do(port: socket.socket):
+    uri = f"postgresql://127.0.0.1:{port.getsockname()[1]}/x"
+    sentence = rf"the database {uri} does not answer \(.*refused\); start it, or correct tracking\.uri"
+    with pytest.raises(StoreError, match=sentence):
+        check_port(uri, SETTING)
+
+
+def test_a_host_that_has_no_address_is_refused():
+    with pytest.raises(StoreError, match=r"the database postgresql://nowhere\.invalid/x does not answer \(.+\); start"):
+        check_port("postgresql://nowhere.invalid/x", SETTING)
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [(), ("runs",), ("runs", "experiments")])
+def test_the_tables_of_a_file_are_named(tmp_path: Path, names: tuple[str, ...]):
+    assert tables(make_tables(tmp_path / "a.db", *names), SETTING) == set(names)
+
+
+def test_a_file_that_does_not_exist_has_no_tables(tmp_path: Path):
+    assert tables(f"sqlite:///{tmp_path / 'a.db'}", SETTING) == set()
+
+
+def test_a_file_that_is_no_database_is_refused_with_the_setting(tmp_path: Path):
+    (tmp_path / "a.db").write_text("a text of some length " * 100)
+    sentence = rf"{SETTING}=sqlite:///.*a\.db is not a database that can be opened: file is not a database$"
+    with pytest.raises(StoreError, match=sentence):
+        tables(f"sqlite:///{tmp_path / 'a.db'}", SETTING)
+
+
+def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path):
+    with pytest.raises(StoreError, match=r"not a database that can be opened: unable to open database file$"):
+        tables(f"sqlite:///{tmp_path / 'missing' / 'a.db'}", SETTING)
+
+
+# --- check_owner ---------------------------------------------------------------------------------------------------
+
+OWN = {"experiments", "runs"}
+
+
+@pytest.mark.parametrize("names", [(), ("experiments", "runs"), ("experiments", "runs", "tags")])
+def test_an_empty_database_and_the_products_own_are_taken(tmp_path: Path, names: tuple[str, ...]):
+    check_owner(make_tables(tmp_path / "a.db", *names), SETTING, "MLflow", OWN)
+
+
+@pytest.mark.parametrize(
+    ("names", "some"),
+    [
+        (("studies",), "studies"),
+        (("runs",), "runs"),
+        (("trials", "studies", "alembic_version", "version_info"), "alembic_version, studies, trials"),
+    ],
+)
+def test_the_database_of_something_else_is_refused_with_some_of_its_tables(
+    tmp_path: Path, names: tuple[str, ...], some: str
+):
+    uri = make_tables(tmp_path / "a.db", *names)
+    sentence = f"{SETTING}={uri} is the database of something else (it holds {some}); give MLflow a database of its own"
+    with pytest.raises(StoreError, match=re.escape(sentence)):
+        check_owner(uri, SETTING, "MLflow", OWN)

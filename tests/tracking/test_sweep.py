@@ -1,0 +1,263 @@
+"""The runs of a sweep: one parent for the study, found again whoever comes; one child for each trial."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+
+from src.compose import compose_config
+from src.schema import Config
+from src.tracking import (
+    Store,
+    StudyId,
+    end_runs_left_behind,
+    open_parent_run,
+    open_store,
+    read_config,
+    record_failed_trial,
+    record_lost_trial,
+    tag_run,
+)
+from tests.tracking.conftest import config_for, new_run
+
+STUDY = StudyId("lenot", "0123abcd")
+OTHER = StudyId("lenot", "4567cdef")  # of the same name
+QUOTES = ["it's", 'the "best"', """both 'kinds' of "quotes" and `more`"""]
+_experiments = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One store for all tests of this file: making it takes longer than they do."""
+    return f"sqlite:///{tmp_path_factory.mktemp('sweep') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def config(uri: str) -> Config:
+    """Tracks into an experiment of the test's own."""
+    return config_for(uri, f"tracking.experiment=test-{next(_experiments)}")
+
+
+@pytest.fixture
+def client(uri: str) -> MlflowClient:
+    return MlflowClient(uri)
+
+
+@pytest.fixture
+def store(config: Config) -> Store:
+    return open_store(config.tracking)
+
+
+@pytest.fixture
+def off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.chdir(tmp_path)
+    return open_store(compose_config(["tracking=off"]).tracking)
+
+
+def parent_of(store: Store, study: StudyId = STUDY) -> tuple[str, bool]:
+    run, is_new = open_parent_run(store, study)
+    return str(run.run_id), is_new
+
+
+def trial_run(config: Config, number: int, study: StudyId = STUDY) -> str:
+    """The run of a trial that ended well."""
+    with new_run(config, tags=study.tags_of_trial(number)) as run:
+        pass
+    return str(run.run_id)
+
+
+def failed(store: Store, number: int, study: StudyId = STUDY, parent: str | None = None) -> str | None:
+    return record_failed_trial(
+        store,
+        study,
+        number,
+        run_name=f"trial-{number:03}",
+        parent_run_id=parent,
+        params={"model.dropout": 0.25, "model.conv.0.filters": 4},
+        error=ValueError("no way to postgresql://ada:hunter22@db/x"),
+    )
+
+
+def lost(store: Store, number: int, parent: str | None = None) -> None:
+    record_lost_trial(store, STUDY, number, run_name=f"trial-{number:03}", parent_run_id=parent)
+
+
+def all_runs(client: MlflowClient, store: Store) -> list[MlflowRun]:
+    return list(client.search_runs([store.experiment_id]))
+
+
+# --- the parent ----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_study_has_a_run_of_its_own_named_after_it(store: Store, client: MlflowClient):
+    run_id, is_new = parent_of(store)
+    assert is_new
+    run = client.get_run(run_id)
+    assert (run.info.run_name, run.info.status) == ("lenot", "RUNNING")
+    assert {"study": "lenot", "study_id": "0123abcd", "sweep": "true"}.items() <= run.data.tags.items()
+    assert "environment/packages.txt" in [item.path for item in client.list_artifacts(run_id, "environment")]
+
+
+def test_tags_of_ones_own_are_given_to_a_new_run_without_secrets(store: Store, client: MlflowClient):
+    run, _ = open_parent_run(store, STUDY, {"owner": "ada", "api_token": "tok-5150", "study": "another"})
+    tags = client.get_run(str(run.run_id)).data.tags
+    assert (tags["owner"], tags["api_token"], tags["study"]) == ("ada", "***", "lenot")
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_a_study_that_goes_on_has_the_same_run_running_again(store: Store, client: MlflowClient, status: str):
+    run_id, _ = parent_of(store)
+    client.set_terminated(run_id, status)
+    assert parent_of(store) == (run_id, False)
+    assert client.get_run(run_id).info.status == "RUNNING"
+    assert len(all_runs(client, store)) == 1
+
+
+def test_another_study_of_the_same_name_has_another_run(store: Store):
+    first, _ = parent_of(store)
+    second, is_new = parent_of(store, OTHER)
+    assert is_new
+    assert second != first
+
+
+def test_a_run_that_was_deleted_is_made_anew(store: Store, client: MlflowClient):
+    first, _ = parent_of(store)
+    client.delete_run(first)
+    second, is_new = parent_of(store)
+    assert is_new
+    assert second != first
+
+
+def test_the_run_of_a_trial_is_not_taken_for_the_parent(store: Store, config: Config):
+    child = trial_run(config, 0)
+    assert parent_of(store) not in [(child, True), (child, False)]
+
+
+@pytest.mark.parametrize("name", QUOTES)
+def test_a_name_with_quotes_is_found_again(store: Store, client: MlflowClient, name: str):
+    study = StudyId(name, STUDY.unique)
+    run_id, _ = parent_of(store, study)
+    assert parent_of(store, study) == (run_id, False)
+    assert client.get_run(run_id).info.run_name == name
+
+
+# --- the trials ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FINISHED", "FAILED"])
+def test_the_run_of_a_lost_trial_becomes_killed(store: Store, client: MlflowClient, config: Config, status: str):
+    run_id = trial_run(config, 3)
+    client.update_run(run_id, status=status)
+    lost(store, 3)
+    assert client.get_run(run_id).info.status == "KILLED"
+    assert len(all_runs(client, store)) == 1
+
+
+def test_a_lost_trial_that_had_not_begun_a_run_has_a_killed_one(store: Store, client: MlflowClient):
+    parent, _ = parent_of(store)
+    lost(store, 3, parent)
+    (run,) = [run for run in all_runs(client, store) if run.info.run_id != parent]
+    assert (run.info.run_name, run.info.status) == ("trial-003", "KILLED")
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert STUDY.tags_of_trial(3).items() <= run.data.tags.items()
+
+
+def test_the_runs_of_other_trials_and_studies_go_on(store: Store, client: MlflowClient, config: Config):
+    trial_run(config, 3)
+    others = [trial_run(config, 13), trial_run(config, 3, OTHER), parent_of(store)[0]]
+    for run_id in others:
+        client.update_run(run_id, status="RUNNING")
+    lost(store, 3)
+    assert {client.get_run(run_id).info.status for run_id in others} == {"RUNNING"}
+
+
+def test_runs_left_behind_become_killed_and_those_of_running_trials_go_on(
+    store: Store, client: MlflowClient, config: Config
+):
+    left, kept, of_other = trial_run(config, 0), trial_run(config, 1), trial_run(config, 0, OTHER)
+    ended = trial_run(config, 2)
+    parent, _ = parent_of(store)
+    for run_id in (left, kept, of_other):
+        client.update_run(run_id, status="RUNNING")
+    end_runs_left_behind(store, STUDY, [1])
+    assert client.get_run(left).info.status == "KILLED"
+    assert {client.get_run(run_id).info.status for run_id in (kept, of_other, parent)} == {"RUNNING"}
+    assert client.get_run(ended).info.status == "FINISHED"
+
+
+def test_a_run_of_more_than_a_page_away_is_found(store: Store, client: MlflowClient, monkeypatch: pytest.MonkeyPatch):
+    for number in range(4):
+        failed(store, number)
+    search = MlflowClient.search_runs
+    monkeypatch.setattr(  # a page holds 1000 runs
+        MlflowClient, "search_runs", lambda *given, **named: search(*given, **named | {"max_results": 3})
+    )
+    for run in search(client, [store.experiment_id]):
+        client.update_run(run.info.run_id, status="RUNNING")
+    end_runs_left_behind(store, STUDY, [])
+    assert {run.info.status for run in search(client, [store.experiment_id])} == {"KILLED"}
+
+
+@pytest.mark.parametrize("name", ["lenot", *QUOTES])
+def test_a_trial_that_could_not_begin_has_a_failed_run_with_its_params_and_the_error(
+    store: Store, client: MlflowClient, name: str
+):
+    study = StudyId(name, STUDY.unique)
+    parent, _ = parent_of(store, study)
+    run = client.get_run(str(failed(store, 7, study, parent)))
+    assert (run.info.run_name, run.info.status) == ("trial-007", "FAILED")
+    assert run.data.params == {"model.dropout": "0.25", "model.conv.0.filters": "4"}
+    assert run.data.tags["error"] == "ValueError: no way to postgresql://***@db/x"
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert study.tags_of_trial(7).items() <= run.data.tags.items()
+
+
+def test_without_a_parent_a_failed_trials_run_stands_alone(store: Store, client: MlflowClient):
+    assert "mlflow.parentRunId" not in client.get_run(str(failed(store, 7))).data.tags
+
+
+def test_a_trial_that_failed_in_its_run_keeps_that_one(store: Store, client: MlflowClient, config: Config):
+    with pytest.raises(ValueError, match="no"), new_run(config, tags=STUDY.tags_of_trial(7)) as run:
+        raise ValueError("no")
+    assert failed(store, 7) == run.run_id
+    assert len(all_runs(client, store)) == 1
+    assert client.get_run(str(run.run_id)).data.tags["error"] == "ValueError: no"
+
+
+def test_a_run_that_a_failed_trial_left_running_is_ended(store: Store, client: MlflowClient, config: Config):
+    run_id = trial_run(config, 7)
+    client.update_run(run_id, status="RUNNING")
+    assert failed(store, 7) == run_id
+    assert client.get_run(run_id).info.status == "FAILED"
+
+
+def test_a_failed_trial_is_recorded_once(store: Store):
+    assert failed(store, 7) == failed(store, 7)
+
+
+def test_the_config_of_a_trial_is_read_from_its_run(store: Store, config: Config):
+    assert read_config(store, trial_run(config, 0))["dataset"]["name"] == "synthetic"
+
+
+def test_tags_are_added_to_a_run_that_has_ended(store: Store, client: MlflowClient, config: Config):
+    run_id = trial_run(config, 0)
+    tag_run(store, run_id, {"trial_state": "PRUNED"})
+    run = client.get_run(run_id)
+    assert (run.data.tags["trial_state"], run.info.status) == ("PRUNED", "FINISHED")
+
+
+def test_without_a_run_there_is_nothing_to_tag(store: Store, client: MlflowClient):
+    tag_run(store, None, {"trial_state": "PRUNED"})
+    assert all_runs(client, store) == []
+
+
+def test_without_tracking_every_call_does_nothing(off: Store, tmp_path: Path):
+    run, is_new = open_parent_run(off, STUDY)
+    assert (run.run_id, is_new) == (None, True)
+    assert failed(off, 0) is None
+    lost(off, 0)
+    end_runs_left_behind(off, STUDY, [])
+    tag_run(off, "some run", {"trial_state": "PRUNED"})
+    assert not list(tmp_path.iterdir())
