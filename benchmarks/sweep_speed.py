@@ -130,7 +130,8 @@ def run(command: list[str], folder: Path) -> float:
 def environment() -> dict[str, str]:
     data = str(Path(os.environ.get("DATA_DIR", "data")).resolve())
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    return os.environ | quiet | {"PYTHONPATH": str(ROOT), "DATA_DIR": data}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return os.environ | quiet | {"PYTHONPATH": path, "DATA_DIR": data}
 
 
 CONTESTANTS: dict[str, Callable[[Path, int], Timing]] = {

@@ -201,10 +201,11 @@ class Claims:
         for trial in trials:
             if is_owed(trial, self._settings.max_retries) and trial.number not in retried:
                 attributes = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1, RETRY_OF: trial.number}
-                queued = trial.user_attrs.get(QUEUED)
-                # It may have been killed before all its parameters were drawn.
-                params = trial.params if queued is None else json.loads(queued) | trial.params
-                self.study.enqueue_trial(params, user_attrs=attributes | ({} if queued is None else {QUEUED: queued}))
+                # What it was enqueued with: it may have been killed before all of that was drawn.
+                params = trial.system_attrs.get("fixed_params", {}) | trial.params
+                if QUEUED in trial.user_attrs:
+                    attributes[QUEUED] = trial.user_attrs[QUEUED]
+                self.study.enqueue_trial(params, user_attrs=attributes)
                 return
         tried = {trial.user_attrs.get(QUEUED) for trial in trials}
         for params in self._queue:

@@ -13,7 +13,14 @@ import sqlalchemy
 from filelock import FileLock, Timeout
 
 # A lock lasts as long as its connection, so nothing between here and the server may take it for idle.
-KEPT_ALIVE = {"connect_timeout": 5, "keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10}
+# The server asks too: a client that lost its power closes nothing.
+KEPT_ALIVE = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "options": "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
+}
 
 
 class Locks(Protocol):
@@ -76,8 +83,11 @@ class PostgresLocks:
 
     def is_free(self, name: str) -> bool:
         with self._engine.connect() as connection:
-            found = connection.execute(sqlalchemy.text("select pg_try_advisory_lock(:key)"), {"key": _key(name)})
-            return bool(found.scalar_one())
+            key = {"key": _key(name)}
+            is_free = bool(connection.execute(sqlalchemy.text("select pg_try_advisory_lock(:key)"), key).scalar_one())
+            if is_free:
+                connection.execute(sqlalchemy.text("select pg_advisory_unlock(:key)"), key)
+            return is_free
 
     def forget(self, name: str) -> None:
         """Nothing is left of one."""

@@ -39,7 +39,6 @@ PRUNERS: dict[str, Callable[..., BasePruner]] = {
     "patient": lambda **settings: PatientPruner(None, **settings),
     "threshold": ThresholdPruner,
 }
-NUMBERS_ONLY = ("cmaes", "qmc")
 
 
 def build_sampler(config: SamplerConfig, trials: int) -> BaseSampler:
@@ -85,9 +84,9 @@ def check_sampler(config: SamplerConfig, dimensions: Sequence[Dimension]) -> Non
     if config.name == "gp" and find_spec("torch") is None:
         raise ConfigError("hydra/sweeper/sampler=gp needs PyTorch: pip install torch, or use hydra/sweeper/sampler=tpe")
     numbers = [dimension for dimension in dimensions if isinstance(dimension, Interval)]
-    if config.name in NUMBERS_ONLY and not numbers:
+    if config.name == "cmaes" and not numbers:
         raise ConfigError(
-            f"hydra/sweeper/sampler={config.name} searches numbers, and this space has only choices "
+            f"hydra/sweeper/sampler=cmaes searches numbers, and this space has only choices "
             f"({', '.join(dimension.name for dimension in dimensions)}); use interval(...) or range(...) for some of "
             "them, or hydra/sweeper/sampler=tpe"
         )

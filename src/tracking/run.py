@@ -162,7 +162,13 @@ class Run:
             source=json.dumps({"uri": redact(source)}),
             profile=json.dumps(profile | {"sha256": digest}),
         )
-        self._client.log_inputs(self._id, [DatasetInput(described, [InputTag("mlflow.data.context", "training")])])
+        inputs = [DatasetInput(described, [InputTag("mlflow.data.context", "training")])]
+        try:
+            self._client.log_inputs(self._id, inputs)
+        except MlflowException as error:
+            if "unique" not in str(error).lower():
+                raise
+            self._client.log_inputs(self._id, inputs)  # another process recorded the same new data set just then
 
     def log_model(self, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None:
         """The model as an MLflow LoggedModel that can be served, with the metrics that the run has at this step.

@@ -158,7 +158,6 @@ def test_what_was_queued_is_tried_again_when_its_owner_dies_before_it_has_drawn(
     assert [trial.params for trial in claims.trials() if trial.state == TrialState.COMPLETE] == queue
 
 
-@pytest.mark.xfail(strict=True, reason="a retry takes trial.params, which are empty until they are drawn")
 def test_what_is_owed_is_tried_again_when_its_retry_dies_before_it_has_drawn(memory: Storage):
     claims = claims_on(memory, n_trials=1)
     claims.interrupt(claimed(claims), "me", "Ctrl-C")

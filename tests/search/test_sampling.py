@@ -256,7 +256,7 @@ def test_asking_twice_for_a_dimension_gives_the_same_answer():
 KERNEL = Choice("model.conv.0.kernel_size", (3, 5), (3, 5))
 
 
-@pytest.mark.parametrize("name", ["cmaes", "qmc"])
+@pytest.mark.parametrize("name", ["cmaes"])
 def test_a_sampler_of_numbers_refuses_a_space_of_choices(name: str):
     sentence = (
         rf"hydra/sweeper/sampler={name} searches numbers, and this space has only choices "
