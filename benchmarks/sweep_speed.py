@@ -98,7 +98,7 @@ def objective(trial):
         layers.Dropout(trial.suggest_float("dropout", 0, 0.5)), layers.Dense(10, activation="softmax"),
     ])
     rate = trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)
-    model.compile(keras.optimizers.RMSprop(rate), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.RMSprop(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = model.fit(*train, batch_size=128, epochs={epochs}, validation_data=validation, verbose=0)
     return max(history.history["val_accuracy"])
 

@@ -4,12 +4,14 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from src import console
-from src.console import EpochLines
+from src.console import EpochLines, SweepView
+from src.results import Counts, TrialRow
 
 LOGS = {"loss": 0.07741, "accuracy": 0.9757, "val_loss": 0.2, "val_accuracy": 0.983, "learning_rate": 1e-3}
 TIMES = {"epoch_seconds": 3.14, "images_per_second": 17_864.4}
@@ -186,3 +188,77 @@ def test_text_is_shown_literally(show: Callable[[str], None], capsys: pytest.Cap
 def test_a_table_cuts_nothing_off_in_a_narrow_terminal(terminal: io.StringIO) -> None:
     console.table("layers", ("layer", "formula"), [("z" * 100, "9")])
     assert terminal.getvalue().count("z") == 100
+
+
+# --- sweeps --------------------------------------------------------------------------------------------------------
+
+
+def trial(number: int, state: str = "COMPLETE", value: float | None = None, **more: Any) -> TrialRow:
+    settings: dict[str, Any] = {"params": {"model.dropout": 0.123456, "seed": None}, "seconds": 4.06, "epochs": 3}
+    settings |= {"best_epoch": 2, "reported": {}, "run_id": None, "interrupted": False, "reason": ""} | more
+    return TrialRow(number=number, state=state, value=value, **settings)
+
+
+COUNTS = Counts(complete=6, pruned=2, failed=1, running=2, retried=1)
+
+
+def test_a_trials_line_has_its_state_value_time_and_params_and_a_star_when_it_is_the_best_so_far() -> None:
+    view = SweepView("val_accuracy", "maximize", 20, [])
+    lines = [view.line(trial(number, value=value)) for number, value in ((0, 0.9), (1, 0.8), (12, 0.95))]
+    assert lines[0] == "trial  0  COMPLETE  val_accuracy 0.9000 *  3 epochs  4.1 s  model.dropout=0.1235 seed=null"
+    assert [" *" in line for line in lines] == [True, False, True]
+
+
+def test_with_a_loss_the_smaller_value_is_the_better_one() -> None:
+    view = SweepView("val_loss", "minimize", 20, [])
+    assert [" *" in view.line(trial(0, value=value)) for value in (0.5, 0.6, 0.4)] == [True, False, True]
+
+
+def test_a_pruned_trial_is_never_the_best() -> None:
+    assert " *" not in SweepView("val_accuracy", "maximize", 20, []).line(trial(0, "PRUNED", 0.99))
+
+
+def test_a_failed_trials_line_says_why_and_an_interrupted_one_that_it_was() -> None:
+    view = SweepView("val_accuracy", "maximize", 20, [])
+    assert view.line(trial(3, "FAIL", reason="ConfigError: too large\nmore")).endswith("ConfigError: too large")
+    assert "INTERRUPTED" in view.line(trial(3, "FAIL", interrupted=True))
+
+
+def test_each_trial_is_told_once_and_those_that_ended_before_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = [trial(0, value=0.9), trial(1, "RUNNING")]
+    view = SweepView("val_accuracy", "maximize", 3, before)
+    after = [trial(0, value=0.9), trial(1, value=0.8), trial(2, "RUNNING")]
+    assert [view.update(after, COUNTS), view.update(after, COUNTS)] == [True, False]
+    told = capsys.readouterr().out
+    assert "taken up again: 1 trials have ended before" in told
+    assert told.count("trial ") == 1
+    assert " *" not in told  # the one from before was better
+
+
+def test_an_interrupted_trial_is_told_but_is_no_progress() -> None:
+    view = SweepView("val_accuracy", "maximize", 3, [])
+    assert not view.update([trial(0, "FAIL", interrupted=True)], COUNTS)
+
+
+def test_on_a_terminal_one_sees_how_far_the_sweep_is_the_best_and_the_time_left(terminal: io.StringIO) -> None:
+    with SweepView("val_accuracy", "maximize", 20, []) as view:
+        view.update([trial(4, value=0.9)], COUNTS)
+        far, best, left = (str(line) for line in view.standing(COUNTS))
+    assert far.startswith("9/20 trials  ━")
+    assert far.endswith("2 running  2 pruned  1 failed")
+    assert best == "best  trial 4  val_accuracy 0.9000  model.dropout=0.1235 seed=null"
+    assert "trials/min" in left
+    assert "9/20 trials" in terminal.getvalue()
+
+
+def test_trials_are_counted_in_words() -> None:
+    assert console.count_words(COUNTS) == "9 trials: 6 complete, 2 pruned, 1 failed; 1 interrupted"
+    assert console.count_words(Counts(complete=0, pruned=0, failed=0, running=0, retried=0)) == "0 trials: none ended"
+
+
+def test_a_trial_as_a_row_of_a_table_has_a_cell_for_each_column() -> None:
+    row = trial(7, value=0.5)
+    assert console.trial_cells(row) == ("7", "COMPLETE", "0.5000", "3", "4.1 s", "model.dropout=0.1235 seed=null")
+    assert len(console.trial_cells(row)) == len(console.TRIAL_COLUMNS)

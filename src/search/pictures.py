@@ -42,7 +42,7 @@ def study_figures(study: optuna.Study, metric: str) -> Iterator[tuple[str, Any]]
         from matplotlib import pyplot
 
         ranked = importances(study)
-        for name, (plot, _, count) in PLOTS.items():
+        for name, (plot, _, count) in _worth_drawing(study).items():
             with contextlib.suppress(ValueError, RuntimeError):  # too few trials for this one
                 axes = plot(study, **_arguments(name, ranked, count, metric))
                 figure = (axes if hasattr(axes, "figure") else axes.flat[0]).figure
@@ -58,7 +58,7 @@ def study_page(study: optuna.Study, metric: str) -> str:
     parts = []
     with _quiet():
         ranked = importances(study)
-        for name, (_, plot, count) in PLOTS.items():
+        for name, (_, plot, count) in _worth_drawing(study).items():
             with contextlib.suppress(ValueError, RuntimeError):
                 figure = plot(study, **_arguments(name, ranked, count, metric))
                 parts.append(redact(figure.to_html(full_html=False, include_plotlyjs=False)))
@@ -76,6 +76,12 @@ def importances(study: optuna.Study) -> list[str]:
         ranked = list(optuna.importance.get_param_importances(study))
         return ranked + [name for name in names if name not in ranked]
     return names
+
+
+def _worth_drawing(study: optuna.Study) -> dict[str, tuple[Callable[..., Any], Callable[..., Any], int | None]]:
+    """All plots, or with a single trial those that show no parameters: it has nothing to compare them with."""
+    complete = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
+    return {name: plot for name, plot in PLOTS.items() if plot[2] is None or len(complete) > 1}
 
 
 def _arguments(name: str, ranked: list[str], count: int | None, metric: str) -> dict[str, Any]:

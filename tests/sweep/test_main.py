@@ -1,0 +1,56 @@
+"""`python -m src.sweep`: how a sweep stands, and how to stop it."""
+
+import pytest
+
+from tests.conftest import Workplace
+from tests.sweep.conftest import SMALL, SPACE, Study, Swept
+
+
+def test_the_studies_are_listed_with_their_counts(swept: Swept) -> None:
+    done = swept.workplace.run("src.sweep", "status")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("grid-")]
+    assert line.split() == [swept.study.study.study_name, "4", "0", "2", "0"]
+
+
+def test_a_study_is_shown_trial_by_trial(swept: Swept) -> None:
+    done = swept.workplace.run("src.sweep", "status", swept.study.study.study_name)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("COMPLETE") == 4
+    assert done.stdout.count("larger than the 32x32 map") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["status", "nope"], "error: no study 'nope'; known: grid-"),
+        (["stop", "nope"], "error: no study 'nope'; known: grid-"),
+        (["--storage", "sqlite:///gone.db", "status"], "error: there is no storage sqlite:///gone.db; name the one of"),
+    ],
+)
+def test_what_does_not_exist_is_answered_in_a_sentence(swept: Swept, arguments: list[str], sentence: str) -> None:
+    done = swept.workplace.run("src.sweep", *arguments)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(sentence)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.fault
+def test_a_sweep_that_is_asked_to_stop_from_elsewhere_ends_with_its_epochs_and_goes_on_later(
+    workplace: Workplace,
+) -> None:
+    from tests.sweep.test_sweep import wait_for_running_trials
+
+    command = ["-m", *SMALL[:1], *SPACE, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2", "training.epochs=300"]
+    process = workplace.start("src.train", *command)
+    wait_for_running_trials(workplace, 1)
+    asked = workplace.run("src.sweep", "stop", Study(workplace.folder).study.study_name)
+    assert asked.returncode == 0, asked.stderr
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "stopped by `python -m src.sweep stop`" in err
+    assert "go on with: " in out
+    study = Study(workplace.folder)
+    assert all(trial.user_attrs.get("interrupted") for trial in study.study.trials)
+    assert {run.info.status for run in study.runs()} == {"KILLED"}
+    assert workplace.run("src.train", *command, "hydra.sweeper.timeout=1").returncode == 0  # it may go on

@@ -1,0 +1,96 @@
+"""What a sweep leaves to look at; tests/sweep/ has it from whole sweeps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from src import report
+from src.compose import compose_config
+from src.errors import ConfigError
+from src.report import best_recipe, check_recipe_name, description, difference
+from src.results import Counts, TrialRow
+from src.schema import as_tree
+from src.space import config_of
+from src.tracking import Run
+from tests.test_space import plan
+
+
+def row(number: int, value: float, params: dict[str, Any], run_id: str | None = None) -> TrialRow:
+    return TrialRow(number, "COMPLETE", value, params, 1.0, 1, 1, {1: value}, run_id, False, "")
+
+
+@pytest.mark.parametrize(
+    ("standard", "wanted", "found"),
+    [
+        ({"a": 1}, {"a": 1}, {}),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, {"b": 3}),
+        ({"a": {"b": [1, 2], "c": 1}}, {"a": {"b": [1], "c": 1}}, {"a": {"b": [1]}}),
+        ({"a": {"data_dir": "x"}}, {"a": {"data_dir": "y"}}, {}),
+        ({"tracking": {"uri": "x"}}, {"tracking": {"uri": "y"}}, {}),
+        ({}, {"a": {"b": None}}, {"a": {"b": None}}),
+    ],
+)
+def test_only_what_differs_is_kept_and_nothing_of_one_machine(standard: Any, wanted: Any, found: Any) -> None:
+    assert difference(standard, wanted, {"tracking"}) == found
+
+
+RECIPES = [
+    (["model=lenot,dense", "optimizer=adam,sgd", "optimizer.learning_rate=0.5,0.25"], {"model": "dense"}),
+    (["model.dense=[10],[10,20]", "model.conv.1.filters=${model.conv.0.filters}", "model.conv.0.filters=4,9"], {}),
+    (["experiment=cnn_mnist_v1,cnn_mnist_v2", "seed=1,2"], {"experiment": "cnn_mnist_v2"}),
+    (["dataset=synthetic", "dataset.train_size=100,200", "model.name=mine", "seed=3,4"], {}),
+]
+
+
+@pytest.mark.parametrize(("typed", "chosen"), RECIPES)
+def test_a_recipe_composes_to_the_configuration_of_its_trial(
+    typed: list[str], chosen: dict[str, Any], tmp_path: Path
+) -> None:
+    sweep = plan(*typed)
+    params = {dimension.name: dimension.samples()[-1] for dimension in sweep.space.dimensions} | chosen
+    trained = config_of(sweep.space.draw_from(params))
+    recipe = best_recipe(sweep, "study", row(7, 0.5, params), as_tree(trained))
+    assert recipe.startswith(
+        "# @package _global_\n# python -m src.train experiment=best\n# The best of the study study"
+    )
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "best.yaml").write_text(recipe)
+    again = as_tree(compose_config(["experiment=best", f"hydra.searchpath=['{tmp_path}']"]))
+    expected = as_tree(trained)
+    assert again.pop("tags") == {"experiment": "best", "best_of": "study"}
+    for left_out in ("tracking", "evaluate_test"):
+        again.pop(left_out)
+    assert again == {name: expected[name] for name in again}
+
+
+def test_the_description_links_the_five_best_trials() -> None:
+    sweep = plan("model.dropout=0.1,0.2")
+    rows = [row(number, number / 10, {"model.dropout": 0.1}, f"run{number}") for number in range(7)]
+    text = description(Run(None, "", "9"), sweep, rows, Counts(complete=7, pruned=0, failed=0, running=0, retried=0))
+    assert text.startswith("7 trials: 7 complete; grid sampler, none pruner.")
+    assert [line.split("](")[0] for line in text.splitlines() if "#/experiments/9/runs/run" in line] == [
+        f"| [{number}" for number in (6, 5, 4, 3, 2)
+    ]
+
+
+def test_a_recipe_that_a_person_wrote_is_not_written_over_and_one_of_a_sweep_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "CONF", tmp_path)
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("seed: 3\n")
+    (tmp_path / "experiment" / "best.yaml").write_text("# The best of the study x\nseed: 3\n")
+    check_recipe_name("best")
+    check_recipe_name("new")
+    with pytest.raises(ConfigError, match=r"mine\.yaml was not made by a sweep .* choose another name"):
+        check_recipe_name("mine")
+
+
+def test_a_recipe_is_yaml_with_the_options_of_its_groups() -> None:
+    sweep = plan("model=lenot,dense")
+    config = as_tree(config_of(sweep.space.draw_from({"model": "dense"})))
+    read = yaml.safe_load(best_recipe(sweep, "study", row(0, 0.5, {"model": "dense"}), config))
+    assert {"override /model": "dense"} in read["defaults"]
+    assert read["tags"] == {"experiment": "best", "best_of": "study"}
