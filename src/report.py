@@ -77,7 +77,7 @@ def record_results(
     return SweepResult(
         study_name=study_name,
         run_id=run.run_id,
-        trials={"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed},
+        counts=counts,
         best_trial=best.number if best else None,
         best_value=best.value if best else None,
         best_run_id=best.run_id if best else None,

@@ -98,7 +98,7 @@ class SweepResult:
     Attributes:
         study_name: of the Optuna study.
         run_id: the MLflow run that the trials' runs stand under, or None when tracking is off.
-        trials: state (`complete`, `pruned`, `failed`) -> how many trials count.
+        counts: how many trials ended how.
         best_trial: the number of the best trial, or None when none was completed.
         best_value: its metric at its best epoch.
         best_run_id: its MLflow run.
@@ -107,7 +107,7 @@ class SweepResult:
 
     study_name: str
     run_id: str | None
-    trials: dict[str, int]
+    counts: Counts
     best_trial: int | None = None
     best_value: float | None = None
     best_run_id: str | None = None

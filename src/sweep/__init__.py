@@ -7,8 +7,9 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.errors import StoreError, UserError
@@ -22,14 +23,31 @@ from src.sweep.worker import Job, trial_name
 from src.sweep.workers import Workers
 
 if TYPE_CHECKING:
-    from src.search import Claims
-    from src.tracking import Run
+    from src.search import Claims, Storage
+    from src.tracking import Run, Store
 
 TICK = 0.5  # seconds between two looks at the study
 
 
 class StoppedElsewhere(UserError):
     """Another process asked the sweep to stop."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that has begun.
+
+    Attributes:
+        job: what its workers are told.
+        claims: its trials.
+        store: where its runs are kept.
+        parent: the MLflow run that the trials' runs stand under.
+    """
+
+    job: Job
+    claims: "Claims"
+    store: "Store"
+    parent: "Run"
 
 
 def run_study(plan: SweepPlan) -> SweepResult:
@@ -45,9 +63,8 @@ def run_study(plan: SweepPlan) -> SweepResult:
     """
     queue = first_trials(plan)
     n_trials = min(plan.settings.n_trials or len(queue), len(queue) if is_grid(plan) else sys.maxsize)
-    with Workers(
-        min(plan.settings.n_jobs, n_trials)
-    ) as workers:  # their imports take longer than what is done meanwhile
+    # Workers first: what they import takes longer than all that is done here meanwhile.
+    with Workers(min(plan.settings.n_jobs, n_trials)) as workers:
         from src import console, report, search, tracking
 
         report.check_recipe_name(plan.settings.save_best_as)
@@ -57,67 +74,12 @@ def run_study(plan: SweepPlan) -> SweepResult:
         data = find_data(plan)
         for found in data:
             console.warn(found.warnings)
-
-        setting = describe_setting(plan, data)
-        name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
-        with signals_noted() as received:
-            with storage.locks.holding(f"study {name}"):
-                study = search.open_study(name, storage.optuna, plan.direction)
-                search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
-                search.ask_to_stop(study, False)
-                study_id = tracking.StudyId(name, search.unique_id(study))
-                parent, is_new = tracking.open_parent_run(store, study_id, plan.example.tags)
-            if is_new:
-                report.record_search(parent, plan)
-            job = Job(
-                plan=plan,
-                study=study_id,
-                parent_run_id=parent.run_id,
-                n_trials=n_trials,
-                queue=queue,
-                first=len(study.get_trials(deepcopy=False)),
-                deadline=None if plan.settings.timeout is None else time.time() + plan.settings.timeout,
-            )
-            claims = search.Claims(
-                name,
-                *storage,
-                plan.settings,
-                n_trials=n_trials,
-                on_dead=lambda number: tracking.record_lost_trial(
-                    store, study_id, number, run_name=trial_name(number), parent_run_id=parent.run_id
-                ),
-            )
-            error = watch(workers, claims, job, received)
+        with signals_noted() as received, closing(storage):
+            sweep = begin(plan, storage, store, describe_setting(plan, data), queue, n_trials)
+            error = watch(workers, sweep, received)
             workers.kill()
-            result = None
-            try:
-                claims.give_up_dead()
-                counts, rows = claims.counts(), search.trial_rows(claims.trials())
-                tracking.end_runs_left_behind(store, study_id, [row.number for row in rows if row.state == "RUNNING"])
-                result = report.record_results(
-                    parent, plan, name, rows, counts, lambda run_id: tracking.read_config(store, run_id)
-                )
-                if parent.run_id is not None and result.best_trial is not None:
-                    plots = search.study_figures(claims.study, plan.metric)
-                    page = search.study_page(claims.study, plan.metric)
-                    report.record_pictures(parent, rows, plan.metric, plots, page)
-                if counts.counted >= n_trials and isinstance(error, Interrupted | StoppedElsewhere):
-                    error = None  # it came too late
-            except Exception as problem:
-                error = error or problem
-            if result is None or not counts.running:  # otherwise another terminal is still at it
-                conclude(parent, error)
-            storage.close()
-
-    if result is not None:
-        console.say(console.count_words(counts))
-        if result.best_trial is not None:
-            best = f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}"
-            console.say(f"{best}  {console.params_line(result.best_params)}")
-    if result is None or counts.counted < n_trials:
-        console.say(f"go on with: {same_command()}")
-    if parent.run_id is not None:
-        console.say_where(parent.run_id, plan.example.tracking.uri)
+            result, error = record(sweep, error)
+    say_how_it_stands(sweep, result)
     if error is not None and search.is_outage(error):
         raise StoreError(f"{plan.settings.storage} failed during the sweep: {str(error).splitlines()[0]}") from error
     if error is not None:
@@ -126,11 +88,91 @@ def run_study(plan: SweepPlan) -> SweepResult:
     return result
 
 
-def conclude(parent: "Run", error: BaseException | None) -> None:
-    """Sets the final status of the sweep's run."""
-    if parent.run_id is not None:
+def begin(
+    plan: SweepPlan,
+    storage: "Storage",
+    store: "Store",
+    setting: Mapping[str, str],
+    queue: list[dict[str, Scalar]],
+    n_trials: int,
+) -> Sweep:
+    """Makes the study and its MLflow run, or takes them up again."""
+    from src import report, search, tracking
+
+    name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
+    with storage.locks.holding(f"study {name}"):
+        study = search.open_study(name, storage.optuna, plan.direction)
+        search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
+        search.ask_to_stop(study, False)
+        study_id = tracking.StudyId(name, search.unique_id(study))
+        parent, is_new = tracking.open_parent_run(store, study_id, plan.example.tags)
+    if is_new:
+        report.record_search(parent, plan)
+
+    def lose(number: int) -> None:
+        named = trial_name(number)
+        tracking.record_lost_trial(store, study_id, number, run_name=named, parent_run_id=parent.run_id)
+
+    job = Job(
+        plan=plan,
+        study=study_id,
+        parent_run_id=parent.run_id,
+        n_trials=n_trials,
+        queue=queue,
+        first=len(study.get_trials(deepcopy=False)),
+        deadline=None if plan.settings.timeout is None else time.time() + plan.settings.timeout,
+    )
+    claims = search.Claims(name, *storage, plan.settings, n_trials=n_trials, on_dead=lose)
+    return Sweep(job, claims, store, parent)
+
+
+def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | None, BaseException | None]:
+    """Ends what dead workers left behind, and writes tables, pictures and the status into the sweep's run.
+
+    Returns:
+        Where the sweep stands, None when that cannot be found out, and what ended it before its time.
+    """
+    from src import report, search, tracking
+
+    job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
+    result, is_shared = None, False
+    try:
+        sweep.claims.give_up_dead()
+        counts, rows = sweep.claims.counts(), search.trial_rows(sweep.claims.trials())
+        is_shared = counts.running > 0  # another terminal is still at it
+        running = [row.number for row in rows if row.state == "RUNNING"]
+        tracking.end_runs_left_behind(sweep.store, job.study, running)
+        result = report.record_results(
+            parent, plan, job.study.name, rows, counts, lambda run_id: tracking.read_config(sweep.store, run_id)
+        )
+        if parent.run_id is not None and result.best_trial is not None:
+            plots = search.study_figures(sweep.claims.study, plan.metric)
+            page = search.study_page(sweep.claims.study, plan.metric)
+            report.record_pictures(parent, rows, plan.metric, plots, page)
+        if counts.counted >= job.n_trials and isinstance(error, Interrupted | StoppedElsewhere):
+            error = None  # it came too late
+    except Exception as problem:
+        error = error or problem
+    if parent.run_id is not None and not is_shared:
         stopped = isinstance(error, KeyboardInterrupt | StoppedElsewhere)
         parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
+    return result, error
+
+
+def say_how_it_stands(sweep: Sweep, result: SweepResult | None) -> None:
+    """The counts, the best trial, where to look, and how to go on where something is left to do."""
+    from src import console
+
+    plan = sweep.job.plan
+    if result is not None:
+        console.say(console.count_words(result.counts))
+        if result.best_trial is not None:
+            best = f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}"
+            console.say(f"{best}  {console.params_line(result.best_params)}")
+    if result is None or result.counts.counted < sweep.job.n_trials:
+        console.say(f"go on with: {same_command()}")
+    if sweep.parent.run_id is not None:
+        console.say_where(sweep.parent.run_id, plan.example.tracking.uri)
 
 
 def is_grid(plan: SweepPlan) -> bool:
@@ -145,7 +187,7 @@ def first_trials(plan: SweepPlan) -> list[dict[str, Scalar]]:
     return [plan.space.defaults()] if plan.settings.enqueue_default else []
 
 
-def watch(workers: Workers, claims: "Claims", job: Job, received: list[int]) -> BaseException | None:
+def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException | None:
     """Hands out the job and tells of each trial that ends, until no worker is left.
 
     The first signal lets the running trials end with their epoch, the second ends them at once.
@@ -154,6 +196,8 @@ def watch(workers: Workers, claims: "Claims", job: Job, received: list[int]) -> 
         What ended the sweep before its time.
     """
     from src import console, search
+
+    job, claims = sweep.job, sweep.claims
 
     def rows() -> list[TrialRow]:
         return search.trial_rows(claims.trials())
