@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import optuna
 import pytest
 
 from tests.conftest import ROOT, TrainedRun
@@ -73,6 +74,10 @@ def test_every_python_command_works_as_written(
         arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK
         if "-m" in arguments or any(argument.startswith("hparams_search=") for argument in arguments):
             arguments += QUICK_SWEEP
+    if module == "src.sweep":
+        optuna.create_study(study_name="STUDY", storage="sqlite:///optuna.db")
+        arguments = arguments[:2]  # on the study of this folder, wherever it may be on the reader's machine
+        module = "src.sweep.__main__"
     arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     main = importlib.import_module(module).main

@@ -19,13 +19,17 @@ pytestmark = pytest.mark.services
 SMALL = ("dataset=synthetic", "training.epochs=2")
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Server:
     """An MLflow server on a free port of 127.0.0.1, its store in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.uri = f"http://127.0.0.1:{port}"
         self.artifacts = folder / "artifacts"
         arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
@@ -107,6 +111,21 @@ def test_a_password_in_the_address_is_in_nothing_that_is_written_or_said(workpla
     folders = [workplace.folder, server.artifacts.parent]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".log"]
     assert not [path for path in files if b"hunter22" in path.read_bytes()]
+
+
+def test_a_sweep_on_a_server_has_its_children_and_results_there(workplace: Workplace, server: Server):
+    where = [f"tracking.uri={server.uri}", "tracking.experiment=swept"]
+    done = workplace.run("src.train", "-m", "dataset=synthetic", "training.epochs=1", "seed=1,2", *where)
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name("swept")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
+    kept = {item.path for item in client.list_artifacts(parent.info.run_id)}
+    assert {"trials.csv", "best.yaml", "sweep.html", "figures"} <= kept
 
 
 @pytest.mark.fault
