@@ -31,7 +31,7 @@ def test_optunas_dashboard_shows_the_study(swept: Swept, tmp_path: Path) -> None
         server = subprocess.Popen([tool("optuna-dashboard"), *arguments], stdout=log, stderr=log)
     try:
         answer = ask(f"http://127.0.0.1:{port}/api/studies")
-        assert [study["study_name"] for study in answer["studies"]] == [swept.study.study.study_name]
+        assert [study["study_name"] for study in answer["study_summaries"]] == [swept.study.study.study_name]
     finally:
         server.terminate()
         server.wait()
