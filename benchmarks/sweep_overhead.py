@@ -33,7 +33,7 @@ def plan(trials: int) -> Any:
     from hydra.types import RunMode
 
     from src.compose import CONF
-    from src.space import plan_sweep
+    from src.space.planning import plan_sweep
 
     typed = ["dataset=synthetic", "training.epochs=2", *SPACE]
     settings = ["hydra/sweeper=optuna", "hydra/sweeper/pruner=median", f"hydra.sweeper.n_trials={trials}"]

@@ -20,7 +20,7 @@ from src.schema import as_tree, flatten
 FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name != "local"]  # local/ is one machine's own
 OPTIONS = pytest.mark.parametrize(("group", "option"), [(path.parent.name, path.stem) for path in FILES])
 TYPED = [(path.parent.name, path.stem) for path in FILES if path.parent.name in schema.SCHEMAS]
-SEARCHES = [path for path in FILES if path.parent.name == "hparams_search"]  # tests/test_space.py plans them
+SEARCHES = [path for path in FILES if path.parent.name == "hparams_search"]  # tests/space/test_planning.py plans them
 RECIPES = [path for path in FILES if path.parent.name not in schema.SCHEMAS and path not in SEARCHES]
 PRIMARY = [path.stem for path in sorted(CONF.glob("*.yaml"))]
 

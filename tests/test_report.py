@@ -14,7 +14,7 @@ from src.results import Counts, TrialRow
 from src.schema import as_tree
 from src.space import config_of
 from src.tracking import Run
-from tests.test_space import plan
+from tests.space.test_planning import plan
 
 
 def row(number: int, value: float, params: dict[str, Any], run_id: str | None = None) -> TrialRow:

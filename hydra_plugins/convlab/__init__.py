@@ -19,7 +19,7 @@ class ConvlabSweeper(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Plans the sweep that was typed, then runs it."""
-        from src.space import plan_sweep
+        from src.space.planning import plan_sweep
 
         plan = plan_sweep(self.loader, self.master, arguments)
         from src.sweep import run_study

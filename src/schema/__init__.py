@@ -23,15 +23,12 @@ from src.schema.optimizer import (
     ScheduleConfig,
     SGDConfig,
 )
+from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import (
     PRUNERS,
     SAMPLERS,
-    Choice,
-    Dimension,
-    Interval,
     PrunerConfig,
     SamplerConfig,
-    Scalar,
     SweeperConfig,
 )
 from src.schema.training import MONITORS, TrackingConfig, TrainingConfig

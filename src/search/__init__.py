@@ -10,10 +10,13 @@ from src.search.pictures import study_figures, study_page
 from src.search.sampling import check_sampler, picker
 from src.search.storage import Storage, is_outage, open_existing, open_storage
 from src.search.studies import ask_to_stop, check_setting, find_study, is_stopped, open_study, study_names, unique_id
+from src.search.watch import Stopped, TrialWatch
 
 __all__ = [
     "Claims",
+    "Stopped",
     "Storage",
+    "TrialWatch",
     "Verdict",
     "ask_to_stop",
     "check_sampler",

@@ -54,7 +54,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
     """Runs trials until the study has as many as were asked for, and records how it went.
 
     Args:
-        plan: what is searched and how, from `src.space.plan_sweep`.
+        plan: what is searched and how, from `src.space.planning.plan_sweep`.
 
     Raises:
         UserError: a store that cannot be used, a study of this name that was made with another setting, or too many

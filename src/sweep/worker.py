@@ -67,10 +67,6 @@ class Job:
     deadline: float | None
 
 
-class Stopped(KeyboardInterrupt):
-    """The sweep was asked to stop, so the trial ends with its epoch."""
-
-
 def work(connection: Connection) -> None:
     """The life of a worker process; `connection` brings the job, and after it at most the wish to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what follows from it
@@ -179,6 +175,7 @@ class Worker:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
+        from src.search import Stopped, TrialWatch
         from src.train import train
 
         try:
@@ -267,29 +264,6 @@ class Worker:
                 del self.datasets[next(iter(self.datasets))]
             self.datasets[key] = load_dataset(config)
         return self.datasets[key]
-
-
-class TrialWatch:
-    """An observer that reports each epoch to the trial, and ends the training when it is pruned or the sweep stops.
-
-    A trial that has come to its last epoch is complete: there is nothing left to save by ending it.
-    """
-
-    def __init__(self, trial: "optuna.Trial", metric: str, epochs: int, stop: threading.Event) -> None:
-        self.trial = trial
-        self.metric = metric
-        self.epochs = epochs
-        self.stop = stop
-        self.pruned = False
-
-    def __call__(self, epoch: int, logs: dict[str, float]) -> bool:
-        self.trial.report(logs[self.metric], epoch)
-        if epoch == self.epochs:
-            return False
-        self.pruned = self.trial.should_prune()
-        if self.stop.is_set():
-            raise Stopped("the sweep was stopped")
-        return self.pruned
 
 
 def trial_name(number: int) -> str:

@@ -8,15 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import ConfigError
+from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import (
     PRUNERS,
     SAMPLERS,
-    Choice,
-    Dimension,
-    Interval,
     PrunerConfig,
     SamplerConfig,
-    Scalar,
     SweeperConfig,
 )
 from tests.schema.conftest import INF, NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it

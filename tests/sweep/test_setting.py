@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from src.sweep.setting import Data, describe_setting, find_data, setting_digest
-from tests.test_space import plan
+from tests.space.test_planning import plan
 
 BASE = ["dataset=synthetic", "model.dropout=0.1,0.2", "seed=1,2"]
 

@@ -25,7 +25,8 @@ from src.compose import CONF
 from src.errors import ConfigError
 from src.explain import explain
 from src.schema import PRUNERS, SAMPLERS, AdamConfig, Choice, Interval, Scalar
-from src.space import SweepPlan, config_of, plan_sweep
+from src.space import SweepPlan, config_of
+from src.space.planning import plan_sweep
 from tests.conftest import Workplace
 
 OPTUNA = "hydra/sweeper=optuna"
