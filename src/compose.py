@@ -242,12 +242,19 @@ def _compose_once(config_name: str, overrides: list[str]) -> DictConfig:
 
     Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
     """
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    fixed = overrides
+    if _may_sweep(overrides):
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     composed = _compose(config_name, fixed, with_hydra=True)
     if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN:
         _compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
     return composed
+
+
+def _may_sweep(overrides: Sequence[str]) -> bool:
+    """Whether a look at the text cannot rule out that there are several values; parsing takes longer."""
+    return any("," in override or "(" in override for override in overrides)
 
 
 def _sweep(config_name: str, overrides: list[str]) -> None:
