@@ -6,7 +6,8 @@ python -m src.evaluate model_uri=models:/NAME@champion
 
 from typing import TYPE_CHECKING
 
-from src.compose import config_from_dict, entry_point
+from src.command import entry_point
+from src.compose import config_from_dict
 from src.errors import DataError
 from src.results import EvaluationResult
 from src.schema import EvaluateConfig, IdxConfig

@@ -3,7 +3,7 @@
 python -m src.summary model=lenet5
 """
 
-from src.compose import entry_point
+from src.command import entry_point
 from src.schema import SummaryConfig
 
 

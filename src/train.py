@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.compose import entry_point
+from src.command import entry_point
 from src.errors import ModelFileError
 from src.interrupt import deferred
 from src.results import TrainResult

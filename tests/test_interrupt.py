@@ -2,8 +2,6 @@
 
 import contextlib
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,48 +105,3 @@ def test_a_block_leaves_nothing_behind_for_the_next(signals: int) -> None:
     with pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGINT)
     save([], "no signal is left over")
-
-
-# --- commands ------------------------------------------------------------------------------------------------------
-
-COMMAND = """
-import sys
-from src.compose import entry_point
-from src.interrupt import deferred
-
-@entry_point("train")
-def main(config, overrides):
-    with deferred():
-        print("writing", flush=True)
-        sys.stdin.readline()
-        print("written", flush=True)
-    print("next step", flush=True)
-
-main()
-"""
-
-
-def command() -> "subprocess.Popen[str]":
-    """A command that trains nothing: it says `writing`, waits for a line, says `written` and `next step`."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", COMMAND], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-
-
-@SIGNALS
-def test_a_command_writes_to_the_end_and_leaves_with_the_signals_exit_code(
-    signum: signal.Signals, exit_code: int
-) -> None:
-    with command() as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "writing\n"
-        process.send_signal(signum)
-        said, complained = process.communicate("go on\n", timeout=60)
-    assert said == "written\n"
-    assert complained == f"stopped by {signum.name}\n"
-    assert process.returncode == exit_code
-
-
-def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
-    with command() as process:
-        said, complained = process.communicate("go on\n", timeout=60)
-    assert (said, complained, process.returncode) == ("writing\nwritten\nnext step\n", "", 0)

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.compose import to_dataclass
 from src.errors import ConfigError
-from src.explain import explain
+from src.mistakes import explain
 from src.schema import Choice, Config, Dimension, Scalar, SweeperConfig
 
 MOST_TRIALS = 10_000  # of a grid

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.errors import ConfigError
-from src.explain import SHORTER_LIST, did_you_mean, explain
+from src.mistakes import SHORTER_LIST, did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
 from src.space import Space, SweepPlan, config_of, has_key
 

@@ -27,7 +27,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, Ra
 from optuna.trial import create_trial
 
 from src import schema
-from src.compose import CONF, _compose
+from src.compose import CONF, compose
 from src.errors import ConfigError
 from src.schema import Choice, Dimension, Interval, SamplerConfig, Scalar, SweeperConfig
 from src.search import Storage, check_sampler, picker
@@ -67,7 +67,7 @@ PRUNERS: dict[str, tuple[type[BasePruner], dict[str, Any]]] = {
 
 def composed(*overrides: str) -> SweeperConfig:
     """`hydra.sweeper`, as these overrides of a search compose it."""
-    config = _compose("train", ["hydra/sweeper=optuna", *overrides], with_hydra=True)
+    config = compose("train", ["hydra/sweeper=optuna", *overrides], with_hydra=True)
     settings = OmegaConf.to_object(config.hydra.sweeper)
     assert isinstance(settings, SweeperConfig)
     return settings

@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 
 from src.compose import CONF
 from src.errors import ConfigError
-from src.explain import explain
+from src.mistakes import explain
 from src.schema import PRUNERS, SAMPLERS, AdamConfig, Choice, Interval, Scalar
 from src.space import SweepPlan, config_of
 from src.space.planning import plan_sweep

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from src.compose import CONF, compose_config
 from src.errors import ConfigError
-from src.explain import explain
+from src.mistakes import explain
 from src.schema import SCHEMAS
 
 # --- mistakes ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,175 @@
+"""Making a command of a function: what was typed becomes a dataclass, an error a sentence and an exit code.
+
+Hydra parses the command line and composes; the function runs after Hydra has let go, so that errors, signals and exit
+codes are ours.
+"""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from typing import Any, NoReturn
+
+import hydra
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from src.compose import CONF, compose, hydra_ready, to_dataclass
+from src.errors import ConfigError, UserError
+from src.interrupt import Interrupted, raise_on_signals
+from src.mistakes import explain
+from src.redact import redact
+
+
+def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]], Callable[[], None]]:
+    """Makes a command of a function `(config, overrides)`: `overrides` is what was typed.
+
+    Exit codes: 0, 1 for a run that failed, 2 for a configuration that cannot be, 130 and 143 for Ctrl-C and SIGTERM.
+    """
+
+    def decorate(work: Callable[[Any, list[str]], None]) -> Callable[[], None]:
+        @wraps(work)
+        def command() -> None:
+            wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting by itself
+            raise_on_signals()
+            try:
+                if (typed := _from_command_line(config_name)) is not None:
+                    work(*typed)
+            except Interrupted as stop:
+                _leave(str(stop), stop.exit_code)
+            except BrokenPipeError:  # whoever read what is printed has gone: `... | head`
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(UserError.exit_code)
+            except (UserError, HydraException, OmegaConfBaseException) as error:
+                if wants_trace:
+                    raise
+                _leave(f"error: {explain(error)}", getattr(error, "exit_code", ConfigError.exit_code))
+
+        return command
+
+    return decorate
+
+
+def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
+    """What was typed, as a dataclass; None when Hydra answered by itself, or the sweeper has done the work.
+
+    Overrides alone are composed here, once. `hydra.main` composes twice, which would make each answer take half as long
+    again; it gets what only it can do (`--help`, `--cfg`, ...).
+    """
+    flags = {argument.partition("=")[0] for argument in sys.argv[1:] if argument.startswith("-")}
+    if other := flags & {"-cn", "--config-name", "-cp", "--config-path"}:
+        raise ConfigError(f"{other.pop()}: each command has its own configuration; this one's is {config_name}")
+    multirun = bool(flags & {"-m", "--multirun"})
+    if multirun and flags & {"-c", "--cfg"}:
+        raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
+    if flags - {"-m", "--multirun"}:
+        with _without_schema_groups() if flags & {"-h", "--help"} else contextlib.nullcontext():
+            return _through_hydra(config_name)
+    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    if space := [typed for typed in overrides if typed.lstrip("+~").startswith("hydra.sweeper.params")]:
+        raise ConfigError(
+            f"{space[0]}: hydra.sweeper.params stands in files of conf/hparams_search; on the line, give each "
+            "dimension by its own name, such as 'model.dropout=interval(0,0.5)'"
+        )
+    if not multirun:
+        composed = _compose_once(config_name, overrides)
+        if composed.hydra.mode != RunMode.MULTIRUN:
+            with open_dict(composed):
+                del composed["hydra"]
+            return to_dataclass(composed), overrides
+    _sweep(config_name, overrides)
+    return None
+
+
+def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
+    """What `hydra.main` makes of a command line with flags; None when it answered by itself."""
+    composed: list[tuple[DictConfig, list[str]]] = []
+
+    @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
+    def keep(config: DictConfig) -> None:
+        composed.append((config, list(HydraConfig.get().overrides.task)))
+
+    keep()
+    return (to_dataclass(composed[0][0]), composed[0][1]) if composed else None
+
+
+def _compose_once(config_name: str, overrides: list[str]) -> DictConfig:
+    """The configuration with Hydra's own settings, which say whether it is one of a sweep by itself.
+
+    Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
+    """
+    fixed = overrides
+    if _may_sweep(overrides):
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    composed = compose(config_name, fixed, with_hydra=True)
+    if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN:
+        compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
+    return composed
+
+
+def _may_sweep(overrides: Sequence[str]) -> bool:
+    """Whether a look at the text cannot rule out that there are several values; parsing takes longer."""
+    return any("," in override or "(" in override for override in overrides)
+
+
+def _sweep(config_name: str, overrides: list[str]) -> None:
+    """Hands over to the sweeper that `hydra/sweeper` names."""
+    if config_name != "train":
+        raise ConfigError(f"-m: only src.train sweeps; call python -m src.{config_name} once for each")
+
+    if "hydra/sweeper=basic" in overrides:
+        raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
+
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    with hydra_ready(overrides):
+        loader = GlobalHydra.instance().config_loader()
+        firsts = [
+            f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+            for override in parsed
+            if override.is_choice_sweep()
+            and not isinstance(override.value(), Glob)
+            and loader.get_group_options(override.key_or_group)
+        ]
+        try:
+            master = loader.load_configuration(config_name, fixed, RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException):
+            if not firsts:
+                raise
+            # A fixed key may belong to the options that are searched, and not to the default one.
+            master = loader.load_configuration(config_name, fixed + firsts, RunMode.MULTIRUN)
+        sweeper = Plugins.instance().instantiate_sweeper(
+            config=master,
+            hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+            task_function=lambda _: None,
+        )
+        sweeper.sweep([str(override.input_line) for override in parsed if not override.is_hydra_override()])
+
+
+@contextlib.contextmanager
+def _without_schema_groups() -> Iterator[None]:
+    """Leaves the schemas out of the groups that `--help` lists: nobody chooses one."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        print(re.sub(r"^schema(/\w+)?: .*\n", "", printed.getvalue(), flags=re.MULTILINE), end="", flush=True)
+
+
+def _leave(message: str, exit_code: int) -> NoReturn:
+    print(redact(message), file=sys.stderr)
+    sys.exit(exit_code)

@@ -1,0 +1,147 @@
+"""What a command answers and how it ends: mistakes as sentences, exit codes, signals, help."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from src.compose import CONF
+
+# Wherever a check below fails to stop a run, the run is a small one that leaves nothing behind.
+HARMLESS = ["dataset=synthetic", "tracking=off", "training.max_batches=1"]
+DRIVER = "import sys\nfrom src.train import main\ntry:\n    main()\nfinally:\n    print(*sys.modules)"
+
+
+def train(*arguments: str, start: tuple[str, ...] = ("-m", "src.train"), **variables: str) -> Any:
+    kept = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
+    command = [sys.executable, *start, *arguments, *HARMLESS]
+    return subprocess.run(command, cwd=CONF.parent, env=kept | variables, capture_output=True, text=True, check=False)
+
+
+WRONG = [
+    (["model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
+    (["training.epocs=3"], "did you mean 'epochs'?"),
+    (["training.epochs=-1"], "training.epochs: got -1, expected at least 1"),
+    (["optimizer.learning_rate=0"], "optimizer.learning_rate: got 0.0, expected a finite number above 0"),
+    (["model.dropout=1.5"], "model.dropout: got 1.5, expected 0 or more and less than 1"),
+    (["model.conv.0.kernel_size=40"], "model.conv.0.kernel_size: 40 is larger than the 32x32 map"),
+    (["tracking.run_name=a=b"], "'tracking.run_name=\"a=b\"'"),
+    (["seed=1,2"], "add -m"),
+    (["-m", "--cfg", "job"], "leave out -m to see the configuration"),
+    (["--config-name", "summary"], "--config-name: each command has its own configuration; this one's is train"),
+    (["-m", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files of conf/hparams_search"),
+    (["--cfg", "job", "model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG)
+def test_a_command_answers_a_mistake_in_one_line_with_exit_code_2(arguments: list[str], sentence: str) -> None:
+    answer = train(*arguments)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert re.fullmatch(f"error: .*{re.escape(sentence)}.*\n", answer.stderr)
+
+
+def test_a_secret_from_the_environment_is_not_in_the_answer() -> None:
+    answer = train("training.epochs=${oc.env:CONVLAB_TEST}", CONVLAB_TEST="hunter2")
+    assert answer.returncode == 2
+    assert "training.epochs" in answer.stderr
+    assert "hunter2" not in answer.stderr
+
+
+def test_whoever_asks_hydra_for_the_whole_error_gets_the_traceback() -> None:
+    answer = train("model=lennot", HYDRA_FULL_ERROR="1")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("Traceback")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"), [(["--cfg", "job"], 0), (["--help"], 0), (["model=lennot"], 2), (["seed=-1"], 2)]
+)
+def test_an_answer_does_not_wait_for_tensorflow_mlflow_or_matplotlib(arguments: list[str], exit_code: int) -> None:
+    answer = train(*arguments, start=("-c", DRIVER))
+    imported = set(answer.stdout.splitlines()[-1].split())
+    assert answer.returncode == exit_code
+    assert {"hydra", "src.schema"} <= imported
+    assert not {"tensorflow", "keras", "mlflow", "matplotlib"} & imported
+
+
+def test_cfg_prints_the_configuration_with_what_was_typed() -> None:
+    answer = train("--cfg", "job", "model=lenet5", "seed=7")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert {"  name: lenet5", "seed: 7"} <= set(answer.stdout.splitlines())
+
+
+def test_help_lists_the_groups_that_one_can_choose_from_and_no_schemas() -> None:
+    answer = train("--help")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "model: cnn_64_64, " in answer.stdout
+    assert "schema" not in answer.stdout
+
+
+def test_a_reader_who_leaves_early_ends_the_command_without_a_traceback() -> None:
+    start = [sys.executable, "-m", "src.train", *HARMLESS, "training.epochs=40"]
+    with subprocess.Popen(start, cwd=CONF.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        assert command.stdout.readline().startswith("lenot on synthetic")
+        command.stdout.close()
+        assert command.stderr.read() == ""
+    assert command.returncode == 1
+
+
+@pytest.mark.parametrize("backend", ["jax", "nonsense"])
+def test_what_else_this_machine_uses_keras_with_does_not_matter(backend: str) -> None:
+    assert train(KERAS_BACKEND=backend).returncode == 0
+
+
+# --- signals -------------------------------------------------------------------------------------------------------
+
+SIGNALS = pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+COMMAND = """
+import sys
+from src.command import entry_point
+from src.interrupt import deferred
+
+@entry_point("train")
+def main(config, overrides):
+    with deferred():
+        print("writing", flush=True)
+        sys.stdin.readline()
+        print("written", flush=True)
+    print("next step", flush=True)
+
+main()
+"""
+
+
+def command() -> "subprocess.Popen[str]":
+    """A command that trains nothing: it says `writing`, waits for a line, says `written` and `next step`."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND], cwd=CONF.parent, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+@SIGNALS
+def test_a_command_writes_to_the_end_and_leaves_with_the_signals_exit_code(
+    signum: signal.Signals, exit_code: int
+) -> None:
+    with command() as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        process.send_signal(signum)
+        said, complained = process.communicate("go on\n", timeout=60)
+    assert said == "written\n"
+    assert complained == f"stopped by {signum.name}\n"
+    assert process.returncode == exit_code
+
+
+def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
+    with command() as process:
+        said, complained = process.communicate("go on\n", timeout=60)
+    assert (said, complained, process.returncode) == ("writing\nwritten\nnext step\n", "", 0)
