@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
+from src.fitting.batches import scoring_batch, scoring_batches, training_batches
 from src.fitting.optimizers import compile_model
 from src.fitting.watch import Observer, Watch, Weights
 from src.schema import Config, ReduceOnPlateauConfig, cores
@@ -32,8 +33,6 @@ __all__ = [
     "seed_everything",
     "threads",
 ]
-
-SCORING_BATCH = 1_000
 
 
 class Fit(NamedTuple):
@@ -124,24 +123,6 @@ def _shapes(shapes: list[tuple[int, ...]]) -> str:
     return ", ".join("x".join(map(str, shape)) for shape in shapes[:8]) + (", ..." if len(shapes) > 8 else "")
 
 
-def training_batches(split: Split, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches in a new order each epoch, gathered by shuffled index from arrays that stay in memory as uint8."""
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
-    indices = tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size)
-    return indices.map(lambda at: (tf.gather(images, at), tf.gather(labels, at)), tf.data.AUTOTUNE).prefetch(
-        tf.data.AUTOTUNE
-    )
-
-
-def scoring_batches(split: Split) -> tf.data.Dataset:
-    """Large batches in the split's own order."""
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
-    starts = tf.data.Dataset.range(0, len(split), SCORING_BATCH)
-    return starts.map(lambda at: (images[at : at + SCORING_BATCH], labels[at : at + SCORING_BATCH])).prefetch(
-        tf.data.AUTOTUNE
-    )
-
-
 def fit(
     model: keras.Model,
     dataset: Dataset,
@@ -187,7 +168,7 @@ def fit(
     try:
         fitted = model.fit(
             training_batches(dataset.train, config.training.batch_size, config.seed),
-            validation_data=scoring_batches(dataset.validation) if dataset.validation is not None else None,
+            validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
             epochs=config.training.epochs,
             callbacks=callbacks,
             shuffle=False,  # the batches come shuffled
@@ -207,7 +188,7 @@ def fit(
 
 def score(model: keras.Model, split: Split) -> Scores:
     """Loss, accuracy and probabilities of the split, from one pass over it."""
-    batches = scoring_batches(split).map(lambda images, _: images)
+    batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
     probabilities = model.predict(batches, verbose=0)
     chosen = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
     loss = float(-np.log(np.clip(chosen, keras.config.epsilon(), 1.0)).mean())

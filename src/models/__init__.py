@@ -11,10 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from src.errors import ConfigError
+from src.models.alexnet import build_alexnet
+from src.models.googlenet import build_googlenet
+from src.models.inception_v3 import build_inception_v3
+from src.models.resnet import build_resnet
 from src.models.sequential import build_sequential
 from src.schema import ModelConfig
 
-BUILDERS: dict[str, Callable[..., keras.Model]] = {"sequential": build_sequential}
+BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    "sequential": build_sequential,
+    "alexnet": build_alexnet,
+    "googlenet": build_googlenet,
+    "inception_v3": build_inception_v3,
+    "resnet": build_resnet,
+}
 
 
 def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

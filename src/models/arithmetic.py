@@ -13,6 +13,7 @@ from keras import layers
 
 from src.schema import output_size
 
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 COLUMNS = ("layer", "kind", "output", "output size", "parameters", "parameter formula", "activations")
 
 
@@ -59,7 +60,7 @@ def _size(layer: keras.layers.Layer) -> str:
     if isinstance(layer, layers.ZeroPadding2D):
         before, after = layer.padding[0]
         return f"{layer.input.shape[1]} + {before} + {after} = {layer.output.shape[1]}"
-    if isinstance(layer, layers.Conv2D):
+    if isinstance(layer, CONVOLUTIONS):
         window = layer.kernel_size[0]
     elif isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
         window = layer.pool_size[0]
@@ -77,6 +78,13 @@ def _parameters(layer: keras.layers.Layer) -> tuple[int, str]:
     if isinstance(layer, layers.Conv2D):
         (rows, columns), channels = layer.kernel_size, layer.input.shape[-1] // layer.groups
         return _weighted(rows * columns * channels, f"{rows}x{columns}x{channels}", layer.filters, layer.use_bias)
+    if isinstance(layer, layers.DepthwiseConv2D):
+        (rows, columns), channels = layer.kernel_size, layer.output.shape[-1]
+        return _weighted(rows * columns, f"{rows}x{columns}", channels, layer.use_bias)
+    if isinstance(layer, layers.SeparableConv2D):
+        (rows, columns), channels = layer.kernel_size, layer.input.shape[-1] * layer.depth_multiplier
+        pointwise, formula = _weighted(channels, str(channels), layer.filters, layer.use_bias)
+        return rows * columns * channels + pointwise, f"{rows}x{columns} x {channels} + {formula}"
     if isinstance(layer, layers.Dense):
         inputs = layer.input.shape[-1]
         return _weighted(inputs, str(inputs), layer.units, layer.use_bias)

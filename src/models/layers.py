@@ -1,7 +1,11 @@
 """Pieces that several networks share: tensor in, tensor out."""
 
+from collections.abc import Callable
+
 import keras
 from keras import layers
+
+Piece = Callable[[keras.KerasTensor], keras.KerasTensor]
 
 
 def pixels(input_shape: tuple[int, int, int], input_size: int | None) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -16,6 +20,54 @@ def pixels(input_shape: tuple[int, int, int], input_size: int | None) -> tuple[k
         # Resizing passes its own training=True on to the layers after it unless it is told otherwise.
         images = layers.Resizing(input_size, input_size, name="resize")(images, training=False)
     return inputs, images
+
+
+def conv_bn(
+    features: keras.KerasTensor,
+    filters: int,
+    kernel_size: int | tuple[int, int],
+    name: str,
+    *,
+    strides: int = 1,
+    padding: str = "same",
+    scale: bool = True,
+    activation: str | None = "relu",
+) -> keras.KerasTensor:
+    """Convolution without bias, batch normalisation, activation.
+
+    Args:
+        features: (batch, height, width, channels).
+        filters, kernel_size, strides, padding: the convolution's.
+        name: what the layers' names begin with.
+        scale: whether the normalisation multiplies; a ReLU and a convolution after it can do that as well.
+        activation: None leaves it out.
+    """
+    features = layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(features)
+    features = layers.BatchNormalization(scale=scale, name=f"{name}_bn")(features)
+    return layers.Activation(activation, name=f"{name}_{activation}")(features) if activation else features
+
+
+def classifier(features: keras.KerasTensor, num_classes: int, dropout: float) -> keras.KerasTensor:
+    """Class probabilities from maps: their mean, dropout where wanted, softmax.
+
+    Args:
+        features: (batch, height, width, channels).
+
+    Returns:
+        float32, (batch, num_classes).
+    """
+    features = layers.GlobalAveragePooling2D(name="features")(features)
+    if dropout:
+        features = layers.Dropout(dropout, name="dropout")(features)
+    return probabilities(features, num_classes)
 
 
 def probabilities(features: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:

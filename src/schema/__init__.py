@@ -12,6 +12,7 @@ from src.errors import ConfigError
 from src.schema.checks import cores, output_size, require
 from src.schema.dataset import DatasetConfig, IdxConfig, IdxFile, IdxFiles, SyntheticConfig
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
+from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
 from src.schema.optimizer import (
     AdamConfig,
     AdamWConfig,
@@ -43,6 +44,7 @@ __all__ = [
     "SWEEPER_SCHEMAS",
     "AdamConfig",
     "AdamWConfig",
+    "AlexNetConfig",
     "Choice",
     "Config",
     "ConvBlock",
@@ -50,9 +52,11 @@ __all__ = [
     "DatasetConfig",
     "Dimension",
     "EvaluateConfig",
+    "GoogLeNetConfig",
     "IdxConfig",
     "IdxFile",
     "IdxFiles",
+    "InceptionV3Config",
     "Interval",
     "ModelConfig",
     "NadamConfig",
@@ -60,11 +64,13 @@ __all__ = [
     "PrunerConfig",
     "RMSpropConfig",
     "ReduceOnPlateauConfig",
+    "ResNetConfig",
     "SGDConfig",
     "SamplerConfig",
     "Scalar",
     "ScheduleConfig",
     "SequentialConfig",
+    "StemmedConfig",
     "SummaryConfig",
     "SweeperConfig",
     "SyntheticConfig",
@@ -149,7 +155,13 @@ class SummaryConfig:
 PRIMARY: dict[str, type] = {"train": Config, "evaluate": EvaluateConfig, "summary": SummaryConfig}
 SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {"idx": IdxConfig, "synthetic": SyntheticConfig},
-    "model": {"sequential": SequentialConfig},
+    "model": {
+        "sequential": SequentialConfig,
+        "alexnet": AlexNetConfig,
+        "googlenet": GoogLeNetConfig,
+        "inception_v3": InceptionV3Config,
+        "resnet": ResNetConfig,
+    },
     "optimizer": {
         "rmsprop": RMSpropConfig,
         "adam": AdamConfig,

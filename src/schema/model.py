@@ -1,7 +1,9 @@
 """What a model's YAML may say, and which images can pass through the network."""
 
+import itertools
 import re
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from src.errors import ConfigError
 from src.schema.checks import at_least, one_of, output_size, require
@@ -14,6 +16,7 @@ class ModelConfig:
     name: str
     family: str
     input_size: int | None = None  # resize to this many pixels a side, inside the model
+    paper_size: ClassVar[int] = 224  # pixels a side that the network was published for
 
     def __post_init__(self) -> None:
         # MLflow names the logged model after it, and would merge one named `model` with the run's folder of that name.
@@ -21,8 +24,22 @@ class ModelConfig:
         require(bool(allowed), "model.name", self.name, "letters, digits, _ and -, and not `model`")
         at_least(1, "model.input_size", self.input_size)
 
+    @property
+    def smallest_input(self) -> int:
+        """Pixels a side of the smallest image that passes through the network."""
+        return 1
+
     def check_input(self, height: int, width: int) -> None:
         """Raises ConfigError when images of this many pixels cannot pass through the network."""
+        side, smallest = self.input_size or min(height, width), self.smallest_input
+        if side >= smallest:
+            return
+        came = f"model.input_size: {side}" if self.input_size else f"dataset.image_size: {height}x{width}"
+        raise ConfigError(
+            f"{came} is too small for {self.name}, which needs at least {smallest}x{smallest}; set "
+            f"model.input_size={self.paper_size} (images are resized inside the model) or choose a smaller network, "
+            "such as model=lenet5"
+        )
 
 
 @dataclass(kw_only=True)
@@ -69,9 +86,24 @@ class SequentialConfig(ModelConfig):
             self.activation,
         )
 
+    @property
+    def smallest_input(self) -> int:
+        return next(side for side in itertools.count(1) if self._fits(side))
+
+    def _fits(self, side: int) -> bool:
+        try:
+            self._walk(side, side)
+        except ConfigError:
+            return False
+        return True
+
     def check_input(self, height: int, width: int) -> None:
         if self.input_size is not None:
             height = width = self.input_size
+        self._walk(height, width)
+
+    def _walk(self, height: int, width: int) -> None:
+        """Follows an image through the convolutions; raises ConfigError where it cannot go on."""
         height, width = height + 2 * self.input_padding, width + 2 * self.input_padding
         for index, block in enumerate(self.conv):
             height, width = self._after_block(index, block, height, width)

@@ -1,13 +1,10 @@
 """Training and scoring: seeds, batches, and whose weights the model ends with."""
 
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
 
 from src import fitting
-from src.datasets import Split
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting import Weights, fit
 from src.models import predict
@@ -28,27 +25,6 @@ def test_a_precision_holds_for_the_layers_built_inside_its_block_and_ends_with_i
         _ = 1 / 0
     assert (inside.compute_dtype, inside.variable_dtype) == ("bfloat16", "float32")
     assert keras.layers.Dense(2).compute_dtype == "float32"
-
-
-def labelled(count: int) -> Split:
-    values = np.arange(count, dtype=np.uint8)
-    return Split(values.reshape(-1, 1, 1, 1), values)
-
-
-def epoch_of(batches: Any) -> tuple[list[int], list[int]]:
-    """Labels and batch sizes of one epoch; every image must come as bytes, with its own label."""
-    epoch = list(batches.as_numpy_iterator())
-    for images, labels in epoch:
-        assert (images.dtype.name, images.ravel().tolist()) == ("uint8", labels.tolist())
-    return [int(label) for _, labels in epoch for label in labels], [len(labels) for _, labels in epoch]
-
-
-def test_an_epoch_holds_every_image_once_in_an_order_of_its_seed_and_its_number() -> None:
-    one, again, another = (fitting.training_batches(labelled(50), batch_size=16, seed=seed) for seed in (1, 1, 2))
-    epochs = [epoch_of(batches) for batches in (one, one, another)]
-    assert [(sorted(labels), sizes) for labels, sizes in epochs] == [(list(range(50)), [16, 16, 16, 2])] * 3
-    assert len({tuple(range(50)), *(tuple(labels) for labels, _ in epochs)}) == 4
-    assert epoch_of(again) == epochs[0]
 
 
 @pytest.mark.parametrize("monitor", MONITORS)

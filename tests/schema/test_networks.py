@@ -1,0 +1,36 @@
+"""Which values the named architectures may have."""
+
+from functools import partial
+from typing import Any
+
+from src.schema import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
+from tests.schema.conftest import NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+
+SHARES: tuple[list[Any], list[Any]] = ([0.0, 0.99], [1.0, -0.1, NAN])
+STEMS: tuple[list[Any], list[Any]] = (["auto", "imagenet", "small"], ["paper", ""])
+
+alexnet = partial(AlexNetConfig, name="net", family="alexnet")
+googlenet = partial(GoogLeNetConfig, name="net", family="googlenet")
+inception = partial(InceptionV3Config, name="net", family="inception_v3")
+resnet = partial(ResNetConfig, name="net", family="resnet")
+
+RANGES: Ranges = [
+    (alexnet, "model.dropout", *SHARES),
+    (alexnet, "model.dense", [[], [1]], []),
+    (googlenet, "model.dropout", *SHARES),
+    (inception, "model.stem", *STEMS),
+    (resnet, "model.stem", *STEMS),
+    (resnet, "model.blocks", [[1], [1, 1, 1, 1, 1]], [[], [1, 1, 1, 1, 1, 1]]),
+    (resnet, "model.filters", [1], [0, -8]),
+    (resnet, "model.squeeze_excite_ratio", [None, 1, 64], [0, 65]),
+]
+
+
+@at_the_edge(RANGES)
+def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
+    assert_taken(make, name, value)
+
+
+@beyond_it(RANGES)
+def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
+    assert_refused_by_name(make, name, value)
