@@ -52,6 +52,8 @@ def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]]
             except BrokenPipeError:  # whoever read what is printed has gone: `... | head`
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(UserError.exit_code)
+            except MemoryError as error:
+                _leave(f"error: the memory is full ({error}); use smaller or fewer images", UserError.exit_code)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 if wants_trace:
                     raise

@@ -25,5 +25,9 @@ class ModelFileError(UserError):
     """A saved model that is missing, altered, or does not fit."""
 
 
+class NotEnoughMemory(UserError):
+    """A network or its batches are too large for this machine."""
+
+
 class TrainingDiverged(UserError):
     """The loss is no longer a finite number."""

@@ -66,6 +66,12 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
     return folder
 
 
+def formats_for(model: keras.Model) -> tuple[str, ...]:
+    """The formats that hold this model: HDF5 reads back only Keras' public layers, which few backbones go beyond."""
+    is_plain = all(getattr(keras.layers, type(layer).__name__, None) is type(layer) for layer in model.layers)
+    return FORMATS if is_plain else tuple(name for name in FORMATS if name != H5_FILE)
+
+
 def uncompiled(model: keras.Model) -> keras.Model:
     """The same layers and weights without the optimizer, which the `.keras` format would keep otherwise."""
     return keras.Model(model.input, model.output, name=model.name)

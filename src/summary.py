@@ -19,7 +19,9 @@ def main(config: SummaryConfig, overrides: list[str]) -> None:
 
         fitting.prepare_devices()
 
-    rows = layer_table(build_model(config.model, config.dataset.input_shape, config.dataset.num_classes))
+    with fitting.advice_when_full(batch_size=1):
+        model = build_model(config.model, config.dataset.input_shape, config.dataset.num_classes)
+    rows = layer_table(model)
     height, width, channels = config.dataset.input_shape
     console.table(
         f"{config.model.name} on {height}x{width}x{channels} images, {config.dataset.num_classes} classes",

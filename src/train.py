@@ -16,7 +16,7 @@ from src.command import entry_point
 from src.errors import ModelFileError
 from src.interrupt import deferred
 from src.results import TrainResult
-from src.schema import Config
+from src.schema import Config, TransferConfig
 
 if TYPE_CHECKING:
     import keras
@@ -80,7 +80,8 @@ def train(
 
     with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
         fitting.seed_everything(config.seed, config.training.deterministic)
-        model = prepare_model(config, dataset)
+        with fitting.advice_when_full(config.training.batch_size):
+            model = prepare_model(config, dataset)
         record_setting(run, dataset, model, with_layers=not is_light)
 
         fitted = fit_and_watch(model, dataset, config, run, observers)
@@ -117,9 +118,12 @@ def prepare_model(config: Config, dataset: "Dataset") -> "keras.Model":
     """The network, compiled, with fresh weights or with those that `training.initial_weights` names."""
     from src import fitting
     from src.models import build_model
+    from src.models.transfer import load_backbone
 
     with fitting.precision(config.training.precision):
         model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
+    if isinstance(config.model, TransferConfig):
+        load_backbone(model, config.model)
     if config.training.initial_weights:
         start_from(config.training.initial_weights, model, config)
     fitting.compile_model(model, config, batches(dataset, config))
@@ -218,7 +222,8 @@ def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tu
         return
     with tempfile.TemporaryDirectory() as folder:
         images = dataset.test.images[:EXAMPLES]
-        run.log_folder(saving.save_model(model, Path(folder) / "model", images, formats or saving.FORMATS), "model")
+        kept = formats or saving.formats_for(model)
+        run.log_folder(saving.save_model(model, Path(folder) / "model", images, kept), "model")
 
 
 def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:

@@ -50,6 +50,15 @@ def copied(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "model"))
 
 
+def test_hdf5_is_left_out_for_layers_that_it_cannot_read_back(model: keras.Model) -> None:
+    class Own(keras.layers.Layer):
+        def call(self, values: Any) -> Any:
+            return values
+
+    assert saving.formats_for(model) == saving.FORMATS
+    assert saving.formats_for(keras.Model(model.input, Own()(model.output))) == ("model.keras", "saved_model")
+
+
 def plain_keras(path: Path) -> Any:
     return keras.models.load_model(path).predict(IMAGES, verbose=0)
 

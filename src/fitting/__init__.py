@@ -14,16 +14,20 @@ import tensorflow as tf
 
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
-from src.fitting.batches import scoring_batch, scoring_batches, training_batches
+from src.fitting.batches import scoring_batch, scoring_batches
+from src.fitting.epochs import Fit, fit_epochs
+from src.fitting.memory import advice_when_full, check_memory
 from src.fitting.optimizers import compile_model
+from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Watch, Weights
-from src.schema import Config, ReduceOnPlateauConfig, cores
+from src.schema import Config, TransferConfig, cores
 
 __all__ = [
     "Fit",
     "Observer",
     "Scores",
     "Weights",
+    "advice_when_full",
     "compile_model",
     "copy_weights",
     "fit",
@@ -33,20 +37,6 @@ __all__ = [
     "seed_everything",
     "threads",
 ]
-
-
-class Fit(NamedTuple):
-    """How training went.
-
-    Attributes:
-        history: metric name -> one value per epoch.
-        best_epoch: the epoch whose weights the model now has, counted from 1.
-        stopped: why it ended before the last epoch, `early_stopping` or `observer`, or None.
-    """
-
-    history: dict[str, list[float]]
-    best_epoch: int
-    stopped: str | None
 
 
 class Scores(NamedTuple):
@@ -116,6 +106,9 @@ def copy_weights(source: keras.Model, target: keras.Model, name: str = "the mode
             "use the same model settings as the run that saved them"
         )
     target.set_weights(source.get_weights())
+    for layer in target.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with copies of its weights
     return target
 
 
@@ -133,57 +126,32 @@ def fit(
     """Trains the compiled model, and leaves it with the weights of the epoch that was best by `training.monitor`.
 
     Without a validation split there is no monitor: the last weights stay. When the process is asked to stop, the model
-    gets the weights that it had at the end of its last whole epoch.
+    gets the weights that it had at the end of its last whole epoch. A network with a pretrained backbone is trained in
+    phases, see `src.fitting.phases`.
 
     Args:
         model: compiled; trained in place.
         dataset: its `train` split is trained on, its `validation` split scored after each epoch.
-        config: `training`, `optimizer` and `seed` are read.
+        config: `model`, `training`, `optimizer` and `seed` are read.
         observers: called after each epoch with its number, counted from 1, and its metrics; all of them are called, and
             training ends when one returns True.
         on_batches: called now and then within an epoch with the number of batches trained so far.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
+        NotEnoughMemory: the batches do not fit.
     """
     watch = Watch(observers, on_batches, len(dataset.train), config)
-    callbacks: list[keras.callbacks.Callback] = [watch]
-    keep_best = None
-    if dataset.validation is not None:
-        keep_best = keras.callbacks.EarlyStopping(
-            config.training.monitor,
-            patience=config.training.early_stopping_patience or config.training.epochs,
-            restore_best_weights=True,
-        )
-        callbacks.append(keep_best)
-    if isinstance(config.schedule, ReduceOnPlateauConfig):
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                config.training.monitor,
-                factor=config.schedule.factor,
-                patience=config.schedule.patience,
-                min_lr=config.schedule.min_learning_rate,
-            )
-        )
+    check_memory(model, min(config.training.batch_size, len(dataset.train)))
     try:
-        fitted = model.fit(
-            training_batches(dataset.train, config.training.batch_size, config.seed),
-            validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
-            epochs=config.training.epochs,
-            callbacks=callbacks,
-            shuffle=False,  # the batches come shuffled
-            verbose=0,
-        )
+        with advice_when_full(config.training.batch_size):
+            if isinstance(config.model, TransferConfig):
+                return fit_in_phases(model, dataset, config, watch)
+            return fit_epochs(model, dataset, config, watch)
     except KeyboardInterrupt:
         if watch.last_weights is not None:
-            model.set_weights(watch.last_weights)
+            watch.model.set_weights(watch.last_weights)
         raise
-    epochs = len(fitted.epoch)
-    stopped = None if epochs == config.training.epochs else "observer" if watch.stopped else "early_stopping"
-    best_epoch = keep_best.best_epoch + 1 if keep_best else epochs
-    return Fit(
-        {name: [float(value) for value in values] for name, values in watch.history.items()}, best_epoch, stopped
-    )
 
 
 def score(model: keras.Model, split: Split) -> Scores:

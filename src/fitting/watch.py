@@ -33,10 +33,15 @@ class Watch(keras.callbacks.Callback):
         self.began = 0.0
         self.trained: float | None = None  # when the epoch's validation began
         self.epoch = 0
+        self.preparation = 0.0  # seconds of work before the next epoch that belong to it
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if self.history:  # another phase, with weights of its own
+            self.last_weights = self.model.get_weights()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch = epoch + 1
-        self.began = time.perf_counter()
+        self.began, self.preparation = time.perf_counter() - self.preparation, 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._check_finite((logs or {}).get("loss", 0.0))

@@ -16,6 +16,7 @@ from src.models.googlenet import build_googlenet
 from src.models.inception_v3 import build_inception_v3
 from src.models.resnet import build_resnet
 from src.models.sequential import build_sequential
+from src.models.transfer import build_transfer
 from src.schema import ModelConfig
 
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
@@ -24,6 +25,7 @@ BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "googlenet": build_googlenet,
     "inception_v3": build_inception_v3,
     "resnet": build_resnet,
+    "transfer": build_transfer,
 }
 
 

@@ -33,8 +33,10 @@ from src.schema.sweep import (
     SweeperConfig,
 )
 from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
+from src.schema.transfer import BACKBONES, TransferConfig
 
 __all__ = [
+    "BACKBONES",
     "DISCRIMINATORS",
     "MONITORS",
     "PRIMARY",
@@ -76,6 +78,7 @@ __all__ = [
     "SyntheticConfig",
     "TrackingConfig",
     "TrainingConfig",
+    "TransferConfig",
     "as_tree",
     "cores",
     "flatten",
@@ -106,6 +109,8 @@ class Config:
                 f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of training.epochs="
                 f"{self.training.epochs}; use less"
             )
+        if isinstance(self.model, TransferConfig) and self.model.mode == "fine_tuning":
+            self._check_phases(self.model.head_epochs)
         if not self.has_monitor:
             self._check_without_validation()
 
@@ -113,6 +118,20 @@ class Config:
     def has_monitor(self) -> bool:
         """Whether there is a validation split whose metrics can choose the best epoch."""
         return self.dataset.validation_size != 0
+
+    def _check_phases(self, head_epochs: int) -> None:
+        epochs = self.training.epochs
+        if head_epochs >= epochs:
+            raise ConfigError(
+                f"model.head_epochs: {head_epochs} leaves nothing of training.epochs={epochs} for fine-tuning; use "
+                "less, or model.mode=feature_extraction"
+            )
+        shortest = min(head_epochs, epochs - head_epochs)
+        if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= shortest:
+            raise ConfigError(
+                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of a phase of {shortest} "
+                "epochs; use less, or schedule=none"
+            )
 
     def _check_without_validation(self) -> None:
         for asked, name in (
@@ -161,6 +180,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "googlenet": GoogLeNetConfig,
         "inception_v3": InceptionV3Config,
         "resnet": ResNetConfig,
+        "transfer": TransferConfig,
     },
     "optimizer": {
         "rmsprop": RMSpropConfig,

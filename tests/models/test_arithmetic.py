@@ -13,13 +13,15 @@ from src.models import build_model
 from src.models.arithmetic import COLUMNS, LayerRow, layer_table
 
 SIDES = (96, 80)  # large enough for any network, and not a square
-WITH_FORMULA = {"Conv2D", "Dense", "BatchNormalization"}
-WITH_SIZE = {"Conv2D", "MaxPooling2D", "AveragePooling2D", "ZeroPadding2D"}
+WITH_FORMULA = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "BatchNormalization"}
+WITH_SIZE = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D", "ZeroPadding2D"}
 EVERY_OPTION = (  # those that no file of conf/model uses
     "model=lenot model.input_size=50 model.conv.0.strides=3 model.conv.0.batch_norm=true model.conv.0.padding=same "
     "model.conv.1.pool_size=3 model.conv.1.strides=2"
 )
-NETWORKS = {path.stem: f"model={path.stem}" for path in sorted(CONF.glob("model/*.yaml"))} | {"options": EVERY_OPTION}
+SEPARABLE = "model=transfer model.backbone=Xception"
+NETWORKS = {path.stem: f"model={path.stem}" for path in sorted(CONF.glob("model/*.yaml"))}
+NETWORKS |= {"options": EVERY_OPTION, "separable": SEPARABLE}
 EVERY_NETWORK = pytest.mark.parametrize("name", NETWORKS)
 
 

@@ -1,0 +1,69 @@
+"""Epoch after epoch until the last one, or until something says that it is enough."""
+
+from typing import NamedTuple
+
+import keras
+
+from src.datasets import Dataset
+from src.fitting.batches import scoring_batch, scoring_batches, training_batches
+from src.fitting.watch import Watch
+from src.schema import Config, ReduceOnPlateauConfig
+
+
+class Fit(NamedTuple):
+    """How training went.
+
+    Attributes:
+        history: metric name -> one value per epoch.
+        best_epoch: the epoch whose weights the model now has, counted from 1.
+        stopped: why it ended before the last epoch, `early_stopping` or `observer`, or None.
+        phases: name and first epoch of each, when there were several.
+    """
+
+    history: dict[str, list[float]]
+    best_epoch: int
+    stopped: str | None
+    phases: tuple[tuple[str, int], ...] = ()
+
+
+def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, last: int | None = None) -> Fit:
+    """Goes on after the epochs that `watch` has seen, until epoch `last`, and restores the best weights of them.
+
+    Args:
+        model: compiled; trained in place.
+        dataset: its `train` split is trained on, its `validation` split scored after each epoch.
+        config: `training`, `schedule` and `seed` are read.
+        watch: sees every epoch.
+        last: number of the last epoch; `config.training.epochs` when it is None.
+    """
+    first, last = len(watch.history.get("loss", ())), last or config.training.epochs
+    callbacks: list[keras.callbacks.Callback] = [watch]
+    keep_best = None
+    if dataset.validation is not None:
+        keep_best = keras.callbacks.EarlyStopping(
+            config.training.monitor,
+            patience=config.training.early_stopping_patience or config.training.epochs,
+            restore_best_weights=True,
+        )
+        callbacks.append(keep_best)
+    if isinstance(config.schedule, ReduceOnPlateauConfig):
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                config.training.monitor,
+                factor=config.schedule.factor,
+                patience=config.schedule.patience,
+                min_lr=config.schedule.min_learning_rate,
+            )
+        )
+    fitted = model.fit(
+        training_batches(dataset.train, config.training.batch_size, config.seed + first),
+        validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
+        initial_epoch=first,
+        epochs=last,
+        callbacks=callbacks,
+        shuffle=False,  # the batches come shuffled
+        verbose=0,
+    )
+    epochs = first + len(fitted.epoch)
+    stopped = None if epochs == last else "observer" if watch.stopped else "early_stopping"
+    return Fit(watch.history, keep_best.best_epoch + 1 if keep_best else epochs, stopped)

@@ -1,0 +1,108 @@
+"""Transfer learning in phases: the classifier on features that are computed once, then the backbone's last blocks."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from src.datasets import Dataset, Split
+from src.fitting.batches import scoring_batch, scoring_batches
+from src.fitting.epochs import Fit, fit_epochs
+from src.fitting.optimizers import compile_model
+from src.fitting.watch import Watch
+from src.models.transfer import unfreeze_last_blocks
+from src.schema import Config, TransferConfig
+
+
+def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
+    """Trains the classifier while the backbone is frozen; `fine_tuning` then trains the backbone's last blocks too.
+
+    The model ends with the weights of the epoch that was best in either phase.
+
+    Args:
+        model: from `build_transfer`, its backbone frozen; trained in place.
+        dataset: raw images.
+        config: `model`, `training`, `optimizer`, `schedule` and `seed` are read.
+        watch: sees the epochs of both phases as one row.
+    """
+    transfer = config.model
+    assert isinstance(transfer, TransferConfig)
+    if transfer.mode == "feature_extraction":
+        return _fit_classifier(model, dataset, config, watch)
+    first = _fit_classifier(model, dataset, _for_phase(config, transfer.head_epochs), watch)
+    if first.stopped == "observer":
+        return first
+    first_weights, begun = model.get_weights(), len(watch.history["loss"])
+    unfreeze_last_blocks(model, transfer.unfrozen_blocks)
+    second_config = _for_phase(config, config.training.epochs - transfer.head_epochs, transfer.learning_rate_factor)
+    compile_model(model, second_config, watch.batches)
+    second = fit_epochs(model, dataset, second_config, watch, last=config.training.epochs)
+    phases = (("classifier", 1), ("fine-tuning", begun + 1))
+    if dataset.validation is not None and not _is_better(watch, config.training.monitor, second, first):
+        model.set_weights(first_weights)
+        return second._replace(best_epoch=first.best_epoch, phases=phases)
+    return second._replace(phases=phases)
+
+
+def _for_phase(config: Config, epochs: int, factor: float = 1.0) -> Config:
+    rate = config.optimizer.learning_rate * factor
+    return replace(
+        config,
+        model=replace(config.model, mode="feature_extraction"),  # type: ignore[call-arg]
+        training=replace(config.training, epochs=epochs),
+        optimizer=replace(config.optimizer, learning_rate=rate),
+    )
+
+
+def _is_better(watch: Watch, monitor: str, one: Fit, other: Fit) -> bool:
+    values = watch.history[monitor]
+    difference = values[one.best_epoch - 1] - values[other.best_epoch - 1]
+    return difference < 0 if monitor.endswith("loss") else difference > 0
+
+
+def _fit_classifier(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
+    """Trains the layers behind the backbone on its features, computed once: a frozen network repeats itself."""
+    began = time.perf_counter()
+    backbone, head = split_at_features(model)
+    validation = dataset.validation and features_of(backbone, dataset.validation)
+    features = replace(dataset, train=features_of(backbone, dataset.train, watch), validation=validation)
+    compile_model(head, config, watch.batches)
+    watch.preparation = time.perf_counter() - began
+    return fit_epochs(head, features, config, watch)
+
+
+def split_at_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The model up to its features and what comes after, as two models that share its layers."""
+    features = model.get_layer("features")
+    after = model.layers[model.layers.index(features) + 1 :]
+    inputs = keras.Input(features.output.shape[1:], name="backbone_features")
+    outputs = inputs
+    for layer in after:
+        outputs = layer(outputs)
+    return keras.Model(model.input, features.output), keras.Model(inputs, outputs, name=model.name)
+
+
+def features_of(backbone: keras.Model, split: Split, watch: Watch | None = None) -> Split:
+    """The split with a vector for each image: float32, (n, features).
+
+    Args:
+        watch: told how far it is, as if these were the batches of an epoch.
+    """
+    batch_size = scoring_batch(backbone)
+    images = scoring_batches(split, batch_size).map(lambda images, _: images)
+    callbacks = [_Progress(watch, -(-len(split) // batch_size))] if watch else []
+    vectors = backbone.predict(images, verbose=0, callbacks=callbacks)
+    return Split(np.asarray(vectors, np.float32), split.labels)
+
+
+class _Progress(keras.callbacks.Callback):
+    def __init__(self, watch: Watch, batches: int) -> None:
+        super().__init__()
+        self.watch = watch
+        self.share = watch.batches / batches
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.watch.on_batches is not None:
+            self.watch.on_batches(int((batch + 1) * self.share))

@@ -1,0 +1,172 @@
+"""Transfer learning: a backbone of `keras.applications`, its own preprocessing inside the model, a new classifier."""
+
+import io
+import os
+import re
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from filelock import FileLock
+from keras import layers
+
+from src.errors import ConfigError, ModelFileError
+from src.models.layers import classifier, pixels
+from src.schema import BACKBONES, TransferConfig
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue from 0 to 1
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue from 0 to 255
+# What Keras calls the blocks of its networks; a group of its own, where there is one, tells them apart.
+BLOCK = re.compile(
+    r"conv\d+_block\d+"  # ResNet, DenseNet
+    r"|block\d+_\d+|mixed_?\d+[a-z]?$"  # Inception
+    r"|stage_\d+_block_\d+"  # ConvNeXt
+    r"|block_?\d+[a-z]?|expanded_conv(?:_\d+)?"  # VGG, Xception, EfficientNet, MobileNetV2 and V3
+    r"|conv_[dp]w_(\d+)"  # MobileNet
+    r"|(?:_|^)(?:normal|adjust|reduction)_\w*?((?:stem_|reduce_)?\d+)$"  # NASNet
+)
+
+
+def build_transfer(config: TransferConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """The backbone, frozen and with random weights, inlined into one flat graph; `load_backbone` gives it others.
+
+    Gray images are given to its three channels alike.
+
+    Reference:
+        `keras.applications`, whose pages name the paper of each backbone; the procedure is that of Keras' guide to
+        transfer learning: a frozen backbone, then its last blocks at a lower rate, normalisation statistics kept.
+    """
+    inputs, features = pixels(input_shape, config.input_size)
+    if input_shape[-1] == 1:
+        features = layers.Concatenate(name="gray_to_rgb")([features] * 3)
+    features = _application(config.backbone, input_tensor=scaled(features, BACKBONES[config.backbone].scaling)).output
+    model = keras.Model(inputs, classifier(features, num_classes, config.dropout), name=config.name)
+    for layer in backbone_layers(model):
+        layer.trainable = False
+    check_blocks(model, config)
+    return model
+
+
+def scaled(images: keras.KerasTensor, scaling: str) -> keras.KerasTensor:
+    """Images from 0 to 1 as the backbone's own `preprocess_input` would make them from 0 to 255."""
+    if scaling == "tf":
+        return layers.Rescaling(2.0, offset=-1.0, name="preprocess")(images)
+    if scaling == "torch":
+        variance = [std**2 for std in IMAGENET_STD]
+        return layers.Normalization(mean=IMAGENET_MEAN, variance=variance, name="preprocess")(images)
+    if scaling == "caffe":
+        offset = [-mean for mean in CAFFE_MEAN]  # red stays first: `take_weights` turns the first kernel around
+        return layers.Rescaling(255.0, offset=offset, name="preprocess")(images)
+    return layers.Rescaling(255.0, name="preprocess")(images)
+
+
+def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers between the preprocessing and the mean of each map, in the model's order."""
+    names = [layer.name for layer in model.layers]
+    return model.layers[names.index("preprocess") + 1 : names.index("features")]
+
+
+def blocks_of(model: keras.Model) -> list[list[keras.layers.Layer]]:
+    """The backbone's layers by block, first block first; a layer between two blocks belongs to the later one."""
+    blocks: dict[str, list[keras.layers.Layer]] = {}
+    waiting: list[keras.layers.Layer] = []
+    for layer in backbone_layers(model):
+        waiting.append(layer)
+        if found := BLOCK.search(layer.name):
+            blocks.setdefault(found[found.lastindex or 0], []).extend(waiting)
+            waiting = []
+    next(reversed(blocks.values())).extend(waiting)
+    return list(blocks.values())
+
+
+def unfreeze_last_blocks(model: keras.Model, count: int) -> None:
+    """Lets the last blocks of the backbone train; their batch normalisation keeps the statistics that it came with.
+
+    Raises:
+        ConfigError: the backbone has fewer blocks.
+    """
+    for block in blocks_of(model)[-count:]:
+        for layer in block:
+            layer.trainable = not isinstance(layer, layers.BatchNormalization)
+
+
+def check_blocks(model: keras.Model, config: TransferConfig) -> None:
+    """Raises ConfigError when the backbone has fewer blocks than are to be unfrozen."""
+    if config.mode == "fine_tuning" and config.unfrozen_blocks > (most := len(blocks_of(model))):
+        raise ConfigError(
+            f"model.unfrozen_blocks: {config.unfrozen_blocks} is more than the {most} blocks of {config.backbone}; "
+            f"use at most {most}"
+        )
+
+
+def load_backbone(model: keras.Model, config: TransferConfig) -> None:
+    """Gives the backbone the weights that the config names.
+
+    Raises:
+        ModelFileError: they can neither be found nor downloaded, or belong to another network.
+    """
+    if config.weights is None:
+        return
+    source = _imagenet(config.backbone) if config.weights == "imagenet" else _from_file(config.backbone, config.weights)
+    take_weights(model, source, config.backbone)
+
+
+def take_weights(model: keras.Model, source: keras.Model, backbone: str) -> None:
+    """Copies the weights of a bare backbone, and makes up for what Keras does outside of it."""
+    ours = backbone_layers(model)
+    weights = [weight for layer in ours for weight in layer.weights]
+    for weight, value in zip(weights, source.get_weights(), strict=True):
+        weight.assign(value)
+    if BACKBONES[backbone].scaling == "caffe":  # its first convolution wants blue first
+        kernel = next(layer for layer in ours if isinstance(layer, layers.Conv2D)).kernel
+        kernel.assign(np.flip(kernel, axis=2))
+    if backbone.startswith("EfficientNetB"):
+        # With ImageNet's weights, and no others, Keras divides by the root of the deviation behind the normalisation.
+        normalization = next(layer for layer in ours if isinstance(layer, layers.Normalization))
+        mean, variance, *count = normalization.get_weights()
+        normalization.set_weights([mean, variance * np.array(IMAGENET_STD, np.float32), *count])
+        normalization.finalize_state()  # it computes with copies of its weights
+
+
+def _application(backbone: str, **settings: Any) -> keras.Model:
+    build = getattr(keras.applications, backbone)
+    return build(include_top=False, **({"weights": None} | settings))
+
+
+def _imagenet(backbone: str) -> keras.Model:
+    """The backbone with the weights that Keras downloads, or finds in its cache."""
+    cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f".{backbone}.lock"), redirect_stdout(io.StringIO()):  # Keras writes to the final name
+            return _application(backbone, weights="imagenet", input_shape=(224, 224, 3))
+    except Exception as error:  # Keras raises a bare Exception, the file's reader nearly anything
+        url = re.search(r"https?://\S+/([\w.-]+\.h5)", str(error))
+        file = url[1] if url else "its file without the top"
+        raise ModelFileError(
+            f"the ImageNet weights of {backbone} can neither be found nor downloaded ({_first_line(error)}); put "
+            f"{file} into {cache}, name a weights file with model.weights=FILE, or use random ones: model.weights=null"
+        ) from error
+
+
+def _from_file(backbone: str, path: str) -> keras.Model:
+    """The backbone with the weights of a file."""
+    if not Path(path).is_file():
+        raise ModelFileError(f"model.weights={path}: there is no such file; give imagenet, null, or a weights file")
+    model = _application(backbone, input_shape=(224, 224, 3))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of each layer before it raises
+            model.load_weights(path)
+    except Exception as error:  # a file of another network, or no weights at all
+        raise ModelFileError(
+            f"model.weights={path} does not hold the weights of {backbone} without its top: {_first_line(error)}"
+        ) from error
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
