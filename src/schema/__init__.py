@@ -52,6 +52,7 @@ __all__ = [
     "DatasetConfig",
     "Dimension",
     "EvaluateConfig",
+    "ExplainConfig",
     "GoogLeNetConfig",
     "IdxConfig",
     "IdxFile",
@@ -142,6 +143,14 @@ class EvaluateConfig:
 
 
 @dataclass(kw_only=True)
+class ExplainConfig(EvaluateConfig):
+    """A model to look into."""
+
+    image: str | None = None  # a file to look at; null: the test split
+    output: str | None = None  # a folder that gets the pictures as well
+
+
+@dataclass(kw_only=True)
 class SummaryConfig:
     """A network to describe, on a data set's images."""
 
@@ -152,7 +161,12 @@ class SummaryConfig:
         self.model.check_input(*self.dataset.image_size)
 
 
-PRIMARY: dict[str, type] = {"train": Config, "evaluate": EvaluateConfig, "summary": SummaryConfig}
+PRIMARY: dict[str, type] = {
+    "train": Config,
+    "evaluate": EvaluateConfig,
+    "explain": ExplainConfig,
+    "summary": SummaryConfig,
+}
 SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {"idx": IdxConfig, "synthetic": SyntheticConfig},
     "model": {

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.compose import CONF
-from src.figures import Confusion, LearningCurves, Mistake, TrialCurve
+from src.figures import Confusion, LearningCurves, Prediction, TrialCurve
 from src.results import TrialRow
 
 HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.3, 0.6], "learning_rate": [1e-3, 1e-3]}
@@ -69,15 +69,15 @@ PROBABILITIES = np.array(
     ]
 )
 WORST = [
-    Mistake(image=2, true="ant", predicted="cow", score=0.875, true_score=0.125),
-    Mistake(image=0, true="ant", predicted="bee", score=0.5, true_score=0.25),
-    Mistake(image=3, true="cow", predicted="ant", score=0.5, true_score=0.25),
+    Prediction(image=2, true="ant", predicted="cow", score=0.875, true_score=0.125),
+    Prediction(image=0, true="ant", predicted="bee", score=0.5, true_score=0.25),
+    Prediction(image=3, true="cow", predicted="ant", score=0.5, true_score=0.25),
 ]
 
 
 @pytest.mark.parametrize(("most", "expected"), [(25, WORST), (2, WORST[:2])])
 def test_the_worst_mistakes_are_the_surest_first_and_in_the_split_s_order_where_equal(
-    most: int, expected: list[Mistake]
+    most: int, expected: list[Prediction]
 ) -> None:
     assert figures.worst_mistakes_data(LABELS, PROBABILITIES, ["ant", "bee", "cow"], most) == expected
 
@@ -106,9 +106,9 @@ PICTURES: dict[str, tuple[Callable[[], Figure], int]] = {  # with how many axes 
     "mistakes": (lambda: figures.plot_mistakes(WORST, np.zeros((4, 5, 5, 1), np.uint8)), 3),
     "one mistake in colour": (lambda: figures.plot_mistakes(WORST[:1], np.zeros((4, 5, 5, 3), np.uint8)), 1),
     "no mistake": (lambda: figures.plot_mistakes([], np.zeros((4, 5, 5, 1), np.uint8)), 0),
-    "filters": (lambda: figures.plot_filters(np.ones((6, 3, 3, 1))), 6),
-    "one filter of zeros": (lambda: figures.plot_filters(np.zeros((1, 5, 5, 3))), 1),
-    "more filters than are shown": (lambda: figures.plot_filters(np.ones((70, 3, 3, 1))), 64),
+    "filters": (lambda: figures.plot_filters(np.ones((6, 3, 3, 1)), "conv"), 6),
+    "one filter of zeros": (lambda: figures.plot_filters(np.zeros((1, 5, 5, 3)), "conv"), 1),
+    "more filters than are shown": (lambda: figures.plot_filters(np.ones((70, 3, 3, 1)), "conv"), 64),
 }
 
 
@@ -144,7 +144,7 @@ def test_a_mistake_shows_its_image_and_both_classes_with_their_scores() -> None:
 
 def test_filters_share_one_scale_with_zero_in_its_middle() -> None:
     filters = np.array([[[[1.0, 2.0]]], [[[-3.0, -3.0]]]])
-    images = [axes.images[0] for axes in visible(figures.plot_filters(filters))]
+    images = [axes.images[0] for axes in visible(figures.plot_filters(filters, "conv"))]
     assert [image.get_array().tolist() for image in images] == [[[1.5]], [[-3.0]]]
     assert [image.get_clim() for image in images] == [(-3, 3), (-3, 3)]
 
@@ -157,12 +157,12 @@ def test_drawing_needs_no_pyplot_and_so_no_window_system() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 28, 1), (28, 1, 1), (1, 1, 3)])
 def test_a_mistake_one_pixel_high_or_wide_is_drawn(shape: tuple[int, ...]) -> None:
-    figure = figures.plot_mistakes([Mistake(0, "a", "b", 0.5, 0.25)], np.zeros((1, *shape), np.uint8))
+    figure = figures.plot_mistakes([Prediction(0, "a", "b", 0.5, 0.25)], np.zeros((1, *shape), np.uint8))
     assert visible(figure)[0].images[0].get_array().shape[:2] == shape[:2]
 
 
 def test_a_class_name_is_no_formula() -> None:
-    mistakes = [Mistake(0, "$\\b$", "b", 0.5, 0.25)]
+    mistakes = [Prediction(0, "$\\b$", "b", 0.5, 0.25)]
     for figure in (confusion(["$\\b$", "b"]), figures.plot_mistakes(mistakes, np.zeros((1, 9, 9, 1), np.uint8))):
         assert png(figure)
 

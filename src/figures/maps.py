@@ -1,0 +1,63 @@
+"""Feature maps: what each convolution makes of an image."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from src.figures.grid import Image, show
+
+Maps = npt.NDArray[np.floating]
+CHANNELS = 8  # of each convolution
+ROWS = 12  # on a page: one picture of a deep network would be too tall to be read
+
+
+class MapRow(NamedTuple):
+    """The liveliest maps of a convolution, liveliest first.
+
+    Attributes:
+        layer: the convolution's name.
+        shape: height, width and number of all its maps.
+        channels: which of them are shown.
+        maps: (shown, height, width).
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+    channels: list[int]
+    maps: Maps
+
+
+def feature_maps_data(layers: Sequence[tuple[str, Maps]], rows: int = ROWS) -> list[list[MapRow]]:
+    """Pages of rows, a row for each convolution: of its maps, those that vary most over the image.
+
+    Args:
+        layers: the name and the maps, (height, width, channels), of each convolution.
+        rows: how many of them stand on a page.
+    """
+    everything = [_liveliest(name, maps) for name, maps in layers]
+    return [everything[start : start + rows] for start in range(0, len(everything), rows)]
+
+
+def _liveliest(name: str, maps: Maps) -> MapRow:
+    order = np.argsort(-maps.std(axis=(0, 1)), kind="stable")[:CHANNELS]
+    return MapRow(name, maps.shape, order.tolist(), np.moveaxis(maps[..., order], -1, 0))
+
+
+def plot_feature_maps(page: Sequence[MapRow], image: Image, what: str) -> Figure:
+    """The image above, then a row for each convolution; each map has a scale of its own, dark is low, yellow high."""
+    figure = Figure(figsize=(CHANNELS + 0.5, 1.42 * (len(page) + 1) + 0.5), layout="constrained")
+    figure.suptitle(f"feature maps of {what}", parse_math=False)
+    cells = figure.subplots(len(page) + 1, CHANNELS, squeeze=False)
+    for axes in cells.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.axis("off")
+    show(cells[0, 0], image)
+    for row, line in zip(cells[1:], page, strict=True):
+        for axes, channel, one in zip(row, line.channels, line.maps, strict=False):
+            axes.imshow(one, cmap="viridis")
+            axes.text(0.5, -0.04, f"{channel}", transform=axes.transAxes, ha="center", va="top", fontsize=7)
+        row[0].set_title(f"{line.layer}  {'x'.join(map(str, line.shape))}", loc="left", fontsize=9)
+    return figure
