@@ -73,7 +73,7 @@ def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> Explanat
     right, wrong = examples(dataset, probabilities)
     return ExplanationResult(
         run_id=run.run_id or "",
-        title=f"{trained.model.name} on {len(dataset.test):,} test images of {dataset.name}: right ones, worst mistakes",
+        title=f"{trained.model.name} on {len(dataset.test):,} test images: some right ones, the worst mistakes",
         columns=("image", "is", "predicted", "score", "true score"),
         rows=[
             (str(seen.image), seen.true, seen.predicted, f"{seen.score:.4f}", f"{seen.true_score:.4f}")

@@ -119,7 +119,14 @@ def test_the_run_is_finished_and_keeps_what_a_person_wants_to_look_at(trained: T
     }
     assert kept["config"] == {"config.yaml", "overrides.yaml"}
     assert "packages.txt" in kept["environment"]
-    assert kept["figures"] == {"confusion_matrix.png", "filters.png", "learning_curves.png", "worst_mistakes.png"}
+    assert kept["figures"] == {
+        "confusion_matrix.png",
+        "feature_maps",
+        "filters.png",
+        "grad_cam.png",
+        "learning_curves.png",
+        "worst_mistakes.png",
+    }
     assert kept["tables"] == {"layers.csv", "per_class.csv", "test_predictions.csv"}
     assert kept["model"] == {"manifest.json", "model.h5", "model.keras", "saved_model"}
 

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from src.figures.grid import Image, Images, show
+from src.figures.grid import Image, Images, blank_empty, show
 from src.figures.predictions import Prediction, label
 
 HEAT = "plasma"
@@ -26,11 +26,9 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
     """
     groups = [group for group in (right, wrong) if group]
     columns = max([len(group) for group in groups], default=1)
-    figure = Figure(figsize=(max(1.6 * columns, 5) + 1, 3.7 * max(len(groups), 1) + 0.6), layout="constrained")
+    figure = Figure(figsize=(max(1.9 * columns, 5) + 1, 4.3 * max(len(groups), 1) + 0.6), layout="constrained")
     figure.suptitle("Grad-CAM: what spoke for the predicted class")
     cells = figure.subplots(2 * max(len(groups), 1), columns, squeeze=False)
-    for axes in cells.flat:
-        axes.axis("off")
     remaining = iter(heats)
     for row, group in enumerate(groups):
         for column, prediction in enumerate(group):
@@ -38,6 +36,7 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
             show(cells[2 * row, column], image)
             label(cells[2 * row, column], prediction)
             _lay_over(cells[2 * row + 1, column], image, next(remaining))
+    blank_empty(cells)
     _add_scale(figure, cells)
     return figure
 
@@ -54,12 +53,11 @@ def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: 
     figure = Figure(figsize=(2.2 * (len(answers) + 1) + 1, 2.9), layout="constrained")
     figure.suptitle(f"Grad-CAM of {what}: what speaks for each class", parse_math=False)
     cells = figure.subplots(1, len(answers) + 1)
-    for axes in cells:
-        axes.axis("off")
     show(cells[0], image)
     for axes, (name, score), heat in zip(cells[1:], answers, heats, strict=True):
         _lay_over(axes, image, heat)
         axes.set_title(f"{name} ({score:.2f})", fontsize=9, parse_math=False)
+    blank_empty(cells)
     _add_scale(figure, cells)
     return figure
 
@@ -71,5 +69,5 @@ def _lay_over(axes: Any, image: Image, heat: npt.NDArray[np.floating]) -> None:
 
 
 def _add_scale(figure: Figure, cells: Any) -> None:
-    scale = ScalarMappable(Normalize(0, 1), HEAT)
-    figure.colorbar(scale, ax=cells, label="heat, as a share of the largest", shrink=0.6, aspect=30)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), HEAT), ax=cells, shrink=0.8, aspect=30)
+    bar.set_label("heat, as a share of the largest", fontsize=8)

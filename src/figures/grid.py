@@ -26,3 +26,10 @@ def show(axes: Any, image: Image) -> None:
     """Draws an image: uint8, (height, width, channels), with one channel in grey."""
     grey = image.shape[-1] == 1
     axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+
+
+def blank_empty(cells: Any) -> None:
+    """Takes the frame and ticks from cells with an image, and leaves the others blank."""
+    for axes in cells.flat:
+        axes.axis("off")
+        axes.set_visible(bool(axes.images))

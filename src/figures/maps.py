@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from src.figures.grid import Image, show
+from src.figures.grid import Image, blank_empty, show
 
 Maps = npt.NDArray[np.floating]
 CHANNELS = 8  # of each convolution
@@ -48,16 +48,21 @@ def _liveliest(name: str, maps: Maps) -> MapRow:
 
 def plot_feature_maps(page: Sequence[MapRow], image: Image, what: str) -> Figure:
     """The image above, then a row for each convolution; each map has a scale of its own, dark is low, yellow high."""
-    figure = Figure(figsize=(CHANNELS + 0.5, 1.42 * (len(page) + 1) + 0.5), layout="constrained")
-    figure.suptitle(f"feature maps of {what}", parse_math=False)
-    cells = figure.subplots(len(page) + 1, CHANNELS, squeeze=False)
-    for axes in cells.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.axis("off")
+    height = 1.42 * (len(page) + 1) + 0.6
+    figure = Figure(figsize=(CHANNELS + 0.5, height))
+    figure.suptitle(
+        f"feature maps of {what}\nof each convolution those that vary most, with their channel numbers",
+        fontsize=10,
+        y=1 - 0.1 / height,
+        parse_math=False,
+    )
+    edges = {"left": 0.02, "right": 0.98, "bottom": 0.25 / height, "top": 1 - 0.65 / height}
+    cells = figure.subplots(len(page) + 1, CHANNELS, squeeze=False, gridspec_kw=edges | {"wspace": 0.08, "hspace": 0.4})
     show(cells[0, 0], image)
     for row, line in zip(cells[1:], page, strict=True):
         for axes, channel, one in zip(row, line.channels, line.maps, strict=False):
             axes.imshow(one, cmap="viridis")
             axes.text(0.5, -0.04, f"{channel}", transform=axes.transAxes, ha="center", va="top", fontsize=7)
         row[0].set_title(f"{line.layer}  {'x'.join(map(str, line.shape))}", loc="left", fontsize=9)
+    blank_empty(cells)
     return figure
