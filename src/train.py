@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from src.tracking import Run, Store
 
 EXAMPLES = 16  # test images that the saved formats must agree on
+AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
 QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 
 
@@ -96,7 +97,7 @@ def train(
         if scores is not None:
             metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
         if not is_light:
-            record_pictures(run, model, dataset, fitted, scores)
+            record_pictures(run, config, model, dataset, fitted, scores)
         if is_kept and not is_light:
             examples = dataset.test.images[:EXAMPLES]
             bare = saving.uncompiled(model)
@@ -201,14 +202,19 @@ def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "ker
 
 
 def record_pictures(
-    run: "Run", model: "keras.Model", dataset: "Dataset", fitted: "Fit", scores: "Scores | None"
+    run: "Run", config: Config, model: "keras.Model", dataset: "Dataset", fitted: "Fit", scores: "Scores | None"
 ) -> None:
-    """Learning curves, and a look inside the network: filters, feature maps, Grad-CAM."""
-    from src import figures
+    """Learning curves, augmented images where there are any, and a look inside the network."""
+    from src import figures, fitting
     from src.explain import record_inside
 
     curves = figures.learning_curves_data(fitted.history, fitted.best_epoch if dataset.validation else None)
     run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
+    if config.augmentation.changes_images:
+        images = dataset.train.images[:AUGMENTED]
+        versions = fitting.augmented(images, config.augmentation, config.seed, AUGMENTED)
+        picture = figures.plot_augmentation(images, versions, config.augmentation.name)
+        run.log_figure("figures/augmentation.png", picture)
     record_inside(run, model, dataset, scores and scores.probabilities)
 
 

@@ -270,6 +270,13 @@ def test_training_goes_on_from_the_weights_of_a_run(trained: TrainedRun):
     assert went_on.history["loss"][0] < 0.6 * fresh.history["loss"][0]
 
 
+def test_an_augmentation_is_trained_with_and_shown(workplace: Workplace):
+    run_id = train_tracked(workplace, "augmentation=photos").run_id
+    client = MlflowClient(workplace.uri)
+    assert "figures/augmentation.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
+    assert client.get_run(str(run_id)).data.params["augmentation.flip"] == "horizontal"
+
+
 # --- debug, and the main job on full data ------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Pictures, each in two halves: `*_data` computes plain numbers that tests compare, `plot_*` draws them."""
 
+from src.figures.augmentation import plot_augmentation
 from src.figures.cam import plot_class_heats, plot_grad_cam
 from src.figures.confusion import Confusion, confusion_data, plot_confusion
 from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
@@ -17,6 +18,7 @@ __all__ = [
     "confusion_data",
     "feature_maps_data",
     "learning_curves_data",
+    "plot_augmentation",
     "plot_class_heats",
     "plot_confusion",
     "plot_feature_maps",

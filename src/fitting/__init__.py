@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
+from src.fitting.augmentation import augmented
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches
 from src.fitting.optimizers import compile_model
 from src.fitting.watch import Observer, Watch, Weights
@@ -24,6 +25,7 @@ __all__ = [
     "Observer",
     "Scores",
     "Weights",
+    "augmented",
     "compile_model",
     "copy_weights",
     "fit",
@@ -167,7 +169,7 @@ def fit(
         )
     try:
         fitted = model.fit(
-            training_batches(dataset.train, config.training.batch_size, config.seed),
+            training_batches(dataset.train, config.training.batch_size, config.seed, config.augmentation),
             validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
             epochs=config.training.epochs,
             callbacks=callbacks,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from src.errors import ConfigError
+from src.schema.augmentation import AugmentationConfig
 from src.schema.checks import cores, output_size, require
 from src.schema.dataset import DatasetConfig, IdxConfig, IdxFile, IdxFiles, SyntheticConfig
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
@@ -45,6 +46,7 @@ __all__ = [
     "AdamConfig",
     "AdamWConfig",
     "AlexNetConfig",
+    "AugmentationConfig",
     "Choice",
     "Config",
     "ConvBlock",
@@ -95,6 +97,7 @@ class Config:
     schedule: ScheduleConfig
     training: TrainingConfig
     tracking: TrackingConfig
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # runs of before have none
     seed: int = 1
     evaluate_test: bool = True
     tags: dict[str, str] = field(default_factory=dict)
@@ -106,6 +109,11 @@ class Config:
             raise ConfigError(
                 f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of training.epochs="
                 f"{self.training.epochs}; use less"
+            )
+        if self.augmentation.flip and not self.dataset.flips:
+            raise ConfigError(
+                f"augmentation.flip: the classes of {self.dataset.name} are not the same mirrored; leave it out with "
+                "augmentation.flip=null, or choose augmentation=digits (dataset.flips=true says that they are)"
             )
         if not self.has_monitor:
             self._check_without_validation()
@@ -185,6 +193,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
     },
     "schedule": {"none": ScheduleConfig, "reduce_on_plateau": ReduceOnPlateauConfig, "cosine": CosineConfig},
     "training": {"training": TrainingConfig},
+    "augmentation": {"augmentation": AugmentationConfig},
     "tracking": {"tracking": TrackingConfig},
 }
 SWEEPER_SCHEMAS: dict[str, dict[str, type]] = {
