@@ -4,15 +4,18 @@ python -m src.evaluate run_id=RUN
 python -m src.evaluate model_uri=models:/NAME@champion
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import DataError
 from src.results import EvaluationResult
-from src.schema import EvaluateConfig, IdxConfig
+from src.schema import Config, EvaluateConfig, IdxConfig
 
 if TYPE_CHECKING:
+    import keras
+
     from src.datasets import Dataset
     from src.fitting import Scores
     from src.tracking import Run
@@ -33,24 +36,50 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config())
         with console.native_messages_hidden():
-            from src import fitting, saving
-            from src.datasets import load_dataset, moved_to
+            from src import fitting
 
             fitting.prepare_devices()
 
-        if config.data_dir is not None:
-            trained.dataset = moved_to(trained.dataset, config.data_dir)
-        if isinstance(trained.dataset, IdxConfig):  # what was found then, whatever can be found now
-            trained.dataset.source = run.params.get("resolved.data_source", trained.dataset.source)
-        dataset = load_dataset(trained.dataset)
-        if trained.training.max_batches is not None:
-            dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
-        _check_digest(run, dataset)
-        with run.model_folder(config.model_uri) as folder:
-            model = saving.load_model(saving.keras_file(folder))
-        scores = fitting.score(model, dataset.test)
+        dataset = load_tracked_dataset(run, trained, config.data_dir)
+        scores = fitting.score(load_tracked_model(run, config.model_uri), dataset.test)
         metrics = record_evaluation(run, dataset, scores, step=run.best_epoch)
     return EvaluationResult(run_id=run.run_id or "", metrics=metrics, images=len(dataset.test))
+
+
+def load_tracked_dataset(run: "Run", trained: Config, data_dir: str | None) -> "Dataset":
+    """The data set that the run was trained on, as much of it as the run used.
+
+    Args:
+        run: says what was found when it was trained.
+        trained: its config.
+        data_dir: where the data is on this machine; None: where the run found it.
+
+    Raises:
+        DataError: the data cannot be found, or is not what the run was trained on.
+    """
+    from src.datasets import load_dataset, moved_to
+
+    wanted = trained.dataset if data_dir is None else moved_to(trained.dataset, data_dir)
+    if isinstance(wanted, IdxConfig):  # what was found then, whatever can be found now
+        wanted = replace(wanted, source=run.params.get("resolved.data_source", wanted.source))
+    dataset = load_dataset(wanted)
+    if trained.training.max_batches is not None:
+        dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
+    _check_digest(run, dataset)
+    return dataset
+
+
+def load_tracked_model(run: "Run", model_uri: str | None) -> "keras.Model":
+    """The model that the run keeps, or the one behind the URI.
+
+    Raises:
+        StoreError: the run keeps no model.
+        ModelFileError: the model's files are missing or altered.
+    """
+    from src import saving
+
+    with run.model_folder(model_uri) as folder:
+        return saving.load_model(saving.keras_file(folder))
 
 
 def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: int) -> dict[str, float]:

@@ -40,6 +40,25 @@ class EvaluationResult:
     images: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExplanationResult:
+    """What a look inside a model gave.
+
+    Attributes:
+        run_id: the MLflow run that the model came from.
+        title, columns, rows: the predictions that were looked at, as a table.
+        pictures: where the pictures are in the run.
+        notes: what a reader of them must know.
+    """
+
+    run_id: str
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    pictures: list[str]
+    notes: list[str]
+
+
 class TrialRow(NamedTuple):
     """One trial.
 

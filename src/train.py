@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     import keras
 
     from src.datasets import Dataset
-    from src.fitting import Fit, Observer
+    from src.fitting import Fit, Observer, Scores
     from src.tracking import Run, Store
 
 EXAMPLES = 16  # test images that the saved formats must agree on
+AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
 QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 
 
@@ -93,10 +94,11 @@ def train(
             if is_kept:
                 keep_model(run, model, dataset, QUICK if is_light else None)
 
-        if config.evaluate_test:
-            metrics |= record_evaluation(run, dataset, fitting.score(model, dataset.test), step=fitted.best_epoch)
+        scores = fitting.score(model, dataset.test) if config.evaluate_test else None
+        if scores is not None:
+            metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
         if not is_light:
-            record_pictures(run, model, fitted, has_monitor=dataset.validation is not None)
+            record_pictures(run, config, model, dataset, fitted, scores)
         if is_kept and not is_light:
             examples = dataset.test.images[:EXAMPLES]
             bare = saving.uncompiled(model)
@@ -203,15 +205,23 @@ def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "ker
     return fitting.copy_weights(model, build_model(config.model, dataset.input_shape, len(dataset.class_names)))
 
 
-def record_pictures(run: "Run", model: "keras.Model", fitted: "Fit", has_monitor: bool) -> None:
-    """Learning curves and the filters of the first convolution."""
-    from src import figures, inspection
+def record_pictures(
+    run: "Run", config: Config, model: "keras.Model", dataset: "Dataset", fitted: "Fit", scores: "Scores | None"
+) -> None:
+    """Learning curves, augmented images where there are any, and a look inside the network."""
+    from src import figures, fitting
+    from src.explain import record_inside
 
-    curves = figures.learning_curves_data(fitted.history, fitted.best_epoch if has_monitor else None)
+    curves = figures.learning_curves_data(
+        fitted.history, fitted.best_epoch if dataset.validation else None, fitted.phases
+    )
     run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
-    filters = inspection.first_filters(model)
-    if filters is not None:
-        run.log_figure("figures/filters.png", figures.plot_filters(filters))
+    if config.augmentation.changes_images:
+        images = dataset.train.images[:AUGMENTED]
+        versions = fitting.augmented(images, config.augmentation, config.seed, AUGMENTED)
+        picture = figures.plot_augmentation(images, versions, config.augmentation.name)
+        run.log_figure("figures/augmentation.png", picture)
+    record_inside(run, model, dataset, scores and scores.probabilities)
 
 
 def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tuple[str, ...] | None = None) -> None:

@@ -62,7 +62,7 @@ NOT_A_CONFIG = [
     ({"schedule": {}}, r"^schedule: no kind None; known: .*none"),
     ({"model__fliters": 3}, r"^no key 'model\.fliters'; .*known: .*family"),
     ({"model__conv__0__fliters": 3}, r"fliters'; did you mean 'filters'\?"),
-    ({"extra": 1}, r"^no key 'extra'; known: dataset, "),
+    ({"extra": 1}, r"^no key 'extra'; known: augmentation, dataset, "),
     ({"optimizer___target_": "os.system"}, r"^no key 'optimizer\._target_'"),
     ({"training__epochs": "many"}, r"^training\.epochs: got 'many', expected a whole number"),
     ({"training__epochs": 0}, r"^training\.epochs: got 0, expected at least 1"),
@@ -72,6 +72,12 @@ NOT_A_CONFIG = [
 @pytest.mark.parametrize("text", ["costs ${x}", "${oc.env:HOME}", "a\\b ${x}"])
 def test_a_text_with_a_dollar_sign_reads_back_as_it_was(text: str) -> None:
     assert config_from_dict(changed(tags={"note": text})).tags == {"note": text}
+
+
+def test_a_config_of_before_there_was_augmentation_reads_back_without_any() -> None:
+    tree = changed()
+    del tree["augmentation"], tree["dataset"]["flips"]
+    assert config_from_dict(tree) == compose_config()
 
 
 @pytest.mark.parametrize(("leaves", "sentence"), NOT_A_CONFIG)

@@ -27,9 +27,9 @@ PRIMARY = [path.stem for path in sorted(CONF.glob("*.yaml"))]
 
 @functools.cache
 def composed(group: str, option: str) -> schema.Config:
-    """The default run with this option, on images that are large enough for any network."""
-    roomy = ["dataset.image_size=[256,256]"] if group == "model" else []
-    config = compose_config([f"{group}={option}", *roomy])
+    """The default run with this option, on images that are large enough for any network and may be mirrored."""
+    fitting = {"model": ["dataset.image_size=[256,256]"], "augmentation": ["dataset.flips=true"]}
+    config = compose_config([f"{group}={option}", *fitting.get(group, [])])
     assert isinstance(config, schema.Config)
     return config
 

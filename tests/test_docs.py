@@ -96,7 +96,10 @@ def test_every_make_target_of_the_documents_exists(target: str):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("group", ["dataset", "model", "optimizer", "schedule", "tracking", "experiment", "debug"])
+GROUPS = ["dataset", "model", "augmentation", "optimizer", "schedule", "tracking", "experiment", "debug"]
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_the_readme_lists_every_option_of_a_group(group: str):
     (row,) = re.findall(rf"^\| `{group}` \|([^|]*)\|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", row)) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))

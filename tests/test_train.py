@@ -12,7 +12,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import Model
 
-from src.compose import compose_config
+from src import saving
+from src.compose import CONF, compose_config
 from src.datasets import load_dataset
 from src.errors import ModelFileError, StoreError, TrainingDiverged
 from src.results import TrainResult
@@ -119,7 +120,14 @@ def test_the_run_is_finished_and_keeps_what_a_person_wants_to_look_at(trained: T
     }
     assert kept["config"] == {"config.yaml", "overrides.yaml"}
     assert "packages.txt" in kept["environment"]
-    assert kept["figures"] == {"confusion_matrix.png", "filters.png", "learning_curves.png", "worst_mistakes.png"}
+    assert kept["figures"] == {
+        "confusion_matrix.png",
+        "feature_maps",
+        "filters.png",
+        "grad_cam.png",
+        "learning_curves.png",
+        "worst_mistakes.png",
+    }
     assert kept["tables"] == {"layers.csv", "per_class.csv", "test_predictions.csv"}
     assert kept["model"] == {"manifest.json", "model.h5", "model.keras", "saved_model"}
 
@@ -263,6 +271,13 @@ def test_training_goes_on_from_the_weights_of_a_run(trained: TrainedRun):
     assert went_on.history["loss"][0] < 0.6 * fresh.history["loss"][0]
 
 
+def test_an_augmentation_is_trained_with_and_shown(workplace: Workplace):
+    run_id = train_tracked(workplace, "augmentation=photos").run_id
+    client = MlflowClient(workplace.uri)
+    assert "figures/augmentation.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
+    assert client.get_run(str(run_id)).data.params["augmentation.flip"] == "horizontal"
+
+
 # --- debug, and the main job on full data ------------------------------------------------------------------------
 
 
@@ -342,3 +357,39 @@ def test_the_logged_model_has_a_name_a_signature_an_example_and_its_metrics(trai
 def test_no_pickle_is_kept(trained: TrainedRun):
     names = [path.name for path in trained.workplace.folder.rglob("*")]
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".cloudpickle"))]
+
+
+# --- every network ------------------------------------------------------------------------------------------------
+
+BACKBONES = [  # one of each family, those included that HDF5 cannot hold
+    "model=transfer model.weights=null model.backbone=" + name
+    for name in ("VGG16", "DenseNet121", "EfficientNetB0", "MobileNetV3Small", "InceptionResNetV2", "ConvNeXtTiny")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [f"model={path.stem}" for path in sorted(CONF.glob("model/*.yaml"))] + BACKBONES)
+def test_every_network_trains_at_its_smallest_size_and_its_formats_agree(model: str, tmp_path: Path):
+    choice = ["model.weights=null", *model.split()] if "transfer" in model else model.split()
+    smallest = compose_config([*choice, "dataset=synthetic", "dataset.image_size=[512,512]"]).model.smallest_input
+    resized = [] if "transfer" not in model else [f"model.input_size={smallest}"]
+    images = [f"dataset.image_size=[{smallest},{smallest}]", "dataset.train_size=74", "dataset.test_size=16"]
+    config = compose_config(
+        [
+            *choice,
+            *resized,
+            "dataset=synthetic",
+            *images,
+            "training.epochs=1",
+            f"tracking.uri='sqlite:///{tmp_path}/m.db'",
+        ]
+    )
+    dataset = load_dataset(config.dataset)
+    assert len(dataset.train) >= 64
+    result = train(config, dataset=dataset)
+    folder = Path(MlflowClient(config.tracking.uri).download_artifacts(str(result.run_id), "model", str(tmp_path)))
+    formats = [name for name in saving.FORMATS if (folder / name).exists()]
+    assert formats == list(saving.FORMATS) or ("model.h5" not in formats and "backbone" in model)
+    first, *others = (saving.predict_with(folder / name, dataset.test.images) for name in formats)
+    for other in others:
+        np.testing.assert_allclose(other, first, atol=saving.TOLERANCE)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
+from src.fitting.augmentation import augmented
 from src.fitting.batches import scoring_batch, scoring_batches
 from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import advice_when_full, check_memory
@@ -28,6 +29,7 @@ __all__ = [
     "Scores",
     "Weights",
     "advice_when_full",
+    "augmented",
     "compile_model",
     "copy_weights",
     "fit",

@@ -56,7 +56,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
             )
         )
     fitted = model.fit(
-        training_batches(dataset.train, config.training.batch_size, config.seed + first),
+        training_batches(dataset.train, config.training.batch_size, config.seed + first, config.augmentation),
         validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
         initial_epoch=first,
         epochs=last,

@@ -63,7 +63,12 @@ def _is_better(watch: Watch, monitor: str, one: Fit, other: Fit) -> bool:
 
 
 def _fit_classifier(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
-    """Trains the layers behind the backbone on its features, computed once: a frozen network repeats itself."""
+    """Trains the layers behind the backbone on its features, computed once: a frozen network repeats itself.
+
+    With augmentation it does not, and the backbone is run for every batch.
+    """
+    if config.augmentation.changes_images:
+        return fit_epochs(model, dataset, config, watch)
     began = time.perf_counter()
     backbone, head = split_at_features(model)
     validation = dataset.validation and features_of(backbone, dataset.validation)

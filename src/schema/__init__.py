@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from src.errors import ConfigError
+from src.schema.augmentation import AugmentationConfig
 from src.schema.checks import cores, output_size, require
 from src.schema.dataset import DatasetConfig, IdxConfig, IdxFile, IdxFiles, SyntheticConfig
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
@@ -47,6 +48,7 @@ __all__ = [
     "AdamConfig",
     "AdamWConfig",
     "AlexNetConfig",
+    "AugmentationConfig",
     "Choice",
     "Config",
     "ConvBlock",
@@ -54,6 +56,7 @@ __all__ = [
     "DatasetConfig",
     "Dimension",
     "EvaluateConfig",
+    "ExplainConfig",
     "GoogLeNetConfig",
     "IdxConfig",
     "IdxFile",
@@ -97,6 +100,7 @@ class Config:
     schedule: ScheduleConfig
     training: TrainingConfig
     tracking: TrackingConfig
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # runs of before have none
     seed: int = 1
     evaluate_test: bool = True
     tags: dict[str, str] = field(default_factory=dict)
@@ -108,6 +112,11 @@ class Config:
             raise ConfigError(
                 f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of training.epochs="
                 f"{self.training.epochs}; use less"
+            )
+        if self.augmentation.flip and not self.dataset.flips:
+            raise ConfigError(
+                f"augmentation.flip: the classes of {self.dataset.name} are not the same mirrored; leave it out with "
+                "augmentation.flip=null, or choose augmentation=digits (dataset.flips=true says that they are)"
             )
         if isinstance(self.model, TransferConfig) and self.model.mode == "fine_tuning":
             self._check_phases(self.model.head_epochs)
@@ -161,6 +170,14 @@ class EvaluateConfig:
 
 
 @dataclass(kw_only=True)
+class ExplainConfig(EvaluateConfig):
+    """A model to look into."""
+
+    image: str | None = None  # a file to look at; null: the test split
+    output: str | None = None  # a folder that gets the pictures as well
+
+
+@dataclass(kw_only=True)
 class SummaryConfig:
     """A network to describe, on a data set's images."""
 
@@ -171,7 +188,12 @@ class SummaryConfig:
         self.model.check_input(*self.dataset.image_size)
 
 
-PRIMARY: dict[str, type] = {"train": Config, "evaluate": EvaluateConfig, "summary": SummaryConfig}
+PRIMARY: dict[str, type] = {
+    "train": Config,
+    "evaluate": EvaluateConfig,
+    "explain": ExplainConfig,
+    "summary": SummaryConfig,
+}
 SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {"idx": IdxConfig, "synthetic": SyntheticConfig},
     "model": {
@@ -191,6 +213,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
     },
     "schedule": {"none": ScheduleConfig, "reduce_on_plateau": ReduceOnPlateauConfig, "cosine": CosineConfig},
     "training": {"training": TrainingConfig},
+    "augmentation": {"augmentation": AugmentationConfig},
     "tracking": {"tracking": TrackingConfig},
 }
 SWEEPER_SCHEMAS: dict[str, dict[str, type]] = {

@@ -16,6 +16,7 @@ class DatasetConfig:
     channels: int
     class_names: list[str]
     validation_size: int | None = None  # null: the source's own; 0: none
+    flips: bool = False  # whether an image is of the same class when it is mirrored
     limit: int | None = None  # at most this many training images, after validation is set aside
 
     def __post_init__(self) -> None:

@@ -183,3 +183,11 @@ def test_weights_can_start_from_a_file_in_the_folder_of_the_command(
     (tmp_path / "own.weights.h5").write_bytes(Path(weights).read_bytes())
     monkeypatch.chdir(tmp_path)
     assert len(fit(*ready("own.weights.h5", "training.epochs=1")).history["loss"]) == 1
+
+
+def test_with_augmentation_the_backbone_sees_every_batch_and_stays_frozen(weights: str) -> None:
+    model, dataset, config = ready(weights, "augmentation=light", "training.epochs=2")
+    before = backbone_weights(model)
+    fitted = fit(model, dataset, config)
+    assert changed(before, backbone_weights(model)) == 0
+    assert fitted.history["loss"][-1] < fitted.history["loss"][0]

@@ -1,0 +1,212 @@
+"""A look inside a tracked model: filters, feature maps, Grad-CAM; the pictures go back into the run.
+
+python -m src.explain run_id=RUN
+python -m src.explain run_id=RUN image=FILE output=FOLDER
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.command import entry_point
+from src.compose import config_from_dict
+from src.errors import ConfigError, DataError
+from src.evaluate import load_tracked_dataset, load_tracked_model
+from src.results import ExplanationResult
+from src.schema import Config, ExplainConfig
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from src.datasets import Dataset
+    from src.figures import Prediction
+    from src.tracking import Run
+
+MOST = 6  # right and wrong predictions that are shown
+TOP = 5  # classes in the answer to one image, and how many of them Grad-CAM is drawn for
+WITH_HEAT = 3
+Picture = tuple[str, Any]  # the path below figures/, and the Matplotlib figure
+
+
+def explain(config: ExplainConfig) -> ExplanationResult:
+    """Looks at the test split through the model's eyes, or at one image.
+
+    Pictures are written into the model's run, and what stands there already is replaced.
+
+    Raises:
+        StoreError: no such run or model.
+        ModelFileError: the model's files are missing or altered.
+        DataError: an image that cannot be read, or data that is not what the model was trained on.
+    """
+    from src import console, tracking
+
+    check_paths(config)
+    with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
+        trained = config_from_dict(run.read_config())
+        with console.native_messages_hidden():
+            from src import fitting
+
+            fitting.prepare_devices()
+
+        looked = look_at_test if config.image is None else look_at_image
+        return looked(config, run, trained)
+
+
+def check_paths(config: ExplainConfig) -> None:
+    """Raises before anything slow begins when the image is not there or the output cannot be a folder."""
+    if config.image is not None and not Path(config.image).is_file():
+        raise DataError(f"there is no image file {config.image}; give the path of one: image=FILE")
+    if config.output is not None and Path(config.output).exists() and not Path(config.output).is_dir():
+        raise ConfigError(f"output: {config.output} is a file; give a folder, which is made when there is none")
+
+
+def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> ExplanationResult:
+    """Filters, the first test image's feature maps, Grad-CAM of right and wrong predictions."""
+    from src import fitting
+
+    dataset = load_tracked_dataset(run, trained, config.data_dir)
+    model = load_tracked_model(run, config.model_uri)
+    probabilities = fitting.score(model, dataset.test).probabilities
+    pictures = record_inside(run, model, dataset, probabilities, config.output)
+    right, wrong = examples(dataset, probabilities)
+    return ExplanationResult(
+        run_id=run.run_id or "",
+        title=f"{trained.model.name} on {len(dataset.test):,} test images: some right ones, the worst mistakes",
+        columns=("image", "is", "predicted", "score", "true score"),
+        rows=[
+            (str(seen.image), seen.true, seen.predicted, f"{seen.score:.4f}", f"{seen.true_score:.4f}")
+            for seen in (*right, *wrong)
+        ],
+        pictures=pictures,
+        notes=dataset.warnings + ([] if pictures else [without_convolutions(model)]),
+    )
+
+
+def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> ExplanationResult:
+    """The most probable classes of an image file, its feature maps, Grad-CAM of the first of these classes."""
+    from src import figures, inspection
+    from src.datasets.image_file import read_image
+    from src.models import predict
+
+    assert config.image is not None
+    height, width, channels = trained.dataset.input_shape
+    image, size = read_image(Path(config.image), height, width, channels)
+    model = load_tracked_model(run, config.model_uri)
+    probabilities = predict(model, image[None])[0]
+    best = [int(at) for at in probabilities.argsort()[::-1][:TOP]]
+    answers = [(trained.dataset.class_names[at], float(probabilities[at])) for at in best]
+
+    file = Path(config.image)
+    drawn = list(map_pictures(model, image, file.name))
+    shown = best[:WITH_HEAT]
+    heats = inspection.grad_cam(model, image[None].repeat(len(shown), axis=0), shown)
+    if heats is not None:
+        drawn.append(("grad_cam.png", figures.plot_class_heats(image, answers[: len(shown)], heats, file.name)))
+    folder = f"images/{re.sub(r'[^A-Za-z0-9.-]+', '_', file.stem)}"
+    pictures = keep(run, ((f"{folder}/{path}", figure) for path, figure in drawn), config.output)
+    notes = [] if heats is not None else [without_convolutions(model)]
+    if size != (height, width):
+        notes.append(f"{file} is {size[0]}x{size[1]} pixels; it was resized to {height}x{width}, which the model takes")
+    return ExplanationResult(
+        run_id=run.run_id or "",
+        title=f"{trained.model.name} on {file.name}",
+        columns=("class", "probability"),
+        rows=[(name, f"{score:.4f}") for name, score in answers],
+        pictures=pictures,
+        notes=notes,
+    )
+
+
+def record_inside(
+    run: "Run",
+    model: "keras.Model",
+    dataset: "Dataset",
+    probabilities: "np.ndarray | None",
+    output: str | None = None,
+) -> list[str]:
+    """Puts the pictures of `inside` into the run, and into a folder where one is named.
+
+    Returns:
+        Where they are in the run.
+    """
+    return keep(run, inside(model, dataset, probabilities), output)
+
+
+def inside(model: "keras.Model", dataset: "Dataset", probabilities: "np.ndarray | None") -> "Iterator[Picture]":
+    """Pictures of what a trained network has learned and where it looks.
+
+    Args:
+        model: any network; one without convolutions has none of these pictures.
+        dataset: its first test image is followed through the network.
+        probabilities: float32, (n, classes), of the test split; None where it may not be scored, and then there is no
+            Grad-CAM.
+    """
+    from src import figures, inspection
+
+    if (filters := inspection.first_filters(model)) is not None:
+        yield "filters.png", figures.plot_filters(filters.kernels, filters.name)
+    yield from map_pictures(model, dataset.test.images[0], "test image #0")
+    if probabilities is None:
+        return
+    right, wrong = examples(dataset, probabilities)
+    seen = [prediction.image for prediction in (*right, *wrong)]
+    heats = inspection.grad_cam(model, dataset.test.images[seen], probabilities[seen].argmax(axis=1).tolist())
+    if heats is not None:
+        yield "grad_cam.png", figures.plot_grad_cam(right, wrong, dataset.test.images, heats)
+
+
+def map_pictures(model: "keras.Model", image: "np.ndarray", what: str) -> "Iterator[Picture]":
+    """The feature maps of every convolution, a page for each dozen of them."""
+    from src import figures, inspection
+
+    pages = figures.feature_maps_data(inspection.feature_maps(model, image))
+    for number, page in enumerate(pages, start=1):
+        of = f"{what}, page {number} of {len(pages)}" if len(pages) > 1 else what
+        yield f"feature_maps/page_{number}.png", figures.plot_feature_maps(page, image, of)
+
+
+def examples(dataset: "Dataset", probabilities: "np.ndarray") -> "tuple[list[Prediction], list[Prediction]]":
+    """Right test predictions, each of another class, and the worst mistakes."""
+    from src import figures
+
+    split = dataset.test.labels, probabilities, dataset.class_names
+    return figures.right_predictions_data(*split, MOST), figures.worst_mistakes_data(*split, MOST)
+
+
+def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[str]:
+    """Puts pictures into the run, and into a folder where one is named; returns where they are in the run."""
+    kept = []
+    for path, figure in pictures:
+        run.log_figure(f"figures/{path}", figure)
+        if output is not None:
+            file = Path(output) / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(file)
+        kept.append(f"figures/{path}")
+    return kept
+
+
+def without_convolutions(model: "keras.Model") -> str:
+    return f"{model.name} has no convolutions, and so no filters, feature maps or Grad-CAM"
+
+
+@entry_point("explain")
+def main(config: ExplainConfig, overrides: list[str]) -> None:
+    """Looks, then says what was seen and where it is kept."""
+    explained = explain(config)
+    from src import console
+
+    console.table(explained.title, explained.columns, explained.rows)
+    for note in explained.notes:
+        console.say(note)
+    if explained.pictures:
+        console.say("pictures: " + ", ".join(explained.pictures))
+    if config.output is not None and explained.pictures:
+        console.say(f"and in {config.output}, without the figures/")
+    console.say_where(explained.run_id, config.tracking.uri)
+
+
+if __name__ == "__main__":
+    main()

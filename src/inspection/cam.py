@@ -1,0 +1,92 @@
+"""Grad-CAM: where a network looks when it decides for a class."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from src.errors import ConfigError
+from src.inspection.listening import Heard, listening
+from src.mistakes import did_you_mean
+from src.models.arithmetic import CONVOLUTIONS
+
+
+def grad_cam(
+    model: keras.Model, images: npt.NDArray[np.uint8], classes: Sequence[int], layer: str | None = None
+) -> npt.NDArray[np.float32] | None:
+    """How much each place of an image speaks for a class.
+
+    With the maps A_k of a layer and the score y of the class before the softmax, the weight w_k of a map is the mean of
+    dy/dA_k over its places, and the heat max(0, sum_k w_k A_k): only what speaks for the class. It is enlarged to the
+    image's size and divided by its largest value.
+
+    Args:
+        model: any network.
+        images: uint8, (n, height, width, channels), 0-255.
+        classes: one for each image.
+        layer: the name of a layer that returns maps. None takes the last one whose maps are as large as those of the
+            last convolution, so that normalisation, activation and shortcut after it are included.
+
+    Returns:
+        float32, (n, height, width), 0-1, all 0 where nothing speaks for the class; None for a network without
+        convolutions.
+
+    Raises:
+        ConfigError: a layer that does not exist or returns no maps.
+
+    Reference:
+        Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+        equations 1 and 2.
+    """
+    if (name := _chosen(model, images[:1], layer)) is None:
+        return None
+    maps: Any = None
+    last: Heard | None = None
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+
+        def hear(call: Heard) -> None:
+            nonlocal maps, last
+            last = call
+            if call.name == name:
+                tape.watch(maps := call.outputs)
+
+        with listening(model, hear):
+            model(images, training=False)
+        assert last is not None
+        scores = tf.gather(_scores(last), tf.constant(classes, tf.int32), axis=1, batch_dims=1)
+    weights = tf.reduce_mean(tape.gradient(scores, maps), axis=(1, 2), keepdims=True)
+    heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
+    heat = tf.image.resize(heat, images.shape[1:3])[..., 0]
+    return np.asarray(tf.math.divide_no_nan(heat, tf.reduce_max(heat, axis=(1, 2), keepdims=True)))
+
+
+def _chosen(model: keras.Model, image: npt.NDArray[np.uint8], layer: str | None) -> str | None:
+    """The layer whose maps are looked at; None where there is no convolution."""
+    sizes: dict[str, tuple[int, ...]] = {}
+    size = None
+
+    def hear(call: Heard) -> None:
+        nonlocal size
+        if len(call.outputs.shape) == 4:
+            sizes[call.name] = tuple(call.outputs.shape[1:3])
+            if isinstance(call.layer, CONVOLUTIONS):
+                size = sizes[call.name]
+
+    with listening(model, hear):
+        model(image, training=False)
+    if layer is not None and layer not in sizes:
+        raise ConfigError(f"{model.name} has no layer {layer!r} that returns maps{did_you_mean(layer, list(sizes))}")
+    return layer or next((name for name in reversed(sizes) if sizes[name] == size), None)
+
+
+def _scores(last: Heard) -> tf.Tensor:
+    """The scores of the classes before the softmax: (n, classes)."""
+    if isinstance(last.layer, keras.layers.Dense) and last.layer.activation is keras.activations.softmax:
+        scores = last.inputs @ last.layer.kernel
+        return scores + last.layer.bias if last.layer.use_bias else scores
+    if isinstance(last.layer, keras.layers.Softmax | keras.layers.Activation):
+        return last.inputs
+    return last.outputs

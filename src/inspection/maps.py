@@ -1,0 +1,62 @@
+"""What convolutions have learned, and what they make of an image."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from src.inspection.listening import Heard, leaf_layers, listening
+from src.models.arithmetic import CONVOLUTIONS
+
+
+class Filters(NamedTuple):
+    """Kernels of a convolution: its layer's name, and float32, (filters, height, width, channels)."""
+
+    name: str
+    kernels: npt.NDArray[np.float32]
+
+
+class FeatureMaps(NamedTuple):
+    """What a convolution makes of an image: its layer's name, and float32, (height, width, channels)."""
+
+    name: str
+    maps: npt.NDArray[np.float32]
+
+
+def first_filters(model: keras.Model) -> Filters | None:
+    """The kernels of the first convolution that looks at more than one pixel; None where there is none.
+
+    Of a depthwise or separable convolution, the kernels that look at one channel each.
+    """
+    for name, layer in leaf_layers(model):
+        if isinstance(layer, CONVOLUTIONS) and max(layer.kernel_size) > 1:
+            return Filters(name, _kernels(layer))
+    return None
+
+
+def _kernels(layer: keras.layers.Layer) -> npt.NDArray[np.float32]:
+    if isinstance(layer, keras.layers.Conv2D):
+        return np.moveaxis(keras.ops.convert_to_numpy(layer.kernel), -1, 0)
+    is_separable = isinstance(layer, keras.layers.SeparableConv2D)
+    kernel = keras.ops.convert_to_numpy(layer.depthwise_kernel if is_separable else layer.kernel)
+    height, width, channels, multiplier = kernel.shape
+    return np.moveaxis(kernel.reshape(height, width, channels * multiplier), -1, 0)[..., np.newaxis]
+
+
+def feature_maps(model: keras.Model, image: npt.NDArray[np.uint8]) -> list[FeatureMaps]:
+    """The output of every convolution, in the order in which the image passes through them.
+
+    Args:
+        model: any network; depthwise and separable convolutions count, and those of a model inside the model.
+        image: uint8, (height, width, channels), 0-255.
+    """
+    found: list[FeatureMaps] = []
+
+    def hear(call: Heard) -> None:
+        if isinstance(call.layer, CONVOLUTIONS):
+            found.append(FeatureMaps(call.name, keras.ops.convert_to_numpy(call.outputs[0]).astype(np.float32)))
+
+    with listening(model, hear):
+        model(image[np.newaxis], training=False)
+    return found

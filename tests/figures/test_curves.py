@@ -1,0 +1,45 @@
+"""Learning curves: which metric stands in which panel, and what is marked."""
+
+import pytest
+from matplotlib.figure import Figure
+
+from src import figures
+from src.figures import LearningCurves
+from tests.figures.conftest import visible
+
+HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.3, 0.6], "learning_rate": [1e-3, 1e-3]}
+VALIDATION = {"val_loss": [2.5, 1.5], "val_accuracy": [0.2, 0.5]}
+
+
+def test_learning_curves_stand_in_two_panels_training_beside_validation() -> None:
+    assert figures.learning_curves_data(HISTORY | VALIDATION, best_epoch=2) == LearningCurves(
+        epochs=[1, 2],
+        loss={"loss": [2.0, 1.0], "val_loss": [2.5, 1.5]},
+        accuracy={"accuracy": [0.3, 0.6], "val_accuracy": [0.2, 0.5]},
+        best_epoch=2,
+    )
+
+
+def test_learning_curves_without_validation_have_training_alone() -> None:
+    assert figures.learning_curves_data(HISTORY, best_epoch=None) == LearningCurves(
+        epochs=[1, 2], loss={"loss": [2.0, 1.0]}, accuracy={"accuracy": [0.3, 0.6]}, best_epoch=None
+    )
+
+
+def curves(history: dict[str, list[float]], best_epoch: int | None) -> Figure:
+    return figures.plot_learning_curves(figures.learning_curves_data(history, best_epoch))
+
+
+@pytest.mark.parametrize(("best_epoch", "marks"), [(2, ["best epoch (2)"]), (None, [])])
+def test_the_curves_are_named_and_the_best_epoch_is_marked_where_there_is_one(
+    best_epoch: int | None, marks: list[str]
+) -> None:
+    legends = [[text.get_text() for text in axes.get_legend().texts] for axes in visible(curves(HISTORY, best_epoch))]
+    assert legends == [["loss", *marks], ["accuracy", *marks]]
+
+
+def test_the_later_phases_of_a_training_stand_on_another_ground() -> None:
+    data = figures.learning_curves_data(HISTORY | VALIDATION, 2, (("classifier", 1), ("fine-tuning", 2)))
+    for axes in figures.plot_learning_curves(data).axes:
+        assert "fine-tuning" in [text.get_text() for text in axes.get_legend().get_texts()]
+        assert "classifier" not in [text.get_text() for text in axes.get_legend().get_texts()]

@@ -1,0 +1,66 @@
+"""Which predictions are shown, and what stands above an image."""
+
+import numpy as np
+import pytest
+
+from src import figures
+from src.figures import Prediction
+from tests.figures.conftest import GRAY, texts, visible
+
+LABELS = np.array([0, 1, 0, 2, 1])
+PROBABILITIES = np.array(
+    [
+        [0.25, 0.5, 0.25],  # wrong
+        [0.0, 1.0, 0.0],
+        [0.125, 0.0, 0.875],  # wrong, the surest
+        [0.5, 0.25, 0.25],  # wrong, as sure as the first
+        [0.25, 0.75, 0.0],
+    ]
+)
+WORST = [
+    Prediction(image=2, true="ant", predicted="cow", score=0.875, true_score=0.125),
+    Prediction(image=0, true="ant", predicted="bee", score=0.5, true_score=0.25),
+    Prediction(image=3, true="cow", predicted="ant", score=0.5, true_score=0.25),
+]
+
+
+@pytest.mark.parametrize(("most", "expected"), [(25, WORST), (2, WORST[:2])])
+def test_the_worst_mistakes_are_the_surest_first_and_in_the_split_s_order_where_equal(
+    most: int, expected: list[Prediction]
+) -> None:
+    assert figures.worst_mistakes_data(LABELS, PROBABILITIES, ["ant", "bee", "cow"], most) == expected
+
+
+def test_a_model_without_mistakes_has_no_worst_ones() -> None:
+    assert figures.worst_mistakes_data(np.array([0, 1]), np.eye(2), ["ant", "bee"]) == []
+
+
+RIGHT = [
+    Prediction(image=1, true="bee", predicted="bee", score=1.0, true_score=1.0),
+    Prediction(image=5, true="ant", predicted="ant", score=0.5, true_score=0.5),
+]
+
+
+@pytest.mark.parametrize(("most", "expected"), [(6, RIGHT), (1, RIGHT[:1])])
+def test_right_predictions_are_the_first_of_each_class_in_the_split_s_order(
+    most: int, expected: list[Prediction]
+) -> None:
+    labels, probabilities = np.append(LABELS, 0), np.append(PROBABILITIES, [[0.5, 0.25, 0.25]], axis=0)
+    assert figures.right_predictions_data(labels, probabilities, ["ant", "bee", "cow"], most) == expected
+
+
+def test_a_model_that_is_never_right_has_no_right_predictions() -> None:
+    assert figures.right_predictions_data(np.array([1, 0]), np.eye(2), ["ant", "bee"], most=6) == []
+
+
+def test_a_mistake_shows_its_image_and_both_classes_with_their_scores() -> None:
+    axes = visible(figures.plot_mistakes(WORST, np.concatenate([GRAY, GRAY])))[0]
+    assert axes.images[0].get_array().tolist() == GRAY[2, ..., 0].tolist()
+    assert axes.get_title() == "cow (0.88)"
+    assert texts(axes) == ["is ant (0.12), #2"]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 1), (28, 1, 1), (1, 1, 3)])
+def test_a_mistake_one_pixel_high_or_wide_is_drawn(shape: tuple[int, ...]) -> None:
+    figure = figures.plot_mistakes([Prediction(0, "a", "b", 0.5, 0.25)], np.zeros((1, *shape), np.uint8))
+    assert visible(figure)[0].images[0].get_array().shape[:2] == shape[:2]

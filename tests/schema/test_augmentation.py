@@ -1,0 +1,72 @@
+"""How far images may be changed, and that digits are never mirrored."""
+
+import pytest
+
+from src.compose import CONF, compose_config
+from src.errors import ConfigError
+from src.schema import AugmentationConfig
+from tests.schema.conftest import (
+    INF,
+    NAN,
+    Make,
+    Ranges,
+    assert_refused_by_name,
+    assert_taken,
+    at_the_edge,
+    beyond_it,
+)
+
+augmentation: Make = AugmentationConfig
+RANGES: Ranges = [
+    (
+        augmentation,
+        "augmentation.shift augmentation.zoom augmentation.contrast",
+        [0.0, 0.999],
+        [-0.1, 1.0, NAN, INF],
+    ),
+    (augmentation, "augmentation.rotation", [0.0, 180.0], [-1.0, 181.0, NAN]),
+    (augmentation, "augmentation.flip", [None, "horizontal"], ["vertical", ""]),
+    (augmentation, "augmentation.fill", ["constant", "nearest", "reflect"], ["wrap", ""]),
+]
+
+
+@at_the_edge(RANGES)
+def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
+    assert_taken(make, name, value)
+
+
+@beyond_it(RANGES)
+def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
+    assert_refused_by_name(make, name, value)
+
+
+@pytest.mark.parametrize("key", ["shift", "rotation", "zoom", "contrast"])
+def test_any_change_is_one_and_the_defaults_are_none(key: str) -> None:
+    assert not augmentation(fill="nearest").changes_images
+    assert augmentation(**{key: 0.01}).changes_images
+    assert augmentation(flip="horizontal").changes_images
+
+
+MIRRORED = ["augmentation=photos", "augmentation.flip=horizontal"]
+
+
+@pytest.mark.parametrize("mirrored", MIRRORED)
+def test_an_augmentation_that_mirrors_digits_is_refused_with_what_to_do(mirrored: str) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"^augmentation\.flip: the classes of mnist are not the same mirrored; .*augmentation=digits",
+    ):
+        compose_config([mirrored])
+
+
+@pytest.mark.parametrize("mirrored", MIRRORED)
+@pytest.mark.parametrize("dataset", ["dataset=fashion_mnist", "dataset.flips=true"])
+def test_what_is_the_same_mirrored_may_be_mirrored(dataset: str, mirrored: str) -> None:
+    assert compose_config([dataset, mirrored]).augmentation.flip == "horizontal"
+
+
+@pytest.mark.parametrize("option", sorted(path.stem for path in (CONF / "augmentation").glob("*.yaml")))
+def test_every_other_option_may_be_used_on_digits_and_only_none_changes_nothing(option: str) -> None:
+    allowed = ["augmentation.flip=null"] if option == "photos" else []
+    config = compose_config([f"augmentation={option}", *allowed]).augmentation
+    assert config.changes_images == (option != "none")

@@ -1,0 +1,131 @@
+"""`python -m src.explain`: pictures of a tracked model in its run, and sentences for what cannot be looked at."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from src.compose import compose_config
+from src.datasets import load_dataset
+from src.errors import ConfigError, DataError, StoreError
+from src.explain import explain
+from src.results import ExplanationResult
+from src.train import train
+from tests.conftest import TrainedRun, Workplace
+
+DIGIT = 3  # in the test split of the sample
+INSIDE = ["figures/filters.png", "figures/feature_maps/page_1.png", "figures/grad_cam.png"]
+
+
+def explained(workplace: Workplace, *overrides: str) -> ExplanationResult:
+    return explain(compose_config([f"tracking.uri='{workplace.uri}'", "data_dir=null", *overrides], "explain"))
+
+
+@pytest.fixture(scope="session")
+def digit_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real digit, three times as large, in colour."""
+    digit = load_dataset(compose_config(["dataset.source=sample"]).dataset).test.images[DIGIT, ..., 0]
+    path = tmp_path_factory.mktemp("images") / "my digit.png"
+    Image.fromarray(digit).resize((84, 84)).convert("RGB").save(path)
+    return path
+
+
+def figures_of(trained: TrainedRun, folder: str = "") -> dict[str, bytes]:
+    root = trained.workplace.folder / "mlartifacts" / trained.run_id / "artifacts/figures" / folder
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.png")}
+
+
+def test_a_look_by_the_command_replaces_the_pictures_that_training_made_by_the_same(
+    trained: TrainedRun, tmp_path: Path
+) -> None:
+    before = figures_of(trained)
+    done = trained.workplace.run("src.explain", f"run_id={trained.run_id}", f"output='{tmp_path}/new'")
+    assert done.returncode == 0, done.stderr
+    assert "lenot on 1,000 test images" in done.stdout
+    assert "pictures: " + ", ".join(INSIDE) in done.stdout
+    assert figures_of(trained) == before
+    written = {f"figures/{path.relative_to(tmp_path / 'new')}" for path in (tmp_path / "new").rglob("*.png")}
+    assert written == set(INSIDE)
+
+
+def test_the_table_shows_right_predictions_and_then_wrong_ones(trained: TrainedRun) -> None:
+    rows = explained(trained.workplace, f"run_id={trained.run_id}").rows
+    assert [len(row) for row in rows] == [5] * 12
+    assert [true == predicted for _, true, predicted, *_ in rows] == [True] * 6 + [False] * 6
+
+
+def test_an_image_of_another_size_is_resized_with_a_sentence_and_recognised(
+    trained: TrainedRun, digit_file: Path
+) -> None:
+    result = explained(trained.workplace, f"run_id={trained.run_id}", f"image='{digit_file}'")
+    assert result.title == "lenot on my digit.png"
+    assert result.rows[0][0] == str(DIGIT)
+    assert sorted((float(row[1]) for row in result.rows), reverse=True) == [float(row[1]) for row in result.rows]
+    assert result.notes == [f"{digit_file} is 84x84 pixels; it was resized to 28x28, which the model takes"]
+    assert set(figures_of(trained, "images/my_digit")) == {"feature_maps/page_1.png", "grad_cam.png"}
+
+
+def test_a_network_without_convolutions_is_said_to_have_none(workplace: Workplace, tmp_path: Path) -> None:
+    overrides = ["dataset=synthetic", "model=dense", "training.epochs=1", "tracking.detail=light"]
+    run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
+    file = tmp_path / "a.png"
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(file)
+    for image in ("image=null", f"image='{file}'"):
+        result = explained(workplace, f"run_id={run_id}", image)
+        assert (result.pictures, len(result.rows) > 0) == ([], True)
+        assert result.notes == ["dense has no convolutions, and so no filters, feature maps or Grad-CAM"]
+
+
+def test_without_evaluate_test_there_is_no_grad_cam_until_one_asks(workplace: Workplace) -> None:
+    overrides = ["dataset=synthetic", "training.epochs=1", "evaluate_test=false", f"tracking.uri='{workplace.uri}'"]
+    run_id = str(train(compose_config(overrides)).run_id)
+    client = MlflowClient(workplace.uri)
+    assert {item.path for item in client.list_artifacts(run_id, "figures")} == {
+        "figures/learning_curves.png",
+        "figures/filters.png",
+        "figures/feature_maps",
+    }
+    assert explained(workplace, f"run_id={run_id}").pictures == INSIDE
+
+
+# --- what cannot be looked at ------------------------------------------------------------------------------------
+
+
+def test_a_run_must_be_named(workplace: Workplace) -> None:
+    done = workplace.run("src.explain")
+    assert done.returncode == 2
+    assert done.stderr == "error: name one model: run_id=RUN, or model_uri=models:/NAME@champion\n"
+
+
+@pytest.mark.parametrize("name", ["run_id=0123456789abcdef", "model_uri='models:/nobody@champion'"])
+def test_a_run_or_model_that_does_not_exist_is_named(trained: TrainedRun, name: str) -> None:
+    with pytest.raises(StoreError, match=r"has no (0123456789abcdef|models:/nobody@champion)"):
+        explained(trained.workplace, name)
+
+
+def test_a_run_without_a_model_is_named(workplace: Workplace) -> None:
+    overrides = ["dataset=synthetic", "training.epochs=1", "tracking.save_model=false"]
+    run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
+    with pytest.raises(StoreError, match=f"run {run_id} keeps no model"):
+        explained(workplace, f"run_id={run_id}")
+
+
+def test_an_image_that_is_not_there_is_named_before_anything_else(workplace: Workplace) -> None:
+    with pytest.raises(DataError, match=r"there is no image file gone\.png; give the path of one: image=FILE"):
+        explained(workplace, "run_id=RUN", "image=gone.png")
+
+
+def test_an_image_that_cannot_be_read_is_named(trained: TrainedRun, tmp_path: Path) -> None:
+    file = tmp_path / "notes.png"
+    file.write_text("no image")
+    with pytest.raises(DataError, match=r"notes\.png is not an image that can be read"):
+        explained(trained.workplace, f"run_id={trained.run_id}", f"image='{file}'")
+
+
+def test_an_output_that_is_a_file_is_refused(workplace: Workplace, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    with pytest.raises(ConfigError, match=r"output: .*notes\.txt is a file; give a folder"):
+        explained(workplace, "run_id=RUN", f"output='{file}'")
