@@ -41,5 +41,8 @@ def test_the_curves_are_named_and_the_best_epoch_is_marked_where_there_is_one(
 def test_the_later_phases_of_a_training_stand_on_another_ground() -> None:
     data = figures.learning_curves_data(HISTORY | VALIDATION, 2, (("classifier", 1), ("fine-tuning", 2)))
     for axes in figures.plot_learning_curves(data).axes:
-        assert "fine-tuning" in [text.get_text() for text in axes.get_legend().get_texts()]
-        assert "classifier" not in [text.get_text() for text in axes.get_legend().get_texts()]
+        legend = axes.get_legend()
+        assert legend is not None
+        labels = [text.get_text() for text in legend.get_texts()]
+        assert "fine-tuning" in labels
+        assert "classifier" not in labels
