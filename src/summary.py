@@ -14,15 +14,17 @@ def main(config: SummaryConfig, overrides: list[str]) -> None:
 
     with console.native_messages_hidden():
         from src import fitting
+        from src.datasets import class_names_of
         from src.models import build_model
         from src.models.arithmetic import COLUMNS, layer_table
 
         fitting.prepare_devices()
 
-    rows = layer_table(build_model(config.model, config.dataset.input_shape, config.dataset.num_classes))
+    num_classes = len(class_names_of(config.dataset))
+    rows = layer_table(build_model(config.model, config.dataset.input_shape, num_classes))
     height, width, channels = config.dataset.input_shape
     console.table(
-        f"{config.model.name} on {height}x{width}x{channels} images, {config.dataset.num_classes} classes",
+        f"{config.model.name} on {height}x{width}x{channels} images, {num_classes} classes",
         COLUMNS,
         [row.cells() for row in rows],
     )
