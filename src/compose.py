@@ -21,7 +21,7 @@ from src.mistakes import did_you_mean, explain
 from src.redact import hide
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "HOME", "USER"}
+PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "HOME", "USER", "XDG_CACHE_HOME"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 
 

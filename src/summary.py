@@ -14,17 +14,19 @@ def main(config: SummaryConfig, overrides: list[str]) -> None:
 
     with console.native_messages_hidden():
         from src import fitting
+        from src.datasets import class_names_of
         from src.models import build_model
         from src.models.arithmetic import COLUMNS, layer_table
 
         fitting.prepare_devices()
 
+    num_classes = len(class_names_of(config.dataset))
     with fitting.advice_when_full(batch_size=1):
-        model = build_model(config.model, config.dataset.input_shape, config.dataset.num_classes)
+        model = build_model(config.model, config.dataset.input_shape, num_classes)
     rows = layer_table(model)
     height, width, channels = config.dataset.input_shape
     console.table(
-        f"{config.model.name} on {height}x{width}x{channels} images, {config.dataset.num_classes} classes",
+        f"{config.model.name} on {height}x{width}x{channels} images, {num_classes} classes",
         COLUMNS,
         [row.cells() for row in rows],
     )

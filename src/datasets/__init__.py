@@ -1,22 +1,32 @@
-"""Data sets as arrays in memory: found, verified, split and limited.
+"""Data sets as arrays: found, verified, split and limited.
 
 `LOADERS` maps a data set's `loader` to the function that reads its source; everything after that is the same for all.
 """
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from src.datasets.arrays import Arrays, Images, Labels
+from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
+from src.datasets.cifar import load_cifar
+from src.datasets.duplicates import find_duplicates
 from src.datasets.idx import load_idx
+from src.datasets.image_folder import folder_classes, load_image_folder
 from src.datasets.synthetic import load_synthetic
 from src.errors import ConfigError, DataError
-from src.schema import DatasetConfig, IdxConfig
+from src.schema import DatasetConfig, ImageFolderConfig, PublishedConfig
 
-LOADERS: dict[str, Callable[..., Arrays]] = {"idx": load_idx, "synthetic": load_synthetic}
+LOADERS: dict[str, Callable[..., Arrays]] = {
+    "idx": load_idx,
+    "cifar": load_cifar,
+    "image_folder": load_image_folder,
+    "synthetic": load_synthetic,
+}
+CHUNK = 32 * 2**20  # bytes of images that are digested at once: mapped ones need not all be in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +34,8 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: uint8, (n, height, width, channels), 0-255.
-        labels: uint8, (n,), indices into the data set's class names.
+        images: uint8, (n, height, width, channels), 0-255; an `np.memmap` where they are too many for the memory.
+        labels: an unsigned type, (n,), indices into the data set's class names.
     """
 
     images: Images
@@ -52,8 +62,10 @@ class Dataset:
         class_names: one for each label, in the labels' order.
         digest: SHA-256 in hex over the source's image bytes, train then test, then its label bytes; it does not
             depend on the container, the split into train and validation, or the limit.
-        source: where the images came from: `full`, `sample` or `synthetic`.
+        source: where the images came from: `full`, `sample`, `folder` or `synthetic`.
         warnings: what a reader of the results must know.
+        bad_files: what was left out of a folder of images.
+        duplicates: images of a folder that an earlier split has as well.
     """
 
     name: str
@@ -65,6 +77,14 @@ class Dataset:
     digest: str
     source: str
     warnings: list[str] = dataclasses.field(default_factory=list)
+    bad_files: list[BadFile] = dataclasses.field(default_factory=list)
+    duplicates: list[Duplicate] = dataclasses.field(default_factory=list)
+
+    def class_counts(self) -> list[tuple[str, int, int, int]]:
+        """Each class with its images for training, validation and testing."""
+        splits = (self.train, self.validation or self.train.head(0), self.test)
+        counts = (np.bincount(split.labels, minlength=len(self.class_names)).tolist() for split in splits)
+        return list(zip(self.class_names, *counts, strict=True))
 
     def head(self, count: int | None) -> "Dataset":
         """The same data set with at most `count` images in each split."""
@@ -84,48 +104,67 @@ def load_dataset(config: DatasetConfig) -> Dataset:
     if config.loader not in LOADERS:
         raise ConfigError(f"dataset.loader: no loader {config.loader!r}; known: {', '.join(LOADERS)}")
     arrays = LOADERS[config.loader](config)
-    _check_images(config, arrays)
+    class_names = list(arrays.class_names or config.class_names)
+    _check_images(config, arrays, len(class_names))
     train, validation = _split(config, arrays)
+    duplicates = _duplicates(arrays, len(validation or ()))
     return Dataset(
         name=config.name,
         train=train.head(config.limit),
         validation=validation,
         test=Split(arrays.test_images, arrays.test_labels),
         input_shape=config.input_shape,
-        class_names=list(config.class_names),
+        class_names=class_names,
         digest=content_digest(arrays),
         source=arrays.source,
-        warnings=arrays.warnings,
+        warnings=[*arrays.warnings, *_told(duplicates)],
+        bad_files=arrays.bad_files,
+        duplicates=duplicates,
     )
+
+
+def class_names_of(config: DatasetConfig) -> list[str]:
+    """The names of the classes, without loading an image.
+
+    Raises:
+        DataError: they are the names of folders, and there are none.
+    """
+    return folder_classes(config) if isinstance(config, ImageFolderConfig) else list(config.class_names)
 
 
 def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
     """The same data set, looked for below another folder first."""
-    if not isinstance(config, IdxConfig):
-        return config
-    first = str(Path(data_dir) / Path(config.folders[0]).name)
-    return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
+    if isinstance(config, PublishedConfig):
+        first = str(Path(data_dir) / Path(config.folders[0]).name)
+        return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
+    if isinstance(config, ImageFolderConfig):
+        moved = Path(data_dir) / Path(config.folder).name
+        is_there = moved.expanduser().is_dir() or not Path(config.folder).expanduser().is_dir()
+        return dataclasses.replace(config, data_dir=data_dir, folder=str(moved) if is_there else config.folder)
+    return config
 
 
 def content_digest(arrays: Arrays) -> str:
     """SHA-256 in hex over image bytes (train, test), then label bytes (train, test)."""
     sha = hashlib.sha256()
     for part in (arrays.train_images, arrays.test_images, arrays.train_labels, arrays.test_labels):
-        sha.update(np.ascontiguousarray(part).data)
+        step = max(1, CHUNK // max(1, part[:1].nbytes))
+        for start in range(0, len(part), step):
+            sha.update(np.ascontiguousarray(part[start : start + step]).data)
     return sha.hexdigest()
 
 
-def _check_images(config: DatasetConfig, arrays: Arrays) -> None:
+def _check_images(config: DatasetConfig, arrays: Arrays, num_classes: int) -> None:
     if arrays.train_images.shape[1:] != config.input_shape:
         raise DataError(
             f"{config.name}: its images are {_by(arrays.train_images.shape[1:])}, "
             f"the config says {_by(config.input_shape)}; correct dataset.image_size and dataset.channels"
         )
     classes = int(max(arrays.train_labels.max(), arrays.test_labels.max())) + 1
-    if classes != config.num_classes:
+    if classes != num_classes:
         raise DataError(
             f"{config.name}: its labels run from 0 to {classes - 1}, "
-            f"but dataset.class_names has {config.num_classes} names; give {classes} names"
+            f"but dataset.class_names has {num_classes} names; give {classes} names"
         )
 
 
@@ -140,6 +179,31 @@ def _split(config: DatasetConfig, arrays: Arrays) -> tuple[Split, Split | None]:
     if size == 0:
         return everything, None
     return Split(arrays.train_images[size:], arrays.train_labels[size:]), everything.head(size)
+
+
+def _duplicates(arrays: Arrays, validation_size: int) -> list[Duplicate]:
+    """Looked for where people make the splits; a published data set is what it is."""
+    if arrays.train_files is None or arrays.test_files is None:
+        return []
+    images, files = arrays.train_images, arrays.train_files
+    return find_duplicates(
+        [
+            ("train", images[validation_size:], files[validation_size:]),
+            ("validation", images[:validation_size], files[:validation_size]),
+            ("test", arrays.test_images, arrays.test_files),
+        ]
+    )
+
+
+def _told(duplicates: list[Duplicate]) -> list[str]:
+    if not duplicates:
+        return []
+    counts = Counter((duplicate.split, duplicate.other_split) for duplicate in duplicates)
+    told = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
+    return [
+        f"{len(duplicates)} images are in two splits, pixel by pixel ({told}): scores on them say little; the run's "
+        "tables/duplicates.csv lists them"
+    ]
 
 
 def _by(shape: tuple[int, ...]) -> str:

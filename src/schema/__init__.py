@@ -11,7 +11,16 @@ from typing import Any
 from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig
 from src.schema.checks import cores, output_size, require
-from src.schema.dataset import DatasetConfig, IdxConfig, IdxFile, IdxFiles, SyntheticConfig
+from src.schema.dataset import (
+    CifarConfig,
+    DatasetConfig,
+    IdxConfig,
+    IdxFile,
+    IdxFiles,
+    ImageFolderConfig,
+    PublishedConfig,
+    SyntheticConfig,
+)
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
 from src.schema.optimizer import (
@@ -50,6 +59,7 @@ __all__ = [
     "AlexNetConfig",
     "AugmentationConfig",
     "Choice",
+    "CifarConfig",
     "Config",
     "ConvBlock",
     "CosineConfig",
@@ -61,12 +71,14 @@ __all__ = [
     "IdxConfig",
     "IdxFile",
     "IdxFiles",
+    "ImageFolderConfig",
     "InceptionV3Config",
     "Interval",
     "ModelConfig",
     "NadamConfig",
     "OptimizerConfig",
     "PrunerConfig",
+    "PublishedConfig",
     "RMSpropConfig",
     "ReduceOnPlateauConfig",
     "ResNetConfig",
@@ -195,7 +207,12 @@ PRIMARY: dict[str, type] = {
     "summary": SummaryConfig,
 }
 SCHEMAS: dict[str, dict[str, type]] = {
-    "dataset": {"idx": IdxConfig, "synthetic": SyntheticConfig},
+    "dataset": {
+        "idx": IdxConfig,
+        "cifar": CifarConfig,
+        "image_folder": ImageFolderConfig,
+        "synthetic": SyntheticConfig,
+    },
     "model": {
         "sequential": SequentialConfig,
         "alexnet": AlexNetConfig,

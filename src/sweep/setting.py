@@ -11,7 +11,15 @@ from src.schema import Choice, Dimension, flatten
 from src.space import SweepPlan
 
 # Where things are and what they are called changes from machine to machine; the data itself is told by its digest.
-PLACES = ("tracking.", "tags.", "dataset.data_dir", "dataset.folders", "dataset.mirrors", "dataset.npz")
+PLACES = (
+    "tracking.",
+    "tags.",
+    "dataset.data_dir",
+    "dataset.folder",
+    "dataset.mirrors",
+    "dataset.npz",
+    "dataset.cache_dir",
+)
 
 
 class Data(NamedTuple):

@@ -193,7 +193,7 @@ def test_images_of_another_shape_than_the_config_says_are_refused(
 
 
 def test_a_loader_that_does_not_exist_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no loader 'idxx'; known: idx, synthetic"):
+    with pytest.raises(ConfigError, match="no loader 'idxx'; known: idx, cifar, image_folder, synthetic"):
         load_dataset(replace(GIVEN, loader="idxx"))
 
 

@@ -1,6 +1,5 @@
 """A download: its final name only ever holds the whole, verified file, whatever the servers do."""
 
-import http.server
 import multiprocessing
 import socket
 import threading
@@ -14,54 +13,11 @@ import pytest
 from src.datasets import download
 from src.datasets.download import fetch
 from src.errors import DataError
+from tests.datasets.conftest import Answer, Handler, Mirror, gives
 
 NAME = "digits.gz"
 CONTENT = bytes(range(256)) * 40
 OTHER = b"what a captive portal says"
-
-Answer = Callable[["Handler"], None]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: "Mirror"
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        answers = self.server.answers
-        answers[min(len(self.server.requests), len(answers)) - 1](self)
-
-    def begin(self, length: int) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: pytest's output is for failures."""
-
-
-class Mirror(http.server.ThreadingHTTPServer):
-    """A server on this machine that gives each answer once, in turn, and the last one ever after."""
-
-    def __init__(self, *answers: Answer) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers = answers
-        self.requests: list[str] = []
-        self.closing = threading.Event()
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/data/"
-
-    def close(self) -> None:
-        self.closing.set()
-        self.shutdown()
-        self.server_close()
-
-
-def gives(content: bytes, handler: Handler) -> None:
-    handler.begin(len(content))
-    handler.wfile.write(content)
 
 
 def breaks_off(handler: Handler) -> None:
@@ -94,19 +50,6 @@ def has_no_such_file(handler: Handler) -> None:
 
 
 gives_the_file, gives_another = partial(gives, CONTENT), partial(gives, OTHER)
-
-
-@pytest.fixture
-def mirror() -> Iterator[Callable[..., Mirror]]:
-    started: list[Mirror] = []
-
-    def start(*answers: Answer) -> Mirror:
-        started.append(Mirror(*answers))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.close()
 
 
 @pytest.fixture

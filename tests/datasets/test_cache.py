@@ -1,0 +1,183 @@
+"""The cache of decoded images: written once, whole or not at all, never out of date, mapped where it is large."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.datasets import cache, load_dataset
+from src.datasets.arrays import BadFile
+from src.datasets.cache import arranged, decoded_images
+from src.datasets.listing import list_images
+from src.errors import DataError
+from tests.datasets.conftest import Photos, put_image
+
+
+def decode(photos: Photos, **changes: object) -> tuple[np.ndarray, list[BadFile]]:
+    return decoded_images(photos.config(**changes), list_images(photos.folder).files)
+
+
+def kept(photos: Photos) -> list[Path]:
+    return sorted(path for path in photos.cache.iterdir() if path.is_dir())
+
+
+def test_images_stand_in_the_order_of_their_paths_without_the_bad_ones(pets: Photos) -> None:
+    for shade, name in enumerate(("aa.png", "ab.png", "ac.png")):
+        put_image(pets.folder / "cat" / name, shade=shade)
+    before, _ = decode(pets)
+    (pets.folder / "cat/ab.png").write_bytes(b"\x89PNG")
+    after, bad = decode(pets)
+    assert bad == [BadFile("cat/ab.png", "not an image of a known format")]
+    place = [file.path for file in list_images(pets.folder).files].index("cat/ab.png")
+    np.testing.assert_array_equal(after, np.delete(before, place, axis=0))
+
+
+def test_decoding_by_many_threads_gives_what_one_gives(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _ = decode(pets)
+    monkeypatch.setattr(cache, "cores", lambda: 8)
+    monkeypatch.setattr(cache, "AT_ONCE", 1)
+    many, _ = decode(pets, cache_dir=str(pets.cache / "other"))
+    np.testing.assert_array_equal(one, many)
+
+
+def test_a_second_load_decodes_nothing(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = decode(pets)
+    monkeypatch.setattr(cache, "read_image", None)
+    second, _ = decode(pets)
+    np.testing.assert_array_equal(first, second)
+
+
+def touch(photos: Photos) -> None:
+    os.utime(photos.folder / "cat/000.png", (1, 1))
+
+
+def replace_by_one_of_the_same_age(photos: Photos) -> None:
+    path = photos.folder / "cat/000.png"
+    stat = path.stat()
+    path.write_bytes(path.read_bytes())
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def rename(photos: Photos) -> None:
+    (photos.folder / "cat/000.png").rename(photos.folder / "cat/zzz.png")
+
+
+def remove(photos: Photos) -> None:
+    (photos.folder / "cat/000.png").unlink()
+
+
+@pytest.mark.parametrize("change", [touch, replace_by_one_of_the_same_age, rename, remove])
+def test_a_changed_file_is_decoded_anew(pets: Photos, change: Callable[[Photos], None]) -> None:
+    decode(pets)
+    change(pets)
+    decode(pets)
+    assert len(kept(pets)) == 2
+
+
+@pytest.mark.parametrize("changes", [{"image_size": [5, 5]}, {"channels": 3}, {"resize": "pad"}])
+def test_another_size_is_another_array(pets: Photos, changes: dict[str, object]) -> None:
+    decode(pets)
+    decode(pets, **changes)
+    assert len(kept(pets)) == 2
+
+
+@pytest.mark.parametrize("changes", [{"split_seed": 5}, {"test_fraction": 0.3}, {"limit": 3}, {"validation_size": 4}])
+def test_another_split_decodes_nothing(pets: Photos, changes: dict[str, object]) -> None:
+    load_dataset(pets.config())
+    load_dataset(pets.config(**changes))
+    assert len(kept(pets)) == 1
+
+
+def cut_off(folder: Path) -> None:
+    content = (folder / cache.IMAGES).read_bytes()
+    (folder / cache.IMAGES).write_bytes(content[:-1])
+
+
+def empty(folder: Path) -> None:
+    (folder / cache.IMAGES).write_bytes(b"")
+
+
+def without_images(folder: Path) -> None:
+    (folder / cache.IMAGES).unlink()
+
+
+def without_its_list(folder: Path) -> None:
+    (folder / cache.BAD).unlink()
+
+
+def garbage(folder: Path) -> None:
+    (folder / cache.IMAGES).write_bytes(b"garbage" * 100)
+
+
+@pytest.mark.parametrize("damage", [cut_off, empty, without_images, without_its_list, garbage, shutil.rmtree])
+def test_a_damaged_cache_is_written_anew(pets: Photos, damage: Callable[[Path], None]) -> None:
+    before = np.array(decode(pets)[0])
+    damage(kept(pets)[0])
+    np.testing.assert_array_equal(decode(pets)[0], before)
+
+
+def test_what_an_interrupted_decoding_left_is_not_taken_for_a_cache(
+    pets: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "read_image", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            decode(pets)
+    assert kept(pets) == []
+    assert len(decode(pets)[0]) == 60
+
+
+def test_a_cache_that_cannot_be_written_is_answered_with_the_key_to_set(pets: Photos) -> None:
+    pets.cache.write_text("a file, not a folder")
+    with pytest.raises(DataError, match=r"cannot write decoded images .*set dataset\.cache_dir to a writable folder"):
+        decode(pets)
+
+
+def test_a_cache_that_may_only_be_read_is_enough(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode(pets)
+    monkeypatch.setattr(cache, "FileLock", None)
+    assert len(decode(pets)[0]) == 60
+
+
+def test_a_folder_of_bad_files_alone_is_an_array_without_images(photos: Photos) -> None:
+    for name in ("a", "b"):
+        put_image(photos.folder / name / "1.png").write_bytes(b"")
+    images, bad = decode(photos)
+    assert (images.shape, len(bad)) == ((0, 6, 6, 1), 2)
+
+
+# --- in memory or on disk ------------------------------------------------------------------------------------------
+
+
+def test_few_images_are_read_into_memory(pets: Photos) -> None:
+    images, _ = decode(pets)
+    order = np.arange(len(images))[::-1].copy()
+    in_memory = arranged(images, order)
+    assert not isinstance(in_memory, np.memmap)
+    np.testing.assert_array_equal(in_memory, images[::-1])
+
+
+def test_many_images_stay_on_disk_and_are_the_same_data_set(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory = load_dataset(pets.config())
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+    monkeypatch.setattr(cache, "AT_ONCE", 1)
+    on_disk = load_dataset(pets.config())
+    assert on_disk.validation is not None
+    for split in (on_disk.train, on_disk.validation, on_disk.test, on_disk.head(3).train):
+        assert isinstance(split.images, np.memmap)
+        assert not split.images.flags.owndata
+    assert on_disk.digest == in_memory.digest
+    np.testing.assert_array_equal(on_disk.train.images, in_memory.train.images)
+
+
+def test_the_cache_says_which_files_were_bad(pets: Photos) -> None:
+    (pets.folder / "cat/000.png").write_bytes(b"")
+    decode(pets)
+    assert json.loads((kept(pets)[0] / cache.BAD).read_text()) == [["cat/000.png", "empty file"]]

@@ -1,0 +1,369 @@
+"""Folders of images: what becomes a class, which images go where, what is said about those that cannot be used."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.datasets import Dataset, class_names_of, load_dataset, moved_to
+from src.datasets.arrays import BadFile, Duplicate
+from src.datasets.image_folder import deal, load_image_folder
+from src.errors import ConfigError, DataError
+from tests.datasets.conftest import Photos, put_class, put_image
+
+
+def counts(dataset: Dataset) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(numbers) for name, *numbers in dataset.class_counts()}
+
+
+# --- classes and splits --------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_a_class_and_each_split_has_its_share_of_every_class(pets: Photos) -> None:
+    dataset = load_dataset(pets.config())
+    assert (dataset.class_names, dataset.source, dataset.warnings) == (["cat", "dog"], "folder", [])
+    assert counts(dataset) == {"cat": (28, 6, 6), "dog": (14, 3, 3)}
+
+
+def test_every_image_has_its_own_label_and_is_in_one_split(pets: Photos) -> None:
+    arrays = load_image_folder(pets.config())
+    files = [*(arrays.train_files or []), *(arrays.test_files or [])]
+    labels = [*arrays.train_labels, *arrays.test_labels]
+    assert sorted(files) == sorted(path.relative_to(pets.folder).as_posix() for path in pets.folder.rglob("*.png"))
+    assert [["cat", "dog"][label] for label in labels] == [file.partition("/")[0] for file in files]
+    images = np.concatenate([arrays.train_images, arrays.test_images])
+    assert len({image.tobytes() for image in images}) == 60
+
+
+@pytest.mark.parametrize("limit", [3, 6, 21])
+def test_every_run_of_training_images_is_about_stratified(pets: Photos, limit: int) -> None:
+    labels = load_dataset(pets.config(limit=limit)).train.labels
+    assert abs(int((labels == 1).sum()) - limit / 3) <= 1
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=6))
+def test_dealing_keeps_each_group_in_its_order_and_spreads_it_evenly(sizes: list[int]) -> None:
+    groups = [[100 * group + member for member in range(size)] for group, size in enumerate(sizes)]
+    dealt = deal(groups)
+    for group, members in enumerate(groups):
+        assert [member for member in dealt if member // 100 == group] == members
+        for end in range(len(dealt) + 1):
+            share = sum(member // 100 == group for member in dealt[:end])
+            assert abs(share - len(members) * end / len(dealt)) <= len(groups)
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another(pets: Photos) -> None:
+    digests = [load_dataset(pets.config(split_seed=seed)).digest for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_new_file_hardly_moves_the_others(pets: Photos) -> None:
+    before = load_image_folder(pets.config()).test_files
+    put_image(pets.folder / "cat/new.png")
+    after = load_image_folder(pets.config()).test_files
+    assert before is not None
+    assert after is not None
+    assert len(set(before) - set(after)) <= 1
+
+
+@pytest.mark.parametrize(("size", "validation"), [(None, 9), (12, 12), (0, 0)])
+def test_the_validation_size_may_be_set(pets: Photos, size: int | None, validation: int) -> None:
+    dataset = load_dataset(pets.config(validation_size=size))
+    assert len(dataset.validation or ()) == validation
+    assert len(dataset.train) == 51 - validation
+
+
+def put_splits(folder: Path, **sizes: int) -> None:
+    for split, size in sizes.items():
+        put_class(folder / split, "cat", size)
+        put_class(folder / split, "dog", size)
+
+
+def test_ready_splits_are_kept(photos: Photos) -> None:
+    put_splits(photos.folder, train=5, validation=2, test=3)
+    dataset = load_dataset(photos.config())
+    assert counts(dataset) == {"cat": (5, 2, 3), "dog": (5, 2, 3)}
+    arrays = load_image_folder(photos.config())
+    assert {file.partition("/")[0] for file in (arrays.train_files or [])[:4]} == {"validation"}
+
+
+def test_without_a_folder_for_validation_a_share_of_the_training_images_is_taken(photos: Photos) -> None:
+    put_splits(photos.folder, train=10, test=3)
+    assert counts(load_dataset(photos.config())) == {"cat": (8, 2, 3), "dog": (8, 2, 3)}
+
+
+def test_a_validation_size_of_0_trains_on_the_folder_for_validation_too(photos: Photos) -> None:
+    put_splits(photos.folder, train=5, validation=2, test=3)
+    dataset = load_dataset(photos.config(validation_size=0))
+    assert dataset.validation is None
+    assert counts(dataset)["cat"] == (7, 0, 3)
+
+
+def test_another_validation_size_beside_a_folder_for_validation_is_refused(photos: Photos) -> None:
+    put_splits(photos.folder, train=5, validation=2, test=3)
+    with pytest.raises(
+        ConfigError, match=r"validation_size=3: .* has a folder validation.*leave .* out, or set it to 0"
+    ):
+        load_dataset(photos.config(validation_size=3))
+
+
+def test_a_class_may_be_called_train(photos: Photos) -> None:
+    put_class(photos.folder, "train", 4)
+    put_class(photos.folder, "bus", 4)
+    assert load_dataset(photos.config()).class_names == ["bus", "train"]
+
+
+NAMES = ["a b", "große Hände", "手", "it's", "50% [of], #1"]
+
+
+def test_names_with_spaces_and_letters_of_any_language_work(photos: Photos) -> None:
+    for name in NAMES:
+        put_class(photos.folder, name, 3)
+        put_image(photos.folder / name / f"{name} {name}.png")
+    dataset = load_dataset(photos.config())
+    assert (dataset.class_names, dataset.warnings) == (sorted(NAMES), [])
+    assert all(sum(numbers) == 4 for numbers in counts(dataset).values())
+
+
+def test_a_name_is_the_same_however_its_letters_are_composed(photos: Photos) -> None:
+    put_class(photos.folder, "u\N{COMBINING DIAERESIS}", 3)
+    put_class(photos.folder, "o", 3)
+    config = photos.config(class_names=["o", "\N{LATIN SMALL LETTER U WITH DIAERESIS}"])
+    assert load_dataset(config).class_names == config.class_names
+
+
+def test_images_may_lie_deeper_in_the_folder_of_their_class(pets: Photos) -> None:
+    put_image(pets.folder / "dog/puppies/tiny/1.png")
+    assert sum(counts(load_dataset(pets.config()))["dog"]) == 21
+
+
+def test_the_config_decides_the_order_of_the_classes(pets: Photos) -> None:
+    assert list(counts(load_dataset(pets.config(class_names=["dog", "cat"])))) == ["dog", "cat"]
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(256, np.uint8), (257, np.uint16)])
+def test_labels_are_bytes_unless_the_classes_are_too_many(photos: Photos, classes: int, dtype: type) -> None:
+    for number in range(classes):
+        for copy in range(3):
+            put_image(photos.folder / f"{number:03}" / f"{copy}.bmp")
+    dataset = load_dataset(photos.config())
+    assert dataset.train.labels.dtype == dtype
+    assert sorted(dataset.test.labels.tolist()) == list(range(classes))
+
+
+def test_the_names_of_the_classes_can_be_had_without_looking_at_an_image(photos: Photos) -> None:
+    for name in ("dog", "cat"):
+        (photos.folder / name).mkdir(parents=True)
+    assert class_names_of(photos.config()) == ["cat", "dog"]
+    assert class_names_of(photos.config(class_names=["b", "a"])) == ["b", "a"]
+
+
+# --- folders that cannot be a data set -----------------------------------------------------------------------------
+
+
+def nothing(folder: Path) -> None:
+    """Does not make the folder."""
+
+
+def a_file(folder: Path) -> None:
+    put_image(folder.with_suffix(".png")).rename(folder)
+
+
+def an_empty_folder(folder: Path) -> None:
+    folder.mkdir()
+
+
+def one_class(folder: Path) -> None:
+    put_class(folder, "cat", 5)
+
+
+def an_empty_class(folder: Path) -> None:
+    put_class(folder, "cat", 5)
+    (folder / "dog").mkdir()
+
+
+def a_class_with(count: int) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        put_class(folder, "cat", 5)
+        put_class(folder, "dog", count)
+
+    return make
+
+
+def a_class_of_bad_images(folder: Path) -> None:
+    put_class(folder, "cat", 5)
+    (folder / "dog").mkdir()
+    (folder / "dog/1.png").write_bytes(b"")
+
+
+def no_test_folder(folder: Path) -> None:
+    put_splits(folder, train=5, validation=2)
+
+
+def a_folder_beside_the_splits(folder: Path) -> None:
+    put_splits(folder, train=5, val=2, test=2)
+
+
+def a_class_that_is_not_tested(folder: Path) -> None:
+    put_splits(folder, train=5, test=2)
+    put_class(folder / "train", "owl", 5)
+
+
+REFUSED: list[tuple[Callable[[Path], None], str]] = [
+    (nothing, r"folder of images .*photos does not exist; put a folder for each class into it, or .*dataset\.folder="),
+    (a_file, r"photos is no folder"),
+    (an_empty_folder, r"there is no folder of images in .*photos; at least two classes"),
+    (one_class, r"there is only one folder, 'cat', in .*photos; at least two classes"),
+    (an_empty_class, r"class 'dog' in .*photos has no usable images: put some into its folder"),
+    (a_class_with(1), r"class 'dog' in .*photos has 1 usable image: at least 3 are needed"),
+    (a_class_with(2), r"class 'dog' in .*photos has 2 usable images: at least 3 are needed"),
+    (a_class_of_bad_images, r"class 'dog' .* no usable images.*1 of 6 image files .* cannot be used \(1 empty file\)"),
+    (no_test_folder, r"has a folder train but no folder test; add one"),
+    (a_folder_beside_the_splits, r"beside them val; .*train, validation, test and no others"),
+    (a_class_that_is_not_tested, r"class 'owl' .*: none of them for test; every class needs at least one"),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), REFUSED, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_folder_that_is_no_data_set_is_refused_with_the_reason(
+    photos: Photos, make: Callable[[Path], None], sentence: str
+) -> None:
+    make(photos.folder)
+    with pytest.raises(DataError, match=sentence):
+        load_dataset(photos.config())
+
+
+def test_two_images_are_enough_for_a_class_where_there_is_no_validation_split(photos: Photos) -> None:
+    a_class_with(2)(photos.folder)
+    assert counts(load_dataset(photos.config(validation_size=0)))["dog"] == (1, 0, 1)
+
+
+def test_folders_that_are_not_the_classes_of_the_config_are_named(pets: Photos) -> None:
+    with pytest.raises(DataError, match=r"not the 3 classes of photos; missing: owl, fox; extra: dog\. Correct"):
+        load_dataset(pets.config(class_names=["cat", "owl", "fox"]))
+
+
+# --- files that cannot be used -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def messy(pets: Photos, tmp_path: Path) -> Photos:
+    """The pets, with one of everything that is left out."""
+    outside = put_image(tmp_path / "elsewhere/secret.png")
+    (pets.folder / "cat/empty.png").write_bytes(b"")
+    (pets.folder / "cat/scan.TIF").write_bytes(b"II*\0")
+    (pets.folder / "cat/link.png").symlink_to(outside)
+    (pets.folder / "cat/loop.png").symlink_to(pets.folder / "cat/loop.png")
+    (pets.folder / "cat/album").symlink_to(pets.folder / "dog")
+    (pets.folder / "owl").symlink_to(outside.parent)
+    os.mkfifo(pets.folder / "cat/pipe.png")
+    put_image(pets.folder / "loose.png")
+    put_image(pets.folder / "dog" / os.fsdecode(b"\xff.png"))
+    (pets.folder / "dog/notes.txt").write_text("not an image, and not meant as one")
+    (pets.folder / "dog/Thumbs.db").write_bytes(b"\0")
+    put_image(pets.folder / "dog/.hidden.png")
+    put_image(pets.folder / ".trash/1.png")
+    return pets
+
+
+BAD = [
+    BadFile("cat/album", "link to a folder"),
+    BadFile("cat/empty.png", "empty file"),
+    BadFile("cat/link.png", "link out of the folder"),
+    BadFile("cat/loop.png", "not a file"),
+    BadFile("cat/pipe.png", "not a file"),
+    BadFile("cat/scan.TIF", "format that is not read"),
+    BadFile("dog/\\xff.png", "name that is not UTF-8"),
+    BadFile("loose.png", "not in the folder of a class"),
+    BadFile("owl", "link out of the folder"),
+]
+
+
+def test_bad_files_are_left_out_listed_and_told_by_reason(messy: Photos) -> None:
+    dataset = load_dataset(messy.config())
+    assert dataset.bad_files == BAD
+    assert counts(dataset) == {"cat": (28, 6, 6), "dog": (14, 3, 3)}
+    (warning,) = dataset.warnings
+    assert re.search(
+        r"9 of 69 image files in .*photos cannot be used \(2 link out of the folder, 2 not a file", warning
+    )
+    assert "tables/bad_images.csv" in warning
+
+
+def test_bad_files_are_fatal_where_that_is_asked_for(messy: Photos) -> None:
+    with pytest.raises(DataError) as refused:
+        load_dataset(messy.config(on_bad_image="error"))
+    assert "9 of 69 image files" in str(refused.value)
+    assert "cat/album: link to a folder; cat/empty.png: empty file" in str(refused.value)
+    assert "dataset.on_bad_image=skip" in str(refused.value)
+
+
+def test_a_folder_without_bad_files_is_loaded_where_they_would_be_fatal(pets: Photos) -> None:
+    assert load_dataset(pets.config(on_bad_image="error")).bad_files == []
+
+
+def test_a_link_to_a_file_in_the_folder_is_followed(pets: Photos) -> None:
+    (pets.folder / "cat/again.png").symlink_to(pets.folder / "cat/000.png")
+    assert sum(counts(load_dataset(pets.config()))["cat"]) == 41
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_left_out(pets: Photos) -> None:
+    (pets.folder / "cat/000.png").chmod(0)
+    assert load_dataset(pets.config()).bad_files == [BadFile("cat/000.png", "cannot be read")]
+
+
+# --- the same image twice ------------------------------------------------------------------------------------------
+
+
+def test_the_same_pixels_in_two_splits_are_reported_with_both_files(photos: Photos) -> None:
+    put_splits(photos.folder, train=5, validation=2, test=3)
+    put_image(photos.folder / "train/cat/a.png", shade=7)
+    put_image(photos.folder / "validation/cat/b.bmp", shade=7)
+    put_image(photos.folder / "test/dog/c.png", shade=7)
+    put_image(photos.folder / "test/dog/d.png", shade=8)
+    put_image(photos.folder / "test/dog/e.png", shade=8)  # twice in one split
+    dataset = load_dataset(photos.config())
+    assert dataset.duplicates == [
+        Duplicate("validation", "validation/cat/b.bmp", "train", "train/cat/a.png"),
+        Duplicate("test", "test/dog/c.png", "train", "train/cat/a.png"),
+    ]
+    (warning,) = dataset.warnings
+    assert (
+        "2 images are in two splits, pixel by pixel (1 in validation and in train, 1 in test and in train)" in warning
+    )
+
+
+# --- where the folder is -------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_was_moved_is_found_below_the_other_place(pets: Photos, tmp_path: Path) -> None:
+    config, digest = pets.config(), load_dataset(pets.config()).digest
+    (tmp_path / "new").mkdir()
+    pets.folder.rename(tmp_path / "new/photos")
+    moved = moved_to(config, str(tmp_path / "new"))
+    assert load_dataset(moved).digest == digest
+
+
+def test_a_folder_that_stands_where_it_was_is_taken_where_the_other_place_has_none(
+    pets: Photos, tmp_path: Path
+) -> None:
+    assert load_dataset(moved_to(pets.config(), str(tmp_path / "new"))).name == "photos"
+
+
+def test_a_folder_that_is_nowhere_is_missed_at_the_place_that_was_named(photos: Photos, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="new/photos does not exist"):
+        load_dataset(moved_to(photos.config(), str(tmp_path / "new")))
+
+
+def test_a_tilde_is_the_home_folder(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(pets.folder.parent))
+    config = replace(pets.config(), folder="~/photos", cache_dir="~/cache")
+    assert Counter(load_dataset(config).train.labels.tolist()) == {0: 28, 1: 14}
