@@ -83,7 +83,7 @@ def train(
         fitting.seed_everything(config.seed, config.training.deterministic)
         with fitting.advice_when_full(config.training.batch_size):
             model = prepare_model(config, dataset)
-        record_setting(run, dataset, model, with_layers=not is_light)
+        record_setting(run, dataset, model, is_light)
 
         fitted = fit_and_watch(model, dataset, config, run, observers)
         with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
@@ -145,9 +145,9 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 
 
-def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", with_layers: bool) -> None:
+def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
     """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
-    from src import fitting
+    from src import figures, fitting
     from src.models.arithmetic import COLUMNS, layer_table
 
     run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
@@ -161,8 +161,17 @@ def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", with_la
             "resolved.parameters": model.count_params(),
         }
     )
-    if with_layers:
-        run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
+    if is_light:
+        return
+    run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
+    run.log_table("tables/classes.csv", ("class", "train", "validation", "test"), dataset.class_counts())
+    samples = figures.samples_data(dataset.train.labels, dataset.class_names)
+    run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
+    if dataset.bad_files:
+        run.log_table("tables/bad_images.csv", ("file", "reason"), dataset.bad_files)
+    if dataset.duplicates:
+        columns = ("split", "file", "also in", "as")
+        run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
 
 
 def fit_and_watch(

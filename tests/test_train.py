@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.models import Model
+from PIL import Image, ImageDraw, ImageFont
 
 from src import saving
 from src.compose import CONF, compose_config
@@ -126,9 +128,10 @@ def test_the_run_is_finished_and_keeps_what_a_person_wants_to_look_at(trained: T
         "filters.png",
         "grad_cam.png",
         "learning_curves.png",
+        "samples.png",
         "worst_mistakes.png",
     }
-    assert kept["tables"] == {"layers.csv", "per_class.csv", "test_predictions.csv"}
+    assert kept["tables"] == {"classes.csv", "layers.csv", "per_class.csv", "test_predictions.csv"}
     assert kept["model"] == {"manifest.json", "model.h5", "model.keras", "saved_model"}
 
 
@@ -357,6 +360,43 @@ def test_the_logged_model_has_a_name_a_signature_an_example_and_its_metrics(trai
 def test_no_pickle_is_kept(trained: TrainedRun):
     names = [path.name for path in trained.workplace.folder.rglob("*")]
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".cloudpickle"))]
+
+
+# --- pictures of one's own ------------------------------------------------------------------------------------------
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FONTS = ["DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral", "cmr10"]
+
+
+def write_letters(folder: Path, versions: int) -> None:
+    """A folder for each letter with PNG files in several fonts, sizes, places and angles, on a noisy ground."""
+    random = np.random.default_rng(0)
+    fonts = [Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf" for name in FONTS]
+    for letter in LETTERS:
+        (folder / letter).mkdir(parents=True)
+        for version in range(versions):
+            page = Image.new("L", (150, 140), 0)
+            font = ImageFont.truetype(str(fonts[version % len(fonts)]), int(random.integers(84, 100)))
+            place = (75 + random.uniform(-4, 4), 70 + random.uniform(-4, 4))
+            ImageDraw.Draw(page).text(place, letter, fill=255, font=font, anchor="mm")
+            turned = np.asarray(page.rotate(random.uniform(-8, 8)), np.float64)
+            noisy = np.clip(0.7 * turned + random.uniform(0, 70, turned.shape), 0, 255)
+            Image.fromarray(noisy.astype(np.uint8)).save(folder / letter / f"{version}.png")
+
+
+def test_hand_signs_learns_letters_from_a_folder_of_pictures(tmp_path: Path):
+    write_letters(tmp_path / "hand_signs", versions=63)
+    (tmp_path / "hand_signs" / "A" / "empty.png").touch()
+    places = [f"dataset.data_dir='{tmp_path}'", f"dataset.cache_dir='{tmp_path}/cache'"]
+    config = compose_config(["experiment=hand_signs", *places, f"tracking.uri='sqlite:///{tmp_path}/mlflow.db'"])
+    result = train(config)
+    assert result.metrics["test_accuracy"] > 0.9
+    assert "1 empty file" in result.warnings[0]
+    client = MlflowClient(config.tracking.uri)
+    tables = Path(client.download_artifacts(str(result.run_id), "tables", str(tmp_path)))
+    assert (tables / "bad_images.csv").read_text() == "file,reason\nA/empty.png,empty file\n"
+    assert (tables / "classes.csv").read_text().splitlines()[:2] == ["class,train,validation,test", "A,44,10,9"]
+    assert client.get_run(str(result.run_id)).data.params["resolved.data_source"] == "folder"
 
 
 # --- every network ------------------------------------------------------------------------------------------------

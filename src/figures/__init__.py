@@ -7,9 +7,11 @@ from src.figures.curves import LearningCurves, learning_curves_data, plot_learni
 from src.figures.filters import plot_filters
 from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
 from src.figures.predictions import Prediction, plot_mistakes, right_predictions_data, worst_mistakes_data
+from src.figures.samples import ClassSamples, plot_samples, samples_data
 from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data
 
 __all__ = [
+    "ClassSamples",
     "Confusion",
     "LearningCurves",
     "MapRow",
@@ -26,8 +28,10 @@ __all__ = [
     "plot_grad_cam",
     "plot_learning_curves",
     "plot_mistakes",
+    "plot_samples",
     "plot_trial_curves",
     "right_predictions_data",
+    "samples_data",
     "trial_curves_data",
     "worst_mistakes_data",
 ]

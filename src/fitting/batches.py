@@ -1,8 +1,10 @@
-"""The input pipeline: batches gathered from arrays that stay in memory as uint8."""
+"""The input pipeline: batches gathered as uint8 from arrays in memory, or from files too large for it."""
 
 import math
+from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from src.datasets import Split
@@ -16,13 +18,12 @@ MOST_SCORED = 1_000
 def training_batches(
     split: Split, batch_size: int, seed: int, augmentation: AugmentationConfig | None = None
 ) -> tf.data.Dataset:
-    """Batches in a new order each epoch, gathered by shuffled index from arrays that stay in memory as uint8.
+    """Batches in a new order each epoch, gathered by shuffled index.
 
     Where there is an augmentation, each image is changed at random every time that it comes.
     """
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
     indices = tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size)
-    batches = indices.map(lambda at: (tf.gather(images, at), tf.gather(labels, at)), tf.data.AUTOTUNE)
+    batches = indices.map(_gathering(split), tf.data.AUTOTUNE)
     if augmentation is not None and augmentation.changes_images:
         augment = augmenter(augmentation, seed)
         # One batch after the other: several at once would draw their random numbers in no certain order.
@@ -32,11 +33,24 @@ def training_batches(
 
 def scoring_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """Batches in the split's own order."""
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
     starts = tf.data.Dataset.range(0, len(split), batch_size)
-    return starts.map(lambda at: (images[at : at + batch_size], labels[at : at + batch_size])).prefetch(
-        tf.data.AUTOTUNE
-    )
+    indices = starts.map(lambda start: tf.range(start, tf.minimum(start + batch_size, len(split))))
+    return indices.map(_gathering(split), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _gathering(split: Split) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function from places to images and labels; images on disk are read when they are asked for."""
+    labels = tf.constant(split.labels)
+    if isinstance(split.images, np.memmap):
+        mapped, shape = split.images, split.images.shape[1:]
+
+        def read(at: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images = tf.numpy_function(lambda places: np.asarray(mapped[places]), [at], tf.uint8, stateful=False)
+            return tf.ensure_shape(images, (None, *shape)), tf.gather(labels, at)
+
+        return read
+    images = tf.constant(split.images)
+    return lambda at: (tf.gather(images, at), tf.gather(labels, at))
 
 
 def scoring_batch(model: keras.Model) -> int:

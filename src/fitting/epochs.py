@@ -3,8 +3,10 @@
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from src.datasets import Dataset
+from src.datasets.arrays import Labels
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches
 from src.fitting.watch import Watch
 from src.schema import Config, ReduceOnPlateauConfig
@@ -24,6 +26,13 @@ class Fit(NamedTuple):
     best_epoch: int
     stopped: str | None
     phases: tuple[tuple[str, int], ...] = ()
+
+
+def class_weights(labels: Labels) -> dict[int, float]:
+    """The weight of each class, n / (k n_c): n images, k classes that occur, n_c images of class c; 1 on average."""
+    counts = np.bincount(labels)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return {label: float(weight) for label, weight in enumerate(weights)}
 
 
 def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, last: int | None = None) -> Fit:
@@ -61,6 +70,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
         initial_epoch=first,
         epochs=last,
         callbacks=callbacks,
+        class_weight=class_weights(dataset.train.labels) if config.training.class_weights else None,
         shuffle=False,  # the batches come shuffled
         verbose=0,
     )

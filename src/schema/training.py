@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, one_of
+from src.schema.checks import at_least, one_of, require
 
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -17,6 +17,7 @@ class TrainingConfig:
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
     precision: str = "float32"
     deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
+    class_weights: str | None = None  # balanced: each class counts alike, however many images it has
     initial_weights: str | None = None  # a run's id or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
@@ -31,6 +32,8 @@ class TrainingConfig:
                 f"use one of {', '.join(MONITORS)}"
             )
         one_of(MONITORS, "training.monitor", self.monitor)
+        weights = self.class_weights
+        require(weights in (None, "balanced"), "training.class_weights", weights, "balanced or null")
 
 
 @dataclass(kw_only=True)

@@ -1,5 +1,8 @@
 """Batches: every image once, with its own label, in an order of the seed; scoring does not fill the memory."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,6 +11,7 @@ import pytest
 
 from src.datasets import Split
 from src.fitting import batches
+from tests.conftest import ROOT
 
 
 def labelled(count: int) -> Split:
@@ -40,3 +44,41 @@ def test_fewer_images_are_scored_at_once_where_a_map_is_large(filters: int, imag
     vector = keras.Input((1_024,))
     model = keras.Model(vector, keras.layers.RepeatVector(filters)(vector))
     assert batches.scoring_batch(model) == images
+
+
+def test_images_on_disk_come_in_the_same_batches_as_images_in_memory(tmp_path: Path) -> None:
+    split = Split(
+        np.random.default_rng(0).integers(0, 256, (20, 4, 3, 1), dtype=np.uint8), np.arange(20, dtype=np.uint8) % 3
+    )
+    np.save(tmp_path / "images.npy", split.images)
+    mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels)
+    assert isinstance(mapped.head(12).images, np.memmap)
+    for make in (lambda one: batches.training_batches(one, 8, seed=1), lambda one: batches.scoring_batches(one, 8)):
+        for (images, labels), (from_disk, their_labels) in zip(make(split), make(mapped), strict=True):
+            assert np.array_equal(images, from_disk)
+            assert np.array_equal(labels, their_labels)
+
+
+SHUFFLED = """
+import resource, sys, numpy as np
+from src.datasets import Split
+from src.fitting import batches
+images = np.load(sys.argv[1], mmap_mode="r")
+split = Split(images, np.zeros(len(images), np.uint8))
+for _ in zip(range(3), batches.training_batches(split, 64, seed=1)): pass
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+sum(len(labels) for _, labels in batches.training_batches(split, 64, seed=2))
+held = int(open("/proc/self/statm").read().split()[1]) - int(open("/proc/self/statm").read().split()[2])
+print(held * 4096)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells a process's memory from a file's")
+def test_an_epoch_over_images_on_disk_does_not_take_them_all_into_memory(tmp_path: Path) -> None:
+    size = 1_500 * 2**20
+    images = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (size // 128**2, 128, 128, 1))
+    images.flush()
+    done = subprocess.run(
+        [sys.executable, "-c", SHUFFLED, str(tmp_path / "images.npy")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert int(done.stdout) < size / 2, done.stderr

@@ -14,6 +14,7 @@ RANGES: Ranges = [
     (training, "training.epochs training.batch_size training.steps_per_execution", [1], [0, -1]),
     (training, "training.max_batches training.early_stopping_patience", [None, 1], [0]),
     (training, "training.monitor", MONITORS, ["val_acc", "", "learning_rate"]),
+    (training, "training.class_weights", [None, "balanced"], ["equal", ""]),
     (training, "training.precision", PRECISIONS, ["float16", "Float32", ""]),
 ]
 

@@ -1,0 +1,28 @@
+"""Samples of a data set: the first images of each class, beside its name and how many there are."""
+
+import numpy as np
+
+from src import figures
+from src.figures import ClassSamples
+
+
+def test_a_class_shows_its_first_images_and_how_many_it_has() -> None:
+    labels = np.array([1, 0, 1, 1] + [0] * 10, np.uint8)
+    assert figures.samples_data(labels, ["cat", "dog", "emu"]) == [
+        ClassSamples("cat", 11, [1, 4, 5, 6, 7, 8, 9, 10]),
+        ClassSamples("dog", 3, [0, 2, 3]),
+        ClassSamples("emu", 0, []),
+    ]
+
+
+def test_of_many_classes_the_first_ones_are_shown() -> None:
+    rows = figures.samples_data(np.arange(200, dtype=np.uint8), [str(number) for number in range(200)])
+    assert [row.name for row in rows] == [str(number) for number in range(30)]
+
+
+def test_a_picture_names_every_class_even_one_without_images() -> None:
+    rows = [ClassSamples("$cat$", 1_000, [0, 1]), ClassSamples("emu", 0, [])]
+    figure = figures.plot_samples(rows, np.zeros((2, 4, 4, 3), np.uint8), "pets")
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts if axes.get_visible()]
+    assert texts == ["$cat$\n1,000", "emu\n0"]
+    assert sum(len(axes.images) for axes in figure.axes) == 2
