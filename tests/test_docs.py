@@ -12,8 +12,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from PIL import Image
 
+from src.compose import compose_config
 from tests.conftest import ROOT, TrainedRun
+from tests.models.test_models import TABLE
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -29,6 +32,14 @@ def commands() -> list[str]:
 
 
 PYTHON = [command for command in commands() if command.startswith("python -m ")]
+
+
+def write_pictures(folder: Path) -> None:
+    """A folder for each of two classes, with a few files."""
+    for name, colour in (("cats", "black"), ("dogs", "white")):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (40, 30), colour).save(folder / name / f"{number}.png")
 
 
 @pytest.fixture
@@ -69,9 +80,16 @@ def test_every_python_command_works_as_written(
     if module == "src.train" and expected is None:
         if full_data:
             monkeypatch.setenv("DATA_DIR", full_data)
+        elif "dataset=image_folder" in arguments:
+            write_pictures(tmp_path / "pictures")
+            arguments.append(f"dataset.cache_dir={tmp_path}")
         else:
             arguments = [*arguments, "dataset.source=sample"]
         arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK
+        if "model=transfer" in arguments:
+            arguments.append("model.weights=null")
+        if "model=resnet18" in arguments:
+            arguments.append("training.batch_size=8")
         if "-m" in arguments or any(argument.startswith("hparams_search=") for argument in arguments):
             arguments += QUICK_SWEEP
     if module == "src.sweep":
@@ -103,6 +121,16 @@ GROUPS = ["dataset", "model", "augmentation", "optimizer", "schedule", "tracking
 def test_the_readme_lists_every_option_of_a_group(group: str):
     (row,) = re.findall(rf"^\| `{group}` \|([^|]*)\|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", row)) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+
+
+def test_the_readme_says_of_every_network_what_the_tests_know():
+    row = r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| [^|]+ \| (\d+)"
+    rows = re.findall(row, (ROOT / "README.md").read_text(), re.MULTILINE)
+    for name, parameters, smallest in rows:
+        config = compose_config([f"model={name}", "dataset.image_size=[512,512]"])
+        assert int(smallest) == config.model.smallest_input, name
+        assert name == "transfer" or int(parameters.replace(",", "")) == TABLE[name].trainable, name
+    assert sorted(name for name, _, _ in rows) == sorted(TABLE)
 
 
 def test_the_readme_shows_every_room():
