@@ -78,7 +78,7 @@ def test_cfg_prints_the_configuration_with_what_was_typed() -> None:
 def test_help_lists_the_groups_that_one_can_choose_from_and_no_schemas() -> None:
     answer = train("--help")
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert "model: cnn_64_64, " in answer.stdout
+    assert "model: alexnet, " in answer.stdout
     assert "schema" not in answer.stdout
 
 

@@ -84,6 +84,7 @@ def test_without_evaluate_test_there_is_no_grad_cam_until_one_asks(workplace: Wo
     client = MlflowClient(workplace.uri)
     assert {item.path for item in client.list_artifacts(run_id, "figures")} == {
         "figures/learning_curves.png",
+        "figures/samples.png",
         "figures/filters.png",
         "figures/feature_maps",
     }

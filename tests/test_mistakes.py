@@ -18,7 +18,7 @@ from src.schema import SCHEMAS
 MISTAKES = [
     (["model.conv.-1.filters=3"], r"^cannot read 'model\.conv\.-1\.filters=3'(?!.*quote the value)"),
     (["+training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\?"),
-    (["+qqq=3"], r"^no key 'qqq'; .*known: dataset, "),
+    (["+qqq=3"], r"^no key 'qqq'; .*known: augmentation, dataset, "),
     (["model=null"], r"^no model 'null'"),
     (["tracking.uri=${nope}"], r"^tracking\.uri: interpolation key 'nope' not found"),
     (["model.conv.0=3"], r"^model\.conv\.0: "),
@@ -31,7 +31,7 @@ MISTAKES = [
     (["optimizer=adm"], r"^no optimizer 'adm'; did you mean 'adam'\? known: .*\badam\b"),
     (["training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\? known: .*\bepochs\b"),
     (["model.conv.0.fliters=3"], r"^no key 'model\.conv\.0\.fliters'; did you mean 'filters'\?"),
-    (["qqq=3"], r"^no key 'qqq'; known: dataset, "),
+    (["qqq=3"], r"^no key 'qqq'; known: augmentation, dataset, "),
     (["training.epochs=many"], r"^training\.epochs: got 'many', expected a whole number$"),
     (["training.epochs=1.5"], r"^training\.epochs: got '1\.5', expected a whole number$"),
     (["optimizer.learning_rate=fast"], r"^optimizer\.learning_rate: got 'fast', expected a number$"),

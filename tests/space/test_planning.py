@@ -81,7 +81,7 @@ DIMENSIONS: list[tuple[str, Any]] = [
     ("+seed=1,2", Choice("seed", (1, 2), (1, 2))),
     ("model=lenot,lenet5", options_of("model", "lenot", "lenet5")),
     ("model=glob(cnn_mnist*)", options_of("model", "cnn_mnist_v1", "cnn_mnist_v2")),
-    ("model=glob(*,exclude=[c*,d*,f*,h*])", options_of("model", "lenet5", "lenot")),
+    ("model=glob(*l*t*,exclude=[alex*,google*])", options_of("model", "lenet5", "lenot")),
 ]
 
 
@@ -380,7 +380,7 @@ def answer(*overrides: str) -> str:
 
 NO_SUCH = [
     (["model.droput=0.1,0.2"], r"^no key 'model\.droput'; did you mean 'dropout'\? known: .*\bdropout\b"),
-    (["qqq=1,2"], r"^no key 'qqq'; known: dataset, "),
+    (["qqq=1,2"], r"^no key 'qqq'; known: augmentation, dataset, "),
     (["modle=lenot,lenet5"], r"^no key 'modle'; did you mean 'model'\?"),
     (["modle=glob(*)"], r"^no config group 'modle': "),
     (["model=lenot,lennot"], r"^no model 'lennot'; did you mean 'lenot'\? known: .*\blenet5\b"),
