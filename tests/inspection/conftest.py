@@ -10,7 +10,8 @@ SIDE = 12
 
 
 def network(*blocks: ConvBlock, channels: int = 1) -> keras.Model:
-    config = SequentialConfig(name="net", family="sequential", conv=list(blocks), dense=[4])
+    config = SequentialConfig(name="net", family="sequential", conv=list(blocks), dense=[16])
+    keras.utils.set_random_seed(0)  # chance may leave every hidden unit dead
     return build_sequential(config, (SIDE, SIDE, channels), 3)
 
 
