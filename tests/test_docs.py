@@ -32,6 +32,8 @@ def commands() -> list[str]:
 
 
 PYTHON = [command for command in commands() if command.startswith("python -m ")]
+LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
+MARKED = [pytest.param(command, marks=[pytest.mark.slow] if LONG in command else []) for command in PYTHON]
 
 
 def write_pictures(folder: Path) -> None:
@@ -60,7 +62,7 @@ def answered(command: str) -> str | None:
 
 
 @pytest.mark.usefixtures("signals_restored")
-@pytest.mark.parametrize("command", PYTHON)
+@pytest.mark.parametrize("command", MARKED)
 def test_every_python_command_works_as_written(
     command: str,
     trained: TrainedRun,
