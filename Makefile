@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-services test-slow check ui lock clean
+.PHONY: help setup setup-dev train test test-services test-slow check ui pictures lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the runs are on a server: open $$MLFLOW_TRACKING_URI"; exit 1;; esac; \
 	MLFLOW_BACKEND_STORE_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DEFAULT_ARTIFACT_ROOT=./mlartifacts \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port 5000
+
+pictures: setup ## Draw the pictures of the documents that come from numbers alone
+	$(BIN)/python -m src.figures
 
 lock: ## Compile the locked requirements anew (needs uv)
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 \

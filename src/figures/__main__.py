@@ -1,0 +1,26 @@
+"""Draws the pictures of the documents that come from numbers alone.
+
+python -m src.figures
+"""
+
+from pathlib import Path
+
+from src.datasets.digits import load_digits
+from src.figures.edges import Edges, edges_data, edges_text, plot_edges
+
+EDGES = Path(__file__).resolve().parents[2] / "docs/images/edges.png"
+DIGIT = 4  # of the test split of the bundled digits
+
+
+def edges_of_a_digit() -> Edges:
+    """The example of docs/models.md."""
+    return edges_data(load_digits([]).test_images[DIGIT])
+
+
+def main() -> None:
+    data = edges_of_a_digit()
+    plot_edges(data).savefig(EDGES, metadata={"Description": "\n".join(edges_text(data))})
+
+
+if __name__ == "__main__":
+    main()
