@@ -14,7 +14,7 @@ from src.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_dataset, load_tracked_model
 from src.results import ExplanationResult
-from src.schema import Config, ExplainConfig
+from src.schema import Config, ExplainConfig, ImageFolderConfig
 
 if TYPE_CHECKING:
     import keras
@@ -92,7 +92,8 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
 
     assert config.image is not None
     height, width, channels = trained.dataset.input_shape
-    image, size = read_image(Path(config.image), height, width, channels)
+    resize = trained.dataset.resize if isinstance(trained.dataset, ImageFolderConfig) else "stretch"
+    image, size = read_image(Path(config.image), height, width, channels, resize)
     model = load_tracked_model(run, config.model_uri)
     probabilities = predict(model, image[None])[0]
     best = [int(at) for at in probabilities.argsort()[::-1][:TOP]]

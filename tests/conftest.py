@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,3 +84,12 @@ def full_data() -> str:
     if not (Path(folder) / "mnist").is_dir():
         pytest.skip("DATA_DIR does not name a folder with the full MNIST")
     return str(Path(folder).resolve())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def networks_forgotten(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a module has cached for its own tests is not kept for the whole session: large networks fill the memory."""
+    yield
+    for value in vars(request.module).values():
+        if clear := getattr(value, "cache_clear", None):
+            clear()

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from src.datasets.arrays import Images
+from src.datasets.images import opaque, resized
 from src.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -21,8 +22,13 @@ class ImageFile(NamedTuple):
     size: tuple[int, int]
 
 
-def read_image(path: Path, height: int, width: int, channels: int) -> ImageFile:
+def read_image(path: Path, height: int, width: int, channels: int, resize: str = "stretch") -> ImageFile:
     """The image of a file, upright as its camera says, resized and in grey or RGB as a model takes it.
+
+    Args:
+        path: the file.
+        height, width, channels: of the model's images.
+        resize: how the images that the model was trained on were brought to their size: `crop`, `pad` or `stretch`.
 
     Raises:
         DataError: no image in one of the `FORMATS`, a damaged one, or one with more than `MOST_PIXELS` pixels.
@@ -35,13 +41,12 @@ def read_image(path: Path, height: int, width: int, channels: int) -> ImageFile:
                     raise DataError(
                         f"{path} has {opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}; make it smaller"
                     )
-                upright = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
+                upright = opaque(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
     except DataError:
         raise
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise DataError(
             f"{path} is not an image that can be read ({error}); give a whole {', '.join(FORMATS)} file"
         ) from error
-    resized = upright.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(resized, np.uint8).reshape(height, width, channels)
+    pixels = np.asarray(resized(upright, (width, height), resize), np.uint8).reshape(height, width, channels)
     return ImageFile(pixels, (upright.height, upright.width))

@@ -61,8 +61,8 @@ def read_image(path: Path, height: int, width: int, channels: int, resize: str) 
             image = _opened(file, path.suffix.lower())
             # A JPEG is decoded at a half, a quarter or an eighth of its size where that is still large enough.
             image.draft(mode, (max(height, width), max(height, width)))
-            image = _opaque(ImageOps.exif_transpose(image)).convert(mode)
-            pixels = np.asarray(_resized(image, (width, height), resize))
+            image = opaque(ImageOps.exif_transpose(image)).convert(mode)
+            pixels = np.asarray(resized(image, (width, height), resize))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage("too many pixels") from error
     except BadImage:
@@ -103,7 +103,7 @@ def _byte(file: BinaryIO, position: int) -> int:
     return value
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def opaque(image: Image.Image) -> Image.Image:
     """The image on white where it is transparent: letters are often black on nothing, and nothing is often black."""
     if not image.has_transparency_data:
         return image
@@ -111,7 +111,8 @@ def _opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _resized(image: Image.Image, size: tuple[int, int], resize: str) -> Image.Image:
+def resized(image: Image.Image, size: tuple[int, int], resize: str) -> Image.Image:
+    """The image brought to this width and height: `crop`, `pad` or `stretch`, as `read_image` says."""
     if resize == "crop":
         return ImageOps.fit(image, size, RESAMPLING)
     if resize == "pad":

@@ -31,12 +31,13 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
     assert isinstance(transfer, TransferConfig)
     if transfer.mode == "feature_extraction":
         return _fit_classifier(model, dataset, config, watch)
-    first = _fit_classifier(model, dataset, _for_phase(config, transfer.head_epochs), watch)
-    if first.stopped == "observer":
-        return first
+    first = _fit_classifier(model, dataset, _for_phase(config, transfer, transfer.head_epochs), watch)
+    if watch.stopped:  # be it after the last epoch of this phase
+        return first._replace(stopped="observer")
     first_weights, begun = model.get_weights(), len(watch.history["loss"])
     unfreeze_last_blocks(model, transfer.unfrozen_blocks)
-    second_config = _for_phase(config, config.training.epochs - transfer.head_epochs, transfer.learning_rate_factor)
+    remaining = config.training.epochs - transfer.head_epochs
+    second_config = _for_phase(config, transfer, remaining, transfer.learning_rate_factor)
     compile_model(model, second_config, watch.batches)
     second = fit_epochs(model, dataset, second_config, watch, last=config.training.epochs)
     phases = (("classifier", 1), ("fine-tuning", begun + 1))
@@ -46,11 +47,12 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
     return second._replace(phases=phases)
 
 
-def _for_phase(config: Config, epochs: int, factor: float = 1.0) -> Config:
+def _for_phase(config: Config, transfer: TransferConfig, epochs: int, factor: float = 1.0) -> Config:
+    """The configuration of one phase alone, whose number of epochs a schedule goes by."""
     rate = config.optimizer.learning_rate * factor
     return replace(
         config,
-        model=replace(config.model, mode="feature_extraction"),  # type: ignore[call-arg]
+        model=replace(transfer, mode="feature_extraction"),
         training=replace(config.training, epochs=epochs),
         optimizer=replace(config.optimizer, learning_rate=rate),
     )

@@ -6,6 +6,7 @@ import io
 import json
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -142,7 +143,9 @@ class Run:
     def log_figure(self, path: str, figure: Any) -> None:
         """A Matplotlib figure as a picture at this path of the run's artifacts."""
         if self._client is not None:
-            with deferred():
+            with deferred(), warnings.catch_warnings():
+                # Class names come in any script; a box stands for a letter that the font has not.
+                warnings.filterwarnings("ignore", r"Glyph .* missing from font")
                 self._client.log_figure(self._id, figure, path)
 
     def log_folder(self, folder: Path, path: str) -> None:

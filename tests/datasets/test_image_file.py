@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.datasets import image_file
+from src.datasets import image_file, images
 from src.datasets.image_file import read_image
 from src.errors import DataError
 
@@ -27,7 +27,7 @@ def test_an_image_of_the_right_size_is_read_as_it_is(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("shape", [(9, 5), (9, 5, 3), (9, 5, 4)])
+@pytest.mark.parametrize("shape", [(9, 5), (9, 5, 3)])
 def test_it_is_resized_and_has_the_channels_that_the_model_takes(
     tmp_path: Path, shape: tuple[int, ...], channels: int
 ) -> None:
@@ -37,12 +37,23 @@ def test_it_is_resized_and_has_the_channels_that_the_model_takes(
     assert np.unique(image.pixels).tolist() == [200]
 
 
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    glass = np.zeros((4, 6, 4), np.uint8)
+    assert np.unique(read_image(saved(tmp_path / "a.png", glass), 4, 6, 3).pixels).tolist() == [255]
+
+
 def test_it_stands_as_the_camera_was_held(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter
     image = read_image(saved(tmp_path / "a.png", exif=exif), 6, 4, 1)
     assert image.size == (6, 4)
     assert image.pixels[..., 0].tolist() == np.rot90(PIXELS, -1).tolist()
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+def test_it_is_brought_to_size_as_the_pictures_of_a_folder_are(tmp_path: Path, resize: str) -> None:
+    path = saved(tmp_path / "a.png", np.arange(0, 240, 2, dtype=np.uint8).reshape(6, 20))
+    assert np.array_equal(read_image(path, 6, 6, 1, resize).pixels, images.read_image(path, 6, 6, 1, resize))
 
 
 def unreadable(folder: Path) -> dict[str, Path]:

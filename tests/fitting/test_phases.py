@@ -144,7 +144,7 @@ def test_the_weights_of_the_better_phase_are_kept(weights: str, is_ruined: bool)
     assert fitting.score(model, dataset.validation).loss == pytest.approx(min(values), rel=1e-3)
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, 2, 3])  # 2 is the last epoch of the first phase
 def test_an_observer_can_end_either_phase_and_with_it_the_training(weights: str, epoch: int) -> None:
     model, dataset, config = ready(weights, *FINE_TUNED)
     fitted = fit(model, dataset, config, [lambda at, _: at == epoch])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from src.compose import compose_config
@@ -50,3 +51,11 @@ def test_without_tracking_every_call_does_nothing(tmp_path: Path, monkeypatch: p
         run.log_table("a.csv", ("a",), [(1,)])
         run.describe("text")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_with_letters_that_its_font_lacks_is_kept_without_a_warning(config: Config, client: MlflowClient):
+    figure = Figure()
+    figure.suptitle("手")
+    with new_run(config) as run:
+        run.log_figure("figures/hand.png", figure)
+    assert [item.path for item in client.list_artifacts(str(run.run_id), "figures")] == ["figures/hand.png"]
