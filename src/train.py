@@ -75,7 +75,7 @@ def train(
         dataset = load_dataset(config.dataset)
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
-    is_light = config.tracking.detail == "light"
+    is_light = config.tracking.detail == "light" or not config.tracking.enabled
     console.warn(dataset.warnings)
     console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")
 
