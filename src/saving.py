@@ -68,7 +68,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
 
 def formats_for(model: keras.Model) -> tuple[str, ...]:
     """The formats that hold this model: HDF5 reads back only Keras' public layers, which few backbones go beyond."""
-    is_plain = all(getattr(keras.layers, type(layer).__name__, None) is type(layer) for layer in model.layers)
+    is_plain = all(getattr(keras.layers, type(step).__name__, None) is type(step) for step in model.operations)
     return FORMATS if is_plain else tuple(name for name in FORMATS if name != H5_FILE)
 
 
