@@ -75,7 +75,7 @@ def measure(sweep: Any, trials: int) -> None:
 
     fitting.fit = no_training
     train.prepare_model = lambda config, dataset: NoModel()
-    train.keep_model = lambda *arguments: None
+    train.keep_model = lambda *arguments: None  # type: ignore[attr-defined]
     fitting.seed_everything = lambda *arguments: None
 
     storage = search.open_storage(sweep.settings.storage, sweep.example.tracking.uri)

@@ -13,7 +13,7 @@ class TrainResult:
         best_epoch: the epoch whose weights were kept, counted from 1.
         metrics: the metrics of that epoch, and `test_loss` and `test_accuracy` when the test split was scored.
         history: metric name -> one value per epoch.
-        stopped: why training ended before its last epoch (`early_stopping`, `observer`), or None.
+        stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
         warnings: what a reader of the figures must know, such as a stand-in data set.
     """
 

@@ -7,7 +7,6 @@ python -m src.train --help
 
 import math
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,16 @@ from typing import TYPE_CHECKING
 from src.command import entry_point
 from src.errors import ModelFileError
 from src.interrupt import deferred
+from src.record import (
+    EXAMPLES,
+    QUICK,
+    description,
+    image_counts,
+    keep_last_epoch,
+    keep_model,
+    record_pictures,
+    record_setting,
+)
 from src.results import TrainResult
 from src.schema import Config, TransferConfig
 
@@ -22,12 +31,8 @@ if TYPE_CHECKING:
     import keras
 
     from src.datasets import Dataset
-    from src.fitting import Fit, Observer, Scores
+    from src.fitting import Fit, Observer
     from src.tracking import Run, Store
-
-EXAMPLES = 16  # test images that the saved formats must agree on
-AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
-QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 
 
 def train(
@@ -78,6 +83,12 @@ def train(
     is_light = config.tracking.detail == "light" or not config.tracking.enabled
     console.warn(dataset.warnings)
     console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")
+    fingerprint = tracking.fingerprint(config, dataset.digest)
+    if config.tracking.on_duplicate == "reuse" and not observers:
+        earlier = tracking.finished_result(store, fingerprint, dataset.warnings)
+        if earlier is not None:
+            console.say(f"run {earlier.run_id} is this very training, finished: it is taken instead")
+            return earlier
 
     with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
         fitting.seed_everything(config.seed, config.training.deterministic)
@@ -89,6 +100,10 @@ def train(
         with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
             model = in_float32(model, config, dataset)
             run.log_params({"resolved.best_epoch": fitted.best_epoch})
+            if fitted.stopped:
+                run.set_tags({"stopped": fitted.stopped})
+            if fitted.stopped != "observer":  # whatever an observer thought, the next one may think otherwise
+                run.set_tags({tracking.FINGERPRINT: fingerprint})
             metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
             is_kept = config.tracking.save_model and (worth_keeping is None or worth_keeping(metrics))
             if is_kept:
@@ -145,35 +160,6 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 
 
-def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
-    """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
-    from src import figures, fitting
-    from src.models.arithmetic import COLUMNS, layer_table
-
-    run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
-    run.log_params(
-        {f"resolved.{split}_images": count for split, count in sizes(dataset).items()}
-        | {
-            "resolved.data_source": dataset.source,
-            "resolved.data_digest": dataset.digest,
-            "resolved.precision": model.dtype_policy.name,
-            "resolved.threads": fitting.threads(),
-            "resolved.parameters": model.count_params(),
-        }
-    )
-    if is_light:
-        return
-    run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
-    run.log_table("tables/classes.csv", ("class", "train", "validation", "test"), dataset.class_counts())
-    samples = figures.samples_data(dataset.train.labels, dataset.class_names)
-    run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
-    if dataset.bad_files:
-        run.log_table("tables/bad_images.csv", ("file", "reason"), dataset.bad_files)
-    if dataset.duplicates:
-        columns = ("split", "file", "also in", "as")
-        run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
-
-
 def fit_and_watch(
     model: "keras.Model", dataset: "Dataset", config: Config, run: "Run", observers: "Sequence[Observer]"
 ) -> "Fit":
@@ -181,7 +167,7 @@ def fit_and_watch(
     from src import console, fitting
 
     monitor = config.training.monitor if dataset.validation else None
-    lines = console.EpochLines(config.training.epochs, batches(dataset, config), monitor)
+    lines = console.EpochLines(config.training.last_epoch or config.training.epochs, batches(dataset, config), monitor)
     try:
         with lines:
             return fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)
@@ -189,19 +175,6 @@ def fit_and_watch(
         if lines.seconds and run.run_id and config.tracking.save_model:
             keep_last_epoch(run, model, dataset)
         raise
-
-
-def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
-    """Keeps what an interrupted training has; failing at that must not hide that it was interrupted."""
-    from src import console
-
-    console.say("stopping: the last epoch's weights are being kept")
-    try:
-        keep_model(run, model, dataset, QUICK)
-    except Exception as error:
-        console.say(f"they could not be kept: {type(error).__name__}: {error}")
-    else:
-        console.say(f"go on from them with training.initial_weights={run.run_id}")
 
 
 def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "keras.Model":
@@ -212,63 +185,6 @@ def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "ker
     if config.training.precision == "float32":
         return model
     return fitting.copy_weights(model, build_model(config.model, dataset.input_shape, len(dataset.class_names)))
-
-
-def record_pictures(
-    run: "Run", config: Config, model: "keras.Model", dataset: "Dataset", fitted: "Fit", scores: "Scores | None"
-) -> None:
-    """Learning curves, augmented images where there are any, and a look inside the network."""
-    from src import figures, fitting
-    from src.explain import record_inside
-
-    curves = figures.learning_curves_data(
-        fitted.history, fitted.best_epoch if dataset.validation else None, fitted.phases
-    )
-    run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
-    if config.augmentation.changes_images:
-        images = dataset.train.images[:AUGMENTED]
-        versions = fitting.augmented(images, config.augmentation, config.seed, AUGMENTED)
-        picture = figures.plot_augmentation(images, versions, config.augmentation.name)
-        run.log_figure("figures/augmentation.png", picture)
-    record_inside(run, model, dataset, scores and scores.probabilities)
-
-
-def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tuple[str, ...] | None = None) -> None:
-    """Puts the model's files, checked by reading them back, into the run's folder `model/`."""
-    from src import saving
-
-    if run.run_id is None:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        images = dataset.test.images[:EXAMPLES]
-        kept = formats or saving.formats_for(model)
-        run.log_folder(saving.save_model(model, Path(folder) / "model", images, kept), "model")
-
-
-def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
-    """The run in a few lines of Markdown: what was trained on what, and how well it did."""
-    shown = [name for name in ("test_accuracy", "val_accuracy", "accuracy") if name in result.metrics]
-    epochs = f"best epoch {result.best_epoch} of {len(result.history['loss'])}"
-    lines = [f"**{warning}**\n" for warning in result.warnings]
-    lines += [
-        f"{config.model.name} on {dataset.name} ({dataset.source}): "
-        + ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown),
-        f"- {epochs}, ended by {result.stopped}" if result.stopped else f"- {epochs}",
-        f"- images: {image_counts(dataset)}",
-        f"- {config.optimizer.name}, learning rate {config.optimizer.learning_rate:g}, "
-        f"batch {config.training.batch_size}, seed {config.seed}",
-    ]
-    return "\n".join(lines)
-
-
-def sizes(dataset: "Dataset") -> dict[str, int]:
-    """Images in each split."""
-    return {"train": len(dataset.train), "validation": len(dataset.validation or ()), "test": len(dataset.test)}
-
-
-def image_counts(dataset: "Dataset") -> str:
-    """`55,000 train, 5,000 validation, 10,000 test`."""
-    return ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())
 
 
 def batches(dataset: "Dataset", config: Config) -> int:

@@ -18,7 +18,7 @@ class Fit(NamedTuple):
     Attributes:
         history: metric name -> one value per epoch.
         best_epoch: the epoch whose weights the model now has, counted from 1.
-        stopped: why it ended before the last epoch, `early_stopping` or `observer`, or None.
+        stopped: why it ended before the last epoch, `early_stopping`, `observer` or `last_epoch`, or None.
         phases: name and first epoch of each, when there were several.
     """
 
@@ -75,5 +75,5 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
         verbose=0,
     )
     epochs = first + len(fitted.epoch)
-    stopped = None if epochs == last else "observer" if watch.stopped else "early_stopping"
+    stopped = None if epochs == last else watch.stopped or "early_stopping"
     return Fit(watch.history, keep_best.best_epoch + 1 if keep_best else epochs, stopped)

@@ -33,7 +33,7 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
         return _fit_classifier(model, dataset, config, watch)
     first = _fit_classifier(model, dataset, _for_phase(config, transfer, transfer.head_epochs), watch)
     if watch.stopped:  # be it after the last epoch of this phase
-        return first._replace(stopped="observer")
+        return first._replace(stopped=watch.stopped)
     first_weights, begun = model.get_weights(), len(watch.history["loss"])
     unfreeze_last_blocks(model, transfer.unfrozen_blocks)
     remaining = config.training.epochs - transfer.head_epochs
@@ -53,7 +53,7 @@ def _for_phase(config: Config, transfer: TransferConfig, epochs: int, factor: fl
     return replace(
         config,
         model=replace(transfer, mode="feature_extraction"),
-        training=replace(config.training, epochs=epochs),
+        training=replace(config.training, epochs=epochs, last_epoch=None),  # which the watch looks after
         optimizer=replace(config.optimizer, learning_rate=rate),
     )
 

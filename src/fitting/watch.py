@@ -29,7 +29,7 @@ class Watch(keras.callbacks.Callback):
         self.config = config
         self.history: dict[str, list[float]] = {}
         self.last_weights: Weights | None = None
-        self.stopped = False
+        self.stopped: str | None = None  # `observer` or `last_epoch`, once one of them has ended the training
         self.began = 0.0
         self.trained: float | None = None  # when the epoch's validation began
         self.epoch = 0
@@ -65,8 +65,9 @@ class Watch(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(value)
         self.last_weights = self.model.get_weights()
         stops = [observe(self.epoch, metrics) for observe in self.observers]
-        if any(stops):
-            self.stopped = self.model.stop_training = True
+        if any(stops) or self.epoch == self.config.training.last_epoch:
+            self.stopped = "observer" if any(stops) else "last_epoch"
+            self.model.stop_training = True
 
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):

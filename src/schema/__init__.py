@@ -97,6 +97,7 @@ __all__ = [
     "as_tree",
     "cores",
     "flatten",
+    "is_place",
     "output_size",
     "require",
 ]
@@ -238,6 +239,15 @@ SWEEPER_SCHEMAS: dict[str, dict[str, type]] = {
     "sampler": dict(SAMPLERS),
     "pruner": dict(PRUNERS),
 }
+PLACES = (
+    "tracking.",
+    "tags.",
+    "dataset.data_dir",
+    "dataset.folder",
+    "dataset.mirrors",
+    "dataset.npz",
+    "dataset.cache_dir",
+)
 DISCRIMINATORS = {"dataset": "loader", "model": "family", "optimizer": "name", "schedule": "name"}
 
 
@@ -263,3 +273,8 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     for key, item in value.items():
         leaves |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
     return leaves
+
+
+def is_place(name: str) -> bool:
+    """Whether a leaf only says where things are or what they are called, which changes no result."""
+    return name.startswith(PLACES)

@@ -14,6 +14,7 @@ class TrainingConfig:
     epochs: int = 10
     batch_size: int = 128
     monitor: str = "val_accuracy"
+    last_epoch: int | None = None  # training ends after this epoch, with the schedules that `epochs` gives
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
     precision: str = "float32"
     deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
@@ -23,8 +24,21 @@ class TrainingConfig:
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size", "early_stopping_patience", "steps_per_execution", "max_batches"):
+        counted = (
+            "epochs",
+            "last_epoch",
+            "batch_size",
+            "early_stopping_patience",
+            "steps_per_execution",
+            "max_batches",
+        )
+        for key in counted:
             at_least(1, f"training.{key}", getattr(self, key))
+        if self.last_epoch is not None and self.last_epoch > self.epochs:
+            raise ConfigError(
+                f"training.last_epoch: {self.last_epoch} is after the last of training.epochs={self.epochs}; "
+                f"use at most {self.epochs}, or leave it out"
+            )
         one_of(("float32", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
         if self.monitor.startswith("test_"):
             raise ConfigError(
@@ -45,7 +59,9 @@ class TrackingConfig:
     run_name: str | None = None
     system_metrics: bool = False  # processor and memory use, sampled by MLflow
     save_model: bool = True
+    on_duplicate: str = "train"  # reuse: a finished run of the same configuration, code and data is taken instead
     detail: str = "full"  # light: params, metrics, config and what else takes no time, as the trials of a sweep have it
 
     def __post_init__(self) -> None:
+        one_of(("train", "reuse"), "tracking.on_duplicate", self.on_duplicate)
         one_of(("full", "light"), "tracking.detail", self.detail)

@@ -7,19 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from src.redact import redact_tree
-from src.schema import Choice, Dimension, flatten
+from src.schema import Choice, Dimension, flatten, is_place
 from src.space import SweepPlan
-
-# Where things are and what they are called changes from machine to machine; the data itself is told by its digest.
-PLACES = (
-    "tracking.",
-    "tags.",
-    "dataset.data_dir",
-    "dataset.folder",
-    "dataset.mirrors",
-    "dataset.npz",
-    "dataset.cache_dir",
-)
 
 
 class Data(NamedTuple):
@@ -86,7 +75,7 @@ def _told(typed: Any, value: Any) -> str:
 
 
 def _is_left_out(name: str, searched: tuple[str, ...]) -> bool:
-    return name.startswith(PLACES) or any(name == key or name.startswith(f"{key}.") for key in searched)
+    return is_place(name) or any(name == key or name.startswith(f"{key}.") for key in searched)
 
 
 def _digest(values: Mapping[str, Any]) -> str:

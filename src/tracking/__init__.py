@@ -5,6 +5,7 @@ yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all
 """
 
 from src.tracking.opening import resume_run, start_run
+from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
 from src.tracking.sweep import (
@@ -18,10 +19,13 @@ from src.tracking.sweep import (
 )
 
 __all__ = [
+    "FINGERPRINT",
     "Run",
     "Store",
     "StudyId",
     "end_runs_left_behind",
+    "fingerprint",
+    "finished_result",
     "open_parent_run",
     "open_store",
     "read_config",

@@ -2,6 +2,7 @@
 
 import functools
 import getpass
+import hashlib
 import platform
 import shutil
 import subprocess
@@ -28,6 +29,15 @@ def origin_tags() -> dict[str, str]:
     if commit := git("rev-parse", "HEAD"):
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
     return tags
+
+
+@functools.cache
+def code_digest() -> str:
+    """SHA-256 in hex over the product's own Python files, by name and content, with or without git."""
+    sha = hashlib.sha256()
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        sha.update(f"{path.relative_to(ROOT).as_posix()}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return sha.hexdigest()
 
 
 def _user() -> str:

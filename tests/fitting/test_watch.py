@@ -34,6 +34,12 @@ def test_one_observer_ends_the_training_and_the_others_still_see_that_epoch() ->
     assert (seen, fitted.stopped, len(fitted.history["loss"])) == ([1, 2], "observer", 2)
 
 
+def test_a_last_epoch_ends_the_training_and_leaves_the_schedule_as_it_was() -> None:
+    whole = fit(*ready("training.epochs=3", *COSINE)).history
+    fitted = fit(*ready("training.epochs=3", *COSINE, "training.last_epoch=2"))
+    assert (fitted.stopped, fitted.history["learning_rate"]) == ("last_epoch", whole["learning_rate"][:2])
+
+
 @pytest.mark.parametrize(("rate", "epoch", "remedy"), [("1e+20", 1, "0.001"), ("0.0005", 2, "5e-05")])
 def test_a_loss_that_is_no_number_ends_the_run_with_epoch_rate_and_remedy(rate: str, epoch: int, remedy: str) -> None:
     model, dataset, config = ready("model.dense=[16]", f"optimizer.learning_rate={rate}")

@@ -12,7 +12,7 @@ PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
 
 RANGES: Ranges = [
     (training, "training.epochs training.batch_size training.steps_per_execution", [1], [0, -1]),
-    (training, "training.max_batches training.early_stopping_patience", [None, 1], [0]),
+    (training, "training.max_batches training.early_stopping_patience training.last_epoch", [None, 1], [0]),
     (training, "training.monitor", MONITORS, ["val_acc", "", "learning_rate"]),
     (training, "training.class_weights", [None, "balanced"], ["equal", ""]),
     (training, "training.precision", PRECISIONS, ["float16", "Float32", ""]),
@@ -33,3 +33,8 @@ def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name
 def test_a_metric_of_the_test_split_is_refused_with_the_reason(monitor: str) -> None:
     with pytest.raises(ConfigError, match=rf"'{monitor}' .*scored once.*; use one of loss, .*val_accuracy"):
         training(monitor=monitor)
+
+
+def test_a_last_epoch_after_the_last_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"last_epoch: 4 is after the last of training.epochs=3; use at most 3"):
+        training(epochs=3, last_epoch=4)

@@ -1,0 +1,118 @@
+"""What a training run leaves in MLflow beside its metrics: how it was set, its pictures, its model, its story."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.results import TrainResult
+from src.schema import Config
+
+if TYPE_CHECKING:
+    import keras
+
+    from src.datasets import Dataset
+    from src.fitting import Fit, Scores
+    from src.tracking import Run
+
+EXAMPLES = 16  # test images that the saved formats must agree on
+AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
+QUICK = ("model.keras",)  # the format of which a model is kept where time counts
+
+
+def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
+    """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
+    from src import figures, fitting
+    from src.models.arithmetic import COLUMNS, layer_table
+
+    run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
+    run.log_params(
+        {f"resolved.{split}_images": count for split, count in sizes(dataset).items()}
+        | {
+            "resolved.data_source": dataset.source,
+            "resolved.data_digest": dataset.digest,
+            "resolved.precision": model.dtype_policy.name,
+            "resolved.threads": fitting.threads(),
+            "resolved.parameters": model.count_params(),
+        }
+    )
+    if is_light:
+        return
+    run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
+    run.log_table("tables/classes.csv", ("class", "train", "validation", "test"), dataset.class_counts())
+    samples = figures.samples_data(dataset.train.labels, dataset.class_names)
+    run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
+    if dataset.bad_files:
+        run.log_table("tables/bad_images.csv", ("file", "reason"), dataset.bad_files)
+    if dataset.duplicates:
+        columns = ("split", "file", "also in", "as")
+        run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
+
+
+def record_pictures(
+    run: "Run", config: Config, model: "keras.Model", dataset: "Dataset", fitted: "Fit", scores: "Scores | None"
+) -> None:
+    """Learning curves, augmented images where there are any, and a look inside the network."""
+    from src import figures, fitting
+    from src.explain import record_inside
+
+    curves = figures.learning_curves_data(
+        fitted.history, fitted.best_epoch if dataset.validation else None, fitted.phases
+    )
+    run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
+    if config.augmentation.changes_images:
+        images = dataset.train.images[:AUGMENTED]
+        versions = fitting.augmented(images, config.augmentation, config.seed, AUGMENTED)
+        picture = figures.plot_augmentation(images, versions, config.augmentation.name)
+        run.log_figure("figures/augmentation.png", picture)
+    record_inside(run, model, dataset, scores and scores.probabilities)
+
+
+def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tuple[str, ...] | None = None) -> None:
+    """Puts the model's files, checked by reading them back, into the run's folder `model/`."""
+    from src import saving
+
+    if run.run_id is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        images = dataset.test.images[:EXAMPLES]
+        kept = formats or saving.formats_for(model)
+        run.log_folder(saving.save_model(model, Path(folder) / "model", images, kept), "model")
+
+
+def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
+    """Keeps what an interrupted training has; failing at that must not hide that it was interrupted."""
+    from src import console
+
+    console.say("stopping: the last epoch's weights are being kept")
+    try:
+        keep_model(run, model, dataset, QUICK)
+    except Exception as error:
+        console.say(f"they could not be kept: {type(error).__name__}: {error}")
+    else:
+        console.say(f"go on from them with training.initial_weights={run.run_id}")
+
+
+def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
+    """The run in a few lines of Markdown: what was trained on what, and how well it did."""
+    shown = [name for name in ("test_accuracy", "val_accuracy", "accuracy") if name in result.metrics]
+    epochs = f"best epoch {result.best_epoch} of {len(result.history['loss'])}"
+    lines = [f"**{warning}**\n" for warning in result.warnings]
+    lines += [
+        f"{config.model.name} on {dataset.name} ({dataset.source}): "
+        + ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown),
+        f"- {epochs}, ended by {result.stopped}" if result.stopped else f"- {epochs}",
+        f"- images: {image_counts(dataset)}",
+        f"- {config.optimizer.name}, learning rate {config.optimizer.learning_rate:g}, "
+        f"batch {config.training.batch_size}, seed {config.seed}",
+    ]
+    return "\n".join(lines)
+
+
+def sizes(dataset: "Dataset") -> dict[str, int]:
+    """Images in each split."""
+    return {"train": len(dataset.train), "validation": len(dataset.validation or ()), "test": len(dataset.test)}
+
+
+def image_counts(dataset: "Dataset") -> str:
+    """`55,000 train, 5,000 validation, 10,000 test`."""
+    return ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())

@@ -1,0 +1,72 @@
+"""Runs that need not be trained again: the same configuration, code and data gave a finished one already."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Run as MlflowRun
+
+from src.results import TrainResult
+from src.schema import Config, flatten, is_place
+from src.tracking.provenance import code_digest
+from src.tracking.store import Store
+
+FINGERPRINT = "fingerprint"
+KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a run is there to be taken
+
+
+def fingerprint(config: Config, data_digest: str) -> str:
+    """SHA-256 in hex over all that decides what a run becomes: settings, code, data, and weights that it starts from.
+
+    Where things are and what they are called is left out.
+
+    Args:
+        config: of the run.
+        data_digest: of the data set that was found.
+    """
+    leaves = {name: value for name, value in flatten(config).items() if name in KEPT or not is_place(name)}
+    for name in ("training.initial_weights", "model.weights"):
+        if (path := leaves.get(name)) and Path(str(path)).is_file():
+            leaves[name] = hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+    told: dict[str, Any] = {"settings": leaves, "code": code_digest(), "data": data_digest}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResult | None:
+    """What the newest finished run with this fingerprint gave, None when there is none.
+
+    Args:
+        store: where to look.
+        wanted: a fingerprint.
+        warnings: of the data set, which are the same now.
+    """
+    if store.client is None:
+        return None
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"tags.{FINGERPRINT} = '{wanted}' and attributes.status = 'FINISHED'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return _result(store, found[0], warnings) if found else None
+
+
+def _result(store: Store, run: MlflowRun, warnings: list[str]) -> TrainResult:
+    assert store.client is not None
+    points = {
+        name: sorted(store.client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
+        for name in run.data.metrics
+        if "/" not in name  # system metrics have steps of their own
+    }
+    tested = {name: of[-1].value for name, of in points.items() if name.startswith("test_")}
+    history = {name: [point.value for point in of] for name, of in points.items() if name not in tested}
+    best_epoch = int(run.data.params["resolved.best_epoch"])
+    return TrainResult(
+        run_id=run.info.run_id,
+        best_epoch=best_epoch,
+        metrics={name: values[best_epoch - 1] for name, values in history.items()} | tested,
+        history=history,
+        stopped=run.data.tags.get("stopped"),
+        warnings=warnings,
+    )

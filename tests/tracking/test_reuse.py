@@ -1,0 +1,92 @@
+"""Runs that are taken instead of being trained again: the very same ones, finished, and no others."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from src.compose import compose_config
+from src.schema import Config
+from src.tracking import fingerprint, provenance
+from src.train import train
+from tests.conftest import Workplace
+
+SMALL = ["dataset=synthetic", "training.epochs=2", "tracking.detail=light"]
+
+
+def config(*overrides: str) -> Config:
+    made: Config = compose_config([*SMALL, *overrides])
+    return made
+
+
+def train_here(workplace: Workplace, *overrides: str, **arguments: Any):
+    return train(config(f"tracking.uri='{workplace.uri}'", "tracking.on_duplicate=reuse", *overrides), **arguments)
+
+
+def runs(workplace: Workplace) -> int:
+    return len(MlflowClient(workplace.uri).search_runs(["1"]))
+
+
+def test_a_finished_run_of_the_same_settings_code_and_data_is_taken_with_all_that_it_gave(workplace: Workplace):
+    first = train_here(workplace)
+    assert train_here(workplace, "tracking.run_name=again", "tags.note=again") == first
+    assert runs(workplace) == 1
+
+
+def test_without_being_asked_for_nothing_is_reused(workplace: Workplace):
+    assert train_here(workplace).run_id != train_here(workplace, "tracking.on_duplicate=train").run_id
+
+
+@pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
+def test_a_run_that_did_not_finish_is_trained_again(workplace: Workplace, status: str):
+    first = train_here(workplace).run_id
+    MlflowClient(workplace.uri).set_terminated(str(first), status)
+    assert train_here(workplace).run_id != first
+
+
+def test_a_deleted_run_is_trained_again(workplace: Workplace):
+    first = train_here(workplace).run_id
+    MlflowClient(workplace.uri).delete_run(str(first))
+    assert train_here(workplace).run_id != first
+
+
+def test_a_run_that_an_observer_ended_is_not_taken_for_a_whole_one(workplace: Workplace):
+    first = train_here(workplace, observers=[lambda epoch, logs: True])
+    assert first.stopped == "observer"
+    assert train_here(workplace).run_id != first.run_id
+
+
+DIFFERENT = ["seed=2", "training.epochs=3", "model.dropout=0.1", "dataset.limit=100", "tracking.save_model=false"]
+
+
+@pytest.mark.parametrize("change", DIFFERENT)
+def test_another_setting_is_another_run(change: str):
+    assert fingerprint(config(change), "d") != fingerprint(config(), "d")
+
+
+@pytest.mark.parametrize("change", ["tracking.run_name=x", "tags.a=b", "tracking.experiment=y"])
+def test_what_a_run_is_called_and_where_it_is_kept_makes_no_other_run(change: str):
+    assert fingerprint(config(change), "d") == fingerprint(config(), "d")
+
+
+def test_other_data_or_code_is_another_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    before = fingerprint(config(), "d")
+    assert fingerprint(config(), "e") != before
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/train.py").write_text("epochs = 1\n")
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    provenance.code_digest.cache_clear()
+    try:
+        assert fingerprint(config(), "d") != before
+    finally:
+        provenance.code_digest.cache_clear()
+
+
+def test_other_weights_to_start_from_under_the_same_name_are_another_run(tmp_path: Path):
+    weights = tmp_path / "weights.keras"
+    prints = []
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        prints.append(fingerprint(config(f"training.initial_weights='{weights}'"), "d"))
+    assert prints[0] != prints[1]
