@@ -24,6 +24,7 @@ from src.errors import StoreError
 from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
+from src.tracking.artifacts import Artifacts
 from src.tracking.provenance import git, packages
 from src.tracking.writer import Writer
 
@@ -43,6 +44,7 @@ class Run:
         self.experiment_id = experiment_id
         self.params: dict[str, str] = {}
         self._writer = Writer()
+        self._artifacts = None if client is None else Artifacts(client, run_id)
 
     @property
     def run_id(self) -> str | None:
@@ -54,13 +56,13 @@ class Run:
         if self._client is None:
             return
         self.log_params(flatten(config))
-        self._upload("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+        self._write("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
         if overrides:
             self.log_overrides(overrides)
 
     def log_overrides(self, overrides: Sequence[str]) -> None:
         """What was typed."""
-        self._upload("config/overrides.yaml", yaml.safe_dump(redact_tree(list(overrides))))
+        self._write("config/overrides.yaml", yaml.safe_dump(redact_tree(list(overrides))))
 
     def log_environment(self) -> None:
         """The installed packages, and what the code differs in from its commit."""
@@ -121,16 +123,16 @@ class Run:
 
     def log_text(self, path: str, text: str) -> None:
         """A text file, secrets hidden, at this path of the run's artifacts."""
-        self._upload(path, redact(text))
+        self._write(path, redact(text))
 
     def log_page(self, path: str, page: str) -> None:
         """An HTML page at this path of the run's artifacts, as it is: its maker has hidden the secrets."""
-        self._upload(path, page)
+        self._write(path, page)
 
-    def _upload(self, path: str, text: str) -> None:
-        if self._client is not None:
-            with deferred():
-                self._client.log_text(self._id, text, path)
+    def _write(self, path: str, text: str) -> None:
+        if self._artifacts is not None:
+            with self._artifacts.new_file(path) as file:
+                file.write_text(text, encoding="utf-8")
 
     def log_table(self, path: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A CSV file with a header at this path of the run's artifacts."""
@@ -138,21 +140,20 @@ class Run:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-        self._upload(path, text.getvalue())  # numbers and class names: nothing in them is a secret
+        self._write(path, text.getvalue())  # numbers and class names: nothing in them is a secret
 
     def log_figure(self, path: str, figure: Any) -> None:
         """A Matplotlib figure as a picture at this path of the run's artifacts."""
-        if self._client is not None:
-            with deferred(), warnings.catch_warnings():
+        if self._artifacts is not None:
+            with self._artifacts.new_file(path) as file, warnings.catch_warnings():
                 # Class names come in any script; a box stands for a letter that the font has not.
                 warnings.filterwarnings("ignore", r"Glyph .* missing from font")
-                self._client.log_figure(self._id, figure, path)
+                figure.savefig(file)
 
     def log_folder(self, folder: Path, path: str) -> None:
         """A folder's content below this path of the run's artifacts."""
-        if self._client is not None:
-            with deferred():
-                self._client.log_artifacts(self._id, str(folder), path)
+        if self._artifacts is not None:
+            self._artifacts.keep_folder(folder, path)
 
     def log_dataset(self, name: str, digest: str, source: str, profile: dict[str, Any]) -> None:
         """The data set as an input of the run. MLflow takes 36 characters of the digest; the profile has it whole."""
@@ -209,6 +210,11 @@ class Run:
         """The epoch whose weights were kept, as the run recorded it."""
         return int(self.params.get("resolved.best_epoch", 0))
 
+    def download(self, path: str, folder: str) -> Path:
+        """A copy of the artifact at `path`, below `folder`; raises StoreError when the run keeps none."""
+        assert self._artifacts is not None
+        return self._artifacts.download(path, folder)
+
     def read_config(self) -> dict[str, Any]:
         """The resolved config that the run was trained with.
 
@@ -216,7 +222,7 @@ class Run:
             StoreError: the run is not one of ours.
         """
         with tempfile.TemporaryDirectory() as folder:
-            read: dict[str, Any] = yaml.safe_load(self._download("config/config.yaml", folder).read_text())
+            read: dict[str, Any] = yaml.safe_load(self.download("config/config.yaml", folder).read_text())
         return read
 
     @contextlib.contextmanager
@@ -224,16 +230,9 @@ class Run:
         """A copy of the run's `model/`, or of the model behind the URI, for as long as the block lasts."""
         with tempfile.TemporaryDirectory() as folder:
             if model_uri is None:
-                yield self._download("model", folder)
+                yield self.download("model", folder)
             else:
                 yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
-
-    def _download(self, path: str, folder: str) -> Path:
-        assert self._client is not None
-        try:
-            return Path(self._client.download_artifacts(self._id, path, folder))
-        except (MlflowException, OSError) as error:
-            raise StoreError(f"run {self._id} keeps no {path}") from error
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Sets the final status, and the error as a tag, without ever hiding the error that ended the run."""

@@ -18,6 +18,7 @@ from absl import logging as absl_logging
 
 from src.errors import ModelFileError
 from src.models import predict
+from src.saving.contents import check_contents
 
 KERAS_FILE = "model.keras"
 H5_FILE = "model.h5"
@@ -106,16 +107,19 @@ def keras_file(folder: Path) -> Path:
 
 
 def load_model(path: Path) -> keras.Model:
-    """The model of a `.keras` or `.h5` file, in Keras' safe mode: nothing in the file can run code.
+    """The model of a `.keras` or `.h5` file, looked through, then read in Keras' safe mode: nothing in it can run code.
 
     Raises:
-        ModelFileError: no such file, or not a model.
+        ModelFileError: no such file, not a model, or one with more in it than layers of Keras and their weights.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}")
     try:
+        check_contents(path)
         with _quiet():
             return keras.models.load_model(path, compile=False, safe_mode=True)
+    except ModelFileError:
+        raise
     except Exception as error:  # a damaged file makes Keras, zipfile and HDF5 raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelFileError(f"{path} is not a model that Keras can read: {reason}") from error

@@ -190,7 +190,7 @@ def test_a_path_without_a_file_is_refused_by_name(path: str, tmp_path: Path) -> 
 def test_code_in_a_model_file_is_not_run(name: str, tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Lambda(lambda values: values * 2)(inputs)).save(tmp_path / name)
-    with pytest.raises(ModelFileError, match=f"/{name} is not a model that Keras can read: .*Lambda"):
+    with pytest.raises(ModelFileError, match=f"/{name} is not read: it has a Lambda layer, which runs code"):
         saving.load_model(tmp_path / name)
 
 
