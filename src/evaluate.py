@@ -4,21 +4,26 @@ python -m src.evaluate run_id=RUN
 python -m src.evaluate model_uri=models:/NAME@champion
 """
 
+import tempfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from src.command import entry_point
 from src.compose import config_from_dict
-from src.errors import DataError
+from src.errors import DataError, StoreError
 from src.results import EvaluationResult
 from src.schema import Config, EvaluateConfig, IdxConfig
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
+    import numpy.typing as npt
 
     from src.datasets import Dataset
     from src.fitting import Scores
     from src.tracking import Run
+
+PREDICTIONS = "tables/test_predictions.csv"
 
 
 def evaluate(config: EvaluateConfig) -> EvaluationResult:
@@ -114,7 +119,7 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
         ],
     )
     run.log_table(
-        "tables/test_predictions.csv",
+        PREDICTIONS,
         ("index", "label", "predicted", "score", "label_score"),
         [
             (index, int(label), int(guess), f"{row[guess]:.6f}", f"{row[label]:.6f}")
@@ -122,6 +127,27 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
         ],
     )
     return metrics
+
+
+class Predictions(NamedTuple):
+    """What a run's model predicted for each of n test images; `scores` are the probabilities of the predictions."""
+
+    labels: "npt.NDArray[np.int64]"
+    predicted: "npt.NDArray[np.int64]"
+    scores: "npt.NDArray[np.float64]"
+
+
+def read_predictions(run: "Run") -> Predictions | None:
+    """The test predictions that the run keeps, None when it was not scored."""
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = run.download(PREDICTIONS, folder)
+        except StoreError:
+            return None
+        table = np.genfromtxt(file, delimiter=",", names=True)
+    return Predictions(table["label"].astype(int), table["predicted"].astype(int), table["score"])
 
 
 def _check_digest(run: "Run", dataset: "Dataset") -> None:

@@ -59,6 +59,31 @@ class ExplanationResult:
     notes: list[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegistrationResult:
+    """Where a run's model stands in the registry.
+
+    Attributes:
+        name: of the registered model.
+        version: the run's version of it.
+        is_new: whether it was registered just now.
+        run_id: the run.
+        alias: what was to be moved to the version, or None.
+        moved: whether it was.
+        reason: why.
+        p_value: of McNemar's test against the version that had the alias, None where the two were not compared.
+    """
+
+    name: str
+    version: int
+    is_new: bool
+    run_id: str
+    alias: str | None
+    moved: bool
+    reason: str
+    p_value: float | None = None
+
+
 class TrialRow(NamedTuple):
     """One trial.
 

@@ -58,13 +58,23 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
             else:
                 uncompiled(model).save(part / name)
     (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
-    expected = predict(model, images)
-    for name in formats:
-        difference = float(np.abs(predict_with(part / name, images) - expected).max())
-        if not difference <= TOLERANCE:
-            raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
+    check_formats(part, formats, images, predict(model, images))
     os.replace(part, folder)
     return folder
+
+
+def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expected: Probabilities) -> None:
+    """Raises ModelFileError unless each format in the folder answers to the images as expected."""
+    for name in formats:
+        difference = float(np.abs(predict_with(folder / name, images) - expected).max())
+        if not difference <= TOLERANCE:
+            raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
+
+
+def formats_in(folder: Path) -> tuple[str, ...]:
+    """The formats that a run's model folder holds, its files checked against its manifest."""
+    check_manifest(folder)
+    return tuple(name for name in FORMATS if (folder / name).exists())
 
 
 def formats_for(model: keras.Model) -> tuple[str, ...]:

@@ -5,10 +5,8 @@ behind a group's YAML; `flatten` gives every leaf its dotted name, the same one 
 """
 
 import dataclasses
-from dataclasses import dataclass, field
 from typing import Any
 
-from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig
 from src.schema.checks import cores, output_size, require
 from src.schema.dataset import (
@@ -34,6 +32,7 @@ from src.schema.optimizer import (
     ScheduleConfig,
     SGDConfig,
 )
+from src.schema.run import Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import (
     PRUNERS,
@@ -44,6 +43,7 @@ from src.schema.sweep import (
 )
 from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
 from src.schema.transfer import BACKBONES, TransferConfig
+from src.schema.verbs import EvaluateConfig, ExplainConfig, RegisterConfig, SummaryConfig
 
 __all__ = [
     "BACKBONES",
@@ -81,6 +81,7 @@ __all__ = [
     "PublishedConfig",
     "RMSpropConfig",
     "ReduceOnPlateauConfig",
+    "RegisterConfig",
     "ResNetConfig",
     "SGDConfig",
     "SamplerConfig",
@@ -103,108 +104,11 @@ __all__ = [
 ]
 
 
-@dataclass(kw_only=True)
-class Config:
-    """One training run."""
-
-    dataset: DatasetConfig
-    model: ModelConfig
-    optimizer: OptimizerConfig
-    schedule: ScheduleConfig
-    training: TrainingConfig
-    tracking: TrackingConfig
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # runs of before have none
-    seed: int = 1
-    evaluate_test: bool = True
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
-        self.model.check_input(*self.dataset.image_size)
-        if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= self.training.epochs:
-            raise ConfigError(
-                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of training.epochs="
-                f"{self.training.epochs}; use less"
-            )
-        if self.augmentation.flip and not self.dataset.flips:
-            raise ConfigError(
-                f"augmentation.flip: the classes of {self.dataset.name} are not the same mirrored; leave it out with "
-                "augmentation.flip=null, or choose augmentation=digits (dataset.flips=true says that they are)"
-            )
-        if isinstance(self.model, TransferConfig) and self.model.mode == "fine_tuning":
-            self._check_phases(self.model.head_epochs)
-        if not self.has_monitor:
-            self._check_without_validation()
-
-    @property
-    def has_monitor(self) -> bool:
-        """Whether there is a validation split whose metrics can choose the best epoch."""
-        return self.dataset.validation_size != 0
-
-    def _check_phases(self, head_epochs: int) -> None:
-        epochs = self.training.epochs
-        if head_epochs >= epochs:
-            raise ConfigError(
-                f"model.head_epochs: {head_epochs} leaves nothing of training.epochs={epochs} for fine-tuning; use "
-                "less, or model.mode=feature_extraction"
-            )
-        shortest = min(head_epochs, epochs - head_epochs)
-        if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= shortest:
-            raise ConfigError(
-                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of a phase of {shortest} "
-                "epochs; use less, or schedule=none"
-            )
-
-    def _check_without_validation(self) -> None:
-        for asked, name in (
-            (self.training.monitor != TrainingConfig.monitor, f"training.monitor={self.training.monitor}"),
-            (self.training.early_stopping_patience is not None, "training.early_stopping_patience"),
-            (isinstance(self.schedule, ReduceOnPlateauConfig), f"schedule={self.schedule.name}"),
-        ):
-            if asked:
-                raise ConfigError(
-                    f"{name} with dataset.validation_size=0: without a validation split nothing is monitored and the "
-                    f"last weights are kept; leave {name} out, or keep a validation split"
-                )
-
-
-@dataclass(kw_only=True)
-class EvaluateConfig:
-    """A model to score: from a run, or by a model URI."""
-
-    tracking: TrackingConfig
-    run_id: str | None = None
-    model_uri: str | None = None
-    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
-
-    def __post_init__(self) -> None:
-        if (self.run_id is None) == (self.model_uri is None):
-            raise ConfigError("name one model: run_id=RUN, or model_uri=models:/NAME@champion")
-
-
-@dataclass(kw_only=True)
-class ExplainConfig(EvaluateConfig):
-    """A model to look into."""
-
-    image: str | None = None  # a file to look at; null: the test split
-    output: str | None = None  # a folder that gets the pictures as well
-
-
-@dataclass(kw_only=True)
-class SummaryConfig:
-    """A network to describe, on a data set's images."""
-
-    dataset: DatasetConfig
-    model: ModelConfig
-
-    def __post_init__(self) -> None:
-        self.model.check_input(*self.dataset.image_size)
-
-
 PRIMARY: dict[str, type] = {
     "train": Config,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
+    "register": RegisterConfig,
     "summary": SummaryConfig,
 }
 SCHEMAS: dict[str, dict[str, type]] = {

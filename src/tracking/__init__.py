@@ -5,6 +5,7 @@ yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all
 """
 
 from src.tracking.opening import resume_run, start_run
+from src.tracking.registry import Registry, Version
 from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
@@ -20,9 +21,11 @@ from src.tracking.sweep import (
 
 __all__ = [
     "FINGERPRINT",
+    "Registry",
     "Run",
     "Store",
     "StudyId",
+    "Version",
     "end_runs_left_behind",
     "fingerprint",
     "finished_result",

@@ -68,7 +68,7 @@ def start_run(
 
 @contextlib.contextmanager
 def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: str | None = None) -> Iterator[Run]:
-    """A run that exists, to read from and to add to; its status stays as it is.
+    """A run that exists and has ended, to read from and to add to; its status stays as it is.
 
     Args:
         config: which store.
@@ -76,7 +76,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         model_uri: a model that the run logged, such as `models:/mnist@champion`.
 
     Raises:
-        StoreError: no such store, run or model.
+        StoreError: no such store, run or model, or a run that was deleted or still runs.
     """
     check_exists(config.uri)
     mlflow.set_tracking_uri(config.uri)
@@ -87,7 +87,17 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     except MlflowException as error:
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
-    run.params = found.data.params
+    if found.info.lifecycle_stage != "active":
+        raise StoreError(
+            f"run {run.run_id} was deleted; name another, or restore it: mlflow runs restore --run-id {run.run_id}"
+        )
+    if found.info.status in ("RUNNING", "SCHEDULED"):
+        raise StoreError(
+            f"run {run.run_id} is still {found.info.status}; wait for its end. Where its process was killed it never "
+            "ends; train it again"
+        )
+    run.params, run.status = found.data.params, found.info.status
+    run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
     yield run
     run.flush()
 

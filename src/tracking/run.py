@@ -43,6 +43,8 @@ class Run:
         self._id = run_id
         self.experiment_id = experiment_id
         self.params: dict[str, str] = {}
+        self.status = "RUNNING"
+        self.model_ids: list[str] = []  # of the models that it has logged
         self._writer = Writer()
         self._artifacts = None if client is None else Artifacts(client, run_id)
 
@@ -209,6 +211,25 @@ class Run:
     def best_epoch(self) -> int:
         """The epoch whose weights were kept, as the run recorded it."""
         return int(self.params.get("resolved.best_epoch", 0))
+
+    @property
+    def model_id(self) -> str:
+        """The id of the MLflow model that the run logged last; raises StoreError when it logged none."""
+        if not self.model_ids:
+            raise StoreError(
+                f"run {self._id} logged no model; train it with tracking.detail=full and tracking.save_model=true"
+            )
+        return self.model_ids[-1]
+
+    @contextlib.contextmanager
+    def logged_model_folder(self) -> Iterator[Path]:
+        """A copy of the MLflow model that the run logged, for as long as the block lasts."""
+        with self.model_folder(f"models:/{self.model_id}") as folder:
+            yield folder
+
+    def examples(self, logged_model: Path) -> np.ndarray:
+        """The images that were kept with a logged model: uint8, (n, height, width, channels)."""
+        return np.asarray(Model.load(logged_model).load_input_example(str(logged_model)), np.uint8)
 
     def download(self, path: str, folder: str) -> Path:
         """A copy of the artifact at `path`, below `folder`; raises StoreError when the run keeps none."""

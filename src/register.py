@@ -1,0 +1,194 @@
+"""A run's model as a version of a registered model, and who is the champion.
+
+python -m src.register run_id=RUN
+python -m src.register run_id=RUN alias=champion
+python -m src.register run_id=RUN alias=champion if_better=true
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from src.command import entry_point
+from src.compose import config_from_dict
+from src.errors import ModelFileError, StoreError
+from src.evaluate import read_predictions
+from src.results import RegistrationResult
+from src.schema import RegisterConfig
+
+if TYPE_CHECKING:
+    from src.tracking import Registry, Run, Version
+
+SIGNIFICANCE = 0.05  # a difference that chance alone would make less often than this is taken for one
+AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and those of the model's files
+
+
+def register(config: RegisterConfig) -> RegistrationResult:
+    """Registers the model of a finished run, once, and moves an alias to it where that is asked for.
+
+    Each format is read back first and must answer as the run's stored predictions say. The same run asked for again is
+    the same version.
+
+    Raises:
+        StoreError: no such run, or one that is not finished or keeps no model.
+        ModelFileError: a model file that is missing, altered, or answers differently.
+    """
+    from src import console, tracking
+
+    with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
+        if run.status != "FINISHED":
+            raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run is registered")
+        trained = config_from_dict(run.read_config())
+        name = config.name or trained.dataset.name
+        registry = tracking.Registry(config.tracking)
+        with console.native_messages_hidden():
+            check_formats(run)
+        version = registry.version_of_run(name, str(run.run_id))
+        is_new = version is None
+        if version is None:
+            told = f"{trained.model.name} on {trained.dataset.name}, trained by run {run.run_id}"
+            tags = {"model": trained.model.name, "data_digest": run.params["resolved.data_digest"]}
+            version = registry.add(name, run, told, tags)
+        verdict = move(registry, run, version, config) if config.alias else Verdict(False, "")
+    return RegistrationResult(
+        name=name,
+        version=version.number,
+        is_new=is_new,
+        run_id=version.run_id,
+        alias=config.alias,
+        moved=verdict.moved,
+        reason=verdict.reason,
+        p_value=verdict.p_value,
+    )
+
+
+def check_formats(run: "Run") -> None:
+    """Raises ModelFileError unless every format of the run's model answers as the run says that its model did."""
+    from src import saving
+
+    with run.logged_model_folder() as logged, run.model_folder() as folder:
+        images = run.examples(logged)
+        expected = saving.predict_with(saving.keras_file(logged), images)
+        saving.check_formats(folder, saving.formats_in(folder), images, expected)
+    stored = read_predictions(run)
+    if stored is None:
+        return
+    scores = stored.scores[: len(images)]
+    predicted = stored.predicted[: len(images)]
+    if (predicted != expected.argmax(axis=1)).any() or np.abs(scores - expected.max(axis=1)).max() > AGREEMENT:
+        raise ModelFileError(
+            f"the model of run {run.run_id} does not answer as its tables/test_predictions.csv says; score it again "
+            f"with python -m src.evaluate run_id={run.run_id}, and find out who changed what"
+        )
+
+
+class Verdict(NamedTuple):
+    """Whether an alias was moved, why, and how likely chance alone makes as large a difference."""
+
+    moved: bool
+    reason: str
+    p_value: float | None = None
+
+
+def move(registry: "Registry", run: "Run", version: "Version", config: RegisterConfig) -> Verdict:
+    """Moves the alias to the version: in any case, or if it is better than the one that has the alias."""
+    assert config.alias is not None
+    holder = registry.version_of_alias(version.name, config.alias)
+    if holder is None:
+        verdict = Verdict(True, f"the first {config.alias} of {version.name}")
+    elif holder.number == version.number:
+        return Verdict(False, f"version {version.number} is the {config.alias} of {version.name} already")
+    elif config.if_better:
+        verdict = challenge(run, config, holder)
+    else:
+        verdict = Verdict(True, f"asked for; version {holder.number} was the {config.alias} before")
+    if verdict.moved:
+        registry.move_alias(version, config.alias)
+    tags = {"verdict": verdict.reason}
+    if verdict.p_value is not None:
+        tags["mcnemar_p_value"] = f"{verdict.p_value:.6g}"
+    registry.tag(version, tags)
+    return verdict
+
+
+def challenge(run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
+    """Whether the run's model is better than the holder's, on the same data and by more than chance."""
+    from src import tracking
+
+    champion = f"{config.alias} (version {holder.number})"
+    with tracking.resume_run(config.tracking, run_id=holder.run_id) as before:
+        digests = [of.params.get("resolved.data_digest", "") for of in (run, before)]
+        ours, theirs = read_predictions(run), read_predictions(before)
+    if digests[0] != digests[1]:
+        return Verdict(
+            False,
+            f"the {champion} was trained and tested on other data (digest {digests[1][:12]}, here {digests[0][:12]}), "
+            "so the two cannot be compared; register it under another name, or move the alias without if_better",
+        )
+    if ours is None or theirs is None:
+        missing = run.run_id if ours is None else holder.run_id
+        raise StoreError(
+            f"run {missing} keeps no tables/test_predictions.csv to compare by; make it with "
+            f"python -m src.evaluate run_id={missing}"
+        )
+    if not np.array_equal(ours.labels, theirs.labels):
+        return Verdict(
+            False, f"the {champion} was tested on other images of the same data, so the two cannot be compared"
+        )
+    test = mcnemar(ours.predicted == ours.labels, theirs.predicted == theirs.labels)
+    told = (
+        f"right where the other is wrong: {test.first_only} against {test.second_only} of {len(ours.labels):,} images, "
+        f"McNemar p = {test.p_value:.3g}"
+    )
+    if test.first_only <= test.second_only:
+        return Verdict(False, f"it is not better than the {champion}; {told}", test.p_value)
+    if test.p_value >= SIGNIFICANCE:
+        return Verdict(False, f"it is better than the {champion} by no more than chance; {told}", test.p_value)
+    return Verdict(True, f"it beats the former {champion}; {told}", test.p_value)
+
+
+class McNemar(NamedTuple):
+    """McNemar's test of two classifiers on the same images.
+
+    Attributes:
+        first_only: how many images only the first classifies rightly.
+        second_only: how many only the second does.
+        p_value: how likely two equally good ones differ by as much or more, in either direction.
+    """
+
+    first_only: int
+    second_only: int
+    p_value: float
+
+
+def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
+    """The exact test: of the images on which they differ, each is right on half, by a binomial distribution.
+
+    Args:
+        first, second: whether each image was classified rightly, (n,).
+
+    Reference: McNemar 1947, Note on the sampling error of the difference between correlated proportions.
+    """
+    from scipy.stats import binomtest
+
+    first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
+    differ = first_only + second_only
+    return McNemar(first_only, second_only, float(binomtest(first_only, differ).pvalue) if differ else 1.0)
+
+
+@entry_point("register")
+def main(config: RegisterConfig, overrides: list[str]) -> None:
+    """Registers, then says which version it is and who has the alias."""
+    result = register(config)
+    from src import console
+
+    known = "" if result.is_new else ", as before"
+    console.say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
+    if result.alias:
+        moved = "points to it" if result.moved else "stays where it is"
+        console.say(f"{result.alias} {moved}: {result.reason}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What the commands beside training may be told."""
+
+import re
+from dataclasses import dataclass
+
+from src.errors import ConfigError
+from src.schema.checks import require
+from src.schema.dataset import DatasetConfig
+from src.schema.model import ModelConfig
+from src.schema.training import TrackingConfig
+
+
+@dataclass(kw_only=True)
+class EvaluateConfig:
+    """A model to score: from a run, or by a model URI."""
+
+    tracking: TrackingConfig
+    run_id: str | None = None
+    model_uri: str | None = None
+    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
+
+    def __post_init__(self) -> None:
+        if (self.run_id is None) == (self.model_uri is None):
+            raise ConfigError("name one model: run_id=RUN, or model_uri=models:/NAME@champion")
+
+
+@dataclass(kw_only=True)
+class ExplainConfig(EvaluateConfig):
+    """A model to look into."""
+
+    image: str | None = None  # a file to look at; null: the test split
+    output: str | None = None  # a folder that gets the pictures as well
+
+
+@dataclass(kw_only=True)
+class RegisterConfig:
+    """A run whose model is registered."""
+
+    tracking: TrackingConfig
+    run_id: str
+    name: str | None = None  # of the registered model; null: the data set's name
+    alias: str | None = None  # what is moved to the new version
+    if_better: bool = False  # only if the new one beats the one that has the alias
+
+    def __post_init__(self) -> None:
+        check_registry_names(self.name, self.alias)
+        if self.if_better and self.alias is None:
+            raise ConfigError("if_better: better than what? name the alias to be moved: alias=champion")
+
+
+def check_registry_names(name: str | None, alias: str | None) -> None:
+    """Raises ConfigError for names that MLflow's registry does not take."""
+    require(name is None or bool(re.fullmatch(r"[^/:'\"]+", name)), "name", name, "a name without / : and quotes")
+    is_free = alias is None or bool(re.fullmatch(r"(?!v\d+$|latest$)[\w-]+", alias, re.IGNORECASE))
+    require(is_free, "alias", alias, "letters, digits, - and _, and not latest or v1, which MLflow keeps for itself")
+
+
+@dataclass(kw_only=True)
+class SummaryConfig:
+    """A network to describe, on a data set's images."""
+
+    dataset: DatasetConfig
+    model: ModelConfig
+
+    def __post_init__(self) -> None:
+        self.model.check_input(*self.dataset.image_size)

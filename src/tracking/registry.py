@@ -1,0 +1,79 @@
+"""The model registry: numbered versions of a model under one name, and aliases such as `champion` that point to one."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from src.errors import StoreError
+from src.redact import redact, redact_tree
+from src.schema import TrackingConfig
+from src.tracking.run import Run
+from src.tracking.store import open_store
+
+
+class Version(NamedTuple):
+    """One version of a registered model, and the run that trained it."""
+
+    name: str
+    number: int
+    run_id: str
+
+
+class Registry:
+    """The registry of a tracking store.
+
+    Raises:
+        StoreError: the store cannot be reached, is not one, or tracking is off.
+    """
+
+    def __init__(self, config: TrackingConfig) -> None:
+        client = open_store(config).client
+        if client is None:
+            raise StoreError("tracking=off: without a tracking store there is no model registry; leave it out")
+        self._client: mlflow.MlflowClient = client
+
+    def version_of_run(self, name: str, run_id: str) -> Version | None:
+        """The run's version under this name, None when it was not registered yet."""
+        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'", max_results=1)
+        return Version(name, int(found[0].version), run_id) if found else None
+
+    def add(self, name: str, run: Run, description: str, tags: Mapping[str, str]) -> Version:
+        """Registers the model that the run logged as the next version of the name, which is made when it is new."""
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        shown = redact_tree(dict(tags))
+        assert isinstance(shown, dict)
+        model_id = run.model_id
+        made = self._client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run_id=run.run_id,
+            model_id=model_id,
+            tags=shown,
+            description=redact(description),
+        )
+        return Version(name, int(made.version), str(run.run_id))
+
+    def version_of_alias(self, name: str, alias: str) -> Version | None:
+        """What the alias points to, None when there is no such name or alias."""
+        try:
+            found = self._client.get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return Version(name, int(found.version), found.run_id)
+
+    def move_alias(self, version: Version, alias: str) -> None:
+        """Makes the alias point to this version, and to no other."""
+        self._client.set_registered_model_alias(version.name, alias, str(version.number))
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Adds tags to a version."""
+        for name, value in tags.items():
+            self._client.set_model_version_tag(version.name, str(version.number), name, redact(value))

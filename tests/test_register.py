@@ -1,0 +1,253 @@
+"""`python -m src.register`: versions and aliases in a real registry, and the fight for an alias."""
+
+import json
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from src.compose import compose_config
+from src.errors import ConfigError, ModelFileError, StoreError
+from src.register import mcnemar, register
+from src.results import RegistrationResult
+from src.train import train
+from tests.conftest import Workplace
+
+SMALL = ["dataset=synthetic", "training.epochs=3"]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs on the same data: one that learned, two that did not, and one on other data."""
+
+    workplace: Workplace
+    good: str
+    poor: str
+    poorer: str
+    elsewhere: str
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.workplace.uri)
+
+    def register(self, run_id: str, *overrides: str) -> RegistrationResult:
+        return register(
+            compose_config([f"tracking.uri='{self.workplace.uri}'", f"run_id={run_id}", *overrides], "register")
+        )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    workplace = Workplace(tmp_path_factory.mktemp("registered"))
+    changes = [
+        [],
+        ["optimizer.learning_rate=1e-9"],
+        ["optimizer.learning_rate=1e-9", "seed=2"],
+        ["dataset.seed=7"],
+    ]
+    where = f"tracking.uri='{workplace.uri}'"
+    return Runs(workplace, *(str(train(compose_config([*SMALL, where, *change])).run_id) for change in changes))
+
+
+def test_the_command_says_which_version_a_run_became(runs: Runs):
+    done = runs.workplace.run("src.register", f"run_id={runs.good}", "name=by-command", "alias=champion")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"version 1 of by-command: the model of run {runs.good}",
+        "champion points to it: the first champion of by-command",
+    ]
+
+
+def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: Runs):
+    result = runs.register(runs.good)
+    version = runs.client.get_model_version(result.name, str(result.version))
+    (logged,) = runs.client.get_run(runs.good).outputs.model_outputs
+    assert (result.name, version.run_id, version.source) == ("synthetic", runs.good, f"models:/{logged.model_id}")
+    assert version.tags["data_digest"] == runs.client.get_run(runs.good).data.params["resolved.data_digest"]
+
+
+def test_the_same_run_is_the_same_version_however_often(runs: Runs):
+    first, again = runs.register(runs.good, "name=often"), runs.register(runs.good, "name=often")
+    assert (first.version, first.is_new, again.version, again.is_new) == (1, True, 1, False)
+    assert len(runs.client.search_model_versions("name = 'often'")) == 1
+
+
+def test_an_alias_that_was_asked_for_moves_to_whatever_version(runs: Runs):
+    runs.register(runs.good, "name=asked", "alias=champion")
+    result = runs.register(runs.poor, "name=asked", "alias=champion")
+    assert (result.moved, result.p_value) == (True, None)
+    assert runs.client.get_model_version_by_alias("asked", "champion").run_id == runs.poor
+
+
+def test_a_better_model_takes_the_alias_from_a_poorer_one_and_the_p_value_is_kept(runs: Runs):
+    runs.register(runs.poor, "name=better", "alias=champion", "if_better=true")
+    result = runs.register(runs.good, "name=better", "alias=champion", "if_better=true")
+    assert result.moved
+    assert result.reason.startswith("it beats the former champion (version 1)")
+    version = runs.client.get_model_version_by_alias("better", "champion")
+    assert version.run_id == runs.good
+    assert result.p_value is not None
+    assert 0 < float(version.tags["mcnemar_p_value"]) == pytest.approx(result.p_value, rel=1e-4)
+    assert result.p_value < 0.05
+
+
+def test_a_poorer_model_is_registered_but_does_not_move_the_alias(runs: Runs):
+    runs.register(runs.good, "name=poorer", "alias=champion", "if_better=true")
+    result = runs.register(runs.poor, "name=poorer", "alias=champion", "if_better=true")
+    assert (result.version, result.moved) == (2, False)
+    assert result.reason.startswith("it is not better than the champion (version 1)")
+    assert runs.client.get_model_version_by_alias("poorer", "champion").run_id == runs.good
+
+
+def test_chance_alone_does_not_move_the_alias(runs: Runs):
+    def accuracy(run_id: str) -> float:
+        return float(runs.client.get_run(run_id).data.metrics["test_accuracy"])
+
+    holder, challenger = sorted((runs.poor, runs.poorer), key=accuracy)
+    runs.register(holder, "name=chance", "alias=champion", "if_better=true")
+    result = runs.register(challenger, "name=chance", "alias=champion", "if_better=true")
+    assert not result.moved
+    assert result.p_value is not None
+    assert result.p_value >= 0.05
+
+
+def test_a_champion_of_other_data_is_not_compared_and_keeps_the_alias(runs: Runs):
+    runs.register(runs.elsewhere, "name=other", "alias=champion", "if_better=true")
+    result = runs.register(runs.good, "name=other", "alias=champion", "if_better=true")
+    assert (result.moved, result.p_value) == (False, None)
+    assert "was trained and tested on other data (digest " in result.reason
+
+
+def test_the_champion_itself_stays_the_champion(runs: Runs):
+    runs.register(runs.good, "name=itself", "alias=champion", "if_better=true")
+    result = runs.register(runs.good, "name=itself", "alias=champion", "if_better=true")
+    assert (result.moved, result.reason) == (False, "version 1 is the champion of itself already")
+
+
+# --- what is refused ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["if_better=true"], "if_better: better than what"),
+        (["alias=latest"], "alias: got 'latest'"),
+        (["alias=v12"], "alias: got 'v12'"),
+        (["'alias=\"a b\"'"], "alias: got"),
+        (["name=a/b"], "name: got 'a/b'"),
+    ],
+)
+def test_names_that_the_registry_does_not_take_are_refused_from_the_line(overrides: list[str], sentence: str):
+    with pytest.raises(ConfigError, match=sentence):
+        compose_config(["run_id=r", *(text.strip("'") for text in overrides)], "register")
+
+
+def test_a_run_that_does_not_exist_is_named(runs: Runs):
+    with pytest.raises(StoreError, match="has no 0123456789abcdef"):
+        runs.register("0123456789abcdef")
+
+
+@pytest.fixture
+def light(runs: Runs):
+    """A finished run that keeps no model, to be done harm to."""
+    overrides = [*SMALL, "training.epochs=1", "tracking.detail=light", "tracking.save_model=false"]
+    return str(train(compose_config([*overrides, f"tracking.uri='{runs.workplace.uri}'"])).run_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("FINISHED", "logged no model"),
+        ("KILLED", "is KILLED; only the model of a finished run is registered"),
+        ("FAILED", "is FAILED; only the model of a finished run is registered"),
+        ("RUNNING", "is still RUNNING; wait for its end"),
+        ("deleted", "was deleted; name another, or restore it"),
+    ],
+)
+def test_a_run_without_a_whole_model_is_refused_by_its_state(runs: Runs, light: str, status: str, sentence: str):
+    if status == "deleted":
+        runs.client.delete_run(light)
+    else:
+        runs.client.set_terminated(light, status)
+    with pytest.raises(StoreError, match=f"run {light} {sentence}"):
+        runs.register(light)
+
+
+@pytest.fixture
+def copied(runs: Runs, tmp_path: Path) -> Runs:
+    """The same store at another place, to do harm to its files."""
+    folder = Path(shutil.copytree(runs.workplace.folder, tmp_path / "copied"))
+    moved = Runs(Workplace(folder), runs.good, runs.poor, runs.poorer, runs.elsewhere)
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(runs.workplace.folder), str(folder))
+            )
+    database.close()
+    return moved
+
+
+def artifacts(runs: Runs) -> Path:
+    return runs.workplace.folder / "mlartifacts" / runs.good / "artifacts"
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "saved_model/saved_model.pb"])
+def test_a_format_that_was_altered_is_refused_and_the_alias_does_not_move(copied: Runs, name: str):
+    copied.register(copied.poor, "alias=champion")
+    file = artifacts(copied) / "model" / name
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(ModelFileError, match=f"{name} missing, added or changed"):
+        copied.register(copied.good, "alias=champion")
+    assert copied.client.get_model_version_by_alias("synthetic", "champion").run_id == copied.poor
+
+
+def test_a_format_that_answers_differently_is_refused_though_its_manifest_fits(copied: Runs):
+    model = artifacts(copied) / "model"
+    other = copied.workplace.folder / "mlartifacts" / copied.poor / "artifacts/model"
+    shutil.copy(other / "model.h5", model / "model.h5")
+    listed = json.loads((model / "manifest.json").read_text())
+    listed["model.h5"] = json.loads((other / "manifest.json").read_text())["model.h5"]
+    (model / "manifest.json").write_text(json.dumps(listed))
+    with pytest.raises(ModelFileError, match=r"model\.h5 reads back as another model"):
+        copied.register(copied.good)
+
+
+def test_a_model_that_answers_otherwise_than_the_stored_predictions_is_refused(copied: Runs):
+    table = artifacts(copied) / "tables/test_predictions.csv"
+    shutil.copy(copied.workplace.folder / "mlartifacts" / copied.poor / "artifacts/tables/test_predictions.csv", table)
+    with pytest.raises(ModelFileError, match=r"does not answer as its tables/test_predictions.csv says"):
+        copied.register(copied.good)
+
+
+# --- McNemar's test ----------------------------------------------------------------------------------------------
+
+
+def answers(only_first: int, only_second: int, both: int = 5):
+    first = np.repeat([True, False, True], [only_first, only_second, both])
+    second = np.repeat([False, True, True], [only_first, only_second, both])
+    return first, second
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "p_value"),
+    [(0, 0, 1.0), (1, 1, 1.0), (5, 0, 2 * 0.5**5), (8, 2, 2 * (1 + 10 + 45) / 2**10)],
+)
+def test_the_p_value_is_that_of_a_fair_coin_on_the_images_that_tell_them_apart(
+    only_first: int, only_second: int, p_value: float
+):
+    test = mcnemar(*answers(only_first, only_second))
+    assert (test.first_only, test.second_only) == (only_first, only_second)
+    assert test.p_value == pytest.approx(p_value)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_images_that_both_get_right_say_nothing_and_the_order_does_not_matter(first: int, second: int, both: int):
+    test = mcnemar(*answers(first, second, both))
+    assert 0 <= test.p_value <= 1
+    assert test.p_value == pytest.approx(mcnemar(*answers(second, first, 0)).p_value)
