@@ -60,6 +60,21 @@ class ExplanationResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PredictionResult:
+    """What a model said of images.
+
+    Attributes:
+        output: the file with a row for each image.
+        counts: how many images it put into each class.
+        bad_files: what was passed over, and why.
+    """
+
+    output: str
+    counts: dict[str, int]
+    bad_files: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegistrationResult:
     """Where a run's model stands in the registry.
 

@@ -8,6 +8,7 @@ python -m src.train --help
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ def train(
         dataset = load_dataset(config.dataset)
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
+    if not config.dataset.class_names:  # they are the folders' names: whoever reads the run needs them
+        config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
     is_light = config.tracking.detail == "light" or not config.tracking.enabled
     console.warn(dataset.warnings)
     console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")

@@ -70,6 +70,16 @@ def list_images(folder: Path) -> Listing:
     return listing
 
 
+def list_files(folder: Path) -> Listing:
+    """Every image file below the folder, whatever folders there are; links are treated as in `list_images`."""
+    listing, root = Listing([], []), folder.resolve()
+    for entry in _entries(folder):
+        _collect(listing, root, folder, entry, None, "")
+    listing.files.sort()
+    listing.bad_files.sort()
+    return listing
+
+
 def _layout(folder: Path) -> Listing:
     """Splits and classes, from the names of folders alone."""
     if not folder.is_dir():

@@ -35,6 +35,7 @@ __all__ = [
     "fit",
     "precision",
     "prepare_devices",
+    "probabilities",
     "score",
     "seed_everything",
     "threads",
@@ -154,6 +155,18 @@ def fit(
         if watch.last_weights is not None:
             watch.model.set_weights(watch.last_weights)
         raise
+
+
+def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What the model answers to any number of images: float32, (n, classes).
+
+    Args:
+        model: any of the networks.
+        images: uint8, (n, height, width, channels), 0-255.
+    """
+    step = scoring_batch(model)
+    parts = [model.predict_on_batch(images[start : start + step]) for start in range(0, len(images), step)]
+    return np.concatenate(parts) if parts else np.empty((0, model.output.shape[-1]), np.float32)
 
 
 def score(model: keras.Model, split: Split) -> Scores:

@@ -43,7 +43,7 @@ from src.schema.sweep import (
 )
 from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
 from src.schema.transfer import BACKBONES, TransferConfig
-from src.schema.verbs import EvaluateConfig, ExplainConfig, RegisterConfig, SummaryConfig
+from src.schema.verbs import EvaluateConfig, ExplainConfig, PredictConfig, RegisterConfig, SummaryConfig
 
 __all__ = [
     "BACKBONES",
@@ -77,6 +77,7 @@ __all__ = [
     "ModelConfig",
     "NadamConfig",
     "OptimizerConfig",
+    "PredictConfig",
     "PrunerConfig",
     "PublishedConfig",
     "RMSpropConfig",
@@ -108,6 +109,7 @@ PRIMARY: dict[str, type] = {
     "train": Config,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
+    "predict": PredictConfig,
     "register": RegisterConfig,
     "summary": SummaryConfig,
 }

@@ -4,24 +4,30 @@ import re
 from dataclasses import dataclass
 
 from src.errors import ConfigError
-from src.schema.checks import require
+from src.schema.checks import at_least, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.model import ModelConfig
 from src.schema.training import TrackingConfig
 
 
 @dataclass(kw_only=True)
-class EvaluateConfig:
-    """A model to score: from a run, or by a model URI."""
+class TrackedModelConfig:
+    """One tracked model: from a run, or by a model URI."""
 
     tracking: TrackingConfig
     run_id: str | None = None
     model_uri: str | None = None
-    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
 
     def __post_init__(self) -> None:
         if (self.run_id is None) == (self.model_uri is None):
             raise ConfigError("name one model: run_id=RUN, or model_uri=models:/NAME@champion")
+
+
+@dataclass(kw_only=True)
+class EvaluateConfig(TrackedModelConfig):
+    """A model to score."""
+
+    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
 
 
 @dataclass(kw_only=True)
@@ -30,6 +36,21 @@ class ExplainConfig(EvaluateConfig):
 
     image: str | None = None  # a file to look at; null: the test split
     output: str | None = None  # a folder that gets the pictures as well
+
+
+@dataclass(kw_only=True)
+class PredictConfig(TrackedModelConfig):
+    """A model and images for it."""
+
+    images: str  # a folder, an image file, or a CSV file of pixels
+    output: str = "predictions.csv"
+    batch_size: int = 256
+    on_bad_image: str = "skip"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, "batch_size", self.batch_size)
+        one_of(("skip", "error"), "on_bad_image", self.on_bad_image)
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,88 @@
+"""What a tracked model says of images that nobody has labelled.
+
+python -m src.predict run_id=RUN images=FOLDER output=predictions.csv
+python -m src.predict model_uri=models:/NAME@champion images=FOLDER
+python -m src.predict run_id=RUN images=pixels.csv
+"""
+
+import csv
+import os
+from pathlib import Path
+
+from src.command import entry_point
+from src.compose import config_from_dict
+from src.errors import ConfigError, DataError
+from src.evaluate import load_tracked_model
+from src.results import PredictionResult
+from src.schema import ImageFolderConfig, PredictConfig
+
+SHOWN = 5  # bad files that are named in the terminal
+
+
+def predict(config: PredictConfig) -> PredictionResult:
+    """Writes a CSV file with the class of each image and all probabilities.
+
+    Files are read as the model's training read its own: same size, same colours, cropped, padded or stretched alike.
+
+    Raises:
+        StoreError: no such run or model.
+        ModelFileError: the model's files are missing or altered.
+        DataError: no images, rows that are not pixels, or bad files with `on_bad_image=error`.
+    """
+    from src import console, tracking
+    from src.datasets.unlabelled import read_unlabelled
+
+    output = Path(config.output)
+    if output.is_dir():
+        raise ConfigError(f"output: {output} is a folder; give a file, such as {output / 'predictions.csv'}")
+    with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
+        trained = config_from_dict(run.read_config()).dataset
+        resize = trained.resize if isinstance(trained, ImageFolderConfig) else "stretch"
+        found = read_unlabelled(Path(config.images), trained.input_shape, resize, config.batch_size)
+        with console.native_messages_hidden():
+            from src import fitting
+
+            fitting.prepare_devices()
+        model = load_tracked_model(run, config.model_uri)
+    classes, bad_files, counts = trained.class_names, [], dict.fromkeys(trained.class_names, 0)
+    part = output.with_name(f".part-{output.name}")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", newline="", encoding="utf-8") as file, console.progress("images", found.total) as advance:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(("image", "predicted", "score", *classes))
+            for names, images, bad in found.batches:
+                if bad and config.on_bad_image == "error":
+                    raise DataError(f"{bad[0].path}: {bad[0].reason}; leave it out, or pass over it: on_bad_image=skip")
+                bad_files += bad
+                for name, answer in zip(names, fitting.probabilities(model, images), strict=True):
+                    best = int(answer.argmax())
+                    counts[classes[best]] += 1
+                    rows.writerow((name, classes[best], f"{answer[best]:.6f}", *(f"{score:.6f}" for score in answer)))
+                advance(len(names) + len(bad))
+        os.replace(part, output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written: {error.strerror or error}; name another file: output=") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return PredictionResult(output=str(output), counts=counts, bad_files=[(bad.path, bad.reason) for bad in bad_files])
+
+
+@entry_point("predict")
+def main(config: PredictConfig, overrides: list[str]) -> None:
+    """Predicts, then says how many images are of which class, and what was passed over."""
+    result = predict(config)
+    from src import console
+
+    total = sum(result.counts.values())
+    rows = [(name, f"{count:,}") for name, count in result.counts.items() if count]
+    console.table(f"{total:,} images", ("predicted", "images"), rows)
+    if result.bad_files:
+        first = "; ".join(f"{path}: {reason}" for path, reason in result.bad_files[:SHOWN])
+        more = "; ..." if len(result.bad_files) > SHOWN else ""
+        console.say(f"{len(result.bad_files)} files are no usable images and were passed over: {first}{more}")
+    console.say(f"probabilities of each: {result.output}")
+
+
+if __name__ == "__main__":
+    main()

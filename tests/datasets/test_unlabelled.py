@@ -1,0 +1,133 @@
+"""Images to be classified: folders, files, rows of pixels; in batches, in order, and with a sentence for what is wrong."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.datasets.unlabelled import Batch, read_unlabelled
+from src.errors import DataError
+from tests.datasets.conftest import put_image
+
+SHAPE = (6, 6, 1)
+
+
+def batches(place: Path, batch_size: int = 4, shape: tuple[int, int, int] = SHAPE) -> list[Batch]:
+    return list(read_unlabelled(place, shape, "stretch", batch_size).batches)
+
+
+def names(found: list[Batch]) -> list[str]:
+    return [name for batch in found for name in batch.names]
+
+
+def bad(found: list[Batch]) -> list[tuple[str, str]]:
+    return [(file.path, file.reason) for batch in found for file in batch.bad_files]
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_and_all_below_it_comes_in_the_order_of_its_paths_a_batch_at_a_time(tmp_path: Path) -> None:
+    for number in (3, 1, 2, 5, 4):
+        put_image(tmp_path / f"folder/{number % 2}/ä {number}.png", shade=number)
+    found = batches(tmp_path / "folder", batch_size=2)
+    assert names(found) == ["0/ä 2.png", "0/ä 4.png", "1/ä 1.png", "1/ä 3.png", "1/ä 5.png"]
+    assert [batch.images.shape for batch in found] == [(2, *SHAPE), (2, *SHAPE), (1, *SHAPE)]
+    assert [int(image[0, 0, 0]) for batch in found for image in batch.images] == [2, 4, 1, 3, 5]
+
+
+def test_one_file_is_one_image(tmp_path: Path) -> None:
+    found = read_unlabelled(put_image(tmp_path / "a.png", shade=9), SHAPE, "crop", 4)
+    (batch,) = found.batches
+    assert (found.total, batch.names, int(batch.images.max())) == (1, ["a.png"], 9)
+
+
+def test_images_of_another_size_and_colour_are_brought_to_the_model_s(tmp_path: Path) -> None:
+    put_image(tmp_path / "grey.png", shade=77)
+    (batch,) = batches(tmp_path, shape=(9, 4, 3))
+    assert batch.images.shape == (1, 9, 4, 3)
+    assert np.unique(batch.images).tolist() == [77]
+
+
+def test_files_that_are_no_images_are_passed_over_with_their_reasons_and_the_others_come(tmp_path: Path) -> None:
+    put_image(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "photo.heic").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_text("passed over in silence")
+    found = batches(tmp_path)
+    assert names(found) == ["good.png"]
+    assert sorted(bad(found)) == [
+        ("bad.png", "not an image of a known format"),
+        ("empty.jpg", "empty file"),
+        ("photo.heic", "format that is not read"),
+    ]
+
+
+def test_a_batch_of_nothing_but_bad_files_holds_no_image(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(b"no image")
+    found = batches(tmp_path, batch_size=2)
+    assert [batch.images.shape for batch in found] == [(0, *SHAPE)] * 2
+    assert len(bad(found)) == 3
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    put_image(tmp_path / "folder/a.png")
+    (tmp_path / "folder/b.png").symlink_to(put_image(tmp_path / "outside.png"))
+    assert bad(batches(tmp_path / "folder")) == [("b.png", "link out of the folder")]
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "there is no"), ([], "there is no image file in")])
+def test_a_place_without_images_is_named(tmp_path: Path, content: list[str] | None, sentence: str) -> None:
+    place = tmp_path / "place"
+    if content is not None:
+        place.mkdir()
+        (place / "notes.txt").touch()
+    with pytest.raises(DataError, match=f"{sentence} {place}"):
+        batches(place)
+
+
+# --- rows of pixels ----------------------------------------------------------------------------------------------
+
+IMAGES = st.lists(st.lists(st.integers(0, 255), min_size=6, max_size=6), max_size=9)
+
+
+@given(IMAGES, st.booleans(), st.booleans(), st.integers(1, 4))
+def test_rows_are_images_with_or_without_a_header_and_labels(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[int]], header: bool, labels: bool, batch_size: int
+) -> None:
+    file = tmp_path_factory.mktemp("rows") / "pixels.csv"
+    labels = labels and header
+    lines = [[*("label",) * labels, *(f"pixel{at}" for at in range(6))]] if header else []
+    lines += [[*("7",) * labels, *map(str, row)] for row in rows]
+    file.write_text("".join(",".join(line) + "\n" for line in lines))
+    found = batches(file, batch_size, (3, 2, 1))
+    assert names(found) == [str(at) for at in range(len(rows))]
+    assert list(itertools.chain(*(batch.images.reshape(-1, 6).tolist() for batch in found))) == rows
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("1,2,3", r"line 2 of .*pixels.csv has 3 values; the model takes 2x2x1 = 4"),
+        ("1,2,3,4,5", r"line 2 of .* has 5 values"),
+        ("1,2,3,256", r"line 2 of .* has values from 1 to 256; pixels go from 0 to 255"),
+        ("-1,2,3,4", r"line 2 of .* has values from -1 to 4"),
+        ("0.5,0.1,0,1", r"line 2 of .*'0.5'; pixels are whole numbers from 0 to 255"),
+        ("1,2,3,x", r"line 2 of .*'x'; pixels are whole numbers"),
+    ],
+)
+def test_a_row_that_is_no_image_is_named_by_its_line(tmp_path: Path, line: str, sentence: str) -> None:
+    (tmp_path / "pixels.csv").write_text(f"0,0,0,0\n{line}\n")
+    with pytest.raises(DataError, match=sentence):
+        batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
+
+
+def test_bytes_that_are_no_text_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "pixels.csv").write_bytes(b"\xff\xfe\x00\x01" * 100)
+    with pytest.raises(DataError, match=r"pixels.csv is not a CSV file of pixels"):
+        batches(tmp_path / "pixels.csv")

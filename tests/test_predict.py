@@ -1,0 +1,128 @@
+"""`python -m src.predict`: what a tracked model said of its test images, it says of the same images as files and rows."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from src.compose import compose_config
+from src.datasets import load_dataset
+from src.errors import ConfigError, DataError, StoreError
+from src.predict import predict
+from src.results import PredictionResult
+from src.train import train
+from tests.conftest import TrainedRun, Workplace
+from tests.datasets.conftest import put_class
+
+COUNT = 20
+
+
+def predicted(workplace: Workplace, *overrides: str) -> PredictionResult:
+    output = f"output='{workplace.folder / 'predictions.csv'}'"
+    return predict(compose_config([f"tracking.uri='{workplace.uri}'", output, *overrides], "predict"))
+
+
+def rows_of(result: PredictionResult) -> list[dict[str, str]]:
+    with Path(result.output).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The first test images of the sample: uint8, (20, 28, 28, 1)."""
+    return load_dataset(compose_config(["dataset.source=sample"]).dataset).test.images[:COUNT]
+
+
+@pytest.fixture(scope="module")
+def expected(trained: TrainedRun) -> list[tuple[str, str]]:
+    """Class and probability of each, as the training run recorded them."""
+    path = trained.workplace.folder / "mlartifacts" / trained.run_id / "artifacts/tables/test_predictions.csv"
+    with path.open() as file:
+        return [(row["predicted"], row["score"]) for row in csv.DictReader(file)][:COUNT]
+
+
+def answers(result: PredictionResult) -> list[tuple[str, float]]:
+    return [(row["predicted"], float(row["score"])) for row in rows_of(result)]
+
+
+def agree(result: PredictionResult, expected: list[tuple[str, str]]) -> bool:
+    classes, scores = zip(*answers(result), strict=True)
+    return [classes, scores] == [
+        tuple(name for name, _ in expected),
+        pytest.approx([float(score) for _, score in expected], abs=2e-5),
+    ]
+
+
+def test_files_get_the_answers_that_the_run_recorded_for_the_same_images(trained, digits, expected, tmp_path):
+    for at, digit in enumerate(digits):
+        Image.fromarray(digit[..., 0]).save(tmp_path / f"{at:02}.png")
+    result = predicted(trained.workplace, f"run_id={trained.run_id}", f"images='{tmp_path}'", "batch_size=8")
+    assert agree(result, expected)
+    assert sum(result.counts.values()) == COUNT
+
+
+def test_rows_of_pixels_get_them_too_by_the_command(trained, digits, expected, tmp_path):
+    lines = [",".join(map(str, digit.ravel())) for digit in digits]
+    (tmp_path / "pixels.csv").write_text("\n".join(lines) + "\n")
+    output = tmp_path / "new" / "answers.csv"
+    done = trained.workplace.run(
+        "src.predict", f"run_id={trained.run_id}", f"images='{tmp_path}/pixels.csv'", f"output='{output}'"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{COUNT} images" in done.stdout
+    assert agree(PredictionResult(output=str(output), counts={}, bad_files=[]), expected)
+
+
+def test_each_row_has_a_probability_for_each_class_and_they_make_one(trained, digits, tmp_path):
+    Image.fromarray(digits[0][..., 0]).save(tmp_path / "a.png")
+    (row,) = rows_of(predicted(trained.workplace, f"run_id={trained.run_id}", f"images='{tmp_path}/a.png'"))
+    scores = [float(row[str(digit)]) for digit in range(10)]
+    assert (list(row)[:3], row["image"]) == (["image", "predicted", "score"], "a.png")
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert max(scores) == float(row["score"])
+
+
+def test_files_that_are_no_images_are_listed_or_end_it_and_then_nothing_is_written(trained, digits, tmp_path):
+    Image.fromarray(digits[0][..., 0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    output = tmp_path / "answers.csv"
+    arguments = [f"run_id={trained.run_id}", f"images='{tmp_path}'", f"output='{output}'"]
+    with pytest.raises(DataError, match=r"b.png: not an image of a known format; leave it out"):
+        predicted(trained.workplace, *arguments, "on_bad_image=error")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    result = predicted(trained.workplace, *arguments)
+    assert (result.bad_files, len(rows_of(result))) == ([("b.png", "not an image of a known format")], 1)
+
+
+def test_classes_that_were_folders_are_called_by_their_names(workplace: Workplace, tmp_path: Path):
+    for name in ("cat", "dog"):
+        put_class(tmp_path / "pets", name, 8)
+    overrides = [f"dataset.folder='{tmp_path / 'pets'}'", f"dataset.cache_dir='{tmp_path / 'cache'}'"]
+    overrides += ["dataset=image_folder", "dataset.image_size=[12,12]", "training.epochs=1", "tracking.detail=light"]
+    run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
+    result = predicted(workplace, f"run_id={run_id}", f"images='{tmp_path / 'pets'}'")
+    rows = rows_of(result)
+    assert list(rows[0]) == ["image", "predicted", "score", "cat", "dog"]
+    assert [row["image"] for row in rows] == sorted(row["image"] for row in rows)
+    assert set(result.counts) == {"cat", "dog"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "sentence"),
+    [
+        ([], ConfigError, "name one model"),
+        (["run_id=a", "model_uri=models:/a@b"], ConfigError, "name one model"),
+        (["run_id=a", "batch_size=0"], ConfigError, "batch_size: got 0"),
+        (["run_id=a", "on_bad_image=stop"], ConfigError, "on_bad_image: got 'stop'"),
+        (["run_id=0123"], StoreError, "has no 0123"),
+    ],
+)
+def test_what_cannot_be_is_answered_with_a_sentence(trained, overrides: list[str], error: type, sentence: str):
+    with pytest.raises(error, match=sentence):
+        predicted(trained.workplace, "images=.", *overrides)
+
+
+def test_an_output_that_is_a_folder_is_refused(trained, tmp_path):
+    with pytest.raises(ConfigError, match="is a folder; give a file"):
+        predicted(trained.workplace, f"run_id={trained.run_id}", "images=.", f"output='{tmp_path}'")
