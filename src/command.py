@@ -15,37 +15,43 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.callbacks import Callbacks
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, compose, hydra_ready, to_dataclass
+from src.compose import CONF, compose, sweep_ready, to_dataclass
 from src.errors import ConfigError, UserError
 from src.interrupt import Interrupted, raise_on_signals
 from src.mistakes import explain
 from src.redact import redact
 
+Work = Callable[[Any, list[str]], None]  # (config, overrides)
 
-def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]], Callable[[], None]]:
+
+def entry_point(
+    config_name: str, sweeps: bool = False
+) -> Callable[[Callable[[Any, list[str]], None]], Callable[[], None]]:
     """Makes a command of a function `(config, overrides)`: `overrides` is what was typed.
+
+    Args:
+        config_name: its primary configuration, a file of `conf/`.
+        sweeps: whether the function itself makes a sweep of what was typed; `config` then has what is not swept.
 
     Exit codes: 0, 1 for a run that failed, 2 for a configuration that cannot be, 130 and 143 for Ctrl-C and SIGTERM.
     """
 
-    def decorate(work: Callable[[Any, list[str]], None]) -> Callable[[], None]:
+    def decorate(work: Work) -> Callable[[], None]:
         @wraps(work)
         def command() -> None:
             wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting by itself
             raise_on_signals()
             try:
-                if (typed := _from_command_line(config_name)) is not None:
+                if (typed := _from_command_line(config_name, sweeps)) is not None:
                     work(*typed)
             except Interrupted as stop:
                 _leave(str(stop), stop.exit_code)
@@ -64,7 +70,7 @@ def entry_point(config_name: str) -> Callable[[Callable[[Any, list[str]], None]]
     return decorate
 
 
-def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
+def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] | None:
     """What was typed, as a dataclass; None when Hydra answered by itself, or the sweeper has done the work.
 
     Overrides alone are composed here, once. `hydra.main` composes twice, which would make each answer take half as long
@@ -86,7 +92,7 @@ def _from_command_line(config_name: str) -> tuple[Any, list[str]] | None:
             "dimension by its own name, such as 'model.dropout=interval(0,0.5)'"
         )
     if not multirun:
-        composed = _compose_once(config_name, overrides)
+        composed = _compose_once(config_name, overrides, sweeps)
         if composed.hydra.mode != RunMode.MULTIRUN:
             with open_dict(composed):
                 del composed["hydra"]
@@ -107,7 +113,7 @@ def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
     return (to_dataclass(composed[0][0]), composed[0][1]) if composed else None
 
 
-def _compose_once(config_name: str, overrides: list[str]) -> DictConfig:
+def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictConfig:
     """The configuration with Hydra's own settings, which say whether it is one of a sweep by itself.
 
     Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
@@ -117,7 +123,7 @@ def _compose_once(config_name: str, overrides: list[str]) -> DictConfig:
         parsed = OverridesParser.create().parse_overrides(overrides)
         fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     composed = compose(config_name, fixed, with_hydra=True)
-    if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN:
+    if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN and not sweeps:
         compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
     return composed
 
@@ -130,35 +136,14 @@ def _may_sweep(overrides: Sequence[str]) -> bool:
 def _sweep(config_name: str, overrides: list[str]) -> None:
     """Hands over to the sweeper that `hydra/sweeper` names."""
     if config_name != "train":
-        raise ConfigError(f"-m: only src.train sweeps; call python -m src.{config_name} once for each")
-
-    if "hydra/sweeper=basic" in overrides:
-        raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
-
-    parsed = OverridesParser.create().parse_overrides(overrides)
-    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
-    with hydra_ready(overrides):
-        loader = GlobalHydra.instance().config_loader()
-        firsts = [
-            f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
-            for override in parsed
-            if override.is_choice_sweep()
-            and not isinstance(override.value(), Glob)
-            and loader.get_group_options(override.key_or_group)
-        ]
-        try:
-            master = loader.load_configuration(config_name, fixed, RunMode.MULTIRUN)
-        except (HydraException, OmegaConfBaseException):
-            if not firsts:
-                raise
-            # A fixed key may belong to the options that are searched, and not to the default one.
-            master = loader.load_configuration(config_name, fixed + firsts, RunMode.MULTIRUN)
+        raise ConfigError("-m: only python -m src.train takes it; leave it out, or call this command once for each")
+    with sweep_ready(overrides) as (loader, master, typed):
         sweeper = Plugins.instance().instantiate_sweeper(
             config=master,
             hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
             task_function=lambda _: None,
         )
-        sweeper.sweep([str(override.input_line) for override in parsed if not override.is_hydra_override()])
+        sweeper.sweep(typed)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,16 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import hydra
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -85,6 +89,41 @@ def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
                 raise
             nulls = [typed.partition("=")[0] for typed in overrides if typed.endswith("=null")]
             raise ConfigError(f"no {' or '.join(nulls)} 'null': choose an option, or leave it out") from error
+
+
+class SweepLine(NamedTuple):
+    """A sweep as Hydra sees it: what composes, what it composed for the sweep as a whole, and what else was typed."""
+
+    loader: ConfigLoader
+    master: DictConfig
+    typed: list[str]
+
+
+@contextlib.contextmanager
+def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
+    """What `python -m src.train -m <overrides>` is to sweep over; Hydra stays set up for as long as the block lasts."""
+    if "hydra/sweeper=basic" in overrides:
+        raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    with hydra_ready(overrides):
+        loader = GlobalHydra.instance().config_loader()
+        firsts = [
+            f"{override.key_or_group}={next(iter(override.sweep_string_iterator()))}"
+            for override in parsed
+            if override.is_choice_sweep()
+            and not isinstance(override.value(), Glob)
+            and loader.get_group_options(override.key_or_group)
+        ]
+        try:
+            master = loader.load_configuration("train", fixed, RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException):
+            if not firsts:
+                raise
+            # A fixed key may belong to the options that are searched, and not to the default one.
+            master = loader.load_configuration("train", fixed + firsts, RunMode.MULTIRUN)
+        typed = [str(override.input_line) for override in parsed if not override.is_hydra_override()]
+        yield SweepLine(loader, master, typed)
 
 
 def config_from_dict(resolved: dict[str, Any]) -> schema.Config:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from src.redact import redact
-from src.results import Counts, TrialRow
+from src.results import Counts, RegistrationResult, TrialRow
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -243,6 +243,14 @@ def count_words(counts: Counts) -> str:
     told = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
     again = f"; {counts.retried} interrupted" if counts.retried else ""
     return f"{counts.counted} trials: {told or 'none ended'}{again}"
+
+
+def say_registration(result: RegistrationResult) -> None:
+    """Which version a run's model is, and whether the alias points to it."""
+    known = "" if result.is_new else ", as before"
+    say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
+    if result.alias:
+        say(f"{result.alias} {'points to it' if result.moved else 'stays where it is'}: {result.reason}")
 
 
 @contextlib.contextmanager

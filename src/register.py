@@ -183,11 +183,7 @@ def main(config: RegisterConfig, overrides: list[str]) -> None:
     result = register(config)
     from src import console
 
-    known = "" if result.is_new else ", as before"
-    console.say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
-    if result.alias:
-        moved = "points to it" if result.moved else "stays where it is"
-        console.say(f"{result.alias} {moved}: {result.reason}")
+    console.say_registration(result)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the verbs hand on: plain values, with `run_id` as the only handle between steps."""
 
+import statistics
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -171,3 +172,36 @@ class SweepResult:
     best_value: float | None = None
     best_run_id: str | None = None
     best_params: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfSweepResult:
+    """What came of a sweep.
+
+    Attributes:
+        run_id: the MLflow run of the pipeline.
+        sweep: how the sweep stands.
+        seeds: of the final trainings.
+        finals: the best configuration trained again, for each seed.
+        registration: of the first seed's model.
+    """
+
+    run_id: str | None
+    sweep: SweepResult
+    seeds: list[int]
+    finals: list[TrainResult]
+    registration: RegistrationResult
+
+    @property
+    def mean(self) -> float:
+        """Of the test accuracies."""
+        return statistics.fmean(self._accuracies)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the test accuracies, 0 for a single one."""
+        return statistics.stdev(self._accuracies) if len(self.finals) > 1 else 0.0
+
+    @property
+    def _accuracies(self) -> list[float]:
+        return [final.metrics["test_accuracy"] for final in self.finals]

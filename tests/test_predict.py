@@ -1,4 +1,4 @@
-"""`python -m src.predict`: what a tracked model said of its test images, it says of the same images as files and rows."""
+"""`python -m src.predict`: what a tracked model said of its test images it says of them as files and as rows."""
 
 import csv
 from pathlib import Path

@@ -32,6 +32,13 @@ from src.schema.optimizer import (
     ScheduleConfig,
     SGDConfig,
 )
+from src.schema.pipelines import (
+    BestOfSweepConfig,
+    CompareModelsConfig,
+    PipelineConfig,
+    ReproduceConfig,
+    for_training,
+)
 from src.schema.run import Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import (
@@ -58,8 +65,10 @@ __all__ = [
     "AdamWConfig",
     "AlexNetConfig",
     "AugmentationConfig",
+    "BestOfSweepConfig",
     "Choice",
     "CifarConfig",
+    "CompareModelsConfig",
     "Config",
     "ConvBlock",
     "CosineConfig",
@@ -77,12 +86,14 @@ __all__ = [
     "ModelConfig",
     "NadamConfig",
     "OptimizerConfig",
+    "PipelineConfig",
     "PredictConfig",
     "PrunerConfig",
     "PublishedConfig",
     "RMSpropConfig",
     "ReduceOnPlateauConfig",
     "RegisterConfig",
+    "ReproduceConfig",
     "ResNetConfig",
     "SGDConfig",
     "SamplerConfig",
@@ -99,6 +110,7 @@ __all__ = [
     "as_tree",
     "cores",
     "flatten",
+    "for_training",
     "is_place",
     "output_size",
     "require",
@@ -111,6 +123,9 @@ PRIMARY: dict[str, type] = {
     "explain": ExplainConfig,
     "predict": PredictConfig,
     "register": RegisterConfig,
+    "best_of_sweep": BestOfSweepConfig,
+    "compare_models": CompareModelsConfig,
+    "reproduce": ReproduceConfig,
     "summary": SummaryConfig,
 }
 SCHEMAS: dict[str, dict[str, type]] = {

@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from src.compose import sweep_ready
 from src.errors import ConfigError
 from src.mistakes import SHORTER_LIST, did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
@@ -22,6 +23,19 @@ from src.space import Space, SweepPlan, config_of, has_key
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MOST_COMBINATIONS = 500  # of groups: each is composed before the sweep begins
+
+
+def plan_line(overrides: Sequence[str]) -> SweepPlan:
+    """The sweep that `python -m src.train -m <overrides>` runs.
+
+    Raises:
+        ConfigError: see `plan_sweep`.
+    """
+    try:
+        with sweep_ready(overrides) as line:
+            return plan_sweep(*line)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
 
 
 def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -> SweepPlan:

@@ -5,6 +5,7 @@ yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all
 """
 
 from src.tracking.opening import resume_run, start_run
+from src.tracking.parents import pipeline_run
 from src.tracking.registry import Registry, Version
 from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result
 from src.tracking.run import Run
@@ -31,6 +32,7 @@ __all__ = [
     "finished_result",
     "open_parent_run",
     "open_store",
+    "pipeline_run",
     "read_config",
     "record_failed_trial",
     "record_lost_trial",

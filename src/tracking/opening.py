@@ -1,7 +1,7 @@
 """How a run begins and ends, and how one that exists is taken up again."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -41,17 +41,27 @@ def start_run(
     all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
     if parent_run_id:
         all_tags["mlflow.parentRunId"] = parent_run_id
+
+    def make() -> Run:
+        created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
+        return Run(client, created.info.run_id, experiment_id)
+
+    with looked_after(make, config.tracking.uri) as run, _system_metrics(config.tracking, run):
+        run.log_config(config, overrides or [])
+        if config.tracking.detail == "full":
+            run.log_environment()
+        yield run
+
+
+@contextlib.contextmanager
+def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
+    """The run that `make` gives. It ends FINISHED, KILLED when the process is asked to stop, or else FAILED."""
     run = None
     try:
         with deferred():  # a run that exists is one whose end is looked after
-            created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
-            run = Run(client, created.info.run_id, experiment_id)
-        with _system_metrics(config.tracking, run):
-            run.log_config(config, overrides or [])
-            if config.tracking.detail == "full":
-                run.log_environment()
-            yield run
-            run.flush()
+            run = make()
+        yield run
+        run.flush()
     except KeyboardInterrupt:
         if run is not None:
             run.end("KILLED")
@@ -61,7 +71,7 @@ def start_run(
             run.end("FAILED", error)
         if isinstance(error, MlflowException):
             reason = str(error).splitlines()[0]
-            raise StoreError(f"the tracking store {config.tracking.uri} failed during the run: {reason}") from error
+            raise StoreError(f"the tracking store {uri} failed during the run: {reason}") from error
         raise
     run.end("FINISHED")
 

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from mlflow.entities import Run as MlflowRun
 
-from src.interrupt import deferred
-from src.redact import redact_tree
+from src.tracking.parents import find_runs, open_parent
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store
@@ -36,19 +35,8 @@ def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None
     Returns:
         The run, and whether it is new.
     """
-    client, experiment_id = store
-    if client is None:
-        return Run(None, "", ""), True
-    own = study.tags() | {"sweep": "true"}
-    for found in _search(store, own):
-        client.update_run(found.info.run_id, status="RUNNING")
-        return Run(client, found.info.run_id, experiment_id), False
-    with deferred():
-        all_tags = redact_tree(origin_tags() | dict(tags or {}) | own)
-        created = client.create_run(experiment_id, run_name=study.name, tags=all_tags)
-    run = Run(client, created.info.run_id, experiment_id)
-    run.log_environment()
-    return run, True
+    own = {"study_id": study.unique, "sweep": "true"}
+    return open_parent(store, study.name, own, dict(tags or {}) | study.tags())
 
 
 def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: str, parent_run_id: str | None) -> None:
@@ -119,14 +107,4 @@ def tag_run(store: Store, run_id: str | None, tags: Mapping[str, str]) -> None:
 
 def _search(store: Store, tags: Mapping[str, str]) -> list[MlflowRun]:
     """The runs that have all these tags. Names are left out of the search: they may hold any kind of quotes."""
-    client, experiment_id = store
-    if client is None:
-        return []
-    wanted = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items() if name != "study")
-    found: list[MlflowRun] = []
-    token = None
-    while token is None or token:
-        page = client.search_runs([experiment_id], wanted, order_by=["attributes.start_time ASC"], page_token=token)
-        found += page
-        token = page.token or ""
-    return found
+    return find_runs(store, {name: value for name, value in tags.items() if name != "study"})

@@ -1,4 +1,4 @@
-"""Images to be classified: folders, files, rows of pixels; in batches, in order, and with a sentence for what is wrong."""
+"""Images to be classified: from folders, files, rows of pixels; batch by batch, in order; errors as sentences."""
 
 import itertools
 from pathlib import Path

@@ -1,0 +1,131 @@
+"""After a sweep: its best configuration trained again on all that may be trained on, and what came of it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from src.compose import config_from_dict
+from src.errors import ConfigError, UserError
+from src.results import BestOfSweepResult, SweepResult
+from src.schema import BestOfSweepConfig, Config, ReduceOnPlateauConfig, TrainingConfig, for_training
+from src.space import SweepPlan
+from src.space.planning import plan_line
+
+if TYPE_CHECKING:
+    from src.tracking import Run
+
+PIPELINE = "best_of_sweep"
+
+
+def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
+    """The pipeline's sweep, checked for what would stop the pipeline after it.
+
+    Raises:
+        ConfigError: nothing to sweep over, or trials whose best could not be trained again without validation images.
+    """
+    plan = plan_line(for_training(config, overrides))
+    if plan.example.evaluate_test:
+        raise ConfigError(
+            "evaluate_test: no trial may see the test split, which is scored at the very end; leave it out"
+        )
+    for trial in plan.space.configs():
+        if not trial.has_monitor:
+            raise ConfigError("dataset.validation_size=0: the best trial is found by a validation split; keep one")
+        if isinstance(trial.schedule, ReduceOnPlateauConfig):
+            raise ConfigError(
+                f"schedule={trial.schedule.name}: the best trial is trained again on the validation images too, "
+                "and then there is no plateau to be seen; use schedule=cosine or schedule=none"
+            )
+    return plan
+
+
+@contextmanager
+def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "Iterator[Run]":
+    """The run that the final trainings stand under; nobody else goes on from the same sweep meanwhile.
+
+    Raises:
+        UserError: the sweep has no best trial, or is not done.
+    """
+    from src import search, tracking
+
+    if sweep.best_run_id is None:
+        raise UserError(f"study {sweep.study_name} has no completed trial, so there is no best one; narrow the space")
+    if sweep.counts.running:
+        raise UserError(
+            f"{sweep.counts.running} trials of study {sweep.study_name} are still run by others; "
+            "give the same command once they are done"
+        )
+    storage = search.open_storage(plan.settings.storage, config.tracking.uri)
+    with closing(storage), storage.locks.holding(f"{PIPELINE} {sweep.study_name}"):
+        name = f"best of {sweep.study_name}"
+        with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name) as run:
+            yield run
+
+
+def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]:
+    """The best trial's configuration for each seed, to be trained as long as was best for it, on train + validation."""
+    from src import tracking
+
+    with tracking.resume_run(config.tracking, run_id=sweep.best_run_id) as best:
+        trial, set_aside = config_from_dict(best.read_config()), int(best.params["resolved.validation_images"])
+        best_epoch = best.best_epoch
+    limit = None if trial.dataset.limit is None else trial.dataset.limit + set_aside
+    return [
+        replace(
+            trial,
+            dataset=replace(trial.dataset, validation_size=0, limit=limit),
+            training=replace(
+                trial.training,
+                last_epoch=best_epoch,
+                monitor=TrainingConfig.monitor,
+                early_stopping_patience=None,
+            ),
+            tracking=replace(config.tracking, run_name=f"final-s{seed}", on_duplicate="reuse"),
+            seed=seed,
+            evaluate_test=True,
+            tags={**config.tags, "best_of": sweep.study_name},
+        )
+        for seed in config.seeds
+    ]
+
+
+def record(run: "Run", result: BestOfSweepResult) -> None:
+    """Writes the pipeline's table, figures and story into its run."""
+    metrics = {"test_accuracy_mean": result.mean, "test_accuracy_spread": result.spread}
+    if result.registration.p_value is not None:
+        metrics["mcnemar_p_value"] = result.registration.p_value
+    run.log_new_metrics(metrics, step=0)
+    rows = [
+        (seed, final.run_id, f"{final.metrics['test_loss']:.6f}", f"{final.metrics['test_accuracy']:.6f}")
+        for seed, final in zip(result.seeds, result.finals, strict=True)
+    ]
+    run.log_table("seeds.csv", ("seed", "run_id", "test_loss", "test_accuracy"), rows)
+    run.describe(description(run, result))
+
+
+def description(run: "Run", result: BestOfSweepResult) -> str:
+    """The pipeline in Markdown: the sweep, its best trial, the final trainings, the verdict."""
+
+    def link(text: str, run_id: str | None) -> str:
+        return f"[{text}](#/experiments/{run.experiment_id}/runs/{run_id})"
+
+    sweep, registration = result.sweep, result.registration
+    study, trial = link(f"study {sweep.study_name}", sweep.run_id), link(f"trial {sweep.best_trial}", sweep.best_run_id)
+    epochs = len(result.finals[0].history["loss"])
+    lines = [
+        f"The best of {study} is {trial} with {sweep.best_value:.4f}; trained again on training and validation images "
+        f"for {epochs} epochs:",
+        "",
+        "| seed | test accuracy |",
+        "|---|---|",
+        *(
+            f"| {link(str(seed), final.run_id)} | {final.metrics['test_accuracy']:.4f} |"
+            for seed, final in zip(result.seeds, result.finals, strict=True)
+        ),
+        "",
+        f"Mean {result.mean:.4f}, spread {result.spread:.4f}. Version {registration.version} of {registration.name}, "
+        f"seed {result.seeds[0]}, {'is now' if registration.moved else 'is not made'} the {registration.alias}: "
+        f"{registration.reason}.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""What the pipelines may be told: all that training may, and a few settings of their own."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from src.errors import ConfigError
+from src.schema.checks import require
+from src.schema.run import Config
+from src.schema.training import TrackingConfig
+from src.schema.verbs import check_registry_names
+
+
+@dataclass(kw_only=True)
+class PipelineConfig(Config):
+    """A pipeline that trains."""
+
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
+        require(usable, "seeds", self.seeds, "different whole numbers from 0 to 4294967295, at least one")
+        if not self.tracking.enabled:
+            raise ConfigError("tracking=off: a pipeline hands on what stands in the tracking store; leave it out")
+        if not self.tracking.save_model or self.tracking.detail != "full":
+            raise ConfigError("tracking.detail and tracking.save_model: a pipeline needs whole runs; leave them out")
+        if not self.evaluate_test:
+            raise ConfigError("evaluate_test=false: a pipeline ends with the test split; leave it out")
+
+
+@dataclass(kw_only=True)
+class BestOfSweepConfig(PipelineConfig):
+    """From a sweep to the champion."""
+
+    registered_model: str | None = None  # null: the data set's name
+    alias: str = "champion"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_registry_names(self.registered_model, self.alias)
+
+
+@dataclass(kw_only=True)
+class CompareModelsConfig(PipelineConfig):
+    """Several networks on the same data."""
+
+    models: list[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unique = len(set(self.models)) == len(self.models) >= 1
+        require(unique, "models", self.models, "different options of the group model, at least one")
+
+
+@dataclass(kw_only=True)
+class ReproduceConfig:
+    """A tracked run that is trained again."""
+
+    tracking: TrackingConfig
+    run_id: str
+    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
+
+
+def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:
+    """What was typed without the pipeline's own keys: what `src.train` would be told."""
+    own = {item.name for item in dataclasses.fields(config)} - {item.name for item in dataclasses.fields(Config)}
+    return [typed for typed in overrides if typed.lstrip("+~").partition("=")[0].partition(".")[0] not in own]
