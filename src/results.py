@@ -205,3 +205,41 @@ class BestOfSweepResult:
     @property
     def _accuracies(self) -> list[float]:
         return [final.metrics["test_accuracy"] for final in self.finals]
+
+
+class LeaderboardRow(NamedTuple):
+    """One network of a comparison.
+
+    Attributes:
+        model: its name.
+        accuracy, spread: mean and standard deviation of the test accuracy over the seeds.
+        seeds: how many.
+        parameters: weights, those that do not train too.
+        seconds: of training, mean over the seeds.
+        size: of `model.keras`, in bytes.
+        latency: of one image, in seconds.
+        run_id: of the first seed.
+    """
+
+    model: str
+    accuracy: float
+    spread: float
+    seeds: int
+    parameters: int
+    seconds: float
+    size: int
+    latency: float
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonResult:
+    """A comparison.
+
+    Attributes:
+        run_id: the MLflow run of the pipeline.
+        rows: of the networks, the best first.
+    """
+
+    run_id: str
+    rows: list[LeaderboardRow]

@@ -5,6 +5,7 @@ from src.figures.cam import plot_class_heats, plot_grad_cam
 from src.figures.confusion import Confusion, confusion_data, plot_confusion
 from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
 from src.figures.filters import plot_filters
+from src.figures.leaderboard import plot_leaderboard
 from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
 from src.figures.predictions import Prediction, plot_mistakes, right_predictions_data, worst_mistakes_data
 from src.figures.samples import ClassSamples, plot_samples, samples_data
@@ -26,6 +27,7 @@ __all__ = [
     "plot_feature_maps",
     "plot_filters",
     "plot_grad_cam",
+    "plot_leaderboard",
     "plot_learning_curves",
     "plot_mistakes",
     "plot_samples",

@@ -3,6 +3,8 @@
 import logging
 import math
 import os
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -33,6 +35,7 @@ __all__ = [
     "compile_model",
     "copy_weights",
     "fit",
+    "latency",
     "precision",
     "prepare_devices",
     "probabilities",
@@ -167,6 +170,19 @@ def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
     step = scoring_batch(model)
     parts = [model.predict_on_batch(images[start : start + step]) for start in range(0, len(images), step)]
     return np.concatenate(parts) if parts else np.empty((0, model.output.shape[-1]), np.float32)
+
+
+def latency(model: keras.Model, repetitions: int = 30) -> float:
+    """Seconds from one image to its probabilities, as a compiled function: the median of so many calls."""
+    image = tf.zeros((1, *model.input.shape[1:]), tf.uint8)
+    answer = tf.function(lambda images: model(images, training=False))
+    answer(image)
+    seconds = []
+    for _ in range(repetitions):
+        began = time.perf_counter()
+        answer(image)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
 
 
 def score(model: keras.Model, split: Split) -> Scores:

@@ -9,7 +9,7 @@ from src.interrupt import deferred
 from src.redact import redact_tree
 from src.schema import TrackingConfig
 from src.tracking.opening import looked_after
-from src.tracking.provenance import origin_tags
+from src.tracking.provenance import is_gone, origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
 
@@ -46,7 +46,7 @@ def open_parent(
 def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> Iterator[Run]:
     """The run of a pipeline, which its trainings stand under; its status says how the block ended.
 
-    Only one process may be inside with the same key. Trainings that a killed one has left behind are marked KILLED.
+    Trainings that an earlier, killed process of this machine has left behind are marked KILLED.
 
     Args:
         config: which store.
@@ -58,7 +58,7 @@ def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> 
     own = {"pipeline": pipeline, "pipeline_key": key}
     with looked_after(lambda: open_parent(store, name, own)[0], config.uri) as run:
         for child in find_runs(store, {"mlflow.parentRunId": str(run.run_id)}):
-            if store.client is not None and child.info.status == "RUNNING":
+            if store.client is not None and child.info.status == "RUNNING" and is_gone(child.data.tags):
                 store.client.set_terminated(child.info.run_id, "KILLED")
         yield run
 

@@ -6,8 +6,11 @@ import hashlib
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
+
+import psutil
 
 from src.schema import Config
 
@@ -22,6 +25,7 @@ def standard_tags(config: Config) -> dict[str, str]:
 def origin_tags() -> dict[str, str]:
     tags = {
         "host": platform.node(),
+        "process": _name_of(psutil.Process()),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "python -m src.train",
@@ -29,6 +33,21 @@ def origin_tags() -> dict[str, str]:
     if commit := git("rev-parse", "HEAD"):
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
     return tags
+
+
+def is_gone(tags: Mapping[str, str]) -> bool:
+    """Whether a run with these tags was begun by a process of this machine that has ended since."""
+    if tags.get("host") != platform.node() or "process" not in tags:
+        return False
+    try:
+        return _name_of(psutil.Process(int(tags["process"].partition(" ")[0]))) != tags["process"]
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _name_of(process: psutil.Process) -> str:
+    """Number and start: a number alone is given to another process one day."""
+    return f"{process.pid} since {process.create_time():.0f}"
 
 
 @functools.cache

@@ -1,0 +1,120 @@
+"""Several networks on the same data: who is best, how large, how slow."""
+
+import hashlib
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.compose import compose_config
+from src.errors import ConfigError
+from src.results import LeaderboardRow, TrainResult
+from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
+
+if TYPE_CHECKING:
+    from src.tracking import Run
+
+PIPELINE = "compare_models"
+COLUMNS = (
+    "model",
+    "test accuracy",
+    "spread",
+    "seeds",
+    "parameters",
+    "training seconds",
+    "size on disk, MB",
+    "latency, ms",
+)
+
+
+def plan(config: CompareModelsConfig, overrides: Sequence[str]) -> dict[str, list[Config]]:
+    """What is trained for each network, one configuration a seed; all are checked before any is trained.
+
+    Raises:
+        ConfigError: a network that does not exist, or that the data or other settings do not fit.
+    """
+    typed = for_training(config, overrides)
+    for own, instead in (("model", "models"), ("seed", "seeds")):
+        if any(line.partition("=")[0] == own for line in typed):
+            raise ConfigError(f"{own}: the pipeline takes several; give {instead}=[...]")
+    given = [*typed, "tracking.on_duplicate=reuse"]
+    return {
+        model: [compose_config([*given, f"model={model}", f"seed={seed}"]) for seed in config.seeds]
+        for model in config.models
+    }
+
+
+@contextmanager
+def begin(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> "Iterator[Run]":
+    """The run that the trainings stand under, found again by what is compared."""
+    from src import tracking
+
+    leaves = [
+        {name: value for name, value in flatten(each).items() if not is_place(name)}
+        for configs in planned.values()
+        for each in configs
+    ]
+    key = hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()
+    name = f"compare {', '.join(config.models)} on {config.dataset.name}"
+    with tracking.pipeline_run(config.tracking, PIPELINE, key, name) as run:
+        yield run
+
+
+def ranked(config: CompareModelsConfig, results: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:
+    """A row for each network, the best first; the size and speed are those of the first seed's model."""
+    rows = [_row(config, model, of_model) for model, of_model in results.items()]
+    return sorted(rows, key=lambda row: (-row.accuracy, row.parameters))
+
+
+def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]) -> LeaderboardRow:
+    from src import console, tracking
+
+    accuracies = [result.metrics["test_accuracy"] for result in results]
+    with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, console.native_messages_hidden():
+        from src import fitting, saving
+
+        with run.model_folder() as folder:
+            file: Path = saving.keras_file(folder)
+            size, latency = file.stat().st_size, fitting.latency(saving.load_model(file))
+    return LeaderboardRow(
+        model=model,
+        accuracy=statistics.fmean(accuracies),
+        spread=statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        seeds=len(accuracies),
+        parameters=int(run.params["resolved.parameters"]),
+        seconds=statistics.fmean(sum(result.history["epoch_seconds"]) for result in results),
+        size=size,
+        latency=latency,
+        run_id=str(results[0].run_id),
+    )
+
+
+def cells(row: LeaderboardRow) -> tuple[str, ...]:
+    """A row as text, in the order of `COLUMNS`."""
+    return (
+        row.model,
+        f"{row.accuracy:.4f}",
+        f"{row.spread:.4f}",
+        str(row.seeds),
+        f"{row.parameters:,}",
+        f"{row.seconds:.1f}",
+        f"{row.size / 1e6:.2f}",
+        f"{1000 * row.latency:.2f}",
+    )
+
+
+def record(run: "Run", rows: Sequence[LeaderboardRow]) -> None:
+    """Writes the leaderboard into the pipeline's run: as CSV, as a picture, as its description."""
+    from src import figures
+
+    run.log_table("leaderboard.csv", LeaderboardRow._fields, rows)
+    run.log_figure("figures/leaderboard.png", figures.plot_leaderboard(rows))
+    best = rows[0]
+    run.log_new_metrics({"test_accuracy": best.accuracy}, step=0)
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+    for row in rows:
+        link = f"[{row.model}](#/experiments/{run.experiment_id}/runs/{row.run_id})"
+        lines.append(f"| {' | '.join((link, *cells(row)[1:]))} |")
+    run.describe("\n".join(lines))
