@@ -23,8 +23,7 @@ def compare_models(config: CompareModelsConfig, overrides: Sequence[str] = ()) -
     planned = leaderboard.plan(config, overrides)
     with leaderboard.begin(config, planned) as run:
         trained = {
-            model: [train(each, parent_run_id=run.run_id, overrides=overrides) for each in configs]
-            for model, configs in planned.items()
+            model: [train(each, parent_run_id=run.run_id) for each in configs] for model, configs in planned.items()
         }
         rows = leaderboard.ranked(config, trained)
         leaderboard.record(run, rows)

@@ -29,5 +29,9 @@ class NotEnoughMemory(UserError):
     """A network or its batches are too large for this machine."""
 
 
+class ResultDiffers(UserError):
+    """A run that was trained again gave something else."""
+
+
 class TrainingDiverged(UserError):
     """The loss is no longer a finite number."""

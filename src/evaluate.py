@@ -12,7 +12,7 @@ from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import DataError, StoreError
 from src.results import EvaluationResult
-from src.schema import Config, EvaluateConfig, IdxConfig
+from src.schema import Config, DatasetConfig, EvaluateConfig, IdxConfig
 
 if TYPE_CHECKING:
     import keras
@@ -62,16 +62,23 @@ def load_tracked_dataset(run: "Run", trained: Config, data_dir: str | None) -> "
     Raises:
         DataError: the data cannot be found, or is not what the run was trained on.
     """
-    from src.datasets import load_dataset, moved_to
+    from src.datasets import load_dataset
 
-    wanted = trained.dataset if data_dir is None else moved_to(trained.dataset, data_dir)
-    if isinstance(wanted, IdxConfig):  # what was found then, whatever can be found now
-        wanted = replace(wanted, source=run.params.get("resolved.data_source", wanted.source))
-    dataset = load_dataset(wanted)
+    dataset = load_dataset(as_found(run, trained, data_dir))
     if trained.training.max_batches is not None:
         dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
     _check_digest(run, dataset)
     return dataset
+
+
+def as_found(run: "Run", trained: Config, data_dir: str | None) -> DatasetConfig:
+    """The data set's config, looking for what was found when the run was trained, whatever can be found now."""
+    from src.datasets import moved_to
+
+    wanted = trained.dataset if data_dir is None else moved_to(trained.dataset, data_dir)
+    if isinstance(wanted, IdxConfig):
+        wanted = replace(wanted, source=run.params.get("resolved.data_source", wanted.source))
+    return wanted
 
 
 def load_tracked_model(run: "Run", model_uri: str | None) -> "keras.Model":

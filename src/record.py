@@ -21,7 +21,7 @@ QUICK = ("model.keras",)  # the format of which a model is kept where time count
 
 def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
     """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
-    from src import figures, fitting
+    from src import figures, fitting, tracking
     from src.models.arithmetic import COLUMNS, layer_table
 
     run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
@@ -30,6 +30,7 @@ def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_ligh
         | {
             "resolved.data_source": dataset.source,
             "resolved.data_digest": dataset.digest,
+            "resolved.code_digest": tracking.code_digest(),
             "resolved.precision": model.dtype_policy.name,
             "resolved.threads": fitting.threads(),
             "resolved.parameters": model.count_params(),

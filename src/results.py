@@ -243,3 +243,45 @@ class ComparisonResult:
 
     run_id: str
     rows: list[LeaderboardRow]
+
+
+class DriftRow(NamedTuple):
+    """One thing that was looked at when a run was trained again.
+
+    Attributes:
+        what: a part of the code, a setting, a package, the data, a metric.
+        then, now: how it was and how it is.
+        verdict: `same`, `CHANGED`, or `within chance` for a metric that differs no more than repeated training does.
+    """
+
+    what: str
+    then: str
+    now: str
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproductionResult:
+    """A run trained again.
+
+    Attributes:
+        run_id: the new run.
+        reproduces: the old one.
+        origin: what went into it.
+        results: what came out of it.
+    """
+
+    run_id: str
+    reproduces: str
+    origin: list[DriftRow]
+    results: list[DriftRow]
+
+    @property
+    def changed(self) -> list[str]:
+        """What changed, of all that was looked at."""
+        return [row.what for row in (*self.origin, *self.results) if row.verdict == "CHANGED"]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the result is, whatever changed on the way to it."""
+        return all(row.verdict != "CHANGED" for row in self.results)

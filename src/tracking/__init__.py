@@ -6,8 +6,9 @@ yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all
 
 from src.tracking.opening import resume_run, start_run
 from src.tracking.parents import pipeline_run
+from src.tracking.provenance import code_digest, origin_tags, packages
 from src.tracking.registry import Registry, Version
-from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result
+from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result, recorded_result
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
 from src.tracking.sweep import (
@@ -27,15 +28,19 @@ __all__ = [
     "Store",
     "StudyId",
     "Version",
+    "code_digest",
     "end_runs_left_behind",
     "fingerprint",
     "finished_result",
     "open_parent_run",
     "open_store",
+    "origin_tags",
+    "packages",
     "pipeline_run",
     "read_config",
     "record_failed_trial",
     "record_lost_trial",
+    "recorded_result",
     "resume_run",
     "start_run",
     "tag_run",

@@ -106,7 +106,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
             f"run {run.run_id} is still {found.info.status}; wait for its end. Where its process was killed it never "
             "ends; train it again"
         )
-    run.params, run.status = found.data.params, found.info.status
+    run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
     run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
     yield run
     run.flush()

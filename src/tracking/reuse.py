@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mlflow
 from mlflow.entities import Run as MlflowRun
 
 from src.results import TrainResult
-from src.schema import Config, flatten, is_place
+from src.schema import Config, TrackingConfig, flatten, is_place
 from src.tracking.provenance import code_digest
 from src.tracking.store import Store
 
@@ -49,13 +50,18 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
         max_results=1,
         order_by=["attributes.start_time DESC"],
     )
-    return _result(store, found[0], warnings) if found else None
+    return _result(store.client, found[0], warnings) if found else None
 
 
-def _result(store: Store, run: MlflowRun, warnings: list[str]) -> TrainResult:
-    assert store.client is not None
+def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
+    """What a finished run gave when it was trained."""
+    client = mlflow.MlflowClient(config.uri)
+    return _result(client, client.get_run(run_id), [])
+
+
+def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult:
     points = {
-        name: sorted(store.client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
+        name: sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
         for name in run.data.metrics
         if "/" not in name  # system metrics have steps of their own
     }

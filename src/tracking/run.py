@@ -43,6 +43,7 @@ class Run:
         self._id = run_id
         self.experiment_id = experiment_id
         self.params: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
         self.status = "RUNNING"
         self.model_ids: list[str] = []  # of the models that it has logged
         self._writer = Writer()
@@ -245,6 +246,12 @@ class Run:
         with tempfile.TemporaryDirectory() as folder:
             read: dict[str, Any] = yaml.safe_load(self.download("config/config.yaml", folder).read_text())
         return read
+
+    def read_overrides(self) -> list[str] | None:
+        """What was typed to train the run, None when nothing was."""
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(StoreError):
+            return list(yaml.safe_load(self.download("config/overrides.yaml", folder).read_text()))
+        return None
 
     @contextlib.contextmanager
     def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:

@@ -1,0 +1,179 @@
+"""What has changed since a run was trained: code, configuration, data, packages, and what comes out now."""
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from src.compose import compose_config, config_from_dict
+from src.errors import ConfigError, StoreError
+from src.evaluate import as_found
+from src.redact import HIDDEN
+from src.results import DriftRow, ReproductionResult, TrainResult
+from src.schema import Config, ReproduceConfig, flatten, is_place
+
+if TYPE_CHECKING:
+    from src.tracking import Run
+
+COLUMNS = ("what", "then", "now", "verdict")
+SAME, CHANGED = "same", "CHANGED"
+NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
+MOST_SIGNIFICANT = 3.0  # standard errors within which two accuracies are taken for the same
+
+
+def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
+    """The run's configuration, to be trained again, and what differs here and now from where it was trained.
+
+    Raises:
+        StoreError: no such run, or one that did not finish.
+        ConfigError: its recorded configuration names something that no configuration has.
+    """
+    from src import tracking
+
+    with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
+        if run.status != "FINISHED":
+            raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
+        recorded = run.read_config()
+        trained = config_from_dict(recorded)
+        rows = [*_code(run), *_configuration(run, trained), *_packages(run), *_machine(run)]
+        again = replace(
+            trained,
+            dataset=as_found(run, trained, config.data_dir),
+            tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
+            tags={**trained.tags, "reproduces": config.run_id},
+        )
+        if run.tags.get("stopped") == "observer":  # which is not here any more
+            epochs = len(tracking.recorded_result(config.tracking, config.run_id).history["loss"])
+            again = replace(again, training=replace(again.training, last_epoch=epochs))
+            rows.append(DriftRow("training ended by", "an observer", f"training.last_epoch={epochs}", CHANGED))
+    return again, rows
+
+
+def compare(config: ReproduceConfig, again: Config, rows: list[DriftRow], result: TrainResult) -> ReproductionResult:
+    """Adds data and results to what differs, and keeps all of it with the new run."""
+    from src import tracking
+
+    then = tracking.recorded_result(config.tracking, config.run_id).metrics
+    with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
+        images, data = int(old.params["resolved.test_images"]), old.params["resolved.data_digest"]
+    with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
+        reproduction = ReproductionResult(
+            run_id=str(result.run_id),
+            reproduces=config.run_id,
+            origin=[*rows, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
+            results=[
+                _result(name, value, result.metrics.get(name), again.training.deterministic, images)
+                for name, value in sorted(then.items())
+                if name not in NOT_COMPARED
+            ],
+        )
+        new.log_table("drift.csv", COLUMNS, [*reproduction.origin, *reproduction.results])
+        new.describe(description(reproduction))
+    return reproduction
+
+
+def description(result: ReproductionResult) -> str:
+    """The drift in Markdown."""
+    changed = [row for row in (*result.origin, *result.results) if row.verdict != SAME]
+    lines = [f"Run {result.reproduces} trained again: {'the same result' if result.is_same else 'ANOTHER RESULT'}.", ""]
+    if changed:
+        lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in changed]
+    return "\n".join(lines)
+
+
+# --- where it was trained, and where it is trained again ---------------------------------------------------------
+
+
+def _code(run: "Run") -> list[DriftRow]:
+    from src import tracking
+
+    here = tracking.origin_tags()
+    commits = [tags.get("mlflow.source.git.commit", "unknown")[:12] for tags in (run.tags, here)]
+    changed = [" with changes" if tags.get("git_dirty") == "true" else "" for tags in (run.tags, here)]
+    rows = [DriftRow("commit", commits[0] + changed[0], commits[1] + changed[1], _verdict(commits[0], commits[1]))]
+    then, now = run.params.get("resolved.code_digest", "unknown"), tracking.code_digest()
+    return [*rows, _row("code (SHA-256 of src/)", then[:12], now[:12])]
+
+
+def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
+    """The recorded configuration against the params, and against what the same line composes to today."""
+    leaves = {name: value for name, value in flatten(trained).items() if not is_place(name)}
+    rows = [
+        DriftRow(f"config {name}: its param and config/config.yaml", run.params[name], json_of(value), CHANGED)
+        for name, value in leaves.items()
+        if name in run.params and run.params[name] != json_of(value)[: len(run.params[name])]
+    ]
+    typed = run.read_overrides()
+    if typed is None:
+        return rows or [DriftRow("config", "recorded", "taken as recorded: it was not typed", SAME)]
+    try:
+        today = flatten(compose_config([line for line in typed if HIDDEN not in line]))
+    except ConfigError as error:
+        return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
+    names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
+    rows += [
+        DriftRow(f"config {name}", json_of(leaves.get(name)), json_of(today.get(name)), CHANGED)
+        for name in names
+        if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
+        if name != "dataset.class_names" or today[name]  # none: they are the folders' names
+    ]
+    return rows or [DriftRow("config", "recorded", "as the same line composes today", SAME)]
+
+
+def _packages(run: "Run") -> list[DriftRow]:
+    from src import tracking
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            then = _versions(run.download("environment/packages.txt", folder).read_text())
+        except StoreError:
+            return [DriftRow("packages", "not recorded", "unknown", "unknown")]
+    now = _versions(tracking.packages())
+    rows = [
+        DriftRow(name, then.get(name, "not there"), now.get(name, "not there"), CHANGED)
+        for name in sorted(then.keys() | now.keys(), key=str.lower)
+        if then.get(name) != now.get(name)
+    ]
+    return rows or [DriftRow("packages", f"{len(then)} versions", f"{len(now)} versions", SAME)]
+
+
+def _versions(listed: str) -> Mapping[str, str]:
+    """Package -> version, Python among them."""
+    return {found[1]: found[2] for found in re.finditer(r"^(?:# )?([\w.-]+)(?:==| )(\S+)$", listed, re.MULTILINE)}
+
+
+def _machine(run: "Run") -> list[DriftRow]:
+    from src import tracking
+
+    here = tracking.origin_tags()["host"]
+    return [DriftRow("machine", run.tags.get("host", "unknown"), here, _verdict(run.tags.get("host"), here))]
+
+
+# --- what comes out ----------------------------------------------------------------------------------------------
+
+
+def _result(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
+    """The same to the last bit; where kernels are free to differ, an accuracy may differ as much as by chance."""
+    if now is None:
+        return DriftRow(name, f"{then:.6g}", "not measured", CHANGED)
+    verdict = _verdict(then, now)
+    if verdict == CHANGED and not is_exact:
+        error = (2 * then * (1 - then) / images) ** 0.5 if "accuracy" in name else 0.0
+        verdict = "within chance" if "loss" in name or abs(then - now) <= MOST_SIGNIFICANT * error else CHANGED
+    return DriftRow(name, repr(then), repr(now), verdict)
+
+
+def json_of(value: Any) -> str:
+    """A leaf as its param is written."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _row(what: str, then: str, now: str) -> DriftRow:
+    return DriftRow(what, then, now, _verdict(then, now))
+
+
+def _verdict(then: object, now: object) -> str:
+    return SAME if then == now else CHANGED
