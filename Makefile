@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Extra arguments for a command: make train ARGS="model=lenet5 training.epochs=3"
 ARGS ?=
+MODEL ?= models:/mnist@champion
+PORT ?= 5001
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-services test-slow check ui pictures lock clean
+.PHONY: help setup setup-dev train test test-services test-slow check ui serve pictures lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +39,10 @@ ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the runs are on a server: open $$MLFLOW_TRACKING_URI"; exit 1;; esac; \
 	MLFLOW_BACKEND_STORE_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DEFAULT_ARTIFACT_ROOT=./mlartifacts \
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port 5000
+
+serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@champion)
+	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DISABLE_TELEMETRY=true \
+	$(BIN)/mlflow models serve -m $(MODEL) --env-manager local --host 127.0.0.1 --port $(PORT)
 
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
 	$(BIN)/python -m src.figures

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 COLUMNS = ("what", "then", "now", "verdict")
 SAME, CHANGED = "same", "CHANGED"
 NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
-MOST_SIGNIFICANT = 3.0  # standard errors within which two accuracies are taken for the same
+STANDARD_ERRORS = 3.0  # within which two accuracies are taken for the same
+LOSS_TOLERANCE = 0.05  # of a loss
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
@@ -156,13 +157,14 @@ def _machine(run: "Run") -> list[DriftRow]:
 
 
 def _result(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
-    """The same to the last bit; where kernels are free to differ, an accuracy may differ as much as by chance."""
+    """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are."""
     if now is None:
-        return DriftRow(name, f"{then:.6g}", "not measured", CHANGED)
+        return DriftRow(name, repr(then), "not measured", CHANGED)
     verdict = _verdict(then, now)
     if verdict == CHANGED and not is_exact:
-        error = (2 * then * (1 - then) / images) ** 0.5 if "accuracy" in name else 0.0
-        verdict = "within chance" if "loss" in name or abs(then - now) <= MOST_SIGNIFICANT * error else CHANGED
+        is_accuracy = "accuracy" in name
+        margin = STANDARD_ERRORS * (2 * then * (1 - then) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
+        verdict = "within chance" if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
 
 

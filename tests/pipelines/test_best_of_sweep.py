@@ -1,0 +1,161 @@
+"""`python -m pipelines.best_of_sweep`: one champion, by steps that are done once whoever is killed in between."""
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import Workplace
+from tests.sweep.conftest import Study
+
+SPACE = ["dataset=synthetic", "dataset.limit=300", "training.epochs=3", "model.dropout=0,0.3", "seeds=[1,2]"]
+
+
+@dataclass(frozen=True)
+class Crowned:
+    """What the command left behind, and what it said."""
+
+    workplace: Workplace
+    out: str
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.workplace.uri)
+
+    def runs(self, wanted: str = "") -> list[Any]:
+        return list(self.client.search_runs(["1"], wanted))
+
+    def pipeline(self) -> Any:
+        (run,) = self.runs("tags.pipeline = 'best_of_sweep'")
+        return run
+
+    def finals(self) -> dict[int, Any]:
+        """The final trainings by their seeds."""
+        found = self.runs(f"tags.`mlflow.parentRunId` = '{self.pipeline().info.run_id}'")
+        by_seed = {int(run.data.params["seed"]): run for run in found}
+        assert len(by_seed) == len(found)
+        return by_seed
+
+
+@pytest.fixture(scope="module")
+def crowned(tmp_path_factory: pytest.TempPathFactory) -> Crowned:
+    workplace = Workplace(tmp_path_factory.mktemp("crowned"))
+    done = workplace.run("pipelines.best_of_sweep", *SPACE)
+    assert done.returncode == 0, done.stderr
+    return Crowned(workplace, done.stdout)
+
+
+def test_the_best_trial_is_trained_again_on_train_and_validation_for_its_best_epoch(crowned: Crowned):
+    study = Study(crowned.workplace.folder).study
+    finals = crowned.finals()
+    assert sorted(finals) == [1, 2]
+    for final in finals.values():
+        params = final.data.params
+        assert float(params["model.dropout"]) == study.best_trial.params["model.dropout"]
+        assert int(params["training.last_epoch"]) == study.best_trial.user_attrs["best_epoch"]
+        assert (params["resolved.train_images"], params["resolved.validation_images"]) == ("364", "0")  # 300 + 64
+
+
+def test_only_the_final_trainings_see_the_test_split(crowned: Crowned):
+    tested = {run.info.run_id for run in crowned.runs() if "test_accuracy" in run.data.metrics}
+    assert tested == {final.info.run_id for final in crowned.finals().values()}
+
+
+def test_the_model_of_the_first_seed_is_the_champion_whichever_was_better(crowned: Crowned):
+    version = crowned.client.get_model_version_by_alias("synthetic", "champion")
+    assert (version.version, version.run_id) == ("1", crowned.finals()[1].info.run_id)
+    assert "champion points to it: the first champion of synthetic" in crowned.out
+
+
+def test_mean_and_spread_over_the_seeds_are_said_and_recorded(crowned: Crowned):
+    first, second = (final.data.metrics["test_accuracy"] for final in crowned.finals().values())
+    metrics = crowned.pipeline().data.metrics
+    assert metrics["test_accuracy_mean"] == pytest.approx((first + second) / 2)
+    assert metrics["test_accuracy_spread"] == pytest.approx(abs(first - second) / 2**0.5)
+    assert f"mean {metrics['test_accuracy_mean']:.4f}, spread {metrics['test_accuracy_spread']:.4f}" in crowned.out
+
+
+def test_the_pipeline_s_description_leads_to_sweep_trial_and_trainings(crowned: Crowned):
+    text = crowned.pipeline().data.tags["mlflow.note.content"]
+    sweep = Study(crowned.workplace.folder).study
+    (parent,) = crowned.runs("tags.sweep = 'true'")
+    linked = [parent.info.run_id, sweep.best_trial.user_attrs["run_id"]]
+    linked += [final.info.run_id for final in crowned.finals().values()]
+    assert all(f"/runs/{run_id})" in text for run_id in linked)
+
+
+def test_the_same_command_again_repeats_no_step(crowned: Crowned):
+    before = {run.info.run_id for run in crowned.runs()}
+    done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE)
+    assert done.returncode == 0, done.stderr
+    assert {run.info.run_id for run in crowned.runs()} == before
+    assert len(crowned.client.search_model_versions("name = 'synthetic'")) == 1
+    assert "version 1 is the champion of synthetic already" in done.stdout
+    assert crowned.pipeline().info.status == "FINISHED"
+
+
+def test_a_pipeline_made_worse_on_purpose_does_not_move_the_champion_and_says_why(crowned: Crowned):
+    done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE, "optimizer.learning_rate=1e-9", "seeds=[1]")
+    assert done.returncode == 0, done.stderr
+    assert "champion stays where it is: it is not better than the champion (version 1); right where" in done.stdout
+    assert crowned.client.get_model_version_by_alias("synthetic", "champion").version == "1"
+    worse = next(
+        run for run in crowned.runs("tags.pipeline = 'best_of_sweep'") if "mcnemar_p_value" in run.data.metrics
+    )
+    assert 0 < worse.data.metrics["mcnemar_p_value"] <= 1
+    crowned.client.delete_run(worse.info.run_id)  # the other tests count
+
+
+def kill_at(workplace: Workplace, line: str, *arguments: str) -> None:
+    """Runs the pipeline until it says a line that begins so, and kills it there."""
+    process = workplace.start("pipelines.best_of_sweep", *arguments)
+    assert process.stdout is not None
+    for said in process.stdout:
+        if said.startswith(line):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.fault
+def test_killed_in_the_sweep_and_in_the_final_trainings_it_goes_on_and_does_no_step_twice(workplace: Workplace):
+    slow = [*SPACE, "training.epochs=400", "model.dropout=0,0.3", "training.monitor=val_loss"]
+    slow.remove("training.epochs=3")
+    kill_at(workplace, "trial 0  COMPLETE", *slow)
+    kill_at(workplace, "epoch   1/", *slow)
+    done = workplace.run("pipelines.best_of_sweep", *slow)
+    assert done.returncode == 0, done.stderr
+    crowned = Crowned(workplace, done.stdout)
+    assert [trial.state.name for trial in Study(workplace.folder).study.trials].count("COMPLETE") == 2
+    statuses = [(run.data.params["seed"], run.info.status) for run in crowned.runs("tags.best_of LIKE '%'")]
+    assert sorted(statuses) == [("1", "FINISHED"), ("1", "KILLED"), ("2", "FINISHED")]
+    assert len(crowned.client.search_model_versions("name = 'synthetic'")) == 1
+    assert crowned.pipeline().info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-m", "hparams_search=lenot"], "-m: only python -m src.train takes it; leave it out"),
+        ([], "nothing to sweep over"),
+        (["model.dropout=0,0.1", "seeds=[]"], "seeds: got [], expected different whole numbers"),
+        (["model.dropout=0,0.1", "seeds=[1,1]"], "seeds: got [1, 1], expected different"),
+        (["model.dropout=0,0.1", "alias=latest"], "alias: got 'latest'"),
+        (["model.dropout=0,0.1", "tracking=off"], "tracking=off: a pipeline hands on"),
+        (["model.dropout=0,0.1", "schedule=reduce_on_plateau"], "there is no plateau to be seen; use schedule=cosine"),
+        (["model.dropout=0,0.1", "dataset.validation_size=0"], "the best trial is found by a validation split"),
+        (["model.dropout=0,0.1", "evaluate_test=true"], "evaluate_test: no trial may see the test split"),
+        (["model.dropuot=0,0.1"], "no key 'model.dropuot'; did you mean 'dropout'?"),
+        (["hparams_search=lenott"], "no hparams_search 'lenott'; did you mean 'lenot'?"),
+    ],
+)
+def test_what_cannot_be_is_answered_before_anything_is_trained(
+    workplace: Workplace, arguments: list[str], sentence: str
+):
+    done = workplace.run("pipelines.best_of_sweep", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert not list(workplace.folder.iterdir())

@@ -1,0 +1,113 @@
+"""`python -m pipelines.compare_models`: every network with every seed, once, as a table, a file and a picture."""
+
+import csv
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import Workplace
+
+LINE = ["models=[lenot,dense]", "seeds=[1,2]", "dataset=synthetic", "training.epochs=2"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the command left behind, and what it said."""
+
+    workplace: Workplace
+    out: str
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.workplace.uri)
+
+    def pipeline(self) -> Any:
+        (run,) = self.client.search_runs(["1"], "tags.pipeline = 'compare_models'")
+        return run
+
+    def trainings(self) -> list[Any]:
+        return list(self.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{self.pipeline().info.run_id}'"))
+
+    def rows(self) -> list[dict[str, str]]:
+        path = self.client.download_artifacts(self.pipeline().info.run_id, "leaderboard.csv")
+        with Path(path).open() as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    workplace = Workplace(tmp_path_factory.mktemp("compared"))
+    done = workplace.run("pipelines.compare_models", *LINE)
+    assert done.returncode == 0, done.stderr
+    return Compared(workplace, done.stdout)
+
+
+def test_every_network_is_trained_with_every_seed_under_the_pipeline_s_run(compared: Compared):
+    trained = sorted((run.data.tags["model"], run.data.params["seed"]) for run in compared.trainings())
+    assert trained == [("dense", "1"), ("dense", "2"), ("lenot", "1"), ("lenot", "2")]
+
+
+def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared: Compared):
+    rows = compared.rows()
+    for row in rows:
+        runs = [run for run in compared.trainings() if run.data.tags["model"] == row["model"]]
+        accuracies = [run.data.metrics["test_accuracy"] for run in runs]
+        assert float(row["accuracy"]) == pytest.approx(statistics.fmean(accuracies))
+        assert float(row["spread"]) == pytest.approx(statistics.stdev(accuracies))
+        assert row["parameters"] == runs[0].data.params["resolved.parameters"]
+        assert float(row["seconds"]) > 0
+        assert float(row["latency"]) > 0
+        first = next(run for run in runs if run.data.params["seed"] == "1")
+        file = compared.workplace.folder / "mlartifacts" / first.info.run_id / "artifacts/model/model.keras"
+        assert int(row["size"]) == file.stat().st_size
+    assert [row["model"] for row in rows] == sorted(
+        ("dense", "lenot"), key=lambda name: -next(float(row["accuracy"]) for row in rows if row["model"] == name)
+    )
+
+
+def test_it_is_shown_in_the_terminal_as_a_picture_and_in_the_description(compared: Compared):
+    best = compared.rows()[0]
+    assert f"{float(best['accuracy']):.4f}" in compared.out
+    kept = {item.path for item in compared.client.list_artifacts(compared.pipeline().info.run_id, "figures")}
+    assert "figures/leaderboard.png" in kept
+    assert f"[{best['model']}](#/" in compared.pipeline().data.tags["mlflow.note.content"]
+
+
+def test_another_network_is_added_without_training_the_others_again(compared: Compared):
+    before = {run.info.run_id for run in compared.trainings()}
+    done = compared.workplace.run("pipelines.compare_models", *LINE, "models=[lenot,dense,cnn_mnist_v1]", "seeds=[1]")
+    assert done.returncode == 0, done.stderr
+    pipelines = compared.client.search_runs(["1"], "tags.pipeline = 'compare_models'")
+    new = next(run for run in pipelines if "cnn_mnist_v1" in run.data.tags["mlflow.runName"])
+    trained = compared.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{new.info.run_id}'")
+    assert [run.data.tags["model"] for run in trained] == ["cnn_mnist_v1"]
+    assert not before & {run.info.run_id for run in trained}
+    compared.client.delete_run(new.info.run_id)  # the other tests count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-m"], "-m: only python -m src.train takes it"),
+        (["models=[lenot,lennot]"], "no model 'lennot'; did you mean 'lenot'?"),
+        (["models=[]"], "models: got [], expected different options"),
+        (["models=[lenot,lenot]"], "models: got ['lenot', 'lenot'], expected different"),
+        (["model=lenot"], "model: the pipeline takes several; give models=[...]"),
+        (["seed=3"], "seed: the pipeline takes several; give seeds=[...]"),
+        (["models=[lenot,dense]", "model.conv.0.filters=3"], "model.conv.0"),
+        (["models=[alexnet]"], "too small for alexnet"),
+        (["tracking=off"], "tracking=off: a pipeline hands on"),
+        (["evaluate_test=false"], "evaluate_test=false: a pipeline ends with the test split"),
+    ],
+)
+def test_what_cannot_be_is_answered_before_anything_is_trained(
+    workplace: Workplace, arguments: list[str], sentence: str
+):
+    done = workplace.run("pipelines.compare_models", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert not list(workplace.folder.iterdir())

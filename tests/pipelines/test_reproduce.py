@@ -1,0 +1,178 @@
+"""`python -m pipelines.reproduce`: the same run again, and each thing named that is no longer what it was."""
+
+import csv
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from pipelines.reproduce import reproduce
+from src.compose import compose_config
+from src.errors import ConfigError, StoreError
+from src.results import DriftRow, ReproductionResult
+from src.train import train
+from tests.conftest import Workplace
+from tests.datasets.conftest import put_class, put_image
+
+LINE = ["model.dropout=0.1", "dataset=synthetic", "training.epochs=2"]
+
+
+@dataclass(frozen=True)
+class Original:
+    """A run, and its artifacts, to do harm to."""
+
+    workplace: Workplace
+    run_id: str
+
+    @property
+    def artifacts(self) -> Path:
+        return self.workplace.folder / "mlartifacts" / self.run_id / "artifacts"
+
+    def edit_config(self, group: str, key: str, value: object) -> None:
+        file = self.artifacts / "config/config.yaml"
+        config = yaml.safe_load(file.read_text())
+        config[group][key] = value
+        file.write_text(yaml.safe_dump(config))
+
+    def reproduce(self) -> ReproductionResult:
+        line = [f"run_id={self.run_id}", f"tracking.uri='{self.workplace.uri}'", "data_dir=null"]
+        return reproduce(compose_config(line, "reproduce"))
+
+
+def trained_in(workplace: Workplace, *line: str) -> Original:
+    overrides = [*line, f"tracking.uri='{workplace.uri}'"]
+    return Original(workplace, str(train(compose_config(overrides), overrides=overrides).run_id))
+
+
+@pytest.fixture
+def original(workplace: Workplace) -> Original:
+    return trained_in(workplace, *LINE, "tracking.save_model=false")
+
+
+def changed(rows: list[DriftRow]) -> dict[str, tuple[str, str]]:
+    return {row.what: (row.then, row.now) for row in rows if row.verdict == "CHANGED"}
+
+
+def test_on_the_same_machine_a_deterministic_run_is_the_same_to_the_last_bit(workplace: Workplace):
+    done = workplace.run("src.train", *LINE, "training.deterministic=true")
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(workplace.uri)
+    (first,) = client.search_runs(["1"])
+    done = workplace.run("pipelines.reproduce", f"run_id={first.info.run_id}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (again,) = client.search_runs(["1"], f"tags.reproduces = '{first.info.run_id}'")
+    for name, value in first.data.metrics.items():
+        assert name in ("epoch_seconds", "images_per_second") or again.data.metrics[name] == value
+    with Path(client.download_artifacts(again.info.run_id, "drift.csv")).open() as file:
+        verdicts = {row["what"]: row["verdict"] for row in csv.DictReader(file)}
+    assert set(verdicts.values()) == {"same"}
+    assert {"commit", "config", "packages", "machine", "data", "test_accuracy", "val_loss"} <= set(verdicts)
+    assert "the same result" in again.data.tags["mlflow.note.content"]
+
+
+def test_a_package_of_another_version_a_missing_and_an_added_one_are_named(original: Original):
+    file = original.artifacts / "environment/packages.txt"
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("keras==")]
+    lines = ["numpy==1.0.0" if line.startswith("numpy==") else line for line in lines]
+    file.write_text("\n".join([*lines, "gone==3.2.1"]))
+    found = changed(original.reproduce().origin)
+    assert set(found) == {"numpy", "keras", "gone"}
+    assert found["numpy"][0] == "1.0.0"
+    assert (found["keras"][0], found["gone"]) == ("not there", ("3.2.1", "not there"))
+
+
+def test_a_recorded_value_that_was_edited_is_named_against_its_param_and_against_the_line(original: Original):
+    original.edit_config("model", "dropout", 0.4)
+    found = changed(original.reproduce().origin)
+    assert found == {
+        "config model.dropout: its param and config/config.yaml": ("0.1", "0.4"),
+        "config model.dropout": ("0.4", "0.1"),
+    }
+
+
+def test_a_default_that_is_another_today_is_named_and_the_recorded_one_is_trained(
+    original: Original, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    from src import compose
+
+    conf = Path(shutil.copytree(compose.CONF, tmp_path / "conf"))
+    rmsprop = conf / "optimizer/rmsprop.yaml"
+    rmsprop.write_text(rmsprop.read_text().replace("learning_rate: 1e-3", "learning_rate: 2e-3"))
+    monkeypatch.setattr(compose, "CONF", conf)
+    result = original.reproduce()
+    assert changed(result.origin) == {"config optimizer.learning_rate": ("0.001", "0.002")}
+    assert result.is_same
+
+
+def test_one_byte_of_the_data_is_named_and_the_result_is_compared_all_the_same(workplace: Workplace, tmp_path: Path):
+    for name in ("cat", "dog"):
+        put_class(tmp_path / "pets", name, 8)
+    line = ["dataset=image_folder", f"dataset.folder='{tmp_path / 'pets'}'", "dataset.image_size=[12,12]"]
+    original = trained_in(
+        workplace, *line, f"dataset.cache_dir='{tmp_path / 'cache'}'", "training.epochs=1", "tracking.save_model=false"
+    )
+    put_image(tmp_path / "pets/cat/000.png", shade=7)
+    result = original.reproduce()
+    assert set(changed(result.origin)) == {"data"}
+    assert {row.what for row in result.results} >= {"test_accuracy", "val_loss"}
+
+
+def test_another_result_ends_the_command_with_1_and_what_changed(workplace: Workplace, original: Original):
+    client = MlflowClient(workplace.uri)
+    client.log_metric(original.run_id, "test_loss", 0.5, step=2)
+    done = workplace.run("pipelines.reproduce", f"run_id={original.run_id}")
+    assert done.returncode == 1
+    assert f"error: run {original.run_id} is not reproduced; changed: test_loss" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_an_observer_ended_is_trained_as_far_and_that_is_said(workplace: Workplace):
+    config = compose_config(
+        [*LINE, f"tracking.uri='{workplace.uri}'", "training.epochs=5", "tracking.save_model=false"]
+    )
+    run_id = train(config, observers=[lambda epoch, logs: epoch == 2]).run_id
+    result = Original(workplace, str(run_id)).reproduce()
+    assert changed(result.origin) == {"training ended by": ("an observer", "training.last_epoch=2")}
+    assert result.is_same
+
+
+CODE = [
+    ("model", "_target_", "os.system", "no key 'model._target_'"),
+    ("model", "family", "os.system", "model: no kind 'os.system'"),
+    ("dataset", "loader", "subprocess.run", "dataset: no kind 'subprocess.run'"),
+    ("optimizer", "name", "builtins.eval", "optimizer: no kind 'builtins.eval'"),
+]
+
+
+@pytest.mark.parametrize(("group", "key", "value", "sentence"), CODE)
+def test_a_recorded_config_that_names_code_is_refused(
+    original: Original, group: str, key: str, value: str, sentence: str
+):
+    original.edit_config(group, key, value)
+    with pytest.raises(ConfigError, match=sentence):
+        original.reproduce()
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("RUNNING", "is still RUNNING"),
+        ("FAILED", "is FAILED; only a finished run can be reproduced"),
+        ("KILLED", "is KILLED; only a finished run can be reproduced"),
+        ("deleted", "was deleted"),
+        ("unknown", "has no 0123"),
+    ],
+)
+def test_a_run_that_is_not_finished_is_refused(original: Original, status: str, sentence: str):
+    client = MlflowClient(original.workplace.uri)
+    if status == "deleted":
+        client.delete_run(original.run_id)
+    elif status == "unknown":
+        original = Original(original.workplace, "0123")
+    else:
+        client.set_terminated(original.run_id, status)
+    with pytest.raises(StoreError, match=sentence):
+        original.reproduce()
