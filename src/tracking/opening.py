@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 
 from src.errors import StoreError
 from src.interrupt import deferred
@@ -12,7 +13,9 @@ from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
 from src.tracking.run import Run
-from src.tracking.store import Store, check_exists, prepare_store
+from src.tracking.store import Store, check_exists, prepare_store, refusal
+
+STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
 
 
 @contextlib.contextmanager
@@ -59,11 +62,13 @@ def start_run(
     except BaseException as error:
         if run is not None:
             run.end("FAILED", error)
-        if isinstance(error, MlflowException):
-            reason = str(error).splitlines()[0]
-            raise StoreError(f"the tracking store {config.tracking.uri} failed during the run: {reason}") from error
+        if isinstance(error, STORE_ERRORS):
+            raise _failure(config.tracking, error) from error
         raise
-    run.end("FINISHED")
+    try:
+        run.end("FINISHED")
+    except STORE_ERRORS as error:
+        raise _failure(config.tracking, error) from error
 
 
 @contextlib.contextmanager
@@ -85,11 +90,21 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         prepare_store(config.uri)
         found = client.get_run(run_id or _run_of_model(str(model_uri)))
     except MlflowException as error:
+        if problem := refusal(config.uri, error):
+            raise StoreError(problem) from error
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
     run.params = found.data.params
-    yield run
-    run.flush()
+    try:
+        yield run
+        run.flush()
+    except STORE_ERRORS as error:
+        raise _failure(config, error) from error
+
+
+def _failure(config: TrackingConfig, error: Exception) -> StoreError:
+    reason = f"the tracking store {config.uri} failed during the run: {str(error).splitlines()[0]}"
+    return StoreError(refusal(config.uri, error) or reason)
 
 
 def _run_of_model(model_uri: str) -> str:
