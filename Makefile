@@ -47,11 +47,12 @@ serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@cham
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
 	$(BIN)/python -m src.figures
 
+LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
 lock: ## Compile the locked requirements anew (needs uv)
-	uv pip compile -q pyproject.toml --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
-	uv pip compile -q pyproject.toml --extra postgres --group dev -c requirements.lock --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements-dev.lock
+	$(LOCK) -o requirements.lock
+	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay
 	rm -rf .debug .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

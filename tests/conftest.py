@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import Postgres, postgres_server
+
 ROOT = Path(__file__).resolve().parent.parent
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -75,6 +77,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     assert done.returncode == 0, done.stderr
     run_id = next(path.name for path in (workplace.folder / "mlartifacts").iterdir() if path.name != "models")
     return TrainedRun(workplace, done, run_id)
+
+
+@pytest.fixture(scope="session")
+def postgres_programs() -> Iterator[Postgres]:
+    """A PostgreSQL server of the tests' own, with its programs."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_programs: Postgres) -> str:
+    """The address of that server, without a database's name; its superuser is `ada`."""
+    return postgres_programs.url
 
 
 @pytest.fixture(scope="session")

@@ -1,139 +1,193 @@
-"""Against a real `mlflow server`: the same runs, over HTTP, with artifacts that go through the server."""
+"""Against the services of `compose.yaml`, started here: PostgreSQL and an MLflow server with users."""
 
-import os
-import signal
-import socket
+import json
 import subprocess
-import sys
-import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from secrets import token_hex
 
+import optuna
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.conftest import Workplace
+from tests.search.conftest import opened
+from tests.servers import SECRETS, Postgres, Team, plain_server, team_services
 
 pytestmark = pytest.mark.services
 SMALL = ("dataset=synthetic", "training.epochs=2")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(scope="module")
+def team(postgres_programs: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    with team_services(postgres_programs, tmp_path_factory.mktemp("team")) as services:
+        yield services
 
 
-class Server:
-    """An MLflow server on a free port of 127.0.0.1, its store in a folder of its own."""
+@pytest.fixture
+def client(team: Team, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    for name, value in team.client.items():
+        monkeypatch.setenv(name, value)
+    return MlflowClient(team.uri)
 
-    def __init__(self, folder: Path) -> None:
-        port = free_port()
-        self.uri = f"http://127.0.0.1:{port}"
-        self.artifacts = folder / "artifacts"
-        arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        arguments += ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-        arguments += ["--artifacts-destination", str(self.artifacts)]
-        with (folder / "server.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *arguments],
-                cwd=folder,
-                env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
 
-    def wait(self) -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
+def runs_of(client: MlflowClient, experiment: str) -> list[Run]:
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return list(client.search_runs([found.experiment_id]))
+
+
+def finished(*processes: subprocess.Popen[str], folder: Path) -> tuple[str, set[str]]:
+    """What was printed, and the name of every file that was in the folder at any time, once all have ended well."""
+    out, seen = "", set[str]()
+    for process in processes:
+        while True:
+            seen.update(path.name for path in folder.iterdir())
             try:
-                with urllib.request.urlopen(f"{self.uri}/health", timeout=1):
-                    return
-            except OSError:
-                time.sleep(0.2)
-        raise TimeoutError(f"{self.uri} did not come up")
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+                said, err = process.communicate(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            assert process.returncode == 0, err
+            out += said + err
+            break
+    return out, seen
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
-    try:
-        server.wait()
-        yield server
-    finally:
-        server.kill()
+def trained_there(team: Team, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, set[str]]:
+    workplace = Workplace(tmp_path_factory.mktemp("there"))
+    process = workplace.start("src.train", *SMALL, "tracking.experiment=whole", **team.client)
+    return finished(process, folder=workplace.folder)
 
 
-def only_run(uri: str, experiment: str):
-    client = MlflowClient(uri)
-    found = client.get_experiment_by_name(experiment)
-    assert found is not None
-    (run,) = client.search_runs([found.experiment_id])
-    return client, run
-
-
-def test_a_run_on_a_server_is_whole_and_nothing_is_kept_here(workplace: Workplace, server: Server):
-    done = workplace.run("src.train", *SMALL, f"tracking.uri={server.uri}", "tracking.experiment=whole")
-    assert done.returncode == 0, done.stderr
-    client, run = only_run(server.uri, "whole")
-    assert f"{server.uri}/#/runs/{run.info.run_id}" in done.stdout
+def test_a_run_is_whole_with_its_files_behind_the_server(
+    team: Team, trained_there: tuple[str, set[str]], client: MlflowClient
+):
+    (run,) = runs_of(client, "whole")
+    assert f"{team.uri}/#/runs/{run.info.run_id}" in trained_there[0]
     assert run.info.status == "FINISHED"
     assert [point.step for point in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2]
-    kept = {path.name for path in server.artifacts.rglob(f"{run.info.run_id}/artifacts/*/*")}
+    assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
+    kept = {path.name for path in team.artifacts.rglob(f"{run.info.run_id}/artifacts/*/*")}
     assert {"model.keras", "model.h5", "saved_model", "confusion_matrix.png", "config.yaml"} <= kept
-    assert not [path for path in workplace.folder.iterdir() if path.name.startswith("ml")]
 
 
-def test_a_run_on_a_server_is_scored_again_from_the_server(workplace: Workplace, server: Server):
-    where = [f"tracking.uri={server.uri}", "tracking.experiment=scored"]
-    assert workplace.run("src.train", *SMALL, *where).returncode == 0
-    client, run = only_run(server.uri, "scored")
-    done = workplace.run("src.evaluate", f"run_id={run.info.run_id}", f"tracking.uri={server.uri}")
+def test_a_run_on_a_server_keeps_nothing_here(trained_there: tuple[str, set[str]]):
+    assert {name for name in trained_there[1] if not name.startswith(".")} == set()
+    assert not {name for name in trained_there[1] if name.startswith((".mlflow", ".optuna"))}
+
+
+def test_the_passwords_are_in_nothing_that_was_said_or_kept(team: Team, trained_there: tuple[str, set[str]]):
+    kept = [path.read_bytes() for path in team.artifacts.rglob("*") if path.is_file()]
+    texts = [trained_there[0].encode(), team.log.read_bytes(), *kept]
+    assert len(texts) > 10
+    assert not [secret for secret in SECRETS.values() for text in texts if secret.encode() in text]
+
+
+def test_a_run_is_scored_again_from_the_server(
+    team: Team, trained_there: tuple[str, set[str]], client: MlflowClient, workplace: Workplace
+):
+    (run,) = runs_of(client, "whole")
+    done = workplace.run("src.evaluate", f"run_id={run.info.run_id}", **team.client)
     assert done.returncode == 0, done.stderr
     assert f"test_accuracy {run.data.metrics['test_accuracy']:.4f}" in done.stdout
     assert client.get_run(run.info.run_id).data.metrics == run.data.metrics
 
 
-def test_a_password_in_the_address_is_in_nothing_that_is_written_or_said(workplace: Workplace, server: Server):
-    address = server.uri.replace("http://", "http://ada:hunter22@")
-    done = workplace.run("src.train", *SMALL, f"tracking.uri={address}", "tracking.experiment=secret")
-    assert done.returncode == 0, done.stderr
-    assert "hunter22" not in done.stdout + done.stderr
-    _, run = only_run(server.uri, "secret")
-    assert run.data.params["tracking.uri"] == server.uri.replace("http://", "http://***@")
-    folders = [workplace.folder, server.artifacts.parent]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".log"]
-    assert not [path for path in files if b"hunter22" in path.read_bytes()]
-
-
-def test_a_sweep_on_a_server_has_its_children_and_results_there(workplace: Workplace, server: Server):
-    where = [f"tracking.uri={server.uri}", "tracking.experiment=swept"]
-    done = workplace.run("src.train", "-m", "dataset=synthetic", "training.epochs=1", "seed=1,2", *where)
-    assert done.returncode == 0, done.stderr
-    client = MlflowClient(server.uri)
-    experiment = client.get_experiment_by_name("swept")
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
+def test_two_terminals_share_one_sweep_with_both_stores_on_postgresql(
+    team: Team, client: MlflowClient, workplace: Workplace, postgres: str
+):
+    space = ["training.epochs=1", "hydra/sweeper=optuna", "model.dropout=interval(0,0.5)", "hydra.sweeper.n_trials=4"]
+    line = ["-m", "dataset=synthetic", *space, "tracking.experiment=swept"]
+    terminals = [workplace.start("src.train", *line, **team.worker) for _ in range(2)]
+    out, seen = finished(*terminals, folder=workplace.folder)
+    with opened(f"{postgres}/optuna") as storage:
+        (study,) = optuna.get_all_study_summaries(storage.optuna)
+        trials = optuna.load_study(study_name=study.study_name, storage=storage.optuna).trials
+    assert [(trial.number, trial.state.name) for trial in trials] == [(number, "COMPLETE") for number in range(4)]
+    runs = runs_of(client, "swept")
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 3
+    assert sorted(run.data.tags["trial"] for run in children) == ["0", "1", "2", "3"]
+    assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
     kept = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert {"trials.csv", "best.yaml", "sweep.html", "figures"} <= kept
+    assert not {name for name in seen if "mlflow" in name or "optuna" in name or name.startswith("ml")}
+    assert not [secret for secret in SECRETS.values() if secret in out]
+
+
+def test_a_password_in_the_address_is_in_nothing_that_is_written_or_said(
+    team: Team, client: MlflowClient, workplace: Workplace
+):
+    client.create_experiment("secret")
+    password = token_hex(8)
+    assert ask(team, "/api/2.0/mlflow/users/create", username="ada", password=password) == 200
+    address = team.uri.replace("http://", f"http://ada:{password}@")
+    done = workplace.run("src.train", *SMALL, f"tracking.uri={address}", "tracking.experiment=secret")
+    assert done.returncode == 0, done.stderr
+    assert password not in done.stdout + done.stderr
+    (run,) = runs_of(client, "secret")
+    assert run.data.params["tracking.uri"] == team.uri.replace("http://", "http://***@")
+    files = [path for path in (*workplace.folder.rglob("*"), *team.artifacts.rglob("*")) if path.is_file()]
+    assert not [path for path in files if password.encode() in path.read_bytes()]
+    assert password.encode() not in team.log.read_bytes()
+
+
+WRONG = {"MLFLOW_TRACKING_PASSWORD": "not-the-password"}
+
+
+@pytest.mark.parametrize("command", [("src.train", *SMALL), ("src.evaluate", "run_id=0123456789abcdef")])
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"MLFLOW_TRACKING_USERNAME": "", "MLFLOW_TRACKING_PASSWORD": ""}, "asks for a user"),
+        (WRONG, "does not know this user and password"),
+    ],
+    ids=["without credentials", "with a wrong password"],
+)
+def test_a_command_is_answered_in_a_sentence(
+    team: Team, workplace: Workplace, command: Sequence[str], changes: dict[str, str], sentence: str
+):
+    given = {name: value for name, value in (team.client | changes).items() if value}
+    done = workplace.run(*command, **given)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: the tracking server {team.uri} {sentence}")
+    assert "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "not-the-password" not in done.stderr
+
+
+def ask(team: Team, path: str, host: str | None = None, **sent: str) -> int:
+    """The status of the server's answer to the admin."""
+    opener = urllib.request.build_opener()
+    password = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    user = team.client["MLFLOW_TRACKING_USERNAME"], team.client["MLFLOW_TRACKING_PASSWORD"]
+    password.add_password(None, team.uri, *user, is_authenticated=True)
+    opener.add_handler(urllib.request.HTTPBasicAuthHandler(password))
+    headers = {"Content-Type": "application/json"} | ({"Host": host} if host else {})
+    request = urllib.request.Request(f"{team.uri}{path}", json.dumps(sent).encode() if sent else None, headers)
+    try:
+        with opener.open(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
+
+
+def test_the_server_answers_its_own_names_only(team: Team):
+    assert ask(team, EXPERIMENTS) == 200
+    assert ask(team, EXPERIMENTS, host="elsewhere.example") == 403
 
 
 @pytest.mark.fault
 def test_a_server_that_dies_during_training_ends_the_run_with_a_sentence(workplace: Workplace, tmp_path: Path):
     (tmp_path / "own").mkdir()
-    server = Server(tmp_path / "own")
-    try:
-        server.wait()
+    with plain_server(tmp_path / "own") as server:
         process = workplace.start(
             "src.train", "dataset=synthetic", "training.epochs=5000", f"tracking.uri={server.uri}"
         )
@@ -146,5 +200,3 @@ def test_a_server_that_dies_during_training_ends_the_run_with_a_sentence(workpla
         assert process.returncode == 1, err
         assert "the tracking store no longer takes metrics" in err
         assert "Traceback" not in err
-    finally:
-        server.kill()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 
 from src.errors import StoreError
 from src.interrupt import deferred
@@ -12,7 +13,9 @@ from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
 from src.tracking.run import Run
-from src.tracking.store import Store, check_exists, prepare_store
+from src.tracking.store import Store, check_exists, prepare_store, refusal
+
+STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
 
 
 @contextlib.contextmanager
@@ -69,11 +72,13 @@ def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
     except BaseException as error:
         if run is not None:
             run.end("FAILED", error)
-        if isinstance(error, MlflowException):
-            reason = str(error).splitlines()[0]
-            raise StoreError(f"the tracking store {uri} failed during the run: {reason}") from error
+        if isinstance(error, STORE_ERRORS):
+            raise _failure(uri, error) from error
         raise
-    run.end("FINISHED")
+    try:
+        run.end("FINISHED")
+    except STORE_ERRORS as error:
+        raise _failure(uri, error) from error
 
 
 @contextlib.contextmanager
@@ -95,6 +100,8 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         prepare_store(config.uri)
         found = client.get_run(run_id or _run_of_model(str(model_uri)))
     except MlflowException as error:
+        if problem := refusal(config.uri, error):
+            raise StoreError(problem) from error
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
     if found.info.lifecycle_stage != "active":
@@ -108,8 +115,16 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         )
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
     run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
-    yield run
-    run.flush()
+    try:
+        yield run
+        run.flush()
+    except STORE_ERRORS as error:
+        raise _failure(config.uri, error) from error
+
+
+def _failure(uri: str, error: Exception) -> StoreError:
+    reason = f"the tracking store {uri} failed during the run: {str(error).splitlines()[0]}"
+    return StoreError(refusal(uri, error) or reason)
 
 
 def _run_of_model(model_uri: str) -> str:

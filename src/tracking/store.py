@@ -1,7 +1,9 @@
 """The place where runs are kept: checked before anything slow begins, made where it does not exist."""
 
+import http.client
 import logging
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,7 +13,9 @@ from typing import NamedTuple
 import mlflow
 import sqlalchemy
 from filelock import FileLock
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
+from mlflow.utils.credentials import read_mlflow_creds
+from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from src.databases import CONNECT_SECONDS, check_owner, check_port, make_writable, tables
@@ -54,12 +58,39 @@ def open_store(config: TrackingConfig) -> Store:
 
 
 def _store_problem(uri: str, error: Exception) -> str:
-    text = str(error)
     if isinstance(error, ImportError):
-        return f"{uri} needs a driver that is not installed ({text}); for PostgreSQL: pip install 'psycopg[binary]'"
-    if "401" in text or "credentials" in text.lower():
-        return f"the tracking server {uri} asks for a user: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    return f"the tracking store {uri} cannot be used: {text.splitlines()[0]}"
+        return f"{uri} needs a driver that is not installed ({error}); for PostgreSQL: pip install 'psycopg[binary]'"
+    return refusal(uri, error) or f"the tracking store {uri} cannot be used: {str(error).splitlines()[0]}"
+
+
+def refusal(uri: str, error: Exception) -> str | None:
+    """What to do about a server's answer that it will not, or cannot; None when the error is another one."""
+    status = _status(error)
+    if status == 401:
+        found = read_mlflow_creds()
+        knows = found.username or found.password or "@" in uri or "MLFLOW_TRACKING_TOKEN" in os.environ
+        wish = "does not know this user and password: correct" if knows else "asks for a user: set"
+        return f"the tracking server {uri} {wish} MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    if status == 403:
+        host = urllib.parse.urlsplit(uri).netloc.rpartition("@")[2]
+        return (
+            f"the tracking server {uri} does not allow this (403): its administrator gives the permission, "
+            f"or puts {host} among its --allowed-hosts"
+        )
+    if status is not None and status >= 500:
+        return f"the tracking server {uri} could not do its part ({status}): its own log says why"
+    return None
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status that a server answered with, when that is what the error is about."""
+    if isinstance(error, RequestException):
+        return None if error.response is None else int(error.response.status_code)
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code
+    if found := re.search(r"error code (\d{3})|too many (\d{3}) error responses", str(error)):
+        return int(found[1] or found[2])
+    return int(error.get_http_status_code()) if isinstance(error, RestException) else None
 
 
 def prepare_store(uri: str) -> str | None:
@@ -85,7 +116,13 @@ def _check_server(uri: str) -> None:
     try:
         with urllib.request.urlopen(f"{bare}/health", timeout=CONNECT_SECONDS) as response:
             answer = response.read(64)
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            return  # a proxy that wants to know first who asks; MLflow's client tells it
+        if problem := refusal(uri, error):
+            raise StoreError(problem) from error
+        answer = b""
+    except http.client.HTTPException:
         answer = b""
     except (OSError, ValueError) as error:  # URLError is an OSError
         raise StoreError(

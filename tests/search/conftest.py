@@ -1,14 +1,7 @@
-"""Studies of a test's own: in memory for one process, in a file or in a PostgreSQL that is started here for several."""
+"""Studies of a test's own: in memory for one process, in a file or in PostgreSQL for several."""
 
 import itertools
 import multiprocessing
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -17,13 +10,12 @@ from typing import Any, Literal
 
 import optuna
 import pytest
-import sqlalchemy
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import OperationalError
 
 from src.schema import PRUNERS, SAMPLERS, Interval, Scalar, SweeperConfig
 from src.search import Claims, Storage, Verdict, open_storage, open_study, picker
 from src.search.locks import FileLocks
+from tests.servers import execute
 
 SPAWN = multiprocessing.get_context("spawn")
 X = Interval("x", 0.0, 1.0)
@@ -121,70 +113,6 @@ def exit_codes(processes: Sequence[BaseProcess]) -> list[int | None]:
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a PostgreSQL server of the tests' own, without a database's name; its superuser is `ada`."""
-    debian = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or next(reversed(debian), None)
-    if found is None:
-        message = "PostgreSQL is not installed: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    binaries = Path(found).resolve().parent
-    with tempfile.TemporaryDirectory(prefix="convlab-postgres-") as folder:  # pytest's folders are closed to others
-        user: dict[str, Any] = {}
-        if os.geteuid() == 0:  # a server refuses to run as root
-            shutil.chown(folder, "postgres", "postgres")
-            user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        data = f"{folder}/data"
-        subprocess.run(
-            [binaries / "initdb", "--auth=trust", "--username=ada", "--encoding=UTF8", "--no-sync", "--pgdata", data],
-            cwd=folder, capture_output=True, check=True, **user,
-        )  # fmt: skip
-        port = free_port()
-        options = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"]
-        with (Path(folder) / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, *itertools.chain(*(("-c", option) for option in options))],
-                cwd=folder, stdout=log, stderr=log, **user,
-            )  # fmt: skip
-        try:
-            url = f"postgresql://ada@127.0.0.1:{port}"
-            wait_for(url, server)
-            yield url
-        finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: clients are not waited for
-            server.wait(60)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while server.poll() is None and time.monotonic() < deadline:
-        try:
-            execute(f"{url}/postgres", "select 1")
-        except OperationalError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(f"PostgreSQL did not come up: {server.poll()}")
-
-
-def execute(url: str, statement: str) -> None:
-    """One statement outside of any transaction."""
-    engine = sqlalchemy.create_engine(
-        url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
-    )
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(statement))
 
 
 @pytest.fixture

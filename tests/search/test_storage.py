@@ -18,7 +18,8 @@ from src.errors import StoreError
 from src.redact import redact
 from src.search import is_outage, open_existing, open_storage
 from src.search.locks import FileLocks, PostgresLocks
-from tests.search.conftest import SPAWN, closing_storage, execute, exit_codes, opened, started
+from tests.search.conftest import SPAWN, closing_storage, exit_codes, opened, started
+from tests.servers import execute
 
 MLFLOW = "sqlite:///mlflow.db"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import free_port
 from tests.sweep.conftest import Swept
-from tests.test_services import free_port
 
 
 def tool(name: str) -> str:

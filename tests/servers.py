@@ -1,0 +1,267 @@
+"""Servers of the tests' own: PostgreSQL, MLflow, and both together as `compose.yaml` has them, without containers."""
+
+import itertools
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+import pytest
+import sqlalchemy
+import yaml
+from sqlalchemy.exc import OperationalError
+
+ROOT = Path(__file__).resolve().parent.parent
+SUPERUSER = "ada"
+
+
+def missing(what: str) -> None:
+    """Skips the test; in CI, where nothing may be missing, fails it."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------------
+
+
+class Postgres(NamedTuple):
+    """A server that is up: the folder of its programs, and its address, without a database's name."""
+
+    programs: Path
+    url: str
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server. Its superuser `ada` needs no password, everybody else does."""
+    debian = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = shutil.which("initdb") or next(reversed(debian), None)
+    if found is None:
+        missing("PostgreSQL is not installed: apt-get install postgresql")
+    programs = Path(str(found)).resolve().parent
+    with tempfile.TemporaryDirectory(prefix="convlab-postgres-") as folder:  # pytest's folders are closed to others
+        user: dict[str, Any] = {}
+        if os.geteuid() == 0:  # a server refuses to run as root
+            shutil.chown(folder, "postgres", "postgres")
+            user = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        data = f"{folder}/data"
+        subprocess.run(
+            [programs / "initdb", "--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--no-sync", data],
+            cwd=folder, capture_output=True, check=True, **user,
+        )  # fmt: skip
+        rules = f"host all {SUPERUSER} 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        Path(data, "pg_hba.conf").write_text(rules)
+        port = free_port()
+        options = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"]
+        with (Path(folder) / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", data, *itertools.chain(*(("-c", option) for option in options))],
+                cwd=folder, stdout=log, stderr=log, **user,
+            )  # fmt: skip
+        try:
+            url = f"postgresql://{SUPERUSER}@127.0.0.1:{port}"
+            _wait_for_postgres(url, server)
+            yield Postgres(programs, url)
+        finally:
+            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: clients are not waited for
+            server.wait(60)
+
+
+def _wait_for_postgres(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            execute(f"{url}/postgres", "select 1")
+        except OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"PostgreSQL did not come up: {server.poll()}")
+
+
+def execute(url: str, statement: str) -> None:
+    """One statement outside of any transaction."""
+    engine = sqlalchemy.create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
+    )
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(statement))
+
+
+# --- MLflow --------------------------------------------------------------------------------------------------------
+
+
+class MlflowServer:
+    """`mlflow server` on 127.0.0.1, its files in a folder of its own.
+
+    Attributes:
+        uri: its address.
+    """
+
+    def __init__(self, folder: Path, port: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.uri = f"http://127.0.0.1:{port}"
+        self.folder = folder
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PG"))}
+        with (folder / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *arguments],
+                cwd=folder,
+                env=inherited | dict(environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.uri}/health", timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise TimeoutError(f"{self.uri} did not come up:\n{(self.folder / 'server.log').read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+@contextmanager
+def plain_server(folder: Path) -> Iterator[MlflowServer]:
+    """An MLflow server without users, on SQLite, that is up."""
+    port = free_port()
+    arguments = ["--host=127.0.0.1", f"--port={port}", "--workers=1", f"--backend-store-uri=sqlite:///{folder}/it.db"]
+    server = MlflowServer(folder, port, arguments, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.kill()
+
+
+# --- compose.yaml --------------------------------------------------------------------------------------------------
+
+NEEDED = (
+    "POSTGRES_PASSWORD",
+    "MLFLOW_DATABASE_PASSWORD",
+    "OPTUNA_DATABASE_PASSWORD",
+    "MLFLOW_ADMIN_PASSWORD",
+    "MLFLOW_SECRET_KEY",
+)
+# Each is another one in every session: the text of this file is in what a run keeps of uncommitted code.
+SECRETS = {name: f"{token_hex(8)}:/@%'$#" for name in NEEDED}
+
+
+def compose_file(environment: Mapping[str, str]) -> Any:
+    """`compose.yaml` as Compose reads it: variables filled in from the environment.
+
+    Raises:
+        KeyError: a variable that must be given is not.
+    """
+    text = (ROOT / "compose.yaml").read_text()
+    return _filled(yaml.safe_load(text), environment)
+
+
+def _filled(node: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {key: _filled(value, environment) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, environment) for value in node]
+    return _interpolated(node, environment) if isinstance(node, str) else node
+
+
+def _interpolated(text: str, environment: Mapping[str, str]) -> str:
+    """Compose's `${NAME:-default}` and `${NAME:?reason}`; a default may hold another one."""
+
+    def value(match: re.Match[str]) -> str:
+        name, operator, rest = match.groups()
+        if not environment.get(name) and operator == "?":
+            raise KeyError(name)
+        return environment.get(name) or _interpolated(rest, environment)
+
+    return re.sub(r"\$\{(\w+):([-?])((?:[^${}]|\$\{[^{}]*\})*)\}", value, text)
+
+
+@dataclass(frozen=True)
+class Team:
+    """The services of `compose.yaml` that are up, started natively.
+
+    Attributes:
+        uri: MLflow's address.
+        client: the environment of a command that uses MLflow.
+        worker: the environment of a worker of a sweep.
+        artifacts: where the server keeps them.
+        log: what the server says.
+    """
+
+    uri: str
+    client: dict[str, str]
+    worker: dict[str, str]
+    artifacts: Path
+    log: Path
+
+
+@contextmanager
+def team_services(postgres: Postgres, folder: Path) -> Iterator[Team]:
+    """PostgreSQL with its two databases and the MLflow server, commands and settings taken from `compose.yaml`.
+
+    Only what belongs to a container is changed: hosts, ports and the places of files.
+    """
+    port = free_port()
+    changes = {
+        "@postgres/": f"@127.0.0.1:{postgres.url.rpartition(':')[2]}/",
+        "mlflow:5000": f"127.0.0.1:{port}",
+        "0.0.0.0": "127.0.0.1",
+        "--port=5000": f"--port={port}",
+        "/runs/": f"{folder}/",
+        "/auth.ini": f"{folder}/auth.ini",
+    }
+
+    def native(text: str) -> str:
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        return text
+
+    def environment(service: str) -> dict[str, str]:
+        return {name: native(value) for name, value in compose["services"][service]["environment"].items()}
+
+    compose = compose_file(SECRETS)
+    subprocess.run(
+        [postgres.programs / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", f"{postgres.url}/postgres"],
+        input=compose["configs"]["databases"]["content"],
+        env=os.environ | environment("postgres"),
+        text=True,
+        check=True,
+    )
+    (folder / "auth.ini").write_text(native(compose["configs"]["auth"]["content"]))
+    mlflow = compose["services"]["mlflow"]
+    assert mlflow["entrypoint"] == ["mlflow", "server"]
+    server = MlflowServer(folder, port, [native(argument) for argument in mlflow["command"]], environment("mlflow"))
+    try:
+        server.wait()
+        yield Team(
+            server.uri, environment("trainer"), environment("worker"), folder / "artifacts", folder / "server.log"
+        )
+    finally:
+        server.kill()
