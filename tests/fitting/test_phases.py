@@ -1,5 +1,6 @@
 """Transfer learning: features that are computed once, and two phases in one history."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from src import fitting
 from src.compose import compose_config
-from src.datasets import Dataset, load_dataset
-from src.fitting import fit
+from src.datasets import Dataset, Split, load_dataset
+from src.errors import NotEnoughMemory
+from src.fitting import fit, memory, phases
 from src.fitting.phases import features_of, split_at_features
 from src.models import build_model, predict
 from src.models.transfer import backbone_layers, load_backbone
@@ -114,6 +116,22 @@ def test_fine_tuning_goes_on_from_the_classifier_at_a_lower_rate(weights: str) -
     assert fitted.history["learning_rate"] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
 
 
+def test_a_schedule_goes_by_the_epochs_that_early_stopping_left_for_fine_tuning(weights: str) -> None:
+    still = ["optimizer=sgd", "optimizer.learning_rate=1e-20", "training.early_stopping_patience=1"]
+    fine_tuned = ["model.mode=fine_tuning", "model.head_epochs=3", "schedule=cosine", "schedule.warmup_epochs=0"]
+    fitted = fit(*ready(weights, *still, *fine_tuned, "training.monitor=val_loss"))
+    assert fitted.phases == (("classifier", 1), ("fine-tuning", 3))  # epochs 3 and 4, not 4 alone
+    assert fitted.history["learning_rate"][2:] == pytest.approx([0.5e-21, 0], abs=1e-30)
+
+
+def test_fine_tuning_that_cannot_fit_is_refused_with_advice(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, dataset, config = ready(weights, *FINE_TUNED)
+    frozen, per_image = memory.least_memory(model)
+    monkeypatch.setattr(memory, "free_memory", lambda: frozen + 16 * per_image)
+    with pytest.raises(NotEnoughMemory, match=r"training transfer with batches of 16 takes at least"):
+        fit(model, dataset, config)
+
+
 def test_fine_tuning_trains_the_last_block_and_keeps_every_statistic(weights: str) -> None:
     model, dataset, config = ready(weights, *FINE_TUNED, "training.monitor=loss")
     kernels = backbone_weights(model, keras.layers.Conv2D)
@@ -172,9 +190,18 @@ def test_an_interruption_leaves_the_weights_of_the_last_whole_epoch(weights: str
     assert changed(kept[0], model.get_weights()) == 0
 
 
-def test_the_first_epoch_counts_the_time_that_the_features_took(weights: str) -> None:
+def test_the_first_epoch_counts_the_time_that_the_features_took(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[float] = []
+    now = time.perf_counter
+
+    def late_features(*arguments: Any) -> Split:
+        late.append(1e6)
+        return features_of(*arguments)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now() + sum(late))
+    monkeypatch.setattr(phases, "features_of", late_features)
     seconds = fit(*ready(weights)).history["epoch_seconds"]
-    assert seconds[0] > max(seconds[1:])
+    assert [round(value / 1e6) for value in seconds] == [2, 0, 0, 0]  # of training and of validation
 
 
 def test_weights_can_start_from_a_file_in_the_folder_of_the_command(
