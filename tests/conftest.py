@@ -1,6 +1,7 @@
 """What the tests share: commands as a user types them, stores of a test's own, one trained run that many look at."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,6 +52,15 @@ class Workplace:
 @pytest.fixture
 def workplace(tmp_path: Path) -> Workplace:
     return Workplace(tmp_path)
+
+
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    """For commands that are called as functions: they set handlers of their own."""
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,8 @@ import importlib
 import json
 import re
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -42,14 +40,6 @@ def write_pictures(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(6):
             Image.new("RGB", (40, 30), colour).save(folder / name / f"{number}.png")
-
-
-@pytest.fixture
-def signals_restored() -> Iterator[None]:
-    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
 
 
 def answered(command: str) -> str | None:

@@ -14,6 +14,7 @@ from src.explain import explain
 from src.results import ExplanationResult
 from src.train import train
 from tests.conftest import TrainedRun, Workplace
+from tests.datasets.conftest import put_class
 
 DIGIT = 3  # in the test split of the sample
 INSIDE = ["figures/filters.png", "figures/feature_maps/page_1.png", "figures/grad_cam.png"]
@@ -76,6 +77,27 @@ def test_a_network_without_convolutions_is_said_to_have_none(workplace: Workplac
         result = explained(workplace, f"run_id={run_id}", image)
         assert (result.pictures, len(result.rows) > 0) == ([], True)
         assert result.notes == ["dense has no convolutions, and so no filters, feature maps or Grad-CAM"]
+
+
+def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders(workplace: Workplace) -> None:
+    pictures = workplace.folder / "pictures"
+    for name in ("Möwe", "old cat"):
+        put_class(pictures, name, 3)
+    overrides = [
+        "dataset=image_folder",
+        f"dataset.folder={pictures}",
+        f"dataset.cache_dir={workplace.folder}/cache",
+        "dataset.image_size=[6,6]",
+        "model=dense",
+        "training.epochs=1",
+        "tracking.detail=light",
+    ]
+    run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
+    look = [f"run_id={run_id}", f"image='{pictures / 'old cat' / '000.png'}'"]
+    assert {name for name, _ in explained(workplace, *look).rows} == {"Möwe", "old cat"}
+    put_class(pictures, "dog", 1)
+    with pytest.raises(DataError, match=r"the 3 classes of image_folder found here are not the 2 .*data_dir=FOLDER"):
+        explained(workplace, *look)
 
 
 def test_without_evaluate_test_there_is_no_grad_cam_until_one_asks(workplace: Workplace) -> None:

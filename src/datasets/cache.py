@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from src.datasets.arrays import BadFile, Images
 from src.datasets.download import lock_of
-from src.datasets.images import BadImage, bombs_refused, read_image
+from src.datasets.images import BadImage, bombs_refused, decode
 from src.datasets.listing import ImageFile
 from src.errors import DataError
 from src.schema import ImageFolderConfig, cores
@@ -130,7 +130,7 @@ def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Pa
 
 def _read_or_reason(config: ImageFolderConfig, folder: Path, file: ImageFile) -> Images | str:
     try:
-        return read_image(folder / file.path, *config.input_shape, config.resize)
+        return decode(folder / file.path, *config.input_shape, config.resize).pixels
     except BadImage as bad:
         return str(bad)
 

@@ -5,10 +5,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from src.datasets.arrays import Images
 
@@ -20,7 +20,16 @@ SUFFIXES = {  # of the formats that are read, by Pillow's names
     "WEBP": (".webp",),
 }
 RESAMPLING = Image.Resampling.BILINEAR  # Pillow's takes every pixel into account when it makes an image smaller
+TOO_LARGE = "too many pixels"
+TURNED = (5, 6, 7, 8)  # what a camera notes when it was held upright: width and height change places
 PNG_DEPTH = 24  # the byte of a PNG file that says how many bits a channel has
+
+
+class Picture(NamedTuple):
+    """Pixels, uint8, (height, width, channels), 0-255; and the upright image's height and width in the file."""
+
+    pixels: Images
+    size: tuple[int, int]
 
 
 class BadImage(Exception):
@@ -39,8 +48,8 @@ def bombs_refused() -> Iterator[None]:
         yield
 
 
-def read_image(path: Path, height: int, width: int, channels: int, resize: str) -> Images:
-    """The file's image, upright, in the size asked for; what is transparent becomes white.
+def decode(path: Path, height: int, width: int, channels: int, resize: str) -> Picture:
+    """The file's image, upright, in the size asked for; what is transparent becomes white. Used in `bombs_refused()`.
 
     Args:
         path: a regular file.
@@ -49,9 +58,6 @@ def read_image(path: Path, height: int, width: int, channels: int, resize: str) 
         resize: `crop` fills the size and cuts what stands over on both sides, `pad` puts black beside the whole image,
             `stretch` changes its proportions.
 
-    Returns:
-        uint8, (height, width, channels), 0-255.
-
     Raises:
         BadImage: the file is empty, damaged, too large, or of a kind that is not read.
     """
@@ -59,19 +65,22 @@ def read_image(path: Path, height: int, width: int, channels: int, resize: str) 
     try:
         with path.open("rb") as file:
             image = _opened(file, path.suffix.lower())
+            size = (image.height, image.width)
+            if image.getexif().get(ExifTags.Base.Orientation) in TURNED:
+                size = size[::-1]
             # A JPEG is decoded at a half, a quarter or an eighth of its size where that is still large enough.
             image.draft(mode, (max(height, width), max(height, width)))
-            image = opaque(ImageOps.exif_transpose(image)).convert(mode)
-            pixels = np.asarray(resized(image, (width, height), resize))
+            image = _opaque(ImageOps.exif_transpose(image)).convert(mode)
+            pixels = np.asarray(_resized(image, (width, height), resize))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImage("too many pixels") from error
+        raise BadImage(TOO_LARGE) from error
     except BadImage:
         raise
-    except PermissionError as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise BadImage("cannot be read") from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise whatever they stumble over
         raise BadImage("truncated or damaged") from error
-    return pixels.reshape(height, width, channels)
+    return Picture(pixels.reshape(height, width, channels), size)
 
 
 def _opened(file: BinaryIO, suffix: str) -> Image.Image:
@@ -103,7 +112,7 @@ def _byte(file: BinaryIO, position: int) -> int:
     return value
 
 
-def opaque(image: Image.Image) -> Image.Image:
+def _opaque(image: Image.Image) -> Image.Image:
     """The image on white where it is transparent: letters are often black on nothing, and nothing is often black."""
     if not image.has_transparency_data:
         return image
@@ -111,8 +120,8 @@ def opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def resized(image: Image.Image, size: tuple[int, int], resize: str) -> Image.Image:
-    """The image brought to this width and height: `crop`, `pad` or `stretch`, as `read_image` says."""
+def _resized(image: Image.Image, size: tuple[int, int], resize: str) -> Image.Image:
+    """The image brought to this width and height: `crop`, `pad` or `stretch`, as `decode` says."""
     if resize == "crop":
         return ImageOps.fit(image, size, RESAMPLING)
     if resize == "pad":

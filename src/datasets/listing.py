@@ -58,7 +58,7 @@ def list_images(folder: Path) -> Listing:
     begin with a dot are passed over.
 
     Raises:
-        DataError: the folder is missing, or its sub-folders are no classes or splits.
+        DataError: the folder is missing or may not be read, or its sub-folders are no classes or splits.
     """
     listing = _layout(folder)
     root = folder.resolve()
@@ -90,7 +90,8 @@ def _layout(folder: Path) -> Listing:
         )
     names = {entry.name for entry in _folders(folder)}
     splits: list[str] = []
-    if TRAIN in names and names & {TEST, VALIDATION, *LIKE_VALIDATION}:
+    small = {name.lower() for name in names}
+    if TRAIN in small and small & {TEST, VALIDATION, *LIKE_VALIDATION}:
         splits = [split for split in SPLITS if split in names]
         _check_splits(folder, names)
     below = [folder / split for split in splits] or [folder]
@@ -103,6 +104,11 @@ def _layout(folder: Path) -> Listing:
 
 
 def _check_splits(folder: Path, names: set[str]) -> None:
+    if capitals := [name for name in sorted(names) if name.lower() in SPLITS and name not in SPLITS]:
+        raise DataError(
+            f"{folder} has folders {', '.join(capitals)}, which are taken for splits where they are written small; "
+            f"rename them to {', '.join(name.lower() for name in capitals)}"
+        )
     if TEST not in names:
         raise DataError(
             f"{folder} has a folder {TRAIN} but no folder {TEST}; add one, or put the classes right into {folder}, "
@@ -168,8 +174,11 @@ def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
         yield from (entry for entry in entries if not entry.name.startswith("."))
 
 
-def _folders(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    return (entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False))
+def _folders(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        return [entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+    except PermissionError as error:
+        raise DataError(f"the folder {folder} cannot be read ({error.strerror}); allow it, or name another") from error
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

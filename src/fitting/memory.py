@@ -22,7 +22,7 @@ def check_memory(model: keras.Model, batch_size: int) -> None:
     free = free_memory()
     weights, per_image = least_memory(model)
     if weights + batch_size * per_image > free:
-        fitting = max(1, (free - weights) // per_image // 2)
+        fitting = max(0, (free - weights) // per_image // 2)
         raise NotEnoughMemory(
             f"training {model.name} with batches of {batch_size} takes at least "
             f"{_gigabytes(weights + batch_size * per_image)}, and {_gigabytes(free)} are free; {advice(fitting)}"
@@ -40,10 +40,14 @@ def free_memory() -> int:
     """Bytes that this process may still take."""
     free: int = psutil.virtual_memory().available
     try:
-        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limit, used, statistics = ((CGROUP / f"memory.{name}").read_text() for name in ("max", "current", "stat"))
     except OSError:
         return free
-    return free if limit == "max" else min(free, int(limit) - int(used))
+    if limit.strip() == "max":
+        return free
+    # Files that were read count as used until somebody needs the memory: decoded images would leave none.
+    cached = dict(line.split() for line in statistics.splitlines())["inactive_file"]
+    return min(free, int(limit) - int(used) + int(cached))
 
 
 @contextmanager

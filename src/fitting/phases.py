@@ -10,6 +10,7 @@ import numpy as np
 from src.datasets import Dataset, Split
 from src.fitting.batches import scoring_batch, scoring_batches
 from src.fitting.epochs import Fit, fit_epochs
+from src.fitting.memory import check_memory
 from src.fitting.optimizers import compile_model
 from src.fitting.watch import Watch
 from src.models.transfer import unfreeze_last_blocks
@@ -36,7 +37,8 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
         return first._replace(stopped=watch.stopped)
     first_weights, begun = model.get_weights(), len(watch.history["loss"])
     unfreeze_last_blocks(model, transfer.unfrozen_blocks)
-    remaining = config.training.epochs - transfer.head_epochs
+    remaining = config.training.epochs - begun  # early stopping may have left more of them
+    check_memory(model, min(config.training.batch_size, len(dataset.train)))  # more layers learn now
     second_config = _for_phase(config, transfer, remaining, transfer.learning_rate_factor)
     compile_model(model, second_config, watch.batches)
     second = fit_epochs(model, dataset, second_config, watch, last=config.training.epochs)

@@ -46,7 +46,7 @@ def test_decoding_by_many_threads_gives_what_one_gives(pets: Photos, monkeypatch
 
 def test_a_second_load_decodes_nothing(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = decode(pets)
-    monkeypatch.setattr(cache, "read_image", None)
+    monkeypatch.setattr(cache, "decode", None)
     second, _ = decode(pets)
     np.testing.assert_array_equal(first, second)
 
@@ -127,7 +127,7 @@ def test_what_an_interrupted_decoding_left_is_not_taken_for_a_cache(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache, "read_image", interrupt)
+        patched.setattr(cache, "decode", interrupt)
         with pytest.raises(KeyboardInterrupt):
             decode(pets)
     assert kept(pets) == []

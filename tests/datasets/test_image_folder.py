@@ -211,6 +211,10 @@ def a_folder_beside_the_splits(folder: Path) -> None:
     put_splits(folder, train=5, val=2, test=2)
 
 
+def splits_in_capitals(folder: Path) -> None:
+    put_splits(folder, Train=5, test=2, TEST=2)
+
+
 def a_class_that_is_not_tested(folder: Path) -> None:
     put_splits(folder, train=5, test=2)
     put_class(folder / "train", "owl", 5)
@@ -227,6 +231,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (a_class_of_bad_images, r"class 'dog' .* no usable images.*1 of 6 image files .* cannot be used \(1 empty file\)"),
     (no_test_folder, r"has a folder train but no folder test; add one"),
     (a_folder_beside_the_splits, r"beside them val; .*train, validation, test and no others"),
+    (splits_in_capitals, r"has folders TEST, Train, .*; rename them to test, train"),
     (a_class_that_is_not_tested, r"class 'owl' .*: none of them for test; every class needs at least one"),
 ]
 
@@ -318,6 +323,13 @@ def test_a_link_to_a_file_in_the_folder_is_followed(pets: Photos) -> None:
 def test_a_file_that_may_not_be_read_is_left_out(pets: Photos) -> None:
     (pets.folder / "cat/000.png").chmod(0)
     assert load_dataset(pets.config()).bad_files == [BadFile("cat/000.png", "cannot be read")]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_named(pets: Photos) -> None:
+    pets.folder.chmod(0)
+    with pytest.raises(DataError, match=r"photos cannot be read \(Permission denied\)"):
+        load_dataset(pets.config())
 
 
 # --- the same image twice ------------------------------------------------------------------------------------------

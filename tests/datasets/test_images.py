@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from src.datasets import images
-from src.datasets.images import BadImage, bombs_refused, read_image
+from src.datasets.images import BadImage, bombs_refused, decode
 
 GRADIENT = np.linspace(0, 255, 40 * 20 * 3).reshape(20, 40, 3).astype(np.uint8)  # twice as wide as high
 
@@ -38,7 +38,7 @@ def read(tmp_path: Path) -> Callable[..., np.ndarray]:
     ) -> np.ndarray:
         (tmp_path / name).write_bytes(content)
         with bombs_refused():
-            return read_image(tmp_path / name, *size, channels, resize)
+            return decode(tmp_path / name, *size, channels, resize).pixels
 
     return read_content
 

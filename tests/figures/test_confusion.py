@@ -1,6 +1,7 @@
 """The confusion matrix: counts, shares, names."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from src import figures
 from src.figures import Confusion
@@ -19,3 +20,13 @@ def test_the_confusion_matrix_shows_counts_that_are_not_zero_and_shares_of_each_
     assert texts(axes) == ["3", "1"]
     assert axes.images[0].get_array().tolist() == [[0.75, 0.25], [0.0, 0.0]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee"]
+
+
+def test_the_picture_of_many_classes_is_no_larger_than_that_of_thirty_and_names_some_of_them() -> None:
+    def drawn(count: int) -> Figure:
+        return figures.plot_confusion(Confusion(np.eye(count, dtype=np.int64), [str(label) for label in range(count)]))
+
+    many = drawn(1000)
+    assert many.get_size_inches().tolist() == drawn(30).get_size_inches().tolist()
+    assert [tick.get_text() for tick in many.axes[0].get_yticklabels()[:3]] == ["0", "17", "34"]
+    assert len(drawn(30).axes[0].texts) == len(drawn(30).axes[0].get_yticklabels()) == 30

@@ -31,17 +31,29 @@ def test_a_batch_that_cannot_fit_is_refused_with_one_that_might(monkeypatch: pyt
         memory.check_memory(model, 101)
 
 
+@pytest.mark.parametrize("images", [0, 1, -5])
+def test_no_batch_is_advised_where_not_even_one_of_two_images_would_fit(
+    images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _, _ = ready()
+    weights, per_image = memory.least_memory(model)
+    monkeypatch.setattr(memory, "free_memory", lambda: weights + images * per_image)
+    with pytest.raises(NotEnoughMemory, match=r"are free; try a smaller model\.input_size"):
+        memory.check_memory(model, 2)
+
+
 def test_a_batch_holds_no_more_than_the_images_there_are() -> None:
     assert len(fit(*ready("training.batch_size=100000000000", "training.epochs=1")).history["loss"]) == 1
 
 
 @pytest.mark.parametrize(("limit", "free"), [("max", math.inf), (str(2**30), 2**30 - 2**20)])
-def test_a_container_may_use_less_than_the_machine_has(
+def test_a_container_may_use_less_than_the_machine_has_and_its_file_cache_is_free(
     limit: str, free: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = memory.free_memory()
     (tmp_path / "memory.max").write_text(limit + "\n")
-    (tmp_path / "memory.current").write_text(f"{2**20}\n")
+    (tmp_path / "memory.current").write_text(f"{2**29}\n")
+    (tmp_path / "memory.stat").write_text(f"anon {2**20}\ninactive_file {2**29 - 2**20}\n")
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
     assert memory.free_memory() == pytest.approx(min(free, machine), rel=0.05)
 

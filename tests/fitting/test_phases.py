@@ -1,16 +1,20 @@
 """Transfer learning: features that are computed once, and two phases in one history."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from src import fitting
 from src.compose import compose_config
-from src.datasets import Dataset, load_dataset
-from src.fitting import fit
+from src.datasets import Dataset, Split, load_dataset
+from src.errors import NotEnoughMemory
+from src.fitting import fit, memory, phases
 from src.fitting.phases import features_of, split_at_features
 from src.models import build_model, predict
 from src.models.transfer import backbone_layers, load_backbone
@@ -24,11 +28,34 @@ SMALL = [
     "model.backbone=MobileNet",
 ]
 SMALL += ["model.input_size=32", "model.dropout=0", "training.epochs=4", "training.batch_size=16", "optimizer=adam"]
+SMALL += ["optimizer.learning_rate=0.01"]
 FINE_TUNED = ["model.mode=fine_tuning", "model.head_epochs=2"]
 
 
+def two_blocks(include_top: bool, weights: None, input_tensor: Any = None, input_shape: Any = None) -> keras.Model:
+    """The first two of MobileNet's thirteen blocks, narrower, under Keras' names."""
+    images = features = keras.Input(input_shape) if input_tensor is None else input_tensor
+    steps: list[tuple[str, keras.layers.Layer]] = [("conv1", layers.Conv2D(8, 3, strides=2, use_bias=False))]
+    for block in (1, 2):
+        steps.append((f"conv_dw_{block}", layers.DepthwiseConv2D(3, strides=2, use_bias=False)))
+        steps.append((f"conv_pw_{block}", layers.Conv2D(16 * block, 1, use_bias=False)))
+    for name, convolution in steps:
+        convolution.name = name
+        features = layers.BatchNormalization(name=f"{name}_bn")(convolution(features))
+        features = layers.ReLU(6.0, name=f"{name}_relu")(features)
+    return keras.Model(keras.utils.get_source_inputs(images), features)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_backbone() -> Iterator[None]:
+    """How deep a backbone is makes no difference to the phases, but to how long these tests take."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(keras.applications, "MobileNet", two_blocks)
+        yield
+
+
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+def weights(tmp_path_factory: pytest.TempPathFactory, short_backbone: None) -> str:
     """A backbone that tells images apart: random kernels, each normalisation fitted to what reaches it."""
     config = compose_config([*SMALL, "model.weights=null"])
     images = load_dataset(config.dataset).train.images
@@ -111,7 +138,23 @@ def test_fine_tuning_goes_on_from_the_classifier_at_a_lower_rate(weights: str) -
     model, dataset, config = ready(weights, *FINE_TUNED)
     fitted = fit(model, dataset, config, [lambda epoch, _: seen.append(epoch)])
     assert (seen, fitted.phases) == ([1, 2, 3, 4], (("classifier", 1), ("fine-tuning", 3)))
-    assert fitted.history["learning_rate"] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+    assert fitted.history["learning_rate"] == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3])
+
+
+def test_a_schedule_goes_by_the_epochs_that_early_stopping_left_for_fine_tuning(weights: str) -> None:
+    still = ["optimizer=sgd", "optimizer.learning_rate=1e-20", "training.early_stopping_patience=1"]
+    fine_tuned = ["model.mode=fine_tuning", "model.head_epochs=3", "schedule=cosine", "schedule.warmup_epochs=0"]
+    fitted = fit(*ready(weights, *still, *fine_tuned, "training.monitor=val_loss"))
+    assert fitted.phases == (("classifier", 1), ("fine-tuning", 3))  # epochs 3 and 4, not 4 alone
+    assert fitted.history["learning_rate"][2:] == pytest.approx([0.5e-21, 0], abs=1e-30)
+
+
+def test_fine_tuning_that_cannot_fit_is_refused_with_advice(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, dataset, config = ready(weights, *FINE_TUNED)
+    frozen, per_image = memory.least_memory(model)
+    monkeypatch.setattr(memory, "free_memory", lambda: frozen + 16 * per_image)
+    with pytest.raises(NotEnoughMemory, match=r"training transfer with batches of 16 takes at least"):
+        fit(model, dataset, config)
 
 
 def test_fine_tuning_trains_the_last_block_and_keeps_every_statistic(weights: str) -> None:
@@ -120,12 +163,13 @@ def test_fine_tuning_trains_the_last_block_and_keeps_every_statistic(weights: st
     statistics = backbone_weights(model, keras.layers.BatchNormalization)
     fit(model, dataset, config)
     assert changed(statistics, backbone_weights(model, keras.layers.BatchNormalization)) == 0
-    assert changed(kernels, backbone_weights(model, keras.layers.Conv2D)) == 1  # the pointwise one of block 13
+    assert changed(kernels, backbone_weights(model, keras.layers.Conv2D)) == 1  # the pointwise one of block 2
 
 
 @pytest.mark.parametrize("is_ruined", [False, True])
 def test_the_weights_of_the_better_phase_are_kept(weights: str, is_ruined: bool) -> None:
-    gently = ["training.monitor=val_loss", "optimizer=sgd", "model.learning_rate_factor=1e-6"]
+    gently = ["training.monitor=val_loss", "optimizer=sgd", "optimizer.learning_rate=0.1"]
+    gently += ["model.learning_rate_factor=1e-6"]
     model, dataset, config = ready(weights, *FINE_TUNED, *gently)
     epochs: list[int] = []
     turned: list[int] = []
@@ -172,9 +216,18 @@ def test_an_interruption_leaves_the_weights_of_the_last_whole_epoch(weights: str
     assert changed(kept[0], model.get_weights()) == 0
 
 
-def test_the_first_epoch_counts_the_time_that_the_features_took(weights: str) -> None:
+def test_the_first_epoch_counts_the_time_that_the_features_took(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[float] = []
+    now = time.perf_counter
+
+    def late_features(*arguments: Any) -> Split:
+        late.append(1e6)
+        return features_of(*arguments)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now() + sum(late))
+    monkeypatch.setattr(phases, "features_of", late_features)
     seconds = fit(*ready(weights)).history["epoch_seconds"]
-    assert seconds[0] > max(seconds[1:])
+    assert [round(value / 1e6) for value in seconds] == [2, 0, 0, 0]  # of training and of validation
 
 
 def test_weights_can_start_from_a_file_in_the_folder_of_the_command(
@@ -186,7 +239,7 @@ def test_weights_can_start_from_a_file_in_the_folder_of_the_command(
 
 
 def test_with_augmentation_the_backbone_sees_every_batch_and_stays_frozen(weights: str) -> None:
-    model, dataset, config = ready(weights, "augmentation=light", "training.epochs=2")
+    model, dataset, config = ready(weights, "augmentation=light", "training.epochs=3")
     before = backbone_weights(model)
     fitted = fit(model, dataset, config)
     assert changed(before, backbone_weights(model)) == 0

@@ -25,21 +25,19 @@ TOO_SMALL = [
 ]
 
 
-def at_the_edge(ranges: Ranges) -> pytest.MarkDecorator:
-    cases = [(make, name, value) for make, names, good, _ in ranges for name in names.split() for value in good]
-    return pytest.mark.parametrize(("make", "name", "value"), cases)
+def range_tests(ranges: Ranges) -> tuple[Callable[..., None], Callable[..., None]]:
+    """A test that values at the edge are taken, and one that values beyond it are refused by the key's dotted name."""
+    good = [(make, name, value) for make, names, values, _ in ranges for name in names.split() for value in values]
+    bad = [(make, name, value) for make, names, _, values in ranges for name in names.split() for value in values]
 
+    @pytest.mark.parametrize(("make", "name", "value"), good)
+    def taken(make: Make, name: str, value: object) -> None:
+        key = name.rpartition(".")[2]
+        assert f"{key}={value!r}" in repr(make(**{key: value}))
 
-def beyond_it(ranges: Ranges) -> pytest.MarkDecorator:
-    cases = [(make, name, value) for make, names, _, bad in ranges for name in names.split() for value in bad]
-    return pytest.mark.parametrize(("make", "name", "value"), cases)
+    @pytest.mark.parametrize(("make", "name", "value"), bad)
+    def refused(make: Make, name: str, value: object) -> None:
+        with pytest.raises(ConfigError, match=re.escape(f"{name}: got {value!r}, expected ") + "."):
+            make(**{name.rpartition(".")[2]: value})
 
-
-def assert_taken(make: Make, name: str, value: object) -> None:
-    key = name.rpartition(".")[2]
-    assert f"{key}={value!r}" in repr(make(**{key: value}))
-
-
-def assert_refused_by_name(make: Make, name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=re.escape(f"{name}: got {value!r}, expected ") + "."):
-        make(**{name.rpartition(".")[2]: value})
+    return taken, refused

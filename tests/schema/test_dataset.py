@@ -13,10 +13,7 @@ from tests.schema.conftest import (
     NAN,
     Make,
     Ranges,
-    assert_refused_by_name,
-    assert_taken,
-    at_the_edge,
-    beyond_it,
+    range_tests,
 )
 from tests.schema.conftest import dataset as synthetic
 
@@ -64,16 +61,7 @@ RANGES: Ranges = [
     (photos, "dataset.on_bad_image", ["skip", "error"], ["warn", ""]),
     (photos, "dataset.test_fraction dataset.validation_fraction", [0.001, 0.8], [0.0, 1.0, -0.1, NAN, INF]),
 ]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -13,13 +13,9 @@ from tests.schema.conftest import (
     DEEP,
     NAN,
     TOO_SMALL,
-    Make,
     Ranges,
-    assert_refused_by_name,
-    assert_taken,
-    at_the_edge,
-    beyond_it,
     network,
+    range_tests,
 )
 
 
@@ -45,16 +41,7 @@ RANGES: Ranges = [
     (one_block, "model.conv.0.padding", ["valid", "same"], ["full"]),
     (one_block, "model.conv.0.pool", [None, "max", "average"], ["mean"]),
 ]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from src.schema import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
-from tests.schema.conftest import NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from tests.schema.conftest import NAN, Ranges, range_tests
 
 SHARES: tuple[list[Any], list[Any]] = ([0.0, 0.99], [1.0, -0.1, NAN])
 STEMS: tuple[list[Any], list[Any]] = (["auto", "imagenet", "small"], ["paper", ""])
@@ -24,13 +24,4 @@ RANGES: Ranges = [
     (resnet, "model.filters", [1], [0, -8]),
     (resnet, "model.squeeze_excite_ratio", [None, 1, 64], [0, 65]),
 ]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)

@@ -11,7 +11,7 @@ from src.schema.optimizer import (
     RMSpropConfig,
     SGDConfig,
 )
-from tests.schema.conftest import INF, NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from tests.schema.conftest import INF, NAN, Make, Ranges, range_tests
 
 rmsprop: Make = partial(RMSpropConfig, name="rmsprop")
 adam: Make = partial(AdamConfig, name="adam")
@@ -39,13 +39,4 @@ RANGES: Ranges = [
     (cosine, "schedule.warmup_epochs", [0.0, 0.5], [-0.1, NAN, INF]),
     (cosine, "schedule.alpha", [0.0, 1.0], [-0.1, 1.1, NAN]),
 ]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)

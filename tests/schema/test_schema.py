@@ -17,12 +17,9 @@ from tests.schema.conftest import (
     TOO_SMALL,
     Make,
     Ranges,
-    assert_refused_by_name,
-    assert_taken,
-    at_the_edge,
-    beyond_it,
     dataset,
     network,
+    range_tests,
 )
 
 TRACKING = schema.TrackingConfig(name="mlflow")
@@ -39,16 +36,7 @@ def run(**changes: Any) -> schema.Config:
 
 
 RANGES: Ranges = [(run, "seed", [0, 2**32 - 1], [-1, 2**32])]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 
 
 NEEDS_A_MONITOR: list[tuple[dict[str, Any], str]] = [

@@ -16,7 +16,7 @@ from src.schema.sweep import (
     SamplerConfig,
     SweeperConfig,
 )
-from tests.schema.conftest import INF, NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from tests.schema.conftest import INF, NAN, Make, Ranges, range_tests
 
 # --- settings ------------------------------------------------------------------------------------------------------
 
@@ -66,16 +66,7 @@ PRUNING: Ranges = [
     (pruner["threshold"], "hydra.sweeper.pruner.n_warmup_steps", [0], [-1]),
     (pruner["threshold"], "hydra.sweeper.pruner.interval_steps", [1], [0]),
 ]
-
-
-@at_the_edge(SETTINGS + PRUNING)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(SETTINGS + PRUNING)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(SETTINGS + PRUNING)
 
 
 REFUSED: list[tuple[Make, dict[str, Any], str]] = [

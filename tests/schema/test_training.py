@@ -4,7 +4,7 @@ import pytest
 
 from src.errors import ConfigError
 from src.schema.training import TrainingConfig
-from tests.schema.conftest import Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from tests.schema.conftest import Make, Ranges, range_tests
 
 training: Make = TrainingConfig
 MONITORS = ["loss", "accuracy", "val_loss", "val_accuracy"]
@@ -17,16 +17,7 @@ RANGES: Ranges = [
     (training, "training.class_weights", [None, "balanced"], ["equal", ""]),
     (training, "training.precision", PRECISIONS, ["float16", "Float32", ""]),
 ]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 
 
 @pytest.mark.parametrize("monitor", ["test_accuracy", "test_loss"])

@@ -7,7 +7,7 @@ import pytest
 from src.compose import compose_config
 from src.errors import ConfigError
 from src.schema import TransferConfig
-from tests.schema.conftest import NAN, Make, Ranges, assert_refused_by_name, assert_taken, at_the_edge, beyond_it
+from tests.schema.conftest import NAN, Ranges, range_tests
 
 transfer = partial(TransferConfig, name="net", family="transfer", backbone="MobileNetV2")
 RANGES: Ranges = [
@@ -16,16 +16,7 @@ RANGES: Ranges = [
     (transfer, "model.learning_rate_factor", [1e-6, 1.0], [0.0, 1.1, NAN]),
     (transfer, "model.dropout", [0.0, 0.99], [1.0, -0.1, NAN]),
 ]
-
-
-@at_the_edge(RANGES)
-def test_a_value_at_the_edge_of_its_range_is_taken(make: Make, name: str, value: object) -> None:
-    assert_taken(make, name, value)
-
-
-@beyond_it(RANGES)
-def test_a_value_beyond_its_range_is_refused_by_its_dotted_name(make: Make, name: str, value: object) -> None:
-    assert_refused_by_name(make, name, value)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 
 
 REFUSED = [
