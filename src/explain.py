@@ -98,8 +98,7 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
     model = load_tracked_model(run, config.model_uri)
     probabilities = predict(model, image[None])[0]
     best = [int(at) for at in probabilities.argsort()[::-1][:TOP]]
-    class_names = class_names_for(trained, config.data_dir, len(probabilities))
-    answers = [(class_names[at], float(probabilities[at])) for at in best]
+    answers = [(trained.dataset.class_names[at], float(probabilities[at])) for at in best]
 
     file = Path(config.image)
     drawn = list(map_pictures(model, image, file.name))
@@ -120,24 +119,6 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
         pictures=pictures,
         notes=notes,
     )
-
-
-def class_names_for(trained: Config, data_dir: str | None, count: int) -> list[str]:
-    """The names of the model's classes: those of its config, or of the folders that it was trained on.
-
-    Raises:
-        DataError: the folders are gone, or are not as many as the model has classes.
-    """
-    from src.datasets import class_names_of, moved_to
-
-    dataset = trained.dataset if data_dir is None else moved_to(trained.dataset, data_dir)
-    names = class_names_of(dataset)
-    if len(names) != count:
-        raise DataError(
-            f"the {len(names)} classes of {dataset.name} found here are not the {count} that the model was trained "
-            "on; name the folder of the right data: data_dir=FOLDER"
-        )
-    return names
 
 
 def record_inside(

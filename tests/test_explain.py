@@ -94,10 +94,8 @@ def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders(workplace:
     ]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     look = [f"run_id={run_id}", f"image='{pictures / 'old cat' / '000.png'}'"]
+    put_class(pictures, "dog", 1)  # whatever has become of the folder since
     assert {name for name, _ in explained(workplace, *look).rows} == {"Möwe", "old cat"}
-    put_class(pictures, "dog", 1)
-    with pytest.raises(DataError, match=r"the 3 classes of image_folder found here are not the 2 .*data_dir=FOLDER"):
-        explained(workplace, *look)
 
 
 def test_without_evaluate_test_there_is_no_grad_cam_until_one_asks(workplace: Workplace) -> None:

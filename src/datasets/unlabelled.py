@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.datasets.arrays import BadFile, Images
-from src.datasets.images import BadImage, bombs_refused, read_image
+from src.datasets.images import BadImage, bombs_refused, decode
 from src.datasets.listing import list_files
 from src.errors import DataError
 from src.schema import cores
@@ -74,7 +74,7 @@ def _from_files(
 ) -> Iterator[Batch]:
     def read(path: str) -> Images | BadFile:
         try:
-            return read_image(folder / path, *shape, resize)
+            return decode(folder / path, *shape, resize).pixels
         except BadImage as reason:
             return BadFile(path, str(reason))
 
