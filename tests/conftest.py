@@ -1,7 +1,10 @@
 """What the tests share: commands as a user types them, stores of a test's own, one trained run that many look at."""
 
+import contextlib
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,6 +50,16 @@ class Workplace:
         process = self.start(module, *arguments, **environment)
         out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def copy_of(workplace: Workplace, folder: Path) -> Workplace:
+    """The same stores and files at another place, to do harm to."""
+    copied = Workplace(Path(shutil.copytree(workplace.folder, folder)))
+    with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
+        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+            moved = (str(workplace.folder), str(folder))
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", moved)
+    return copied
 
 
 @pytest.fixture

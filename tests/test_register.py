@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from src.errors import ConfigError, ModelFileError, StoreError
 from src.register import mcnemar, register
 from src.results import RegistrationResult
 from src.train import train
-from tests.conftest import Workplace
+from tests.conftest import Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "training.epochs=3"]
 
@@ -182,15 +181,7 @@ def test_a_run_without_a_whole_model_is_refused_by_its_state(runs: Runs, light: 
 @pytest.fixture
 def copied(runs: Runs, tmp_path: Path) -> Runs:
     """The same store at another place, to do harm to its files."""
-    folder = Path(shutil.copytree(runs.workplace.folder, tmp_path / "copied"))
-    moved = Runs(Workplace(folder), runs.good, runs.poor, runs.poorer, runs.elsewhere)
-    with sqlite3.connect(folder / "mlflow.db") as database:
-        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
-            database.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(runs.workplace.folder), str(folder))
-            )
-    database.close()
-    return moved
+    return replace(runs, workplace=copy_of(runs.workplace, tmp_path / "copied"))
 
 
 def artifacts(runs: Runs) -> Path:

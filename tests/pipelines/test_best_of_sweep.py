@@ -65,7 +65,7 @@ def test_only_the_final_trainings_see_the_test_split(crowned: Crowned):
 
 def test_the_model_of_the_first_seed_is_the_champion_whichever_was_better(crowned: Crowned):
     version = crowned.client.get_model_version_by_alias("synthetic", "champion")
-    assert (version.version, version.run_id) == ("1", crowned.finals()[1].info.run_id)
+    assert (version.version, version.run_id) == (1, crowned.finals()[1].info.run_id)
     assert "champion points to it: the first champion of synthetic" in crowned.out
 
 
@@ -100,7 +100,7 @@ def test_a_pipeline_made_worse_on_purpose_does_not_move_the_champion_and_says_wh
     done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE, "optimizer.learning_rate=1e-9", "seeds=[1]")
     assert done.returncode == 0, done.stderr
     assert "champion stays where it is: it is not better than the champion (version 1); right where" in done.stdout
-    assert crowned.client.get_model_version_by_alias("synthetic", "champion").version == "1"
+    assert crowned.client.get_model_version_by_alias("synthetic", "champion").version == 1
     worse = next(
         run for run in crowned.runs("tags.pipeline = 'best_of_sweep'") if "mcnemar_p_value" in run.data.metrics
     )

@@ -14,7 +14,7 @@ from src.compose import compose_config
 from src.errors import ConfigError, StoreError
 from src.results import DriftRow, ReproductionResult
 from src.train import train
-from tests.conftest import Workplace
+from tests.conftest import Workplace, copy_of
 from tests.datasets.conftest import put_class, put_image
 
 LINE = ["model.dropout=0.1", "dataset=synthetic", "training.epochs=2"]
@@ -47,9 +47,15 @@ def trained_in(workplace: Workplace, *line: str) -> Original:
     return Original(workplace, str(train(compose_config(overrides), overrides=overrides).run_id))
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Original:
+    return trained_in(Workplace(tmp_path_factory.mktemp("original")), *LINE, "tracking.save_model=false")
+
+
 @pytest.fixture
-def original(workplace: Workplace) -> Original:
-    return trained_in(workplace, *LINE, "tracking.save_model=false")
+def original(trained_once: Original, tmp_path: Path) -> Original:
+    """A run of the test's own."""
+    return Original(copy_of(trained_once.workplace, tmp_path / "copied"), trained_once.run_id)
 
 
 def changed(rows: list[DriftRow]) -> dict[str, tuple[str, str]]:
@@ -120,10 +126,10 @@ def test_one_byte_of_the_data_is_named_and_the_result_is_compared_all_the_same(w
     assert {row.what for row in result.results} >= {"test_accuracy", "val_loss"}
 
 
-def test_another_result_ends_the_command_with_1_and_what_changed(workplace: Workplace, original: Original):
-    client = MlflowClient(workplace.uri)
+def test_another_result_ends_the_command_with_1_and_what_changed(original: Original):
+    client = MlflowClient(original.workplace.uri)
     client.log_metric(original.run_id, "test_loss", 0.5, step=2)
-    done = workplace.run("pipelines.reproduce", f"run_id={original.run_id}")
+    done = original.workplace.run("pipelines.reproduce", f"run_id={original.run_id}")
     assert done.returncode == 1
     assert f"error: run {original.run_id} is not reproduced; changed: test_loss" in done.stderr
     assert "Traceback" not in done.stderr
