@@ -19,7 +19,8 @@ from tests.models.test_models import TABLE
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 QUICK = ["training.epochs=1", "training.max_batches=1", "training.early_stopping_patience=null", "schedule=none"]
-QUICK_SWEEP = ["hydra.sweeper.n_trials=2", "hydra.sweeper.storage=sqlite:///optuna.db"]
+QUICK += ["tracking.detail=light"]  # what a run keeps is looked at in test_train.py
+QUICK_SWEEP = ["hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "hydra.sweeper.storage=sqlite:///optuna.db"]
 
 
 def commands() -> list[str]:
@@ -29,7 +30,7 @@ def commands() -> list[str]:
     ]
 
 
-PYTHON = [command for command in commands() if command.startswith("python -m ")]
+PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
 LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
 MARKED = [pytest.param(command, marks=[pytest.mark.slow] if LONG in command else []) for command in PYTHON]
 

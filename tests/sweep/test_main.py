@@ -1,20 +1,34 @@
 """`python -m src.sweep`: how a sweep stands, and how to stop it."""
 
 import pytest
+from optuna import create_study
+from optuna.trial import TrialState, create_trial
 
 from tests.conftest import Workplace
-from tests.sweep.conftest import SMALL, SPACE, Study, Swept
+from tests.sweep.conftest import SMALL, SPACE, Study
+
+NAME = "grid-0123abcd"
 
 
-def test_the_studies_are_listed_with_their_counts(swept: Swept) -> None:
-    done = swept.workplace.run("src.sweep", "status")
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A folder with a study of four trials that are complete and two that failed."""
+    workplace = Workplace(tmp_path_factory.mktemp("listed"))
+    study = create_study(study_name=NAME, storage=Study(workplace.folder).storage)
+    failed = create_trial(state=TrialState.FAIL, user_attrs={"reason": "larger than the 32x32 map"})
+    study.add_trials([create_trial(value=0.5)] * 4 + [failed] * 2)
+    return workplace
+
+
+def test_the_studies_are_listed_with_their_counts(listed: Workplace) -> None:
+    done = listed.run("src.sweep", "status")
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("grid-")]
-    assert line.split() == [swept.study.study.study_name, "4", "0", "2", "0"]
+    assert line.split() == [NAME, "4", "0", "2", "0"]
 
 
-def test_a_study_is_shown_trial_by_trial(swept: Swept) -> None:
-    done = swept.workplace.run("src.sweep", "status", swept.study.study.study_name)
+def test_a_study_is_shown_trial_by_trial(listed: Workplace) -> None:
+    done = listed.run("src.sweep", "status", NAME)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("COMPLETE") == 4
     assert done.stdout.count("larger than the 32x32 map") == 2
@@ -28,8 +42,8 @@ def test_a_study_is_shown_trial_by_trial(swept: Swept) -> None:
         (["--storage", "sqlite:///gone.db", "status"], "error: there is no storage sqlite:///gone.db; name the one of"),
     ],
 )
-def test_what_does_not_exist_is_answered_in_a_sentence(swept: Swept, arguments: list[str], sentence: str) -> None:
-    done = swept.workplace.run("src.sweep", *arguments)
+def test_what_does_not_exist_is_answered_in_a_sentence(listed: Workplace, arguments: list[str], sentence: str) -> None:
+    done = listed.run("src.sweep", *arguments)
     assert done.returncode in (1, 2)
     assert done.stderr.startswith(sentence)
     assert "Traceback" not in done.stderr
