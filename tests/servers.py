@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,13 @@ def execute(url: str, statement: str) -> None:
 # --- MLflow --------------------------------------------------------------------------------------------------------
 
 
+Program = Callable[[Mapping[str, str]], Sequence[str]]  # how `mlflow server` is started, given its environment
+
+
+def mlflow_of_the_tests(environment: Mapping[str, str]) -> Sequence[str]:
+    return [sys.executable, "-m", "mlflow", "server"]
+
+
 class MlflowServer:
     """`mlflow server` on 127.0.0.1, its files in a folder of its own.
 
@@ -117,13 +124,20 @@ class MlflowServer:
         uri: its address.
     """
 
-    def __init__(self, folder: Path, port: int, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        program: Program = mlflow_of_the_tests,
+    ) -> None:
         self.uri = f"http://127.0.0.1:{port}"
         self.folder = folder
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PG"))}
         with (folder / "server.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *arguments],
+                [*program(environment), *arguments],
                 cwd=folder,
                 env=inherited | dict(environment),
                 stdout=log,
@@ -222,11 +236,28 @@ class Team:
     log: Path
 
 
+def make_databases(postgres: Postgres) -> None:
+    """Users and databases, as the container of PostgreSQL makes them when it is new."""
+    compose = compose_file(SECRETS)
+    subprocess.run(
+        [postgres.programs / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", f"{postgres.url}/postgres"],
+        input=compose["configs"]["databases"]["content"],
+        env=os.environ | compose["services"]["postgres"]["environment"],
+        text=True,
+        check=True,
+    )
+
+
 @contextmanager
-def team_services(postgres: Postgres, folder: Path) -> Iterator[Team]:
+def team_services(postgres: Postgres, folder: Path, program: Program = mlflow_of_the_tests) -> Iterator[Team]:
     """PostgreSQL with its two databases and the MLflow server, commands and settings taken from `compose.yaml`.
 
     Only what belongs to a container is changed: hosts, ports and the places of files.
+
+    Args:
+        postgres: a server in which nothing has been made yet.
+        folder: where the server keeps its files.
+        program: what stands for `mlflow server`.
     """
     port = free_port()
     changes = {
@@ -246,18 +277,13 @@ def team_services(postgres: Postgres, folder: Path) -> Iterator[Team]:
     def environment(service: str) -> dict[str, str]:
         return {name: native(value) for name, value in compose["services"][service]["environment"].items()}
 
+    make_databases(postgres)
     compose = compose_file(SECRETS)
-    subprocess.run(
-        [postgres.programs / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", f"{postgres.url}/postgres"],
-        input=compose["configs"]["databases"]["content"],
-        env=os.environ | environment("postgres"),
-        text=True,
-        check=True,
-    )
     (folder / "auth.ini").write_text(native(compose["configs"]["auth"]["content"]))
     mlflow = compose["services"]["mlflow"]
     assert mlflow["entrypoint"] == ["mlflow", "server"]
-    server = MlflowServer(folder, port, [native(argument) for argument in mlflow["command"]], environment("mlflow"))
+    arguments = [native(argument) for argument in mlflow["command"]]
+    server = MlflowServer(folder, port, arguments, environment("mlflow"), program)
     try:
         server.wait()
         yield Team(

@@ -1,5 +1,6 @@
 """Every command of the documents works, and every option that they should name is named."""
 
+import argparse
 import importlib
 import json
 import re
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+import yaml
+from click.testing import CliRunner
+from mlflow.cli import cli as mlflow_cli
 from PIL import Image
 
 from src.compose import compose_config
@@ -18,6 +22,7 @@ from tests.models.test_models import TABLE
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STARTS = re.compile(r"(\$ )?(python -m|make|mlflow|docker) ")
 QUICK = ["training.epochs=1", "training.max_batches=1", "training.early_stopping_patience=null", "schedule=none"]
 QUICK += ["tracking.detail=light"]  # what a run keeps is looked at in test_train.py
 QUICK_SWEEP = ["hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "hydra.sweeper.storage=sqlite:///optuna.db"]
@@ -25,9 +30,7 @@ QUICK_SWEEP = ["hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "hydra.swee
 
 def commands() -> list[str]:
     fenced = "\n".join(block for document in DOCUMENTS for block in FENCE.findall(document.read_text()))
-    return [
-        line.removeprefix("$ ") for line in fenced.splitlines() if re.match(r"(\$ )?(python -m|make|mlflow) ", line)
-    ]
+    return [line.removeprefix("$ ") for line in fenced.splitlines() if STARTS.match(line)]
 
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
@@ -105,6 +108,65 @@ def test_every_python_command_works_as_written(
 def test_every_make_target_of_the_documents_exists(target: str):
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [command for command in commands() if command.startswith("mlflow ")])
+def test_every_option_of_an_mlflow_command_is_one(command: str):
+    answer = CliRunner().invoke(mlflow_cli, [*shlex.split(command)[1:], "--help"])
+    assert answer.exit_code == 0, answer.output
+
+
+def in_files() -> list[str]:
+    """The Docker commands that the first lines of the container files name."""
+    text = "\n".join((ROOT / name).read_text() for name in ("Dockerfile", "compose.yaml"))
+    return re.findall(r"^#   (docker .*?)(?:   .*)?$", text, re.MULTILINE)
+
+
+SERVICES = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+PROFILES = {profile for service in SERVICES.values() for profile in service.get("profiles", [])}
+
+
+def service(word: str) -> str:
+    """The service that begins the word: `mlflow`, or `worker=3` where there are several of it."""
+    name = word.partition("=")[0]
+    if name not in SERVICES:
+        raise ValueError(word)
+    return name
+
+
+def docker() -> argparse.ArgumentParser:
+    """As much of Docker's command line as the documents use, with the names of this project."""
+    parser = argparse.ArgumentParser("docker", allow_abbrev=False)
+    verbs = parser.add_subparsers(required=True)
+    build, run, compose = (verbs.add_parser(verb, allow_abbrev=False) for verb in ("build", "run", "compose"))
+    build.add_argument("--tag", choices=[SERVICES["trainer"]["image"]], required=True)
+    build.add_argument("folder", choices=[SERVICES["trainer"]["build"]])
+    run.add_argument("--rm", action="store_true")
+    run.add_argument("--volume")
+    run.add_argument("image", choices=[SERVICES["trainer"]["image"]])
+    run.add_argument("overrides", nargs=argparse.REMAINDER)
+    compose.add_argument("--profile", choices=PROFILES)
+    verbs = compose.add_subparsers(required=True)
+    up, start, stop, execute = (verbs.add_parser(verb, allow_abbrev=False) for verb in ("up", "run", "stop", "exec"))
+    for option in ("--detach", "--wait"):
+        up.add_argument(option, action="store_true")
+    up.add_argument("--scale", type=service)
+    up.add_argument("services", type=service, nargs="*")
+    start.add_argument("--rm", action="store_true")
+    start.add_argument("service", choices=["trainer"])
+    start.add_argument("overrides", nargs=argparse.REMAINDER)
+    stop.add_argument("services", type=service, nargs="*")
+    execute.add_argument("--no-TTY", action="store_true")
+    execute.add_argument("service", type=service)
+    execute.add_argument("program", nargs=argparse.REMAINDER)
+    return parser
+
+
+@pytest.mark.parametrize("command", sorted({c for c in commands() if c.startswith("docker ")} | set(in_files())))
+def test_every_docker_command_names_what_there_is(command: str):
+    words = shlex.split(re.sub(r" [<>]\S+$", "", command))
+    read = docker().parse_args(words[1:])
+    compose_config(getattr(read, "overrides", []))
 
 
 GROUPS = ["dataset", "model", "augmentation", "optimizer", "schedule", "tracking", "experiment", "debug"]

@@ -1,6 +1,5 @@
 """Against the services of `compose.yaml`, started here: PostgreSQL and an MLflow server with users."""
 
-import json
 import subprocess
 import urllib.error
 import urllib.request
@@ -10,12 +9,14 @@ from secrets import token_hex
 
 import optuna
 import pytest
+import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.server import get_app_client
 
 from tests.conftest import Workplace
 from tests.search.conftest import opened
-from tests.servers import SECRETS, Postgres, Team, plain_server, team_services
+from tests.servers import SECRETS, Postgres, Team, make_databases, plain_server, postgres_server, team_services
 
 pytestmark = pytest.mark.services
 SMALL = ("dataset=synthetic", "training.epochs=2")
@@ -119,12 +120,12 @@ def test_two_terminals_share_one_sweep_with_both_stores_on_postgresql(
     assert not [secret for secret in SECRETS.values() if secret in out]
 
 
+@pytest.mark.filterwarnings("ignore:starlette.middleware.wsgi is deprecated")  # MLflow's own server imports it
 def test_a_password_in_the_address_is_in_nothing_that_is_written_or_said(
     team: Team, client: MlflowClient, workplace: Workplace
 ):
-    client.create_experiment("secret")
     password = token_hex(8)
-    assert ask(team, "/api/2.0/mlflow/users/create", username="ada", password=password) == 200
+    get_app_client("basic-auth", tracking_uri=team.uri).create_user("ada", password)
     address = team.uri.replace("http://", f"http://ada:{password}@")
     done = workplace.run("src.train", *SMALL, f"tracking.uri={address}", "tracking.experiment=secret")
     assert done.returncode == 0, done.stderr
@@ -160,15 +161,14 @@ def test_a_command_is_answered_in_a_sentence(
     assert "not-the-password" not in done.stderr
 
 
-def ask(team: Team, path: str, host: str | None = None, **sent: str) -> int:
+def ask(team: Team, path: str, **headers: str) -> int:
     """The status of the server's answer to the admin."""
     opener = urllib.request.build_opener()
     password = urllib.request.HTTPPasswordMgrWithPriorAuth()
     user = team.client["MLFLOW_TRACKING_USERNAME"], team.client["MLFLOW_TRACKING_PASSWORD"]
     password.add_password(None, team.uri, *user, is_authenticated=True)
     opener.add_handler(urllib.request.HTTPBasicAuthHandler(password))
-    headers = {"Content-Type": "application/json"} | ({"Host": host} if host else {})
-    request = urllib.request.Request(f"{team.uri}{path}", json.dumps(sent).encode() if sent else None, headers)
+    request = urllib.request.Request(f"{team.uri}{path}", headers=headers)
     try:
         with opener.open(request, timeout=30) as answer:
             return int(answer.status)
@@ -181,7 +181,29 @@ EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 def test_the_server_answers_its_own_names_only(team: Team):
     assert ask(team, EXPERIMENTS) == 200
-    assert ask(team, EXPERIMENTS, host="elsewhere.example") == 403
+    assert ask(team, EXPERIMENTS, Host="elsewhere.example") == 403
+
+
+def test_the_admin_has_a_page_for_new_users(team: Team):
+    assert ask(team, "/signup") == 200
+
+
+def test_what_was_backed_up_is_put_back_into_a_new_server(
+    trained_there: tuple[str, set[str]], client: MlflowClient, postgres_programs: Postgres
+):
+    (run,) = runs_of(client, "whole")
+    dump = [str(postgres_programs.programs / "pg_dumpall"), "--clean", "--if-exists"]
+    backup = subprocess.run([*dump, f"--dbname={postgres_programs.url}"], capture_output=True, check=True).stdout
+    with postgres_server() as new:
+        make_databases(new)
+        subprocess.run([new.programs / "psql", "--quiet", f"{new.url}/postgres"], input=backup, capture_output=True)
+        restored = f"{new.url.replace('postgresql', 'postgresql+psycopg')}/mlflow"
+        engine = sqlalchemy.create_engine(restored, poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            found = connection.execute(sqlalchemy.text("select run_uuid, status from runs")).all()
+            users = connection.execute(sqlalchemy.text("select username from users")).scalars().all()
+    assert (run.info.run_id, "FINISHED") in [tuple(row) for row in found]
+    assert "admin" in users
 
 
 @pytest.mark.fault

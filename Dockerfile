@@ -1,0 +1,30 @@
+# One image for every service of compose.yaml. What follows its name are overrides, as after `python -m src.train`:
+#   docker build --tag convlab .
+#   docker run --rm --volume convlab:/runs convlab model=lenet5 training.epochs=3
+FROM python:3.11-slim-bookworm
+
+# Fashion-MNIST, in the folder where it is looked for; MNIST is downloaded into /runs/data.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends dataset-fashion-mnist=0.0~git20200523.55506a9-1 \
+    && rm -rf /var/lib/apt/lists/*
+
+RUN useradd --uid 1000 --create-home convlab \
+    && install --directory --owner=convlab --group=convlab /runs /runs/data /runs/artifacts
+
+# Requirements come before the source: a change of the code installs nothing anew. Bytecode is compiled here, since
+# the user may not write it later, and without it each start imports TensorFlow for twice as long.
+WORKDIR /opt/convlab
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --compile --require-hashes --requirement=requirements.lock
+COPY . ./
+RUN python -m compileall -q src hydra_plugins
+ENV PYTHONPATH=/opt/convlab
+
+# Runs, studies and data are kept where the command is started: mount a volume there.
+WORKDIR /runs
+USER 1000
+
+# A trainer is as well as the server that it writes to; a database beside it needs no asking.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=1m CMD ["python", "-c", "import os, urllib.request as web; \
+uri = os.environ.get('MLFLOW_TRACKING_URI', ''); uri.startswith('http') and web.urlopen(uri + '/health', timeout=5)"]
+ENTRYPOINT ["python", "-m", "src.train"]

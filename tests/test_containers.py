@@ -1,0 +1,281 @@
+"""The image and the services, as far as that can be told without an image registry.
+
+The Dockerfile is built for real, by buildah, on a stand-in for its base image: a clean Debian of the same release with
+Debian's own Python. What remains unproven is the base image itself, and Compose's own work: networks, volumes, order.
+"""
+
+import functools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from src.compose import compose_config
+from src.redact import is_secret_name
+from src.schema import Config
+from tests.conftest import Workplace
+from tests.servers import NEEDED, SECRETS, compose_file, postgres_server, team_services
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = Path(sys.executable).parent
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES = COMPOSE["services"]
+
+
+def test_the_linter_of_dockerfiles_has_nothing_to_say():
+    done = subprocess.run([TOOLS / "hadolint", "--failure-threshold=style", ROOT / "Dockerfile"], capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_the_compose_file_is_one_by_the_specification():
+    schema = "--builtin-schema=vendor.compose-spec"
+    done = subprocess.run([TOOLS / "check-jsonschema", schema, ROOT / "compose.yaml"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_the_services_do_not_start_without_a_password(name: str):
+    with pytest.raises(KeyError, match=name):
+        compose_file({other: value for other, value in SECRETS.items() if other != name})
+
+
+def test_no_password_stands_in_the_compose_file():
+    given = {name: value for service in SERVICES.values() for name, value in service.get("environment", {}).items()}
+    secrets = {name: value for name, value in given.items() if is_secret_name(name)}
+    assert len(secrets) >= len(NEEDED)
+    assert not [name for name, value in secrets.items() if not re.fullmatch(r"\$\{.*\}", value)]
+    assert not re.search(r"://[^/\s]*:[^/\s]*@", (ROOT / "compose.yaml").read_text())
+
+
+def test_the_example_of_settings_names_what_must_be_given_and_gives_nothing():
+    lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")]
+    assert lines == [f"{name}=" for name in NEEDED]
+
+
+def test_the_command_that_fills_in_the_settings_makes_a_password_for_each(tmp_path: Path):
+    (command,) = re.findall(r"^#   (grep .*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    made = dict(line.split("=") for line in (tmp_path / ".env").read_text().splitlines())
+    assert tuple(made) == NEEDED
+    assert {len(value) for value in made.values()} == {48}
+    assert len(set(made.values())) == len(NEEDED)
+
+
+def test_the_guide_has_the_same_command_and_the_same_file_of_users():
+    guide = (ROOT / "docs/deployment.md").read_text()
+    (command,) = re.findall(r"^#   (grep .*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert f"\n{command}\n" in guide
+    (shown,) = re.findall(r"```ini\n(.*?)```", guide, re.DOTALL)
+    users = [line for line in COMPOSE["configs"]["auth"]["content"].splitlines() if not line.startswith("#")]
+    assert shown.replace("@127.0.0.1/", "@postgres/").splitlines() == users
+
+
+def test_git_ignores_the_settings_of_a_machine():
+    assert subprocess.run(["git", "check-ignore", "-q", ".env"], cwd=ROOT).returncode == 0
+
+
+def test_ports_are_open_to_this_machine_only():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert not [port for port in ports if not port.startswith("127.0.0.1:")]
+
+
+def test_the_server_wants_to_know_who_asks_and_runs_no_jobs():
+    command, environment = SERVICES["mlflow"]["command"], SERVICES["mlflow"]["environment"]
+    assert "--app-name=basic-auth" in command
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    (hosts,) = [argument.partition("=")[2] for argument in command if argument.startswith("--allowed-hosts=")]
+    assert "*" not in hosts.split(",")
+
+
+def test_mlflow_and_optuna_have_databases_and_users_of_their_own():
+    addresses = [SERVICES["mlflow"]["environment"]["MLFLOW_BACKEND_STORE_URI"]]
+    addresses.append(SERVICES["worker"]["environment"]["OPTUNA_STORAGE"])
+    assert [address.partition("://")[2] for address in addresses] == [
+        "mlflow@postgres/mlflow",
+        "optuna@postgres/optuna",
+    ]
+
+
+def test_who_is_waited_for_says_when_it_is_ready():
+    waits = [
+        (name, other, how) for name, service in SERVICES.items() for other, how in service.get("depends_on", {}).items()
+    ]
+    assert {name for name, _, _ in waits} == {"mlflow", "trainer", "worker"}
+    assert not [
+        wait for wait in waits if wait[2] != {"condition": "service_healthy"} or "healthcheck" not in SERVICES[wait[1]]
+    ]
+
+
+def test_every_volume_and_file_that_a_service_names_is_declared():
+    for service in SERVICES.values():
+        assert {volume.partition(":")[0] for volume in service.get("volumes", [])} <= COMPOSE["volumes"].keys()
+        assert {config["source"] for config in service.get("configs", [])} <= COMPOSE["configs"].keys()
+
+
+def test_what_a_worker_is_told_is_a_search_that_exists():
+    command = compose_file(SECRETS)["services"]["worker"]["command"]
+    assert command.startswith("hparams_search=")
+    assert isinstance(compose_config(shlex.split(command)), Config)
+
+
+def test_requirements_are_installed_before_the_source_is_copied():
+    steps = [DOCKERFILE.index(step) for step in ("COPY requirements.lock", "RUN pip install", "COPY . ")]
+    assert steps == sorted(steps)
+
+
+# --- the image -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Image:
+    """What was built, and one container of it in which commands run.
+
+    Attributes:
+        folder: where buildah keeps both.
+    """
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        places = ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--storage-driver", "vfs"]
+        return ["buildah", *places, *arguments]
+
+    def buildah(self, *arguments: str) -> str:
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout.strip()
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.buildah("inspect", "--type=image", "convlab"))["Docker"]["config"]
+        return found
+
+    @functools.cached_property
+    def container(self) -> str:
+        return self.buildah("from", "--pull-never", "convlab")
+
+    def running(self, *options: str) -> list[str]:
+        """The beginning of a command that runs what follows in the container, as the image's user."""
+        return self.command("run", "--isolation=chroot", *options, self.container, "--")
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        given = [f"--env={name}={value}" for name, value in environment.items()]
+        return subprocess.run([*self.running(*given), *command], capture_output=True, text=True)
+
+
+SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+
+
+def debian(folder: Path, release: str) -> None:
+    """A clean Debian with Python, pip and this machine's own way to package registries: what the base image has."""
+    (mirror,) = re.findall(r"^URIs: (\S+)", SOURCES.read_text(), re.MULTILINE)[:1]
+    packages = "--include=python3,python3-pip,python3-venv,ca-certificates"
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", packages, release, folder, mirror], check=True, capture_output=True
+    )
+    for config in ("/etc/apt/sources.list.d", "/etc/apt/apt.conf.d", "/etc/apt/auth.conf.d"):
+        shutil.copytree(config, f"{folder}{config}", dirs_exist_ok=True)
+    shutil.copy("/etc/ssl/certs/ca-certificates.crt", f"{folder}/etc/ssl/certs/")
+    for settings in (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf"):
+        if settings.exists():
+            shutil.copy(settings, f"{folder}/etc/pip.conf")
+    for marker in folder.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
+        marker.unlink()  # the base image's Python is nobody else's
+    (folder / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The image, built from a checkout in which a password, data and runs lie about."""
+    if os.geteuid() != 0 or not SOURCES.exists() or not shutil.which("debootstrap") or not shutil.which("buildah"):
+        pytest.skip("building the image takes root on Debian, and: apt-get install debootstrap buildah")
+    (base, release) = re.findall(r"^FROM (\S+-(\w+))$", DOCKERFILE, re.MULTILINE)[0]
+    folder = tmp_path_factory.mktemp("image")
+    context = folder / "context"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, context / name)
+    for name in (".env", "mlflow.db", "data/mnist/train.gz", "conf/local/default.yaml", ".git/config"):
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
+        (context / name).write_text("# a secret")
+    image = Image(folder)
+    try:
+        debian(folder / "debian", release)
+        container = image.buildah("from", "scratch")
+        image.buildah("add", "--quiet", container, f"{folder}/debian/")
+        image.buildah("commit", "--quiet", "--rm", container, f"docker.io/library/{base}")
+        image.buildah("bud", "--isolation=chroot", "--format=docker", "--pull-never", "--tag=convlab", str(context))
+        yield image
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # several GB
+
+
+@pytest.mark.slow
+def test_the_image_trains_as_its_own_user_on_the_data_that_it_holds(image: Image):
+    line = ["dataset=fashion_mnist", "dataset.source=full", "training.epochs=1", "training.max_batches=2"]
+    done = image.run(*image.config["Entrypoint"], *line)
+    assert done.returncode == 0, done.stderr
+    assert "test_accuracy" in done.stdout
+    assert image.run("id", "--user").stdout.strip() == "1000"
+
+
+@pytest.mark.slow
+def test_the_image_answers_a_mistake_as_the_command_does(image: Image):
+    done = image.run(*image.config["Entrypoint"], "model=lennot")
+    assert done.returncode == 2
+    assert "did you mean 'lenot'?" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_image_holds_the_source_and_nothing_else_of_the_checkout(image: Image):
+    found = set(image.run("ls", "--almost-all", "/opt/convlab").stdout.split())
+    assert found - {"pipelines"} == {"requirements.lock", "conf", "hydra_plugins", "src"}
+    assert image.run("ls", "/opt/convlab/conf/local").stdout.split() == ["README.md"]
+    assert image.run("touch", "/opt/convlab/src/x.py").returncode != 0
+
+
+@pytest.mark.slow
+def test_the_image_holds_bytecode_of_source_and_requirements(image: Image):
+    for module in ("src.train", "tensorflow", "mlflow"):
+        where = f"import importlib.util as u, os; print(os.path.exists(u.find_spec('{module}').cached))"
+        done = image.run("python", "-c", where)
+        assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.slow
+def test_a_container_is_well_when_its_server_is(image: Image):
+    kind, *check = image.config["Healthcheck"]["Test"]
+    assert kind == "CMD"
+    assert image.run(*check).returncode == 0
+    assert image.run(*check, MLFLOW_TRACKING_URI="http://127.0.0.1:9").returncode != 0
+
+
+@pytest.mark.slow
+def test_the_image_is_the_server_of_the_compose_file(image: Image, tmp_path: Path, workplace: Workplace):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    os.chown(folder, 1000, 1000)
+
+    def program(environment: Mapping[str, str]) -> list[str]:
+        settings = [f"--env={name}={value}" for name, value in environment.items()]
+        return [*image.running(f"--volume={folder}:{folder}", *settings), *SERVICES["mlflow"]["entrypoint"]]
+
+    with postgres_server() as postgres, team_services(postgres, folder, program) as team:
+        done = workplace.run("src.train", "dataset=synthetic", "training.epochs=1", **team.client)
+        assert done.returncode == 0, done.stderr
+        kept = list(team.artifacts.rglob("*/artifacts/model/model.keras"))
+        assert [path.stat().st_uid for path in kept] == [1000]
