@@ -17,7 +17,7 @@ WORKDIR /opt/convlab
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --compile --require-hashes --requirement=requirements.lock
 COPY . ./
-RUN python -m compileall -q src hydra_plugins
+RUN python -m compileall -q src pipelines hydra_plugins
 ENV PYTHONPATH=/opt/convlab
 
 # Runs, studies and data are kept where the command is started: mount a volume there.

@@ -17,19 +17,24 @@ from mlflow.cli import cli as mlflow_cli
 from PIL import Image
 
 from src.compose import compose_config
+from src.register import register
 from tests.conftest import ROOT, TrainedRun
 from tests.models.test_models import TABLE
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+IN_ORDER = ROOT / "docs/tutorial.md"  # tests/test_tutorial.py
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STARTS = re.compile(r"(\$ )?(python -m|make|mlflow|docker) ")
 QUICK = ["training.epochs=1", "training.max_batches=1", "training.early_stopping_patience=null", "schedule=none"]
 QUICK += ["tracking.detail=light"]  # what a run keeps is looked at in test_train.py
+QUICK_PIPELINE = ["dataset.source=sample", "training.epochs=1", "training.max_batches=1", "seeds=[1]"]
 QUICK_SWEEP = ["hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", "hydra.sweeper.storage=sqlite:///optuna.db"]
 
 
 def commands() -> list[str]:
-    fenced = "\n".join(block for document in DOCUMENTS for block in FENCE.findall(document.read_text()))
+    fenced = "\n".join(
+        block for document in DOCUMENTS if document != IN_ORDER for block in FENCE.findall(document.read_text())
+    )
     return [line.removeprefix("$ ") for line in fenced.splitlines() if STARTS.match(line)]
 
 
@@ -88,11 +93,19 @@ def test_every_python_command_works_as_written(
             arguments.append("training.batch_size=8")
         if "-m" in arguments or any(argument.startswith("hparams_search=") for argument in arguments):
             arguments += QUICK_SWEEP
+    if module in ("pipelines.best_of_sweep", "pipelines.compare_models"):
+        arguments += QUICK_PIPELINE
+        arguments += QUICK_SWEEP[1:] if module == "pipelines.best_of_sweep" else ["models=[dense]"]
+        if "hparams_search=lenot" in arguments:
+            arguments.append(QUICK_SWEEP[0])
     if module == "src.sweep":
         optuna.create_study(study_name="STUDY", storage="sqlite:///optuna.db")
         arguments = arguments[:2]  # on the study of this folder, wherever it may be on the reader's machine
         module = "src.sweep.__main__"
+    if "models:/NAME@champion" in command:
+        register(compose_config([f"run_id={trained.run_id}", "name=NAME", "alias=champion"], "register"))
     arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]
+    arguments = [argument.replace("=docs/", f"={ROOT}/docs/") for argument in arguments]
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     main = importlib.import_module(module).main
     if expected is None:
