@@ -106,8 +106,8 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
     heats = inspection.grad_cam(model, image[None].repeat(len(shown), axis=0), shown)
     if heats is not None:
         drawn.append(("grad_cam.png", figures.plot_class_heats(image, answers[: len(shown)], heats, file.name)))
-    folder = f"images/{re.sub(r'[^A-Za-z0-9.-]+', '_', file.stem)}"
-    pictures = keep(run, ((f"{folder}/{path}", figure) for path, figure in drawn), config.output)
+    stem = re.sub(r"[^\w.-]+", "_", file.stem)
+    pictures = keep(run, ((f"images/{stem}/{path}", figure) for path, figure in drawn), config.output)
     notes = [] if heats is not None else [without_convolutions(model)]
     if size != (height, width):
         notes.append(f"{file} is {size[0]}x{size[1]} pixels; it was resized to {height}x{width}, which the model takes")

@@ -142,10 +142,10 @@ def prepare_model(config: Config, dataset: "Dataset") -> "keras.Model":
 
     with fitting.precision(config.training.precision):
         model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
-    if isinstance(config.model, TransferConfig):
-        load_backbone(model, config.model)
     if config.training.initial_weights:
         start_from(config.training.initial_weights, model, config)
+    elif isinstance(config.model, TransferConfig):
+        load_backbone(model, config.model)
     fitting.compile_model(model, config, batches(dataset, config))
     return model
 
