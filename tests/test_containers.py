@@ -23,10 +23,9 @@ import yaml
 from src.compose import compose_config
 from src.redact import is_secret_name
 from src.schema import Config
-from tests.conftest import Workplace
+from tests.conftest import ROOT, Workplace
 from tests.servers import NEEDED, SECRETS, compose_file, postgres_server, team_services
 
-ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
