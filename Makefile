@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Extra arguments for a command: make train ARGS="model=lenet5 training.epochs=3"
 ARGS ?=
+# Where the MLflow UI listens
+PORT := 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-services test-slow check ui pictures lock clean
+.PHONY: help setup setup-dev train test test-services test-slow check ui pictures screenshots lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,13 +35,18 @@ check: setup-dev ## All that must hold before a commit: style, types, architectu
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000
+ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000 (PORT=... for another port)
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the runs are on a server: open $$MLFLOW_TRACKING_URI"; exit 1;; esac; \
+	echo "once per browser: choose \"Model training\" at the top left of http://127.0.0.1:$(PORT)"; \
 	MLFLOW_BACKEND_STORE_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DEFAULT_ARTIFACT_ROOT=./mlartifacts \
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port 5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+	$(BIN)/mlflow server --host 127.0.0.1 --port $(PORT)
 
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
 	$(BIN)/python -m src.figures
+
+screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images
+	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest -m browser $(ARGS)
 
 lock: ## Compile the locked requirements anew (needs uv)
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 \

@@ -10,7 +10,7 @@ COLUMNS = (
     "params.`model.name`",
     "params.`dataset.name`",
     "params.`optimizer.learning_rate`",
-    "params.`resolved.best_epoch`",
+    "params.`seed`",
     "tags.`trial_state`",
 )
 
