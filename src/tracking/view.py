@@ -1,4 +1,4 @@
-"""How the UI shows an experiment of ours."""
+"""What the UI shows of an experiment: its kind, and the columns of its runs."""
 
 import json
 import time

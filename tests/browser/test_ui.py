@@ -127,6 +127,7 @@ def test_pictures_of_a_run_are_shown(page: Page, ui: str, tracked: Tracked, shot
     shown = page.get_by_role("img", name=f"figures/{picture}.png")
     expect(shown).to_be_visible()
     assert is_drawn(shown)
+    page.get_by_text("worst_mistakes.png", exact=True).click(trial=True)  # the folder has unfolded
     if picture == "learning_curves":
         shot(page, "ui_artifacts")
 
