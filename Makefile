@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Extra arguments for a command: make train ARGS="model=lenet5 training.epochs=3"
 ARGS ?=
+# Which model is served, and where the server listens: 5000 for the MLflow UI, 5001 for a model
 MODEL ?= models:/mnist@champion
-PORT ?= 5001
+PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-services test-slow check ui serve pictures lock clean
+.PHONY: help setup setup-dev train test test-services test-slow check ui serve pictures screenshots lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,17 +36,22 @@ check: setup-dev ## All that must hold before a commit: style, types, architectu
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000
+ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000 (PORT=... for another port)
 	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the runs are on a server: open $$MLFLOW_TRACKING_URI"; exit 1;; esac; \
+	echo "once per browser: choose \"Model training\" at the top left of http://127.0.0.1:$(or $(PORT),5000)"; \
 	MLFLOW_BACKEND_STORE_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DEFAULT_ARTIFACT_ROOT=./mlartifacts \
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port 5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+	$(BIN)/mlflow server --host 127.0.0.1 --port $(or $(PORT),5000)
 
 serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@champion)
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DISABLE_TELEMETRY=true \
-	$(BIN)/mlflow models serve -m $(MODEL) --env-manager local --host 127.0.0.1 --port $(PORT)
+	$(BIN)/mlflow models serve -m $(MODEL) --env-manager local --host 127.0.0.1 --port $(or $(PORT),5001)
 
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
 	$(BIN)/python -m src.figures
+
+screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images
+	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest -m browser $(ARGS)
 
 LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header

@@ -130,6 +130,11 @@ class TrialRow(NamedTuple):
     reason: str
 
 
+def trial_name(number: int) -> str:
+    """`trial-007`, as the run of a trial is called."""
+    return f"trial-{number:03}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
     """How a study stands.

@@ -71,6 +71,15 @@ def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: 
     assert version.tags["data_digest"] == runs.client.get_run(runs.good).data.params["resolved.data_digest"]
 
 
+def test_the_page_of_a_model_knows_all_its_versions(runs: Runs):
+    names = ["one", "two"]
+    for name in names:
+        runs.register(runs.poorer, f"name={name}")
+    (logged,) = runs.client.get_run(runs.poorer).outputs.model_outputs
+    versions = json.loads(runs.client.get_logged_model(logged.model_id).tags["mlflow.modelVersions"])
+    assert versions == [{"name": name, "version": 1} for name in names]
+
+
 def test_the_same_run_is_the_same_version_however_often(runs: Runs):
     first, again = runs.register(runs.good, "name=often"), runs.register(runs.good, "name=often")
     assert (first.version, first.is_new, again.version, again.is_new) == (1, True, 1, False)

@@ -65,7 +65,8 @@ def study_page(study: optuna.Study, metric: str) -> str:
     title = html.escape(redact(study.study_name))
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        f"<script>{get_plotlyjs()}</script></head>\n<body><h1>{title}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"
+        f"<script>{get_plotlyjs()}</script>\n<style>body {{ font-family: sans-serif }}</style></head>\n"
+        f"<body><h1>{title}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
 

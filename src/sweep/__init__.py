@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from src.errors import StoreError, UserError
 from src.interrupt import Interrupted
 from src.redact import HIDDEN, redact
-from src.results import SweepResult, TrialRow
+from src.results import SweepResult, TrialRow, trial_name
 from src.schema import Scalar
 from src.space import SweepPlan
 from src.sweep.setting import describe_setting, find_data, setting_digest
-from src.sweep.worker import Job, trial_name
+from src.sweep.worker import Job
 from src.sweep.workers import Workers
 
 if TYPE_CHECKING:

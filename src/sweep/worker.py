@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from src.errors import StoreError, UserError
 from src.interrupt import raise_on_signals
 from src.redact import redact
+from src.results import trial_name
 from src.schema import Config, DatasetConfig, Scalar
 from src.space import SweepPlan, config_of
 
@@ -264,11 +265,6 @@ class Worker:
                 del self.datasets[next(iter(self.datasets))]
             self.datasets[key] = load_dataset(config)
         return self.datasets[key]
-
-
-def trial_name(number: int) -> str:
-    """`trial-007`."""
-    return f"trial-{number:03}"
 
 
 def trial_config(config: Config, number: int, save_models: str) -> Config:

@@ -35,6 +35,11 @@ def origin_tags() -> dict[str, str]:
     return tags
 
 
+def source_tags() -> dict[str, str]:
+    """Who and which code, by the names that MLflow's own pages read them under."""
+    return {name: value for name, value in origin_tags().items() if name.startswith("mlflow.")}
+
+
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Whether a run with these tags was begun by a process of this machine that has ended since."""
     if tags.get("host") != platform.node() or "process" not in tags:

@@ -1,10 +1,12 @@
 """The model registry: numbered versions of a model under one name, and aliases such as `champion` that point to one."""
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import mlflow
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS as VERSIONS
 
 from src.errors import StoreError
 from src.redact import redact, redact_tree
@@ -57,7 +59,15 @@ class Registry:
             tags=shown,
             description=redact(description),
         )
+        self._note_on_model(str(model_id), name, int(made.version))
         return Version(name, int(made.version), str(run.run_id))
+
+    def _note_on_model(self, model_id: str, name: str, number: int) -> None:
+        """Without this tag, which `mlflow.register_model` sets, the model's page calls it not registered."""
+        known = json.loads(self._client.get_logged_model(model_id).tags.get(VERSIONS, "[]"))
+        self._client.set_logged_model_tags(
+            model_id, {VERSIONS: json.dumps([*known, {"name": name, "version": number}])}
+        )
 
     def version_of_alias(self, name: str, alias: str) -> Version | None:
         """What the alias points to, None when there is no such name or alias."""

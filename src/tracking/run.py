@@ -25,7 +25,7 @@ from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tracking.artifacts import Artifacts
-from src.tracking.provenance import git, packages
+from src.tracking.provenance import git, packages, source_tags
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
@@ -81,7 +81,9 @@ class Run:
             return
         shown = redact_tree(dict(params))
         assert isinstance(shown, dict)
-        entities = [Param(name, _typed(value)[:PARAM_LENGTH]) for name, value in shown.items()]
+        texts = {name: _typed(value)[:PARAM_LENGTH] for name, value in shown.items()}
+        self.params |= texts
+        entities = [Param(name, text) for name, text in texts.items()]
         for start in range(0, len(entities), BATCH):
             self._client.log_batch(self._id, params=entities[start : start + BATCH])
 
@@ -122,7 +124,7 @@ class Run:
 
     def describe(self, markdown: str) -> None:
         """The description that the UI shows above everything else."""
-        self.set_tags({"mlflow.note.content": markdown})
+        self.set_tags({"mlflow.note.content": _spaced(markdown)})
 
     def log_text(self, path: str, text: str) -> None:
         """A text file, secrets hidden, at this path of the run's artifacts."""
@@ -178,7 +180,7 @@ class Run:
             self._client.log_inputs(self._id, inputs)  # another process recorded the same new data set just then
 
     def log_model(self, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None:
-        """The model as an MLflow LoggedModel that can be served, with the metrics that the run has at this step.
+        """The model as an MLflow LoggedModel that can be served, with the run's params and its metrics at this step.
 
         Args:
             model: the Keras model.
@@ -194,7 +196,12 @@ class Run:
         self.flush()
         with deferred(), contextlib.redirect_stdout(io.StringIO()):  # MLflow tries the example, with a progress bar
             logged = self._client.create_logged_model(
-                self.experiment_id, name, source_run_id=self._id, model_type="classifier"
+                self.experiment_id,
+                name,
+                source_run_id=self._id,
+                tags=source_tags(),
+                params=self.params,
+                model_type="classifier",
             )
             Model.log(
                 artifact_path=None,
@@ -280,3 +287,9 @@ class Run:
 
 def _typed(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _spaced(markdown: str) -> str:
+    """The cells of tables with a space behind them: the UI draws a table's columns without any between them."""
+    lines = markdown.splitlines()
+    return "\n".join(line.replace(" |", " &emsp;|") if line.startswith("|") else line for line in lines)

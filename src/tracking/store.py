@@ -22,6 +22,7 @@ from src.databases import CONNECT_SECONDS, check_owner, check_port, make_writabl
 from src.errors import StoreError
 from src.interrupt import deferred
 from src.schema import TrackingConfig
+from src.tracking.view import experiment_tags
 
 ARTIFACTS = "mlartifacts"  # beside the database
 SETTING = "tracking.uri"
@@ -167,10 +168,8 @@ def _check_sqlite(uri: str, database: Path) -> Path:
 def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        # Without this tag the UI opens the experiment on its page for language models.
-        tags = {"mlflow.experimentKind": "custom_model_development"}
         try:
-            return client.create_experiment(name, artifact_location=location, tags=tags)
+            return client.create_experiment(name, artifact_location=location, tags=experiment_tags())
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

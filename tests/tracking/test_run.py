@@ -10,6 +10,7 @@ from src.compose import compose_config
 from src.errors import StoreError
 from src.schema import Config
 from src.tracking import Run, resume_run
+from tests.conftest import TrainedRun
 from tests.tracking.conftest import new_run
 
 
@@ -27,6 +28,22 @@ def test_params_are_shown_as_they_would_be_typed(config: Config, client: MlflowC
     params = client.get_run(str(run.run_id)).data.params
     shown = {name: params[name] for name in params if name.startswith("a.")}
     assert shown == {"a.none": "null", "a.flag": "true", "a.rate": "0.001", "a.list": "[120, 84]", "a.text": "relu"}
+
+
+def test_the_columns_of_a_descriptions_table_are_kept_apart(config: Config, client: MlflowClient):
+    with new_run(config) as run:
+        run.describe("a | b\n\n| trial | loss |\n|---|---|\n| 1 | 0.5 |")
+    note = client.get_run(str(run.run_id)).data.tags["mlflow.note.content"]
+    assert note == "a | b\n\n| trial &emsp;| loss &emsp;|\n|---|---|\n| 1 &emsp;| 0.5 &emsp;|"
+
+
+def test_the_model_of_a_run_says_how_and_by_whom_it_was_trained(trained: TrainedRun):
+    client = MlflowClient(trained.workplace.uri)
+    run = client.get_run(trained.run_id)
+    (logged,) = run.outputs.model_outputs
+    model = client.get_logged_model(logged.model_id)
+    assert model.params == run.data.params
+    assert {model.tags[name] == run.data.tags[name] for name in ("mlflow.user", "mlflow.source.name")} == {True}
 
 
 def test_what_a_run_does_not_keep_is_named(config: Config):

@@ -1,0 +1,214 @@
+"""What a person finds in the MLflow UI after three runs and a sweep, seen through a real browser."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import PATIENCE, Shot, Tracked, printed_address
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE)
+
+
+def open_runs(page: Page, ui: str) -> None:
+    """The experiment, as somebody opens it who has come to the UI's first page."""
+    page.goto(ui)
+    page.get_by_role("link", name="convlab").first.click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+
+
+def open_results(page: Page, ui: str) -> None:
+    """The runs with the columns of the saved view."""
+    open_runs(page, ui)
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("menuitem", name="Results").click()
+    expect(column(page, "metrics.`test_accuracy`")).to_be_visible()
+    page.get_by_role("alert").get_by_role("button").last.click()  # "you're viewing a shared view"
+
+
+def open_run(page: Page, ui: str, run: Any, tab: str = "Overview") -> None:
+    page.goto(f"{ui}/#/runs/{run.info.run_id}")
+    expect(page.get_by_role("heading", name=run.info.run_name)).to_be_visible()
+    page.get_by_role("tab", name=tab).click()
+
+
+def column(page: Page, name: str) -> Locator:
+    return page.get_by_role("grid").locator(f".ag-header-cell[col-id='{name}']")
+
+
+def cell(page: Page, run: Any, name: str) -> Locator:
+    return page.locator(f"[role=row][row-id='{run.info.run_id}'] [role=gridcell][col-id='{name}']")
+
+
+def run_link(page: Page, run: Any) -> Locator:
+    return cell(page, run, "attributes.`Run Name`").get_by_role("link", name=run.info.run_name)
+
+
+def unfold(page: Page, run: Any) -> None:
+    cell(page, run, "attributes.`Run Name`").get_by_role("button").click()
+
+
+def expect_curves(page: Page, metric: str, count: int) -> None:
+    """Waits until the metric's chart has this many curves; a single point is none, and each is drawn twice."""
+    page.wait_for_function(
+        """([metric, count]) => {
+            const cards = [...document.querySelectorAll("[data-testid=experiment-view-compare-runs-card]")];
+            const card = cards.find(card => card.querySelector("h4")?.textContent === metric);
+            const lines = card ? [...card.querySelectorAll(".cartesianlayer path.js-line")] : [];
+            const drawn = lines.map(line => line.getAttribute("d") ?? "").filter(path => path.includes("L"));
+            return new Set(drawn).size === count;
+        }""",
+        arg=[metric, count],
+    )
+
+
+def is_drawn(picture: Locator) -> bool:
+    return bool(picture.evaluate("image => image.complete && image.naturalWidth > 100"))
+
+
+def test_the_experiment_opens_on_its_table_of_runs(page: Page, ui: str, tracked: Tracked):
+    open_runs(page, ui)
+    for run in (*tracked.plain, tracked.sweep):
+        expect(run_link(page, run)).to_be_visible()
+    assert tracked.sweep.info.run_name == "lenot-search"
+    assert [run.info.run_name for run in tracked.plain] == ["lenot-mnist-s1", "lenet5-mnist-s1", "dense-mnist-s1"]
+
+
+def test_the_saved_view_says_of_each_run_what_it_was_and_how_good(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    open_results(page, ui)
+    for run in tracked.plain:
+        accuracy = cell(page, run, "metrics.`test_accuracy`")
+        expect(accuracy).to_contain_text(f"{run.data.metrics['test_accuracy']:.3f}".rstrip("0"))
+        for name in ("model.name", "dataset.name", "optimizer.learning_rate", "seed"):
+            expect(cell(page, run, f"params.`{name}`")).to_have_text(run.data.params[name])
+    shot(page, "ui_runs")
+
+
+def test_trials_nest_under_their_sweep_and_say_how_they_ended(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    open_results(page, ui)
+    expect(run_link(page, tracked.trials[0])).to_have_count(0)
+    unfold(page, tracked.sweep)
+    for trial in tracked.trials:
+        expect(run_link(page, trial)).to_be_visible()
+        expect(cell(page, trial, "tags.`trial_state`")).to_have_text(trial.data.tags.get("trial_state", "-"))
+    shot(page, "ui_sweep")
+
+
+def test_charts_draw_the_curve_of_every_run(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    open_results(page, ui)
+    page.locator("label:has(input[value='CHART'])").click()
+    page.get_by_placeholder("Search metric charts").fill("accuracy")
+    for metric in ("accuracy", "val_accuracy"):
+        expect_curves(page, metric, len(tracked.plain))
+    shot(page, "ui_charts")
+
+
+def test_the_metrics_of_a_run_are_curves(page: Page, ui: str, tracked: Tracked):
+    open_run(page, ui, tracked.plain[0], "Model metrics")
+    for metric in ("accuracy", "loss", "learning_rate"):
+        expect_curves(page, metric, 1)
+
+
+def test_a_run_describes_itself_first(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    run = tracked.plain[0]
+    open_run(page, ui, run)
+    main = page.get_by_role("main")
+    expect(main).to_contain_text("lenot on mnist")
+    expect(main).to_contain_text(f"test_accuracy {run.data.metrics['test_accuracy']:.4f}")
+    shot(page, "ui_run")
+
+
+@pytest.mark.parametrize("picture", ["learning_curves", "confusion_matrix", "worst_mistakes", "grad_cam"])
+def test_pictures_of_a_run_are_shown(page: Page, ui: str, tracked: Tracked, shot: Shot, picture: str):
+    open_run(page, ui, tracked.plain[0], "Artifacts")
+    page.get_by_text("figures", exact=True).click()
+    page.get_by_text(f"{picture}.png", exact=True).click()
+    shown = page.get_by_role("img", name=f"figures/{picture}.png")
+    expect(shown).to_be_visible()
+    assert is_drawn(shown)
+    page.get_by_text("worst_mistakes.png", exact=True).click(trial=True)  # the folder has unfolded
+    if picture == "learning_curves":
+        shot(page, "ui_artifacts")
+
+
+def test_the_tables_of_a_run_are_shown(page: Page, ui: str, tracked: Tracked):
+    open_run(page, ui, tracked.plain[0], "Artifacts")
+    page.get_by_text("tables", exact=True).click()
+    page.get_by_text("layers.csv", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text("Conv2D")
+
+
+def test_the_page_of_a_sweep_is_shown_with_its_plots(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    open_run(page, ui, tracked.sweep, "Artifacts")
+    page.get_by_text("sweep.html", exact=True).click()
+    plots = page.frame_locator("iframe").locator(".js-plotly-plot .main-svg")
+    expect(plots.first).to_be_visible()
+    shot(page, "ui_sweep_page")
+
+
+def test_the_description_of_a_sweep_leads_to_its_best_trial(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    best = tracked.best_trial
+    open_run(page, ui, tracked.sweep)
+    first = page.get_by_role("main").get_by_role("table").first.get_by_role("link").first
+    expect(first).to_have_text(best.info.run_name)
+    page.get_by_text("Show more").click()
+    shot(page, "ui_best")
+    with page.expect_popup() as opened:
+        first.click()
+    expect(opened.value.get_by_role("heading", name=best.info.run_name)).to_be_visible()
+    assert best.info.run_id in opened.value.url
+
+
+def test_three_runs_are_compared_by_what_differs(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    open_runs(page, ui)
+    for run in tracked.plain:
+        page.locator(f"[role=row][row-id='{run.info.run_id}']").get_by_role("checkbox").first.check(force=True)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("heading", name="Comparing 3 Runs")).to_be_visible()
+    page.get_by_role("switch", name="Parameters - Show diff only").click()
+    rows = page.get_by_role("row")
+    expect(rows.filter(has=page.get_by_role("rowheader", name="model.name"))).to_contain_text("lenot")
+    expect(rows.filter(has=page.get_by_role("rowheader", name="dataset.name"))).to_have_count(0)
+    metrics = page.get_by_role("grid").filter(has_text="test_accuracy")
+    for run in tracked.plain:
+        expect(metrics).to_contain_text(f"{run.data.metrics['test_accuracy']:.3f}".rstrip("0"))
+    page.get_by_role("button", name="Visualizations").click()
+    shot(page, "ui_compare")
+
+
+def test_the_page_of_a_model_shows_its_metrics_params_and_versions(page: Page, ui: str, tracked: Tracked, shot: Shot):
+    run = tracked.plain[0]
+    (logged,) = run.outputs.model_outputs
+    open_run(page, ui, run)
+    page.get_by_role("link", name="lenot", exact=True).last.click()  # the others open another tab
+    expect(page.get_by_role("heading", name="lenot", exact=True)).to_be_visible()
+    assert logged.model_id in page.url
+    accuracy = page.get_by_role("row").filter(has=page.get_by_role("cell", name="test_accuracy", exact=True))
+    expect(accuracy).to_contain_text(str(run.data.metrics["test_accuracy"]))
+    expect(page.get_by_role("heading", name="Parameters")).to_contain_text(f"({len(run.data.params)})")
+    expect(page.get_by_role("link", name="mnist").last).to_have_attribute("href", "#/models/mnist/versions/1")
+    shot(page, "ui_model")
+
+
+def test_a_registered_version_shows_its_alias_its_run_and_its_signature(
+    page: Page, ui: str, tracked: Tracked, shot: Shot
+):
+    page.goto(f"{ui}/#/models")
+    page.get_by_role("link", name="mnist", exact=True).click()
+    version = page.get_by_role("row").filter(has=page.get_by_role("link", name="Version 1"))
+    expect(version).to_contain_text("champion")
+    page.get_by_role("link", name="Version 1").click()
+    main = page.get_by_role("main")
+    expect(main.get_by_role("status", name="champion")).to_be_visible()
+    expect(main.get_by_role("link", name=tracked.plain[0].info.run_name)).to_be_visible()
+    main.get_by_text("Inputs (1)").click()
+    main.get_by_text("Outputs (1)").click()
+    expect(main).to_contain_text("dtype: uint8, shape: [-1,28,28,1]")
+    expect(main).to_contain_text("dtype: float32, shape: [-1,10]")
+    shot(page, "ui_version")
+
+
+def test_the_address_that_a_training_prints_leads_to_its_run(page: Page, ui: str, tracked: Tracked):
+    page.goto(ui + printed_address(tracked.said))
+    expect(page.get_by_role("heading", name=tracked.plain[0].info.run_name)).to_be_visible()
