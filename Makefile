@@ -46,7 +46,7 @@ pictures: setup ## Draw the pictures of the documents that come from numbers alo
 	$(BIN)/python -m src.figures
 
 screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images
-	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest -m browser $(ARGS)
+	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest tests/browser $(ARGS)
 
 lock: ## Compile the locked requirements anew (needs uv)
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 \
