@@ -51,7 +51,7 @@ pictures: setup ## Draw the pictures of the documents that come from numbers alo
 	$(BIN)/python -m src.figures
 
 screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images
-	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest -m browser $(ARGS)
+	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest tests/browser $(ARGS)
 
 LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
