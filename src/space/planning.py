@@ -1,25 +1,25 @@
 """From Hydra's override grammar to a space, every name and value checked against the composed configurations."""
 
-import copy
 import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.compose import sweep_ready
 from src.errors import ConfigError
-from src.mistakes import SHORTER_LIST, did_you_mean, explain
+from src.mistakes import did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
-from src.space import Space, SweepPlan, config_of, has_key
+from src.space import Space, SweepPlan, config_of
+from src.space.checks import check_key
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MOST_COMBINATIONS = 500  # of groups: each is composed before the sweep begins
@@ -76,7 +76,7 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     bases, chosen = _compose_each(loader, master, groups, list(fixed.values()))
     space = Space(groups, tuple(keys), bases, default, chosen, typed=tuple(swept))
     for key in space.keys:
-        _check_key(space, key)
+        check_key(space, key)
     if settings.sampler.name == "grid":
         space.grid()
     else:
@@ -236,52 +236,6 @@ def _compose_each(
             del config["hydra"]
         bases[options] = config
     return bases, choices
-
-
-def _check_key(space: Space, key: Dimension) -> None:
-    """Raises ConfigError unless some configuration has the key, and each that has it takes the values."""
-    homes = [config for base in space.bases.values() for config in _with_parents(base, space, key)]
-    homes = [config for config in homes if has_key(config, key.name)]
-    if not homes:
-        raise ConfigError(_no_such_key(next(iter(space.bases.values())), key.name))
-    for home in homes:
-        for option in key.samples():
-            _check_value(home, key, option)
-
-
-def _with_parents(base: DictConfig, space: Space, key: Dimension) -> list[DictConfig]:
-    """The configuration itself and, for an item of a list that is chosen too, with each of those lists."""
-    found = [base]
-    for parent in space.keys:
-        if key.name.startswith(f"{parent.name}."):
-            for option in parent.options() or ():
-                config = copy.deepcopy(base)
-                OmegaConf.update(config, parent.name, parent.value(option))
-                found.append(config)
-    return found
-
-
-def _no_such_key(config: DictConfig, name: str) -> str:
-    """The sentence for a name that leads nowhere, about the first step that is wrong."""
-    steps = name.split(".")
-    depth = next(depth for depth in range(len(steps)) if not has_key(config, ".".join(steps[: depth + 1])))
-    parent: Any = OmegaConf.select(config, ".".join(steps[:depth])) if depth else config
-    if isinstance(parent, ListConfig):
-        return f"no item {name!r}: {SHORTER_LIST}"
-    known = sorted(str(key) for key in parent) if isinstance(parent, DictConfig) else []
-    return f"no key {name!r}{did_you_mean(steps[depth], known)}"
-
-
-def _check_value(home: DictConfig, key: Dimension, option: Scalar) -> None:
-    trial = copy.deepcopy(home)
-    try:
-        OmegaConf.update(trial, key.name, key.value(option))
-    except OmegaConfBaseException as error:
-        sentence = explain(error)
-        if isinstance(key, Interval) and "expected a whole number" in sentence:
-            remedy = "range(START,STOP,STEP) of whole numbers" if key.step else key.typed(whole=True)
-            raise ConfigError(f"{key.name}: takes whole numbers; write {key.name}={remedy}") from error
-        raise ConfigError(sentence) from error
 
 
 def _some_that_can_run(space: Space) -> Config:

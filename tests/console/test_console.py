@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from src import console
-from src.console import EpochLines, SweepView
+from src.console import EpochLines, SweepView, epochs, lines, trials
 from src.results import Counts, TrialRow
 
 LOGS = {"loss": 0.07741, "accuracy": 0.9757, "val_loss": 0.2, "val_accuracy": 0.983, "learning_rate": 1e-3}
@@ -22,7 +22,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """A terminal of 80 columns in the place of the one that the tests run in."""
     screen = io.StringIO()
     there = Console(file=screen, force_terminal=True, width=80, highlight=False, soft_wrap=True, color_system=None)
-    monkeypatch.setattr(console, "console", there)
+    for room in (lines, epochs, trials):
+        monkeypatch.setattr(room, "console", there)
     return screen
 
 

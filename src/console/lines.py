@@ -1,0 +1,103 @@
+"""Lines, tables and bars in the terminal, secrets hidden."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from src.redact import redact
+from src.results import RegistrationResult
+
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """One line, secrets hidden."""
+    console.print(redact(text), markup=False)
+
+
+def say_where(run_id: str, uri: str) -> None:
+    """Where to look at a run: a link into the tracking server, or into the UI that `make ui` starts over a database."""
+    if uri.startswith("http"):
+        say(f"run {run_id}: {uri.rstrip('/')}/#/runs/{run_id}")
+    else:
+        say(f"run {run_id} is kept in {uri}; `make ui` shows it at http://127.0.0.1:5000/#/runs/{run_id}")
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """A box that cannot be missed, nothing when there is nothing to warn of."""
+    if warnings:
+        panel = Panel(
+            redact("\n".join(warnings)), title="WARNING", border_style="bold yellow", width=min(console.width, 100)
+        )
+        console.print(panel, soft_wrap=False)
+
+
+def say_registration(result: RegistrationResult) -> None:
+    """Which version a run's model is, and whether the alias points to it."""
+    known = "" if result.is_new else ", as before"
+    say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
+    if result.alias:
+        say(f"{result.alias} {'points to it' if result.moved else 'stays where it is'}: {result.reason}")
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal for as long as the block lasts, and a function that moves it by so many."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table, its first column to the left, the others to the right."""
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for index, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    # A file or a pipe has no width to keep to.
+    wide = console if console.is_terminal else Console(width=200, markup=False, emoji=False)
+    wide.print(drawn)
+
+
+@contextlib.contextmanager
+def native_messages_hidden() -> Iterator[None]:
+    """Keeps what native libraries write to the error stream during an import; shows it only when that fails.
+
+    TensorFlow greets with a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            messages.seek(0)
+            os.write(kept, messages.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def duration(seconds: float) -> str:
+    """`4.1 s`, `75 s`, `3 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"
