@@ -59,7 +59,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Typed:
     commands = script(free_port())
     lines = ["set -e", "trap 'kill $(jobs -p) 2> /dev/null' EXIT"]
     for number, command in enumerate(commands):
-        lines.append(f"{{ {command}\n}} > said-{number}.txt" if not command.endswith(("&", ".json")) else command)
+        lines.append(f"{{ {command}\n}} > said-{number}.txt" if " > " not in command else command)
         if number == 0:
             lines.append(f"PATH={Path(sys.executable).parent}:$PATH\n{FIRST_RUN}")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "HYDRA_", "MAKE"))}
