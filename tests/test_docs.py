@@ -40,15 +40,7 @@ def commands() -> list[str]:
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
 LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
-MARKED = [pytest.param(command, marks=[pytest.mark.slow] if LONG in command else []) for command in PYTHON]
-
-
-def write_pictures(folder: Path) -> None:
-    """A folder for each of two classes, with a few files."""
-    for name, colour in (("cats", "black"), ("dogs", "white")):
-        (folder / name).mkdir(parents=True)
-        for number in range(6):
-            Image.new("RGB", (40, 30), colour).save(folder / name / f"{number}.png")
+SWEEPS = re.compile(r"src\.train .*(-m |hparams_search=)|src\.train -m|pipelines\.best_of_sweep")
 
 
 def answered(command: str) -> str | None:
@@ -58,6 +50,23 @@ def answered(command: str) -> str | None:
         if found:
             return found[1]
     return None
+
+
+def marks(command: str) -> list[pytest.MarkDecorator]:
+    if LONG in command:
+        return [pytest.mark.slow]
+    return [pytest.mark.services] if SWEEPS.search(command) and answered(command) is None else []
+
+
+MARKED = [pytest.param(command, marks=marks(command)) for command in PYTHON]
+
+
+def write_pictures(folder: Path) -> None:
+    """A folder for each of two classes, with a few files."""
+    for name, colour in (("cats", "black"), ("dogs", "white")):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (40, 30), colour).save(folder / name / f"{number}.png")
 
 
 @pytest.mark.usefixtures("signals_restored")

@@ -44,11 +44,11 @@ def test_a_model_uri_leads_to_the_same_run(trained: TrainedRun):
 def test_an_alias_of_a_registered_model_leads_to_its_run(trained: TrainedRun):
     client = MlflowClient(trained.workplace.uri)
     (logged,) = client.get_run(trained.run_id).outputs.model_outputs
-    client.create_registered_model("mnist")
+    client.create_registered_model("aliased")
     source = f"models:/{logged.model_id}"
-    version = client.create_model_version("mnist", source, run_id=trained.run_id, model_id=logged.model_id)
-    client.set_registered_model_alias("mnist", "champion", version.version)
-    assert evaluate_run(trained.workplace, "model_uri='models:/mnist@champion'").run_id == trained.run_id
+    version = client.create_model_version("aliased", source, run_id=trained.run_id, model_id=logged.model_id)
+    client.set_registered_model_alias("aliased", "champion", version.version)
+    assert evaluate_run(trained.workplace, "model_uri='models:/aliased@champion'").run_id == trained.run_id
 
 
 def test_metrics_pictures_and_tables_are_added_to_a_run_that_was_not_tested(workplace: Workplace):

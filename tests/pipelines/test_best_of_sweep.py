@@ -47,6 +47,7 @@ def crowned(tmp_path_factory: pytest.TempPathFactory) -> Crowned:
     return Crowned(workplace, done.stdout)
 
 
+@pytest.mark.services
 def test_the_best_trial_is_trained_again_on_train_and_validation_for_its_best_epoch(crowned: Crowned):
     study = Study(crowned.workplace.folder).study
     finals = crowned.finals()
@@ -58,17 +59,20 @@ def test_the_best_trial_is_trained_again_on_train_and_validation_for_its_best_ep
         assert (params["resolved.train_images"], params["resolved.validation_images"]) == ("364", "0")  # 300 + 64
 
 
+@pytest.mark.services
 def test_only_the_final_trainings_see_the_test_split(crowned: Crowned):
     tested = {run.info.run_id for run in crowned.runs() if "test_accuracy" in run.data.metrics}
     assert tested == {final.info.run_id for final in crowned.finals().values()}
 
 
+@pytest.mark.services
 def test_the_model_of_the_first_seed_is_the_champion_whichever_was_better(crowned: Crowned):
     version = crowned.client.get_model_version_by_alias("synthetic", "champion")
     assert (version.version, version.run_id) == (1, crowned.finals()[1].info.run_id)
     assert "champion points to it: the first champion of synthetic" in crowned.out
 
 
+@pytest.mark.services
 def test_mean_and_spread_over_the_seeds_are_said_and_recorded(crowned: Crowned):
     first, second = (final.data.metrics["test_accuracy"] for final in crowned.finals().values())
     metrics = crowned.pipeline().data.metrics
@@ -77,6 +81,7 @@ def test_mean_and_spread_over_the_seeds_are_said_and_recorded(crowned: Crowned):
     assert f"mean {metrics['test_accuracy_mean']:.4f}, spread {metrics['test_accuracy_spread']:.4f}" in crowned.out
 
 
+@pytest.mark.services
 def test_the_pipeline_s_description_leads_to_sweep_trial_and_trainings(crowned: Crowned):
     text = crowned.pipeline().data.tags["mlflow.note.content"]
     sweep = Study(crowned.workplace.folder).study
@@ -86,6 +91,7 @@ def test_the_pipeline_s_description_leads_to_sweep_trial_and_trainings(crowned: 
     assert all(f"/runs/{run_id})" in text for run_id in linked)
 
 
+@pytest.mark.services
 def test_the_same_command_again_repeats_no_step(crowned: Crowned):
     before = {run.info.run_id for run in crowned.runs()}
     done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE)
@@ -96,6 +102,7 @@ def test_the_same_command_again_repeats_no_step(crowned: Crowned):
     assert crowned.pipeline().info.status == "FINISHED"
 
 
+@pytest.mark.services
 def test_a_pipeline_made_worse_on_purpose_does_not_move_the_champion_and_says_why(crowned: Crowned):
     done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE, "optimizer.learning_rate=1e-9", "seeds=[1]")
     assert done.returncode == 0, done.stderr

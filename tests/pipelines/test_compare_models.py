@@ -46,11 +46,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     return Compared(workplace, done.stdout)
 
 
+@pytest.mark.services
 def test_every_network_is_trained_with_every_seed_under_the_pipeline_s_run(compared: Compared):
     trained = sorted((run.data.tags["model"], run.data.params["seed"]) for run in compared.trainings())
     assert trained == [("dense", "1"), ("dense", "2"), ("lenot", "1"), ("lenot", "2")]
 
 
+@pytest.mark.services
 def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared: Compared):
     rows = compared.rows()
     for row in rows:
@@ -69,6 +71,7 @@ def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared:
     )
 
 
+@pytest.mark.services
 def test_it_is_shown_in_the_terminal_as_a_picture_and_in_the_description(compared: Compared):
     best = compared.rows()[0]
     assert f"{float(best['accuracy']):.4f}" in compared.out
@@ -77,6 +80,7 @@ def test_it_is_shown_in_the_terminal_as_a_picture_and_in_the_description(compare
     assert f"[{best['model']}](#/" in compared.pipeline().data.tags["mlflow.note.content"]
 
 
+@pytest.mark.services
 def test_another_network_is_added_without_training_the_others_again(compared: Compared):
     before = {run.info.run_id for run in compared.trainings()}
     done = compared.workplace.run("pipelines.compare_models", *LINE, "models=[lenot,dense,cnn_mnist_v1]", "seeds=[1]")

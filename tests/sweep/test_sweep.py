@@ -94,6 +94,7 @@ def test_nothing_is_written_beside_the_stores(swept: Swept) -> None:
     assert names <= stores
 
 
+@pytest.mark.services
 def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_rest(workplace: Workplace) -> None:
     command = ["-m", *SMALL, *SPACE]
     for total, told in ((2, 2), (2, 0), (3, 1)):
@@ -147,6 +148,7 @@ def test_a_sweep_without_tracking_leaves_only_the_study(workplace: Workplace) ->
     assert not (workplace.folder / "mlflow.db").exists()
 
 
+@pytest.mark.services
 def test_a_named_study_with_another_setting_is_refused_unless_that_is_wanted(workplace: Workplace) -> None:
     command = ["-m", *SMALL, "seed=1,2", "hydra.sweeper.study_name=mine"]
     assert workplace.run("src.train", *command).returncode == 0

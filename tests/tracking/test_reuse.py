@@ -7,10 +7,11 @@ import pytest
 from mlflow import MlflowClient
 
 from src.compose import compose_config
+from src.results import TrainResult
 from src.schema import Config
 from src.tracking import fingerprint, provenance
 from src.train import train
-from tests.conftest import Workplace
+from tests.conftest import Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "training.epochs=2", "tracking.detail=light"]
 
@@ -24,37 +25,53 @@ def train_here(workplace: Workplace, *overrides: str, **arguments: Any):
     return train(config(f"tracking.uri='{workplace.uri}'", "tracking.on_duplicate=reuse", *overrides), **arguments)
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, TrainResult]:
+    workplace = Workplace(tmp_path_factory.mktemp("reused"))
+    return workplace, train_here(workplace)
+
+
+@pytest.fixture
+def workplace(trained_once: tuple[Workplace, TrainResult], tmp_path: Path) -> Workplace:
+    """A store of the test's own with one finished run in it."""
+    return copy_of(trained_once[0], tmp_path / "copied")
+
+
+@pytest.fixture
+def first(trained_once: tuple[Workplace, TrainResult]) -> TrainResult:
+    return trained_once[1]
+
+
 def runs(workplace: Workplace) -> int:
     return len(MlflowClient(workplace.uri).search_runs(["1"]))
 
 
-def test_a_finished_run_of_the_same_settings_code_and_data_is_taken_with_all_that_it_gave(workplace: Workplace):
-    first = train_here(workplace)
+def test_a_finished_run_of_the_same_settings_code_and_data_is_taken_with_all_that_it_gave(
+    workplace: Workplace, first: TrainResult
+):
     assert train_here(workplace, "tracking.run_name=again", "tags.note=again") == first
     assert runs(workplace) == 1
 
 
-def test_without_being_asked_for_nothing_is_reused(workplace: Workplace):
-    assert train_here(workplace).run_id != train_here(workplace, "tracking.on_duplicate=train").run_id
+def test_without_being_asked_for_nothing_is_reused(workplace: Workplace, first: TrainResult):
+    assert train_here(workplace, "tracking.on_duplicate=train").run_id != first.run_id
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
-def test_a_run_that_did_not_finish_is_trained_again(workplace: Workplace, status: str):
-    first = train_here(workplace).run_id
-    MlflowClient(workplace.uri).set_terminated(str(first), status)
-    assert train_here(workplace).run_id != first
+def test_a_run_that_did_not_finish_is_trained_again(workplace: Workplace, first: TrainResult, status: str):
+    MlflowClient(workplace.uri).set_terminated(str(first.run_id), status)
+    assert train_here(workplace).run_id != first.run_id
 
 
-def test_a_deleted_run_is_trained_again(workplace: Workplace):
-    first = train_here(workplace).run_id
-    MlflowClient(workplace.uri).delete_run(str(first))
-    assert train_here(workplace).run_id != first
+def test_a_deleted_run_is_trained_again(workplace: Workplace, first: TrainResult):
+    MlflowClient(workplace.uri).delete_run(str(first.run_id))
+    assert train_here(workplace).run_id != first.run_id
 
 
 def test_a_run_that_an_observer_ended_is_not_taken_for_a_whole_one(workplace: Workplace):
-    first = train_here(workplace, observers=[lambda epoch, logs: True])
-    assert first.stopped == "observer"
-    assert train_here(workplace).run_id != first.run_id
+    ended = train_here(workplace, "seed=5", observers=[lambda epoch, logs: True])
+    assert ended.stopped == "observer"
+    assert train_here(workplace, "seed=5").run_id != ended.run_id
 
 
 DIFFERENT = ["seed=2", "training.epochs=3", "model.dropout=0.1", "dataset.limit=100", "tracking.save_model=false"]
