@@ -44,7 +44,7 @@ def raise_on_signals(ctrl_c: bool = True) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Holds the first signal back until the block is done, so that no file is left half-written.
+    """Holds the first signal back until the block is done or calls `release`, so that no file is left half-written.
 
     A second signal goes through at once.
     """
@@ -53,6 +53,12 @@ def deferred() -> Iterator[None]:
         yield
     finally:
         _Guard.depth -= 1
-        if not _Guard.depth and _Guard.pending is not None:
-            signum, _Guard.pending = _Guard.pending, None
-            raise Interrupted(signum)
+        if not _Guard.depth:
+            release()
+
+
+def release() -> None:
+    """Raises the signal that is held back, if there is one: for a place where a long deferred block can be left."""
+    if _Guard.pending is not None:
+        signum, _Guard.pending = _Guard.pending, None
+        raise Interrupted(signum)

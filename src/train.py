@@ -95,7 +95,7 @@ def train(
 
     with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
         fitting.seed_everything(config.seed, config.training.deterministic)
-        with fitting.advice_when_full(config.training.batch_size):
+        with deferred(), fitting.advice_when_full(config.training.batch_size):
             model = prepare_model(config, dataset)
         record_setting(run, dataset, model, is_light)
 
@@ -116,7 +116,8 @@ def train(
         if scores is not None:
             metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
         if not is_light:
-            record_pictures(run, config, model, dataset, fitted, scores)
+            with deferred():
+                record_pictures(run, config, model, dataset, fitted, scores)
         if is_kept and not is_light:
             examples = dataset.test.images[:EXAMPLES]
             bare = saving.uncompiled(model)

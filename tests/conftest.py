@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from src.interrupt import raise_on_signals
 from tests.servers import Postgres, postgres_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +51,16 @@ class Workplace:
         process = self.start(module, *arguments, **environment)
         out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture
+def signals_are_ours() -> Iterator[None]:
+    """Signals do in this process what they do in a command."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    raise_on_signals()
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
 def copy_of(workplace: Workplace, folder: Path) -> Workplace:

@@ -2,24 +2,15 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from src.interrupt import Interrupted, deferred, raise_on_signals
+from src.interrupt import Interrupted, deferred, release
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.usefixtures("signals_are_ours")
 SIGNALS = pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-
-
-@pytest.fixture(autouse=True)
-def signals_are_ours() -> Iterator[None]:
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    raise_on_signals()
-    yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
 
 
 # --- one signal, one exception -------------------------------------------------------------------------------------
@@ -72,6 +63,23 @@ def test_a_second_signal_goes_through_at_once(second: signal.Signals) -> None:
     with pytest.raises(Interrupted):
         save(written, signal.SIGINT, "half", second, "the rest")
     assert written == ["half"]
+
+
+def test_a_long_block_is_left_where_it_lets_a_signal_through() -> None:
+    reached: list[str] = []
+
+    def work() -> None:
+        with deferred():
+            release()
+            reached.append("first part")
+            signal.raise_signal(signal.SIGTERM)
+            reached.append("second part")
+            release()
+            reached.append("third part")
+
+    with pytest.raises(Interrupted):
+        work()
+    assert reached == ["first part", "second part"]
 
 
 def test_nested_blocks_hold_a_signal_until_the_outermost_is_done() -> None:

@@ -22,7 +22,8 @@ from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import advice_when_full, check_memory
 from src.fitting.optimizers import compile_model
 from src.fitting.phases import fit_in_phases
-from src.fitting.watch import Observer, Watch, Weights
+from src.fitting.watch import Observer, Stoppable, Watch, Weights
+from src.interrupt import deferred, release
 from src.schema import Config, TransferConfig, cores
 
 __all__ = [
@@ -150,7 +151,7 @@ def fit(
     watch = Watch(observers, on_batches, len(dataset.train), config)
     check_memory(model, min(config.training.batch_size, len(dataset.train)))
     try:
-        with advice_when_full(config.training.batch_size):
+        with deferred(), advice_when_full(config.training.batch_size):
             if isinstance(config.model, TransferConfig):
                 return fit_in_phases(model, dataset, config, watch)
             return fit_epochs(model, dataset, config, watch)
@@ -168,7 +169,11 @@ def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
         images: uint8, (n, height, width, channels), 0-255.
     """
     step = scoring_batch(model)
-    parts = [model.predict_on_batch(images[start : start + step]) for start in range(0, len(images), step)]
+    parts = []
+    with deferred():
+        for start in range(0, len(images), step):
+            parts.append(model.predict_on_batch(images[start : start + step]))
+            release()
     return np.concatenate(parts) if parts else np.empty((0, model.output.shape[-1]), np.float32)
 
 
@@ -188,7 +193,8 @@ def latency(model: keras.Model, repetitions: int = 30) -> float:
 def score(model: keras.Model, split: Split) -> Scores:
     """Loss, accuracy and probabilities of the split, from one pass over it."""
     batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
-    probabilities = model.predict(batches, verbose=0)
+    with deferred():
+        probabilities = model.predict(batches, verbose=0, callbacks=[Stoppable()])
     chosen = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
     loss = float(-np.log(np.clip(chosen, keras.config.epsilon(), 1.0)).mean())
     if not math.isfinite(loss):

@@ -4,7 +4,10 @@ from dataclasses import asdict
 
 import keras
 
+from src.models.arithmetic import multiply_adds
 from src.schema import Config, CosineConfig
+
+LARGEST_CALL = 50e9  # multiply-adds that one call of the compiled train function may take: a few seconds on two cores
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     "rmsprop": keras.optimizers.RMSprop,
@@ -29,9 +32,18 @@ def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> N
         optimizer=build_optimizer(config, steps_per_epoch),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        steps_per_execution=config.training.steps_per_execution,
+        steps_per_execution=steps_per_execution(model, config),
         jit_compile=False,
     )
+
+
+def steps_per_execution(model: keras.Model, config: Config) -> int:
+    """As many batches as `training.steps_per_execution` allows, fewer where they take so long that nothing is gained.
+
+    Between two calls progress is shown and a stop is heard.
+    """
+    affordable = LARGEST_CALL // (config.training.batch_size * max(1, multiply_adds(model)))
+    return max(1, min(config.training.steps_per_execution, int(affordable)))
 
 
 def build_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:

@@ -12,7 +12,7 @@ from src.fitting.batches import scoring_batch, scoring_batches
 from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import check_memory
 from src.fitting.optimizers import compile_model
-from src.fitting.watch import Watch
+from src.fitting.watch import Stoppable, Watch
 from src.models.transfer import unfreeze_last_blocks
 from src.schema import Config, TransferConfig
 
@@ -101,12 +101,12 @@ def features_of(backbone: keras.Model, split: Split, watch: Watch | None = None)
     """
     batch_size = scoring_batch(backbone)
     images = scoring_batches(split, batch_size).map(lambda images, _: images)
-    callbacks = [_Progress(watch, -(-len(split) // batch_size))] if watch else []
+    callbacks = [_Progress(watch, -(-len(split) // batch_size)) if watch else Stoppable()]
     vectors = backbone.predict(images, verbose=0, callbacks=callbacks)
     return Split(np.asarray(vectors, np.float32), split.labels)
 
 
-class _Progress(keras.callbacks.Callback):
+class _Progress(Stoppable):
     def __init__(self, watch: Watch, batches: int) -> None:
         super().__init__()
         self.watch = watch
@@ -115,3 +115,4 @@ class _Progress(keras.callbacks.Callback):
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self.watch.on_batches is not None:
             self.watch.on_batches(int((batch + 1) * self.share))
+        super().on_predict_batch_end(batch)

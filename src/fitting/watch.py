@@ -3,19 +3,37 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from src.errors import TrainingDiverged
+from src.interrupt import release
 from src.schema import Config
 
 Observer = Callable[[int, dict[str, float]], bool | None]
 Weights = list[npt.NDArray[np.float32]]
 
 
-class Watch(keras.callbacks.Callback):
+class Stoppable(keras.callbacks.Callback):
+    """Lets a deferred signal through between two batches.
+
+    Raised anywhere else it may reach TensorFlow's C code while that converts an array, which then crashes.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        release()
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        release()
+
+    def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        release()
+
+
+class Watch(Stoppable):
     """Completes the metrics of each epoch, shows them to the observers, and ends a run whose loss is no number."""
 
     def __init__(
@@ -47,6 +65,7 @@ class Watch(keras.callbacks.Callback):
         self._check_finite((logs or {}).get("loss", 0.0))
         if self.on_batches is not None:
             self.on_batches(min(batch + 1, self.batches))
+        super().on_train_batch_end(batch)
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         self.trained = time.perf_counter()

@@ -50,6 +50,11 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     return [_row(layer) for layer in model.layers]
 
 
+def multiply_adds(model: keras.Model) -> int:
+    """About how many multiplications the network takes for one image: each parameter once per pixel that it makes."""
+    return sum(layer.count_params() * math.prod(layer.output.shape[1:-1]) for layer in model.layers)
+
+
 def _row(layer: keras.layers.Layer) -> LayerRow:
     shape = tuple(layer.output.shape[1:])
     parameters, formula = _parameters(layer)

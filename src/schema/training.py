@@ -20,7 +20,7 @@ class TrainingConfig:
     deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
     class_weights: str | None = None  # balanced: each class counts alike, however many images it has
     initial_weights: str | None = None  # a run's id or a model file
-    steps_per_execution: int = 32  # batches per call of the compiled train function
+    steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
 
     def __post_init__(self) -> None:

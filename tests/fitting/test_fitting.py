@@ -1,5 +1,8 @@
 """Training and scoring: seeds, batches, and whose weights the model ends with."""
 
+import contextlib
+import signal
+
 import keras
 import numpy as np
 import pytest
@@ -7,9 +10,10 @@ import pytest
 from src import fitting
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting import Weights, fit
+from src.interrupt import Interrupted, deferred, release
 from src.models import predict
 from src.schema import MONITORS
-from tests.fitting.conftest import METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
+from tests.fitting.conftest import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 
 
 def test_the_same_seed_gives_the_same_history_and_another_seed_another() -> None:
@@ -65,6 +69,38 @@ def test_an_interruption_leaves_the_weights_of_the_last_whole_epoch(by_observer:
     with pytest.raises(KeyboardInterrupt):
         fit(model, dataset, config, [*keep, stop] if by_observer else keep, stop)
     np.testing.assert_equal(model.get_weights(), kept[-1])
+
+
+class Signalling(keras.layers.Layer):
+    """Ctrl-C in the middle of a call, where raising at once may crash TensorFlow."""
+
+    whole_calls = 0
+
+    def call(self, inputs: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        self.whole_calls += 1
+        return inputs
+
+
+@pytest.mark.usefixtures("signals_are_ours")
+@pytest.mark.parametrize("work", ["fit", "score", "probabilities"])
+def test_a_signal_is_heard_between_two_batches(work: str) -> None:
+    whole, dataset, config = ready()
+    signalling = Signalling()
+    works = {
+        "fit": lambda model: fit(model, dataset, config),
+        "score": lambda model: fitting.score(model, dataset.test),
+        "probabilities": lambda model: fitting.probabilities(model, dataset.test.images),
+    }
+    with pytest.raises(Interrupted):
+        with deferred():
+            model = keras.Model(whole.input, signalling(whole.output))
+            fitting.compile_model(model, config, BATCHES)
+            with contextlib.suppress(Interrupted):
+                release()
+            signalling.whole_calls = 0
+        works[work](model)
+    assert signalling.whole_calls == 1  # not stopped inside, and no second batch
 
 
 def test_a_score_is_what_keras_evaluates_with_the_probabilities_in_order() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from src.compose import CONF, compose_config
 from src.fitting import optimizers
+from src.models import build_model
 from src.schema import CosineConfig
 from tests.fitting.conftest import BATCHES
 
@@ -46,3 +47,13 @@ def test_a_warm_up_leaves_at_least_one_step(warmup_epochs: float, epochs: int, s
     schedule = CosineConfig(name="cosine", warmup_epochs=warmup_epochs, alpha=0.2)
     rate = optimizers.cosine_with_warmup(0.5, schedule, epochs, steps)
     assert float(rate(epochs * steps)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("model", "batch_size", "steps"),
+    [("lenot", 128, 32), ("lenot", 4096, 28), ("fashion_cnn", 128, 4), ("resnet18", 8, 13), ("resnet18", 128, 1)],
+)
+def test_fewer_batches_are_executed_in_one_call_where_they_take_long(model: str, batch_size: int, steps: int) -> None:
+    config = compose_config([f"model={model}", f"training.batch_size={batch_size}"])
+    network = build_model(config.model, (28, 28, 1), 10)
+    assert optimizers.steps_per_execution(network, config) == steps
