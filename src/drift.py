@@ -1,11 +1,10 @@
 """What has changed since a run was trained: code, configuration, data, packages, and what comes out now."""
 
-import json
 import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from src.compose import compose_config, config_from_dict
 from src.errors import ConfigError, StoreError
@@ -42,7 +41,9 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         again = replace(
             trained,
             dataset=as_found(run, trained, config.data_dir),
-            tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
+            tracking=replace(
+                config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}", on_duplicate="train"
+            ),
             tags={**trained.tags, "reproduces": config.run_id},
         )
         if run.tags.get("stopped") == "observer":  # which is not here any more
@@ -58,14 +59,15 @@ def compare(config: ReproduceConfig, again: Config, rows: list[DriftRow], result
 
     then = tracking.recorded_result(config.tracking, config.run_id).metrics
     with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
-        images, data = int(old.params["resolved.test_images"]), old.params["resolved.data_digest"]
+        images = {split: int(old.params[f"resolved.{split}_images"]) for split in ("validation", "test")}
+        data = old.params["resolved.data_digest"]
     with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
         reproduction = ReproductionResult(
             run_id=str(result.run_id),
             reproduces=config.run_id,
             origin=[*rows, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
             results=[
-                _result(name, value, result.metrics.get(name), again.training.deterministic, images)
+                _result(name, value, result.metrics.get(name), again.training.deterministic, images[_split_of(name)])
                 for name, value in sorted(then.items())
                 if name not in NOT_COMPARED
             ],
@@ -101,11 +103,13 @@ def _code(run: "Run") -> list[DriftRow]:
 
 def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
     """The recorded configuration against the params, and against what the same line composes to today."""
+    from src.tracking import as_param
+
     leaves = {name: value for name, value in flatten(trained).items() if not is_place(name)}
     rows = [
-        DriftRow(f"config {name}: its param and config/config.yaml", run.params[name], json_of(value), CHANGED)
+        DriftRow(f"config {name}: its param and config/config.yaml", run.params[name], as_param(value), CHANGED)
         for name, value in leaves.items()
-        if name in run.params and run.params[name] != json_of(value)[: len(run.params[name])]
+        if name in run.params and run.params[name] != as_param(value)
     ]
     typed = run.read_overrides()
     if typed is None:
@@ -116,7 +120,7 @@ def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
         return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
     names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
     rows += [
-        DriftRow(f"config {name}", json_of(leaves.get(name)), json_of(today.get(name)), CHANGED)
+        DriftRow(f"config {name}", as_param(leaves.get(name)), as_param(today.get(name)), CHANGED)
         for name in names
         if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
         if name != "dataset.class_names" or today[name]  # none: they are the folders' names
@@ -156,6 +160,11 @@ def _machine(run: "Run") -> list[DriftRow]:
 # --- what comes out ----------------------------------------------------------------------------------------------
 
 
+def _split_of(metric: str) -> str:
+    """Whose images say how far chance goes; for metrics of training, means over a changing network, the test's."""
+    return "validation" if metric.startswith("val_") else "test"
+
+
 def _result(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
     """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are."""
     if now is None:
@@ -163,14 +172,10 @@ def _result(name: str, then: float, now: float | None, is_exact: bool, images: i
     verdict = _verdict(then, now)
     if verdict == CHANGED and not is_exact:
         is_accuracy = "accuracy" in name
-        margin = STANDARD_ERRORS * (2 * then * (1 - then) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
+        mean = (then + now) / 2  # of both: not even a perfect accuracy is without its chance
+        margin = STANDARD_ERRORS * (2 * mean * (1 - mean) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
         verdict = "within chance" if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
-
-
-def json_of(value: Any) -> str:
-    """A leaf as its param is written."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _row(what: str, then: str, now: str) -> DriftRow:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.results import BestOfSweepResult, SweepResult
-from src.schema import BestOfSweepConfig, Config, ReduceOnPlateauConfig, TrainingConfig, for_training
+from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training
 from src.space import SweepPlan
 from src.space.planning import plan_line
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from src.tracking import Run
 
 PIPELINE = "best_of_sweep"
+PLATEAU = "reduce_on_plateau"  # the schedule that needs validation images
 
 
 def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
@@ -29,12 +30,12 @@ def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
         raise ConfigError(
             "evaluate_test: no trial may see the test split, which is scored at the very end; leave it out"
         )
-    for trial in plan.space.configs():
-        if not trial.has_monitor:
+    for trial in plan.space.bases.values():  # those too that only some value of the space lets run
+        if trial.dataset.validation_size == 0:
             raise ConfigError("dataset.validation_size=0: the best trial is found by a validation split; keep one")
-        if isinstance(trial.schedule, ReduceOnPlateauConfig):
+        if trial.schedule.name == PLATEAU:
             raise ConfigError(
-                f"schedule={trial.schedule.name}: the best trial is trained again on the validation images too, "
+                f"schedule={PLATEAU}: the best trial is trained again on the validation images too, "
                 "and then there is no plateau to be seen; use schedule=cosine or schedule=none"
             )
     return plan

@@ -37,7 +37,7 @@ def plan(config: CompareModelsConfig, overrides: Sequence[str]) -> dict[str, lis
     """
     typed = for_training(config, overrides)
     for own, instead in (("model", "models"), ("seed", "seeds")):
-        if any(line.partition("=")[0] == own for line in typed):
+        if any(line.lstrip("+~").partition("=")[0] == own for line in typed):
             raise ConfigError(f"{own}: the pipeline takes several; give {instead}=[...]")
     given = [*typed, "tracking.on_duplicate=reuse"]
     return {

@@ -61,6 +61,10 @@ class ReproduceConfig:
     run_id: str
     data_dir: str | None = None  # where the data is on this machine; null: where the run found it
 
+    def __post_init__(self) -> None:
+        if not self.tracking.enabled:
+            raise ConfigError("tracking=off: what comes out is kept beside the run that is reproduced; leave it out")
+
 
 def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:
     """What was typed without the pipeline's own keys: what `src.train` would be told."""

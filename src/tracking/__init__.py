@@ -9,7 +9,7 @@ from src.tracking.parents import pipeline_run
 from src.tracking.provenance import code_digest, origin_tags, packages
 from src.tracking.registry import Registry, Version
 from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result, recorded_result
-from src.tracking.run import Run
+from src.tracking.run import Run, as_param
 from src.tracking.store import Store, open_store
 from src.tracking.sweep import (
     StudyId,
@@ -28,6 +28,7 @@ __all__ = [
     "Store",
     "StudyId",
     "Version",
+    "as_param",
     "code_digest",
     "end_runs_left_behind",
     "fingerprint",

@@ -71,7 +71,7 @@ class Run:
         """The installed packages, and what the code differs in from its commit."""
         if self._client is None:
             return
-        self.log_text("environment/packages.txt", packages())
+        self._write("environment/packages.txt", packages())  # a version is no secret, not even that of `tokenizers`
         if difference := git("diff", "HEAD"):
             self.log_text("environment/git.diff", difference + "\n")
 
@@ -81,7 +81,7 @@ class Run:
             return
         shown = redact_tree(dict(params))
         assert isinstance(shown, dict)
-        texts = {name: _typed(value)[:PARAM_LENGTH] for name, value in shown.items()}
+        texts = {name: as_param(value) for name, value in shown.items()}
         self.params |= texts
         entities = [Param(name, text) for name, text in texts.items()]
         for start in range(0, len(entities), BATCH):
@@ -285,8 +285,9 @@ class Run:
                 self._client.set_terminated(self._id, status)
 
 
-def _typed(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def as_param(value: object) -> str:
+    """A value as its param is written: as it would be typed, very long ones cut."""
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:PARAM_LENGTH]
 
 
 def _spaced(markdown: str) -> str:

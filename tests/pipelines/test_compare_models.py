@@ -93,19 +93,11 @@ def test_another_network_is_added_without_training_the_others_again(compared: Co
     compared.client.delete_run(new.info.run_id)  # the other tests count
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # tests/test_leaderboard.py has more of the second kind
     ("arguments", "sentence"),
     [
         (["-m"], "-m: only python -m src.train takes it"),
         (["models=[lenot,lennot]"], "no model 'lennot'; did you mean 'lenot'?"),
-        (["models=[]"], "models: got [], expected different options"),
-        (["models=[lenot,lenot]"], "models: got ['lenot', 'lenot'], expected different"),
-        (["model=lenot"], "model: the pipeline takes several; give models=[...]"),
-        (["seed=3"], "seed: the pipeline takes several; give seeds=[...]"),
-        (["models=[lenot,dense]", "model.conv.0.filters=3"], "model.conv.0"),
-        (["models=[alexnet]"], "too small for alexnet"),
-        (["tracking=off"], "tracking=off: a pipeline hands on"),
-        (["evaluate_test=false"], "evaluate_test=false: a pipeline ends with the test split"),
     ],
 )
 def test_what_cannot_be_is_answered_before_anything_is_trained(

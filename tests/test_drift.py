@@ -1,0 +1,333 @@
+"""What has changed since a run was trained, and when two results are the same; tests/pipelines/ trains again."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from src import drift
+from src.compose import compose_config
+from src.errors import ConfigError, StoreError
+from src.results import DriftRow, ReproductionResult, TrainResult
+from src.schema import Config
+from src.tracking import code_digest, origin_tags
+from tests.conftest import Workplace
+from tests.tracking.conftest import config_for, new_run
+
+LINE = ["dataset=synthetic", "model.dropout=0.1", "training.epochs=2"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run that says that it was trained, to do harm to."""
+
+    workplace: Workplace
+    run_id: str
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.workplace.uri)
+
+    def file(self, path: str) -> Path:
+        return self.workplace.folder / "mlartifacts" / self.run_id / "artifacts" / path
+
+    def edit_config(self, group: str, key: str, value: object) -> None:
+        file = self.file("config/config.yaml")
+        config = yaml.safe_load(file.read_text())
+        config[group][key] = value
+        file.write_text(yaml.safe_dump(config))
+
+    def check(self, *line: str) -> tuple[Config, dict[str, DriftRow]]:
+        """What would be trained again, and what was looked at, by its name."""
+        full = [f"run_id={self.run_id}", f"tracking.uri='{self.workplace.uri}'", "data_dir=null", *line]
+        again, rows = drift.check_origin(compose_config(full, "reproduce"))
+        assert len({row.what for row in rows}) == len(rows)
+        return again, {row.what: row for row in rows}
+
+    def changed(self) -> dict[str, tuple[str, str]]:
+        return {name: (row.then, row.now) for name, row in self.check()[1].items() if row.verdict == "CHANGED"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp("drift"))
+
+
+def recorded(store: Workplace, *, typed: list[str] | None = None) -> Recorded:
+    """A run of `LINE`, here and now; typed unless said otherwise."""
+    line = LINE if typed is None else typed
+    config = config_for(store.uri, *LINE, "tracking.run_name=first", "tags.owner=ada")
+    with new_run(config, overrides=line) as run:
+        run.log_params({"resolved.code_digest": code_digest(), "resolved.best_epoch": 2})
+    return Recorded(store, str(run.run_id))
+
+
+@pytest.fixture
+def original(store: Workplace) -> Recorded:
+    return recorded(store)
+
+
+# --- where it was trained, and where it is trained again -----------------------------------------------------------
+
+
+def test_here_and_now_everything_is_the_same_and_all_of_it_is_named(original: Recorded) -> None:
+    _, rows = original.check()
+    assert list(rows) == ["commit", "code (SHA-256 of src/)", "config", "packages", "machine"]
+    assert {row.verdict for row in rows.values()} == {"same"}
+
+
+def test_it_is_trained_again_as_recorded_beside_the_old_run_and_never_taken_from_it(original: Recorded) -> None:
+    again, _ = original.check("tracking.on_duplicate=reuse")
+    config = config_for(original.workplace.uri, *LINE)
+    assert (again.model, again.dataset, again.training) == (config.model, config.dataset, config.training)
+    assert again.tags == {"owner": "ada", "reproduces": original.run_id}
+    assert (again.tracking.run_name, again.tracking.on_duplicate) == ("again-first", "train")
+
+
+def test_without_a_store_nothing_can_be_reproduced() -> None:
+    with pytest.raises(ConfigError, match=r"^tracking=off: .*; leave it out$"):
+        compose_config(["run_id=r", "tracking=off"], "reproduce")
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("RUNNING", "is still RUNNING"),
+        ("FAILED", "is FAILED; only a finished run can be reproduced"),
+        ("KILLED", "is KILLED; only a finished run can be reproduced"),
+    ],
+)
+def test_a_run_that_is_not_finished_is_refused_by_its_state(original: Recorded, status: str, sentence: str) -> None:
+    original.client.set_terminated(original.run_id, status)
+    with pytest.raises(StoreError, match=f"^run {original.run_id} {sentence}"):
+        original.check()
+
+
+def test_a_deleted_run_and_one_that_never_was_are_refused(original: Recorded) -> None:
+    original.client.delete_run(original.run_id)
+    with pytest.raises(StoreError, match=f"^run {original.run_id} was deleted"):
+        original.check()
+    with pytest.raises(StoreError, match="has no 0123"):
+        Recorded(original.workplace, "0123").check()
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value", "sentence"),
+    [
+        ("model", "_target_", "os.system", "no key 'model._target_'"),
+        ("model", "family", "os.system", "model: no kind 'os.system'"),
+        ("dataset", "loader", "subprocess.run", "dataset: no kind 'subprocess.run'"),
+        ("optimizer", "name", "builtins.eval", "optimizer: no kind 'builtins.eval'"),
+    ],
+)
+def test_a_recorded_config_that_names_code_is_refused(
+    original: Recorded, group: str, key: str, value: str, sentence: str
+) -> None:
+    original.edit_config(group, key, value)
+    with pytest.raises(ConfigError, match=sentence):
+        original.check()
+
+
+def test_another_commit_is_named_and_whether_there_were_changes(original: Recorded) -> None:
+    original.client.set_tag(original.run_id, "mlflow.source.git.commit", "0123456789abcdef")
+    original.client.set_tag(original.run_id, "git_dirty", "true")
+    then, now = original.changed()["commit"]
+    assert then == "0123456789ab with changes"
+    assert now.startswith(origin_tags().get("mlflow.source.git.commit", "unknown")[:12])
+
+
+def test_a_run_that_does_not_say_where_it_comes_from_is_no_reason_to_stop(store: Workplace) -> None:
+    with new_run(config_for(store.uri, "tracking.detail=light")) as run:
+        pass
+    client = MlflowClient(store.uri)
+    client.delete_tag(str(run.run_id), "host")
+    _, rows = Recorded(store, str(run.run_id)).check()
+    assert rows["code (SHA-256 of src/)"].then == rows["machine"].then == "unknown"
+    assert rows["packages"] == ("packages", "not recorded", "unknown", "unknown")
+    assert rows["config"].now == "taken as recorded: it was not typed"
+
+
+def test_a_run_that_an_observer_ended_is_trained_as_far_and_that_is_said(original: Recorded) -> None:
+    for step, loss in enumerate((0.5, 0.25), 1):
+        original.client.log_metric(original.run_id, "loss", loss, step=step)
+    original.client.set_tag(original.run_id, "stopped", "observer")
+    assert original.changed() == {"training ended by": ("an observer", "training.last_epoch=2")}
+    assert original.check()[0].training.last_epoch == 2
+
+
+@pytest.mark.parametrize("value", [0.4, 0.15, 0.0])  # the second begins as the param does
+def test_a_recorded_value_that_was_edited_is_named_against_its_param_and_against_the_line(
+    original: Recorded, value: float
+) -> None:
+    original.edit_config("model", "dropout", value)
+    assert original.changed() == {
+        "config model.dropout: its param and config/config.yaml": ("0.1", str(value)),
+        "config model.dropout": (str(value), "0.1"),
+    }
+
+
+def test_a_line_that_composes_to_something_else_today_is_named_by_its_key(store: Workplace) -> None:
+    today = recorded(store, typed=[*LINE, "optimizer.learning_rate=0.5"])
+    assert today.changed() == {"config optimizer.learning_rate": ("0.001", "0.5")}
+    assert today.check()[0].optimizer.learning_rate == 0.001
+
+
+def test_a_line_that_composes_to_nothing_today_is_named_with_the_reason(store: Workplace) -> None:
+    ((then, now),) = recorded(store, typed=["model=gone"]).changed().values()
+    assert then == "composed"
+    assert now.startswith("no model 'gone'")
+
+
+def test_what_was_typed_and_hidden_is_not_held_against_the_run(store: Workplace) -> None:
+    assert recorded(store, typed=[*LINE, "tags.api_token=tok-5150"]).changed() == {}
+
+
+def test_where_things_are_is_not_held_against_the_run(store: Workplace, tmp_path: Path) -> None:
+    typed = [*LINE, f"tracking.uri='sqlite:///{tmp_path}/gone.db'", "tracking.experiment=other", "tags.note=x"]
+    assert recorded(store, typed=typed).changed() == {}
+
+
+def test_packages_of_another_version_missing_and_added_ones_are_named(original: Recorded) -> None:
+    file = original.file("environment/packages.txt")
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("keras==")]
+    lines = ["numpy==1.0.0" if line.startswith("numpy==") else line for line in lines]
+    file.write_text("\n".join(["# Python 3.1.4", *lines[1:], "gone==3.2.1"]))
+    found = original.changed()
+    assert list(found) == ["gone", "keras", "numpy", "Python"]
+    assert (found["Python"][0], found["numpy"][0]) == ("3.1.4", "1.0.0")
+    assert (found["keras"][0], found["gone"]) == ("not there", ("3.2.1", "not there"))
+
+
+def test_a_package_whose_name_sounds_like_a_secret_is_recorded_with_its_version(
+    store: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from src.tracking import run
+
+    monkeypatch.setattr(run, "packages", lambda: "# Python 3.11.9\ntokenizers==0.22.1\n")
+    assert recorded(store).changed()["tokenizers"] == ("0.22.1", "not there")
+
+
+@pytest.mark.parametrize(
+    ("listed", "versions"),
+    [
+        ("", {}),
+        ("# Python 3.11.9\n", {"Python": "3.11.9"}),
+        ("a==1\nB.c-d_e==2.0+cpu\n", {"a": "1", "B.c-d_e": "2.0+cpu"}),
+        ("a==1\n\n# a comment of words\n", {"a": "1"}),
+    ],
+)
+def test_python_and_packages_are_read_from_their_list_and_nothing_else(listed: str, versions: dict[str, str]) -> None:
+    assert drift._versions(listed) == versions
+
+
+# --- what comes out ----------------------------------------------------------------------------------------------
+
+COMMIT = DriftRow("commit", "a", "b", "CHANGED")
+
+# of 10,000 images, three standard errors of 0.99 are 0.0042
+VERDICTS = [
+    ("test_accuracy", 0.99, 0.99, True, "same"),
+    ("test_accuracy", 0.99, 0.99, False, "same"),
+    ("test_accuracy", 0.99, 0.9901, True, "CHANGED"),
+    ("test_accuracy", 0.99, 0.9901, False, "within chance"),
+    ("test_accuracy", 0.99, 0.9865, False, "within chance"),
+    ("test_accuracy", 0.99, 0.984, False, "CHANGED"),
+    ("val_accuracy", 0.99, 0.9865, False, "within chance"),
+    ("test_accuracy", 1.0, 0.9999, False, "within chance"),
+    ("test_accuracy", 0.9999, 1.0, False, "within chance"),
+    ("test_accuracy", 1.0, 0.99, False, "CHANGED"),
+    ("test_accuracy", 1.0, 0.9999, True, "CHANGED"),
+    ("test_loss", 0.5, 0.5000001, True, "CHANGED"),
+    ("test_loss", 0.5, 0.524, False, "within chance"),
+    ("test_loss", 0.5, 0.476, False, "within chance"),
+    ("test_loss", 0.5, 0.526, False, "CHANGED"),
+    ("test_loss", 0.5, 0.474, False, "CHANGED"),
+]
+
+
+@pytest.mark.parametrize(("name", "then", "now", "is_exact", "verdict"), VERDICTS)
+def test_results_are_the_same_to_the_last_bit_or_where_kernels_are_free_as_repeated_trainings_are(
+    name: str, then: float, now: float, is_exact: bool, verdict: str
+) -> None:
+    assert drift._result(name, then, now, is_exact, 10_000) == (name, repr(then), repr(now), verdict)
+
+
+def test_of_fewer_images_an_accuracy_may_differ_more() -> None:
+    verdicts = [drift._result("accuracy", 0.9, 0.88, False, images).verdict for images in (1_000, 100_000)]
+    assert verdicts == ["within chance", "CHANGED"]
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_a_metric_that_is_not_there_any_more_has_changed(is_exact: bool) -> None:
+    assert drift._result("val_loss", 0.5, None, is_exact, 100) == ("val_loss", "0.5", "not measured", "CHANGED")
+
+
+def scored(store: Workplace, metrics: dict[str, float], digest: str, images: int) -> TrainResult:
+    """A run with these metrics, on data with this digest; of the validation images there are few."""
+    with new_run(config_for(store.uri, *LINE)) as run:
+        counts = {"resolved.validation_images": images // 100, "resolved.test_images": images}
+        run.log_params(counts | {"resolved.data_digest": digest, "resolved.best_epoch": 1})
+        run.log_metrics(metrics, step=1)
+    return TrainResult(run_id=run.run_id, best_epoch=1, metrics=metrics, history={})
+
+
+def test_data_and_metrics_are_compared_and_kept_with_the_new_run(store: Workplace, tmp_path: Path) -> None:
+    then = {"loss": 0.5, "test_accuracy": 0.99, "val_accuracy": 0.99, "epoch_seconds": 1.0, "learning_rate": 0.1}
+    now = {"loss": 0.5, "test_accuracy": 0.95, "val_accuracy": 0.95, "epoch_seconds": 9.0, "learning_rate": 0.2}
+    old, new = scored(store, then, "0" * 64, 10_000), scored(store, now, "1" * 64, 10_000)
+    config = compose_config([f"run_id={old.run_id}", f"tracking.uri='{store.uri}'"], "reproduce")
+    result = drift.compare(config, config_for(store.uri, *LINE), [COMMIT], new)
+    assert (result.run_id, result.reproduces) == (new.run_id, old.run_id)
+    assert result.origin == [COMMIT, ("data", "0" * 16, "1" * 16, "CHANGED")]
+    assert {row.what: row.verdict for row in result.results} == {
+        "loss": "same",
+        "test_accuracy": "CHANGED",  # of 10,000 images
+        "val_accuracy": "within chance",  # of 100
+    }
+    client = MlflowClient(store.uri)
+    with Path(client.download_artifacts(str(new.run_id), "drift.csv", str(tmp_path))).open() as file:
+        assert list(csv.reader(file))[1:] == [list(row) for row in (*result.origin, *result.results)]
+    assert "ANOTHER RESULT" in client.get_run(str(new.run_id)).data.tags["mlflow.note.content"]
+
+
+def outcome(origin: list[DriftRow], results: list[DriftRow]) -> ReproductionResult:
+    return ReproductionResult(run_id="new", reproduces="old", origin=origin, results=results)
+
+
+PACKAGES = DriftRow("packages", "9 versions", "9 versions", "same")
+EQUAL, NEAR = DriftRow("loss", "0.5", "0.5", "same"), DriftRow("loss", "0.5", "0.51", "within chance")
+OTHER = DriftRow("loss", "0.5", "0.9", "CHANGED")
+HEAD = ["| what | then | now | verdict |", "|---|---|---|---|"]
+
+
+@pytest.mark.parametrize(
+    ("results", "sentence", "changed"),
+    [
+        ([EQUAL], "the same result", ["commit"]),
+        ([NEAR], "the same result", ["commit"]),
+        ([EQUAL, OTHER], "ANOTHER RESULT", ["commit", "loss"]),
+    ],
+)
+def test_the_result_decides_whether_a_run_is_reproduced_whatever_changed_on_the_way(
+    results: list[DriftRow], sentence: str, changed: list[str]
+) -> None:
+    found = outcome([COMMIT, PACKAGES], results)
+    assert drift.description(found).startswith(f"Run old trained again: {sentence}.")
+    assert (found.is_same, found.changed) == (sentence == "the same result", changed)
+
+
+@pytest.mark.parametrize(
+    ("origin", "results", "lines"),
+    [
+        ([PACKAGES], [EQUAL], []),
+        ([COMMIT, PACKAGES], [EQUAL], [*HEAD, "| commit | a | b | CHANGED |"]),
+        ([PACKAGES], [NEAR], [*HEAD, "| loss | 0.5 | 0.51 | within chance |"]),
+    ],
+)
+def test_the_description_names_what_is_not_the_same_and_has_no_empty_table(
+    origin: list[DriftRow], results: list[DriftRow], lines: list[str]
+) -> None:
+    assert drift.description(outcome(origin, results)).splitlines()[2:] == lines

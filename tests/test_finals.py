@@ -1,0 +1,274 @@
+"""What follows a sweep: which sweeps may be followed, what is trained in the end, what is said of it."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from src import finals
+from src.compose import compose_config
+from src.errors import ConfigError, UserError
+from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
+from src.schema import BestOfSweepConfig, Config
+from src.search import open_storage
+from src.space import SweepPlan
+from src.tracking import Run
+from tests.conftest import Workplace
+from tests.tracking.conftest import config_for, new_run
+
+DONE = Counts(complete=2, pruned=0, failed=0, running=0, retried=0)
+SWEPT = ["model.dropout=0,0.1"]
+
+
+def pipeline(*line: str) -> BestOfSweepConfig:
+    config = compose_config(line, "best_of_sweep")
+    assert isinstance(config, BestOfSweepConfig)
+    return config
+
+
+def plan(*line: str, swept: list[str] = SWEPT) -> SweepPlan:
+    """The sweep of `python -m pipelines.best_of_sweep <line> <swept>`."""
+    return finals.plan_of(pipeline(*line), [*line, *swept])
+
+
+# --- which sweeps may be followed --------------------------------------------------------------------------------
+
+
+def test_the_sweep_is_what_was_typed_without_the_pipelines_own_keys() -> None:
+    found = plan("seeds=[4]", "registered_model=digits", "alias=best", "training.epochs=3")
+    assert [dimension.name for dimension in found.space.dimensions] == ["model.dropout"]
+    assert (found.example.training.epochs, found.example.seed) == (3, 1)
+
+
+def test_no_trial_sees_the_test_split() -> None:
+    assert [trial.evaluate_test for trial in plan().space.configs()] == [False]
+
+
+@pytest.mark.parametrize(
+    ("line", "swept", "sentence"),
+    [
+        ([], [], r"^nothing to sweep over"),
+        (["seeds=[]"], SWEPT, r"^seeds: got \[\], expected different whole numbers"),
+        (["seeds=[1,1]"], SWEPT, r"^seeds: got \[1, 1\], expected different"),
+        (["alias=latest"], SWEPT, r"^alias: got 'latest'"),
+        (["registered_model=a/b"], SWEPT, r"^name: got 'a/b'"),
+        (["tracking=off"], SWEPT, r"^tracking=off: a pipeline hands on"),
+        (["evaluate_test=false"], SWEPT, r"^evaluate_test=false: a pipeline ends with the test split"),
+        (["evaluate_test=true"], SWEPT, r"^evaluate_test: no trial may see the test split"),
+        ([], ["evaluate_test=false,true"], r"^evaluate_test: no trial may see the test split"),
+        (["dataset.validation_size=0"], SWEPT, r"^dataset\.validation_size=0: the best trial is found by a validation"),
+        (["model.dropuot=0"], SWEPT, r"^no key 'model\.dropuot'; did you mean 'dropout'\?"),
+        (["hparams_search=lenott"], [], r"^no hparams_search 'lenott'; did you mean 'lenot'\?"),
+    ],
+)
+def test_a_sweep_that_the_pipeline_could_not_follow_is_refused(
+    line: list[str], swept: list[str], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        plan(*line, swept=swept)
+
+
+@pytest.mark.parametrize(
+    ("line", "swept"),
+    [
+        (["schedule=reduce_on_plateau"], SWEPT),
+        ([], ["schedule=cosine,reduce_on_plateau"]),
+        # A network that runs with no size but those that are searched:
+        (["schedule=reduce_on_plateau"], ["model=choice(alexnet)", "model.input_size=224,227"]),
+    ],
+)
+def test_a_schedule_that_waits_for_a_plateau_is_refused_wherever_it_is_in_the_sweep(
+    line: list[str], swept: list[str]
+) -> None:
+    with pytest.raises(ConfigError, match=r"^schedule=reduce_on_plateau: .*; use schedule=cosine or schedule=none$"):
+        plan(*line, swept=swept)
+
+
+# --- the pipeline's run ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp("finals"))
+
+
+def sweep(**changes: Any) -> SweepResult:
+    known = SweepResult(
+        study_name="study", run_id="5eeb", counts=DONE, best_trial=1, best_value=0.98765, best_run_id="7a11"
+    )
+    return replace(known, **changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (sweep(best_trial=None, best_run_id=None), r"study study has no completed trial, .*; narrow the space$"),
+        (sweep(counts=replace(DONE, running=3)), r"^3 trials of study study are still run by others; .*once they are"),
+    ],
+)
+def test_a_sweep_without_a_best_trial_or_without_an_end_is_not_followed(found: SweepResult, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence), finals.begin(pipeline(), plan(), found):
+        pass
+
+
+def test_the_same_sweep_is_followed_under_the_same_run_by_one_at_a_time(store: Workplace) -> None:
+    storage = f"sqlite:///{store.folder / 'optuna.db'}"
+    line = ["dataset=synthetic", f"tracking.uri='{store.uri}'", f"hydra.sweeper.storage='{storage}'"]
+    config, planned = pipeline(*line), plan(*line)
+    locks = open_storage(storage, store.uri).locks
+    found = []
+    for _ in range(2):
+        with finals.begin(config, planned, sweep()) as run:
+            assert not locks.is_free("best_of_sweep study")
+            found.append(run.run_id)
+        assert locks.is_free("best_of_sweep study")
+    assert found[0] == found[1]
+    assert MlflowClient(store.uri).get_run(str(run.run_id)).data.tags["mlflow.runName"] == "best of study"
+
+
+# --- what is trained in the end ----------------------------------------------------------------------------------
+
+TRIAL = [
+    "optimizer=adam",
+    "optimizer.learning_rate=0.002",
+    "schedule=cosine",
+    "model.dropout=0.1",
+    "training.epochs=9",
+    "training.monitor=val_loss",
+    "training.early_stopping_patience=4",
+    "tracking.detail=light",
+    "tracking.save_model=false",
+    "evaluate_test=false",
+    "tags.trial=mine",
+]
+
+
+def final_configs(store: Workplace, *of_trial: str, seeds: str = "[1]") -> tuple[Config, list[Config]]:
+    """The best trial's configuration, and those that are trained in the end; 64 images were set aside."""
+    trial = config_for(store.uri, *TRIAL, *of_trial)
+    with new_run(trial) as run:
+        run.log_params({"resolved.validation_images": 64, "resolved.best_epoch": 5})
+    config = pipeline("dataset=synthetic", f"tracking.uri='{store.uri}'", f"seeds={seeds}", "tags.owner=ada")
+    return trial, finals.final_configs(config, sweep(best_run_id=run.run_id))
+
+
+@pytest.fixture(scope="module")
+def trial_and_final(store: Workplace) -> tuple[Config, Config]:
+    trial, (final,) = final_configs(store)
+    return trial, final
+
+
+def test_there_is_one_for_each_seed_in_the_order_given(store: Workplace) -> None:
+    _, found = final_configs(store, seeds="[3,1]")
+    assert [(final.seed, final.tracking.run_name) for final in found] == [(3, "final-s3"), (1, "final-s1")]
+
+
+def test_it_is_the_trials_setting(trial_and_final: tuple[Config, Config]) -> None:
+    trial, final = trial_and_final
+    assert (final.model, final.optimizer, final.schedule) == (trial.model, trial.optimizer, trial.schedule)
+
+
+def test_it_is_trained_for_the_trials_best_epoch_with_nothing_to_monitor(
+    trial_and_final: tuple[Config, Config],
+) -> None:
+    trial, final = trial_and_final
+    unmonitored = replace(trial.training, last_epoch=5, monitor="val_accuracy", early_stopping_patience=None)
+    assert final.training == unmonitored
+
+
+@pytest.mark.parametrize(("of_trial", "limit"), [([], None), (["dataset.limit=100"], 164)])
+def test_the_images_that_were_set_aside_are_trained_on_too(
+    store: Workplace, of_trial: list[str], limit: int | None
+) -> None:
+    trial, (final,) = final_configs(store, *of_trial)
+    assert final.dataset == replace(trial.dataset, validation_size=0, limit=limit)
+
+
+def test_it_is_scored_and_kept_whole_though_trials_are_not_and_not_done_twice(
+    trial_and_final: tuple[Config, Config],
+) -> None:
+    _, final = trial_and_final
+    assert final.evaluate_test
+    assert (final.tracking.detail, final.tracking.save_model, final.tracking.on_duplicate) == ("full", True, "reuse")
+
+
+def test_its_tags_are_the_pipelines_and_lead_to_the_study(trial_and_final: tuple[Config, Config]) -> None:
+    assert trial_and_final[1].tags == {"owner": "ada", "best_of": "study"}
+
+
+# --- what is said of it ------------------------------------------------------------------------------------------
+
+CROWNED = RegistrationResult(
+    name="digits", version=4, is_new=True, run_id="f1", alias="champion", moved=True, reason="the first of digits"
+)
+
+
+def outcome(*accuracies: float, **registration: Any) -> BestOfSweepResult:
+    """What came of it, with as many seeds as accuracies."""
+    trained = [
+        TrainResult(
+            run_id=f"f{number}",
+            best_epoch=5,
+            metrics={"test_accuracy": accuracy, "test_loss": 0.125},
+            history={"loss": [0.5] * 5},
+        )
+        for number, accuracy in enumerate(accuracies, 1)
+    ]
+    return BestOfSweepResult(
+        run_id="r",
+        sweep=sweep(),
+        seeds=list(range(1, len(trained) + 1)),
+        finals=trained,
+        registration=replace(CROWNED, **registration),
+    )
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "mean", "spread"), [((0.75,), 0.75, 0.0), ((0.5, 1.0), 0.75, 0.125**0.5), ((0.5, 0.5), 0.5, 0.0)]
+)
+def test_the_spread_is_the_standard_deviation_and_none_of_one_seed(
+    accuracies: tuple[float, ...], mean: float, spread: float
+) -> None:
+    assert outcome(*accuracies).mean == mean
+    assert outcome(*accuracies).spread == pytest.approx(spread)
+
+
+def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
+    text = finals.description(Run(None, "", "9"), outcome(0.5, 1.0))
+    runs = "#/experiments/9/runs"
+    assert text.splitlines() == [
+        f"The best of [study study]({runs}/5eeb) is [trial 1]({runs}/7a11) with 0.9877; trained again on training and "
+        "validation images for 5 epochs:",
+        "",
+        "| seed | test accuracy |",
+        "|---|---|",
+        f"| [1]({runs}/f1) | 0.5000 |",
+        f"| [2]({runs}/f2) | 1.0000 |",
+        "",
+        "Mean 0.7500, spread 0.3536. Version 4 of digits, seed 1, is now the champion: the first of digits.",
+    ]
+
+
+def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None:
+    text = finals.description(Run(None, "", "9"), outcome(0.5, moved=False, reason="it is no better"))
+    assert text.endswith("Version 4 of digits, seed 1, is not made the champion: it is no better.")
+
+
+@pytest.mark.parametrize(("p_value", "kept"), [(None, {}), (0.25, {"mcnemar_p_value": 0.25})])
+def test_scores_of_all_seeds_and_the_p_value_if_there_was_a_test_are_kept_with_the_run(
+    store: Workplace, tmp_path: Path, p_value: float | None, kept: dict[str, float]
+) -> None:
+    with new_run(config_for(store.uri)) as run:
+        finals.record(run, outcome(0.75, 0.75, p_value=p_value))
+    client = MlflowClient(store.uri)
+    metrics = client.get_run(str(run.run_id)).data.metrics
+    assert metrics == {"test_accuracy_mean": 0.75, "test_accuracy_spread": 0.0} | kept
+    with Path(client.download_artifacts(str(run.run_id), "seeds.csv", str(tmp_path))).open() as file:
+        assert list(csv.reader(file)) == [
+            ["seed", "run_id", "test_loss", "test_accuracy"],
+            ["1", "f1", "0.125000", "0.750000"],
+            ["2", "f2", "0.125000", "0.750000"],
+        ]

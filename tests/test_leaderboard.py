@@ -1,0 +1,237 @@
+"""What a comparison trains, how it ranks, and what it writes; tests/pipelines/ has whole ones."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+
+from src import leaderboard
+from src.compose import compose_config
+from src.errors import ConfigError
+from src.leaderboard import COLUMNS, cells
+from src.results import LeaderboardRow, TrainResult
+from src.schema import CompareModelsConfig, Config
+from tests.conftest import Workplace
+from tests.tracking.conftest import config_for, new_run
+
+ROW = LeaderboardRow("lenot", 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1")
+
+
+def compare(*line: str) -> CompareModelsConfig:
+    config = compose_config(line, "compare_models")
+    assert isinstance(config, CompareModelsConfig)
+    return config
+
+
+def plan(*line: str) -> dict[str, list[Config]]:
+    """What `python -m pipelines.compare_models <line>` trains."""
+    return leaderboard.plan(compare(*line), line)
+
+
+# --- what is trained ---------------------------------------------------------------------------------------------
+
+
+def test_every_network_is_planned_with_every_seed_in_the_order_given() -> None:
+    planned = plan("models=[lenot,dense]", "seeds=[3,1]")
+    assert {model: [each.seed for each in configs] for model, configs in planned.items()} == {
+        "lenot": [3, 1],
+        "dense": [3, 1],
+    }
+    assert [each.model.name for configs in planned.values() for each in configs] == ["lenot", "lenot", "dense", "dense"]
+
+
+def test_what_is_typed_beside_holds_for_every_training() -> None:
+    planned = plan("models=[lenot,dense]", "seeds=[1]", "optimizer=adam", "training.epochs=3", "model.dropout=0.25")
+    for (each,) in planned.values():
+        assert (each.optimizer.name, each.training.epochs) == ("adam", 3)
+        assert getattr(each.model, "dropout", None) == 0.25
+
+
+def test_a_recipe_gives_its_settings_and_not_its_network() -> None:
+    ((each,),) = plan("models=[dense]", "seeds=[1]", "experiment=cnn_mnist_v1").values()
+    recipe = compose_config(["experiment=cnn_mnist_v1"])
+    assert (each.model.name, each.optimizer) == ("dense", recipe.optimizer)
+
+
+@pytest.mark.parametrize("typed", [[], ["tracking.on_duplicate=train"]])
+def test_trainings_that_are_done_already_are_taken_whatever_was_typed(typed: list[str]) -> None:
+    assert plan("models=[dense]", "seeds=[1]", *typed)["dense"][0].tracking.on_duplicate == "reuse"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (["models=[]"], r"^models: got \[\], expected different options"),
+        (["models=[lenot,lenot]"], r"^models: got \['lenot', 'lenot'\], expected different"),
+        (["models=[lenot,lennot]"], r"^no model 'lennot'; did you mean 'lenot'\?"),
+        (["seeds=[]"], r"^seeds: got \[\], expected different whole numbers"),
+        (["seeds=[-1]"], r"^seeds: got \[-1\], expected different whole numbers from 0"),
+        (["model=lenot"], r"^model: the pipeline takes several; give models=\[\.\.\.\]$"),
+        (["seed=3"], r"^seed: the pipeline takes several; give seeds=\[\.\.\.\]$"),
+        (["++seed=3"], r"^seed: the pipeline takes several; give seeds=\[\.\.\.\]$"),
+        (["models=[lenot,dense]", "model.conv.0.filters=3"], r"model\.conv\.0"),
+        (["models=[dense,alexnet]"], r"too small for alexnet"),
+        (["tracking=off"], r"^tracking=off: a pipeline hands on"),
+        (["tracking.detail=light"], r"^tracking\.detail and tracking\.save_model: a pipeline needs whole runs"),
+        (["tracking.save_model=false"], r"^tracking\.detail and tracking\.save_model: a pipeline needs whole runs"),
+        (["evaluate_test=false"], r"^evaluate_test=false: a pipeline ends with the test split"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_the_reason(typed: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        plan(*typed)
+
+
+# --- the pipeline's run ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp("compared"))
+
+
+def begun(store: Workplace, *line: str) -> MlflowRun:
+    """The run that such a comparison stands under."""
+    full = ("models=[lenot]", "seeds=[1]", f"tracking.uri='{store.uri}'", *line)
+    config = compare(*full)
+    with leaderboard.begin(config, leaderboard.plan(config, full)) as run:
+        pass
+    return MlflowClient(store.uri).get_run(str(run.run_id))
+
+
+@pytest.fixture(scope="module")
+def first(store: Workplace) -> MlflowRun:
+    return begun(store)
+
+
+def test_the_run_is_named_by_what_is_compared_and_on_what(store: Workplace) -> None:
+    run = begun(store, "models=[lenot,dense]")
+    assert run.data.tags["mlflow.runName"] == "compare lenot, dense on mnist"
+    assert (run.data.tags["pipeline"], run.info.status) == ("compare_models", "FINISHED")
+
+
+def test_what_a_comparison_is_called_makes_no_other_run(store: Workplace, first: MlflowRun) -> None:
+    assert begun(store, "tags.owner=ada", "tracking.run_name=x").info.run_id == first.info.run_id
+
+
+@pytest.mark.parametrize("line", ["seeds=[2]", "models=[dense]", "training.epochs=3", "dataset=fashion_mnist"])
+def test_another_comparison_stands_under_another_run(store: Workplace, first: MlflowRun, line: str) -> None:
+    assert begun(store, line).info.run_id != first.info.run_id
+
+
+def test_where_the_store_and_the_data_are_makes_no_other_key(
+    store: Workplace, first: MlflowRun, tmp_path: Path
+) -> None:
+    places = [f"tracking.uri='{store.uri}?timeout=20'", "tracking.experiment=moved", f"dataset.data_dir='{tmp_path}'"]
+    moved = begun(store, *places)
+    assert moved.info.run_id != first.info.run_id
+    assert moved.data.tags["pipeline_key"] == first.data.tags["pipeline_key"]
+
+
+# --- the ranking -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as a run keeps it; it has learned nothing."""
+    from src.models import build_model
+    from src.saving import save_model
+
+    config = compose_config(["model=dense", "dataset=synthetic"])
+    model = build_model(config.model, config.dataset.input_shape, 10)
+    images = np.zeros((1, *config.dataset.input_shape), np.uint8)
+    return save_model(model, tmp_path_factory.mktemp("saved") / "model", images, ("model.keras",))
+
+
+def result(store: Workplace, folder: Path, parameters: int, *accuracies: float) -> list[TrainResult]:
+    """What trainings of a network with so many parameters gave; as runs in the store, too."""
+    results = []
+    for number, accuracy in enumerate(accuracies):
+        with new_run(config_for(store.uri)) as run:
+            run.log_params({"resolved.parameters": parameters})
+            run.log_folder(folder, "model")
+        metrics, history = {"test_accuracy": accuracy}, {"epoch_seconds": [1.0, 2.0 + number]}
+        results.append(TrainResult(run_id=run.run_id, best_epoch=1, metrics=metrics, history=history))
+    return results
+
+
+Ranked = dict[str, tuple[LeaderboardRow, list[TrainResult]]]
+
+
+@pytest.fixture(scope="module")
+def ranked(store: Workplace, model_folder: Path) -> Ranked:
+    """The rows of four networks in their order, and what they come from."""
+    results = {
+        "poor": result(store, model_folder, 10, 0.5, 0.25),
+        "as good and large": result(store, model_folder, 300, 0.75),
+        "as good and small": result(store, model_folder, 200, 0.75),
+        "best": result(store, model_folder, 400, 0.75, 1.0),
+    }
+    config = compare("dataset=synthetic", f"tracking.uri='{store.uri}'")
+    return {row.model: (row, results[row.model]) for row in leaderboard.ranked(config, results)}
+
+
+def test_the_most_accurate_is_first_and_of_equals_the_smaller(ranked: Ranked) -> None:
+    assert list(ranked) == ["best", "as good and small", "as good and large", "poor"]
+
+
+@pytest.mark.parametrize(
+    ("model", "accuracy", "spread", "seeds"),
+    [("best", 0.875, 0.125 * 2**0.5, 2), ("poor", 0.375, 0.125 * 2**0.5, 2), ("as good and small", 0.75, 0.0, 1)],
+)
+def test_a_row_has_mean_and_spread_of_its_seeds_and_no_spread_of_one(
+    ranked: Ranked, model: str, accuracy: float, spread: float, seeds: int
+) -> None:
+    row, _ = ranked[model]
+    assert (row.accuracy, row.seeds) == (accuracy, seeds)
+    assert row.spread == pytest.approx(spread)
+
+
+def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: Ranked, model_folder: Path) -> None:
+    row, results = ranked["best"]
+    assert (row.run_id, row.parameters, row.seconds) == (results[0].run_id, 400, 3.5)
+    assert row.size == (model_folder / "model.keras").stat().st_size
+    assert 0 < row.latency < 1
+
+
+# --- what is shown and kept --------------------------------------------------------------------------------------
+
+
+def test_a_row_is_shown_in_the_order_of_the_columns() -> None:
+    assert dict(zip(COLUMNS, cells(ROW), strict=True)) == {
+        "model": "lenot",
+        "test accuracy": "0.9898",
+        "spread": "0.0002",
+        "seeds": "3",
+        "parameters": "61,706",
+        "training seconds": "12.3",
+        "size on disk, MB": "0.74",
+        "latency, ms": "3.14",
+    }
+
+
+def test_table_picture_and_best_accuracy_are_kept_with_the_run(store: Workplace, tmp_path: Path) -> None:
+    rows = [ROW, ROW._replace(model="dense", accuracy=0.5, run_id="b2")]
+    with new_run(config_for(store.uri)) as run:
+        leaderboard.record(run, rows)
+    client = MlflowClient(store.uri)
+    with Path(client.download_artifacts(str(run.run_id), "leaderboard.csv", str(tmp_path))).open() as file:
+        kept = list(csv.DictReader(file))
+    assert [list(row.values()) for row in kept] == [[str(value) for value in row] for row in rows]
+    assert [item.path for item in client.list_artifacts(str(run.run_id), "figures")] == ["figures/leaderboard.png"]
+    assert client.get_run(str(run.run_id)).data.metrics == {"test_accuracy": ROW.accuracy}
+
+
+def test_the_description_is_the_table_with_links_to_the_runs(store: Workplace) -> None:
+    with new_run(config_for(store.uri)) as run:
+        leaderboard.record(run, [ROW, ROW._replace(model="dense", run_id="b2")])
+    note = MlflowClient(store.uri).get_run(str(run.run_id)).data.tags["mlflow.note.content"]
+    head, rule, first, second = note.replace(" &emsp;|", " |").splitlines()
+    assert head == f"| {' | '.join(COLUMNS)} |"
+    assert rule.count("---") == len(COLUMNS)
+    runs = f"#/experiments/{run.experiment_id}/runs"
+    assert first == f"| [lenot]({runs}/a1) | {' | '.join(cells(ROW)[1:])} |"
+    assert second.startswith(f"| [dense]({runs}/b2) |")
