@@ -137,10 +137,12 @@ def train(
 
 def prepare_model(config: Config, dataset: "Dataset") -> "keras.Model":
     """The network, compiled, with fresh weights or with those that `training.initial_weights` names."""
-    from src import fitting
+    from src import console, fitting
     from src.models import build_model
     from src.models.transfer import load_backbone
 
+    if config.training.precision == "auto" and fitting.resolved_precision("auto") == "float32":
+        console.say("training.precision=auto: no processor with instructions for bfloat16 here, so it is float32")
     with fitting.precision(config.training.precision):
         model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
     if config.training.initial_weights:
@@ -186,7 +188,7 @@ def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "ker
     from src import fitting
     from src.models import build_model
 
-    if config.training.precision == "float32":
+    if model.dtype_policy.name == "float32":
         return model
     return fitting.copy_weights(model, build_model(config.model, dataset.input_shape, len(dataset.class_names)))
 

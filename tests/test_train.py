@@ -18,9 +18,10 @@ from src import saving
 from src.compose import CONF, compose_config
 from src.datasets import load_dataset
 from src.errors import ModelFileError, StoreError, TrainingDiverged
+from src.fitting import devices
 from src.results import TrainResult
 from src.saving import load_model
-from src.train import train
+from src.train import prepare_model, train
 from tests.conftest import TrainedRun, Workplace
 
 SMALL = ("dataset=synthetic", "training.epochs=2")
@@ -243,6 +244,17 @@ def test_reduced_precision_is_trained_in_but_not_saved(workplace: Workplace):
     (saved,) = (workplace.folder / "mlartifacts").rglob("artifacts/model/model.keras")
     assert {layer.compute_dtype for layer in load_model(saved).layers} == {"float32"}
     assert MlflowClient(workplace.uri).get_run(result.run_id).data.params["resolved.precision"] == "mixed_bfloat16"
+
+
+@pytest.mark.parametrize("has_bfloat16", [True, False])
+def test_training_fast_is_bfloat16_where_the_processor_has_it_and_says_where_it_has_not(
+    has_bfloat16: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: has_bfloat16)
+    config = compose_config([*SMALL, "training=fast"])
+    model = prepare_model(config, load_dataset(config.dataset))
+    said = "no processor with instructions for bfloat16 here, so it is float32" in capsys.readouterr().out
+    assert (model.dtype_policy.name, said) == (("mixed_bfloat16", False) if has_bfloat16 else ("float32", True))
 
 
 def test_initial_weights_of_an_unknown_run_are_refused(trained: TrainedRun):

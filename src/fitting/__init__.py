@@ -1,12 +1,9 @@
 """Training and scoring with Keras: seeds, the input pipeline, the fit that observers can watch and stop."""
 
-import logging
 import math
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
@@ -18,13 +15,14 @@ from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.augmentation import augmented
 from src.fitting.batches import scoring_batch, scoring_batches
+from src.fitting.devices import precision, prepare_devices, resolved_precision, threads
 from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import advice_when_full, check_memory
 from src.fitting.optimizers import compile_model
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch, Weights
 from src.interrupt import deferred, release
-from src.schema import Config, TransferConfig, cores
+from src.schema import Config, TransferConfig
 
 __all__ = [
     "Fit",
@@ -40,6 +38,7 @@ __all__ = [
     "precision",
     "prepare_devices",
     "probabilities",
+    "resolved_precision",
     "score",
     "seed_everything",
     "threads",
@@ -60,21 +59,6 @@ class Scores(NamedTuple):
     probabilities: npt.NDArray[np.float32]
 
 
-def prepare_devices() -> int:
-    """Lets every visible GPU take memory as it needs it, not all at once; returns how many there are."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when many networks are trained in one process
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    tf.config.list_logical_devices()  # the driver speaks up when it is first asked
-    return len(gpus)
-
-
-def threads() -> int:
-    """How many threads one operation may use: the process's share of the cores."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or cores())
-
-
 def seed_everything(seed: int, deterministic: bool = False) -> None:
     """Seeds Python, NumPy and TensorFlow, and forgets what an earlier model left in the process.
 
@@ -86,17 +70,6 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-@contextmanager
-def precision(policy: str) -> Iterator[None]:
-    """Layers built inside compute in `mixed_bfloat16` or `mixed_float16`; their weights stay float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def copy_weights(source: keras.Model, target: keras.Model, name: str = "the model") -> keras.Model:

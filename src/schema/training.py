@@ -16,7 +16,7 @@ class TrainingConfig:
     monitor: str = "val_accuracy"
     last_epoch: int | None = None  # training ends after this epoch, with the schedules that `epochs` gives
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
-    precision: str = "float32"
+    precision: str = "float32"  # of the layers' arithmetic; auto: the fastest that the processor has instructions for
     deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
     class_weights: str | None = None  # balanced: each class counts alike, however many images it has
     initial_weights: str | None = None  # a run's id or a model file
@@ -39,7 +39,7 @@ class TrainingConfig:
                 f"training.last_epoch: {self.last_epoch} is after the last of training.epochs={self.epochs}; "
                 f"use at most {self.epochs}, or leave it out"
             )
-        one_of(("float32", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
+        one_of(("float32", "auto", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
         if self.monitor.startswith("test_"):
             raise ConfigError(
                 f"training.monitor: {self.monitor!r} would choose by the test split, which is scored once, at the end; "

@@ -8,7 +8,7 @@ from tests.schema.conftest import Make, Ranges, range_tests
 
 training: Make = TrainingConfig
 MONITORS = ["loss", "accuracy", "val_loss", "val_accuracy"]
-PRECISIONS = ["float32", "mixed_bfloat16", "mixed_float16"]
+PRECISIONS = ["float32", "auto", "mixed_bfloat16", "mixed_float16"]
 
 RANGES: Ranges = [
     (training, "training.epochs training.batch_size training.steps_per_execution", [1], [0, -1]),

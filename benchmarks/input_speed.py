@@ -1,0 +1,171 @@
+"""How many images a second the input pipeline gives, and how many the networks take.
+
+python -m benchmarks.input_speed                    all of it
+python -m benchmarks.input_speed arrays/ours        only this
+python -m benchmarks.input_speed --images 4000      size of the folder
+
+    arrays/ours        the training batches of this project from MNIST's arrays in memory
+    arrays/tf.data     from_tensor_slices(...).shuffle(all).batch(128).prefetch(AUTOTUNE), float32
+    folder/ours        a folder of PNG files: decoded once, in parallel, into a cache
+    folder/keras       keras.utils.image_dataset_from_directory on the same folder
+    NETWORK            the compiled train step of a network on one batch that stays in memory: what it could take
+
+The first epoch of `folder/ours` has the reading of all files in it. Everything in one process for each contestant.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+
+BATCH, SIDE, CLASSES = 128, 96, 10
+NETWORKS = ("dense", "cnn_64_64", "cnn_mnist_v1", "cnn_mnist_v2", "lenot", "lenet5", "fashion_cnn", "resnet18")
+INPUTS = ("arrays/ours", "arrays/tf.data", "folder/ours", "folder/keras")
+
+
+def main() -> None:
+    names = [*INPUTS, *NETWORKS]
+    parser = arguments(__doc__, names, repetitions=3)
+    parser.add_argument("--images", type=int, default=4_000)
+    options = parser.parse_args()
+
+    def contestant(name: str) -> Callable[[Path], Figures]:
+        def measure(folder: Path) -> Figures:
+            if name.startswith("folder"):
+                draw_pictures(folder / "pictures", options.images)
+            return dict(
+                json.loads(run(["-m", "benchmarks.input_speed", "--measure", name], folder).output.splitlines()[-1])
+            )
+
+        return measure
+
+    measured = in_turn({name: contestant(name) for name in names}, options.repeat, chosen(options, names))
+    middle = medians(measured)
+    ratios = {}
+    for one, other in (("arrays/ours", "arrays/tf.data"), ("folder/ours", "folder/keras")):
+        if {one, other} <= middle.keys():
+            ratios[f"{one} / {other}, later epochs"] = (
+                middle[one]["images_per_second"] / middle[other]["images_per_second"]
+            )
+    for network in NETWORKS:
+        if {network, "arrays/ours"} <= middle.keys():
+            speeds = middle["arrays/ours"]["images_per_second"], middle[network]["images_per_second"]
+            ratios[f"arrays/ours / what {network} takes"] = speeds[0] / speeds[1]
+    keep("input_speed", measured, images=options.images, ratios=ratios)
+
+
+def measure(name: str, epochs: int = 5) -> None:
+    """In the process that is measured: images per second of the first epoch and of the later ones."""
+    if name in NETWORKS:
+        print(json.dumps({"images_per_second": network_speed(name)}))
+        return
+    began = time.perf_counter()
+    batches = {
+        "arrays/ours": our_arrays,
+        "arrays/tf.data": plain_arrays,
+        "folder/ours": our_folder,
+        "folder/keras": keras_folder,
+    }[name]()
+    count, seconds = 0, []
+    for _ in range(epochs):
+        count = sum(len(labels) for _, labels in batches)
+        now = time.perf_counter()
+        seconds.append(now - began)
+        began = now
+    later = sorted(seconds[1:])[len(seconds[1:]) // 2]
+    print(json.dumps({"first_epoch": count / seconds[0], "images_per_second": count / later}))
+
+
+def our_arrays() -> Any:
+    from src.compose import compose_config
+    from src.datasets import load_dataset
+    from src.fitting.batches import training_batches
+
+    return training_batches(load_dataset(compose_config(["dataset.source=full"]).dataset).train, BATCH, seed=1)
+
+
+def plain_arrays() -> Any:
+    import tensorflow as tf
+
+    from benchmarks.notebook import mnist
+
+    (images, labels), _ = mnist()
+    data = tf.data.Dataset.from_tensor_slices((images[..., None].astype("float32") / 255, labels))
+    return data.shuffle(len(labels)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+
+def our_folder() -> Any:
+    from src.compose import compose_config
+    from src.datasets import load_dataset
+    from src.fitting.batches import training_batches
+
+    typed = ["dataset=image_folder", "dataset.folder=pictures", f"dataset.image_size=[{SIDE},{SIDE}]"]
+    return training_batches(load_dataset(compose_config(typed).dataset).train, BATCH, seed=1)
+
+
+def keras_folder() -> Any:
+    import keras
+
+    return keras.utils.image_dataset_from_directory(
+        "pictures", batch_size=BATCH, image_size=(SIDE, SIDE), color_mode="grayscale", seed=1, verbose=False
+    )
+
+
+def draw_pictures(folder: Path, count: int) -> None:
+    """So many PNG files of 128x128 gray pixels in ten classes, the same every time."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(1)
+    for number in range(count):
+        kind = folder / f"class_{number % CLASSES}"
+        kind.mkdir(parents=True, exist_ok=True)
+        coarse = Image.fromarray(random.integers(0, 256, (16, 16), np.uint8))
+        coarse.resize((128, 128), Image.Resampling.BICUBIC).save(kind / f"{number:05}.png")
+
+
+def network_speed(name: str, calls: int = 7) -> float:
+    """Images per second of the network's train step alone."""
+    import numpy as np
+    import tensorflow as tf
+
+    from src import fitting
+    from src.compose import compose_config
+    from src.models import build_model
+
+    model = build_model(compose_config([f"model={name}"]).model, (28, 28, 1), CLASSES)
+    model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    random = np.random.default_rng(1)
+    images = tf.constant(random.integers(0, 256, (BATCH, 28, 28, 1), np.uint8))
+    labels = tf.constant(random.integers(0, CLASSES, BATCH).astype("int32"))
+    fitting.prepare_devices()
+
+    def run_steps(count: tf.Tensor) -> None:
+        for _ in tf.range(count):
+            with tf.GradientTape() as tape:
+                loss = model.compute_loss(images, labels, model(images, training=True))
+            model.optimizer.apply(tape.gradient(loss, model.trainable_weights), model.trainable_weights)
+
+    model.optimizer.build(model.trainable_weights)
+    train = tf.function(run_steps)
+    train(tf.constant(1))
+    began = time.perf_counter()
+    train(tf.constant(2))
+    steps = max(1, int(1 / (time.perf_counter() - began)))
+    seconds = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        train(tf.constant(steps))
+        seconds.append(time.perf_counter() - began)
+    return BATCH * steps / sorted(seconds)[len(seconds) // 2]
+
+
+if __name__ == "__main__":
+    if "--measure" in sys.argv:
+        measure(sys.argv[2])
+    else:
+        main()

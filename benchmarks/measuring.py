@@ -1,0 +1,158 @@
+"""What the benchmarks share: whole commands timed, contestants in turn, a table, a JSON file."""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "hydra-core", "numpy")
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+
+Figures = dict[str, float]
+
+
+class Finished(NamedTuple):
+    """One whole process.
+
+    Attributes:
+        seconds: from its start to its end.
+        peak_mb: the most memory that it held, in MB of 10^6 bytes; that of its children is not in it.
+        output: what it printed.
+    """
+
+    seconds: float
+    peak_mb: float
+    output: str
+
+
+def run(command: Sequence[str], folder: Path, expected: int = 0, **variables: str) -> Finished:
+    """Runs `python command...` in a folder, whole; another exit code than the expected one ends the benchmark."""
+    data = str(Path(os.environ.get("DATA_DIR", ROOT / "data")).resolve())
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    given = {"PYTHONPATH": path, "DATA_DIR": data, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    with tempfile.TemporaryFile("w+") as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=kept | given | variables, stdout=output, stderr=output
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read()
+    if process.returncode != expected:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-3000:]}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Finished(seconds, used.ru_maxrss * unit / 1e6, text)
+
+
+def in_turn(
+    contestants: Mapping[str, Callable[[Path], Figures]], repetitions: int, names: Sequence[str] = ()
+) -> dict[str, list[Figures]]:
+    """Each contestant once, in a folder of its own, then all of them again: what else the machine does hits all."""
+    measured: dict[str, list[Figures]] = {name: [] for name in names or contestants}
+    for repetition in range(1, repetitions + 1):
+        for name, found in measured.items():
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(contestants[name](Path(folder)))
+            print(f"{repetition}/{repetitions}  {name:<24} {_line(found[-1])}", flush=True)
+    return measured
+
+
+def _line(figures: Figures) -> str:
+    return "  ".join(f"{name} {value:,.4g}" for name, value in figures.items())
+
+
+def medians(measured: Mapping[str, Sequence[Figures]]) -> dict[str, Figures]:
+    """The median of each figure of each contestant."""
+    return {
+        name: {figure: statistics.median(each[figure] for each in found) for figure in found[0]}
+        for name, found in measured.items()
+    }
+
+
+def show(title: str, middle: Mapping[str, Figures]) -> None:
+    """The medians as a table: a row for each contestant."""
+    figures = list(dict.fromkeys(figure for found in middle.values() for figure in found))
+    widths = [max(len(figure), 10) for figure in figures]
+    print(
+        f"\n{title}\n{'':<24}" + "".join(f"  {figure:>{width}}" for figure, width in zip(figures, widths, strict=True))
+    )
+    for name, found in middle.items():
+        cells = [f"{found[figure]:,.4g}" if figure in found else "" for figure in figures]
+        print(f"{name:<24}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+
+
+def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], **more: Any) -> None:
+    """Prints the medians and writes everything to `benchmarks/results/BENCHMARK.json`, or where RESULTS points."""
+    middle = medians(measured)
+    show(benchmark, middle)
+    for name, ratio in more.get("ratios", {}).items():
+        print(f"{name}: {ratio:.2f}")
+    content = {
+        "benchmark": benchmark,
+        "command": " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "versions": versions(),
+        "medians": middle,
+        **more,
+        "repetitions": measured,
+    }
+    folder = Path(os.environ.get("RESULTS", RESULTS))
+    folder.mkdir(exist_ok=True, parents=True)
+    part = folder / f"{benchmark}.json.part"
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(folder / f"{benchmark}.json")
+    print(f"\nwritten to {folder / benchmark}.json")
+
+
+def machine() -> dict[str, Any]:
+    """The processor, what it can that matters here, and the memory."""
+    import psutil
+
+    processor, flags = platform.processor() or platform.machine(), set[str]()
+    if (told := Path("/proc/cpuinfo")).exists():
+        lines = dict(line.split("\t", 1) for line in told.read_text().splitlines() if "\t" in line)
+        facts = {name.strip(): value.partition(":")[2].strip() for name, value in lines.items()}
+        processor, flags = facts.get("model name", processor), set(facts.get("flags", "").split())
+    return {
+        "processor": processor,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": platform.platform(terse=True),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's and those of the packages that are measured."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def arguments(text: str | None, contestants: Sequence[str], repetitions: int) -> argparse.ArgumentParser:
+    """What every benchmark takes: which contestants, how many repetitions."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("contestants", nargs="*", metavar="NAME", help=", ".join(contestants))
+    parser.add_argument("--repeat", type=int, default=repetitions, help=f"repetitions of each ({repetitions})")
+    return parser
+
+
+def chosen(options: argparse.Namespace, contestants: Sequence[str]) -> list[str]:
+    """The contestants that were named, all when none was."""
+    if unknown := set(options.contestants) - set(contestants):
+        sys.exit(f"no contestant {', '.join(sorted(unknown))}; known: {', '.join(contestants)}")
+    return options.contestants or list(contestants)

@@ -1,0 +1,121 @@
+"""What a notebook would say: MNIST as float arrays, `model.fit`, `model.evaluate`; nothing is kept.
+
+python -m benchmarks.notebook --model lenot --epochs 10
+python -m benchmarks.notebook --autolog         the same with mlflow.tensorflow.autolog()
+python -m benchmarks.notebook --bare            only the compiled train step, on one batch that stays where it is
+
+The contestant of `train_speed`; prints its figures as JSON on the last line.
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+CONVNETS = {"lenot": [(6, 5, True), (16, 5, True)], "cnn_mnist_v2": [(32, 3, True), (64, 3, True), (64, 3, False)]}
+DENSE = {"lenot": [120, 84], "cnn_mnist_v2": [64]}
+PADDING = {"lenot": 2, "cnn_mnist_v2": 0}
+BATCH, VALIDATION = 128, 5_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=CONVNETS, default="lenot")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--autolog", action="store_true")
+    parser.add_argument("--bare", action="store_true")
+    options = parser.parse_args()
+
+    import keras
+
+    if options.autolog:
+        import mlflow
+
+        mlflow.set_tracking_uri("sqlite:///mlflow.db")
+        mlflow.tensorflow.autolog()
+    keras.utils.set_random_seed(options.seed)
+    (images, labels), (test_images, test_labels) = mnist()
+    images, test_images = images.astype("float32")[..., None] / 255, test_images.astype("float32")[..., None] / 255
+    model = convnet(keras, options.model)
+    model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    if options.bare:
+        print(json.dumps({"epoch_seconds": bare_epoch(model, images, labels)}))
+        return
+
+    class Clock(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seconds: list[float] = []
+
+        def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+            self.began = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            self.seconds.append(time.perf_counter() - self.began)
+
+    clock = Clock()
+    model.fit(
+        images[VALIDATION:],
+        labels[VALIDATION:],
+        batch_size=BATCH,
+        epochs=options.epochs,
+        validation_data=(images[:VALIDATION], labels[:VALIDATION]),
+        callbacks=[clock],
+        verbose=2,
+    )
+    _, accuracy = model.evaluate(test_images, test_labels, verbose=0)
+    print(json.dumps({"epochs": clock.seconds, "test_accuracy": accuracy}))
+
+
+def mnist() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The arrays that `keras.datasets.mnist.load_data` gives, from this project's files."""
+    from src.compose import compose_config
+    from src.datasets import load_dataset
+
+    data = load_dataset(compose_config(["dataset.source=full", "dataset.validation_size=0"]).dataset)
+    return (data.train.images[..., 0], data.train.labels), (data.test.images[..., 0], data.test.labels)
+
+
+def convnet(keras, name: str):  # type: ignore[no-untyped-def]
+    layers = [keras.Input((28, 28, 1))]
+    if PADDING[name]:
+        layers.append(keras.layers.ZeroPadding2D(PADDING[name]))
+    for filters, size, is_pooled in CONVNETS[name]:
+        layers.append(keras.layers.Conv2D(filters, size, activation="relu"))
+        if is_pooled:
+            layers.append(keras.layers.MaxPooling2D())
+    layers.append(keras.layers.Flatten())
+    layers += [keras.layers.Dense(units, activation="relu") for units in DENSE[name]]
+    return keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+
+
+def bare_epoch(model, images, labels, calls: int = 10) -> float:  # type: ignore[no-untyped-def]
+    """Seconds that an epoch's steps take when a batch need not be fetched and nothing looks on: a floor."""
+    import tensorflow as tf
+
+    batch, classes = tf.constant(images[:BATCH]), tf.constant(labels[:BATCH].astype("int32"))
+    steps = -(-(len(images) - VALIDATION) // BATCH)
+
+    @tf.function
+    def train(count):  # type: ignore[no-untyped-def]
+        for _ in tf.range(count):
+            with tf.GradientTape() as tape:
+                loss = model.compute_loss(batch, classes, model(batch, training=True))
+            gradients = tape.gradient(loss, model.trainable_weights)
+            model.optimizer.apply(gradients, model.trainable_weights)
+        return loss
+
+    model.optimizer.build(model.trainable_weights)
+    train(tf.constant(2))
+    seconds = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        train(tf.constant(steps // 10)).numpy()
+        seconds.append((time.perf_counter() - began) / (steps // 10) * steps)
+    return float(np.median(seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Writes the tables of the README between their marks, and the picture, from what the benchmarks have measured.
+
+python -m benchmarks.report          or make results
+
+Every figure comes from `benchmarks/results/*.json`; a table whose file is not there stays as it is.
+"""
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.measuring import RESULTS, ROOT
+from src.figures.colours import BLUE, GRAY, ORANGE
+
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs/images/speed.png"
+NETWORKS = {"lenot": "LeNot", "cnn_mnist_v2": "32-64-64 convnet"}
+KINDS = {
+    "notebook": "notebook, nothing recorded",
+    "autolog": "notebook with autolog",
+    "ours": "`src.train`",
+    "fast": "`src.train training=fast`",
+}
+
+Results = dict[str, Any]
+
+
+def speed_table(results: Results) -> str:
+    """Epochs, whole commands, memory and accuracy of every contestant, for both networks."""
+    columns = f"MNIST, {results['epochs']} epochs | one epoch | whole command | peak memory | test accuracy"
+    lines = [f"| {columns} |", "|---|---|---|---|---|"]
+    for network, shown in NETWORKS.items():
+        for kind, label in KINDS.items():
+            found = results["medians"].get(f"{network}/{kind}")
+            if found is None:
+                continue
+            reference = results["medians"].get(f"{network}/notebook", found)
+            accuracies = [each["test_accuracy"] for each in results["repetitions"][f"{network}/{kind}"]]
+            timed = [(found[name], found[name] / reference[name]) for name in ("epoch_seconds", "command_seconds")]
+            cells = [
+                f"{shown}, {label}",
+                *(f"{seconds:.1f} s ({share:.2f})" for seconds, share in timed),
+                f"{found['peak_mb'] / 1000:.2f} GB",
+                f"{statistics.fmean(accuracies):.4f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", _measured(results)])
+
+
+def recipes_table(results: Results) -> str:
+    """Published against measured test accuracy."""
+    lines = ["| recipe | published test accuracy | measured, each seed | mean | minutes |", "|---|---|---|---|---|"]
+    for name, published in results["published"].items():
+        if found := results["repetitions"].get(name):
+            accuracies = [each["test_accuracy"] for each in found]
+            minutes = statistics.median(each["minutes"] for each in found)
+            seeds, mean = ", ".join(f"{each:.4f}" for each in accuracies), statistics.fmean(accuracies)
+            lines.append(f"| `{name}` | {published:.4f} | {seeds} | {mean:.4f} | {minutes:.1f} |")
+    return "\n".join([*lines, "", _measured(results)])
+
+
+def _measured(results: Results) -> str:
+    machine, versions = results["machine"], results["versions"]
+    repetitions = max(len(found) for found in results["repetitions"].values())
+    return (
+        f"`{results['command']}` on {results['date']}: {repetitions} repetitions, {machine['cores']} cores "
+        f"({machine['processor']}), TensorFlow {versions['tensorflow']}, MLflow {versions['mlflow']}."
+    )
+
+
+def plot_speed(results: Results) -> Figure:
+    """A bar for each contestant: what an epoch and the whole command take of the notebook's time."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    colours = {"notebook": GRAY, "autolog": GRAY, "ours": BLUE, "fast": ORANGE}
+    for axes, network in zip(figure.subplots(1, len(NETWORKS), sharey=True), NETWORKS, strict=True):
+        found = {kind: results["medians"].get(f"{network}/{kind}") for kind in KINDS}
+        kinds = [kind for kind in reversed(KINDS) if found[kind]]
+        for offset, name, shade in ((0.2, "epoch_seconds", 1.0), (-0.2, "command_seconds", 0.55)):
+            of_notebook = [found[kind][name] / found["notebook"][name] for kind in kinds]
+            places = [place + offset for place in range(len(kinds))]
+            bars = axes.barh(places, of_notebook, height=0.36, color=[colours[kind] for kind in kinds], alpha=shade)
+            label = "one epoch" if name == "epoch_seconds" else "whole command"
+            seconds = [f" {label} {found[kind][name]:.1f} s" for kind in kinds]
+            axes.bar_label(bars, seconds, fontsize=8)
+        axes.set_yticks(range(len(kinds)), [KINDS[kind].replace("`", "") for kind in kinds])
+        axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+        axes.set(title=NETWORKS[network], xlabel="time, as a share of the notebook's", xlim=(0, 1.9))
+    return figure
+
+
+TABLES: dict[str, Callable[[Results], str]] = {"train_speed": speed_table, "recipes": recipes_table}
+
+
+def with_tables(text: str, results: dict[str, Results]) -> str:
+    """The document with each table that there are results for written anew between its marks."""
+    for name, content in results.items():
+        if name in TABLES:
+            begin, end = f"<!-- results: {name} -->\n", f"<!-- end: {name} -->"
+            if begin not in text or end not in text:
+                raise SystemExit(f"the document has no place for {name}: {begin.strip()} ... {end}")
+            before, after = text.partition(begin)[0], text.partition(end)[2]
+            text = f"{before}{begin}{TABLES[name](content)}\n{end}{after}"
+    return text
+
+
+def main() -> None:
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    README.write_text(with_tables(README.read_text(), results))
+    if "train_speed" in results:
+        plot_speed(results["train_speed"]).savefig(PICTURE, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""How long a command takes to answer, and where the time to the first training step goes.
+
+python -m benchmarks.startup
+
+    bare hydra     a Hydra app of three lines, asked for its configuration
+    --cfg job      python -m src.train --cfg job
+    typo           python -m src.train model=lennot
+    bad value      python -m src.train model.conv.1.kernel_size=15
+    --help         python -m src.train --help
+    import keras   python -c "import keras"
+    first step     python -m src.train, from its start to the end of an epoch of one batch
+
+Then what importing takes on the way to that step, by package, without what it imports in turn.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+
+BARE = """
+import hydra
+@hydra.main(config_path=".", config_name="bare", version_base="1.3")
+def main(config): pass
+main()
+"""
+STEP = ["-m", "src.train", "dataset=synthetic", "dataset.train_size=256", "training.epochs=1", "training.max_batches=1"]
+
+
+def bare_hydra(folder: Path) -> Figures:
+    (folder / "bare.yaml").write_text("model: {name: lenot, dropout: 0.5}\n")
+    (folder / "bare.py").write_text(BARE)
+    return {"seconds": run(["bare.py", "--cfg", "job"], folder).seconds}
+
+
+def first_step(folder: Path) -> Figures:
+    """From the process' start to the point of the first epoch in MLflow."""
+    import time
+
+    began = time.time()
+    done = run(STEP, folder)
+
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (run_id,) = set(re.findall(r"\b[0-9a-f]{32}\b", done.output))
+    (point,) = client.get_metric_history(run_id, "loss")
+    return {"seconds": point.timestamp / 1000 - began, "command_seconds": done.seconds}
+
+
+def asked(*typed: str, expected: int = 0) -> Callable[[Path], Figures]:
+    return lambda folder: {"seconds": run(["-m", "src.train", *typed], folder, expected).seconds}
+
+
+CONTESTANTS: dict[str, Callable[[Path], Figures]] = {
+    "bare hydra": bare_hydra,
+    "--cfg job": asked("--cfg", "job"),
+    "typo": asked("model=lennot", expected=2),
+    "bad value": asked("model.conv.1.kernel_size=15", expected=2),
+    "--help": asked("--help"),
+    "import keras": lambda folder: {"seconds": run(["-c", "import keras"], folder).seconds},
+    "first step": first_step,
+}
+
+
+def imports(folder: Path, shown: int = 12) -> dict[str, float]:
+    """Seconds of importing by package on the way to the first step, each module without what it imports in turn."""
+    seconds: Counter[str] = Counter()
+    for line in run(["-X", "importtime", *STEP], folder).output.splitlines():
+        if found := re.match(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", line):
+            seconds[found[2].partition(".")[0]] += int(found[1])
+    return {name: micros / 1e6 for name, micros in seconds.most_common(shown)}
+
+
+def main() -> None:
+    options = arguments(__doc__, list(CONTESTANTS), repetitions=7).parse_args()
+    measured = in_turn(CONTESTANTS, options.repeat, chosen(options, list(CONTESTANTS)))
+    middle = medians(measured)
+    ratios = {
+        f"{name} / bare hydra": middle[name]["seconds"] / middle["bare hydra"]["seconds"]
+        for name in ("--cfg job", "typo", "bad value", "--help")
+        if {name, "bare hydra"} <= middle.keys()
+    }
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        breakdown = imports(Path(folder))
+    for name, seconds in breakdown.items():
+        print(f"{name:<24} {seconds:.3f} s")
+    keep("startup", measured, ratios=ratios, import_seconds=breakdown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What recording adds to the epochs: the same training, from the first epoch's start to the last one's end.
+
+python -m benchmarks.tracking_overhead
+
+    off       tracking=off
+    local     SQLite, as it comes
+    server    an MLflow server on this machine, with SQLite behind it
+
+LeNot on the full MNIST; every contestant is a process of its own, and all have the same seed.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+
+EPOCHS = 10
+NAMES = ("off", "local", "server")
+
+
+def main() -> None:
+    parser = arguments(__doc__, NAMES, repetitions=5)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    options = parser.parse_args()
+
+    def trained(folder: Path, *typed: str) -> Figures:
+        done = run(
+            ["-m", "benchmarks.tracking_overhead", "--train", f"training.epochs={options.epochs}", *typed], folder
+        )
+        return {"epochs_seconds": json.loads(done.output.splitlines()[-1])}
+
+    def on_server(folder: Path) -> Figures:
+        with server(folder) as address:
+            return trained(folder, f"tracking.uri={address}")
+
+    contestants = {
+        "off": lambda folder: trained(folder, "tracking=off"),
+        "local": lambda folder: trained(folder, f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"),
+        "server": on_server,
+    }
+    measured = in_turn(contestants, options.repeat, chosen(options, NAMES))
+    middle = medians(measured)
+    ratios = {
+        f"{name} / off": middle[name]["epochs_seconds"] / middle["off"]["epochs_seconds"]
+        for name in ("local", "server")
+        if {name, "off"} <= middle.keys()
+    }
+    keep("tracking_overhead", measured, epochs=options.epochs, ratios=ratios)
+
+
+def train(overrides: list[str]) -> None:
+    """In the process that is measured: prints the seconds from the first epoch's start to the last one's end."""
+    from src.compose import compose_config
+    from src.train import train as train_network
+
+    ends: list[float] = []
+    config = compose_config(["dataset.source=full", *overrides])
+    result = train_network(config, observers=[lambda epoch, logs: ends.append(time.perf_counter())])
+    print(json.dumps(ends[-1] - ends[0] + result.history["epoch_seconds"][0]))
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """An MLflow server on a free port of this machine, with its files in the folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'server.db'}",
+        "--artifacts-destination",
+        str(folder / "kept"),
+    ]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"{address}/health", timeout=1)
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    if "--train" in sys.argv:
+        train(sys.argv[2:])
+    else:
+        main()

@@ -1,0 +1,115 @@
+"""How fast a training is against the notebook that it replaces, as whole processes on the full MNIST, batch 128.
+
+python -m benchmarks.train_speed                             every contestant, both networks
+python -m benchmarks.train_speed lenot/ours lenot/notebook   only these
+python -m benchmarks.train_speed --repeat 1 --epochs 3       quick, less certain
+
+    notebook   float arrays, `model.fit` and `model.evaluate`; records nothing
+    autolog    the same with mlflow.tensorflow.autolog() on SQLite; needs TensorBoard (pip install tensorboard)
+    ours       python -m src.train, as it comes: everything recorded, drawn, saved in three formats and read back
+    fast       the same with training=fast
+    bare       the compiled train step on one batch that stays in memory: the floor
+
+An epoch has its validation in it; its seconds are the median of all epochs but the first, which compiles. Repetition n
+has seed n. `rest_seconds` is what a process takes beside its epochs: imports, data, the test split, and all that is
+recorded; `closing_seconds` is the part of it from the last epoch's end to the run's.
+"""
+
+import json
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+
+MODELS = ("lenot", "cnn_mnist_v2")
+EPOCHS = 10
+
+
+def notebook(folder: Path, model: str, epochs: int, seed: int, *flags: str) -> Figures:
+    typed = ["--model", model, "--epochs", str(epochs), "--seed", str(seed), *flags]
+    done = run(["-m", "benchmarks.notebook", *typed], folder)
+    told = json.loads(next(line for line in reversed(done.output.splitlines()) if line.startswith("{")))
+    return _figures(done.seconds, done.peak_mb, told["epochs"], told["test_accuracy"])
+
+
+def bare(folder: Path, model: str) -> Figures:
+    done = run(["-m", "benchmarks.notebook", "--model", model, "--bare"], folder)
+    return {"epoch_seconds": json.loads(done.output.splitlines()[-1])["epoch_seconds"]}
+
+
+def ours(folder: Path, model: str, epochs: int, seed: int, *overrides: str) -> Figures:
+    settings = [f"model={model}", "dataset.source=full", f"training.epochs={epochs}", f"seed={seed}"]
+    done = run(["-m", "src.train", *settings, *overrides], folder)
+
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    (run_id,) = set(re.findall(r"\b[0-9a-f]{32}\b", done.output))
+    history = [point.value for point in client.get_metric_history(run_id, "epoch_seconds")]
+    ended = max(point.timestamp for point in client.get_metric_history(run_id, "epoch_seconds")) / 1000
+    finished = client.get_run(run_id)
+    closing = (finished.info.end_time or 0) / 1000 - ended
+    figures = _figures(done.seconds, done.peak_mb, history, finished.data.metrics["test_accuracy"])
+    return figures | {"closing_seconds": closing}
+
+
+def _figures(seconds: float, peak_mb: float, epochs: list[float], accuracy: float) -> Figures:
+    return {
+        "epoch_seconds": statistics.median(epochs[1:] or epochs),
+        "command_seconds": seconds,
+        "rest_seconds": seconds - sum(epochs),
+        "peak_mb": peak_mb,
+        "test_accuracy": accuracy,
+    }
+
+
+def main() -> None:
+    seeds: dict[str, int] = {}
+
+    def next_seed(name: str) -> int:
+        seeds[name] = seeds.get(name, 0) + 1
+        return seeds[name]
+
+    names = [f"{model}/{kind}" for model in MODELS for kind in ("notebook", "autolog", "ours", "fast", "bare")]
+    parser = arguments(__doc__, names, repetitions=3)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    options = parser.parse_args()
+    epochs = options.epochs
+    kinds: dict[str, Callable[[Path, str, int], Figures]] = {
+        "notebook": lambda folder, model, seed: notebook(folder, model, epochs, seed),
+        "autolog": lambda folder, model, seed: notebook(folder, model, epochs, seed, "--autolog"),
+        "ours": lambda folder, model, seed: ours(folder, model, epochs, seed),
+        "fast": lambda folder, model, seed: ours(folder, model, epochs, seed, "training=fast"),
+        "bare": lambda folder, model, seed: bare(folder, model),
+    }
+
+    def contestant(name: str) -> Callable[[Path], Figures]:
+        model, kind = name.split("/")
+        return lambda folder: kinds[kind](folder, model, next_seed(name))
+
+    measured = in_turn({name: contestant(name) for name in names}, options.repeat, chosen(options, names))
+    keep("train_speed", measured, epochs=epochs, ratios=ratios(medians(measured)))
+
+
+def ratios(middle: dict[str, Figures]) -> dict[str, float]:
+    """What is promised: ours against each of the others."""
+    found = {}
+    for model in MODELS:
+        for kind in ("ours", "fast"):
+            for other, figure in (
+                ("notebook", "epoch_seconds"),
+                ("bare", "epoch_seconds"),
+                ("notebook", "command_seconds"),
+                ("autolog", "command_seconds"),
+                ("notebook", "peak_mb"),
+            ):
+                one, two = middle.get(f"{model}/{kind}"), middle.get(f"{model}/{other}")
+                if one and two:
+                    found[f"{model}: {figure} of {kind} / {other}"] = one[figure] / two[figure]
+    return found
+
+
+if __name__ == "__main__":
+    main()

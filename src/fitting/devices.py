@@ -1,0 +1,60 @@
+"""What the machine computes with: its devices, threads, and number formats."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from src.schema import cores
+
+PROCESSOR = Path("/proc/cpuinfo")
+BFLOAT16 = re.compile(r"^(flags|Features)\s*:.*\b(amx_bf16|avx512_bf16|bf16)\b", re.MULTILINE)
+
+
+def prepare_devices() -> int:
+    """Lets every visible GPU take memory as it needs it, not all at once; returns how many there are."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when many networks are trained in one process
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf.config.list_logical_devices()  # the driver speaks up when it is first asked
+    return len(gpus)
+
+
+def threads() -> int:
+    """How many threads one operation may use: the process's share of the cores."""
+    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or cores())
+
+
+def resolved_precision(policy: str) -> str:
+    """Keras' name of the dtype policy; `auto` is `mixed_bfloat16` on a processor with instructions for it.
+
+    Elsewhere bfloat16 would be emulated, which is slower than float32. GPUs are not asked: `auto` is float32 with one.
+    """
+    if policy != "auto":
+        return policy
+    return "mixed_bfloat16" if not tf.config.list_physical_devices("GPU") and has_bfloat16() else "float32"
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 numbers by itself; False where the system does not tell."""
+    try:
+        return BFLOAT16.search(PROCESSOR.read_text()) is not None
+    except OSError:
+        return False
+
+
+@contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Layers built inside compute in `mixed_bfloat16` or `mixed_float16`; their weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(resolved_precision(policy))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
