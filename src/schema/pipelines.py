@@ -61,6 +61,16 @@ class ReproduceConfig:
     run_id: str
     data_dir: str | None = None  # where the data is on this machine; null: where the run found it
 
+    def __post_init__(self) -> None:
+        if not self.tracking.enabled:
+            raise ConfigError(
+                "tracking=off: what came out is kept where the run itself is; leave it out"
+            )
+        if self.tracking.on_duplicate != "train":
+            raise ConfigError(
+                "tracking.on_duplicate=reuse: the run itself would be taken, and compared with itself; leave it out"
+            )
+
 
 def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:
     """What was typed without the pipeline's own keys: what `src.train` would be told."""

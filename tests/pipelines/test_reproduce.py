@@ -182,3 +182,12 @@ def test_a_run_that_is_not_finished_is_refused(original: Original, status: str, 
         client.set_terminated(original.run_id, status)
     with pytest.raises(StoreError, match=sentence):
         original.reproduce()
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [("tracking.on_duplicate=reuse", "compared with itself"), ("tracking=off", "what came out is kept")],
+)
+def test_what_would_leave_nothing_to_compare_is_refused(line: str, sentence: str):
+    with pytest.raises(ConfigError, match=sentence):
+        compose_config(["run_id=0123", line], "reproduce")
