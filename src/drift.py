@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from src.compose import compose_config, config_from_dict
 from src.errors import ConfigError, StoreError
 from src.evaluate import as_found
-from src.redact import HIDDEN
+from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config, ReproduceConfig, flatten, is_place
 
@@ -22,6 +22,8 @@ SAME, CHANGED = "same", "CHANGED"
 NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
 STANDARD_ERRORS = 3.0  # within which two accuracies are taken for the same
 LOSS_TOLERANCE = 0.05  # of a loss
+# A resolver such as ${oc.env:...}, or a setting of Hydra's: whoever may write into a store can put one there.
+READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*hydra\b", re.DOTALL)
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
@@ -58,14 +60,15 @@ def compare(config: ReproduceConfig, again: Config, rows: list[DriftRow], result
 
     then = tracking.recorded_result(config.tracking, config.run_id).metrics
     with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
-        images, data = int(old.params["resolved.test_images"]), old.params["resolved.data_digest"]
+        images = {split: int(old.params[f"resolved.{split}_images"]) for split in ("validation", "test")}
+        data = old.params["resolved.data_digest"]
     with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
         reproduction = ReproductionResult(
             run_id=str(result.run_id),
             reproduces=config.run_id,
             origin=[*rows, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
             results=[
-                _result(name, value, result.metrics.get(name), again.training.deterministic, images)
+                _result(name, value, result.metrics.get(name), again.training.deterministic, images[_split_of(name)])
                 for name, value in sorted(then.items())
                 if name not in NOT_COMPARED
             ],
@@ -110,13 +113,16 @@ def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
     typed = run.read_overrides()
     if typed is None:
         return rows or [DriftRow("config", "recorded", "taken as recorded: it was not typed", SAME)]
+    if foreign := [line for line in typed if READS_MACHINE.search(line)]:
+        told = f"not composed: {', '.join(foreign)} may read what is on this machine"
+        return [*rows, DriftRow("config as it was typed", "composed", told, "unknown")]
     try:
         today = flatten(compose_config([line for line in typed if HIDDEN not in line]))
     except ConfigError as error:
         return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
     names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
     rows += [
-        DriftRow(f"config {name}", json_of(leaves.get(name)), json_of(today.get(name)), CHANGED)
+        DriftRow(f"config {name}", json_of(leaves.get(name)), json_of(redact_tree(today.get(name), name)), CHANGED)
         for name in names
         if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
         if name != "dataset.class_names" or today[name]  # none: they are the folders' names
@@ -156,14 +162,23 @@ def _machine(run: "Run") -> list[DriftRow]:
 # --- what comes out ----------------------------------------------------------------------------------------------
 
 
+def _split_of(name: str) -> str:
+    """Whose number of images a metric's accuracy is judged by; of training images there are too many to be lenient."""
+    return "validation" if name.startswith("val_") else "test"
+
+
 def _result(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
-    """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are."""
+    """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are.
+
+    Two accuracies are the same within some standard errors of their difference, of which both give the common rate.
+    """
     if now is None:
         return DriftRow(name, repr(then), "not measured", CHANGED)
     verdict = _verdict(then, now)
     if verdict == CHANGED and not is_exact:
+        rate = (then + now) / 2
         is_accuracy = "accuracy" in name
-        margin = STANDARD_ERRORS * (2 * then * (1 - then) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
+        margin = STANDARD_ERRORS * (2 * rate * (1 - rate) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
         verdict = "within chance" if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
 

@@ -10,6 +10,7 @@ import yaml
 from mlflow import MlflowClient
 
 from pipelines.reproduce import reproduce
+from src import drift
 from src.compose import compose_config
 from src.errors import ConfigError, StoreError
 from src.results import DriftRow, ReproductionResult
@@ -143,6 +144,43 @@ def test_a_run_that_an_observer_ended_is_trained_as_far_and_that_is_said(workpla
     result = Original(workplace, str(run_id)).reproduce()
     assert changed(result.origin) == {"training ended by": ("an observer", "training.last_epoch=2")}
     assert result.is_same
+
+
+def type_again(original: Original, line: str) -> None:
+    file = original.artifacts / "config/overrides.yaml"
+    file.write_text(yaml.safe_dump([*yaml.safe_load(file.read_text()), line]))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["dataset.name=${oc.env:HARMLESS}", "dataset.name=${oc.env:${tags.a}}", "+hydra.searchpath=[pkg://antigravity]"],
+)
+def test_a_recorded_line_reads_nothing_of_this_machine(
+    original: Original, line: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("HARMLESS", "of-this-machine")
+    type_again(original, "+tags.a=HARMLESS")
+    type_again(original, line)
+    result = original.reproduce()
+    (row,) = [row for row in result.origin if row.what == "config as it was typed"]
+    assert (row.verdict, line in row.now) == ("unknown", True)
+    assert "of-this-machine" not in f"{result} {capfd.readouterr()}"
+
+
+@pytest.mark.parametrize(
+    ("name", "then", "now", "verdict"),
+    [
+        ("val_accuracy", 1.0, 0.998, "within chance"),  # 500 images: one of them more is wrong
+        ("val_accuracy", 0.9, 0.85, "within chance"),
+        ("test_accuracy", 0.9, 0.85, "CHANGED"),
+        ("test_accuracy", 1.0, 0.9, "CHANGED"),
+        ("loss", 1.0, 1.04, "within chance"),
+        ("loss", 1.0, 1.06, "CHANGED"),
+    ],
+)
+def test_a_difference_is_judged_by_how_many_images_it_comes_from(name: str, then: float, now: float, verdict: str):
+    images = {"validation": 500, "test": 10_000}[drift._split_of(name)]
+    assert drift._result(name, then, now, False, images).verdict == verdict
 
 
 CODE = [
