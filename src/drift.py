@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from src.compose import compose_config, config_from_dict
 from src.errors import ConfigError, StoreError
 from src.evaluate import as_found
-from src.redact import HIDDEN
+from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config, ReproduceConfig, flatten, is_place
 
@@ -21,6 +21,8 @@ SAME, CHANGED = "same", "CHANGED"
 NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
 STANDARD_ERRORS = 3.0  # within which two accuracies are taken for the same
 LOSS_TOLERANCE = 0.05  # of a loss
+# A resolver such as ${oc.env:...}, or a setting of Hydra's: whoever may write into a store can put one there.
+READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*hydra\b", re.DOTALL)
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
@@ -41,9 +43,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         again = replace(
             trained,
             dataset=as_found(run, trained, config.data_dir),
-            tracking=replace(
-                config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}", on_duplicate="train"
-            ),
+            tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
             tags={**trained.tags, "reproduces": config.run_id},
         )
         if run.tags.get("stopped") == "observer":  # which is not here any more
@@ -114,13 +114,16 @@ def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
     typed = run.read_overrides()
     if typed is None:
         return rows or [DriftRow("config", "recorded", "taken as recorded: it was not typed", SAME)]
+    if foreign := [line for line in typed if READS_MACHINE.search(line)]:
+        told = f"not composed: {', '.join(foreign)} may read what is on this machine"
+        return [*rows, DriftRow("config as it was typed", "composed", told, "unknown")]
     try:
         today = flatten(compose_config([line for line in typed if HIDDEN not in line]))
     except ConfigError as error:
         return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
     names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
     rows += [
-        DriftRow(f"config {name}", as_param(leaves.get(name)), as_param(today.get(name)), CHANGED)
+        DriftRow(f"config {name}", as_param(leaves.get(name)), as_param(redact_tree(today.get(name), name)), CHANGED)
         for name in names
         if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
         if name != "dataset.class_names" or today[name]  # none: they are the folders' names
@@ -166,14 +169,17 @@ def _split_of(metric: str) -> str:
 
 
 def _result(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
-    """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are."""
+    """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are.
+
+    Two accuracies are the same within some standard errors of their difference, of which both give the common rate.
+    """
     if now is None:
         return DriftRow(name, repr(then), "not measured", CHANGED)
     verdict = _verdict(then, now)
     if verdict == CHANGED and not is_exact:
+        rate = (then + now) / 2
         is_accuracy = "accuracy" in name
-        mean = (then + now) / 2  # of both: not even a perfect accuracy is without its chance
-        margin = STANDARD_ERRORS * (2 * mean * (1 - mean) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
+        margin = STANDARD_ERRORS * (2 * rate * (1 - rate) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
         verdict = "within chance" if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
 

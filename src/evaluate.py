@@ -153,7 +153,7 @@ def read_predictions(run: "Run") -> Predictions | None:
             file = run.download(PREDICTIONS, folder)
         except StoreError:
             return None
-        table = np.genfromtxt(file, delimiter=",", names=True)
+        table = np.atleast_1d(np.genfromtxt(file, delimiter=",", names=True))
     return Predictions(table["label"].astype(int), table["predicted"].astype(int), table["score"])
 
 

@@ -32,13 +32,15 @@ def predict(config: PredictConfig) -> PredictionResult:
     from src import console, tracking
     from src.datasets.unlabelled import read_unlabelled
 
-    output = Path(config.output)
+    source, output = Path(config.images), Path(config.output)
+    if output.exists() and source.is_file() and output.samefile(source):
+        raise ConfigError(f"output: {output} is the file of the images, which would be lost; name another")
     if output.is_dir():
         raise ConfigError(f"output: {output} is a folder; give a file, such as {output / 'predictions.csv'}")
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config()).dataset
         resize = trained.resize if isinstance(trained, ImageFolderConfig) else "stretch"
-        found = read_unlabelled(Path(config.images), trained.input_shape, resize, config.batch_size)
+        found = read_unlabelled(source, trained.input_shape, resize, config.batch_size)
         with console.native_messages_hidden():
             from src import fitting
 
@@ -60,6 +62,8 @@ def predict(config: PredictConfig) -> PredictionResult:
                     counts[classes[best]] += 1
                     rows.writerow((name, classes[best], f"{answer[best]:.6f}", *(f"{score:.6f}" for score in answer)))
                 advance(len(names) + len(bad))
+        if not bad_files and not any(counts.values()):
+            raise DataError(f"there is no row of pixels in {source}")
         os.replace(part, output)
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}; name another file: output=") from error

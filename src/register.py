@@ -14,8 +14,9 @@ from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import ModelFileError, StoreError
 from src.evaluate import read_predictions
+from src.interrupt import deferred
 from src.results import RegistrationResult
-from src.schema import RegisterConfig
+from src.schema import RegisterConfig, check_registry_names
 
 if TYPE_CHECKING:
     from src.tracking import Registry, Run, Version
@@ -41,6 +42,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
             raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run is registered")
         trained = config_from_dict(run.read_config())
         name = config.name or trained.dataset.name
+        check_registry_names(name, config.alias)
         registry = tracking.Registry(config.tracking)
         with console.native_messages_hidden():
             check_formats(run)
@@ -103,12 +105,15 @@ def move(registry: "Registry", run: "Run", version: "Version", config: RegisterC
         verdict = challenge(run, config, holder)
     else:
         verdict = Verdict(True, f"asked for; version {holder.number} was the {config.alias} before")
-    if verdict.moved:
-        registry.move_alias(version, config.alias)
+    if registry.version_of_alias(version.name, config.alias) != holder:
+        return move(registry, run, version, config)  # another process has moved it meanwhile
     tags = {"verdict": verdict.reason}
     if verdict.p_value is not None:
         tags["mcnemar_p_value"] = f"{verdict.p_value:.6g}"
-    registry.tag(version, tags)
+    with deferred():
+        if verdict.moved:
+            registry.move_alias(version, config.alias)
+        registry.tag(version, tags)
     return verdict
 
 
@@ -117,6 +122,8 @@ def challenge(run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
     from src import tracking
 
     champion = f"{config.alias} (version {holder.number})"
+    if not holder.run_id:
+        return Verdict(False, f"the {champion} was registered by no run, so the two cannot be compared")
     with tracking.resume_run(config.tracking, run_id=holder.run_id) as before:
         digests = [of.params.get("resolved.data_digest", "") for of in (run, before)]
         ours, theirs = read_predictions(run), read_predictions(before)

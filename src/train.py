@@ -105,10 +105,11 @@ def train(
             run.log_params({"resolved.best_epoch": fitted.best_epoch})
             if fitted.stopped:
                 run.set_tags({"stopped": fitted.stopped})
-            if fitted.stopped != "observer":  # whatever an observer thought, the next one may think otherwise
-                run.set_tags({tracking.FINGERPRINT: fingerprint})
             metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
             is_kept = config.tracking.save_model and (worth_keeping is None or worth_keeping(metrics))
+            # Whatever an observer thought, the next one may think otherwise; and who reuses a run wants its model too.
+            if fitted.stopped != "observer" and is_kept == config.tracking.save_model:
+                run.set_tags({tracking.FINGERPRINT: fingerprint})
             if is_kept:
                 keep_model(run, model, dataset, QUICK if is_light else None)
 

@@ -79,17 +79,32 @@ def test_here_and_now_everything_is_the_same_and_all_of_it_is_named(original: Re
     assert {row.verdict for row in rows.values()} == {"same"}
 
 
-def test_it_is_trained_again_as_recorded_beside_the_old_run_and_never_taken_from_it(original: Recorded) -> None:
-    again, _ = original.check("tracking.on_duplicate=reuse")
+def test_it_is_trained_again_as_recorded_beside_the_old_run(original: Recorded) -> None:
+    again, _ = original.check()
     config = config_for(original.workplace.uri, *LINE)
     assert (again.model, again.dataset, again.training) == (config.model, config.dataset, config.training)
     assert again.tags == {"owner": "ada", "reproduces": original.run_id}
-    assert (again.tracking.run_name, again.tracking.on_duplicate) == ("again-first", "train")
+    assert again.tracking.run_name == "again-first"
 
 
-def test_without_a_store_nothing_can_be_reproduced() -> None:
-    with pytest.raises(ConfigError, match=r"^tracking=off: .*; leave it out$"):
-        compose_config(["run_id=r", "tracking=off"], "reproduce")
+@pytest.mark.parametrize("line", ["tracking=off", "tracking.on_duplicate=reuse"])
+def test_what_would_leave_nothing_to_compare_is_refused(line: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{line}: .*; leave it out$"):
+        compose_config(["run_id=r", line], "reproduce")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["dataset.name=${oc.env:HARMLESS}", "dataset.name=${oc.env:${tags.a}}", "+hydra.searchpath=[pkg://antigravity]"],
+)
+def test_a_recorded_line_reads_nothing_of_this_machine(
+    store: Workplace, line: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HARMLESS", "of-this-machine")
+    _, rows = recorded(store, typed=[*LINE, "+tags.a=HARMLESS", line]).check()
+    row = rows["config as it was typed"]
+    assert (row.verdict, line in row.now) == ("unknown", True)
+    assert "of-this-machine" not in f"{rows} {capfd.readouterr()}"
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,23 @@ def test_what_cannot_be_is_answered_with_a_sentence(trained, overrides: list[str
 def test_an_output_that_is_a_folder_is_refused(trained, tmp_path):
     with pytest.raises(ConfigError, match="is a folder; give a file"):
         predicted(trained.workplace, f"run_id={trained.run_id}", "images=.", f"output='{tmp_path}'")
+
+
+def test_the_file_of_the_images_is_never_written_over(trained, tmp_path):
+    file = tmp_path / "pixels.csv"
+    file.write_text("0\n")
+    with pytest.raises(ConfigError, match="is the file of the images"):
+        predicted(
+            trained.workplace, f"run_id={trained.run_id}", f"images='{file}'", f"output='{tmp_path}/./pixels.csv'"
+        )
+    assert file.read_text() == "0\n"
+
+
+@pytest.mark.parametrize("content", ["", "label,a,b\n"])
+def test_a_file_without_rows_is_an_error_as_a_folder_without_images_is(trained, tmp_path, content: str):
+    (tmp_path / "pixels.csv").write_text(content)
+    with pytest.raises(DataError, match="there is no row of pixels in"):
+        predicted(
+            trained.workplace, f"run_id={trained.run_id}", f"images='{tmp_path}/pixels.csv'", f"output='{tmp_path}/o'"
+        )
+    assert not (tmp_path / "o").exists()

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from src import register as register_module
 from src.compose import compose_config
 from src.errors import ConfigError, ModelFileError, StoreError
 from src.register import mcnemar, register
 from src.results import RegistrationResult
+from src.tracking import Registry, Version
 from src.train import train
 from tests.conftest import Workplace, copy_of
 
@@ -84,6 +87,43 @@ def test_the_same_run_is_the_same_version_however_often(runs: Runs):
     first, again = runs.register(runs.good, "name=often"), runs.register(runs.good, "name=often")
     assert (first.version, first.is_new, again.version, again.is_new) == (1, True, 1, False)
     assert len(runs.client.search_model_versions("name = 'often'")) == 1
+
+
+def test_processes_that_register_a_run_at_once_get_the_same_version(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    found = Registry.version_of_run
+
+    def overtaken(registry: Registry, name: str, run_id: str) -> Version | None:
+        monkeypatch.setattr(Registry, "version_of_run", found)
+        runs.register(runs.good, "name=at-once")  # another process, just after this one has looked
+        return None
+
+    monkeypatch.setattr(Registry, "version_of_run", overtaken)
+    assert runs.register(runs.good, "name=at-once").version == 1
+    assert [version.version for version in runs.client.search_model_versions("name = 'at-once'")] == [1]
+
+
+def test_a_champion_that_was_crowned_meanwhile_is_fought_too(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    runs.register(runs.poorer, "name=meanwhile", "alias=champion")
+    fight = register_module.challenge
+
+    def overtaken(*fighters: Any) -> register_module.Verdict:
+        monkeypatch.setattr(register_module, "challenge", fight)
+        verdict = fight(*fighters)
+        runs.register(runs.good, "name=meanwhile", "alias=champion")
+        return verdict._replace(moved=True)
+
+    monkeypatch.setattr(register_module, "challenge", overtaken)
+    assert not runs.register(runs.poor, "name=meanwhile", "alias=champion", "if_better=true").moved
+    assert runs.client.get_model_version_by_alias("meanwhile", "champion").run_id == runs.good
+
+
+def test_a_champion_that_no_run_registered_is_not_compared_and_keeps_the_alias(runs: Runs, tmp_path: Path):
+    runs.client.create_registered_model("brought")
+    version = runs.client.create_model_version("brought", tmp_path.as_uri())
+    runs.client.set_registered_model_alias("brought", "champion", version.version)
+    result = runs.register(runs.good, "name=brought", "alias=champion", "if_better=true")
+    assert not result.moved
+    assert "was registered by no run" in result.reason
 
 
 def test_an_alias_that_was_asked_for_moves_to_whatever_version(runs: Runs):
@@ -185,6 +225,14 @@ def test_a_run_without_a_whole_model_is_refused_by_its_state(runs: Runs, light: 
         runs.client.set_terminated(light, status)
     with pytest.raises(StoreError, match=f"run {light} {sentence}"):
         runs.register(light)
+
+
+def test_a_data_set_s_name_that_the_registry_does_not_take_needs_another(runs: Runs):
+    line = ["dataset.name=a/b", "training.epochs=1", "training.max_batches=1", "training.batch_size=1"]
+    run_id = str(train(compose_config([*SMALL, f"tracking.uri='{runs.workplace.uri}'", *line])).run_id)
+    with pytest.raises(ConfigError, match="name: got 'a/b', expected a name without"):
+        runs.register(run_id)
+    assert runs.register(run_id, "name=of-one-image").version == 1
 
 
 @pytest.fixture

@@ -51,8 +51,15 @@ def read_unlabelled(place: Path, shape: Shape, resize: str, batch_size: int) -> 
         batch_size: at most so many at once.
 
     Raises:
-        DataError: there is no such place, no image in it, or a row that is not one of pixels.
+        DataError: there is no such place, it cannot be read, no image is in it, or a row is not one of pixels.
     """
+    try:
+        return _read(place, shape, resize, batch_size)
+    except OSError as error:
+        raise DataError(f"{place} cannot be read: {error.strerror or error}; allow it, or name another") from error
+
+
+def _read(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabelled:
     if place.is_dir():
         listing = list_files(place)
         if not listing.files and not listing.bad_files:
@@ -95,19 +102,22 @@ def _from_files(
 
 
 def _from_rows(file: Path, shape: Shape, batch_size: int) -> Iterator[Batch]:
-    """A row for each image: pixels row by row, channels last; a column `label` is passed over."""
+    """A row for each image: pixels row by row, channels last; a column `label` is passed over.
+
+    The first line is a header when it names a column `label`, or holds no number: one bad value makes none of it.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
             rows = csv.reader(opened)
             first = next(rows, [])
             label = first.index("label") if "label" in first else None
-            has_header = not all(_is_number(cell) for cell in first)
+            has_header = label is not None or not any(_is_number(cell) for cell in first)
             numbered = enumerate(rows if has_header else itertools.chain([first], rows))
             while group := list(itertools.islice(numbered, batch_size)):
                 pixels = [_pixels(file, at + 1 + has_header, row, label, shape) for at, row in group if row]
                 names = [str(at) for at, row in group if row]
                 yield Batch(names, np.array(pixels, np.uint8).reshape(-1, *shape), [])
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} is not a CSV file of pixels: {error}") from error
 
 

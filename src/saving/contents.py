@@ -18,9 +18,10 @@ def check_contents(path: Path) -> None:
     """Raises ModelFileError for a `.keras` or `.h5` file that holds more than layers of Keras and their weights.
 
     That is a Lambda layer or a class from another module, an archive member that would be unpacked elsewhere, a link
-    or a data set of HDF5 that takes its numbers from another file.
+    or a data set of HDF5 that takes its numbers from another file. The suffix says what is looked for, as it tells
+    Keras what to read: one file may be both an archive and HDF5.
     """
-    if zipfile.is_zipfile(path):
+    if path.suffix == ".keras":
         _check_archive(path)
     else:
         with path.open("rb") as file:

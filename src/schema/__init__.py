@@ -50,7 +50,14 @@ from src.schema.sweep import (
 )
 from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
 from src.schema.transfer import BACKBONES, TransferConfig
-from src.schema.verbs import EvaluateConfig, ExplainConfig, PredictConfig, RegisterConfig, SummaryConfig
+from src.schema.verbs import (
+    EvaluateConfig,
+    ExplainConfig,
+    PredictConfig,
+    RegisterConfig,
+    SummaryConfig,
+    check_registry_names,
+)
 
 __all__ = [
     "BACKBONES",
@@ -108,6 +115,7 @@ __all__ = [
     "TrainingConfig",
     "TransferConfig",
     "as_tree",
+    "check_registry_names",
     "cores",
     "flatten",
     "for_training",

@@ -38,7 +38,7 @@ class BestOfSweepConfig(PipelineConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_registry_names(self.registered_model, self.alias)
+        check_registry_names(self.registered_model or self.dataset.name, self.alias, "registered_model")
 
 
 @dataclass(kw_only=True)
@@ -63,7 +63,11 @@ class ReproduceConfig:
 
     def __post_init__(self) -> None:
         if not self.tracking.enabled:
-            raise ConfigError("tracking=off: what comes out is kept beside the run that is reproduced; leave it out")
+            raise ConfigError("tracking=off: what came out is kept where the run itself is; leave it out")
+        if self.tracking.on_duplicate != "train":
+            raise ConfigError(
+                "tracking.on_duplicate=reuse: the run itself would be taken, and compared with itself; leave it out"
+            )
 
 
 def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:

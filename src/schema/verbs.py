@@ -69,9 +69,9 @@ class RegisterConfig:
             raise ConfigError("if_better: better than what? name the alias to be moved: alias=champion")
 
 
-def check_registry_names(name: str | None, alias: str | None) -> None:
-    """Raises ConfigError for names that MLflow's registry does not take."""
-    require(name is None or bool(re.fullmatch(r"[^/:'\"]+", name)), "name", name, "a name without / : and quotes")
+def check_registry_names(name: str | None, alias: str | None, key: str = "name") -> None:
+    """Raises ConfigError for names that MLflow's registry does not take; `key` is where the name can be set."""
+    require(name is None or bool(re.fullmatch(r"[^/:'\"]+", name)), key, name, "a name without / : and quotes")
     is_free = alias is None or bool(re.fullmatch(r"(?!v\d+$|latest$)[\w-]+", alias, re.IGNORECASE))
     require(is_free, "alias", alias, "letters, digits, - and _, and not latest or v1, which MLflow keeps for itself")
 

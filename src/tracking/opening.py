@@ -13,7 +13,7 @@ from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
 from src.tracking.run import Run
-from src.tracking.store import Store, check_exists, prepare_store, refusal
+from src.tracking.store import Store, check_exists, client_of, prepare_store, problems_told, refusal
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
 
@@ -93,13 +93,15 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     Raises:
         StoreError: no such store, run or model, or a run that was deleted or still runs.
     """
-    check_exists(config.uri)
-    mlflow.set_tracking_uri(config.uri)
-    client = mlflow.MlflowClient(config.uri)
-    try:
+    with problems_told(config.uri):
+        check_exists(config.uri)
         prepare_store(config.uri)
+        client = client_of(config.uri)
+    try:
         found = client.get_run(run_id or _run_of_model(str(model_uri)))
-    except MlflowException as error:
+    except StoreError:
+        raise
+    except (MlflowException, ImportError, ValueError) as error:  # the last two: of places that MLflow knows how to read
         if problem := refusal(config.uri, error):
             raise StoreError(problem) from error
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS as VERSIONS
 
 from src.errors import StoreError
+from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import TrackingConfig
 from src.tracking.run import Run
@@ -16,7 +17,7 @@ from src.tracking.store import open_store
 
 
 class Version(NamedTuple):
-    """One version of a registered model, and the run that trained it."""
+    """One version of a registered model, and the run that trained it; its id is empty when no run did."""
 
     name: str
     number: int
@@ -38,11 +39,14 @@ class Registry:
 
     def version_of_run(self, name: str, run_id: str) -> Version | None:
         """The run's version under this name, None when it was not registered yet."""
-        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'", max_results=1)
-        return Version(name, int(found[0].version), run_id) if found else None
+        found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        return Version(name, min(int(each.version) for each in found), run_id) if found else None
 
     def add(self, name: str, run: Run, description: str, tags: Mapping[str, str]) -> Version:
-        """Registers the model that the run logged as the next version of the name, which is made when it is new."""
+        """Registers the model that the run logged as the next version of the name, which is made when it is new.
+
+        Where several processes do so at once the first version stays, and each gets that one.
+        """
         try:
             self._client.create_registered_model(name)
         except MlflowException as error:
@@ -51,16 +55,22 @@ class Registry:
         shown = redact_tree(dict(tags))
         assert isinstance(shown, dict)
         model_id = run.model_id
-        made = self._client.create_model_version(
-            name,
-            f"models:/{model_id}",
-            run_id=run.run_id,
-            model_id=model_id,
-            tags=shown,
-            description=redact(description),
-        )
-        self._note_on_model(str(model_id), name, int(made.version))
-        return Version(name, int(made.version), str(run.run_id))
+        with deferred():
+            made = self._client.create_model_version(
+                name,
+                f"models:/{model_id}",
+                run_id=run.run_id,
+                model_id=model_id,
+                tags=shown,
+                description=redact(description),
+            )
+            version = Version(name, int(made.version), str(run.run_id))
+            first = self.version_of_run(name, version.run_id) or version
+            if first != version:
+                self._client.delete_model_version(name, made.version)
+                return first
+            self._note_on_model(str(model_id), name, version.number)
+            return version
 
     def _note_on_model(self, model_id: str, name: str, number: int) -> None:
         """Without this tag, which `mlflow.register_model` sets, the model's page calls it not registered."""
@@ -77,7 +87,7 @@ class Registry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return Version(name, int(found.version), found.run_id)
+        return Version(name, int(found.version), found.run_id or "")
 
     def move_alias(self, version: Version, alias: str) -> None:
         """Makes the alias point to this version, and to no other."""

@@ -66,7 +66,11 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         if "/" not in name  # system metrics have steps of their own
     }
     tested = {name: of[-1].value for name, of in points.items() if name.startswith("test_")}
-    history = {name: [point.value for point in of] for name, of in points.items() if name not in tested}
+    history = {
+        name: [point.value for point in of]
+        for name, of in points.items()
+        if name not in tested and len(of) == len(points["loss"])  # others were added later by somebody
+    }
     best_epoch = int(run.data.params["resolved.best_epoch"])
     return TrainResult(
         run_id=run.info.run_id,

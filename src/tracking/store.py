@@ -1,5 +1,6 @@
 """The place where runs are kept: checked before anything slow begins, made where it does not exist."""
 
+import contextlib
 import http.client
 import logging
 import os
@@ -7,6 +8,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,15 +49,27 @@ def open_store(config: TrackingConfig) -> Store:
     """
     if not config.enabled:
         return Store(None, "")
-    mlflow.set_tracking_uri(config.uri)
-    try:
+    with problems_told(config.uri):
         location = prepare_store(config.uri)
-        client = mlflow.MlflowClient(config.uri)
+        client = client_of(config.uri)
         return Store(client, _experiment_id(client, config.experiment, location))
+
+
+def client_of(uri: str) -> mlflow.MlflowClient:
+    """MLflow's client of a store that `prepare_store` has checked: MLflow itself waits minutes for one that is none."""
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient(uri)
+
+
+@contextlib.contextmanager
+def problems_told(uri: str) -> Iterator[None]:
+    """Turns whatever a store that cannot be used raises inside the block into a StoreError."""
+    try:
+        yield
+    except StoreError:
+        raise
     except (MlflowException, SQLAlchemyError, ImportError, ValueError) as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(_store_problem(config.uri, error)) from error
+        raise StoreError(_store_problem(uri, error)) from error
 
 
 def _store_problem(uri: str, error: Exception) -> str:

@@ -127,6 +127,24 @@ def test_a_row_that_is_no_image_is_named_by_its_line(tmp_path: Path, line: str, 
         batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
 
 
+@pytest.mark.parametrize("line", [",2,3,4", "x,2,3,4", "1,nan,3,4"])
+def test_a_first_line_with_one_bad_value_is_no_header(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pixels.csv").write_text(f"{line}\n1,2,3,4\n")
+    with pytest.raises(DataError, match=r"line 1 of .*; pixels are whole numbers"):
+        batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
+
+
+def test_names_that_are_numbers_are_a_header_beside_a_label(tmp_path: Path) -> None:
+    (tmp_path / "pixels.csv").write_text("label,0,1,2,3\n7,1,2,3,4\n")
+    (batch,) = batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
+    assert (batch.names, batch.images.ravel().tolist()) == (["0"], [1, 2, 3, 4])
+
+
+def test_a_place_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: File name too long"):
+        batches(tmp_path / ("x" * 300))
+
+
 def test_bytes_that_are_no_text_are_no_rows(tmp_path: Path) -> None:
     (tmp_path / "pixels.csv").write_bytes(b"\xff\xfe\x00\x01" * 100)
     with pytest.raises(DataError, match=r"pixels.csv is not a CSV file of pixels"):

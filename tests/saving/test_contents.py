@@ -114,6 +114,14 @@ def test_a_configuration_that_names_code_is_refused(old: str, new: str, sentence
             load_model(copied / name)
 
 
+def test_an_archive_behind_it_does_not_hide_what_is_in_an_hdf5_file(copied: Path) -> None:
+    changed_hdf5(copied / "model.h5", link_outside)
+    with zipfile.ZipFile(copied / "model.h5", "a") as archive:
+        archive.writestr("harmless", "")
+    with pytest.raises(ModelFileError, match="/other is a link to elsewhere"):
+        load_model(copied / "model.h5")
+
+
 @pytest.mark.parametrize("member", ["/etc/passwd", "assets/../../up"])
 def test_a_member_that_would_be_unpacked_elsewhere_is_refused(member: str, copied: Path) -> None:
     changed_archive(copied / "model.keras", member, lambda _: b"x")

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -78,3 +79,27 @@ def test_resuming_from_a_store_that_is_not_there_makes_none(workplace: Workplace
     with pytest.raises(StoreError, match="there is no tracking store"), resume_run(config.tracking, run_id="x"):
         pass
     assert not (workplace.folder / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("sqlite:x", "cannot be used"),
+        ("runs", "no longer keeps runs in a folder"),
+        ("sqlite:///{folder}", "is not a database that can be opened"),
+        ("postgresql://127.0.0.1:1/x", "does not answer"),
+        ("nothing://x", "cannot be used"),
+    ],
+)
+def test_a_store_that_is_none_is_told_at_once_by_whoever_looks_for_a_run(tmp_path: Path, uri: str, sentence: str):
+    tracking = config_for(uri.format(folder=tmp_path)).tracking
+    with pytest.raises(StoreError, match=sentence), resume_run(tracking, run_id="0123"):
+        pass
+
+
+@pytest.mark.parametrize("model_uri", ["http://127.0.0.1:1/x", "s3://bucket/model", "no-such-folder"])
+def test_a_model_that_is_nowhere_is_named(config: Config, model_uri: str):
+    with new_run(config):
+        pass
+    with pytest.raises(StoreError, match=f"has no {model_uri}"), resume_run(config.tracking, model_uri=model_uri):
+        pass

@@ -74,6 +74,16 @@ def test_a_run_that_an_observer_ended_is_not_taken_for_a_whole_one(workplace: Wo
     assert train_here(workplace, "seed=5").run_id != ended.run_id
 
 
+def test_a_run_whose_model_was_not_worth_keeping_is_not_taken_for_one_with_a_model(workplace: Workplace):
+    bare = train_here(workplace, "seed=6", worth_keeping=lambda metrics: False)
+    assert train_here(workplace, "seed=6").run_id != bare.run_id
+
+
+def test_a_metric_that_somebody_added_is_no_part_of_the_training(workplace: Workplace, first: TrainResult):
+    MlflowClient(workplace.uri).log_metric(str(first.run_id), "approved", 1.0)
+    assert train_here(workplace) == first
+
+
 DIFFERENT = ["seed=2", "training.epochs=3", "model.dropout=0.1", "dataset.limit=100", "tracking.save_model=false"]
 
 
