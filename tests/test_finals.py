@@ -54,7 +54,7 @@ def test_no_trial_sees_the_test_split() -> None:
         (["seeds=[]"], SWEPT, r"^seeds: got \[\], expected different whole numbers"),
         (["seeds=[1,1]"], SWEPT, r"^seeds: got \[1, 1\], expected different"),
         (["alias=latest"], SWEPT, r"^alias: got 'latest'"),
-        (["registered_model=a/b"], SWEPT, r"^name: got 'a/b'"),
+        (["registered_model=a/b"], SWEPT, r"^registered_model: got 'a/b'"),
         (["tracking=off"], SWEPT, r"^tracking=off: a pipeline hands on"),
         (["evaluate_test=false"], SWEPT, r"^evaluate_test=false: a pipeline ends with the test split"),
         (["evaluate_test=true"], SWEPT, r"^evaluate_test: no trial may see the test split"),
