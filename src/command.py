@@ -4,7 +4,9 @@ Hydra parses the command line and composes; the function runs after Hydra has le
 codes are ours.
 """
 
+import atexit
 import contextlib
+import gc
 import io
 import os
 import re
@@ -50,6 +52,7 @@ def entry_point(
             wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting by itself
             raise_on_signals()
+            atexit.register(gc.freeze)  # what is left when the process ends need not be looked through for garbage
             try:
                 if (typed := _from_command_line(config_name, sweeps)) is not None:
                     work(*typed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import DataError, StoreError
+from src.imports import heavy_imports
 from src.results import EvaluationResult
 from src.schema import Config, DatasetConfig, EvaluateConfig, IdxConfig
 
@@ -36,11 +37,11 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         ModelFileError: the model's files are missing or altered.
         DataError: the data found here is not what the model was trained on.
     """
-    from src import console, tracking
+    from src import tracking
 
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config())
-        with console.native_messages_hidden():
+        with heavy_imports():
             from src import fitting
 
             fitting.prepare_devices()

@@ -13,6 +13,7 @@ from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_dataset, load_tracked_model
+from src.imports import heavy_imports
 from src.results import ExplanationResult
 from src.schema import Config, ExplainConfig, ImageFolderConfig
 
@@ -41,12 +42,12 @@ def explain(config: ExplainConfig) -> ExplanationResult:
         DataError: an image that cannot be read, or data (the names of folders, for one image) that is not what the
             model was trained on.
     """
-    from src import console, tracking
+    from src import tracking
 
     check_paths(config)
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config())
-        with console.native_messages_hidden():
+        with heavy_imports():
             from src import fitting
 
             fitting.prepare_devices()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from src.compose import compose_config
 from src.errors import ConfigError
+from src.imports import heavy_imports
 from src.results import LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
 
@@ -69,10 +70,10 @@ def ranked(config: CompareModelsConfig, results: Mapping[str, Sequence[TrainResu
 
 
 def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]) -> LeaderboardRow:
-    from src import console, tracking
+    from src import tracking
 
     accuracies = [result.metrics["test_accuracy"] for result in results]
-    with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, console.native_messages_hidden():
+    with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, heavy_imports():
         from src import fitting, saving
 
         with run.model_folder() as folder:

@@ -13,6 +13,7 @@ from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_model
+from src.imports import heavy_imports
 from src.results import PredictionResult
 from src.schema import ImageFolderConfig, PredictConfig
 
@@ -41,7 +42,7 @@ def predict(config: PredictConfig) -> PredictionResult:
         trained = config_from_dict(run.read_config()).dataset
         resize = trained.resize if isinstance(trained, ImageFolderConfig) else "stretch"
         found = read_unlabelled(source, trained.input_shape, resize, config.batch_size)
-        with console.native_messages_hidden():
+        with heavy_imports():
             from src import fitting
 
             fitting.prepare_devices()

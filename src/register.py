@@ -14,6 +14,7 @@ from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import ModelFileError, StoreError
 from src.evaluate import read_predictions
+from src.imports import heavy_imports
 from src.interrupt import deferred
 from src.results import RegistrationResult
 from src.schema import RegisterConfig, check_registry_names
@@ -35,7 +36,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         StoreError: no such run, or one that is not finished or keeps no model.
         ModelFileError: a model file that is missing, altered, or answers differently.
     """
-    from src import console, tracking
+    from src import tracking
 
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
@@ -44,7 +45,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         name = config.name or trained.dataset.name
         check_registry_names(name, config.alias)
         registry = tracking.Registry(config.tracking)
-        with console.native_messages_hidden():
+        with heavy_imports():
             check_formats(run)
         version = registry.version_of_run(name, str(run.run_id))
         is_new = version is None

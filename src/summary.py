@@ -4,6 +4,7 @@ python -m src.summary model=lenet5
 """
 
 from src.command import entry_point
+from src.imports import heavy_imports
 from src.schema import SummaryConfig
 
 
@@ -12,7 +13,7 @@ def main(config: SummaryConfig, overrides: list[str]) -> None:
     """Prints the layer arithmetic."""
     from src import console
 
-    with console.native_messages_hidden():
+    with heavy_imports():
         from src import fitting
         from src.datasets import class_names_of
         from src.models import build_model

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from src.command import entry_point
 from src.errors import ModelFileError
+from src.imports import heavy_imports
 from src.interrupt import deferred
 from src.record import (
     EXAMPLES,
@@ -65,11 +66,14 @@ def train(
     """
     # TensorFlow and MLflow are imported here, once the config is known to be good; MLflow first, for it is faster
     # to say that its store cannot be reached.
-    from src import console, tracking
+    from src import console
+
+    with heavy_imports():
+        from src import tracking
 
     if store is None:
         store = tracking.open_store(config.tracking)
-    with console.native_messages_hidden():
+    with heavy_imports():
         from src import fitting, saving
         from src.datasets import load_dataset
         from src.evaluate import record_evaluation

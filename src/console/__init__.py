@@ -3,7 +3,6 @@
 from src.console.epochs import EpochLines
 from src.console.lines import (
     console,
-    native_messages_hidden,
     progress,
     say,
     say_registration,
@@ -19,7 +18,6 @@ __all__ = [
     "SweepView",
     "console",
     "count_words",
-    "native_messages_hidden",
     "params_line",
     "progress",
     "say",

@@ -1,9 +1,6 @@
 """Lines, tables and bars in the terminal, secrets hidden."""
 
 import contextlib
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
@@ -67,31 +64,6 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     # A file or a pipe has no width to keep to.
     wide = console if console.is_terminal else Console(width=200, markup=False, emoji=False)
     wide.print(drawn)
-
-
-@contextlib.contextmanager
-def native_messages_hidden() -> Iterator[None]:
-    """Keeps what native libraries write to the error stream during an import; shows it only when that fails.
-
-    TensorFlow greets with a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
-    """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            messages.seek(0)
-            os.write(kept, messages.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def duration(seconds: float) -> str:

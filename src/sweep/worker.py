@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from src.errors import StoreError, UserError
+from src.imports import heavy_imports
 from src.interrupt import raise_on_signals
 from src.redact import redact
 from src.results import trial_name
@@ -107,11 +108,11 @@ def _listen(
 
 def _import_early() -> None:
     """What every trial needs, imported while the parent still opens its stores."""
-    from src import console, tracking  # noqa: F401
+    from src import console
 
     console.console.quiet = True
-    with console.native_messages_hidden():
-        from src import evaluate, fitting, saving, search  # noqa: F401
+    with heavy_imports():
+        from src import evaluate, fitting, saving, search, tracking  # noqa: F401
 
         fitting.prepare_devices()
 

@@ -1,8 +1,6 @@
 """What people see in the terminal."""
 
 import io
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -142,38 +140,7 @@ def test_a_table_keeps_every_cell_where_there_is_no_terminal(capsys: pytest.Capt
     assert len({len(line.rstrip()) for line in shown if "conv_0" in line or "aaa" in line}) == 1
 
 
-# --- native messages -----------------------------------------------------------------------------------------------
-
-
-def greet(fail: bool = False) -> None:
-    os.write(2, b"a page of notes\n")
-    if fail:
-        raise ImportError
-
-
-def test_native_messages_are_hidden_inside_the_block_only(capfd: pytest.CaptureFixture[str]) -> None:
-    with console.native_messages_hidden():
-        greet()
-    assert capfd.readouterr().err == ""
-    greet()
-    print("from Python", file=sys.stderr)
-    assert capfd.readouterr().err == "a page of notes\nfrom Python\n"
-
-
-def test_native_messages_are_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ImportError), console.native_messages_hidden():
-        greet(fail=True)
-    assert capfd.readouterr().err == "a page of notes\n"
-
-
-def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
-    with console.native_messages_hidden():
-        greet()
-    assert capfd.readouterr().err == "a page of notes\n"
-
+# --- whatever is in a text ----------------------------------------------------------------------------------------
 
 LITERAL = "[data/mnist] [/x] [red] 1:100:1"
 

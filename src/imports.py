@@ -1,0 +1,53 @@
+"""Importing MLflow and TensorFlow, which takes most of a command's start."""
+
+import gc
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def heavy_imports() -> Iterator[None]:
+    """For the imports of MLflow and TensorFlow: quietly, and without a look for garbage.
+
+    They make a million objects, all of which stay. Python would look through them again and again meanwhile, at each
+    collection afterwards, and once more at the very end.
+    """
+    is_first = "tensorflow" not in sys.modules
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with _native_messages_hidden():
+            yield
+    finally:
+        if was_enabled:
+            gc.enable()
+        if is_first and "tensorflow" in sys.modules:
+            gc.freeze()
+
+
+@contextmanager
+def _native_messages_hidden() -> Iterator[None]:
+    """Keeps what native libraries write to the error stream during an import; shows it only when that fails.
+
+    TensorFlow greets with a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            messages.seek(0)
+            os.write(kept, messages.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)

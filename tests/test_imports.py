@@ -1,0 +1,66 @@
+"""Imports of what is large: quiet, and without a look for garbage."""
+
+import gc
+import os
+import subprocess
+import sys
+
+import pytest
+
+from src.imports import heavy_imports
+from tests.conftest import ROOT
+
+
+def greet(fail: bool = False) -> None:
+    os.write(2, b"a page of notes\n")
+    if fail:
+        raise ImportError
+
+
+def test_native_messages_are_hidden_inside_the_block_only(capfd: pytest.CaptureFixture[str]) -> None:
+    with heavy_imports():
+        greet()
+    assert capfd.readouterr().err == ""
+    greet()
+    print("from Python", file=sys.stderr)
+    assert capfd.readouterr().err == "a page of notes\nfrom Python\n"
+
+
+def test_native_messages_are_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ImportError), heavy_imports():
+        greet(fail=True)
+    assert capfd.readouterr().err == "a page of notes\n"
+
+
+def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with heavy_imports():
+        greet()
+    assert capfd.readouterr().err == "a page of notes\n"
+
+
+def test_nothing_is_collected_inside_the_block_and_as_before_after_it() -> None:
+    with heavy_imports():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ImportError), heavy_imports():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_what_tensorflow_brings_is_never_looked_through_again_and_later_objects_are() -> None:
+    script = """
+import gc
+from src.imports import heavy_imports
+with heavy_imports():
+    import tensorflow
+first = gc.get_freeze_count()
+later = [[] for _ in range(10_000)]
+with heavy_imports():
+    import tensorflow
+print(first > 100_000, gc.get_freeze_count() == first)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
