@@ -68,7 +68,7 @@ CONTESTANTS: dict[str, Callable[[Path], Figures]] = {
 def imports(folder: Path, shown: int = 12) -> dict[str, float]:
     """Seconds of importing by package on the way to the first step, each module without what it imports in turn."""
     seconds: Counter[str] = Counter()
-    for line in run(["-X", "importtime", *STEP], folder).output.splitlines():
+    for line in run(["-X", "importtime", *STEP], folder, TF_CPP_MIN_LOG_LEVEL="0").output.splitlines():
         if found := re.match(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", line):
             seconds[found[2].partition(".")[0]] += int(found[1])
     return {name: micros / 1e6 for name, micros in seconds.most_common(shown)}

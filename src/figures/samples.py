@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from src.figures.grid import Images, blank_empty, show
+from src.figures.grid import Images, show
 
 PER_CLASS, MOST_CLASSES = 8, 30
 
@@ -33,21 +33,14 @@ def plot_samples(rows: Sequence[ClassSamples], images: Images, of: str) -> Figur
     """A row of images for each class, its name and number of images at the left."""
     figure = Figure(figsize=(PER_CLASS + 2.0, 1.05 * len(rows) + 0.7), layout="constrained")
     figure.suptitle(f"training images of {of}", parse_math=False)
-    cells = figure.subplots(len(rows), PER_CLASS, squeeze=False)
-    for row, sample in zip(cells, rows, strict=True):
-        for axes, place in zip(row, sample.places, strict=False):
-            show(axes, images[place])
-    blank_empty(cells)
-    for row, sample in zip(cells, rows, strict=True):
-        row[0].set_visible(True)
-        row[0].text(
-            -0.15,
-            0.5,
-            f"{sample.name}\n{sample.total:,}",
-            transform=row[0].transAxes,
-            ha="right",
-            va="center",
-            fontsize=9,
-            parse_math=False,
-        )
+    height, width, channels = images.shape[1:]
+    gap = np.full((height, max(1, width // 10), channels), 255, np.uint8)
+    for axes, row in zip(figure.subplots(len(rows), squeeze=False).flat, rows, strict=True):
+        if row.places:  # one picture: as many axes as there are images take ten times as long to draw
+            show(axes, np.concatenate([part for place in row.places for part in (images[place], gap)], axis=1))
+        axes.set(xlim=(-0.5, PER_CLASS * (width + gap.shape[1]) - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
+        axes.axis("off")
+        label = f"{row.name}\n{row.total:,}"
+        place = {"transform": axes.transAxes, "ha": "right", "va": "center"}
+        axes.text(-0.02, 0.5, label, fontsize=9, parse_math=False, **place)
     return figure

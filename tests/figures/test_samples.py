@@ -21,8 +21,10 @@ def test_of_many_classes_the_first_ones_are_shown() -> None:
 
 
 def test_a_picture_names_every_class_even_one_without_images() -> None:
-    rows = [ClassSamples("$cat$", 1_000, [0, 1]), ClassSamples("emu", 0, [])]
-    figure = figures.plot_samples(rows, np.zeros((2, 4, 4, 3), np.uint8), "pets")
+    rows = [ClassSamples("$cat$", 1_000, [1, 0]), ClassSamples("emu", 0, [])]
+    pets = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (10, 20)])
+    figure = figures.plot_samples(rows, pets, "pets")
     texts = [text.get_text() for axes in figure.axes for text in axes.texts if axes.get_visible()]
     assert texts == ["$cat$\n1,000", "emu\n0"]
-    assert sum(len(axes.images) for axes in figure.axes) == 2
+    (row,) = [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
+    assert row[0, :, 0].tolist() == [20] * 6 + [255] + [10] * 6 + [255]
