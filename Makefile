@@ -8,7 +8,7 @@ MODEL ?= models:/mnist@champion
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-services test-slow check ui serve pictures screenshots lock clean
+.PHONY: help setup setup-dev train test test-services test-slow check ui serve pictures results screenshots lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@cham
 
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
 	$(BIN)/python -m src.figures
+
+results: setup ## Write the README's tables of results, and their picture, from benchmarks/results/*.json
+	$(BIN)/python -m benchmarks.report
 
 screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images
 	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest tests/browser $(ARGS)

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,8 @@ class Finished(NamedTuple):
 
     Attributes:
         seconds: from its start to its end.
-        peak_mb: the most memory that it held, in MB of 10^6 bytes; that of its children is not in it.
+        peak_mb: the most memory that it held, in MB of 10^6 bytes, without that of its children; Linux says no less than
+            what the process held that started it.
         output: what it printed.
     """
 
@@ -37,8 +39,22 @@ class Finished(NamedTuple):
     output: str
 
 
-def run(command: Sequence[str], folder: Path, expected: int = 0, **variables: str) -> Finished:
-    """Runs `python command...` in a folder, whole; another exit code than the expected one ends the benchmark."""
+def run(
+    command: Sequence[str],
+    folder: Path,
+    expected: int = 0,
+    watch: Callable[[int], None] | None = None,
+    **variables: str,
+) -> Finished:
+    """Runs `python command...` in a folder, whole; another exit code than the expected one ends the benchmark.
+
+    Args:
+        command: what comes after `python`.
+        folder: where it runs.
+        expected: the exit code.
+        watch: called with the process' id every half second, in a thread.
+        variables: of the environment, beside those of every benchmark.
+    """
     data = str(Path(os.environ.get("DATA_DIR", ROOT / "data")).resolve())
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     given = {"PYTHONPATH": path, "DATA_DIR": data, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
@@ -48,7 +64,11 @@ def run(command: Sequence[str], folder: Path, expected: int = 0, **variables: st
         process = subprocess.Popen(
             [sys.executable, *command], cwd=folder, env=kept | given | variables, stdout=output, stderr=output
         )
+        ended = threading.Event()
+        if watch is not None:
+            threading.Thread(target=_watch, args=(watch, process.pid, ended), daemon=True).start()
         _, status, used = os.wait4(process.pid, 0)
+        ended.set()
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
@@ -57,6 +77,11 @@ def run(command: Sequence[str], folder: Path, expected: int = 0, **variables: st
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-3000:]}")
     unit = 1 if sys.platform == "darwin" else 1024
     return Finished(seconds, used.ru_maxrss * unit / 1e6, text)
+
+
+def _watch(watch: Callable[[int], None], pid: int, ended: threading.Event) -> None:
+    while not ended.wait(0.5):
+        watch(pid)
 
 
 def in_turn(

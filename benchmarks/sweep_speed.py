@@ -1,31 +1,26 @@
 """How fast a sweep is against what it replaces, in one run: 20 LeNot trials, 2 epochs, 10,000 MNIST images each.
 
-python -m benchmarks.sweep_speed                 all of them, in turn
-python -m benchmarks.sweep_speed sweep plain     only these
-python -m benchmarks.sweep_speed --trials 6      fewer trials: quick, less certain
+python -m benchmarks.sweep_speed                     all of them, in turn
+python -m benchmarks.sweep_speed "2 workers" plain   only these
+python -m benchmarks.sweep_speed --trials 6          fewer trials: quick, less certain
 
-    sweep     this project, two workers, pruning off
-    shell     a shell loop: one `python -m src.train` after the other
-    autolog   a plain Optuna script in one process, with mlflow.tensorflow.autolog()
-    plain     the same script, recording nothing
+    N workers   this project, pruning off
+    shell       a shell loop: one `python -m src.train` after the other
+    autolog     a plain Optuna script in one process, with mlflow.tensorflow.autolog()
+    plain       the same script, recording nothing
 
-Seconds per counted trial go from the first trial's start to the last one's end; the whole command stands beside it.
+`trial_seconds` go from the first trial's start to the last one's end, divided by the trials; the whole command stands
+beside them, with the most memory of the command itself and of its largest worker, and the size of both databases.
 Full MNIST is needed: DATA_DIR names the folder above it. `autolog` needs TensorBoard (pip install tensorboard).
 """
 
-import argparse
+import contextlib
 import datetime
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+
 EPOCHS, IMAGES = 2, 10_000
 SETTINGS = ["dataset.source=full", f"dataset.limit={IMAGES}", f"training.epochs={EPOCHS}"]
 SPACE = [
@@ -34,19 +29,14 @@ SPACE = [
     "model.dropout=interval(0,0.5)",
     "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))",
 ]
+WORKERS = (1, 2, 4)
 
 
-class Timing(NamedTuple):
-    """Seconds: per counted trial, and of the whole command."""
-
-    per_trial: float
-    command: float
-
-
-def sweep(folder: Path, trials: int) -> Timing:
-    command = [sys.executable, "-m", "src.train", "-m", "hydra/sweeper=optuna", *SETTINGS, *SPACE]
-    command += [f"hydra.sweeper.n_trials={trials}", "hydra.sweeper.n_jobs=2"]
-    seconds = run(command, folder)
+def sweep(folder: Path, trials: int, workers: int) -> Figures:
+    command = ["-m", "src.train", "-m", "hydra/sweeper=optuna", *SETTINGS, *SPACE]
+    command += [f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.n_jobs={workers}"]
+    memory = [0.0]
+    done = run(command, folder, watch=lambda pid: memory.append(largest_child(pid)))
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -55,27 +45,37 @@ def sweep(folder: Path, trials: int) -> Timing:
     ended = optuna.load_study(study_name=name, storage=storage).trials
     assert [trial.state.name for trial in ended] == ["COMPLETE"] * trials
     began = min(trial.datetime_start or datetime.datetime.max for trial in ended)
-    done = max(trial.datetime_complete or datetime.datetime.min for trial in ended)
-    return Timing((done - began).total_seconds() / trials, seconds)
+    last = max(trial.datetime_complete or datetime.datetime.min for trial in ended)
+    return {
+        "trial_seconds": (last - began).total_seconds() / trials,
+        "command_seconds": done.seconds,
+        "peak_mb": done.peak_mb,
+        "worker_peak_mb": max(memory),
+        "optuna_db_mb": (folder / "optuna.db").stat().st_size / 1e6,
+        "mlflow_db_mb": (folder / "mlflow.db").stat().st_size / 1e6,
+    }
 
 
-def shell(folder: Path, trials: int) -> Timing:
+def largest_child(pid: int) -> float:
+    """MB that the largest process below this one holds now."""
+    import psutil
+
+    sizes = [0.0]
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                sizes.append(child.memory_info().rss / 1e6)
+    return max(sizes)
+
+
+def shell(folder: Path, trials: int) -> Figures:
     """Values differ from trial to trial, as a person's loop would have it."""
-    total = 0.0
+    total, peak = 0.0, 0.0
     for number in range(trials):
         values = [f"model.conv.0.filters={4 + number % 13}", f"model.dropout={0.5 * number / trials}", f"seed={number}"]
-        total += run([sys.executable, "-m", "src.train", *SETTINGS, *values], folder)
-    return Timing(total / trials, total)
-
-
-def autolog(folder: Path, trials: int) -> Timing:
-    return script(
-        folder, trials, "import mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db')\nmlflow.tensorflow.autolog()"
-    )
-
-
-def plain(folder: Path, trials: int) -> Timing:
-    return script(folder, trials, "")
+        done = run(["-m", "src.train", *SETTINGS, *values], folder)
+        total, peak = total + done.seconds, max(peak, done.peak_mb)
+    return {"trial_seconds": total / trials, "command_seconds": total, "peak_mb": peak}
 
 
 SCRIPT = """
@@ -109,61 +109,40 @@ print("PER_TRIAL", (time.time() - began) / {trials})
 """
 
 
-def script(folder: Path, trials: int, prelude: str) -> Timing:
+def script(folder: Path, trials: int, prelude: str = "") -> Figures:
     text = SCRIPT.format(prelude=prelude, settings=SETTINGS, epochs=EPOCHS, trials=trials)
-    began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", text], cwd=folder, env=environment(), capture_output=True, text=True)
-    seconds = time.perf_counter() - began
-    if done.returncode != 0:
-        sys.exit(f"the script failed:\n{done.stderr[-3000:]}")
-    return Timing(float(done.stdout.partition("PER_TRIAL ")[2].split()[0]), seconds)
+    done = run(["-c", text], folder)
+    per_trial = float(done.output.partition("PER_TRIAL ")[2].split()[0])
+    return {"trial_seconds": per_trial, "command_seconds": done.seconds, "peak_mb": done.peak_mb}
 
 
-def run(command: list[str], folder: Path) -> float:
-    began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return time.perf_counter() - began
-
-
-def environment() -> dict[str, str]:
-    data = str(Path(os.environ.get("DATA_DIR", "data")).resolve())
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return os.environ | quiet | {"PYTHONPATH": path, "DATA_DIR": data}
-
-
-CONTESTANTS: dict[str, Callable[[Path, int], Timing]] = {
-    "sweep": sweep,
-    "shell": shell,
-    "autolog": autolog,
-    "plain": plain,
-}
+AUTOLOG = "import mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db')\nmlflow.tensorflow.autolog()"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep_speed")
-    parser.add_argument("contestants", nargs="*", metavar="NAME", help=", ".join(CONTESTANTS))
+    names = [*(f"{count} worker{'s' * (count > 1)}" for count in WORKERS), "shell", "autolog", "plain"]
+    parser = arguments(__doc__, names, repetitions=1)
     parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--repeat", type=int, default=1, help="rounds; medians are printed")
-    typed = parser.parse_args()
-    names = typed.contestants or list(CONTESTANTS)
-    if unknown := set(names) - set(CONTESTANTS):
-        parser.error(f"no contestant {', '.join(sorted(unknown))}; known: {', '.join(CONTESTANTS)}")
-    timings: dict[str, list[Timing]] = {name: [] for name in names}
-    for _ in range(typed.repeat):
-        for name in names:
-            with tempfile.TemporaryDirectory() as folder:
-                timings[name].append(CONTESTANTS[name](Path(folder), typed.trials))
-            print(
-                f"{name:<8} {timings[name][-1].per_trial:6.2f} s a trial  {timings[name][-1].command:6.1f} s in all",
-                flush=True,
-            )
-    medians = {name: statistics.median(timing.per_trial for timing in found) for name, found in timings.items()}
-    if "sweep" in medians:
-        for name, seconds in medians.items():
-            print(f"{name:<8} takes {seconds / medians['sweep']:5.2f} times as long a trial as the sweep")
+    options = parser.parse_args()
+    trials = options.trials
+    contestants: dict[str, Callable[[Path], Figures]] = {
+        **{name: _sweep_with(count, trials) for name, count in zip(names, WORKERS, strict=False)},
+        "shell": lambda folder: shell(folder, trials),
+        "autolog": lambda folder: script(folder, trials, AUTOLOG),
+        "plain": lambda folder: script(folder, trials),
+    }
+    measured = in_turn(contestants, options.repeat, chosen(options, names))
+    middle = medians(measured)
+    ratios = {
+        f"trial_seconds of {name} / 2 workers": found["trial_seconds"] / middle["2 workers"]["trial_seconds"]
+        for name, found in middle.items()
+        if "2 workers" in middle
+    }
+    keep("sweep_speed", measured, trials=trials, ratios=ratios)
+
+
+def _sweep_with(workers: int, trials: int) -> Callable[[Path], Figures]:
+    return lambda folder: sweep(folder, trials, workers)
 
 
 if __name__ == "__main__":

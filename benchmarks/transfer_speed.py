@@ -9,19 +9,20 @@ python -m benchmarks.transfer_speed --images 500 --backbone VGG16
 Random weights, which take as long as any others. Both in one process, one after the other, repeated.
 """
 
-import argparse
 import statistics
 
+from benchmarks.measuring import Figures, arguments, chosen, keep, medians
 from src.compose import compose_config
 
-EPOCHS, REPETITIONS = 3, 3
+EPOCHS = 3
+NAMES = ("cached", "every epoch")
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--images", type=int, default=2_000)
-    arguments.add_argument("--backbone", default="MobileNetV2")
-    options = arguments.parse_args()
+    parser = arguments(__doc__, NAMES, repetitions=3)
+    parser.add_argument("--images", type=int, default=2_000)
+    parser.add_argument("--backbone", default="MobileNetV2")
+    options = parser.parse_args()
 
     from src import fitting
     from src.datasets import load_dataset
@@ -41,9 +42,9 @@ def main() -> None:
     )
     dataset = load_dataset(config.dataset)
     batches = -(-len(dataset.train) // config.training.batch_size)
-    seconds: dict[str, list[list[float]]] = {"cached": [], "every epoch": []}
-    for _ in range(REPETITIONS):
-        for name, rows in seconds.items():
+    measured: dict[str, list[Figures]] = {name: [] for name in chosen(options, NAMES)}
+    for repetition in range(1, options.repeat + 1):
+        for name, found in measured.items():
             fitting.seed_everything(config.seed)
             model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
             fitting.compile_model(model, config, batches)
@@ -51,16 +52,14 @@ def main() -> None:
                 fitted = fitting.fit(model, dataset, config)
             else:
                 fitted = fit_epochs(model, dataset, config, Watch((), None, len(dataset.train), config))
-            rows.append(fitted.history["epoch_seconds"])
-            epochs = "  ".join(f"epoch {at} {took:6.2f} s" for at, took in enumerate(rows[-1], 1))
-            print(f"{name:<12} {epochs}", flush=True)
-    first, later = (
-        {name: statistics.median(took for row in rows for took in row[part]) for name, rows in seconds.items()}
-        for part in (slice(1), slice(1, None))
-    )
-    for what, medians in (("the first epoch", first), ("an epoch after the first", later)):
-        ratio = medians["every epoch"] / medians["cached"]
-        print(f"{what}: {medians['cached']:.3f} s cached, {medians['every epoch']:.3f} s otherwise, {ratio:.1f} times")
+            first, *later = fitted.history["epoch_seconds"]
+            found.append({"first_epoch_seconds": first, "epoch_seconds": statistics.median(later)})
+            print(f"{repetition}/{options.repeat}  {name:<12} {found[-1]}", flush=True)
+    middle, ratios = medians(measured), {}
+    if len(middle) == len(NAMES):
+        slow, quick = middle["every epoch"], middle["cached"]
+        ratios = {f"{name} of every epoch / cached": slow[name] / quick[name] for name in quick}
+    keep("transfer_speed", measured, images=options.images, backbone=options.backbone, ratios=ratios)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Whole commands timed, contestants in turn, everything kept as JSON."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+
+MEASURED = {"a": [{"seconds": 3.0}, {"seconds": 1.0}, {"seconds": 2.0}], "b": [{"seconds": 4.0}]}
+
+
+def test_a_command_is_timed_whole_with_its_memory_and_what_it_prints(tmp_path: Path) -> None:
+    program = "import time; kept = b'1' * 2_000_000_000; time.sleep(0.3); print('done')"
+    done = run(["-c", program], tmp_path)
+    assert done.output == "done\n"
+    assert done.seconds > 0.3
+    assert 2_000 < done.peak_mb < 2_500
+
+
+def test_a_command_that_fails_ends_the_benchmark_with_what_it_printed(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="ended with 3:\nfull disk"):
+        run(["-c", "import sys; print('full disk'); sys.exit(3)"], tmp_path)
+    assert run(["-c", "import sys; sys.exit(3)"], tmp_path, expected=3).seconds > 0
+
+
+def test_contestants_take_turns_each_in_an_empty_folder_of_its_own() -> None:
+    order: list[str] = []
+
+    def contestant(name: str) -> Callable[[Path], Figures]:
+        def measure(folder: Path) -> Figures:
+            assert not list(folder.iterdir())
+            (folder / "left behind").touch()
+            order.append(name)
+            return {"seconds": float(len(order))}
+
+        return measure
+
+    measured = in_turn({name: contestant(name) for name in "abc"}, 2, ["a", "c"])
+    assert order == ["a", "c", "a", "c"]
+    assert measured == {"a": [{"seconds": 1.0}, {"seconds": 3.0}], "c": [{"seconds": 2.0}, {"seconds": 4.0}]}
+
+
+def test_results_are_kept_with_every_repetition_the_machine_and_the_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESULTS", str(tmp_path / "results"))
+    keep("some_speed", MEASURED, epochs=3, ratios={"a / b": 0.5})
+    (file,) = (tmp_path / "results").iterdir()
+    kept = json.loads(file.read_text())
+    assert file.name == "some_speed.json"
+    assert (kept["medians"], kept["repetitions"]) == ({"a": {"seconds": 2.0}, "b": {"seconds": 4.0}}, MEASURED)
+    assert (kept["epochs"], kept["ratios"]) == (3, {"a / b": 0.5})
+    assert kept["machine"].keys() >= {"processor", "cores", "memory_gb", "instructions"}
+    assert kept["versions"].keys() >= {"python", "tensorflow", "keras", "mlflow"}
+
+
+def test_the_median_of_each_figure_is_taken_by_itself() -> None:
+    assert medians({"a": [{"x": 1, "y": 9}, {"x": 2, "y": 8}, {"x": 3, "y": 7}]}) == {"a": {"x": 2, "y": 8}}
+
+
+@pytest.mark.parametrize(("typed", "names"), [([], ["a", "b"]), (["b"], ["b"])])
+def test_all_contestants_run_unless_some_are_named(typed: list[str], names: list[str]) -> None:
+    assert chosen(arguments(None, ["a", "b"], repetitions=3).parse_args(typed), ["a", "b"]) == names
+
+
+def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(SystemExit, match="no contestant c; known: a, b"):
+        chosen(arguments(None, ["a", "b"], repetitions=3).parse_args(["c"]), ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "benchmark", ["startup", "train_speed", "tracking_overhead", "input_speed", "sweep_speed", "recipes"]
+)
+def test_every_benchmark_says_what_it_compares(benchmark: str, tmp_path: Path) -> None:
+    shown = run(["-m", f"benchmarks.{benchmark}", "--help"], tmp_path).output
+    assert f"python -m benchmarks.{benchmark}" in shown
+    assert "repetitions of each" in shown
+
+
+def test_a_benchmark_runs_whole(tmp_path: Path) -> None:
+    done = run(["-m", "benchmarks.startup", "typo", "bare hydra", "--repeat", "1"], tmp_path, RESULTS=str(tmp_path))
+    kept = json.loads((tmp_path / "startup.json").read_text())
+    assert kept["medians"].keys() == {"typo", "bare hydra"}
+    assert 0 < kept["ratios"]["typo / bare hydra"] < 10
+    assert "typo / bare hydra: " in done.output
+    assert sys.executable not in json.dumps(kept)

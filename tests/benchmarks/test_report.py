@@ -1,0 +1,70 @@
+"""The README's tables of results come from what was measured."""
+
+import io
+from typing import Any
+
+import pytest
+
+from benchmarks.report import KINDS, plot_speed, with_tables
+
+MACHINE = {"machine": {"cores": 2, "processor": "a processor"}, "versions": {"tensorflow": "2.21", "mlflow": "3.17"}}
+
+
+def speeds(*names: str) -> dict[str, Any]:
+    found = {
+        name: [
+            {"epoch_seconds": 2.0 + at, "command_seconds": 30.0, "peak_mb": 1234.0, "test_accuracy": 0.99 + at / 1000}
+        ]
+        for at, name in enumerate(names)
+    }
+    middle = {name: each[0] for name, each in found.items()}
+    return (
+        {"command": "python -m benchmarks.train_speed", "date": "2026-01-02", "epochs": 10}
+        | MACHINE
+        | {"repetitions": found, "medians": middle}
+    )
+
+
+RECIPES = {
+    "command": "python -m benchmarks.recipes",
+    "date": "2026-01-02",
+    "published": {"lenot_mnist": 0.9911, "fashion_cnn": 0.92},
+    "repetitions": {"lenot_mnist": [{"test_accuracy": accuracy, "minutes": 1.0} for accuracy in (0.99, 0.98)]},
+} | MACHINE
+TEXT = "before\n<!-- results: {0} -->\nold\n<!-- end: {0} -->\nafter\n"
+
+
+def test_a_table_stands_between_its_marks_and_nothing_else_changes() -> None:
+    text = with_tables(TEXT.format("train_speed"), {"train_speed": speeds("lenot/notebook", "lenot/ours")})
+    assert text.startswith("before\n<!-- results: train_speed -->\n|")
+    assert text.endswith("<!-- end: train_speed -->\nafter\n")
+    assert "old" not in text
+    assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 1.23 GB | 0.9910 |" in text
+    assert "on 2026-01-02: 1 repetitions, 2 cores (a processor), TensorFlow 2.21, MLflow 3.17." in text
+
+
+def test_writing_the_same_results_twice_changes_nothing() -> None:
+    results = {"recipes": RECIPES}
+    once = with_tables(TEXT.format("recipes"), results)
+    assert with_tables(once, results) == once
+
+
+def test_a_recipe_shows_each_seed_and_one_that_was_not_run_is_left_out() -> None:
+    text = with_tables(TEXT.format("recipes"), {"recipes": RECIPES})
+    assert "| `lenot_mnist` | 0.9911 | 0.9900, 0.9800 | 0.9850 | 1.0 |" in text
+    assert "fashion_cnn" not in text
+
+
+def test_a_document_without_the_marks_is_not_written() -> None:
+    with pytest.raises(SystemExit, match="no place for recipes"):
+        with_tables("no marks", {"recipes": RECIPES})
+
+
+def test_results_that_no_table_shows_change_nothing() -> None:
+    assert with_tables("text", {"startup": {}}) == "text"
+
+
+def test_the_picture_has_a_bar_for_each_contestant_of_both_networks() -> None:
+    figure = plot_speed(speeds(*(f"{network}/{kind}" for network in ("lenot", "cnn_mnist_v2") for kind in KINDS)))
+    assert [len(axes.patches) for axes in figure.axes] == [2 * len(KINDS)] * 2
+    figure.savefig(io.BytesIO(), format="png")
