@@ -29,8 +29,8 @@ class Finished(NamedTuple):
 
     Attributes:
         seconds: from its start to its end.
-        peak_mb: the most memory that it held, in MB of 10^6 bytes, without that of its children; Linux says no less than
-            what the process held that started it.
+        peak_mb: the most memory that it held, in MB of 10^6 bytes, without that of its children; Linux says no less
+            than what the process held that started it.
         output: what it printed.
     """
 
