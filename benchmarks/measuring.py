@@ -29,8 +29,7 @@ class Finished(NamedTuple):
 
     Attributes:
         seconds: from its start to its end.
-        peak_mb: the most memory that it held, in MB of 10^6 bytes, without that of its children; Linux says no less
-            than what the process held that started it.
+        peak_mb: the most memory that it held, in MB of 10^6 bytes, without that of its children.
         output: what it printed.
     """
 
@@ -52,7 +51,7 @@ def run(
         command: what comes after `python`.
         folder: where it runs.
         expected: the exit code.
-        watch: called with the process' id every half second, in a thread.
+        watch: called with the process' id ten times a second, in a thread.
         variables: of the environment, beside those of every benchmark.
     """
     data = str(Path(os.environ.get("DATA_DIR", ROOT / "data")).resolve())
@@ -64,9 +63,15 @@ def run(
         process = subprocess.Popen(
             [sys.executable, *command], cwd=folder, env=kept | given | variables, stdout=output, stderr=output
         )
-        ended = threading.Event()
-        if watch is not None:
-            threading.Thread(target=_watch, args=(watch, process.pid, ended), daemon=True).start()
+        ended, peaks = threading.Event(), [0.0]
+
+        def look() -> None:
+            while not ended.wait(0.1):
+                peaks.append(_peak_mb(process.pid))
+                if watch is not None:
+                    watch(process.pid)
+
+        threading.Thread(target=look, daemon=True).start()
         _, status, used = os.wait4(process.pid, 0)
         ended.set()
         seconds = time.perf_counter() - began
@@ -75,13 +80,17 @@ def run(
         text = output.read()
     if process.returncode != expected:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-3000:]}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Finished(seconds, used.ru_maxrss * unit / 1e6, text)
+    whole = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    return Finished(seconds, max(peaks) or whole, text)
 
 
-def _watch(watch: Callable[[int], None], pid: int, ended: threading.Event) -> None:
-    while not ended.wait(0.5):
-        watch(pid)
+def _peak_mb(pid: int) -> float:
+    """The most that a process has held so far; what `wait4` says on Linux is no less than what its parent held."""
+    try:
+        lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
+    except (OSError, KeyError):
+        return 0.0
 
 
 def in_turn(

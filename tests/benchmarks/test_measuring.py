@@ -13,11 +13,11 @@ MEASURED = {"a": [{"seconds": 3.0}, {"seconds": 1.0}, {"seconds": 2.0}], "b": [{
 
 
 def test_a_command_is_timed_whole_with_its_memory_and_what_it_prints(tmp_path: Path) -> None:
-    program = "import time; kept = b'1' * 2_000_000_000; time.sleep(0.3); print('done')"
+    program = "import time; kept = b'1' * 200_000_000; time.sleep(0.4); print('done')"
     done = run(["-c", program], tmp_path)
     assert done.output == "done\n"
-    assert done.seconds > 0.3
-    assert 2_000 < done.peak_mb < 2_500
+    assert done.seconds > 0.4
+    assert 200 < done.peak_mb < 250  # whatever this process holds
 
 
 def test_a_command_that_fails_ends_the_benchmark_with_what_it_printed(tmp_path: Path) -> None:
