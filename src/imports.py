@@ -28,6 +28,12 @@ def heavy_imports() -> Iterator[None]:
             gc.freeze()
 
 
+def one_thread_per_operation() -> None:
+    """Has TensorFlow compute each operation in one thread, unless it is there already or the environment says else."""
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
 @contextmanager
 def _native_messages_hidden() -> Iterator[None]:
     """Keeps what native libraries write to the error stream during an import; shows it only when that fails.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from src.command import entry_point
 from src.errors import ModelFileError
-from src.imports import heavy_imports
+from src.imports import heavy_imports, one_thread_per_operation
 from src.interrupt import deferred
 from src.record import (
     EXAMPLES,
@@ -206,6 +206,8 @@ def batches(dataset: "Dataset", config: Config) -> int:
 @entry_point("train")
 def main(config: Config, overrides: list[str]) -> None:
     """Trains, then says where to look."""
+    if not (config.model.has_batch_norm or config.training.deterministic):
+        one_thread_per_operation()  # the batch is divided among the cores, see `src.fitting.parts`
     result = train(config, overrides=overrides)
     from src import console
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from src.imports import heavy_imports
+from src.imports import heavy_imports, one_thread_per_operation
 from tests.conftest import ROOT
 
 
@@ -53,7 +53,7 @@ def test_nothing_is_collected_inside_the_block_and_as_before_after_it() -> None:
 def test_what_tensorflow_brings_is_never_looked_through_again_and_later_objects_are() -> None:
     script = """
 import gc
-from src.imports import heavy_imports
+from src.imports import heavy_imports, one_thread_per_operation
 with heavy_imports():
     import tensorflow
 first = gc.get_freeze_count()
@@ -64,3 +64,19 @@ print(first > 100_000, gc.get_freeze_count() == first)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "True True\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "is_imported", "after"), [(None, False, "1"), ("4", False, "4"), (None, True, None)]
+)
+def test_operations_get_one_thread_unless_somebody_has_decided_or_it_is_too_late(
+    before: str | None, is_imported: bool, after: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", before or "")
+    if before is None:
+        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    if is_imported:
+        monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    one_thread_per_operation()
+    assert os.environ.get("TF_NUM_INTRAOP_THREADS") == after

@@ -27,8 +27,8 @@ def prepare_devices() -> int:
 
 
 def threads() -> int:
-    """How many threads one operation may use: the process's share of the cores."""
-    return int(os.environ.get("TF_NUM_INTRAOP_THREADS") or cores())
+    """How many threads compute at once: the process's share of the cores."""
+    return int(os.environ.get("TF_NUM_INTEROP_THREADS") or cores())
 
 
 def resolved_precision(policy: str) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from src.datasets import Dataset
 from src.datasets.arrays import Labels
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches
+from src.fitting.optimizers import compile_model
+from src.fitting.parts import in_parts, parts_for
 from src.fitting.watch import Watch
 from src.schema import Config, ReduceOnPlateauConfig
 
@@ -41,7 +43,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     Args:
         model: compiled; trained in place.
         dataset: its `train` split is trained on, its `validation` split scored after each epoch.
-        config: `training`, `schedule` and `seed` are read.
+        config: `training`, `optimizer`, `schedule` and `seed` are read.
         watch: sees every epoch.
         last: number of the last epoch; `config.training.epochs` when it is None.
     """
@@ -64,7 +66,10 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
                 min_lr=config.schedule.min_learning_rate,
             )
         )
-    fitted = model.fit(
+    trained = in_parts(model, parts_for(model))
+    if trained is not model:
+        compile_model(trained, config, watch.batches)
+    fitted = trained.fit(
         training_batches(dataset.train, config.training.batch_size, config.seed + first, config.augmentation),
         validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
         initial_epoch=first,

@@ -52,7 +52,13 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
 
 def multiply_adds(model: keras.Model) -> int:
     """About how many multiplications the network takes for one image: each parameter once per pixel that it makes."""
-    return sum(layer.count_params() * math.prod(layer.output.shape[1:-1]) for layer in model.layers)
+    return sum(
+        multiply_adds(layer)
+        if isinstance(layer, keras.Model)
+        else layer.count_params() * math.prod(layer.output.shape[1:-1])
+        for layer in model.layers
+        if not isinstance(layer.output, list)  # cuts batches, computes nothing
+    )
 
 
 def _row(layer: keras.layers.Layer) -> LayerRow:

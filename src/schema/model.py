@@ -29,6 +29,11 @@ class ModelConfig:
         """Pixels a side of the smallest image that passes through the network."""
         return 1
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether the network looks at a batch as a whole when it is trained."""
+        return True
+
     def check_input(self, height: int, width: int) -> None:
         """Raises ConfigError when images of this many pixels cannot pass through the network."""
         side, smallest = self.input_size or min(height, width), self.smallest_input
@@ -89,6 +94,10 @@ class SequentialConfig(ModelConfig):
     @property
     def smallest_input(self) -> int:
         return next(side for side in itertools.count(1) if self._fits(side))
+
+    @property
+    def has_batch_norm(self) -> bool:
+        return any(block.batch_norm for block in self.conv)
 
     def _fits(self, side: int) -> bool:
         try:

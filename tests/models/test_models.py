@@ -124,6 +124,13 @@ def test_a_network_is_named_after_its_file(name: str) -> None:
     assert built(name).name == name
 
 
+@EVERY_MODEL
+def test_a_config_knows_whether_its_network_looks_at_batches_as_a_whole(name: str) -> None:
+    has_batch_norm = any(isinstance(layer, keras.layers.BatchNormalization) for layer in built(name).layers)
+    config = compose_config([f"model={name}", "dataset=synthetic", "dataset.image_size=[224,224]"])
+    assert config.model.has_batch_norm == has_batch_norm
+
+
 def test_predictions_are_those_of_keras_with_nothing_dropped_out() -> None:
     images = some_images("fashion_cnn")
     model = built("fashion_cnn")
