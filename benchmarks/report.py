@@ -73,9 +73,10 @@ def _measured(results: Results) -> str:
 
 def plot_speed(results: Results) -> Figure:
     """A bar for each contestant: what an epoch and the whole command take of the notebook's time."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    networks = [network for network in NETWORKS if f"{network}/notebook" in results["medians"]]
+    figure = Figure(figsize=(1 + 5 * len(networks), 3.4), layout="constrained")
     colours = {"notebook": GRAY, "autolog": GRAY, "ours": BLUE, "fast": ORANGE}
-    for axes, network in zip(figure.subplots(1, len(NETWORKS), sharey=True), NETWORKS, strict=True):
+    for axes, network in zip(figure.subplots(1, len(networks), sharey=True, squeeze=False).flat, networks, strict=True):
         found = {kind: results["medians"].get(f"{network}/{kind}") for kind in KINDS}
         kinds = [kind for kind in reversed(KINDS) if found[kind]]
         for offset, name, shade in ((0.2, "epoch_seconds", 1.0), (-0.2, "command_seconds", 0.55)):
@@ -84,9 +85,9 @@ def plot_speed(results: Results) -> Figure:
             bars = axes.barh(places, of_notebook, height=0.36, color=[colours[kind] for kind in kinds], alpha=shade)
             label = "one epoch" if name == "epoch_seconds" else "whole command"
             seconds = [f" {label} {found[kind][name]:.1f} s" for kind in kinds]
-            axes.bar_label(bars, seconds, fontsize=8)
+            axes.bar_label(bars, seconds, fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
         axes.set_yticks(range(len(kinds)), [KINDS[kind].replace("`", "") for kind in kinds])
-        axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+        axes.axvline(1, color="black", linewidth=0.8, linestyle=":", zorder=0)
         axes.set(title=NETWORKS[network], xlabel="time, as a share of the notebook's", xlim=(0, 1.9))
     return figure
 
