@@ -5,13 +5,10 @@ codes are ours.
 """
 
 import atexit
-import contextlib
 import gc
-import io
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NoReturn
 
@@ -86,8 +83,7 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
     if multirun and flags & {"-c", "--cfg"}:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
     if flags - {"-m", "--multirun"}:
-        with _without_schema_groups() if flags & {"-h", "--help"} else contextlib.nullcontext():
-            return _through_hydra(config_name)
+        return _through_hydra(config_name)
     overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     if space := [typed for typed in overrides if typed.lstrip("+~").startswith("hydra.sweeper.params")]:
         raise ConfigError(
@@ -147,17 +143,6 @@ def _sweep(config_name: str, overrides: list[str]) -> None:
             task_function=lambda _: None,
         )
         sweeper.sweep(typed)
-
-
-@contextlib.contextmanager
-def _without_schema_groups() -> Iterator[None]:
-    """Leaves the schemas out of the groups that `--help` lists: nobody chooses one."""
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed):
-            yield
-    finally:
-        print(re.sub(r"^schema(/\w+)?: .*\n", "", printed.getvalue(), flags=re.MULTILINE), end="", flush=True)
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, cast
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
@@ -27,22 +26,6 @@ from src.redact import hide
 CONF = Path(__file__).resolve().parent.parent / "conf"
 PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "HOME", "USER", "XDG_CACHE_HOME"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
-
-
-def register_schemas() -> None:
-    """Makes the dataclasses known to Hydra under `schema/`, beside the real options and not among them."""
-    store = ConfigStore.instance()
-    for name, node in schema.PRIMARY.items():
-        root = OmegaConf.structured(node)
-        if "tags" in root:
-            OmegaConf.set_struct(root.tags, False)  # so that tags.owner=ada needs no plus sign
-        store.store(group="schema", name=name, node=root)
-    for group, kinds in (schema.SCHEMAS | schema.SWEEPER_SCHEMAS).items():
-        for name, node in kinds.items():
-            store.store(group=f"schema/{group}", name=name, node=node)
-
-
-register_schemas()
 
 
 def compose_config(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
