@@ -128,40 +128,21 @@ def draw_pictures(folder: Path, count: int) -> None:
         coarse.resize((128, 128), Image.Resampling.BICUBIC).save(kind / f"{number:05}.png")
 
 
-def network_speed(name: str, calls: int = 7) -> float:
+def network_speed(name: str) -> float:
     """Images per second of the network's train step alone."""
     import numpy as np
-    import tensorflow as tf
 
+    from benchmarks.notebook import step_seconds
     from src import fitting
     from src.compose import compose_config
     from src.models import build_model
 
+    fitting.prepare_devices()
     model = build_model(compose_config([f"model={name}"]).model, (28, 28, 1), CLASSES)
     model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     random = np.random.default_rng(1)
-    images = tf.constant(random.integers(0, 256, (BATCH, 28, 28, 1), np.uint8))
-    labels = tf.constant(random.integers(0, CLASSES, BATCH).astype("int32"))
-    fitting.prepare_devices()
-
-    def run_steps(count: tf.Tensor) -> None:
-        for _ in tf.range(count):
-            with tf.GradientTape() as tape:
-                loss = model.compute_loss(images, labels, model(images, training=True))
-            model.optimizer.apply(tape.gradient(loss, model.trainable_weights), model.trainable_weights)
-
-    model.optimizer.build(model.trainable_weights)
-    train = tf.function(run_steps)
-    train(tf.constant(1))
-    began = time.perf_counter()
-    train(tf.constant(2))
-    steps = max(1, int(1 / (time.perf_counter() - began)))
-    seconds = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        train(tf.constant(steps))
-        seconds.append(time.perf_counter() - began)
-    return BATCH * steps / sorted(seconds)[len(seconds) // 2]
+    images, labels = random.integers(0, 256, (BATCH, 28, 28, 1), np.uint8), random.integers(0, CLASSES, BATCH)
+    return BATCH / step_seconds(model, images, labels)
 
 
 if __name__ == "__main__":

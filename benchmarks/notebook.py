@@ -42,7 +42,8 @@ def main() -> None:
     model = convnet(options.model)
     model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     if options.bare:
-        print(json.dumps({"epoch_seconds": bare_epoch(model, images, labels)}))
+        steps = -(-(len(images) - VALIDATION) // BATCH)
+        print(json.dumps({"epoch_seconds": steps * step_seconds(model, images[:BATCH], labels[:BATCH])}))
         return
 
     class Clock(keras.callbacks.Callback):
@@ -92,30 +93,37 @@ def convnet(name: str) -> keras.Model:
     return keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
 
 
-def bare_epoch(
-    model: keras.Model, images: npt.NDArray[np.floating], labels: npt.NDArray[np.uint8], calls: int = 10
+def step_seconds(
+    model: keras.Model, images: npt.NDArray[np.generic], labels: npt.NDArray[np.generic], calls: int = 9
 ) -> float:
-    """Seconds that an epoch's steps take when a batch need not be fetched and nothing looks on: a floor."""
-    batch, classes = tf.constant(images[:BATCH]), tf.constant(labels[:BATCH].astype("int32"))
-    steps = -(-(len(images) - VALIDATION) // BATCH)
+    """Seconds of a compiled train step when its batch need not be fetched and nothing looks on: a floor.
 
-    def run_steps(count: tf.Tensor) -> tf.Tensor:
+    Args:
+        model: compiled.
+        images: one batch, (count, height, width, channels).
+        labels: its classes, (count,).
+        calls: of about a second each; the median counts.
+    """
+    batch, classes = tf.constant(images), tf.constant(labels.astype("int32"))
+
+    def run_steps(count: tf.Tensor) -> None:
         for _ in tf.range(count):
             with tf.GradientTape() as tape:
                 loss = model.compute_loss(batch, classes, model(batch, training=True))
             gradients = tape.gradient(loss, model.trainable_weights)
             model.optimizer.apply(gradients, model.trainable_weights)
-        return loss
 
     model.optimizer.build(model.trainable_weights)
     train = tf.function(run_steps)
-    train(tf.constant(2))
-    seconds = []
-    for _ in range(calls):
+
+    def timed(steps: int) -> float:
         began = time.perf_counter()
-        train(tf.constant(steps // 10)).numpy()
-        seconds.append((time.perf_counter() - began) / (steps // 10) * steps)
-    return float(np.median(seconds))
+        train(tf.constant(steps))
+        return (time.perf_counter() - began) / steps
+
+    timed(1)
+    steps = max(1, int(1 / timed(2)))
+    return float(np.median([timed(steps) for _ in range(calls)]))
 
 
 if __name__ == "__main__":

@@ -51,14 +51,19 @@ def speed_table(results: Results) -> str:
 
 
 def recipes_table(results: Results) -> str:
-    """Published against measured test accuracy."""
+    """Published against measured test accuracy; a network without a published one has a dash."""
     lines = ["| recipe | published test accuracy | measured, each seed | mean | minutes |", "|---|---|---|---|---|"]
-    for name, published in results["published"].items():
-        if found := results["repetitions"].get(name):
-            accuracies = [each["test_accuracy"] for each in found]
-            minutes = statistics.median(each["minutes"] for each in found)
-            seeds, mean = ", ".join(f"{each:.4f}" for each in accuracies), statistics.fmean(accuracies)
-            lines.append(f"| `{name}` | {published:.4f} | {seeds} | {mean:.4f} | {minutes:.1f} |")
+    for name, found in results["repetitions"].items():
+        published = results["published"].get(name)
+        accuracies = [each["test_accuracy"] for each in found]
+        cells = [
+            f"`experiment={name}`" if published else f"`model={name}`",
+            f"{published:.4f}" if published else "-",
+            ", ".join(f"{each:.4f}" for each in accuracies),
+            f"{statistics.fmean(accuracies):.4f}",
+            f"{statistics.median(each['minutes'] for each in found):.1f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", _measured(results)])
 
 

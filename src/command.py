@@ -5,10 +5,11 @@ codes are ours.
 """
 
 import atexit
+import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import Any, NoReturn
 
@@ -47,7 +48,6 @@ def entry_point(
         @wraps(work)
         def command() -> None:
             wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting by itself
             raise_on_signals()
             atexit.register(gc.freeze)  # what is left when the process ends need not be looked through for garbage
             try:
@@ -108,8 +108,23 @@ def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
     def keep(config: DictConfig) -> None:
         composed.append((config, list(HydraConfig.get().overrides.task)))
 
-    keep()
+    with _raising_hydra():
+        keep()
     return (to_dataclass(composed[0][0]), composed[0][1]) if composed else None
+
+
+@contextlib.contextmanager
+def _raising_hydra() -> Iterator[None]:
+    """Has Hydra raise its errors instead of printing them and ending the process; a child process gets none of it."""
+    given = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = given
 
 
 def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictConfig:

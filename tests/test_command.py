@@ -49,7 +49,7 @@ def test_a_command_answers_a_mistake_in_one_line_with_exit_code_2(
     with pytest.raises(SystemExit) as left:
         main()
     said, complained = capsys.readouterr()
-    assert (left.value.code, said) == (2, "")
+    assert (left.value.code, said, os.environ["HYDRA_FULL_ERROR"]) == (2, "", "0")
     assert re.fullmatch(f"error: .*{re.escape(sentence)}.*\n", complained)
 
 
