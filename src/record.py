@@ -19,7 +19,7 @@ AUGMENTED = 6  # training images in the picture of the augmentation, and how man
 QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 
 
-def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
+def record_setting(run: "Run", config: Config, dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
     """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
     from src import figures, fitting, tracking
     from src.models.arithmetic import COLUMNS, layer_table
@@ -33,6 +33,7 @@ def record_setting(run: "Run", dataset: "Dataset", model: "keras.Model", is_ligh
             "resolved.code_digest": tracking.code_digest(),
             "resolved.precision": model.dtype_policy.name,
             "resolved.threads": fitting.threads(),
+            "resolved.parts": fitting.parts_for(config),
             "resolved.parameters": model.count_params(),
         }
     )

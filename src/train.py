@@ -101,7 +101,7 @@ def train(
         fitting.seed_everything(config.seed, config.training.deterministic)
         with deferred(), fitting.advice_when_full(config.training.batch_size):
             model = prepare_model(config, dataset)
-        record_setting(run, dataset, model, is_light)
+        record_setting(run, config, dataset, model, is_light)
 
         fitted = fit_and_watch(model, dataset, config, run, observers)
         with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
@@ -206,7 +206,7 @@ def batches(dataset: "Dataset", config: Config) -> int:
 @entry_point("train")
 def main(config: Config, overrides: list[str]) -> None:
     """Trains, then says where to look."""
-    if not (config.model.has_batch_norm or config.training.deterministic):
+    if config.trains_in_parts:
         one_thread_per_operation()  # the batch is divided among the cores, see `src.fitting.parts`
     result = train(config, overrides=overrides)
     from src import console

@@ -21,6 +21,8 @@ from src.errors import ModelFileError, StoreError, TrainingDiverged
 from src.fitting import devices
 from src.results import TrainResult
 from src.saving import load_model
+from src.schema.checks import cores
+from src.schema.run import MOST_PARTS
 from src.train import prepare_model, train
 from tests.conftest import TrainedRun, Workplace
 
@@ -77,6 +79,11 @@ def test_the_params_hold_the_resolved_config(trained: TrainedRun, client: Mlflow
     assert params["training.epochs"] == "2"
     assert params["resolved.parameters"] == "61706"
     assert params["resolved.train_images"] == "3500"
+
+
+def test_a_command_divides_the_batches_of_a_small_network_among_few_cores(trained: TrainedRun, client: MlflowClient):
+    parts = client.get_run(trained.run_id).data.params["resolved.parts"]
+    assert int(parts) == (cores() if cores() <= MOST_PARTS else 1)
 
 
 def test_every_metric_of_training_has_one_point_an_epoch(trained: TrainedRun, client: MlflowClient):

@@ -19,6 +19,7 @@ from src.fitting.devices import precision, prepare_devices, resolved_precision, 
 from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import advice_when_full, check_memory
 from src.fitting.optimizers import compile_model
+from src.fitting.parts import parts_for
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch, Weights
 from src.interrupt import deferred, release
@@ -35,6 +36,7 @@ __all__ = [
     "copy_weights",
     "fit",
     "latency",
+    "parts_for",
     "precision",
     "prepare_devices",
     "probabilities",

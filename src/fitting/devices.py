@@ -28,7 +28,8 @@ def prepare_devices() -> int:
 
 def threads() -> int:
     """How many threads compute at once: the process's share of the cores."""
-    return int(os.environ.get("TF_NUM_INTEROP_THREADS") or cores())
+    asked = os.environ.get("TF_NUM_INTEROP_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else cores()
 
 
 def resolved_precision(policy: str) -> str:

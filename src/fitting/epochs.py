@@ -66,7 +66,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
                 min_lr=config.schedule.min_learning_rate,
             )
         )
-    trained = in_parts(model, 1 if config.training.deterministic else parts_for(model))
+    trained = in_parts(model, parts_for(config))
     if trained is not model:
         compile_model(trained, config, watch.batches)
     fitted = trained.fit(

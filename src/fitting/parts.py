@@ -10,19 +10,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from src.fitting.devices import threads
+from src.fitting.devices import precision, threads
+from src.schema import Config
 
 
-def parts_for(model: keras.Model) -> int:
-    """How many parts a batch is trained in: one for each core where operations have one thread, else 1.
-
-    A network with batch normalisation looks at the batch as a whole and is never trained in parts.
-    """
+def parts_for(config: Config) -> int:
+    """How many parts a batch is trained in: one for each core where operations have one thread, else 1."""
     if os.environ.get("TF_NUM_INTRAOP_THREADS") != "1" or tf.config.list_physical_devices("GPU"):
         return 1
-    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
-        return 1
-    return threads()
+    return threads() if config.trains_in_parts else 1
 
 
 def in_parts(model: keras.Model, parts: int) -> keras.Model:
@@ -32,17 +28,18 @@ def in_parts(model: keras.Model, parts: int) -> keras.Model:
     """
     if parts == 1:
         return model
-    body, head = keras.Model(model.input, model.layers[-1].input), model.layers[-1]
-    images = keras.Input(model.input.shape[1:], dtype=model.input.dtype)
-    features = Whole()([body(part) for part in Parts(parts)(images)], images)
-    return keras.Model(images, head(features), name=model.name)
+    with precision(model.dtype_policy.name):  # of which Keras wants to know when it scales a loss
+        body, head = keras.Model(model.input, model.layers[-1].input), model.layers[-1]
+        images = keras.Input(model.input.shape[1:], dtype=model.input.dtype)
+        features = Whole()([body(part) for part in Parts(parts)(images)], images)
+        return keras.Model(images, head(features), name=model.name)
 
 
 class Parts(keras.layers.Layer):
     """Cuts a batch into so many parts, none of them empty: where images do not suffice, the last one comes again."""
 
     def __init__(self, parts: int) -> None:
-        super().__init__()
+        super().__init__(autocast=False)
         self.parts = parts
 
     def call(self, batch: Any) -> list[Any]:
@@ -56,6 +53,9 @@ class Parts(keras.layers.Layer):
 
 class Whole(keras.layers.Layer):
     """Joins what came of the parts, without what came of an image that was there already."""
+
+    def __init__(self) -> None:
+        super().__init__(autocast=False)
 
     def call(self, parts: list[Any], batch: Any) -> Any:
         return tf.concat(parts, axis=0)[: tf.shape(batch)[0]]

@@ -2,8 +2,11 @@
 
 import math
 import os
+from pathlib import Path
 
 from src.errors import ConfigError
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: the microseconds that it gets of each period, or max
 
 
 def require(holds: bool, name: str, received: object, expected: str) -> None:
@@ -28,5 +31,10 @@ def output_size(size: int, window: int, strides: int, padding: str) -> int:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, of the machine's and of its container's share."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = QUOTA.read_text().split()
+    except OSError:
+        return count
+    return count if quota == "max" else min(count, math.ceil(int(quota) / int(period)))

@@ -8,6 +8,8 @@ from typing import ClassVar
 from src.errors import ConfigError
 from src.schema.checks import at_least, one_of, output_size, require
 
+MOST_DIVISIBLE_WEIGHTS = 2_000_000  # each part of a batch has a gradient of every one, to be added to the others
+
 
 @dataclass(kw_only=True)
 class ModelConfig:
@@ -29,10 +31,9 @@ class ModelConfig:
         """Pixels a side of the smallest image that passes through the network."""
         return 1
 
-    @property
-    def has_batch_norm(self) -> bool:
-        """Whether the network looks at a batch as a whole when it is trained."""
-        return True
+    def is_divisible(self, height: int, width: int, channels: int) -> bool:
+        """Whether a batch of such images is trained faster in parts, side by side, see `src.fitting.parts`."""
+        return False
 
     def check_input(self, height: int, width: int) -> None:
         """Raises ConfigError when images of this many pixels cannot pass through the network."""
@@ -95,9 +96,21 @@ class SequentialConfig(ModelConfig):
     def smallest_input(self) -> int:
         return next(side for side in itertools.count(1) if self._fits(side))
 
-    @property
-    def has_batch_norm(self) -> bool:
-        return any(block.batch_norm for block in self.conv)
+    def is_divisible(self, height: int, width: int, channels: int) -> bool:
+        """Not with batch normalisation, which looks at the whole batch; nor with gradients of many weights to add."""
+        if any(block.batch_norm for block in self.conv):
+            return False
+        count = 0
+        for block in self.conv:
+            count += block.kernel_size**2 * channels * block.filters
+            channels = block.filters
+        side = self.input_size
+        last_height, last_width = self._walk(side or height, side or width)
+        inputs = last_height * last_width * channels
+        for units in self.dense:
+            count += inputs * units
+            inputs = units
+        return count <= MOST_DIVISIBLE_WEIGHTS
 
     def _fits(self, side: int) -> bool:
         try:
@@ -111,11 +124,12 @@ class SequentialConfig(ModelConfig):
             height = width = self.input_size
         self._walk(height, width)
 
-    def _walk(self, height: int, width: int) -> None:
-        """Follows an image through the convolutions; raises ConfigError where it cannot go on."""
+    def _walk(self, height: int, width: int) -> tuple[int, int]:
+        """Follows an image through the convolutions to its last map; raises ConfigError where it cannot go on."""
         height, width = height + 2 * self.input_padding, width + 2 * self.input_padding
         for index, block in enumerate(self.conv):
             height, width = self._after_block(index, block, height, width)
+        return height, width
 
     def _after_block(self, index: int, block: ConvBlock, height: int, width: int) -> tuple[int, int]:
         """Height and width after the block, or ConfigError when its kernel or its pooling is larger than its map."""

@@ -26,10 +26,6 @@ class AlexNetConfig(ModelConfig):
     def smallest_input(self) -> int:
         return 63  # 63 -> 15 -> 7 -> 3 -> 1 through the first convolution and three poolings
 
-    @property
-    def has_batch_norm(self) -> bool:
-        return False
-
 
 @dataclass(kw_only=True)
 class StemmedConfig(ModelConfig):

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import require
+from src.schema.checks import cores, require
 from src.schema.dataset import DatasetConfig
 from src.schema.model import ModelConfig
 from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
 from src.schema.training import TrackingConfig, TrainingConfig
 from src.schema.transfer import TransferConfig
+
+MOST_PARTS = 4  # of a batch; with more cores TensorFlow divides operations, as it does by itself
 
 
 @dataclass(kw_only=True)
@@ -49,6 +51,13 @@ class Config:
     def has_monitor(self) -> bool:
         """Whether there is a validation split whose metrics can choose the best epoch."""
         return self.dataset.validation_size != 0
+
+    @property
+    def trains_in_parts(self) -> bool:
+        """Whether batches are divided among the cores, see `src.fitting.parts`; a deterministic run's are not."""
+        if self.training.deterministic or cores() > MOST_PARTS:
+            return False
+        return self.model.is_divisible(*self.dataset.input_shape)
 
     def _check_phases(self, head_epochs: int) -> None:
         epochs = self.training.epochs

@@ -42,7 +42,7 @@ def test_a_table_stands_between_its_marks_and_nothing_else_changes() -> None:
     assert text.startswith("before\n<!-- results: train_speed -->\n|")
     assert text.endswith("<!-- end: train_speed -->\nafter\n")
     assert "old" not in text
-    assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 1.23 GB | 0.9910 |" in text
+    assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 1.23 GB | 0.9910 (0.9910) |" in text
     assert "on 2026-01-02: 1 repetitions, 2 cores (a processor), TensorFlow 2.21, MLflow 3.17." in text
 
 
@@ -54,8 +54,8 @@ def test_writing_the_same_results_twice_changes_nothing() -> None:
 
 def test_a_recipe_shows_each_seed_and_one_that_was_not_run_is_left_out() -> None:
     text = with_tables(TEXT.format("recipes"), {"recipes": RECIPES})
-    assert "| `experiment=lenot_mnist` | 0.9911 | 0.9900, 0.9800 | 0.9850 | 1.0 |" in text
-    assert "| `model=dense` | - | 0.9700 | 0.9700 | 0.5 |" in text
+    assert "| `experiment=lenot_mnist` | 0.9911 | 0.9850 (0.9900, 0.9800) | 1.0 |" in text
+    assert "| `model=dense` | - | 0.9700 (0.9700) | 0.5 |" in text
     assert "fashion_cnn" not in text
 
 

@@ -3,13 +3,35 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from src.fitting import fit
+from src.compose import compose_config
+from src.fitting import compile_model, epochs, fit
+from src.fitting.devices import precision
 from src.fitting.parts import in_parts, parts_for
 from src.models.arithmetic import multiply_adds
 from tests.fitting.conftest import ready
 
-LENOT = ["model=lenot", "training.steps_per_execution=2"]
+LENOT = ["model=lenot", "model.dense=[20]", "training.steps_per_execution=2"]
+
+
+@pytest.fixture(autouse=True)
+def whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a test asks for parts, whoever set the variable before."""
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+
+
+@pytest.fixture
+def divided(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of parts that networks were divided into."""
+    seen: list[int] = []
+
+    def noted(model: keras.Model, parts: int) -> keras.Model:
+        seen.append(parts)
+        return in_parts(model, parts)
+
+    monkeypatch.setattr(epochs, "in_parts", noted)
+    return seen
 
 
 def one_thread(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
@@ -25,14 +47,25 @@ def test_a_network_in_parts_answers_as_the_whole_one_however_small_the_batch(par
     np.testing.assert_allclose(in_parts(model, parts).predict_on_batch(batch), model.predict_on_batch(batch), atol=1e-6)
 
 
-@pytest.mark.parametrize("batch_size", [28, 111])  # of 112 images: none, then one is left over
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["training.batch_size=28"],
+        ["training.batch_size=111"],  # one of 112 images is left over
+        ["training.class_weights=balanced"],
+        ["optimizer=adam", "optimizer.clipnorm=0.01"],
+    ],
+)
 @pytest.mark.parametrize("cores", [2, 3])
-def test_training_in_parts_is_the_same_training(cores: int, batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole_model, dataset, config = ready(*LENOT, f"training.batch_size={batch_size}")
+def test_training_in_parts_is_the_same_training(
+    cores: int, overrides: list[str], monkeypatch: pytest.MonkeyPatch, divided: list[int]
+) -> None:
+    whole_model, dataset, config = ready(*LENOT, *overrides)
     whole = fit(whole_model, dataset, config)
     one_thread(monkeypatch, cores)
-    model, dataset, config = ready(*LENOT, f"training.batch_size={batch_size}")
+    model, dataset, config = ready(*LENOT, *overrides)
     fitted = fit(model, dataset, config)
+    assert divided == [1, cores]
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         assert fitted.history[name] == pytest.approx(whole.history[name], rel=1e-3)
     for ours, theirs in zip(model.get_weights(), whole_model.get_weights(), strict=True):
@@ -45,18 +78,43 @@ def test_a_network_in_parts_has_the_weights_themselves_in_the_same_order() -> No
 
 
 def test_parts_are_as_many_as_cores_where_operations_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, *_ = ready(*LENOT)
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    assert parts_for(model) == 1
+    config = compose_config(["model=lenot"])
+    assert parts_for(config) == 1
     one_thread(monkeypatch, 4)
-    assert parts_for(model) == 4
+    assert parts_for(config) == 4
 
 
-def test_a_network_that_looks_at_the_batch_as_a_whole_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=lenot", "model.conv.0.batch_norm=true"],
+        ["model=lenot", "training.deterministic=true"],
+        ["model=dense", "model.dense=[4000]"],
+        ["model=resnet18"],
+        ["model=transfer"],
+    ],
+)
+def test_what_gains_nothing_or_must_not_be_divided_is_not(
+    overrides: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one_thread(monkeypatch, 4)
-    model, *_ = ready(*LENOT, "model.conv.0.batch_norm=true")
-    assert parts_for(model) == 1
-    assert in_parts(model, 1) is model
+    assert parts_for(compose_config(["dataset=synthetic", *overrides])) == 1
+
+
+def test_on_many_cores_operations_are_divided_and_batches_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_thread(monkeypatch, 8)
+    monkeypatch.setattr("src.schema.run.cores", lambda: 8)
+    assert parts_for(compose_config(["model=lenot"])) == 1
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_network_in_parts_computes_in_the_precision_of_the_whole(policy: str) -> None:
+    with precision(policy):
+        model, _, config = ready(*LENOT, f"training.precision={policy}")
+    trained = in_parts(model, 2)
+    compile_model(trained, config, 4)
+    assert trained.dtype_policy == model.dtype_policy
+    assert type(trained.optimizer) is type(model.optimizer)  # float16 wants one that scales the loss
 
 
 def test_parts_take_no_more_multiplications_than_the_whole() -> None:
@@ -64,8 +122,13 @@ def test_parts_take_no_more_multiplications_than_the_whole() -> None:
     assert multiply_adds(in_parts(model, 2)) == multiply_adds(model)
 
 
-def test_the_last_layer_sees_the_whole_batch_so_that_the_loss_comes_from_what_goes_into_the_softmax() -> None:
-    model, *_ = ready(*LENOT)
-    divided = in_parts(model, 2)
-    assert isinstance(divided, keras.Model)
-    assert divided.layers[-1] is model.layers[-1]
+@pytest.mark.parametrize("parts", [1, 2])
+def test_loss_and_accuracy_come_from_what_goes_into_the_softmax(parts: int) -> None:
+    model, dataset, config = ready(*LENOT)
+    trained = in_parts(model, parts)
+    compile_model(trained, config, 4)
+    images, labels = tf.constant(dataset.train.images[:28]), tf.constant(dataset.train.labels[:28].astype("int32"))
+    train = tf.function(trained.train_step).get_concrete_function((images, labels))
+    softmax = next(each for each in train.graph.get_operations() if each.type == "Softmax")
+    assert not [each for output in softmax.outputs for each in output.consumers() if each.type == "ArgMax"]
+    assert "ArgMax" in {each.type for each in train.graph.get_operations()}

@@ -108,6 +108,15 @@ def test_feature_extraction_trains_the_classifier_and_no_weight_of_the_backbone(
     assert fitted.phases == ()
 
 
+@pytest.mark.parametrize("overrides", [[], FINE_TUNED])
+def test_one_thread_for_each_operation_changes_nothing(
+    overrides: list[str], weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    model, dataset, config = ready(weights, *overrides)
+    assert len(fit(model, dataset, config).history["loss"]) == config.training.epochs
+
+
 def test_the_backbone_is_run_once_for_each_image(weights: str) -> None:
     model, dataset, config = ready(weights)
     seen: list[int] = []

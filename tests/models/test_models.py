@@ -1,6 +1,7 @@
 """Every network of conf/model: its parameters layer by layer, and what all of them take and return."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -125,10 +126,20 @@ def test_a_network_is_named_after_its_file(name: str) -> None:
 
 
 @EVERY_MODEL
-def test_a_config_knows_whether_its_network_looks_at_batches_as_a_whole(name: str) -> None:
+def test_a_network_with_batch_normalisation_is_never_trained_in_parts(name: str) -> None:
     has_batch_norm = any(isinstance(layer, keras.layers.BatchNormalization) for layer in built(name).layers)
-    config = compose_config([f"model={name}", "dataset=synthetic", "dataset.image_size=[224,224]"])
-    assert config.model.has_batch_norm == has_batch_norm
+    model = compose_config([f"model={name}", "dataset=synthetic", "dataset.image_size=[224,224]"]).model
+    assert not (has_batch_norm and model.is_divisible(28, 28, 1))
+
+
+def test_the_weights_that_decide_about_parts_are_those_of_the_network() -> None:
+    config = compose_config(["model=fashion_cnn", "dataset=fashion_mnist"]).model
+    kernels = [weight for weight in built("fashion_cnn").trainable_weights if weight.name == "kernel"]
+    count = sum(math.prod(kernel.shape) for kernel in kernels[:-1])  # those of the classifier are few
+    with pytest.MonkeyPatch.context() as patch:
+        for most, is_divisible in ((count, True), (count - 1, False)):
+            patch.setattr("src.schema.model.MOST_DIVISIBLE_WEIGHTS", most)
+            assert config.is_divisible(28, 28, 1) is is_divisible
 
 
 def test_predictions_are_those_of_keras_with_nothing_dropped_out() -> None:
