@@ -6,13 +6,14 @@ python -m benchmarks.input_speed --images 4000      size of the folder
 
     arrays/ours        the training batches of this project from MNIST's arrays in memory
     arrays/tf.data     from_tensor_slices(...).shuffle(all).batch(128).prefetch(AUTOTUNE), float32
-    folder/ours        a folder of PNG files: decoded once, in parallel, into a cache
+    folder/ours        a folder of gray PNG files: decoded once, in parallel, into a cache
     folder/keras       keras.utils.image_dataset_from_directory on the same folder
     NETWORK            the compiled train step of a network on one batch that stays in memory: what it could take
 
-The first epoch of `folder/ours` has the reading of all files in it. Everything in one process for each contestant.
+The first epoch of `ours` has the reading of all files in it. A process for each contestant; its imports do not count.
 """
 
+import importlib
 import json
 import sys
 import time
@@ -20,30 +21,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
 
 BATCH, SIDE, CLASSES = 128, 96, 10
 NETWORKS = ("dense", "cnn_64_64", "cnn_mnist_v1", "cnn_mnist_v2", "lenot", "lenet5", "fashion_cnn", "resnet18")
+IN_PARTS = NETWORKS[:-1]  # trained in parts by src.train
 INPUTS = ("arrays/ours", "arrays/tf.data", "folder/ours", "folder/keras")
 
 
 def main() -> None:
     names = [*INPUTS, *NETWORKS]
     parser = arguments(__doc__, names, repetitions=3)
-    parser.add_argument("--images", type=int, default=4_000)
+    parser.add_argument("--images", type=positive, default=4_000)
     options = parser.parse_args()
 
     def contestant(name: str) -> Callable[[Path], Figures]:
         def measure(folder: Path) -> Figures:
             if name.startswith("folder"):
                 draw_pictures(folder / "pictures", options.images)
-            return dict(
-                json.loads(run(["-m", "benchmarks.input_speed", "--measure", name], folder).output.splitlines()[-1])
-            )
+            threads = {"TF_NUM_INTRAOP_THREADS": "1"} if name in IN_PARTS else {}
+            done = run(["-m", "benchmarks.input_speed", "--measure", name], folder, **threads)
+            return dict(json.loads(done.output.splitlines()[-1]))
 
         return measure
 
-    measured = in_turn({name: contestant(name) for name in names}, options.repeat, chosen(options, names))
+    named = chosen(options, names)
+    ready(named)
+    measured = in_turn({name: contestant(name) for name in names}, options.repeat, named)
     middle = medians(measured)
     ratios = {}
     for one, other in (("arrays/ours", "arrays/tf.data"), ("folder/ours", "folder/keras")):
@@ -55,7 +59,7 @@ def main() -> None:
         if {network, "arrays/ours"} <= middle.keys():
             speeds = middle["arrays/ours"]["images_per_second"], middle[network]["images_per_second"]
             ratios[f"arrays/ours / what {network} takes"] = speeds[0] / speeds[1]
-    keep("input_speed", measured, images=options.images, ratios=ratios)
+    keep("input_speed", measured, options.publish, images=options.images, ratios=ratios)
 
 
 def measure(name: str, epochs: int = 5) -> None:
@@ -63,6 +67,7 @@ def measure(name: str, epochs: int = 5) -> None:
     if name in NETWORKS:
         print(json.dumps({"images_per_second": network_speed(name)}))
         return
+    importlib.import_module("src.fitting")  # TensorFlow and Keras: not part of what is measured
     began = time.perf_counter()
     batches = {
         "arrays/ours": our_arrays,
@@ -91,11 +96,12 @@ def our_arrays() -> Any:
 def plain_arrays() -> Any:
     import tensorflow as tf
 
-    from benchmarks.notebook import mnist
+    from src.compose import compose_config
+    from src.datasets import load_dataset
 
-    (images, labels), _ = mnist()
-    data = tf.data.Dataset.from_tensor_slices((images[..., None].astype("float32") / 255, labels))
-    return data.shuffle(len(labels)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    train = load_dataset(compose_config(["dataset.source=full"]).dataset).train
+    data = tf.data.Dataset.from_tensor_slices((train.images.astype("float32") / 255, train.labels))
+    return data.shuffle(len(train)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def our_folder() -> Any:
@@ -104,6 +110,7 @@ def our_folder() -> Any:
     from src.fitting.batches import training_batches
 
     typed = ["dataset=image_folder", "dataset.folder=pictures", f"dataset.image_size=[{SIDE},{SIDE}]"]
+    typed += ["dataset.channels=1", "dataset.validation_size=0", "dataset.cache_dir=cache"]
     return training_batches(load_dataset(compose_config(typed).dataset).train, BATCH, seed=1)
 
 
@@ -111,18 +118,18 @@ def keras_folder() -> Any:
     import keras
 
     return keras.utils.image_dataset_from_directory(
-        "pictures", batch_size=BATCH, image_size=(SIDE, SIDE), color_mode="grayscale", seed=1, verbose=False
+        "pictures/train", batch_size=BATCH, image_size=(SIDE, SIDE), color_mode="grayscale", seed=1, verbose=False
     )
 
 
 def draw_pictures(folder: Path, count: int) -> None:
-    """So many PNG files of 128x128 gray pixels in ten classes, the same every time."""
+    """So many PNG files of 128x128 gray pixels in ten classes to train on, and one of each to test with."""
     import numpy as np
     from PIL import Image
 
     random = np.random.default_rng(1)
-    for number in range(count):
-        kind = folder / f"class_{number % CLASSES}"
+    for number in range(count + CLASSES):
+        kind = folder / ("train" if number < count else "test") / f"class_{number % CLASSES}"
         kind.mkdir(parents=True, exist_ok=True)
         coarse = Image.fromarray(random.integers(0, 256, (16, 16), np.uint8))
         coarse.resize((128, 128), Image.Resampling.BICUBIC).save(kind / f"{number:05}.png")

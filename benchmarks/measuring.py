@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -17,11 +18,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent / "results"
+PUBLISHED = Path(__file__).resolve().parent / "results"
+UNPUBLISHED = ROOT / ".debug/benchmarks"
+TRAIN = ("-m", "src.train", "~local")  # without this machine's own settings
+KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # of the environment
 PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "hydra-core", "numpy")
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 Figures = dict[str, float]
+
+
+class Failed(Exception):
+    """A process that ended otherwise than expected; the message has the end of what it printed."""
 
 
 class Finished(NamedTuple):
@@ -45,7 +53,7 @@ def run(
     watch: Callable[[int], None] | None = None,
     **variables: str,
 ) -> Finished:
-    """Runs `python command...` in a folder, whole; another exit code than the expected one ends the benchmark.
+    """Runs `python command...` in a folder, whole, with little of this process' environment.
 
     Args:
         command: what comes after `python`.
@@ -53,11 +61,13 @@ def run(
         expected: the exit code.
         watch: called with the process' id ten times a second, in a thread.
         variables: of the environment, beside those of every benchmark.
+
+    Raises:
+        Failed: it ended with another exit code.
     """
     data = str(Path(os.environ.get("DATA_DIR", ROOT / "data")).resolve())
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    given = {"PYTHONPATH": path, "DATA_DIR": data, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    given = {"PYTHONPATH": str(ROOT), "DATA_DIR": data, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -79,7 +89,7 @@ def run(
         output.seek(0)
         text = output.read()
     if process.returncode != expected:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-3000:]}")
+        raise Failed(f"python {' '.join(command)} ended with {process.returncode}:\n{text[-3000:]}")
     whole = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     return Finished(seconds, max(peaks) or whole, text)
 
@@ -96,14 +106,26 @@ def _peak_mb(pid: int) -> float:
 def in_turn(
     contestants: Mapping[str, Callable[[Path], Figures]], repetitions: int, names: Sequence[str] = ()
 ) -> dict[str, list[Figures]]:
-    """Each contestant once, in a folder of its own, then all of them again: what else the machine does hits all."""
-    measured: dict[str, list[Figures]] = {name: [] for name in names or contestants}
+    """Each contestant once, in a folder of its own, then all of them again: what else the machine does hits all.
+
+    Another one begins each time. One that fails is told of and left out; when all did, the benchmark ends.
+    """
+    running = list(names or contestants)
+    measured: dict[str, list[Figures]] = {name: [] for name in running}
     for repetition in range(1, repetitions + 1):
-        for name, found in measured.items():
-            with tempfile.TemporaryDirectory() as folder:
-                found.append(contestants[name](Path(folder)))
-            print(f"{repetition}/{repetitions}  {name:<24} {_line(found[-1])}", flush=True)
-    return measured
+        for name in list(running):
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    measured[name].append(contestants[name](Path(folder)))
+            except Failed as error:
+                print(f"{repetition}/{repetitions}  {name:<24} failed: {error}", file=sys.stderr, flush=True)
+                running.remove(name)
+            else:
+                print(f"{repetition}/{repetitions}  {name:<24} {_line(measured[name][-1])}", flush=True)
+        running = running[1:] + running[:1]
+    if not any(measured.values()):
+        sys.exit("nothing was measured")
+    return {name: found for name, found in measured.items() if found}
 
 
 def _line(figures: Figures) -> str:
@@ -130,8 +152,16 @@ def show(title: str, middle: Mapping[str, Figures]) -> None:
         print(f"{name:<24}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
-def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], **more: Any) -> None:
-    """Prints the medians and writes everything to `benchmarks/results/BENCHMARK.json`, or where RESULTS points."""
+def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: bool = False, **more: Any) -> None:
+    """Prints the medians and writes everything to BENCHMARK.json.
+
+    Args:
+        benchmark: its name.
+        measured: what `in_turn` gave.
+        publish: whether the file goes to `benchmarks/results`, from which the README is written, and not to
+            `.debug/benchmarks`. RESULTS names another folder for both.
+        more: what else stands in the file; `ratios` are printed.
+    """
     middle = medians(measured)
     show(benchmark, middle)
     for name, ratio in more.get("ratios", {}).items():
@@ -146,7 +176,7 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], **more: Any)
         **more,
         "repetitions": measured,
     }
-    folder = Path(os.environ.get("RESULTS", RESULTS))
+    folder = Path(os.environ.get("RESULTS", PUBLISHED if publish else UNPUBLISHED))
     folder.mkdir(exist_ok=True, parents=True)
     part = folder / f"{benchmark}.json.part"
     part.write_text(json.dumps(content, indent=1) + "\n")
@@ -181,8 +211,30 @@ def arguments(text: str | None, contestants: Sequence[str], repetitions: int) ->
     """What every benchmark takes: which contestants, how many repetitions."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contestants", nargs="*", metavar="NAME", help=", ".join(contestants))
-    parser.add_argument("--repeat", type=int, default=repetitions, help=f"repetitions of each ({repetitions})")
+    parser.add_argument("--repeat", type=positive, default=repetitions, help=f"repetitions of each ({repetitions})")
+    parser.add_argument("--publish", action="store_true", help="write to benchmarks/results, for make results")
     return parser
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def ready(contestants: Sequence[str]) -> None:
+    """Ends the benchmark unless the full MNIST is there, and TensorBoard where autolog asks for it.
+
+    What is found is used once, so that the first contestant meets no cold files.
+    """
+    if any("autolog" in name for name in contestants) and importlib.util.find_spec("tensorboard") is None:
+        sys.exit("autolog needs TensorBoard: pip install tensorboard, or name the contestants to run without it")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            run([*TRAIN, "debug=fast_dev_run", "dataset.source=full"], Path(folder))
+        except Failed as error:
+            sys.exit(str(error))
 
 
 def chosen(options: argparse.Namespace, contestants: Sequence[str]) -> list[str]:

@@ -1,14 +1,17 @@
 """What a notebook would say: MNIST as float arrays, `model.fit`, `model.evaluate`; nothing is kept.
 
-python -m benchmarks.notebook --model lenot --epochs 10
-python -m benchmarks.notebook --autolog         the same with mlflow.tensorflow.autolog()
-python -m benchmarks.notebook --bare            only the compiled train step, on one batch that stays where it is
+python -m benchmarks.notebook --data mnist.npz --model lenot --epochs 10
+python -m benchmarks.notebook --data mnist.npz --autolog    the same with mlflow.tensorflow.autolog()
+python -m benchmarks.notebook --data mnist.npz --bare       only the compiled train step, on one batch that stays
+
+`mnist.npz` is the file that Keras downloads.
 
 The contestant of `train_speed`; prints its figures as JSON on the last line.
 """
 
 import argparse
 import json
+import os
 import time
 
 import keras
@@ -25,6 +28,7 @@ BATCH, VALIDATION = 128, 5_000
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", choices=CONVNETS, default="lenot")
+    parser.add_argument("--data", required=True)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--autolog", action="store_true")
@@ -37,7 +41,8 @@ def main() -> None:
         mlflow.set_tracking_uri("sqlite:///mlflow.db")
         mlflow.tensorflow.autolog()
     keras.utils.set_random_seed(options.seed)
-    (images, labels), (test_images, test_labels) = mnist()
+    with np.load(options.data) as data:
+        images, labels, test_images, test_labels = (data[each] for each in ("x_train", "y_train", "x_test", "y_test"))
     images, test_images = images.astype("float32")[..., None] / 255, test_images.astype("float32")[..., None] / 255
     model = convnet(options.model)
     model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -71,15 +76,6 @@ def main() -> None:
     print(json.dumps({"epochs": clock.seconds, "test_accuracy": accuracy}))
 
 
-def mnist() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """The arrays that `keras.datasets.mnist.load_data` gives, from this project's files."""
-    from src.compose import compose_config
-    from src.datasets import load_dataset
-
-    data = load_dataset(compose_config(["dataset.source=full", "dataset.validation_size=0"]).dataset)
-    return (data.train.images[..., 0], data.train.labels), (data.test.images[..., 0], data.test.labels)
-
-
 def convnet(name: str) -> keras.Model:
     layers = [keras.Input((28, 28, 1))]
     if PADDING[name]:
@@ -98,12 +94,20 @@ def step_seconds(
 ) -> float:
     """Seconds of a compiled train step when its batch need not be fetched and nothing looks on: a floor.
 
+    Where operations have one thread, the batch is trained in parts, as `src.train` does it.
+
     Args:
         model: compiled.
         images: one batch, (count, height, width, channels).
         labels: its classes, (count,).
         calls: of about a second each; the median counts.
     """
+    from src.fitting.devices import threads
+    from src.fitting.parts import in_parts
+
+    if os.environ.get("TF_NUM_INTRAOP_THREADS") == "1":
+        model = in_parts(model, threads())
+        model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     batch, classes = tf.constant(images), tf.constant(labels.astype("int32"))
 
     def run_steps(count: tf.Tensor) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, run
+from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, ready, run
 
 PUBLISHED = {"lenot_mnist": 0.9911, "cnn_mnist_v1": 0.9891, "cnn_mnist_v2": 0.9921, "fashion_cnn": 0.92}
 NETWORKS = ("dense", "lenet5", "cnn_64_64")
@@ -28,15 +28,16 @@ def main() -> None:
 
         def measure(folder: Path) -> Figures:
             seeds[name] += 1
-            done = run(["-m", "src.train", *typed, f"seed={seeds[name]}"], folder)
-            (accuracy,) = re.findall(r"test_accuracy (0\.\d+)", done.output)
+            done = run([*TRAIN, *typed, f"seed={seeds[name]}"], folder)
+            (accuracy,) = re.findall(r"test_accuracy ([01]\.\d+)", done.output)
             return {"test_accuracy": float(accuracy), "minutes": done.seconds / 60}
 
         return measure
 
     named = chosen(options, names) if options.contestants else [name for name in names if name not in LONG]
+    ready(named)
     measured = in_turn({name: contestant(name) for name in names}, options.repeat, named)
-    keep("recipes", measured, published=PUBLISHED)
+    keep("recipes", measured, options.publish, published=PUBLISHED)
 
 
 if __name__ == "__main__":

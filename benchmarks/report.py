@@ -2,7 +2,8 @@
 
 python -m benchmarks.report          or make results
 
-Every figure comes from `benchmarks/results/*.json`; a table whose file is not there stays as it is.
+Every figure comes from `benchmarks/results/*.json`, which `--publish` writes; a table whose file is
+not there stays as it is.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.measuring import RESULTS, ROOT
+from benchmarks.measuring import PUBLISHED, ROOT
 from src.figures.colours import BLUE, GRAY, ORANGE
 
 README = ROOT / "README.md"
@@ -37,7 +38,7 @@ def speed_table(results: Results) -> str:
             found = results["medians"].get(f"{network}/{kind}")
             if found is None:
                 continue
-            reference = results["medians"].get(f"{network}/notebook", found)
+            reference = notebook(results, network)
             accuracies = [each["test_accuracy"] for each in results["repetitions"][f"{network}/{kind}"]]
             timed = [(found[name], found[name] / reference[name]) for name in ("epoch_seconds", "command_seconds")]
             cells = [
@@ -48,6 +49,14 @@ def speed_table(results: Results) -> str:
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", _measured(results)])
+
+
+def notebook(results: Results, network: str) -> dict[str, float]:
+    """The medians that all others are told as shares of."""
+    found: dict[str, float] | None = results["medians"].get(f"{network}/notebook")
+    if found is None:
+        raise SystemExit(f"train_speed.json has no {network}/notebook, which the other figures are compared with")
+    return found
 
 
 def recipes_table(results: Results) -> str:
@@ -116,7 +125,7 @@ def with_tables(text: str, results: dict[str, Results]) -> str:
 
 
 def main() -> None:
-    results = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(PUBLISHED.glob("*.json"))}
     README.write_text(with_tables(README.read_text(), results))
     if "train_speed" in results:
         plot_speed(results["train_speed"]).savefig(PICTURE, dpi=110)

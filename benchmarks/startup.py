@@ -29,7 +29,7 @@ import hydra
 def main(config): pass
 main()
 """
-STEP = ["-m", "src.train", "dataset=synthetic", "dataset.train_size=256", "training.epochs=1", "training.max_batches=1"]
+STEP = ["~local", "dataset=synthetic", "dataset.train_size=256", "training.epochs=1", "training.max_batches=1"]
 
 
 def bare(*typed: str, expected: int = 0) -> Callable[[Path], Figures]:
@@ -44,7 +44,7 @@ def bare(*typed: str, expected: int = 0) -> Callable[[Path], Figures]:
 def first_step(folder: Path) -> Figures:
     """From the process' start to the point of the first epoch in MLflow."""
     began = time.time()
-    done = run(STEP, folder)
+    done = run(["-m", "src.train", *STEP], folder)
 
     import mlflow
 
@@ -75,7 +75,8 @@ CONTESTANTS: dict[str, Callable[[Path], Figures]] = {
 def imports(folder: Path, shown: int = 12) -> dict[str, float]:
     """Seconds of importing by package on the way to the first step, each module without what it imports in turn."""
     seconds: Counter[str] = Counter()
-    for line in run(["-X", "importtime", *STEP], folder, TF_CPP_MIN_LOG_LEVEL="0").output.splitlines():
+    done = run(["-X", "importtime", "-m", "src.train", *STEP], folder, TF_CPP_MIN_LOG_LEVEL="0")
+    for line in done.output.splitlines():
         if found := re.match(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)", line):
             seconds[found[2].partition(".")[0]] += int(found[1])
     return {name: micros / 1e6 for name, micros in seconds.most_common(shown)}
@@ -96,7 +97,7 @@ def main() -> None:
             breakdown = imports(Path(folder))
     for name, seconds in breakdown.items():
         print(f"importing {name:<20} {seconds:.3f} s")
-    keep("startup", measured, ratios=ratios, import_seconds=breakdown)
+    keep("startup", measured, options.publish, ratios=ratios, import_seconds=breakdown)
 
 
 if __name__ == "__main__":

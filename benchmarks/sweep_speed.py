@@ -5,7 +5,8 @@ python -m benchmarks.sweep_speed "2 workers" plain   only these
 python -m benchmarks.sweep_speed --trials 6          fewer trials: quick, less certain
 
     N workers   this project, pruning off
-    shell       a shell loop: one `python -m src.train` after the other
+    shell       a shell loop: one `python -m src.train` after the other, each recorded as a trial of a search is
+    shell full  the same, each recorded in full, drawn and scored on the test images
     autolog     a plain Optuna script in one process, with mlflow.tensorflow.autolog()
     plain       the same script, recording nothing
 
@@ -19,7 +20,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
 
 EPOCHS, IMAGES = 2, 10_000
 SETTINGS = ["dataset.source=full", f"dataset.limit={IMAGES}", f"training.epochs={EPOCHS}"]
@@ -33,7 +34,7 @@ WORKERS = (1, 2, 4)
 
 
 def sweep(folder: Path, trials: int, workers: int) -> Figures:
-    command = ["-m", "src.train", "-m", "hydra/sweeper=optuna", *SETTINGS, *SPACE]
+    command = [*TRAIN, "-m", "hydra/sweeper=optuna", *SETTINGS, *SPACE]
     command += [f"hydra.sweeper.n_trials={trials}", f"hydra.sweeper.n_jobs={workers}"]
     memory = [0.0]
     done = run(command, folder, watch=lambda pid: memory.append(largest_child(pid)))
@@ -68,12 +69,12 @@ def largest_child(pid: int) -> float:
     return max(sizes)
 
 
-def shell(folder: Path, trials: int) -> Figures:
+def shell(folder: Path, trials: int, *overrides: str) -> Figures:
     """Values differ from trial to trial, as a person's loop would have it."""
     total, peak = 0.0, 0.0
     for number in range(trials):
         values = [f"model.conv.0.filters={4 + number % 13}", f"model.dropout={0.5 * number / trials}", f"seed={number}"]
-        done = run(["-m", "src.train", *SETTINGS, *values], folder)
+        done = run([*TRAIN, *SETTINGS, *values, *overrides], folder)
         total, peak = total + done.seconds, max(peak, done.peak_mb)
     return {"trial_seconds": total / trials, "command_seconds": total, "peak_mb": peak}
 
@@ -120,25 +121,28 @@ AUTOLOG = "import mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db')\nmlflow
 
 
 def main() -> None:
-    names = [*(f"{count} worker{'s' * (count > 1)}" for count in WORKERS), "shell", "autolog", "plain"]
+    names = [*(f"{count} worker{'s' * (count > 1)}" for count in WORKERS), "shell", "shell full", "autolog", "plain"]
     parser = arguments(__doc__, names, repetitions=1)
-    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--trials", type=positive, default=20)
     options = parser.parse_args()
     trials = options.trials
     contestants: dict[str, Callable[[Path], Figures]] = {
         **{name: _sweep_with(count, trials) for name, count in zip(names, WORKERS, strict=False)},
-        "shell": lambda folder: shell(folder, trials),
+        "shell": lambda folder: shell(folder, trials, "tracking.detail=light", "evaluate_test=false"),
+        "shell full": lambda folder: shell(folder, trials),
         "autolog": lambda folder: script(folder, trials, AUTOLOG),
         "plain": lambda folder: script(folder, trials),
     }
-    measured = in_turn(contestants, options.repeat, chosen(options, names))
+    named = chosen(options, names)
+    ready(named)
+    measured = in_turn(contestants, options.repeat, named)
     middle = medians(measured)
     ratios = {
         f"trial_seconds of {name} / 2 workers": found["trial_seconds"] / middle["2 workers"]["trial_seconds"]
         for name, found in middle.items()
         if "2 workers" in middle
     }
-    keep("sweep_speed", measured, trials=trials, ratios=ratios)
+    keep("sweep_speed", measured, options.publish, trials=trials, ratios=ratios)
 
 
 def _sweep_with(workers: int, trials: int) -> Callable[[Path], Figures]:

@@ -10,6 +10,7 @@ LeNot on the full MNIST; every contestant is a process of its own, and all have 
 """
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
 
 EPOCHS = 10
 NAMES = ("off", "local", "server")
@@ -27,7 +28,7 @@ NAMES = ("off", "local", "server")
 
 def main() -> None:
     parser = arguments(__doc__, NAMES, repetitions=5)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--epochs", type=positive, default=EPOCHS)
     options = parser.parse_args()
 
     def trained(folder: Path, *typed: str) -> Figures:
@@ -45,23 +46,28 @@ def main() -> None:
         "local": lambda folder: trained(folder, f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"),
         "server": on_server,
     }
-    measured = in_turn(contestants, options.repeat, chosen(options, NAMES))
+    named = chosen(options, NAMES)
+    ready(named)
+    measured = in_turn(contestants, options.repeat, named)
     middle = medians(measured)
     ratios = {
         f"{name} / off": middle[name]["epochs_seconds"] / middle["off"]["epochs_seconds"]
         for name in ("local", "server")
         if {name, "off"} <= middle.keys()
     }
-    keep("tracking_overhead", measured, epochs=options.epochs, ratios=ratios)
+    keep("tracking_overhead", measured, options.publish, epochs=options.epochs, ratios=ratios)
 
 
 def train(overrides: list[str]) -> None:
     """In the process that is measured: prints the seconds from the first epoch's start to the last one's end."""
     from src.compose import compose_config
+    from src.imports import one_thread_per_operation
     from src.train import train as train_network
 
+    one_thread_per_operation()  # as the command does
+
     ends: list[float] = []
-    config = compose_config(["dataset.source=full", *overrides])
+    config = compose_config(["~local", "dataset.source=full", *overrides])
     result = train_network(config, observers=[lambda epoch, logs: ends.append(time.perf_counter())])
     print(json.dumps(ends[-1] - ends[0] + result.history["epoch_seconds"][0]))
 
@@ -82,6 +88,7 @@ def server(folder: Path) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store],
             cwd=folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
             stdout=log,
             stderr=log,
         )
@@ -93,6 +100,8 @@ def server(folder: Path) -> Iterator[str]:
                     break
                 except OSError:
                     time.sleep(0.2)
+            else:
+                raise Failed(f"the MLflow server does not answer:\n{(folder / 'server.log').read_text()[-3000:]}")
             yield address
         finally:
             process.terminate()

@@ -3,12 +3,13 @@
 python -m benchmarks.train_speed                             every contestant, both networks
 python -m benchmarks.train_speed lenot/ours lenot/notebook   only these
 python -m benchmarks.train_speed --repeat 1 --epochs 3       quick, less certain
+python -m benchmarks.train_speed --publish                   what the README shows
 
     notebook   float arrays, `model.fit` and `model.evaluate`; records nothing
     autolog    the same with mlflow.tensorflow.autolog() on SQLite; needs TensorBoard (pip install tensorboard)
     ours       python -m src.train, as it comes: everything recorded, drawn, saved in three formats and read back
     fast       the same with training=fast
-    bare       the compiled train step on one batch that stays in memory: the floor
+    bare       the compiled train step of `ours` on one batch that stays in memory: the floor
 
 An epoch has its validation in it; its seconds are the median of all epochs but the first, which compiles. Repetition n
 has seed n. `rest_seconds` is what a process takes beside its epochs: imports, data, the test split, and all that is
@@ -21,27 +22,29 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
 
 MODELS = ("lenot", "cnn_mnist_v2")
 EPOCHS = 10
 
 
 def notebook(folder: Path, model: str, epochs: int, seed: int, *flags: str) -> Figures:
-    typed = ["--model", model, "--epochs", str(epochs), "--seed", str(seed), *flags]
+    arrays = save_mnist(folder)  # before the clock starts
+    typed = ["--model", model, "--epochs", str(epochs), "--seed", str(seed), "--data", str(arrays), *flags]
     done = run(["-m", "benchmarks.notebook", *typed], folder)
     told = json.loads(next(line for line in reversed(done.output.splitlines()) if line.startswith("{")))
     return _figures(done.seconds, done.peak_mb, told["epochs"], told["test_accuracy"])
 
 
 def bare(folder: Path, model: str) -> Figures:
-    done = run(["-m", "benchmarks.notebook", "--model", model, "--bare"], folder)
+    typed = ["--model", model, "--data", str(save_mnist(folder)), "--bare"]
+    done = run(["-m", "benchmarks.notebook", *typed], folder, TF_NUM_INTRAOP_THREADS="1")
     return {"epoch_seconds": json.loads(done.output.splitlines()[-1])["epoch_seconds"]}
 
 
 def ours(folder: Path, model: str, epochs: int, seed: int, *overrides: str) -> Figures:
     settings = [f"model={model}", "dataset.source=full", f"training.epochs={epochs}", f"seed={seed}"]
-    done = run(["-m", "src.train", *settings, *overrides], folder)
+    done = run([*TRAIN, *settings, *overrides], folder)
 
     import mlflow
 
@@ -53,6 +56,20 @@ def ours(folder: Path, model: str, epochs: int, seed: int, *overrides: str) -> F
     closing = (finished.info.end_time or 0) / 1000 - ended
     figures = _figures(done.seconds, done.peak_mb, history, finished.data.metrics["test_accuracy"])
     return figures | {"closing_seconds": closing}
+
+
+def save_mnist(folder: Path) -> Path:
+    """The file that `keras.datasets.mnist.load_data` reads, from this project's files."""
+    import numpy as np
+
+    from src.compose import compose_config
+    from src.datasets import load_dataset
+
+    data = load_dataset(compose_config(["~local", "dataset.source=full", "dataset.validation_size=0"]).dataset)
+    path = folder / "mnist.npz"
+    images, test_images = (split.images[..., 0] for split in (data.train, data.test))
+    np.savez(path, x_train=images, y_train=data.train.labels, x_test=test_images, y_test=data.test.labels)
+    return path
 
 
 def _figures(seconds: float, peak_mb: float, epochs: list[float], accuracy: float) -> Figures:
@@ -74,7 +91,7 @@ def main() -> None:
 
     names = [f"{model}/{kind}" for model in MODELS for kind in ("notebook", "autolog", "ours", "fast", "bare")]
     parser = arguments(__doc__, names, repetitions=3)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--epochs", type=positive, default=EPOCHS)
     options = parser.parse_args()
     epochs = options.epochs
     kinds: dict[str, Callable[[Path, str, int], Figures]] = {
@@ -89,8 +106,10 @@ def main() -> None:
         model, kind = name.split("/")
         return lambda folder: kinds[kind](folder, model, next_seed(name))
 
-    measured = in_turn({name: contestant(name) for name in names}, options.repeat, chosen(options, names))
-    keep("train_speed", measured, epochs=epochs, ratios=ratios(medians(measured)))
+    named = chosen(options, names)
+    ready(named)
+    measured = in_turn({name: contestant(name) for name in names}, options.repeat, named)
+    keep("train_speed", measured, options.publish, epochs=epochs, ratios=ratios(medians(measured)))
 
 
 def ratios(middle: dict[str, Figures]) -> dict[str, float]:

@@ -11,7 +11,7 @@ Random weights, which take as long as any others. Both in one process, one after
 
 import statistics
 
-from benchmarks.measuring import Figures, arguments, chosen, keep, medians
+from benchmarks.measuring import Figures, arguments, chosen, keep, medians, positive
 from src.compose import compose_config
 
 EPOCHS = 3
@@ -20,7 +20,7 @@ NAMES = ("cached", "every epoch")
 
 def main() -> None:
     parser = arguments(__doc__, NAMES, repetitions=3)
-    parser.add_argument("--images", type=int, default=2_000)
+    parser.add_argument("--images", type=positive, default=2_000)
     parser.add_argument("--backbone", default="MobileNetV2")
     options = parser.parse_args()
 
@@ -32,6 +32,7 @@ def main() -> None:
 
     config = compose_config(
         [
+            "~local",
             "model=transfer",
             "model.weights=null",
             f"model.backbone={options.backbone}",
@@ -59,7 +60,8 @@ def main() -> None:
     if len(middle) == len(NAMES):
         slow, quick = middle["every epoch"], middle["cached"]
         ratios = {f"{name} of every epoch / cached": slow[name] / quick[name] for name in quick}
-    keep("transfer_speed", measured, images=options.images, backbone=options.backbone, ratios=ratios)
+    more = {"images": options.images, "backbone": options.backbone, "ratios": ratios}
+    keep("transfer_speed", measured, options.publish, **more)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Whole commands timed, contestants in turn, everything kept as JSON."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+from benchmarks import measuring
+from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, medians, ready, run
 
 MEASURED = {"a": [{"seconds": 3.0}, {"seconds": 1.0}, {"seconds": 2.0}], "b": [{"seconds": 4.0}]}
 
@@ -20,10 +22,18 @@ def test_a_command_is_timed_whole_with_its_memory_and_what_it_prints(tmp_path: P
     assert 200 < done.peak_mb < 250  # whatever this process holds
 
 
-def test_a_command_that_fails_ends_the_benchmark_with_what_it_printed(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="ended with 3:\nfull disk"):
+def test_a_command_that_fails_is_told_with_what_it_printed(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="ended with 3:\nfull disk"):
         run(["-c", "import sys; print('full disk'); sys.exit(3)"], tmp_path)
     assert run(["-c", "import sys; sys.exit(3)"], tmp_path, expected=3).seconds > 0
+
+
+def test_a_command_sees_little_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "TF_NUM_INTRAOP_THREADS", "HYDRA_FULL_ERROR"):
+        monkeypatch.setenv(name, "here")
+    output = run(["-c", "import os; print(os.environ)"], tmp_path, GIVEN="there").output
+    assert "'here'" not in output
+    assert "'there'" in output
 
 
 def test_contestants_take_turns_each_in_an_empty_folder_of_its_own() -> None:
@@ -39,8 +49,54 @@ def test_contestants_take_turns_each_in_an_empty_folder_of_its_own() -> None:
         return measure
 
     measured = in_turn({name: contestant(name) for name in "abc"}, 2, ["a", "c"])
-    assert order == ["a", "c", "a", "c"]
-    assert measured == {"a": [{"seconds": 1.0}, {"seconds": 3.0}], "c": [{"seconds": 2.0}, {"seconds": 4.0}]}
+    assert order == ["a", "c", "c", "a"]  # another one begins each time
+    assert measured == {"a": [{"seconds": 1.0}, {"seconds": 4.0}], "c": [{"seconds": 2.0}, {"seconds": 3.0}]}
+
+
+def test_a_contestant_that_fails_is_left_out_and_costs_nobody_elses_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    tried: list[str] = []
+
+    def fails(folder: Path) -> Figures:
+        tried.append("b")
+        raise Failed("full disk")
+
+    assert in_turn({"a": lambda folder: {"seconds": 1.0}, "b": fails}, 3) == {"a": [{"seconds": 1.0}] * 3}
+    assert tried == ["b"]
+    assert "failed: full disk" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        in_turn({"b": fails}, 3)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two"])
+def test_less_than_one_repetition_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments(None, ["a"], repetitions=3).parse_args([f"--repeat={value}"])
+    assert f"got '{value}', expected a whole number of at least 1" in capsys.readouterr().err
+
+
+def test_autolog_without_tensorboard_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="pip install tensorboard"):
+        ready(["lenot/ours", "lenot/autolog"])
+
+
+def test_without_the_full_mnist_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(measuring, "TRAIN", (*measuring.TRAIN, "dataset.mirrors=[]"))
+    with pytest.raises(SystemExit, match="ended with 1"):
+        ready(["lenot/ours"])
+
+
+@pytest.mark.parametrize(("publish", "folder"), [(True, "published"), (False, "unpublished")])
+def test_what_the_readme_shows_changes_only_when_that_is_asked_for(
+    publish: bool, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RESULTS", raising=False)
+    monkeypatch.setattr(measuring, "PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr(measuring, "UNPUBLISHED", tmp_path / "unpublished")
+    keep("some_speed", MEASURED, publish)
+    assert [file.parent.name for file in tmp_path.rglob("*.json")] == [folder]
 
 
 def test_results_are_kept_with_every_repetition_the_machine_and_the_versions(
@@ -72,7 +128,8 @@ def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "benchmark", ["startup", "train_speed", "tracking_overhead", "input_speed", "sweep_speed", "recipes"]
+    "benchmark",
+    ["startup", "train_speed", "tracking_overhead", "input_speed", "sweep_speed", "transfer_speed", "recipes"],
 )
 def test_every_benchmark_says_what_it_compares(benchmark: str, tmp_path: Path) -> None:
     shown = run(["-m", f"benchmarks.{benchmark}", "--help"], tmp_path).output
@@ -84,6 +141,7 @@ def test_a_benchmark_runs_whole(tmp_path: Path) -> None:
     done = run(["-m", "benchmarks.startup", "typo", "bare typo", "--repeat", "1"], tmp_path, RESULTS=str(tmp_path))
     kept = json.loads((tmp_path / "startup.json").read_text())
     assert kept["medians"].keys() == {"typo", "bare typo"}
-    assert 0 < kept["ratios"]["typo / bare typo"] < 10
+    middle = {name: found["seconds"] for name, found in kept["medians"].items()}
+    assert kept["ratios"]["typo / bare typo"] == middle["typo"] / middle["bare typo"]
     assert "typo / bare typo: " in done.output
     assert sys.executable not in json.dumps(kept)

@@ -64,6 +64,11 @@ def test_a_document_without_the_marks_is_not_written() -> None:
         with_tables("no marks", {"recipes": RECIPES})
 
 
+def test_figures_without_the_notebook_that_they_are_shares_of_are_refused() -> None:
+    with pytest.raises(SystemExit, match="no lenot/notebook"):
+        with_tables(TEXT.format("train_speed"), {"train_speed": speeds("lenot/ours")})
+
+
 def test_results_that_no_table_shows_change_nothing() -> None:
     assert with_tables("text", {"startup": {}}) == "text"
 
