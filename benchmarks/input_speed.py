@@ -39,7 +39,7 @@ def main() -> None:
         def measure(folder: Path) -> Figures:
             if name.startswith("folder"):
                 draw_pictures(folder / "pictures", options.images)
-            threads = {"TF_NUM_INTRAOP_THREADS": "1"} if name in IN_PARTS else {}
+            threads: dict[str, Any] = {"TF_NUM_INTRAOP_THREADS": "1"} if name in IN_PARTS else {}
             done = run(["-m", "benchmarks.input_speed", "--measure", name], folder, **threads)
             return dict(json.loads(done.output.splitlines()[-1]))
 

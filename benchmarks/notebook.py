@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def convnet(name: str) -> keras.Model:
-    layers = [keras.Input((28, 28, 1))]
+    layers: list[keras.layers.Layer] = []
     if PADDING[name]:
         layers.append(keras.layers.ZeroPadding2D(PADDING[name]))
     for filters, size, is_pooled in CONVNETS[name]:
@@ -86,7 +86,10 @@ def convnet(name: str) -> keras.Model:
             layers.append(keras.layers.MaxPooling2D())
     layers.append(keras.layers.Flatten())
     layers += [keras.layers.Dense(units, activation="relu") for units in DENSE[name]]
-    return keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+    images = features = keras.Input((28, 28, 1))
+    for layer in [*layers, keras.layers.Dense(10, activation="softmax")]:
+        features = layer(features)
+    return keras.Model(images, features)
 
 
 def step_seconds(
