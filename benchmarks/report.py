@@ -61,7 +61,7 @@ def notebook(results: Results, network: str) -> dict[str, float]:
 
 def recipes_table(results: Results) -> str:
     """Published against measured test accuracy; a network without a published one has a dash."""
-    lines = ["| recipe | published test accuracy | measured, each seed | minutes |", "|---|---|---|---|"]
+    lines = ["| recipe | published test accuracy | measured, each seed |", "|---|---|---|"]
     for name, found in results["repetitions"].items():
         published = results["published"].get(name)
         accuracies = [each["test_accuracy"] for each in found]
@@ -69,7 +69,6 @@ def recipes_table(results: Results) -> str:
             f"`experiment={name}`" if published else f"`model={name}`",
             f"{published:.4f}" if published else "-",
             _accuracies(accuracies),
-            f"{statistics.median(each['minutes'] for each in found):.1f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", _measured(results)])
