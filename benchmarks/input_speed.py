@@ -21,11 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, positive, ratio, ready, run, threads
+from src.compose import compose_config
+from src.schema import Config
 
 BATCH, SIDE, CLASSES = 128, 96, 10
 NETWORKS = ("dense", "cnn_64_64", "cnn_mnist_v1", "cnn_mnist_v2", "lenot", "lenet5", "fashion_cnn", "resnet18")
-IN_PARTS = NETWORKS[:-1]  # trained in parts by src.train
 INPUTS = ("arrays/ours", "arrays/tf.data", "folder/ours", "folder/keras")
 
 
@@ -39,8 +40,8 @@ def main() -> None:
         def measure(folder: Path) -> Figures:
             if name.startswith("folder"):
                 draw_pictures(folder / "pictures", options.images)
-            threads: dict[str, Any] = {"TF_NUM_INTRAOP_THREADS": "1"} if name in IN_PARTS else {}
-            done = run(["-m", "benchmarks.input_speed", "--measure", name], folder, **threads)
+            variables = threads(composed(f"model={name}")) if name in NETWORKS else {}
+            done = run(["-m", "benchmarks.input_speed", "--measure", name], folder, **variables)
             return dict(json.loads(done.output.splitlines()[-1]))
 
         return measure
@@ -48,17 +49,14 @@ def main() -> None:
     named = chosen(options, names)
     ready(named)
     measured = in_turn({name: contestant(name) for name in names}, options.repeat, named)
-    middle = medians(measured)
     ratios = {}
     for one, other in (("arrays/ours", "arrays/tf.data"), ("folder/ours", "folder/keras")):
-        if {one, other} <= middle.keys():
-            ratios[f"{one} / {other}, later epochs"] = (
-                middle[one]["images_per_second"] / middle[other]["images_per_second"]
-            )
+        if {one, other} <= measured.keys():
+            ratios[f"{one} / {other}, later epochs"] = ratio(measured, one, other, "images_per_second")
     for network in NETWORKS:
-        if {network, "arrays/ours"} <= middle.keys():
-            speeds = middle["arrays/ours"]["images_per_second"], middle[network]["images_per_second"]
-            ratios[f"arrays/ours / what {network} takes"] = speeds[0] / speeds[1]
+        if {network, "arrays/ours"} <= measured.keys():
+            found = ratio(measured, "arrays/ours", network, "images_per_second")
+            ratios[f"arrays/ours / what {network} takes"] = found
     keep("input_speed", measured, options.publish, images=options.images, ratios=ratios)
 
 
@@ -85,33 +83,34 @@ def measure(name: str, epochs: int = 5) -> None:
     print(json.dumps({"first_epoch": count / seconds[0], "images_per_second": count / later}))
 
 
+def composed(*overrides: str) -> Config:
+    return compose_config(["~local", *overrides])
+
+
 def our_arrays() -> Any:
-    from src.compose import compose_config
     from src.datasets import load_dataset
     from src.fitting.batches import training_batches
 
-    return training_batches(load_dataset(compose_config(["dataset.source=full"]).dataset).train, BATCH, seed=1)
+    return training_batches(load_dataset(composed("dataset.source=full").dataset).train, BATCH, seed=1)
 
 
 def plain_arrays() -> Any:
     import tensorflow as tf
 
-    from src.compose import compose_config
     from src.datasets import load_dataset
 
-    train = load_dataset(compose_config(["dataset.source=full"]).dataset).train
+    train = load_dataset(composed("dataset.source=full").dataset).train
     data = tf.data.Dataset.from_tensor_slices((train.images.astype("float32") / 255, train.labels))
     return data.shuffle(len(train)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def our_folder() -> Any:
-    from src.compose import compose_config
     from src.datasets import load_dataset
     from src.fitting.batches import training_batches
 
     typed = ["dataset=image_folder", "dataset.folder=pictures", f"dataset.image_size=[{SIDE},{SIDE}]"]
     typed += ["dataset.channels=1", "dataset.validation_size=0", "dataset.cache_dir=cache"]
-    return training_batches(load_dataset(compose_config(typed).dataset).train, BATCH, seed=1)
+    return training_batches(load_dataset(composed(*typed).dataset).train, BATCH, seed=1)
 
 
 def keras_folder() -> Any:
@@ -141,15 +140,14 @@ def network_speed(name: str) -> float:
 
     from benchmarks.notebook import step_seconds
     from src import fitting
-    from src.compose import compose_config
     from src.models import build_model
 
     fitting.prepare_devices()
-    model = build_model(compose_config([f"model={name}"]).model, (28, 28, 1), CLASSES)
-    model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    config = composed(f"model={name}")
+    model = build_model(config.model, (28, 28, 1), CLASSES)
     random = np.random.default_rng(1)
     images, labels = random.integers(0, 256, (BATCH, 28, 28, 1), np.uint8), random.integers(0, CLASSES, BATCH)
-    return BATCH / step_seconds(model, images, labels)
+    return BATCH / step_seconds(model, images, labels, fitting.parts_for(config))
 
 
 if __name__ == "__main__":

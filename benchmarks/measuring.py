@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from src.schema import Config
+
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path(__file__).resolve().parent / "results"
 UNPUBLISHED = ROOT / ".debug/benchmarks"
@@ -103,6 +105,11 @@ def _peak_mb(pid: int) -> float:
         return 0.0
 
 
+def threads(config: Config) -> dict[str, Any]:
+    """The variables that have TensorFlow compute with as many threads as `src.train` would with this config."""
+    return {"TF_NUM_INTRAOP_THREADS": "1"} if config.trains_in_parts else {}
+
+
 def in_turn(
     contestants: Mapping[str, Callable[[Path], Figures]], repetitions: int, names: Sequence[str] = ()
 ) -> dict[str, list[Figures]]:
@@ -138,6 +145,15 @@ def medians(measured: Mapping[str, Sequence[Figures]]) -> dict[str, Figures]:
         name: {figure: statistics.median(each[figure] for each in found) for figure in found[0]}
         for name, found in measured.items()
     }
+
+
+def ratio(measured: Mapping[str, Sequence[Figures]], one: str, other: str, figure: str) -> float:
+    """The median of what one contestant has of another's figure, repetition by repetition.
+
+    What slows the machine for some minutes slows both, and is not seen in it; in a ratio of medians it is.
+    """
+    pairs = zip(measured[one], measured[other], strict=False)
+    return statistics.median(first[figure] / second[figure] for first, second in pairs)
 
 
 def show(title: str, middle: Mapping[str, Figures]) -> None:

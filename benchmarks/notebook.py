@@ -11,7 +11,6 @@ The contestant of `train_speed`; prints its figures as JSON on the last line.
 
 import argparse
 import json
-import os
 import time
 
 import keras
@@ -45,11 +44,16 @@ def main() -> None:
         images, labels, test_images, test_labels = (data[each] for each in ("x_train", "y_train", "x_test", "y_test"))
     images, test_images = images.astype("float32")[..., None] / 255, test_images.astype("float32")[..., None] / 255
     model = convnet(options.model)
-    model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     if options.bare:
+        from src.compose import compose_config
+        from src.fitting import parts_for
+
         steps = -(-(len(images) - VALIDATION) // BATCH)
-        print(json.dumps({"epoch_seconds": steps * step_seconds(model, images[:BATCH], labels[:BATCH])}))
+        parts = parts_for(compose_config(["~local", f"model={options.model}"]))
+        print(json.dumps({"epoch_seconds": steps * step_seconds(model, images[:BATCH], labels[:BATCH], parts)}))
         return
+
+    model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
 
     class Clock(keras.callbacks.Callback):
         def __init__(self) -> None:
@@ -93,24 +97,21 @@ def convnet(name: str) -> keras.Model:
 
 
 def step_seconds(
-    model: keras.Model, images: npt.NDArray[np.generic], labels: npt.NDArray[np.generic], calls: int = 9
+    model: keras.Model, images: npt.NDArray[np.generic], labels: npt.NDArray[np.generic], parts: int, calls: int = 9
 ) -> float:
     """Seconds of a compiled train step when its batch need not be fetched and nothing looks on: a floor.
 
-    Where operations have one thread, the batch is trained in parts, as `src.train` does it.
-
     Args:
-        model: compiled.
+        model: trained with RMSprop.
         images: one batch, (count, height, width, channels).
         labels: its classes, (count,).
+        parts: in which the batch is trained.
         calls: of about a second each; the median counts.
     """
-    from src.fitting.devices import threads
     from src.fitting.parts import in_parts
 
-    if os.environ.get("TF_NUM_INTRAOP_THREADS") == "1":
-        model = in_parts(model, threads())
-        model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model = in_parts(model, parts)
+    model.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     batch, classes = tf.constant(images), tf.constant(labels.astype("int32"))
 
     def run_steps(count: tf.Tensor) -> None:

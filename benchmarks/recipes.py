@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, ready, run
+from benchmarks.measuring import TRAIN, Failed, Figures, arguments, chosen, in_turn, keep, ready, run
 
 PUBLISHED = {"lenot_mnist": 0.9911, "cnn_mnist_v1": 0.9891, "cnn_mnist_v2": 0.9921, "fashion_cnn": 0.92}
 NETWORKS = ("dense", "lenet5", "cnn_64_64")
@@ -29,8 +29,10 @@ def main() -> None:
         def measure(folder: Path) -> Figures:
             seeds[name] += 1
             done = run([*TRAIN, *typed, f"seed={seeds[name]}"], folder)
-            (accuracy,) = re.findall(r"test_accuracy ([01]\.\d+)", done.output)
-            return {"test_accuracy": float(accuracy), "minutes": done.seconds / 60}
+            found = re.search(r"test_accuracy ([01]\.\d+)", done.output)
+            if found is None:
+                raise Failed(f"no test accuracy in what it printed:\n{done.output[-3000:]}")
+            return {"test_accuracy": float(found[1]), "minutes": done.seconds / 60}
 
         return measure
 

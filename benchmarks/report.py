@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.measuring import PUBLISHED, ROOT
+from benchmarks.measuring import PUBLISHED, ROOT, ratio
 from src.figures.colours import BLUE, GRAY, ORANGE
 
 README = ROOT / "README.md"
@@ -25,6 +25,53 @@ KINDS = {
     "ours": "`src.train`",
     "fast": "`src.train training=fast`",
 }
+
+# Of the other benchmarks: name, one of its ratios, what that is of ours and of theirs.
+RATIOS = (
+    ("train_speed", "lenot: epoch_seconds of ours / bare", "seconds: an epoch of LeNot / its steps alone"),
+    (
+        "train_speed",
+        "cnn_mnist_v2: epoch_seconds of ours / bare",
+        "seconds: an epoch of the convnet / its steps alone",
+    ),
+    ("tracking_overhead", "local / off", "seconds: ten epochs of LeNot recorded in SQLite / not recorded"),
+    ("tracking_overhead", "server / off", "seconds: ten epochs of LeNot recorded on a server / not recorded"),
+    ("startup", "typo / bare typo", "seconds: the answer to a typo / that of a Hydra app with one file"),
+    ("startup", "bad value / bare bad value", "seconds: the answer to a bad value / that of a Hydra app with one file"),
+    ("startup", "configuration / bare configuration", "seconds: `--cfg job` / that of a Hydra app with one file"),
+    ("startup", "help / bare help", "seconds: `--help` / that of a Hydra app with one file"),
+    ("sweep_speed", "trial_seconds of 2 workers / shell", "seconds: a trial with two workers / in a shell loop"),
+    (
+        "sweep_speed",
+        "trial_seconds of 2 workers / autolog",
+        "seconds: a trial with two workers / in a script with autolog",
+    ),
+    (
+        "sweep_speed",
+        "trial_seconds of 2 workers / plain",
+        "seconds: a trial with two workers / in a plain script",
+    ),
+    (
+        "transfer_speed",
+        "epoch_seconds of cached / every epoch",
+        "seconds: an epoch on a frozen backbone's features / with `model.fit`",
+    ),
+    (
+        "input_speed",
+        "arrays/ours / what dense takes",
+        "images per second: read / trained by `dense`, the smallest network",
+    ),
+    (
+        "input_speed",
+        "arrays/ours / arrays/tf.data, later epochs",
+        "images per second: from arrays / `tf.data` over float arrays",
+    ),
+    (
+        "input_speed",
+        "folder/ours / folder/keras, later epochs",
+        "images per second: from a folder, after the first epoch / `image_dataset_from_directory`",
+    ),
+)
 
 Results = dict[str, Any]
 
@@ -39,8 +86,12 @@ def speed_table(results: Results) -> str:
             if found is None:
                 continue
             reference = notebook(results, network)
-            accuracies = [each["test_accuracy"] for each in results["repetitions"][f"{network}/{kind}"]]
-            timed = [(found[name], found[name] / reference[name]) for name in ("epoch_seconds", "command_seconds")]
+            measured = results["repetitions"]
+            accuracies = [each["test_accuracy"] for each in measured[f"{network}/{kind}"]]
+            timed = [
+                (found[name], ratio(measured, f"{network}/{kind}", reference, name))
+                for name in ("epoch_seconds", "command_seconds")
+            ]
             cells = [
                 f"{shown}, {label}",
                 *(f"{seconds:.1f} s ({share:.2f})" for seconds, share in timed),
@@ -51,12 +102,12 @@ def speed_table(results: Results) -> str:
     return "\n".join([*lines, "", _measured(results)])
 
 
-def notebook(results: Results, network: str) -> dict[str, float]:
-    """The medians that all others are told as shares of."""
-    found: dict[str, float] | None = results["medians"].get(f"{network}/notebook")
-    if found is None:
-        raise SystemExit(f"train_speed.json has no {network}/notebook, which the other figures are compared with")
-    return found
+def notebook(results: Results, network: str) -> str:
+    """The contestant that all others are told as shares of."""
+    name = f"{network}/notebook"
+    if name not in results["repetitions"]:
+        raise SystemExit(f"train_speed.json has no {name}, which the other figures are compared with")
+    return name
 
 
 def recipes_table(results: Results) -> str:
@@ -74,17 +125,34 @@ def recipes_table(results: Results) -> str:
     return "\n".join([*lines, "", _measured(results)])
 
 
+def ratios_table(results: dict[str, Results]) -> str:
+    """What was measured beside training, each as one ratio; '' when none of it was."""
+    lines = []
+    for name, of_what, meaning in RATIOS:
+        if of_what in results.get(name, {}).get("ratios", {}):
+            content = results[name]
+            cells = [meaning, f"{content['ratios'][of_what]:.2f}", f"`benchmarks.{name}`", content["date"]]
+            lines.append(f"| {' | '.join([*cells, _repetitions(content)])} |")
+    return (
+        "\n".join(["| ours / theirs | ratio | measured by | on | |", "|---|---|---|---|---|", *lines]) if lines else ""
+    )
+
+
 def _accuracies(seeds: list[float]) -> str:
     return f"{statistics.fmean(seeds):.4f} ({', '.join(f'{each:.4f}' for each in seeds)})"
 
 
 def _measured(results: Results) -> str:
     machine, versions = results["machine"], results["versions"]
-    repetitions = max(len(found) for found in results["repetitions"].values())
     return (
-        f"`{results['command']}` on {results['date']}: {repetitions} repetitions, {machine['cores']} cores "
+        f"`{results['command']}` on {results['date']}: {_repetitions(results)}, {machine['cores']} cores "
         f"({machine['processor']}), TensorFlow {versions['tensorflow']}, MLflow {versions['mlflow']}."
     )
+
+
+def _repetitions(results: Results) -> str:
+    count = max(len(found) for found in results["repetitions"].values())
+    return "1 repetition" if count == 1 else f"{count} repetitions"
 
 
 def plot_speed(results: Results) -> Figure:
@@ -94,11 +162,12 @@ def plot_speed(results: Results) -> Figure:
     colours = {"notebook": GRAY, "autolog": GRAY, "ours": BLUE, "fast": ORANGE}
     for axes, network in zip(figure.subplots(1, len(networks), sharey=True, squeeze=False).flat, networks, strict=True):
         found = {kind: results["medians"].get(f"{network}/{kind}") for kind in KINDS}
+        reference = notebook(results, network)
         kinds = [kind for kind in reversed(KINDS) if found[kind]]
         for offset, name, shade in ((0.2, "epoch_seconds", 1.0), (-0.2, "command_seconds", 0.55)):
-            of_notebook = [found[kind][name] / found["notebook"][name] for kind in kinds]
+            shares = [ratio(results["repetitions"], f"{network}/{kind}", reference, name) for kind in kinds]
             places = [place + offset for place in range(len(kinds))]
-            bars = axes.barh(places, of_notebook, height=0.36, color=[colours[kind] for kind in kinds], alpha=shade)
+            bars = axes.barh(places, shares, height=0.36, color=[colours[kind] for kind in kinds], alpha=shade)
             label = "one epoch" if name == "epoch_seconds" else "whole command"
             seconds = [f" {label} {found[kind][name]:.1f} s" for kind in kinds]
             axes.bar_label(bars, seconds, fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
@@ -113,13 +182,14 @@ TABLES: dict[str, Callable[[Results], str]] = {"train_speed": speed_table, "reci
 
 def with_tables(text: str, results: dict[str, Results]) -> str:
     """The document with each table that there are results for written anew between its marks."""
-    for name, content in results.items():
-        if name in TABLES:
+    tables = {name: table(results[name]) for name, table in TABLES.items() if name in results}
+    for name, table in (tables | {"ratios": ratios_table(results)}).items():
+        if table:
             begin, end = f"<!-- results: {name} -->\n", f"<!-- end: {name} -->"
             if begin not in text or end not in text:
                 raise SystemExit(f"the document has no place for {name}: {begin.strip()} ... {end}")
             before, after = text.partition(begin)[0], text.partition(end)[2]
-            text = f"{before}{begin}{TABLES[name](content)}\n{end}{after}"
+            text = f"{before}{begin}{table}\n{end}{after}"
     return text
 
 

@@ -14,6 +14,7 @@ A bare app composes 10 files, `src.train` 31. Then what importing takes on the w
 without what it imports in turn.
 """
 
+import contextlib
 import re
 import tempfile
 import time
@@ -21,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, medians, run
+from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, ratio, run
 
 BARE = """
 import hydra
@@ -85,15 +86,14 @@ def imports(folder: Path, shown: int = 12) -> dict[str, float]:
 def main() -> None:
     options = arguments(__doc__, list(CONTESTANTS), repetitions=7).parse_args()
     measured = in_turn(CONTESTANTS, options.repeat, chosen(options, list(CONTESTANTS)))
-    middle = medians(measured)
     ratios = {
-        f"{name} / bare {name}": found["seconds"] / middle[f"bare {name}"]["seconds"]
-        for name, found in middle.items()
-        if f"bare {name}" in middle
+        f"{name} / bare {name}": ratio(measured, name, f"bare {name}", "seconds")
+        for name in measured
+        if f"bare {name}" in measured
     }
     breakdown = {}
     if "first step" in measured:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Failed):
             breakdown = imports(Path(folder))
     for name, seconds in breakdown.items():
         print(f"importing {name:<20} {seconds:.3f} s")

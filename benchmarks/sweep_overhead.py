@@ -35,8 +35,9 @@ def plan(trials: int) -> Any:
     from src.compose import CONF
     from src.space.planning import plan_sweep
 
-    typed = ["dataset=synthetic", "training.epochs=2", *SPACE]
-    settings = ["hydra/sweeper=optuna", "hydra/sweeper/pruner=median", f"hydra.sweeper.n_trials={trials}"]
+    typed = ["~local", "tracking.uri=sqlite:///mlflow.db", "dataset=synthetic", "training.epochs=2", *SPACE]
+    settings = ["hydra.sweeper.storage=sqlite:///optuna.db", f"hydra.sweeper.n_trials={trials}"]
+    settings += ["hydra/sweeper=optuna", "hydra/sweeper/pruner=median"]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("train", [*typed, *settings], RunMode.MULTIRUN)

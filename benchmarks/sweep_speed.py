@@ -20,7 +20,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
+from benchmarks.measuring import TRAIN, Failed, Figures, arguments, chosen, in_turn, keep, positive, ratio, ready, run
 
 EPOCHS, IMAGES = 2, 10_000
 SETTINGS = ["dataset.source=full", f"dataset.limit={IMAGES}", f"training.epochs={EPOCHS}"]
@@ -44,7 +44,8 @@ def sweep(folder: Path, trials: int, workers: int) -> Figures:
     storage = f"sqlite:///{folder / 'optuna.db'}"
     (name,) = optuna.get_all_study_names(storage)
     ended = optuna.load_study(study_name=name, storage=storage).trials
-    assert [trial.state.name for trial in ended] == ["COMPLETE"] * trials
+    if [trial.state.name for trial in ended] != ["COMPLETE"] * trials:
+        raise Failed(f"not every trial was trained:\n{done.output[-3000:]}")
     began = min(trial.datetime_start or datetime.datetime.max for trial in ended)
     last = max(trial.datetime_complete or datetime.datetime.min for trial in ended)
     return {
@@ -136,11 +137,10 @@ def main() -> None:
     named = chosen(options, names)
     ready(named)
     measured = in_turn(contestants, options.repeat, named)
-    middle = medians(measured)
     ratios = {
-        f"trial_seconds of {name} / 2 workers": found["trial_seconds"] / middle["2 workers"]["trial_seconds"]
-        for name, found in middle.items()
-        if "2 workers" in middle
+        f"trial_seconds of 2 workers / {name}": ratio(measured, "2 workers", name, "trial_seconds")
+        for name in measured
+        if "2 workers" in measured and name != "2 workers"
     }
     keep("sweep_speed", measured, options.publish, trials=trials, ratios=ratios)
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
+from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, positive, ratio, ready, run
 
 EPOCHS = 10
 NAMES = ("off", "local", "server")
@@ -49,11 +49,10 @@ def main() -> None:
     named = chosen(options, NAMES)
     ready(named)
     measured = in_turn(contestants, options.repeat, named)
-    middle = medians(measured)
     ratios = {
-        f"{name} / off": middle[name]["epochs_seconds"] / middle["off"]["epochs_seconds"]
+        f"{name} / off": ratio(measured, name, "off", "epochs_seconds")
         for name in ("local", "server")
-        if {name, "off"} <= middle.keys()
+        if {name, "off"} <= measured.keys()
     }
     keep("tracking_overhead", measured, options.publish, epochs=options.epochs, ratios=ratios)
 
@@ -64,10 +63,10 @@ def train(overrides: list[str]) -> None:
     from src.imports import one_thread_per_operation
     from src.train import train as train_network
 
-    one_thread_per_operation()  # as the command does
-
     ends: list[float] = []
     config = compose_config(["~local", "dataset.source=full", *overrides])
+    if config.trains_in_parts:
+        one_thread_per_operation()  # as the command does
     result = train_network(config, observers=[lambda epoch, logs: ends.append(time.perf_counter())])
     print(json.dumps(ends[-1] - ends[0] + result.history["epoch_seconds"][0]))
 

@@ -9,7 +9,8 @@ python -m benchmarks.train_speed --publish                   what the README sho
     autolog    the same with mlflow.tensorflow.autolog() on SQLite; needs TensorBoard (pip install tensorboard)
     ours       python -m src.train, as it comes: everything recorded, drawn, saved in three formats and read back
     fast       the same with training=fast
-    bare       the compiled train step of `ours` on one batch that stays in memory: the floor
+    bare       the notebook's network, trained in parts as `ours`: compiled steps on one batch that stays in memory,
+               without metrics: the floor
 
 An epoch has its validation in it; its seconds are the median of all epochs but the first, which compiles. Repetition n
 has seed n. `rest_seconds` is what a process takes beside its epochs: imports, data, the test split, and all that is
@@ -22,7 +23,8 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, medians, positive, ready, run
+from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, positive, ratio, ready, run, threads
+from src.compose import compose_config
 
 MODELS = ("lenot", "cnn_mnist_v2")
 EPOCHS = 10
@@ -38,7 +40,7 @@ def notebook(folder: Path, model: str, epochs: int, seed: int, *flags: str) -> F
 
 def bare(folder: Path, model: str) -> Figures:
     typed = ["--model", model, "--data", str(save_mnist(folder)), "--bare"]
-    done = run(["-m", "benchmarks.notebook", *typed], folder, TF_NUM_INTRAOP_THREADS="1")
+    done = run(["-m", "benchmarks.notebook", *typed], folder, **threads(compose_config(["~local", f"model={model}"])))
     return {"epoch_seconds": json.loads(done.output.splitlines()[-1])["epoch_seconds"]}
 
 
@@ -62,7 +64,6 @@ def save_mnist(folder: Path) -> Path:
     """The file that `keras.datasets.mnist.load_data` reads, from this project's files."""
     import numpy as np
 
-    from src.compose import compose_config
     from src.datasets import load_dataset
 
     data = load_dataset(compose_config(["~local", "dataset.source=full", "dataset.validation_size=0"]).dataset)
@@ -109,10 +110,10 @@ def main() -> None:
     named = chosen(options, names)
     ready(named)
     measured = in_turn({name: contestant(name) for name in names}, options.repeat, named)
-    keep("train_speed", measured, options.publish, epochs=epochs, ratios=ratios(medians(measured)))
+    keep("train_speed", measured, options.publish, epochs=epochs, ratios=ratios(measured))
 
 
-def ratios(middle: dict[str, Figures]) -> dict[str, float]:
+def ratios(measured: dict[str, list[Figures]]) -> dict[str, float]:
     """What is promised: ours against each of the others."""
     found = {}
     for model in MODELS:
@@ -124,9 +125,9 @@ def ratios(middle: dict[str, Figures]) -> dict[str, float]:
                 ("autolog", "command_seconds"),
                 ("notebook", "peak_mb"),
             ):
-                one, two = middle.get(f"{model}/{kind}"), middle.get(f"{model}/{other}")
-                if one and two:
-                    found[f"{model}: {figure} of {kind} / {other}"] = one[figure] / two[figure]
+                one, two = f"{model}/{kind}", f"{model}/{other}"
+                if {one, two} <= measured.keys():
+                    found[f"{model}: {figure} of {kind} / {other}"] = ratio(measured, one, two, figure)
     return found
 
 

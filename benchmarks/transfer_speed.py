@@ -11,7 +11,7 @@ Random weights, which take as long as any others. Both in one process, one after
 
 import statistics
 
-from benchmarks.measuring import Figures, arguments, chosen, keep, medians, positive
+from benchmarks.measuring import Figures, arguments, chosen, keep, positive, ratio
 from src.compose import compose_config
 
 EPOCHS = 3
@@ -56,10 +56,10 @@ def main() -> None:
             first, *later = fitted.history["epoch_seconds"]
             found.append({"first_epoch_seconds": first, "epoch_seconds": statistics.median(later)})
             print(f"{repetition}/{options.repeat}  {name:<12} {found[-1]}", flush=True)
-    middle, ratios = medians(measured), {}
-    if len(middle) == len(NAMES):
-        slow, quick = middle["every epoch"], middle["cached"]
-        ratios = {f"{name} of every epoch / cached": slow[name] / quick[name] for name in quick}
+    ratios = {}
+    if len(measured) == len(NAMES):
+        for figure in ("first_epoch_seconds", "epoch_seconds"):
+            ratios[f"{figure} of cached / every epoch"] = ratio(measured, "cached", "every epoch", figure)
     more = {"images": options.images, "backbone": options.backbone, "ratios": ratios}
     keep("transfer_speed", measured, options.publish, **more)
 

@@ -9,13 +9,15 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.callbacks import Callbacks
-from hydra.core.hydra_config import HydraConfig
+from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -23,7 +25,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, compose, sweep_ready, to_dataclass
+from src.compose import CONF, compose, sentences, sweep_ready, to_dataclass
 from src.errors import ConfigError, UserError
 from src.interrupt import Interrupted, raise_on_signals
 from src.mistakes import explain
@@ -71,26 +73,24 @@ def entry_point(
 
 
 def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] | None:
-    """What was typed, as a dataclass; None when Hydra answered by itself, or the sweeper has done the work.
+    """What was typed, as a dataclass; None when there was a question, or the sweeper has done the work.
 
-    Overrides alone are composed here, once. `hydra.main` composes twice, which would make each answer take half as long
-    again; it gets what only it can do (`--help`, `--cfg`, ...).
+    Overrides are composed here, once. `hydra.main` composes twice, and each answer would take half as long again.
+    Hydra's own program only answers what it is asked (`--help`, `--cfg`, ...), and runs nothing.
     """
-    flags = {argument.partition("=")[0] for argument in sys.argv[1:] if argument.startswith("-")}
-    if other := flags & {"-cn", "--config-name", "-cp", "--config-path"}:
-        raise ConfigError(f"{other.pop()}: each command has its own configuration; this one's is {config_name}")
-    multirun = bool(flags & {"-m", "--multirun"})
-    if multirun and flags & {"-c", "--cfg"}:
-        raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration")
-    if flags - {"-m", "--multirun"}:
-        return _through_hydra(config_name)
-    overrides = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    parser = get_args_parser()
+    args = parser.parse_intermixed_args()
+    overrides = _overrides(args, config_name)
+    if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
+        args.overrides = _fixed(overrides) if sweeps else overrides
+        _answer(config_name, args, parser)
+        return None
     if space := [typed for typed in overrides if typed.lstrip("+~").startswith("hydra.sweeper.params")]:
         raise ConfigError(
             f"{space[0]}: hydra.sweeper.params stands in files of conf/hparams_search; on the line, give each "
             "dimension by its own name, such as 'model.dropout=interval(0,0.5)'"
         )
-    if not multirun:
+    if not args.multirun:
         composed = _compose_once(config_name, overrides, sweeps)
         if composed.hydra.mode != RunMode.MULTIRUN:
             with open_dict(composed):
@@ -100,17 +100,42 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
     return None
 
 
-def _through_hydra(config_name: str) -> tuple[Any, list[str]] | None:
-    """What `hydra.main` makes of a command line with flags; None when it answered by itself."""
-    composed: list[tuple[DictConfig, list[str]]] = []
+def _overrides(args: Namespace, config_name: str) -> list[str]:
+    """What was typed besides flags, and a folder of further options as the override that it is.
 
-    @hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")
-    def keep(config: DictConfig) -> None:
-        composed.append((config, list(HydraConfig.get().overrides.task)))
+    Raises:
+        ConfigError: a flag of Hydra's that this program has no use for.
+    """
+    for flag in ("config_name", "config_path"):
+        if getattr(args, flag) is not None:
+            raise ConfigError(
+                f"--{flag.replace('_', '-')}: each command has its own configuration; this one's is {config_name}"
+            )
+    if args.experimental_rerun is not None:
+        raise ConfigError(
+            "--experimental-rerun: it reads a pickle, which can run anything; python -m pipelines.reproduce run_id=RUN "
+            "trains a run again"
+        )
+    if args.multirun and args.cfg:
+        raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration of one run")
+    overrides: list[str] = args.overrides
+    if (folder := args.config_dir) is None:
+        return overrides
+    if not Path(folder).is_dir():
+        raise ConfigError(f"--config-dir {folder}: there is no such folder")
+    args.config_dir = None
+    quoted = str(Path(folder).resolve()).replace("\\", "\\\\").replace("'", "\\'")
+    return [f"hydra.searchpath=['{quoted}']", *overrides]
 
-    with _raising_hydra():
-        keep()
-    return (to_dataclass(composed[0][0]), composed[0][1]) if composed else None
+
+def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
+    """Has Hydra's own program answer a question about this command."""
+    hydra.version.setbase("1.3")
+    try:
+        with _raising_hydra(), sentences(args.overrides):
+            _run_hydra(args, parser, lambda _: None, str(CONF), config_name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -132,19 +157,19 @@ def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictC
 
     Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
     """
-    fixed = overrides
-    if _may_sweep(overrides):
-        parsed = OverridesParser.create().parse_overrides(overrides)
-        fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    fixed = _fixed(overrides)
     composed = compose(config_name, fixed, with_hydra=True)
     if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN and not sweeps:
         compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
     return composed
 
 
-def _may_sweep(overrides: Sequence[str]) -> bool:
-    """Whether a look at the text cannot rule out that there are several values; parsing takes longer."""
-    return any("," in override or "(" in override for override in overrides)
+def _fixed(overrides: list[str]) -> list[str]:
+    """Those with one value. A look at the text may rule out that there are others; parsing takes longer."""
+    if not any("," in override or "(" in override for override in overrides):
+        return overrides
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    return [str(override.input_line) for override in parsed if not override.is_sweep_override()]
 
 
 def _sweep(config_name: str, overrides: list[str]) -> None:

@@ -58,20 +58,37 @@ def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False
 
 @contextlib.contextmanager
 def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
-    """Hydra, set up for `conf/`; an option that is null, which makes it raise a bare ValueError, gets a sentence."""
+    """Hydra, set up for `conf/`."""
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        try:
-            yield
-        except ValueError as error:
-            if found := re.match(r"invalid literal for int\(\) with base 10: (.*)", str(error)):
-                raise ConfigError(
-                    f"got {found[1]} where an item of a list is named; they are counted from 0: model.conv.0.filters"
-                ) from error
-            if isinstance(error, UserError) or "Config group override" not in str(error):
-                raise
-            nulls = [typed.partition("=")[0] for typed in overrides if typed.endswith("=null")]
-            raise ConfigError(f"no {' or '.join(nulls)} 'null': choose an option, or leave it out") from error
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"), sentences(overrides):
+        yield
+
+
+@contextlib.contextmanager
+def sentences(overrides: Sequence[str]) -> Iterator[None]:
+    """Makes sentences of bare Python errors: about an option that is no text, and about an item that is no number."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if found := re.match(r"(?:invalid literal for int\(\) with base 10:|Index) ('.*?')", str(error)):
+            raise ConfigError(
+                f"got {found[1]} where an item of a list is named; they are counted from 0: model.conv.0.filters"
+            ) from error
+        if isinstance(error, UserError) or "Config group override" not in str(error):
+            raise
+        raise ConfigError("; ".join(_no_options(overrides)) or str(error)) from error
+
+
+def _no_options(overrides: Sequence[str]) -> Iterator[str]:
+    """A sentence for each override that chooses a group's option by something that is no text: null, a number."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        group = CONF / override.key_or_group
+        if override.is_delete() or override.is_sweep_override() or not group.is_dir():
+            continue
+        if not isinstance(override.value(), str | list):
+            known = sorted(option.stem for option in group.glob("*.yaml"))
+            typed = str(override.input_line).partition("=")[2]
+            yield f"no {override.key_or_group} {typed!r}{did_you_mean(typed, known)}; or leave it out"
 
 
 class SweepLine(NamedTuple):

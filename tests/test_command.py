@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+import yaml
 
 from src.compose import CONF
 from src.train import main
@@ -36,6 +37,13 @@ WRONG = [
     (["--config-name", "summary"], "--config-name: each command has its own configuration; this one's is train"),
     (["-m", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files of conf/hparams_search"),
     (["--cfg", "job", "model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
+    (["--cfg", "job", "model=null"], "no model 'null'; known: alexnet"),
+    (["--cfg", "job", "model.conv.x.filters=8"], "got 'x' where an item of a list is named"),
+    (["--resolve"], "--resolve flag can only be used in conjunction with --cfg"),
+    (["--experimental-rerun", "run.pickle"], "it reads a pickle"),
+    (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
+    (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
+    (["-m", "--config-dir", "conf", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files"),
 ]
 
 
@@ -51,6 +59,18 @@ def test_a_command_answers_a_mistake_in_one_line_with_exit_code_2(
     said, complained = capsys.readouterr()
     assert (left.value.code, said, os.environ["HYDRA_FULL_ERROR"]) == (2, "", "0")
     assert re.fullmatch(f"error: .*{re.escape(sentence)}.*\n", complained)
+
+
+def test_what_is_swept_is_left_out_of_the_configuration_that_a_searching_command_shows() -> None:
+    command = ("-m", "pipelines.best_of_sweep", "--cfg", "job", "model.dropout=interval(0,0.5)")
+    answer = train("seed=7", start=command)
+    assert answer.returncode == 0, answer.stderr
+    assert yaml.safe_load(answer.stdout)["seed"] == 7
+
+
+def test_a_second_flag_does_not_hide_that_only_training_takes_several_values() -> None:
+    answer = train("run_id=A,B", start=("-m", "src.evaluate", "-m", "--config-dir", "conf"))
+    assert (answer.returncode, answer.stderr.startswith("error: -m: only python -m src.train takes it")) == (2, True)
 
 
 def test_a_secret_from_the_environment_is_not_in_the_answer() -> None:

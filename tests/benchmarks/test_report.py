@@ -43,7 +43,7 @@ def test_a_table_stands_between_its_marks_and_nothing_else_changes() -> None:
     assert text.endswith("<!-- end: train_speed -->\nafter\n")
     assert "old" not in text
     assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 1.23 GB | 0.9910 (0.9910) |" in text
-    assert "on 2026-01-02: 1 repetitions, 2 cores (a processor), TensorFlow 2.21, MLflow 3.17." in text
+    assert "on 2026-01-02: 1 repetition, 2 cores (a processor), TensorFlow 2.21, MLflow 3.17." in text
 
 
 def test_writing_the_same_results_twice_changes_nothing() -> None:
@@ -57,6 +57,14 @@ def test_a_recipe_shows_each_seed_and_one_that_was_not_run_is_left_out() -> None
     assert "| `experiment=lenot_mnist` | 0.9911 | 0.9850 (0.9900, 0.9800) |" in text
     assert "| `model=dense` | - | 0.9700 (0.9700) |" in text
     assert "fashion_cnn" not in text
+
+
+def test_ratios_of_several_benchmarks_stand_in_one_table_and_those_not_measured_are_left_out() -> None:
+    measured = {"local / off": [{"epochs_seconds": 1.0}] * 5}
+    overhead = {"date": "2026-01-02", "ratios": {"local / off": 1.012}, "repetitions": measured}
+    text = with_tables(TEXT.format("ratios"), {"tracking_overhead": overhead})
+    (row,) = [line for line in text.splitlines() if "benchmarks." in line]
+    assert row.endswith("| 1.01 | `benchmarks.tracking_overhead` | 2026-01-02 | 5 repetitions |")
 
 
 def test_a_document_without_the_marks_is_not_written() -> None:
