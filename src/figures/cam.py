@@ -1,7 +1,6 @@
 """Grad-CAM: where a network looks, laid over the image."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +8,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from src.figures.grid import Image, Images, blank_empty, show
-from src.figures.predictions import Prediction, label
+from src.figures.board import Board, Image, Images
+from src.figures.predictions import Prediction, show_prediction
 
 HEAT = "plasma"
+SCALE = 1.0  # inches for it, at the right
 Heats = npt.NDArray[np.floating]
 
 
@@ -26,19 +26,14 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
     """
     groups = [group for group in (right, wrong) if group]
     columns = max([len(group) for group in groups], default=1)
-    figure = Figure(figsize=(max(1.9 * columns, 5) + 1, 4.3 * max(len(groups), 1) + 0.6), layout="constrained")
-    figure.suptitle("Grad-CAM: what spoke for the predicted class")
-    cells = figure.subplots(2 * max(len(groups), 1), columns, squeeze=False)
+    lines = [2, 0] * max(len(groups), 1)
+    board = Board("Grad-CAM: what spoke for the predicted class", columns, lines, cell=1.8, right=SCALE)
     remaining = iter(heats)
-    for row, group in enumerate(groups):
+    for number, group in enumerate(groups):
         for column, prediction in enumerate(group):
-            image = images[prediction.image]
-            show(cells[2 * row, column], image)
-            label(cells[2 * row, column], prediction)
-            _lay_over(cells[2 * row + 1, column], image, next(remaining))
-    blank_empty(cells)
-    _add_scale(figure, cells)
-    return figure
+            show_prediction(board, 2 * number, column, prediction, images)
+            _lay_over(board, 2 * number + 1, column, images[prediction.image], next(remaining))
+    return _with_scale(board)
 
 
 def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: Heats, what: str) -> Figure:
@@ -50,24 +45,21 @@ def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: 
         heats: (classes, height, width), 0-1.
         what: the image's name.
     """
-    figure = Figure(figsize=(2.2 * (len(answers) + 1) + 1, 2.9), layout="constrained")
-    figure.suptitle(f"Grad-CAM of {what}: what speaks for each class", parse_math=False)
-    cells = figure.subplots(1, len(answers) + 1)
-    show(cells[0], image)
-    for axes, (name, score), heat in zip(cells[1:], answers, heats, strict=True):
-        _lay_over(axes, image, heat)
-        axes.set_title(f"{name} ({score:.2f})", fontsize=9, parse_math=False)
-    blank_empty(cells)
-    _add_scale(figure, cells)
-    return figure
+    title = f"Grad-CAM of {what}: what speaks for each class"
+    board = Board(title, len(answers) + 1, [1], cell=2.1, right=SCALE)
+    board.show(0, 0, image)
+    for column, ((name, score), heat) in enumerate(zip(answers, heats, strict=True), start=1):
+        _lay_over(board, 0, column, image, heat)
+        board.write(0, column, f"{name} ({score:.2f})", fontsize=9)
+    return _with_scale(board)
 
 
-def _lay_over(axes: Any, image: Image, heat: npt.NDArray[np.floating]) -> None:
+def _lay_over(board: Board, row: int, column: int, image: Image, heat: npt.NDArray[np.floating]) -> None:
     """The image in grey, and the heat on it, the thicker the hotter."""
-    axes.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
-    axes.imshow(heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
+    board.draw(row, column, image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
+    board.draw(row, column, heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
 
 
-def _add_scale(figure: Figure, cells: Any) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), HEAT), ax=cells, shrink=0.8, aspect=30)
-    bar.set_label("heat, as a share of the largest", fontsize=8)
+def _with_scale(board: Board) -> Figure:
+    board.add_scale(ScalarMappable(Normalize(0, 1), HEAT), "heat, as a share of the largest")
+    return board.figure

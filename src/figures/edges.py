@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from src.figures.grid import Image
+from src.figures.board import Image
 from src.schema import output_size
 
 Values = npt.NDArray[np.integer]

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from src.figures.grid import grid
+from src.figures.board import Board, square
 
 
 def plot_filters(kernels: npt.NDArray[np.floating], layer: str, most: int = 64) -> Figure:
@@ -19,15 +19,17 @@ def plot_filters(kernels: npt.NDArray[np.floating], layer: str, most: int = 64) 
     """
     shown = kernels[:most]
     count = f"{most} of {len(kernels)}" if len(kernels) > most else f"{len(kernels)}"
-    figure = grid(len(shown), f"learned filters of {layer} ({count})", cell=1.2)
+    rows, columns = square(len(shown))
+    board = Board(f"learned filters of {layer} ({count})", columns, [1] * rows, cell=1.1)
     is_colour = shown.shape[-1] == 3
     if not is_colour:
         shown = shown.mean(axis=-1)
     largest = float(np.abs(shown).max()) or 1.0
-    for index, (axes, kernel) in enumerate(zip(figure.axes, shown, strict=False)):
+    for index, kernel in enumerate(shown):
+        row, column = divmod(index, columns)
         if is_colour:
-            axes.imshow(0.5 + 0.5 * kernel / largest)
+            board.draw(row, column, 0.5 + 0.5 * kernel / largest)
         else:
-            axes.imshow(kernel, cmap="bwr", vmin=-largest, vmax=largest)
-        axes.set_title(str(index), fontsize=8)
-    return figure
+            board.draw(row, column, kernel, cmap="bwr", vmin=-largest, vmax=largest)
+        board.write(row, column, str(index), fontsize=8)
+    return board.figure

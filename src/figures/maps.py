@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from src.figures.grid import Image, blank_empty, show
+from src.figures.board import Board, Image
 
 Maps = npt.NDArray[np.floating]
 CHANNELS = 8  # of each convolution
@@ -48,21 +48,12 @@ def _liveliest(name: str, maps: Maps) -> MapRow:
 
 def plot_feature_maps(page: Sequence[MapRow], image: Image, what: str) -> Figure:
     """The image above, then a row for each convolution; each map has a scale of its own, dark is low, yellow high."""
-    height = 1.42 * (len(page) + 1) + 0.6
-    figure = Figure(figsize=(CHANNELS + 0.5, height))
-    figure.suptitle(
-        f"feature maps of {what}\nof each convolution those that vary most, with their channel numbers",
-        fontsize=10,
-        y=1 - 0.1 / height,
-        parse_math=False,
-    )
-    edges = {"left": 0.02, "right": 0.98, "bottom": 0.25 / height, "top": 1 - 0.65 / height}
-    cells = figure.subplots(len(page) + 1, CHANNELS, squeeze=False, gridspec_kw=edges | {"wspace": 0.08, "hspace": 0.4})
-    show(cells[0, 0], image)
-    for row, line in zip(cells[1:], page, strict=True):
-        for axes, channel, one in zip(row, line.channels, line.maps, strict=False):
-            axes.imshow(one, cmap="viridis")
-            axes.text(0.5, -0.04, f"{channel}", transform=axes.transAxes, ha="center", va="top", fontsize=7)
-        row[0].set_title(f"{line.layer}  {'x'.join(map(str, line.shape))}", loc="left", fontsize=9)
-    blank_empty(cells)
-    return figure
+    title = f"feature maps of {what}\nof each convolution those that vary most, with their channel numbers"
+    board = Board(title, CHANNELS, [0] + [2] * len(page), cell=0.95)
+    board.show(0, 0, image)
+    for number, row in enumerate(page, start=1):
+        board.write(number, 0, f"{row.layer}  {'x'.join(map(str, row.shape))}", line=1, align="left", fontsize=9)
+        for column, (channel, one) in enumerate(zip(row.channels, row.maps, strict=True)):
+            board.draw(number, column, one, cmap="viridis")
+            board.write(number, column, f"{channel}", fontsize=7)
+    return board.figure

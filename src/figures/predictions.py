@@ -1,14 +1,14 @@
 """Single images and what the model takes them for."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from src.figures.board import Board, Images, square
 from src.figures.colours import BLUE, RED
-from src.figures.grid import Images, grid, show
 
 Labels = npt.NDArray[np.integer]
 Probabilities = npt.NDArray[np.floating]
@@ -61,20 +61,17 @@ def _predictions(
 
 def plot_mistakes(mistakes: Sequence[Prediction], images: Images) -> Figure:
     """Each image with what it was taken for, how surely, and what it is."""
-    figure = grid(
-        len(mistakes), "worst mistakes: what it was taken for, what it is, its place in the test split", cell=1.9
-    )
-    for axes, mistake in zip(figure.axes, mistakes, strict=False):
-        show(axes, images[mistake.image])
-        label(axes, mistake)
-    return figure
+    rows, columns = square(len(mistakes))
+    title = "worst mistakes: what it was taken for, what it is, its place in the test split"
+    board = Board(title, columns, [2] * rows, cell=1.9)
+    for at, mistake in enumerate(mistakes):
+        show_prediction(board, *divmod(at, columns), mistake, images)
+    return board.figure
 
 
-def label(axes: Any, prediction: Prediction) -> None:
-    """Above an image, what it was taken for, how surely, and what it is."""
+def show_prediction(board: Board, row: int, column: int, prediction: Prediction, images: Images) -> None:
+    """The image; above it what it was taken for, how surely, and what it is."""
+    board.show(row, column, images[prediction.image])
     colour = BLUE if prediction.predicted == prediction.true else RED
-    text = f"{prediction.predicted} ({prediction.score:.2f})"
-    axes.set_title(text, color=colour, fontsize=9, pad=14, parse_math=False)
-    text = f"is {prediction.true} ({prediction.true_score:.2f}), #{prediction.image}"
-    place = {"transform": axes.transAxes, "ha": "center", "va": "bottom"}
-    axes.text(0.5, 1.01, text, fontsize=8, parse_math=False, **place)
+    board.write(row, column, f"{prediction.predicted} ({prediction.score:.2f})", line=1, color=colour, fontsize=9)
+    board.write(row, column, f"is {prediction.true} ({prediction.true_score:.2f}), #{prediction.image}", fontsize=8)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from src.figures.grid import Images, show
+from src.figures.board import Board, Images
 
 PER_CLASS, MOST_CLASSES = 8, 30
 
@@ -31,16 +31,10 @@ def samples_data(labels: npt.NDArray[np.unsignedinteger], class_names: Sequence[
 
 def plot_samples(rows: Sequence[ClassSamples], images: Images, of: str) -> Figure:
     """A row of images for each class, its name and number of images at the left."""
-    figure = Figure(figsize=(PER_CLASS + 2.0, 1.05 * len(rows) + 0.7), layout="constrained")
-    figure.suptitle(f"training images of {of}", parse_math=False)
-    height, width, channels = images.shape[1:]
-    gap = np.full((height, max(1, width // 10), channels), 255, np.uint8)
-    for axes, row in zip(figure.subplots(len(rows), squeeze=False).flat, rows, strict=True):
-        if row.places:  # one picture: as many axes as there are images take ten times as long to draw
-            show(axes, np.concatenate([part for place in row.places for part in (images[place], gap)], axis=1))
-        axes.set(xlim=(-0.5, PER_CLASS * (width + gap.shape[1]) - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
-        axes.axis("off")
-        label = f"{row.name}\n{row.total:,}"
-        place = {"transform": axes.transAxes, "ha": "right", "va": "center"}
-        axes.text(-0.02, 0.5, label, fontsize=9, parse_math=False, **place)
-    return figure
+    names = max(0.7, 0.2 + 0.09 * max((len(row.name) for row in rows), default=0))  # inches
+    board = Board(f"training images of {of}", PER_CLASS, [0] * len(rows), cell=0.95, left=names)
+    for number, row in enumerate(rows):
+        board.name(number, f"{row.name}\n{row.total:,}", fontsize=9)
+        for column, place in enumerate(row.places):
+            board.show(number, column, images[place])
+    return board.figure

@@ -21,3 +21,13 @@ def png(figure: Figure) -> bytes:
 
 def texts(axes: Any) -> list[str]:
     return [text.get_text() for text in axes.texts]
+
+
+def images(figure: Figure) -> list[Any]:
+    """Every image of the picture, in the order in which they were drawn."""
+    return [image for axes in figure.axes for image in axes.images]
+
+
+def values(figure: Figure) -> list[Any]:
+    """What these images show."""
+    return [np.asarray(image.get_array()).tolist() for image in images(figure)]

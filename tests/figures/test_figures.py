@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from src import figures
 from src.compose import CONF
 from src.figures import Confusion, Prediction
-from tests.figures.conftest import png, visible
+from tests.figures.conftest import images, png, visible
 from tests.figures.test_curves import HISTORY, VALIDATION, curves
 from tests.figures.test_predictions import WORST
 
@@ -33,31 +33,34 @@ def class_heats(shape: tuple[int, ...]) -> Figure:
     )
 
 
-PICTURES: dict[str, tuple[Callable[[], Figure], int]] = {  # with how many axes each shows
-    "curves": (lambda: curves(HISTORY | VALIDATION, 2), 2),
-    "curves without validation": (lambda: curves(HISTORY, None), 2),
-    "curves of one epoch": (lambda: curves({name: values[:1] for name, values in HISTORY.items()}, 1), 2),
-    "confusion with its scale": (lambda: confusion("ab"), 2),
-    "confusion of many": (lambda: confusion([f"class {index}" for index in range(40)]), 2),
-    "mistakes": (lambda: figures.plot_mistakes(WORST, np.zeros((4, 5, 5, 1), np.uint8)), 3),
-    "one mistake in colour": (lambda: figures.plot_mistakes(WORST[:1], np.zeros((4, 5, 5, 3), np.uint8)), 1),
-    "no mistake": (lambda: figures.plot_mistakes([], np.zeros((4, 5, 5, 1), np.uint8)), 0),
-    "filters": (lambda: figures.plot_filters(np.ones((6, 3, 3, 1)), "conv"), 6),
-    "one filter of zeros": (lambda: figures.plot_filters(np.zeros((1, 5, 5, 3)), "conv"), 1),
-    "feature maps of an image wider than high": (lambda: feature_maps((2, 5, 3), (4, 9, 3)), 1 + 3 + 3),
-    "feature maps of one pixel": (lambda: feature_maps((1, 1, 9)), 1 + 8 + 8),
-    "grad-cam": (lambda: figures.plot_grad_cam(WORST[:1], WORST[1:], GRAY4, np.zeros((3, 4, 4))), 6 + 1),
-    "grad-cam without mistakes": (lambda: figures.plot_grad_cam(WORST, [], GRAY4, np.ones((3, 4, 4))), 6 + 1),
-    "grad-cam of nothing": (lambda: figures.plot_grad_cam([], [], GRAY4, np.zeros((0, 4, 4))), 0 + 1),
-    "heats of an image in colour": (lambda: class_heats((4, 9, 3)), 3 + 1),
-    "more filters than are shown": (lambda: figures.plot_filters(np.ones((70, 3, 3, 1)), "conv"), 64),
+PICTURES: dict[str, tuple[Callable[[], Figure], int, int]] = {  # with how many axes and images each has
+    "curves": (lambda: curves(HISTORY | VALIDATION, 2), 2, 0),
+    "curves without validation": (lambda: curves(HISTORY, None), 2, 0),
+    "curves of one epoch": (lambda: curves({name: values[:1] for name, values in HISTORY.items()}, 1), 2, 0),
+    "confusion with its scale": (lambda: confusion("ab"), 2, 1),
+    "confusion of many": (lambda: confusion([f"class {index}" for index in range(40)]), 2, 1),
+    "mistakes": (lambda: figures.plot_mistakes(WORST, np.zeros((4, 5, 5, 1), np.uint8)), 1, 3),
+    "one mistake in colour": (lambda: figures.plot_mistakes(WORST[:1], np.zeros((4, 5, 5, 3), np.uint8)), 1, 1),
+    "no mistake": (lambda: figures.plot_mistakes([], np.zeros((4, 5, 5, 1), np.uint8)), 1, 0),
+    "filters": (lambda: figures.plot_filters(np.ones((6, 3, 3, 1)), "conv"), 1, 6),
+    "one filter of zeros": (lambda: figures.plot_filters(np.zeros((1, 5, 5, 3)), "conv"), 1, 1),
+    "feature maps of an image wider than high": (lambda: feature_maps((2, 5, 3), (4, 9, 3)), 1, 1 + 3 + 3),
+    "feature maps of one pixel": (lambda: feature_maps((1, 1, 9)), 1, 1 + 8 + 8),
+    "grad-cam": (lambda: figures.plot_grad_cam(WORST[:1], WORST[1:], GRAY4, np.zeros((3, 4, 4))), 2, 3 * 3),
+    "grad-cam without mistakes": (lambda: figures.plot_grad_cam(WORST, [], GRAY4, np.ones((3, 4, 4))), 2, 3 * 3),
+    "grad-cam of nothing": (lambda: figures.plot_grad_cam([], [], GRAY4, np.zeros((0, 4, 4))), 2, 0),
+    "heats of an image in colour": (lambda: class_heats((4, 9, 3)), 2, 1 + 2 * 2),
+    "more filters than are shown": (lambda: figures.plot_filters(np.ones((70, 3, 3, 1)), "conv"), 1, 64),
 }
 
 
-@pytest.mark.parametrize(("draw", "axes"), PICTURES.values(), ids=PICTURES)
-def test_a_picture_shows_as_many_axes_as_it_has_things_and_saves_as_png(draw: Callable[[], Figure], axes: int) -> None:
+@pytest.mark.parametrize(("draw", "axes", "shown"), PICTURES.values(), ids=PICTURES)
+def test_a_picture_shows_as_many_images_as_there_are_and_saves_as_png(
+    draw: Callable[[], Figure], axes: int, shown: int
+) -> None:
     figure = draw()
     assert len(visible(figure)) == axes
+    assert len(images(figure)) == shown
     assert png(figure).startswith(b"\x89PNG")
 
 

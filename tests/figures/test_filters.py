@@ -3,17 +3,16 @@
 import numpy as np
 
 from src import figures
-from tests.figures.conftest import visible
+from tests.figures.conftest import images, values
 
 
 def test_filters_share_one_scale_with_zero_in_its_middle() -> None:
     filters = np.array([[[[1.0, 2.0]]], [[[-3.0, -3.0]]]])
-    images = [axes.images[0] for axes in visible(figures.plot_filters(filters, "conv"))]
-    assert [image.get_array().tolist() for image in images] == [[[1.5]], [[-3.0]]]
-    assert [image.get_clim() for image in images] == [(-3, 3), (-3, 3)]
+    figure = figures.plot_filters(filters, "conv")
+    assert values(figure) == [[[1.5]], [[-3.0]]]
+    assert [image.get_clim() for image in images(figure)] == [(-3, 3), (-3, 3)]
 
 
 def test_filters_of_colour_images_are_in_colour_with_zero_as_grey() -> None:
     kernels = np.array([[[[0.0, 2.0, -2.0]]], [[[1.0, 0.0, 0.0]]]])
-    images = [axes.images[0] for axes in visible(figures.plot_filters(kernels, "conv"))]
-    assert [image.get_array().tolist() for image in images] == [[[[0.5, 1.0, 0.0]]], [[[0.75, 0.5, 0.5]]]]
+    assert values(figures.plot_filters(kernels, "conv")) == [[[[0.5, 1.0, 0.0]]], [[[0.75, 0.5, 0.5]]]]

@@ -4,6 +4,7 @@ import numpy as np
 
 from src import figures
 from src.figures import ClassSamples
+from tests.figures.conftest import texts, values
 
 
 def test_a_class_shows_its_first_images_and_how_many_it_has() -> None:
@@ -24,7 +25,5 @@ def test_a_picture_names_every_class_even_one_without_images() -> None:
     rows = [ClassSamples("$cat$", 1_000, [1, 0]), ClassSamples("emu", 0, [])]
     pets = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (10, 20)])
     figure = figures.plot_samples(rows, pets, "pets")
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts if axes.get_visible()]
-    assert texts == ["$cat$\n1,000", "emu\n0"]
-    (row,) = [np.asarray(image.get_array()) for axes in figure.axes for image in axes.images]
-    assert row[0, :, 0].tolist() == [20] * 6 + [255] + [10] * 6 + [255]
+    assert texts(figure.axes[0]) == ["training images of pets", "$cat$\n1,000", "emu\n0"]
+    assert values(figure) == [pets[1].tolist(), pets[0].tolist()]

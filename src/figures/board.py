@@ -1,0 +1,106 @@
+"""Images in rows and columns."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+Image = npt.NDArray[np.uint8]  # height, width, channels
+Images = npt.NDArray[np.uint8]  # number, height, width, channels
+
+EDGE, GAP, LINE = 0.15, 0.08, 0.16  # inches: around everything, between cells, from a line of text to the next
+NARROWEST = 5.5  # inches that a title has
+
+
+class Board:
+    """Cells in rows and columns, each for an image with lines of text above it; all of them on one pair of axes.
+
+    Everything has its place in inches before it is drawn. As many axes as there are images, fitted to each other while
+    they are drawn, take several times as long.
+
+    Attributes:
+        figure: the picture.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        columns: int,
+        lines: Sequence[int],
+        cell: float,
+        *,
+        left: float = EDGE,
+        right: float = EDGE,
+    ) -> None:
+        """An empty board.
+
+        Args:
+            title: above everything, in one or more lines.
+            columns: cells in a row.
+            lines: of text above the cells of each row.
+            cell: inches of a side.
+            left, right: inches at the sides, for the names of rows and for a scale.
+        """
+        used = left + columns * (cell + GAP) - GAP + right
+        width = max(used, NARROWEST)
+        self.cell, self.left = cell, left + (width - used) / 2
+        top = EDGE + 0.25 * (title.count("\n") + 1)
+        self.tops = []  # of the images of each row
+        for count in lines:
+            top += GAP + LINE * count
+            self.tops.append(top)
+            top += cell
+        height = top + EDGE
+        self.figure = Figure(figsize=(width, height))
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+        self.axes.axis("off")
+        self.axes.text(width / 2, EDGE, title, ha="center", va="top", fontsize=11, parse_math=False)
+
+    def show(self, row: int, column: int, image: Image) -> None:
+        """Puts an image into a cell: uint8, (height, width, channels), with one channel in grey."""
+        is_grey = image.shape[-1] == 1
+        self.draw(row, column, image[..., 0] if is_grey else image, cmap="gray" if is_grey else None, vmin=0, vmax=255)
+
+    def draw(self, row: int, column: int, values: npt.NDArray[Any], **style: Any) -> None:
+        """Puts what Matplotlib's `imshow` makes of the values into a cell, in its middle, in its own proportions."""
+        height, width = values.shape[0], values.shape[1]
+        scale = self.cell / max(height, width)
+        height, width = height * scale, width * scale
+        x = self._x(column) + (self.cell - width) / 2
+        y = self.tops[row] + (self.cell - height) / 2
+        self.axes.imshow(values, extent=(x, x + width, y + height, y), aspect="auto", **style)
+        self.axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor="0.8", linewidth=0.5))
+
+    def write(self, row: int, column: int, text: str, line: int = 0, align: str = "center", **style: Any) -> None:
+        """A line of text above a cell; line 0 is the one next to it."""
+        x = self._x(column) + (self.cell / 2 if align == "center" else 0)
+        y = self.tops[row] - 0.03 - LINE * line
+        self.axes.text(x, y, text, ha=align, va="bottom", parse_math=False, **style)
+
+    def name(self, row: int, text: str, **style: Any) -> None:
+        """The row's name, at its left."""
+        y = self.tops[row] + self.cell / 2
+        self.axes.text(self.left - GAP, y, text, ha="right", va="center", parse_math=False, **style)
+
+    def add_scale(self, colours: ScalarMappable, label: str) -> None:
+        """What the colours mean, at the right."""
+        width, height = self.figure.get_size_inches()
+        tall = min(height - 2 * EDGE - 0.25, 4.0)
+        place = (1 - 0.75 / width, (height - 0.25 - tall) / 2 / height, 0.12 / width, tall / height)
+        bar = self.figure.colorbar(colours, cax=self.figure.add_axes(place))
+        bar.set_label(label, fontsize=8)
+        bar.ax.tick_params(labelsize=8)
+
+    def _x(self, column: int) -> float:
+        return self.left + column * (self.cell + GAP)
+
+
+def square(count: int) -> tuple[int, int]:
+    """Rows and columns for so many cells, about as many of the one as of the other, and at least one."""
+    columns = max(1, int(np.ceil(np.sqrt(count))))
+    return max(1, -(-count // columns)), columns
