@@ -1,6 +1,6 @@
 """How accurate the recipes and the small networks are, with seeds 1, 2 and 3, as whole processes.
 
-python -m benchmarks.recipes                       all but fashion_cnn, which takes twenty minutes a seed
+python -m benchmarks.recipes                       all but fashion_cnn, which takes 20 to 35 minutes a seed
 python -m benchmarks.recipes lenot_mnist --repeat 1
 python -m benchmarks.recipes lenot_mnist fashion_cnn
 

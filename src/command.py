@@ -28,7 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.compose import CONF, compose, sentences, sweep_ready, to_dataclass
 from src.errors import ConfigError, UserError
 from src.interrupt import Interrupted, raise_on_signals
-from src.mistakes import explain
+from src.mistakes import explain, quoted
 from src.redact import redact
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
@@ -123,9 +123,10 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
         return overrides
     if not Path(folder).is_dir():
         raise ConfigError(f"--config-dir {folder}: there is no such folder")
+    if any(typed.lstrip("+").startswith("hydra.searchpath") for typed in overrides):
+        raise ConfigError("--config-dir and hydra.searchpath do not go together: name all folders in hydra.searchpath")
     args.config_dir = None
-    quoted = str(Path(folder).resolve()).replace("\\", "\\\\").replace("'", "\\'")
-    return [f"hydra.searchpath=['{quoted}']", *overrides]
+    return [f"hydra.searchpath=[{quoted(str(Path(folder).resolve()))}]", *overrides]
 
 
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
@@ -134,6 +135,8 @@ def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
     try:
         with _raising_hydra(), sentences(args.overrides):
             _run_hydra(args, parser, lambda _: None, str(CONF), config_name)
+    except (HydraException, OmegaConfBaseException):
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

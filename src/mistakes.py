@@ -76,10 +76,14 @@ def _explain_grammar(error: OverrideParseException) -> str:
         return f"{error.override}: there is nothing to choose from; give values, such as {key}=choice(3,5,7)"
     if re.search(r"\bchoice\(.*\bnull\b", value):
         return f"cannot read {error.override!r}: inside choice() null cannot stand; write {key}=null,0.5 instead"
-    # Hydra reads a backslash as itself, except before a quote.
-    quoted = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
-    proposal = shlex.quote(f'{key}="{quoted}"')
+    proposal = shlex.quote(f"{key}={quoted(value)}")
     return f"cannot read {error.override!r}: quote the value for Hydra and for the shell: {proposal}"
+
+
+def quoted(value: str) -> str:
+    """The value as Hydra's grammar reads it back; a backslash stands for itself there, except before a quote."""
+    inner = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
+    return f'"{inner}"'
 
 
 def _explain_option(error: MissingConfigException) -> str:
@@ -117,6 +121,8 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
                 "hydra.sweeper.sampler and hydra.sweeper.pruner are groups of settings: in a file, choose them in its "
                 "defaults list, `- override /hydra/sweeper/sampler: random`"
             )
+        if missing := re.match(r"Interpolation key '(.+)' not found", sentence):
+            return f"${{{missing[1]}}} leads nowhere: there is no key {missing[1]!r}"
         return f"a file of conf/ does not fit: {sentence[:1].lower()}{sentence[1:]}"
     if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
         return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"

@@ -132,7 +132,8 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     name = plan.settings.save_best_as or "best"
     choices = plan.space.choices.get(plan.space.options_of(best.params), {})
     options = {group: choices[group] for group in SCHEMAS if group in choices and group != "tracking"}
-    standard = compose_tree([f"{group}={option}" for group, option in options.items()])
+    folders = [line for line in plan.line if line.startswith("hydra.searchpath=")]  # options of the user's own
+    standard = compose_tree([*folders, *(f"{group}={option}" for group, option in options.items())])
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
     body |= difference(standard, config, NOT_IN_RECIPE)
     body["tags"] = {"experiment": name, "best_of": study_name}

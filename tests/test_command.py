@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,8 @@ WRONG = [
     (["--cfg", "job", "model=null"], "no model 'null'; known: alexnet"),
     (["--cfg", "job", "model.conv.x.filters=8"], "got 'x' where an item of a list is named"),
     (["--resolve"], "--resolve flag can only be used in conjunction with --cfg"),
+    (["--cfg", "job", "--resolve", "tracking.uri=${nope}"], "${nope} leads nowhere: there is no key 'nope'"),
+    (["--config-dir", "conf", "hydra.searchpath=[conf]"], "do not go together"),
     (["--experimental-rerun", "run.pickle"], "it reads a pickle"),
     (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
     (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
@@ -66,6 +69,15 @@ def test_what_is_swept_is_left_out_of_the_configuration_that_a_searching_command
     answer = train("seed=7", start=command)
     assert answer.returncode == 0, answer.stderr
     assert yaml.safe_load(answer.stdout)["seed"] == 7
+
+
+def test_a_folder_of_further_options_may_have_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "it's \"a\\b\\"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "mine.yaml").write_text("defaults:\n  - lenot\n  - _self_\ndropout: 0.25\n")
+    answer = train("--config-dir", str(folder), "model=mine", "--cfg", "job")
+    assert answer.returncode == 0, answer.stderr
+    assert yaml.safe_load(answer.stdout)["model"]["dropout"] == 0.25
 
 
 def test_a_second_flag_does_not_hide_that_only_training_takes_several_values() -> None:

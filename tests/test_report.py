@@ -14,7 +14,7 @@ from src.results import Counts, TrialRow
 from src.schema import as_tree
 from src.space import config_of
 from src.tracking import Run
-from tests.space.test_planning import plan
+from tests.space.test_planning import own_model, plan
 
 
 def row(number: int, value: float, params: dict[str, Any], run_id: str | None = None) -> TrialRow:
@@ -63,6 +63,14 @@ def test_a_recipe_composes_to_the_configuration_of_its_trial(
     for left_out in ("tracking", "evaluate_test"):
         again.pop(left_out)
     assert again == {name: expected[name] for name in again}
+
+
+def test_the_best_of_a_sweep_may_be_an_option_of_one_s_own_folder(tmp_path: Path) -> None:
+    sweep = plan(own_model(tmp_path), "model=lenot,mine")
+    trained = config_of(sweep.space.draw_from({"model": "mine"}))
+    recipe = yaml.safe_load(best_recipe(sweep, "study", row(7, 0.5, {"model": "mine"}), as_tree(trained)))
+    assert {"override /model": "mine"} in recipe["defaults"]
+    assert "model" not in recipe
 
 
 def test_the_description_links_the_five_best_trials() -> None:

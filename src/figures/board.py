@@ -13,7 +13,7 @@ Image = npt.NDArray[np.uint8]  # height, width, channels
 Images = npt.NDArray[np.uint8]  # number, height, width, channels
 
 EDGE, GAP, LINE = 0.15, 0.08, 0.16  # inches: around everything, between cells, from a line of text to the next
-NARROWEST = 5.5  # inches that a title has
+NARROWEST = 6.2  # inches that a title has
 
 
 class Board:
@@ -33,6 +33,7 @@ class Board:
         lines: Sequence[int],
         cell: float,
         *,
+        words: float = 0,
         left: float = EDGE,
         right: float = EDGE,
     ) -> None:
@@ -43,11 +44,13 @@ class Board:
             columns: cells in a row.
             lines: of text above the cells of each row.
             cell: inches of a side.
+            words: inches that the text above a cell takes, of which there may be more than its image has.
             left, right: inches at the sides, for the names of rows and for a scale.
         """
-        used = left + columns * (cell + GAP) - GAP + right
+        self.cell, self.step = cell, max(cell, words) + GAP
+        used = left + columns * self.step - GAP + right
         width = max(used, NARROWEST)
-        self.cell, self.left = cell, left + (width - used) / 2
+        self.left = left + (width - used) / 2
         top = EDGE + 0.25 * (title.count("\n") + 1)
         self.tops = []  # of the images of each row
         for count in lines:
@@ -97,7 +100,7 @@ class Board:
         bar.ax.tick_params(labelsize=8)
 
     def _x(self, column: int) -> float:
-        return self.left + column * (self.cell + GAP)
+        return self.left + column * self.step + (self.step - GAP - self.cell) / 2
 
 
 def square(count: int) -> tuple[int, int]:

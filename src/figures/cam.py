@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from src.figures.board import Board, Image, Images
-from src.figures.predictions import Prediction, show_prediction
+from src.figures.predictions import Prediction, show_prediction, words
 
 HEAT = "plasma"
 SCALE = 1.0  # inches for it, at the right
@@ -27,7 +27,8 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
     groups = [group for group in (right, wrong) if group]
     columns = max([len(group) for group in groups], default=1)
     lines = [2, 0] * max(len(groups), 1)
-    board = Board("Grad-CAM: what spoke for the predicted class", columns, lines, cell=1.8, right=SCALE)
+    title, widest = "Grad-CAM: what spoke for the predicted class", words([*right, *wrong])
+    board = Board(title, columns, lines, cell=1.8, words=widest, right=SCALE)
     remaining = iter(heats)
     for number, group in enumerate(groups):
         for column, prediction in enumerate(group):

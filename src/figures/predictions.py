@@ -63,10 +63,15 @@ def plot_mistakes(mistakes: Sequence[Prediction], images: Images) -> Figure:
     """Each image with what it was taken for, how surely, and what it is."""
     rows, columns = square(len(mistakes))
     title = "worst mistakes: what it was taken for, what it is, its place in the test split"
-    board = Board(title, columns, [2] * rows, cell=1.9)
+    board = Board(title, columns, [2] * rows, cell=1.9, words=words(mistakes))
     for at, mistake in enumerate(mistakes):
         show_prediction(board, *divmod(at, columns), mistake, images)
     return board.figure
+
+
+def words(predictions: Sequence[Prediction]) -> float:
+    """Inches that the longest line above them takes."""
+    return 0.066 * max((len(_is(prediction)) for prediction in predictions), default=0)
 
 
 def show_prediction(board: Board, row: int, column: int, prediction: Prediction, images: Images) -> None:
@@ -74,4 +79,8 @@ def show_prediction(board: Board, row: int, column: int, prediction: Prediction,
     board.show(row, column, images[prediction.image])
     colour = BLUE if prediction.predicted == prediction.true else RED
     board.write(row, column, f"{prediction.predicted} ({prediction.score:.2f})", line=1, color=colour, fontsize=9)
-    board.write(row, column, f"is {prediction.true} ({prediction.true_score:.2f}), #{prediction.image}", fontsize=8)
+    board.write(row, column, _is(prediction), fontsize=8)
+
+
+def _is(prediction: Prediction) -> str:
+    return f"is {prediction.true} ({prediction.true_score:.2f}), #{prediction.image}"

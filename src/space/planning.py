@@ -9,7 +9,7 @@ from typing import Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Transformer
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -166,7 +166,10 @@ def _group(override: Override, known: Sequence[str]) -> Choice:
     name = override.key_or_group
     if not override.is_choice_sweep() or override.package is not None:
         raise ConfigError(f"{override.input_line}: {name} is a config group; choose with {name}=choice(a,b)")
-    options = tuple(dict.fromkeys(str(option) for option in override.sweep_iterator(transformer=Transformer.str)))
+    chosen, value = override.sweep_iterator(transformer=Transformer.str), override.value()
+    if isinstance(value, Glob):  # Hydra itself looks only into its own folders
+        chosen = iter(value.filter(list(known)))
+    options = tuple(dict.fromkeys(str(option) for option in chosen))
     for option in options:
         if option not in known:
             raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import measuring
-from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, medians, ready, run
+from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, medians, ratio, ready, run
 
 MEASURED = {"a": [{"seconds": 3.0}, {"seconds": 1.0}, {"seconds": 2.0}], "b": [{"seconds": 4.0}]}
 
@@ -111,6 +111,12 @@ def test_results_are_kept_with_every_repetition_the_machine_and_the_versions(
     assert (kept["epochs"], kept["ratios"]) == (3, {"a / b": 0.5})
     assert kept["machine"].keys() >= {"processor", "cores", "memory_gb", "instructions"}
     assert kept["versions"].keys() >= {"python", "tensorflow", "keras", "mlflow"}
+
+
+def test_a_ratio_is_the_median_of_the_repetitions_ratios() -> None:
+    seconds = {"a": (1.0, 10.0, 3.0), "b": (1.0, 5.0, 6.0, 9.0)}
+    measured = {name: [{"s": each} for each in found] for name, found in seconds.items()}
+    assert ratio(measured, "a", "b", "s") == 1.0  # of 1, 2 and 0.5; the medians' is 0.55
 
 
 def test_the_median_of_each_figure_is_taken_by_itself() -> None:

@@ -17,6 +17,8 @@ def speeds(*names: str) -> dict[str, Any]:
         ]
         for at, name in enumerate(names)
     }
+    for name in set(names) - {"lenot/notebook"}:
+        found[name][0]["closing_seconds"] = 4.2
     middle = {name: each[0] for name, each in found.items()}
     return (
         {"command": "python -m benchmarks.train_speed", "date": "2026-01-02", "epochs": 10}
@@ -42,7 +44,7 @@ def test_a_table_stands_between_its_marks_and_nothing_else_changes() -> None:
     assert text.startswith("before\n<!-- results: train_speed -->\n|")
     assert text.endswith("<!-- end: train_speed -->\nafter\n")
     assert "old" not in text
-    assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 1.23 GB | 0.9910 (0.9910) |" in text
+    assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 4.2 s | 1.23 GB | 0.9910 (0.9910) |" in text
     assert "on 2026-01-02: 1 repetition, 2 cores (a processor), TensorFlow 2.21, MLflow 3.17." in text
 
 

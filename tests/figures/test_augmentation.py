@@ -3,7 +3,7 @@
 import numpy as np
 
 from src import figures
-from tests.figures.conftest import GRAY, png, values
+from tests.figures.conftest import GRAY, places, png, values
 
 
 def test_each_row_is_an_image_and_its_versions() -> None:
@@ -11,4 +11,5 @@ def test_each_row_is_an_image_and_its_versions() -> None:
     figure = figures.plot_augmentation(GRAY, versions, "light")
     expected = [image[..., 0].tolist() for row in range(3) for image in (GRAY[row], *versions[row])]
     assert values(figure) == expected
+    assert places(figure) == [(row, column) for row in range(3) for column in range(3)]
     assert png(figure)

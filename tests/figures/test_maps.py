@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src import figures
-from tests.figures.conftest import GRAY, texts, values
+from tests.figures.conftest import GRAY, above, places, texts, values
 
 CALM, LIVELY, WILD = np.zeros((2, 2)), np.eye(2), 5 * np.eye(2)
 
@@ -33,3 +33,5 @@ def test_a_row_has_the_layers_name_and_size_and_each_map_its_channel() -> None:
     figure = figures.plot_feature_maps(page, GRAY[0], "a digit")
     assert values(figure) == [GRAY[0, ..., 0].tolist(), WILD.tolist(), CALM.tolist()]
     assert texts(figure.axes[0])[1:] == ["conv  2x2x2", "1", "0"]
+    assert places(figure) == [(0, 0), (1, 0), (1, 1)]
+    assert above(figure) == [[], ["1"], ["0"]]

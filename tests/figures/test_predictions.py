@@ -5,7 +5,7 @@ import pytest
 
 from src import figures
 from src.figures import Prediction
-from tests.figures.conftest import GRAY, images, texts, values
+from tests.figures.conftest import GRAY, above, images, places, png, values
 
 LABELS = np.array([0, 1, 0, 2, 1])
 PROBABILITIES = np.array(
@@ -56,7 +56,19 @@ def test_a_model_that_is_never_right_has_no_right_predictions() -> None:
 def test_a_mistake_shows_its_image_and_both_classes_with_their_scores() -> None:
     figure = figures.plot_mistakes(WORST, np.concatenate([GRAY, GRAY]))
     assert values(figure)[0] == GRAY[2, ..., 0].tolist()
-    assert texts(figure.axes[0])[1:3] == ["cow (0.88)", "is ant (0.12), #2"]
+    assert places(figure) == [(0, 0), (0, 1), (1, 0)]
+    assert above(figure)[:2] == [["cow (0.88)", "is ant (0.12), #2"], ["bee (0.50)", "is ant (0.25), #0"]]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_long_names_of_classes_have_room(count: int) -> None:
+    name = "n02085620-Chihuahua, Mexico"
+    mistakes = [Prediction(12_345, name, name[::-1], 0.5, 0.25)] * count
+    figure = figures.plot_mistakes([each._replace(image=at) for at, each in enumerate(mistakes)], GRAY)
+    png(figure)  # so that everything has its place
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not [box for at, box in enumerate(boxes) if any(box.overlaps(other) for other in boxes[at + 1 :])]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 1), (28, 1, 1), (1, 1, 3)])

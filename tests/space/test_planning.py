@@ -90,6 +90,18 @@ def test_what_is_typed_becomes_a_dimension(typed: str, dimension: object) -> Non
     assert repr(plan(OPTUNA, typed).space.dimensions) == repr((dimension,))  # 4 is not 4.0
 
 
+def own_model(folder: Path) -> str:
+    """`model=mine`, LeNot with a dropout, as a file of a folder of one's own; the override that names the folder."""
+    (folder / "model").mkdir()
+    (folder / "model" / "mine.yaml").write_text("defaults:\n  - lenot\n  - _self_\ndropout: 0.25\n")
+    return f"hydra.searchpath=['{folder}']"
+
+
+def test_a_pattern_finds_options_in_a_folder_of_one_s_own(tmp_path: Path) -> None:
+    space = plan(OPTUNA, own_model(tmp_path), "model=glob([mi*,lenot])").space
+    assert repr(space.dimensions) == repr((options_of("model", "lenot", "mine"),))
+
+
 INTEGERS = st.integers(-30, 30)
 RANGES = st.tuples(INTEGERS, INTEGERS, INTEGERS).filter(lambda it: it[2] and (it[1] - it[0]) / it[2] > 0)
 WHOLE, FRACTIONAL = ("seed", "training.epochs", "training.batch_size"), ("model.dropout", RATE, "optimizer.rho")
