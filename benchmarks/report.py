@@ -132,7 +132,7 @@ def ratios_table(results: dict[str, Results]) -> str:
     for name, of_what, meaning in RATIOS:
         if of_what in results.get(name, {}).get("ratios", {}):
             content = results[name]
-            cells = [meaning, f"{content['ratios'][of_what]:.3g}", f"`benchmarks.{name}`", content["date"]]
+            cells = [meaning, f"{content['ratios'][of_what]:#.3g}", f"`benchmarks.{name}`", content["date"]]
             lines.append(f"| {' | '.join([*cells, _repetitions(content)])} |")
     return (
         "\n".join(["| ours / theirs | ratio | measured by | on | |", "|---|---|---|---|---|", *lines]) if lines else ""
