@@ -88,6 +88,12 @@ class Claims:
             yield
 
     @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Nobody else writes the study's results into its run while the block lasts; its trials go on."""
+        with self._locks.holding(f"results {self.study.study_name}"):
+            yield
+
+    @contextmanager
     def alive(self, owner: str) -> Iterator[None]:
         """The sign of life of a worker with this name, for as long as the block lasts."""
         with self._locks.holding(f"owner {owner}"):

@@ -137,20 +137,21 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
     job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
     result, is_shared = None, False
     try:
-        sweep.claims.give_up_dead()
-        counts, rows = sweep.claims.counts(), search.trial_rows(sweep.claims.trials())
-        is_shared = counts.running > 0  # another terminal is still at it
-        running = [row.number for row in rows if row.state == "RUNNING"]
-        tracking.end_runs_left_behind(sweep.store, job.study, running)
-        result = report.record_results(
-            parent, plan, job.study.name, rows, counts, lambda run_id: tracking.read_config(sweep.store, run_id)
-        )
-        if parent.run_id is not None and result.best_trial is not None:
-            plots = search.study_figures(sweep.claims.study, plan.metric)
-            page = search.study_page(sweep.claims.study, plan.metric)
-            report.record_pictures(parent, rows, plan.metric, plots, page)
-        if counts.counted >= job.n_trials and isinstance(error, Interrupted | StoppedElsewhere):
-            error = None  # it came too late
+        with sweep.claims.recording():
+            sweep.claims.give_up_dead()
+            counts, rows = sweep.claims.counts(), search.trial_rows(sweep.claims.trials())
+            is_shared = counts.running > 0  # another terminal is still at it
+            running = [row.number for row in rows if row.state == "RUNNING"]
+            tracking.end_runs_left_behind(sweep.store, job.study, running)
+            result = report.record_results(
+                parent, plan, job.study.name, rows, counts, lambda run_id: tracking.read_config(sweep.store, run_id)
+            )
+            if parent.run_id is not None and result.best_trial is not None:
+                plots = search.study_figures(sweep.claims.study, plan.metric)
+                page = search.study_page(sweep.claims.study, plan.metric)
+                report.record_pictures(parent, rows, plan.metric, plots, page)
+            if counts.counted >= job.n_trials and isinstance(error, Interrupted | StoppedElsewhere):
+                error = None  # it came too late
     except Exception as problem:
         error = error or problem
     if parent.run_id is not None and not is_shared:

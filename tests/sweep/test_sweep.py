@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+from src.search.storage import open_existing
 from tests.conftest import Workplace
 from tests.sweep.conftest import SMALL, SPACE, Study, Swept
 
@@ -244,6 +246,21 @@ def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: W
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, out + err
     Study(workplace.folder).assert_whole(4)
+
+
+@pytest.mark.fault
+def test_who_ends_while_another_terminal_writes_the_results_waits_for_it(workplace: Workplace) -> None:
+    command = ["-m", "dataset=synthetic", "training.epochs=1", *SPACE, "hydra.sweeper.n_trials=1"]
+    finish(workplace, *command)
+    study = Study(workplace.folder)
+    with closing(open_existing(study.storage)) as storage, storage.locks.holding(f"results {study.study.study_name}"):
+        process = workplace.start("src.train", *command)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=15)
+        assert study.parent.info.status == "RUNNING"
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    study.assert_whole(1)
 
 
 @pytest.mark.fault
