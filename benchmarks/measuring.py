@@ -192,12 +192,28 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: boo
         **more,
         "repetitions": measured,
     }
-    folder = Path(os.environ.get("RESULTS", PUBLISHED if publish else UNPUBLISHED))
-    folder.mkdir(exist_ok=True, parents=True)
-    part = folder / f"{benchmark}.json.part"
+    file = results_file(benchmark, publish)
+    file.parent.mkdir(exist_ok=True, parents=True)
+    part = file.with_name(f"{file.name}.part")
     part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(folder / f"{benchmark}.json")
-    print(f"\nwritten to {folder / benchmark}.json")
+    part.replace(file)
+    print(f"\nwritten to {file}")
+
+
+def results_file(benchmark: str, publish: bool) -> Path:
+    """Where a benchmark's figures are kept."""
+    return Path(os.environ.get("RESULTS", PUBLISHED if publish else UNPUBLISHED)) / f"{benchmark}.json"
+
+
+def kept_before(benchmark: str, publish: bool) -> dict[str, list[Figures]]:
+    """What an earlier call has measured on such a machine with the same versions, to stand beside new figures."""
+    file = results_file(benchmark, publish)
+    if not file.exists():
+        return {}
+    content = json.loads(file.read_text())
+    if (content["machine"], content["versions"]) != (machine(), versions()):
+        sys.exit(f"{file} was measured on another machine or with other versions; measure all of it again")
+    return dict(content["repetitions"])
 
 
 def machine() -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """How accurate the recipes and the small networks are, with seeds 1, 2 and 3, as whole processes.
 
-python -m benchmarks.recipes                       all but fashion_cnn, which takes 20 to 35 minutes a seed
+python -m benchmarks.recipes                       all but fashion_cnn, which takes longest
 python -m benchmarks.recipes lenot_mnist --repeat 1
-python -m benchmarks.recipes lenot_mnist fashion_cnn
+python -m benchmarks.recipes fashion_cnn --add     what was measured of the others stays in the file
 
 A recipe is `experiment=NAME`; a network without one is trained on the full MNIST as it comes.
 """
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import TRAIN, Failed, Figures, arguments, chosen, in_turn, keep, ready, run
+from benchmarks.measuring import TRAIN, Failed, Figures, arguments, chosen, in_turn, keep, kept_before, ready, run
 
 PUBLISHED = {"lenot_mnist": 0.9911, "cnn_mnist_v1": 0.9891, "cnn_mnist_v2": 0.9921, "fashion_cnn": 0.92}
 NETWORKS = ("dense", "lenet5", "cnn_64_64")
@@ -20,7 +20,10 @@ LONG = ("fashion_cnn",)
 
 def main() -> None:
     names = [*PUBLISHED, *NETWORKS]
-    options = arguments(__doc__, names, repetitions=3).parse_args()
+    parser = arguments(__doc__, names, repetitions=3)
+    parser.add_argument("--add", action="store_true", help="keep what an earlier call has measured of the others")
+    options = parser.parse_args()
+    before = kept_before("recipes", options.publish) if options.add else {}
     seeds = dict.fromkeys(names, 0)
 
     def contestant(name: str) -> Callable[[Path], Figures]:
@@ -38,8 +41,10 @@ def main() -> None:
 
     named = chosen(options, names) if options.contestants else [name for name in names if name not in LONG]
     ready(named)
-    measured = in_turn({name: contestant(name) for name in names}, options.repeat, named)
-    keep("recipes", measured, options.publish, published=PUBLISHED)
+    measured = before | in_turn({name: contestant(name) for name in names}, options.repeat, named)
+    measured = {name: measured[name] for name in names if name in measured}
+    whole = f"python -m benchmarks.recipes {' '.join(measured)}"  # what measures all of this at once
+    keep("recipes", measured, options.publish, published=PUBLISHED, command=whole)
 
 
 if __name__ == "__main__":

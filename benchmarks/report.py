@@ -113,7 +113,7 @@ def notebook(results: Results, network: str) -> str:
 
 def recipes_table(results: Results) -> str:
     """Published against measured test accuracy; a network without a published one has a dash."""
-    lines = ["| recipe | published test accuracy | measured, each seed |", "|---|---|---|"]
+    lines = ["| recipe | published test accuracy | measured, each seed | minutes |", "|---|---|---|---|"]
     for name, found in results["repetitions"].items():
         published = results["published"].get(name)
         accuracies = [each["test_accuracy"] for each in found]
@@ -121,6 +121,7 @@ def recipes_table(results: Results) -> str:
             f"`experiment={name}`" if published else f"`model={name}`",
             f"{published:.4f}" if published else "-",
             _accuracies(accuracies),
+            f"{results['medians'][name]['minutes']:.1f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", _measured(results)])

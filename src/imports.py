@@ -7,14 +7,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+OBJECTS = 10_000  # new ones between two looks for garbage; Python's 700 are few for programs that hold a million
+
 
 @contextmanager
 def heavy_imports() -> Iterator[None]:
     """For the imports of MLflow and TensorFlow: quietly, and without a look for garbage.
 
     They make a million objects, all of which stay. Python would look through them again and again meanwhile, at each
-    collection afterwards, and once more at the very end.
+    collection afterwards, and once more at the very end. What is done with them, such as making a store or writing a
+    model, makes new ones by the hundred thousand, so from here on Python looks less often.
     """
+    if 0 < gc.get_threshold()[0] < OBJECTS:
+        gc.set_threshold(OBJECTS)
     is_first = "tensorflow" not in sys.modules
     was_enabled = gc.isenabled()
     gc.disable()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from src.imports import heavy_imports, one_thread_per_operation
+from src.imports import OBJECTS, heavy_imports, one_thread_per_operation
 from tests.conftest import ROOT
 
 
@@ -48,6 +48,18 @@ def test_nothing_is_collected_inside_the_block_and_as_before_after_it() -> None:
     with pytest.raises(ImportError), heavy_imports():
         raise ImportError
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(("threshold", "later"), [(700, OBJECTS), (OBJECTS + 1, OBJECTS + 1), (0, 0)])
+def test_garbage_is_looked_for_less_often_afterwards_and_never_more_often(threshold: int, later: int) -> None:
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(threshold)
+        with heavy_imports():
+            pass
+        assert gc.get_threshold() == (later, *before[1:])
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_what_tensorflow_brings_is_never_looked_through_again_and_later_objects_are() -> None:

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from benchmarks import measuring
-from benchmarks.measuring import Failed, Figures, arguments, chosen, in_turn, keep, medians, ratio, ready, run
+from benchmarks.measuring import (
+    Failed,
+    Figures,
+    arguments,
+    chosen,
+    in_turn,
+    keep,
+    kept_before,
+    medians,
+    ratio,
+    ready,
+    run,
+)
 
 MEASURED = {"a": [{"seconds": 3.0}, {"seconds": 1.0}, {"seconds": 2.0}], "b": [{"seconds": 4.0}]}
 
@@ -111,6 +123,18 @@ def test_results_are_kept_with_every_repetition_the_machine_and_the_versions(
     assert (kept["epochs"], kept["ratios"]) == (3, {"a / b": 0.5})
     assert kept["machine"].keys() >= {"processor", "cores", "memory_gb", "instructions"}
     assert kept["versions"].keys() >= {"python", "tensorflow", "keras", "mlflow"}
+
+
+def test_what_was_measured_before_stands_beside_new_figures_only_when_the_machine_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESULTS", str(tmp_path))
+    assert kept_before("some_speed", publish=False) == {}
+    keep("some_speed", MEASURED)
+    assert kept_before("some_speed", publish=False) == MEASURED
+    monkeypatch.setattr(measuring, "versions", lambda: {"python": "2.7"})
+    with pytest.raises(SystemExit, match="measure all of it again"):
+        kept_before("some_speed", publish=False)
 
 
 def test_a_ratio_is_the_median_of_the_repetitions_ratios() -> None:

@@ -35,6 +35,10 @@ RECIPES = {
         "lenot_mnist": [{"test_accuracy": accuracy, "minutes": 1.0} for accuracy in (0.99, 0.98)],
         "dense": [{"test_accuracy": 0.97, "minutes": 0.5}],
     },
+    "medians": {
+        "lenot_mnist": {"test_accuracy": 0.985, "minutes": 1.0},
+        "dense": {"test_accuracy": 0.97, "minutes": 0.5},
+    },
 } | MACHINE
 TEXT = "before\n<!-- results: {0} -->\nold\n<!-- end: {0} -->\nafter\n"
 
@@ -56,8 +60,8 @@ def test_writing_the_same_results_twice_changes_nothing() -> None:
 
 def test_a_recipe_shows_each_seed_and_one_that_was_not_run_is_left_out() -> None:
     text = with_tables(TEXT.format("recipes"), {"recipes": RECIPES})
-    assert "| `experiment=lenot_mnist` | 0.9911 | 0.9850 (0.9900, 0.9800) |" in text
-    assert "| `model=dense` | - | 0.9700 (0.9700) |" in text
+    assert "| `experiment=lenot_mnist` | 0.9911 | 0.9850 (0.9900, 0.9800) | 1.0 |" in text
+    assert "| `model=dense` | - | 0.9700 (0.9700) | 0.5 |" in text
     assert "fashion_cnn" not in text
 
 
