@@ -153,8 +153,9 @@ def _measured(results: Results) -> str:
 
 
 def _repetitions(results: Results) -> str:
-    count = min(len(found) for found in results["repetitions"].values())
-    return "1 repetition" if count == 1 else f"{count} repetitions"
+    counts = [len(found) for found in results["repetitions"].values()]
+    few, many = min(counts), max(counts)
+    return "1 repetition" if many == 1 else f"{many} repetitions" if few == many else f"{few} to {many} repetitions"
 
 
 def plot_speed(results: Results) -> Figure:
