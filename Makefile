@@ -21,7 +21,7 @@ train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides
 	$(BIN)/python -m src.train $(ARGS)
 
 test: setup-dev ## Run every test that takes seconds
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser and not services and not fault" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
 
 test-services: setup-dev ## Run the tests that start servers, run whole pipelines or kill processes
 	$(BIN)/python -m pytest -m "(browser or services or fault) and not slow" $(ARGS)

@@ -15,6 +15,7 @@ from src.train import train
 from tests.conftest import Workplace, copy_of
 from tests.datasets.conftest import put_class, put_image
 
+pytestmark = pytest.mark.services
 LINE = ["model.dropout=0.1", "dataset=synthetic", "training.epochs=2"]
 
 

@@ -108,6 +108,7 @@ def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_re
     assert len(set(params)) == 3  # taken up again, the sampler does not repeat itself
 
 
+@pytest.mark.services
 def test_conditional_keys_are_sampled_only_where_they_exist(workplace: Workplace) -> None:
     space = ["model=choice(lenot,dense)", "optimizer=choice(adam,rmsprop)", "optimizer.beta_1=interval(0.8,0.95)"]
     space += [
@@ -126,6 +127,7 @@ def test_conditional_keys_are_sampled_only_where_they_exist(workplace: Workplace
         assert set(trial.params) == expected
 
 
+@pytest.mark.services
 def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace: Workplace) -> None:
     rates = "optimizer.learning_rate=1e20,2e20,3e20,1e-3"
     done = workplace.run("src.train", "-m", *SMALL, rates, "hydra.sweeper.max_failures=3")
@@ -136,6 +138,7 @@ def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace
     assert study.parent.info.status == "FAILED"
 
 
+@pytest.mark.services
 def test_after_the_timeout_no_further_trial_begins_and_the_command_to_go_on_is_told(workplace: Workplace) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=range(1,100)", "hydra.sweeper.timeout=0.1")
     assert done.returncode == 0, done.stderr
@@ -327,6 +330,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(workplace: Workplac
     Study(workplace.folder).assert_whole(4)
 
 
+@pytest.mark.services
 def test_the_recipe_of_a_name_that_no_sweep_has_made_is_not_written_over(workplace: Workplace) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", "hydra.sweeper.save_best_as=lenot_mnist")
     assert done.returncode == 2
