@@ -24,7 +24,7 @@ test: setup-dev ## Run every test that takes seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
 
 test-services: setup-dev ## Run the tests that start servers, run whole pipelines or kill processes
-	$(BIN)/python -m pytest -m "(browser or services or fault) and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(browser or services or fault) and not slow" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
