@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
@@ -26,6 +27,11 @@ from src.redact import hide
 CONF = Path(__file__).resolve().parent.parent / "conf"
 PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "HOME", "USER", "XDG_CACHE_HOME"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
+
+# Hydra copies its whole store at each composition, and at each look at a group's options: --help looks 115 times. What
+# is read from the store is copied then, so nobody can change it.
+_STORE = ConfigStore.instance()
+setattr(_STORE, "__deepcopy__", lambda _: _STORE)  # noqa: B010 - mypy knows no such attribute
 
 
 def compose_config(overrides: Sequence[str] = (), config_name: str = "train") -> Any:

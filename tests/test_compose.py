@@ -5,8 +5,9 @@ from typing import Any
 
 import hydra
 import pytest
+from omegaconf import OmegaConf
 
-from src.compose import CONF, compose_config, config_from_dict
+from src.compose import CONF, compose, compose_config, config_from_dict
 from src.errors import ConfigError
 from src.schema import Config, SequentialConfig, as_tree, flatten
 
@@ -25,6 +26,15 @@ def test_what_was_composed_before_leaves_nothing_behind() -> None:
     before = compose_config()
     assert compose_config(["seed=7", "optimizer=adam", "tags.owner=ada"]) != before
     assert compose_config() == before
+
+
+def test_what_was_set_of_hydra_itself_is_not_set_the_next_time() -> None:
+    overrides = ["hydra.job.chdir=true", "hydra.sweeper.n_jobs=7", "hydra.help.app_name=other"]
+    before, changed, after = (
+        OmegaConf.to_yaml(compose("train", typed, with_hydra=True)) for typed in ([], overrides, [])
+    )
+    assert changed != before
+    assert after == before
 
 
 def test_composing_works_while_hydra_is_in_use_elsewhere() -> None:
