@@ -1,10 +1,12 @@
 """The tutorial, typed from top to bottom in a fresh checkout: it says what it promises, and ends with a champion."""
 
+import contextlib
 import csv
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -57,7 +59,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Typed:
     subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
     (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
     commands = script(free_port())
-    lines = ["set -e", "trap 'kill $(jobs -p) 2> /dev/null' EXIT"]
+    lines = ["set -e"]
     for number, command in enumerate(commands):
         lines.append(f"{{ {command}\n}} > said-{number}.txt" if " > " not in command else command)
         if number == 0:
@@ -66,10 +68,22 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Typed:
     for name in ("DATA_DIR", "PYTHONPATH"):
         kept.pop(name, None)
     environment = kept | {"HOME": str(folder.parent), "COLUMNS": "200"}
-    done = subprocess.run(
-        ["bash", "-c", "\n".join(lines)], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    log = folder / "log.txt"
+    with log.open("w") as output:
+        shell = subprocess.Popen(
+            ["bash", "-c", "\n".join(lines)],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        shell.wait(timeout=1200)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # a shell that failed early leaves nothing behind
+            os.killpg(shell.pid, signal.SIGKILL)  # the shell if it is late, and the model server, which stays behind it
+    assert shell.returncode == 0, log.read_text()
     files = ((command, folder / f"said-{number}.txt") for number, command in enumerate(commands))
     return Typed(folder, {command: file.read_text() for command, file in files if file.exists()})
 
