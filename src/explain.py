@@ -4,6 +4,7 @@ python -m src.explain run_id=RUN
 python -m src.explain run_id=RUN image=FILE output=FOLDER
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +61,14 @@ def check_paths(config: ExplainConfig) -> None:
     """Raises before anything slow begins when the image is not there or the output cannot be a folder."""
     if config.image is not None and not Path(config.image).is_file():
         raise DataError(f"there is no image file {config.image}; give the path of one: image=FILE")
-    if config.output is not None and Path(config.output).exists() and not Path(config.output).is_dir():
-        raise ConfigError(f"output: {config.output} is a file; give a folder, which is made when there is none")
+    if config.output is None:
+        return
+    output = Path(config.output).absolute()
+    there = next(path for path in (output, *output.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"output: {there} is a file; give a folder, which is made when there is none")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"output: cannot write into {there}; give a folder of yours")
 
 
 def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> ExplanationResult:
@@ -185,8 +192,11 @@ def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[
         run.log_figure(f"figures/{path}", figure)
         if output is not None:
             file = Path(output) / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(file)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                figure.savefig(file)
+            except OSError as error:
+                raise DataError(f"{file} cannot be written: {error.strerror or error}; name another output=") from error
         kept.append(f"figures/{path}")
     return kept
 

@@ -145,8 +145,9 @@ def test_an_image_that_cannot_be_read_is_named(trained: TrainedRun, tmp_path: Pa
         explained(trained.workplace, f"run_id={trained.run_id}", f"image='{file}'")
 
 
-def test_an_output_that_is_a_file_is_refused(workplace: Workplace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["", "/inside", "/inside/deep"])
+def test_an_output_that_is_a_file_is_refused(below: str, workplace: Workplace, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("mine")
     with pytest.raises(ConfigError, match=r"output: .*notes\.txt is a file; give a folder"):
-        explained(workplace, "run_id=RUN", f"output='{file}'")
+        explained(workplace, "run_id=RUN", f"output='{file}{below}'")

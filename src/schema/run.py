@@ -31,6 +31,8 @@ class Config:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
+        for name, value in self.tags.items():
+            require(isinstance(value, str), f"tags.{name}", value, "a text")
         self.model.check_input(*self.dataset.image_size)
         if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= self.training.epochs:
             raise ConfigError(

@@ -75,7 +75,8 @@ def run_study(plan: SweepPlan) -> SweepResult:
         for found in data:
             console.warn(found.warnings)
         with signals_noted() as received, closing(storage):
-            sweep = begin(plan, storage, store, describe_setting(plan, data), queue, n_trials)
+            with tracking.failures_told(plan.example.tracking.uri):
+                sweep = begin(plan, storage, store, describe_setting(plan, data), queue, n_trials)
             error = watch(workers, sweep, received)
             workers.kill()
             result, error = record(sweep, error)
@@ -105,8 +106,8 @@ def begin(
         search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
         search.ask_to_stop(study, False)
         study_id = tracking.StudyId(name, search.unique_id(study))
-        parent, is_new = tracking.open_parent_run(store, study_id, plan.example.tags)
-    if is_new:
+        parent, is_blank = tracking.open_parent_run(store, study_id, plan.example.tags)
+    if is_blank:
         report.record_search(parent, plan)
 
     def lose(number: int) -> None:
@@ -137,7 +138,7 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
     job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
     result, is_shared = None, False
     try:
-        with sweep.claims.recording():
+        with sweep.claims.recording(), tracking.failures_told(plan.example.tracking.uri):
             sweep.claims.give_up_dead()
             counts, rows = sweep.claims.counts(), search.trial_rows(sweep.claims.trials())
             is_shared = counts.running > 0  # another terminal is still at it
@@ -156,7 +157,8 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
         error = error or problem
     if parent.run_id is not None and not is_shared:
         stopped = isinstance(error, KeyboardInterrupt | StoppedElsewhere)
-        parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
+        with tracking.failures_told(plan.example.tracking.uri):
+            parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
     return result, error
 
 
@@ -235,7 +237,7 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
 
 
 def _why_failing(rows: list[TrialRow], max_failures: int) -> str:
-    reasons = [row.reason for row in rows if row.state == "FAIL" and not row.interrupted]
+    reasons = [row.reason for row in rows if row.state == "FAIL"]
     return (
         f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: {reasons[-1]}. "
         "Narrow the space, or allow more"

@@ -184,7 +184,8 @@ class Worker:
             if isinstance(drawn, Exception):
                 raise drawn
             config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
-            watch = TrialWatch(trial, self.job.plan.metric, config.training.epochs, self.stop)
+            last_epoch = config.training.last_epoch or config.training.epochs
+            watch = TrialWatch(trial, self.job.plan.metric, last_epoch, self.stop)
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),

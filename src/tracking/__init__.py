@@ -4,7 +4,7 @@ A run is opened with `start_run` in the store that `open_store` gave; everything
 yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all that passes through here.
 """
 
-from src.tracking.opening import resume_run, start_run
+from src.tracking.opening import failures_told, resume_run, start_run
 from src.tracking.parents import pipeline_run
 from src.tracking.provenance import code_digest, origin_tags, packages
 from src.tracking.registry import Registry, Version
@@ -31,6 +31,7 @@ __all__ = [
     "as_param",
     "code_digest",
     "end_runs_left_behind",
+    "failures_told",
     "fingerprint",
     "finished_result",
     "open_parent_run",

@@ -75,10 +75,8 @@ def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
         if isinstance(error, STORE_ERRORS):
             raise _failure(uri, error) from error
         raise
-    try:
+    with failures_told(uri):
         run.end("FINISHED")
-    except STORE_ERRORS as error:
-        raise _failure(uri, error) from error
 
 
 @contextlib.contextmanager
@@ -117,11 +115,18 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         )
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
     run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
-    try:
+    with failures_told(config.uri):
         yield run
         run.flush()
+
+
+@contextlib.contextmanager
+def failures_told(uri: str) -> Iterator[None]:
+    """Turns what a store raises that fails inside the block into a StoreError."""
+    try:
+        yield
     except STORE_ERRORS as error:
-        raise _failure(config.uri, error) from error
+        raise _failure(uri, error) from error
 
 
 def _failure(uri: str, error: Exception) -> StoreError:

@@ -26,14 +26,14 @@ def open_parent(
         tags: of a new run, beside those that it is found by.
 
     Returns:
-        The run, and whether it is new.
+        The run, and whether it has no params yet: it is new, or was cut off when it was.
     """
     client, experiment_id = store
     if client is None:
         return Run(None, "", ""), True
     for found in find_runs(store, found_by):
         client.update_run(found.info.run_id, status="RUNNING")
-        return Run(client, found.info.run_id, experiment_id), False
+        return Run(client, found.info.run_id, experiment_id), not found.data.params
     with deferred():
         all_tags = redact_tree(origin_tags() | dict(tags or {}) | dict(found_by))
         created = client.create_run(experiment_id, run_name=name, tags=all_tags)

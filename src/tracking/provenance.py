@@ -3,6 +3,7 @@
 import functools
 import getpass
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ def origin_tags() -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "python -m src.train",
     }
-    if commit := git("rev-parse", "HEAD"):
+    if commit := git("rev-parse", "HEAD").strip():
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
     return tags
 
@@ -75,10 +76,15 @@ def git(*arguments: str) -> str:
     """What git answers about the project, empty when it is no checkout or there is no git."""
     if shutil.which("git") is None:
         return ""
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False, errors="replace"
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
+    return done.stdout.decode(errors="replace") if done.returncode <= 1 else ""  # 1: there are differences
+
+
+def difference() -> str:
+    """A patch from the commit to the project as it is, with new Python and YAML files; empty when nothing differs."""
+    new = git("ls-files", "-z", "--others", "--exclude-standard", "--", "*.py", "*.yaml").split("\0")
+    patches = [git("diff", "--no-index", "--", os.devnull, name) for name in new if name]
+    return "".join([git("diff", "HEAD"), *patches])
 
 
 def packages() -> str:

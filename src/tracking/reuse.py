@@ -10,6 +10,7 @@ from mlflow.entities import Run as MlflowRun
 
 from src.results import TrainResult
 from src.schema import Config, TrackingConfig, flatten, is_place
+from src.tracking.opening import failures_told
 from src.tracking.provenance import code_digest
 from src.tracking.store import Store
 
@@ -44,19 +45,21 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
     """
     if store.client is None:
         return None
-    found = store.client.search_runs(
-        [store.experiment_id],
-        f"tags.{FINGERPRINT} = '{wanted}' and attributes.status = 'FINISHED'",
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
-    )
-    return _result(store.client, found[0], warnings) if found else None
+    with failures_told(store.client.tracking_uri):
+        found = store.client.search_runs(
+            [store.experiment_id],
+            f"tags.{FINGERPRINT} = '{wanted}' and attributes.status = 'FINISHED'",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        return _result(store.client, found[0], warnings) if found else None
 
 
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
     """What a finished run gave when it was trained."""
     client = mlflow.MlflowClient(config.uri)
-    return _result(client, client.get_run(run_id), [])
+    with failures_told(config.uri):
+        return _result(client, client.get_run(run_id), [])
 
 
 def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult:

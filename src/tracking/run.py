@@ -25,7 +25,7 @@ from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tracking.artifacts import Artifacts
-from src.tracking.provenance import git, packages, source_tags
+from src.tracking.provenance import difference, packages, source_tags
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
@@ -72,8 +72,8 @@ class Run:
         if self._client is None:
             return
         self._write("environment/packages.txt", packages())  # a version is no secret, not even that of `tokenizers`
-        if difference := git("diff", "HEAD"):
-            self.log_text("environment/git.diff", difference + "\n")
+        if patch := difference():
+            self.log_text("environment/git.diff", patch)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Params as they would be typed: null, true, 0.001, [120, 84]."""

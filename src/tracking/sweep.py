@@ -33,7 +33,7 @@ def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None
         tags: of a new run, beside those that it is found by.
 
     Returns:
-        The run, and whether it is new.
+        The run, and whether it has no params yet.
     """
     own = {"study_id": study.unique, "sweep": "true"}
     return open_parent(store, study.name, own, dict(tags or {}) | study.tags())

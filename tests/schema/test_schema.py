@@ -133,6 +133,12 @@ def test_a_tree_is_made_of_dicts_and_lists_at_every_depth() -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [[1, 2], {"b": "1"}, None, 3])
+def test_a_tag_is_a_text(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"tags\.owner: got .*, expected a text"):
+        run(tags={"owner": value})
+
+
 def test_a_change_to_a_tree_leaves_the_config_as_it_was() -> None:
     config = run(tags={"owner": "ada"})
     tree = as_tree(config)

@@ -228,6 +228,17 @@ def test_a_killed_worker_is_replaced_and_its_trial_tried_again_with_the_same_par
 
 
 @pytest.mark.fault
+def test_trials_that_are_killed_and_not_tried_again_end_the_sweep_like_those_that_fail(workplace: Workplace) -> None:
+    process = workplace.start("src.train", "-m", *LONG, "hydra.sweeper.max_retries=0", "hydra.sweeper.max_failures=1")
+    wait_for_running_trials(workplace, 2)
+    workers_of(process)[0].kill()
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert "hydra.sweeper.max_failures=1 trials in a row failed, the last with: its worker was killed" in err
+    assert Study(workplace.folder).parent.info.status == "FAILED"
+
+
+@pytest.mark.fault
 def test_a_killed_parent_takes_its_workers_along_and_the_same_command_goes_on(workplace: Workplace) -> None:
     process = workplace.start("src.train", "-m", *LONG)
     wait_for_running_trials(workplace, 1)

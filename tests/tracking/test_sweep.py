@@ -57,8 +57,8 @@ def off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def parent_of(store: Store, study: StudyId = STUDY) -> tuple[str, bool]:
-    run, is_new = open_parent_run(store, study)
-    return str(run.run_id), is_new
+    run, is_blank = open_parent_run(store, study)
+    return str(run.run_id), is_blank
 
 
 def trial_run(config: Config, number: int, study: StudyId = STUDY) -> str:
@@ -92,8 +92,8 @@ def all_runs(client: MlflowClient, store: Store) -> list[MlflowRun]:
 
 
 def test_a_new_study_has_a_run_of_its_own_named_after_it(store: Store, client: MlflowClient):
-    run_id, is_new = parent_of(store)
-    assert is_new
+    run_id, is_blank = parent_of(store)
+    assert is_blank
     run = client.get_run(run_id)
     assert (run.info.run_name, run.info.status) == ("lenot", "RUNNING")
     assert {"study": "lenot", "study_id": "0123abcd", "sweep": "true"}.items() <= run.data.tags.items()
@@ -109,10 +109,16 @@ def test_tags_of_ones_own_are_given_to_a_new_run_without_secrets(store: Store, c
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
 def test_a_study_that_goes_on_has_the_same_run_running_again(store: Store, client: MlflowClient, status: str):
     run_id, _ = parent_of(store)
+    client.log_param(run_id, "metric", "val_accuracy")
     client.set_terminated(run_id, status)
     assert parent_of(store) == (run_id, False)
     assert client.get_run(run_id).info.status == "RUNNING"
     assert len(all_runs(client, store)) == 1
+
+
+def test_a_run_that_was_cut_off_before_its_params_were_recorded_is_still_blank(store: Store):
+    run_id, _ = parent_of(store)
+    assert parent_of(store) == (run_id, True)
 
 
 def test_another_study_of_the_same_name_has_another_run(store: Store):
@@ -139,7 +145,7 @@ def test_the_run_of_a_trial_is_not_taken_for_the_parent(store: Store, config: Co
 def test_a_name_with_quotes_is_found_again(store: Store, client: MlflowClient, name: str):
     study = StudyId(name, STUDY.unique)
     run_id, _ = parent_of(store, study)
-    assert parent_of(store, study) == (run_id, False)
+    assert parent_of(store, study)[0] == run_id
     assert client.get_run(run_id).info.run_name == name
 
 
