@@ -22,10 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 from src import schema
 from src.errors import ConfigError, UserError
 from src.mistakes import did_you_mean, explain
-from src.redact import hide
+from src.redact import hide, hide_password
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "HOME", "USER", "XDG_CACHE_HOME"}
+PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "HOME", "USER", "XDG_CACHE_HOME"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 
 # Hydra copies its whole store at each composition, and at each look at a group's options: --help looks 115 times. What
@@ -164,12 +164,19 @@ def _literal(value: Any) -> Any:
 
 def to_dataclass(composed: DictConfig | ListConfig) -> Any:
     """The composed configuration as checked dataclasses; values from the environment are noted as secrets."""
+    hide_environment(composed)
+    config = OmegaConf.to_object(composed)
+    if tracking := getattr(config, "tracking", None):
+        hide_password(tracking.uri)
+    _refuse_unknown(config, "")
+    return config
+
+
+def hide_environment(composed: DictConfig | ListConfig) -> None:
+    """Notes the values that are taken from environment variables as secrets."""
     for name in _ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
         if name not in PUBLIC_VARIABLES:
             hide(os.environ.get(name, ""))
-    config = OmegaConf.to_object(composed)
-    _refuse_unknown(config, "")
-    return config
 
 
 def _refuse_unknown(value: Any, prefix: str) -> None:

@@ -5,6 +5,7 @@ import re
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)[_-]?key", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s\"<>]+@", re.IGNORECASE)
+_PASSWORD = re.compile(r"[\w+.-]+://[^:/@]*:(?P<password>[^@]+)@")
 _ASSIGNMENT = re.compile(
     r"(?P<key>[\w-]{0,64}(?:pass(?:word|wd|phrase)?|(?:secret|token|credential|(?:api|access|private)[_-]?key)[\w-]*))"
     r"(?P<sep>['\"]?\s*[=:]\s*)(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,}\]]+)",
@@ -20,6 +21,12 @@ def hide(value: str) -> None:
     """Remembers a value that `redact` must never let through, wherever it appears. Very short values are left alone."""
     if len(value) >= 4:
         _secrets.update((value, repr(value)[1:-1]))  # an error message shows it escaped
+
+
+def hide_password(address: str) -> None:
+    """Hides the password of a server's or database's address as SQLAlchemy reads it: up to the @, with slashes and all."""
+    if found := _PASSWORD.match(address):
+        hide(found["password"])
 
 
 def is_secret_name(name: str) -> bool:

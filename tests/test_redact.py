@@ -1,11 +1,12 @@
 """Secrets stay out of whatever is printed or kept; everything else stays as it was."""
 
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.compose import compose_config
-from src.redact import HIDDEN, hide, is_secret_name, redact, redact_tree
+from src.redact import HIDDEN, hide, hide_password, is_secret_name, redact, redact_tree
 from src.schema import as_tree, flatten
 
 SECRET_NAMES = ["password", "DB_PASSWORD", "tags.db_passwd", "passphrase", "api_key", "tags.apikey", "github_token"]
@@ -37,6 +38,22 @@ def test_a_tracking_address_with_a_password_is_clean_once_redacted(monkeypatch: 
     cleaned = redact_tree(as_tree(compose_config(["tracking=mlflow"])))
     assert isinstance(cleaned, dict)
     assert cleaned["tracking"]["uri"] == f"https://{HIDDEN}@mlflow.example.org"
+
+
+@pytest.mark.parametrize("password", ["s3cret/pw", "open sesame", "a:b/c?d#e"])
+def test_a_password_is_hidden_with_what_an_address_could_not_hold(password: str) -> None:
+    address = f"postgresql://ada:{password}@db.example.org/runs"
+    assert sqlalchemy.make_url(address).password == password
+    hide_password(address)
+    assert redact(f"{address} does not answer") == f"postgresql://{HIDDEN}@db.example.org/runs does not answer"
+    assert redact_tree({"hydra.sweeper.storage": address}) == {
+        "hydra.sweeper.storage": f"postgresql://{HIDDEN}@db.example.org/runs"
+    }
+
+
+def test_the_password_of_a_tracking_address_is_hidden_as_soon_as_it_is_composed() -> None:
+    compose_config(["tracking.uri='postgresql://ada:tok/5150@db/runs'"])
+    assert "5150" not in redact("the driver says: no such user (ada, tok/5150)")
 
 
 # --- names ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from src.databases import check_owner, check_port, make_writable
 from src.errors import StoreError
+from src.redact import hide_password
 from src.search.locks import FileLocks, Locks, PostgresLocks
 
 SETTING = "hydra.sweeper.storage"
@@ -74,6 +75,7 @@ def open_existing(url: str) -> Storage:
 
 
 def _parse(url: str) -> sqlalchemy.URL:
+    hide_password(url)
     try:
         return sqlalchemy.make_url(url)
     except (ArgumentError, ValueError) as error:

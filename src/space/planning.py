@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import sweep_ready
+from src.compose import hide_environment, sweep_ready
 from src.errors import ConfigError
 from src.mistakes import did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
@@ -49,6 +49,7 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     Raises:
         ConfigError: a name that no configuration has, a value that does not fit, or no configuration that could be run.
     """
+    hide_environment(master.hydra.sweeper)
     settings: SweeperConfig = OmegaConf.to_object(master.hydra.sweeper)  # type: ignore[assignment]
     launcher = master.hydra.launcher
     if not isinstance(launcher, DictConfig) or launcher.get("_target_") != LAUNCHER:
