@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src.compose import compose_config, config_from_dict
-from src.errors import ConfigError, StoreError
+from src.errors import ConfigError, NotKept, StoreError
 from src.evaluate import as_found
 from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
@@ -137,7 +137,7 @@ def _packages(run: "Run") -> list[DriftRow]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             then = _versions(run.download("environment/packages.txt", folder).read_text())
-        except StoreError:
+        except NotKept:
             return [DriftRow("packages", "not recorded", "unknown", "unknown")]
     now = _versions(tracking.packages())
     rows = [

@@ -21,6 +21,10 @@ class StoreError(UserError):
     """A tracking store that cannot be reached, or is not one."""
 
 
+class NotKept(StoreError):
+    """A file that a run does not keep."""
+
+
 class ModelFileError(UserError):
     """A saved model that is missing, altered, or does not fit."""
 

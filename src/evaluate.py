@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from src.command import entry_point
 from src.compose import config_from_dict
-from src.errors import DataError, StoreError
+from src.errors import DataError, NotKept
 from src.imports import heavy_imports
 from src.results import EvaluationResult
 from src.schema import Config, DatasetConfig, EvaluateConfig, IdxConfig
@@ -152,7 +152,7 @@ def read_predictions(run: "Run") -> Predictions | None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             file = run.download(PREDICTIONS, folder)
-        except StoreError:
+        except NotKept:
             return None
         table = np.atleast_1d(np.genfromtxt(file, delimiter=",", names=True))
     return Predictions(table["label"].astype(int), table["predicted"].astype(int), table["score"])

@@ -24,7 +24,7 @@ def hide(value: str) -> None:
 
 
 def hide_password(address: str) -> None:
-    """Hides the password of a server's or database's address as SQLAlchemy reads it: up to the @, with slashes and all."""
+    """Hides the password of a database's address, which SQLAlchemy reads up to the @, with slashes and all."""
     if found := _PASSWORD.match(address):
         hide(found["password"])
 

@@ -7,12 +7,12 @@ import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from src.errors import StoreError
+from src.errors import NotKept, StoreError
 from src.interrupt import deferred
 
 
@@ -53,12 +53,18 @@ class Artifacts:
         """A copy of the artifact at `path`, below `folder`.
 
         Raises:
-            StoreError: the run keeps no such artifact.
+            NotKept: the run keeps no such artifact.
+            StoreError: it keeps one, which could not be fetched.
         """
         try:
             return Path(self._client.download_artifacts(self._id, path, folder))
         except (MlflowException, OSError) as error:
-            raise StoreError(f"run {self._id} keeps no {path}") from error
+            parent = str(PurePosixPath(path).parent)
+            beside = self._client.list_artifacts(self._id, None if parent == "." else parent)
+            if path not in (kept.path for kept in beside):
+                raise NotKept(f"run {self._id} keeps no {path}") from error
+            reason = str(error).splitlines()[0]
+            raise StoreError(f"run {self._id}: {path} could not be fetched: {reason}") from error
 
     @contextlib.contextmanager
     def _place(self, path: str) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
-from src.errors import StoreError
+from src.errors import NotKept, StoreError
 from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
@@ -240,7 +240,7 @@ class Run:
         return np.asarray(Model.load(logged_model).load_input_example(str(logged_model)), np.uint8)
 
     def download(self, path: str, folder: str) -> Path:
-        """A copy of the artifact at `path`, below `folder`; raises StoreError when the run keeps none."""
+        """A copy of the artifact at `path`, below `folder`; raises NotKept when the run keeps none."""
         assert self._artifacts is not None
         return self._artifacts.download(path, folder)
 
@@ -256,7 +256,7 @@ class Run:
 
     def read_overrides(self) -> list[str] | None:
         """What was typed to train the run, None when nothing was."""
-        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(StoreError):
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(NotKept):
             return list(yaml.safe_load(self.download("config/overrides.yaml", folder).read_text()))
         return None
 

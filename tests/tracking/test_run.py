@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from src.compose import compose_config
-from src.errors import StoreError
+from src.errors import NotKept, StoreError
 from src.schema import Config
 from src.tracking import Run, resume_run
 from tests.conftest import TrainedRun
@@ -51,10 +51,24 @@ def test_what_a_run_does_not_keep_is_named(config: Config):
         pass
     with (
         resume_run(config.tracking, run_id=run.run_id) as resumed,
-        pytest.raises(StoreError, match="keeps no model"),
+        pytest.raises(NotKept, match="keeps no model"),
         resumed.model_folder(),
     ):
         pass
+
+
+@pytest.mark.parametrize("path", ["config/config.yaml", "config"])
+def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(path: str, config: Config, tmp_path: Path):
+    with new_run(config) as run:
+        pass
+    file = tmp_path / "no folder"
+    file.write_text("where the copy cannot go")
+    with (
+        resume_run(config.tracking, run_id=run.run_id) as resumed,
+        pytest.raises(StoreError, match=f"{path} could not be fetched: ") as caught,
+    ):
+        resumed.download(path, str(file))
+    assert not isinstance(caught.value, NotKept)
 
 
 def test_without_tracking_every_call_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
