@@ -145,12 +145,19 @@ def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
 
 
 def content_digest(arrays: Arrays) -> str:
-    """SHA-256 in hex over image bytes (train, test), then label bytes (train, test)."""
+    """SHA-256 in hex over image bytes (train, test), then label bytes (train, test).
+
+    Images of a folder are taken in the order of their paths: that in the arrays depends on the validation split.
+    """
     sha = hashlib.sha256()
-    for part in (arrays.train_images, arrays.test_images, arrays.train_labels, arrays.test_labels):
-        step = max(1, CHUNK // max(1, part[:1].nbytes))
-        for start in range(0, len(part), step):
-            sha.update(np.ascontiguousarray(part[start : start + step]).data)
+    for kind in ("images", "labels"):
+        for split in ("train", "test"):
+            part, files = getattr(arrays, f"{split}_{kind}"), getattr(arrays, f"{split}_files")
+            step = max(1, CHUNK // max(1, part[:1].nbytes))
+            order = None if files is None else np.argsort(files)
+            for start in range(0, len(part), step):
+                chunk = slice(start, start + step)
+                sha.update(np.ascontiguousarray(part[chunk if order is None else order[chunk]]).data)
     return sha.hexdigest()
 
 
