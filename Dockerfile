@@ -25,6 +25,8 @@ WORKDIR /runs
 USER 1000
 
 # A trainer is as well as the server that it writes to; a database beside it needs no asking.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=1m CMD ["python", "-c", "import os, urllib.request as web; \
-uri = os.environ.get('MLFLOW_TRACKING_URI', ''); uri.startswith('http') and web.urlopen(uri + '/health', timeout=5)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=1m CMD ["python", "-c", "import os, urllib.parse, urllib.request as web; \
+uri = urllib.parse.urlsplit(os.environ.get('MLFLOW_TRACKING_URI', '')); \
+url = uri._replace(netloc=uri.netloc.rpartition('@')[2], path=uri.path.rstrip('/') + '/health').geturl(); \
+uri.scheme.startswith('http') and web.urlopen(url, timeout=5)"]
 ENTRYPOINT ["python", "-m", "src.train"]

@@ -52,7 +52,8 @@ def main() -> None:
     ratios = {}
     for one, other in (("arrays/ours", "arrays/tf.data"), ("folder/ours", "folder/keras")):
         if {one, other} <= measured.keys():
-            ratios[f"{one} / {other}, later epochs"] = ratio(measured, one, other, "images_per_second")
+            for epochs, figure in (("first epoch", "first_epoch"), ("later epochs", "images_per_second")):
+                ratios[f"{one} / {other}, {epochs}"] = ratio(measured, one, other, figure)
     for network in NETWORKS:
         if {network, "arrays/ours"} <= measured.keys():
             found = ratio(measured, "arrays/ours", network, "images_per_second")

@@ -71,6 +71,11 @@ RATIOS = (
         "folder/ours / folder/keras, later epochs",
         "images per second: from a folder, after the first epoch / `image_dataset_from_directory`",
     ),
+    (
+        "input_speed",
+        "folder/ours / folder/keras, first epoch",
+        "images per second: from a folder, first epoch, in which it is decoded / `image_dataset_from_directory`",
+    ),
 )
 
 Results = dict[str, Any]

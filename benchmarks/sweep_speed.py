@@ -74,7 +74,14 @@ def shell(folder: Path, trials: int, *overrides: str) -> Figures:
     """Values differ from trial to trial, as a person's loop would have it."""
     total, peak = 0.0, 0.0
     for number in range(trials):
-        values = [f"model.conv.0.filters={4 + number % 13}", f"model.dropout={0.5 * number / trials}", f"seed={number}"]
+        share = number / trials
+        values = [
+            f"model.conv.0.filters={4 + number % 13}",
+            f"model.conv.1.filters={round(8 + 40 * share)}",
+            f"model.dropout={0.5 * share}",
+            f"optimizer.learning_rate={10 ** (2 * share - 4)}",
+            f"seed={number}",
+        ]
         done = run([*TRAIN, *SETTINGS, *values, *overrides], folder)
         total, peak = total + done.seconds, max(peak, done.peak_mb)
     return {"trial_seconds": total / trials, "command_seconds": total, "peak_mb": peak}

@@ -96,7 +96,7 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
             with open_dict(composed):
                 del composed["hydra"]
             return to_dataclass(composed), overrides
-    _sweep(config_name, overrides)
+    _sweep(config_name, overrides, args.multirun)
     return None
 
 
@@ -163,6 +163,12 @@ def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictC
     fixed = _fixed(overrides)
     composed = compose(config_name, fixed, with_hydra=True)
     if len(fixed) < len(overrides) and composed.hydra.mode != RunMode.MULTIRUN and not sweeps:
+        if config_name != "train":
+            key, _, value = next(typed for typed in overrides if typed not in fixed).partition("=")
+            raise ConfigError(
+                f"{key}={value}: several values, and this command takes one; a list is written '{key}=[...]', a text "
+                f"with commas '{key}={quoted(value)}'"
+            )
         compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
     return composed
 
@@ -175,9 +181,14 @@ def _fixed(overrides: list[str]) -> list[str]:
     return [str(override.input_line) for override in parsed if not override.is_sweep_override()]
 
 
-def _sweep(config_name: str, overrides: list[str]) -> None:
+def _sweep(config_name: str, overrides: list[str], has_flag: bool) -> None:
     """Hands over to the sweeper that `hydra/sweeper` names."""
     if config_name != "train":
+        searches = [typed for typed in overrides if typed.lstrip("+").startswith("hparams_search=")]
+        if searches and not has_flag:
+            raise ConfigError(
+                f"{searches[0]}: only python -m src.train and python -m pipelines.best_of_sweep search; leave it out"
+            )
         raise ConfigError("-m: only python -m src.train takes it; leave it out, or call this command once for each")
     with sweep_ready(overrides) as (loader, master, typed):
         sweeper = Plugins.instance().instantiate_sweeper(

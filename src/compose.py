@@ -65,9 +65,20 @@ def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False
 @contextlib.contextmanager
 def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
     """Hydra, set up for `conf/`."""
+    _check_local(overrides)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"), sentences(overrides):
         yield
+
+
+def _check_local(overrides: Sequence[str]) -> None:
+    """Raises ConfigError for a `local=NAME` that does not exist; Hydra takes it for optional, as the default is."""
+    known = sorted(path.stem for path in (CONF / "local").glob("*.yaml"))
+    for typed in overrides:
+        if not (found := re.fullmatch(r"local=([\w-]+)", typed)) or any("searchpath" in other for other in overrides):
+            continue
+        if found[1] not in (*known, "default", "null"):
+            raise ConfigError(f"no local {found[1]!r}{did_you_mean(found[1], known)}")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import yaml
 
 from src.compose import CONF
 from src.train import main
+from tests.conftest import Workplace
 
 # Wherever a check below fails to stop a run, the run is a small one that leaves nothing behind.
 HARMLESS = ["dataset=synthetic", "tracking=off", "training.max_batches=1"]
@@ -43,6 +44,7 @@ WRONG = [
     (["--resolve"], "--resolve flag can only be used in conjunction with --cfg"),
     (["--cfg", "job", "--resolve", "tracking.uri=${nope}"], "${nope} leads nowhere: there is no key 'nope'"),
     (["--config-dir", "conf", "hydra.searchpath=[conf]"], "do not go together"),
+    (["local=defautl"], "no local 'defautl'"),
     (["--experimental-rerun", "run.pickle"], "it reads a pickle"),
     (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
     (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
@@ -83,6 +85,29 @@ def test_a_folder_of_further_options_may_have_any_name(tmp_path: Path) -> None:
 def test_a_second_flag_does_not_hide_that_only_training_takes_several_values() -> None:
     answer = train("run_id=A,B", start=("-m", "src.evaluate", "-m", "--config-dir", "conf"))
     assert (answer.returncode, answer.stderr.startswith("error: -m: only python -m src.train takes it")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("start", "typed", "sentence"),
+    [
+        ("src.evaluate", "run_id=a,b", "a list is written 'run_id=[...]', a text with commas 'run_id=\"a,b\"'"),
+        ("src.predict", "images=a,b.png", "'images=\"a,b.png\"'"),
+        ("pipelines.compare_models", "model.dropout=0,0.1", "several values, and this command takes one"),
+        (
+            "pipelines.compare_models",
+            "hparams_search=lenot",
+            "hparams_search=lenot: only python -m src.train and",
+        ),
+        ("pipelines.best_of_sweep", "model=lenot", "nothing to sweep over: give several values (seed=1,2,3)"),
+    ],
+)
+def test_advice_about_several_values_is_what_this_command_takes(
+    start: str, typed: str, sentence: str, workplace: Workplace
+) -> None:
+    answer = workplace.run(start, typed)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert sentence in answer.stderr
+    assert "-m to run each" not in answer.stderr
 
 
 def test_a_secret_from_the_environment_is_not_in_the_answer() -> None:

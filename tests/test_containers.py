@@ -24,7 +24,7 @@ from src.compose import compose_config
 from src.redact import is_secret_name
 from src.schema import Config
 from tests.conftest import ROOT, Workplace
-from tests.servers import NEEDED, SECRETS, compose_file, postgres_server, team_services
+from tests.servers import NEEDED, SECRETS, compose_file, plain_server, postgres_server, team_services
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -253,6 +253,16 @@ def test_the_image_holds_bytecode_of_source_and_requirements(image: Image):
         where = f"import importlib.util as u, os; print(os.path.exists(u.find_spec('{module}').cached))"
         done = image.run("python", "-c", where)
         assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.services
+def test_the_check_of_a_containers_health_needs_no_password(tmp_path: Path):
+    check = json.loads(re.findall(r"^HEALTHCHECK .*? CMD (\[.*\])$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)[0])
+    with plain_server(tmp_path) as server:
+        named = server.uri.replace("//", "//ada:pw@") + "/"
+        for uri, code in (("", 0), (server.uri, 0), (named, 0), ("http://ada:pw@127.0.0.1:9", 1)):
+            done = subprocess.run([sys.executable, *check[1:]], env={"MLFLOW_TRACKING_URI": uri}, capture_output=True)
+            assert done.returncode == code, done.stderr.decode()
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     if not swept:
         raise ConfigError(
             "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "
-            "leave out -m for a single run"
+            "a single run is python -m src.train without -m"
         )
     known = {name: _group_options(loader, master, name) for name in swept}
     groups = tuple(_group(override, known[name]) for name, override in swept.items() if known[name])

@@ -457,7 +457,10 @@ NO_GRID = [
     ([*ANY, "hydra/sweeper/sampler=tpe"], r"^hydra\.sweeper\.n_trials: tpe does not know when it is done"),
 ]
 NOTHING = [
-    ([], r"^nothing to sweep over: give several values \(seed=1,2,3\), .*leave out -m for a single run$"),
+    (
+        [],
+        r"^nothing to sweep over: give several values \(seed=1,2,3\), .*src.train without -m$",
+    ),
     (["model=lenot", "seed=3"], r"^nothing to sweep over"),
     (["seed=1,2", "seed=3"], r"^nothing to sweep over"),
     (["hparams_search=grid,lenot"], r"^hparams_search belongs to the sweep as a whole"),
