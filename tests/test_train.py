@@ -226,6 +226,7 @@ def test_without_tracking_nothing_is_written(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.services
 def test_a_deterministic_run_repeats_itself_bit_for_bit(workplace: Workplace):
     script = (
         "from src.compose import compose_config; from src.train import train; import json\n"
@@ -320,6 +321,7 @@ def test_overfit_reaches_full_accuracy_on_one_batch(workplace: Workplace):
     assert result.metrics["accuracy"] == 1
 
 
+@pytest.mark.services
 def test_two_first_runs_at_once_share_a_fresh_store(workplace: Workplace):
     light = [*SMALL, "tracking.detail=light"]
     processes = [workplace.start("src.train", *light, f"seed={seed}") for seed in (1, 2)]
@@ -407,6 +409,7 @@ RECIPE = pytest.param(63, [], 0.9, marks=pytest.mark.slow)  # as it stands
 QUICK = (35, ["training.epochs=5", "training.batch_size=16"], 0.8)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(("versions", "changes", "accuracy"), [QUICK, RECIPE])
 def test_hand_signs_learns_letters_from_a_folder_of_pictures(
     tmp_path: Path, versions: int, changes: list[str], accuracy: float

@@ -69,6 +69,7 @@ def test_the_table_of_trials_has_a_row_for_each(swept: Swept) -> None:
     assert [row.split(",")[1] for row in rows] == ["COMPLETE"] * 4 + ["FAIL"] * 2
 
 
+@pytest.mark.services
 def test_the_best_trial_is_a_recipe_that_trains_as_it_is_and_reaches_its_value(
     swept: Swept, workplace: Workplace
 ) -> None:
@@ -146,6 +147,7 @@ def test_after_the_timeout_no_further_trial_begins_and_the_command_to_go_on_is_t
     assert len(Study(workplace.folder).study.trials) < 99
 
 
+@pytest.mark.services
 def test_a_sweep_without_tracking_leaves_only_the_study(workplace: Workplace) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", "tracking=off")
     assert done.returncode == 0, done.stderr

@@ -56,6 +56,7 @@ SENTENCES = {
 
 
 @pytest.mark.services
+@pytest.mark.services
 @pytest.mark.parametrize("command", [("src.train", "dataset=synthetic"), ("src.evaluate", "run_id=0123456789abcdef")])
 @pytest.mark.parametrize("status", [401, 403, 500, None])
 def test_a_command_says_what_the_server_answered_and_ends(

@@ -57,23 +57,27 @@ def test_without_being_asked_for_nothing_is_reused(workplace: Workplace, first: 
     assert train_here(workplace, "tracking.on_duplicate=train").run_id != first.run_id
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
 def test_a_run_that_did_not_finish_is_trained_again(workplace: Workplace, first: TrainResult, status: str):
     MlflowClient(workplace.uri).set_terminated(str(first.run_id), status)
     assert train_here(workplace).run_id != first.run_id
 
 
+@pytest.mark.services
 def test_a_deleted_run_is_trained_again(workplace: Workplace, first: TrainResult):
     MlflowClient(workplace.uri).delete_run(str(first.run_id))
     assert train_here(workplace).run_id != first.run_id
 
 
+@pytest.mark.services
 def test_a_run_that_an_observer_ended_is_not_taken_for_a_whole_one(workplace: Workplace):
     ended = train_here(workplace, "seed=5", observers=[lambda epoch, logs: True])
     assert ended.stopped == "observer"
     assert train_here(workplace, "seed=5").run_id != ended.run_id
 
 
+@pytest.mark.services
 def test_a_run_whose_model_was_not_worth_keeping_is_not_taken_for_one_with_a_model(workplace: Workplace):
     bare = train_here(workplace, "seed=6", worth_keeping=lambda metrics: False)
     assert train_here(workplace, "seed=6").run_id != bare.run_id
