@@ -10,9 +10,10 @@ from src.search.pictures import study_figures, study_page
 from src.search.sampling import check_sampler, picker
 from src.search.storage import Storage, is_outage, open_existing, open_storage
 from src.search.studies import ask_to_stop, check_setting, find_study, is_stopped, open_study, study_names, unique_id
-from src.search.watch import Stopped, TrialWatch
+from src.search.watch import STOPPED, Stopped, TrialWatch
 
 __all__ = [
+    "STOPPED",
     "Claims",
     "Stopped",
     "Storage",

@@ -4,6 +4,8 @@ import threading
 
 import optuna
 
+STOPPED = "the sweep was stopped"
+
 
 class Stopped(KeyboardInterrupt):
     """The sweep was asked to stop, so the trial ends with its epoch."""
@@ -28,5 +30,5 @@ class TrialWatch:
             return False
         self.pruned = self.trial.should_prune()
         if self.stop.is_set():
-            raise Stopped("the sweep was stopped")
+            raise Stopped(STOPPED)
         return self.pruned

@@ -237,9 +237,12 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
 
 
 def _why_failing(rows: list[TrialRow], max_failures: int) -> str:
+    from src.search import STOPPED
+
     reasons = [row.reason for row in rows if row.state == "FAIL"]
+    last = next((reason for reason in reversed(reasons) if reason != STOPPED), STOPPED)  # others end because of it
     return (
-        f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: {reasons[-1]}. "
+        f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: {last}. "
         "Narrow the space, or allow more"
     )
 

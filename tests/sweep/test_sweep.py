@@ -231,8 +231,9 @@ def test_a_killed_worker_is_replaced_and_its_trial_tried_again_with_the_same_par
 
 @pytest.mark.fault
 def test_trials_that_are_killed_and_not_tried_again_end_the_sweep_like_those_that_fail(workplace: Workplace) -> None:
-    process = workplace.start("src.train", "-m", *LONG, "hydra.sweeper.max_retries=0", "hydra.sweeper.max_failures=1")
-    wait_for_running_trials(workplace, 2)
+    limits = ["hydra.sweeper.n_jobs=1", "hydra.sweeper.max_retries=0", "hydra.sweeper.max_failures=1"]
+    process = workplace.start("src.train", "-m", *LONG, *limits)
+    wait_for_running_trials(workplace, 1)
     workers_of(process)[0].kill()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 1
