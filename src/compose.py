@@ -73,11 +73,12 @@ def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
 
 def _check_local(overrides: Sequence[str]) -> None:
     """Raises ConfigError for a `local=NAME` that does not exist; Hydra takes it for optional, as the default is."""
+    if any("searchpath" in typed for typed in overrides):
+        return  # there may be others
     known = sorted(path.stem for path in (CONF / "local").glob("*.yaml"))
     for typed in overrides:
-        if not (found := re.fullmatch(r"local=([\w-]+)", typed)) or any("searchpath" in other for other in overrides):
-            continue
-        if found[1] not in (*known, "default", "null"):
+        found = re.fullmatch(r"local=([\w-]+)", typed)
+        if found and found[1] not in (*known, "default", "null"):
             raise ConfigError(f"no local {found[1]!r}{did_you_mean(found[1], known)}")
 
 

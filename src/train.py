@@ -178,7 +178,7 @@ def fit_and_watch(
     from src import console, fitting
 
     monitor = config.training.monitor if dataset.validation else None
-    lines = console.EpochLines(config.training.last_epoch or config.training.epochs, batches(dataset, config), monitor)
+    lines = console.EpochLines(config.training.most_epochs, batches(dataset, config), monitor)
     try:
         with lines:
             return fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)

@@ -49,6 +49,11 @@ class TrainingConfig:
         weights = self.class_weights
         require(weights in (None, "balanced"), "training.class_weights", weights, "balanced or null")
 
+    @property
+    def most_epochs(self) -> int:
+        """How many are trained when nothing else ends the training."""
+        return self.last_epoch or self.epochs
+
 
 @dataclass(kw_only=True)
 class TrackingConfig:

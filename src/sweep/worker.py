@@ -184,8 +184,7 @@ class Worker:
             if isinstance(drawn, Exception):
                 raise drawn
             config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
-            last_epoch = config.training.last_epoch or config.training.epochs
-            watch = TrialWatch(trial, self.job.plan.metric, last_epoch, self.stop)
+            watch = TrialWatch(trial, self.job.plan.metric, config.training.most_epochs, self.stop)
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),
