@@ -1,7 +1,12 @@
-"""What is in a model file, looked at before Keras reads it: nothing in it may run code or lead to another file."""
+"""What is in a model file, looked at before Keras reads it.
 
+Nothing in it may run code, lead to another file, or take more memory than the weights of its layers explain.
+"""
+
+import copy
 import io
 import json
+import math
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -9,16 +14,25 @@ from typing import Any, BinaryIO
 import h5py
 
 from src.errors import ModelFileError
+from src.saving.sizes import bytes_needed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-MOST_BYTES = 8 * 2**30  # of all that a `.keras` file unpacks to
+CONFIG_ATTRIBUTE = "model_config"  # of a `.h5` file
+MAX_MEMBERS = 1_000  # of a `.keras` file: Keras writes three, and one for each vocabulary
+MAX_TEXT = 64 * 2**20  # bytes of the configuration, and of all members of a `.keras` file besides the weights
+MAX_BYTES = 8 * 2**30  # of the weights
+MAX_EXPANSION = 20  # bytes of weights for each byte of the file, beyond MAX_TEXT: trained weights hardly compress
+COPIES = 2  # how many times the bytes that its layers need a file's weights may take
+COPIES_WITH_OPTIMIZER = 6  # an optimizer keeps up to four more of each: two moments, AMSGrad's maximum, an average
+OVERHEAD = 4 * 2**20  # bytes that HDF5 needs around the numbers: about 3 KB for each layer
 
 
 def check_contents(path: Path) -> None:
     """Raises ModelFileError for a `.keras` or `.h5` file that holds more than layers of Keras and their weights.
 
     That is a Lambda layer or a class from another module, an archive member that would be unpacked elsewhere, a link
-    or a data set of HDF5 that takes its numbers from another file. The suffix says what is looked for, as it tells
+    or a data set of HDF5 that takes its numbers from another file, and whatever would fill the memory: layers or
+    weights that are out of proportion to the file or to each other. The suffix says what is looked for, as it tells
     Keras what to read: one file may be both an archive and HDF5.
     """
     if path.suffix == ".keras":
@@ -31,38 +45,102 @@ def check_contents(path: Path) -> None:
 def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        for member in members:
-            place = PurePosixPath(member.filename)
-            if place.is_absolute() or ".." in place.parts or "\\" in member.filename:
-                raise _refused(path, f"its member {member.filename!r} would be unpacked outside of it")
-        if (size := sum(member.file_size for member in members)) > MOST_BYTES:
-            raise _refused(path, f"it would unpack to {size:,} bytes, more than {MOST_BYTES:,}")
-        names = {member.filename for member in members}
-        if CONFIG in names:
-            _check_layers(path, json.loads(archive.read(CONFIG)))
-        for name in sorted(names):
-            if name.endswith(".h5"):
-                with archive.open(name) as weights:
-                    _check_hdf5(path, io.BytesIO(weights.read()))
+        _check_members(path, members)
+        texts = [member for member in members if member.filename != WEIGHTS]
+        if (size := sum(member.file_size for member in texts)) > MAX_TEXT:
+            raise _too_large(path, "what it holds besides its weights unpacks to", size, f"{MAX_TEXT:,}")
+        unpacked = {member.filename: _unpack(path, archive, member) for member in texts}
+        text, weights = unpacked.pop(CONFIG), archive.getinfo(WEIGHTS)
+        config = json.loads(text)
+        _check_layers(path, config)
+        copies = COPIES_WITH_OPTIMIZER if config.get("compile_config") else COPIES
+        allowed = _allowed_bytes(path, text, copies)
+        if weights.file_size > allowed + OVERHEAD:
+            raise _too_large_weights(path, weights.file_size, allowed)
+        with h5py.File(io.BytesIO(_unpack(path, archive, weights)), "r") as opened:
+            _check_numbers(path, opened, allowed)
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_MEMBERS:
+        raise _refused(path, f"it has {len(members):,} members, more than {MAX_MEMBERS:,}")
+    names = set()
+    for member in members:
+        place = PurePosixPath(member.filename)
+        if place.is_absolute() or ".." in place.parts or "\\" in member.filename:
+            raise _refused(path, f"its member {member.filename!r} would be unpacked outside of it")
+        if member.filename in names:
+            raise _refused(path, f"it has two members {member.filename!r}")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(path, f"its member {member.filename!r} is compressed in a way that has no bound")
+        names.add(member.filename)
+
+
+def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The content of a member, read with a bound: how long it is said to be may be a lie, and Keras goes by it."""
+    one_more = copy.copy(member)
+    one_more.file_size += 1
+    with archive.open(one_more) as opened:
+        content = opened.read(one_more.file_size)
+    if len(content) != member.file_size:
+        raise _refused(path, f"its member {member.filename!r} is not as long as the archive says")
+    return content
+
+
+def _allowed_bytes(path: Path, config: str | bytes, copies: int) -> int:
+    """The bytes of weights that a file with these layers may hold.
+
+    Raises:
+        ModelFileError: the layers need more than a file of this size can hold weights for.
+    """
+    needed, size = bytes_needed(config), path.stat().st_size
+    largest = min(MAX_BYTES, max(MAX_TEXT, MAX_EXPANSION * size))
+    if needed > largest:
+        raise _too_large(path, "its layers need", needed, f"{largest:,} for a file of {size:,} bytes")
+    return min(largest, copies * needed)
 
 
 def _check_hdf5(path: Path, file: BinaryIO) -> None:
+    """Checks a whole model in HDF5."""
     with h5py.File(file, "r") as opened:
-        if text := opened.attrs.get("model_config"):
-            _check_layers(path, json.loads(text))
-        _check_group(path, opened)
+        if CONFIG_ATTRIBUTE not in opened.attrs:
+            return  # Keras says so before it reads anything else
+        if opened.attrs.get_id(CONFIG_ATTRIBUTE).shape:
+            raise _refused(path, f"its {CONFIG_ATTRIBUTE} is a list")
+        text = opened.attrs[CONFIG_ATTRIBUTE]
+        if len(text) > MAX_TEXT:
+            raise _too_large(path, "its configuration takes", len(text), f"{MAX_TEXT:,}")
+        _check_layers(path, json.loads(text))
+        copies = COPIES_WITH_OPTIMIZER if "optimizer_weights" in opened else COPIES
+        _check_numbers(path, opened, _allowed_bytes(path, text, copies))
 
 
-def _check_group(path: Path, group: h5py.Group) -> None:
+def _check_numbers(path: Path, opened: h5py.File, allowed: int) -> None:
+    """Checks the groups and data sets of an HDF5 file, whose numbers may take this many bytes in memory."""
+    if (size := _check_group(path, opened, set())) > allowed:
+        raise _too_large_weights(path, size, allowed)
+
+
+def _check_group(path: Path, group: h5py.Group, seen: set[int]) -> int:
+    """The bytes of all data sets below the group, each counted once, in whole chunks as they are read."""
+    size = 0
     for name in group:
         place = f"{group.name.rstrip('/')}/{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise _refused(path, f"{place} is a link to elsewhere")
         item = group[name]
+        if (address := h5py.h5o.get_info(item.id).addr) in seen:
+            continue  # groups that hold each other would be followed forever
+        seen.add(address)
         if isinstance(item, h5py.Group):
-            _check_group(path, item)
-        elif item.is_virtual or item.external:
+            size += _check_group(path, item, seen)
+            continue
+        if item.is_virtual or item.external:
             raise _refused(path, f"{place} takes its numbers from another file")
+        if item.dtype.hasobject:
+            raise _refused(path, f"{place} does not hold numbers")
+        size += max(math.prod(item.shape or ()), math.prod(item.chunks or ())) * item.dtype.itemsize
+    return size
 
 
 def _check_layers(path: Path, config: Any) -> None:
@@ -82,3 +160,11 @@ def _check_layers(path: Path, config: Any) -> None:
 
 def _refused(path: Path, why: str) -> ModelFileError:
     return ModelFileError(f"{path} is not read: {why}; only models of Keras' own layers are")
+
+
+def _too_large_weights(path: Path, size: int, allowed: int) -> ModelFileError:
+    return _too_large(path, "its weights unpack to", size, f"{allowed:,} for the layers it has")
+
+
+def _too_large(path: Path, what: str, size: int, allowed: str) -> ModelFileError:
+    return ModelFileError(f"{path} is not read: {what} {size:,} bytes; allowed are at most {allowed}")

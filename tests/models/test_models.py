@@ -13,6 +13,7 @@ import pytest
 from src.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.models import BUILDERS, build_model, predict
+from src.saving.sizes import bytes_needed
 from src.schema import SCHEMAS, ConvBlock, ModelConfig, SequentialConfig
 
 
@@ -90,6 +91,12 @@ def test_a_plain_network_has_them_layer_by_layer(name: str) -> None:
 
 def test_squeeze_and_excitation_of_resnet50_is_what_its_authors_count() -> None:
     assert TABLE["se_resnet50"].trainable == 28_088_024
+
+
+@EVERY_MODEL
+def test_the_bytes_that_a_network_needs_are_known_from_its_configuration(name: str) -> None:
+    bytes_taken = sum(variable.numpy().nbytes for variable in built(name).variables)
+    assert bytes_needed(built(name).to_json()) == bytes_taken
 
 
 @EVERY_MODEL

@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,3 +128,141 @@ def test_a_member_that_would_be_unpacked_elsewhere_is_refused(member: str, copie
     changed_archive(copied / "model.keras", member, lambda _: b"x")
     with pytest.raises(ModelFileError, match=f"its member '{member}' would be unpacked outside of it"):
         load_model(copied / "model.keras")
+
+
+# --- what would fill the memory ------------------------------------------------------------------------------------
+
+
+def deflated(path: Path, member: str, size: int) -> None:
+    """Replaces or adds a member by zeros, which deflate to a thousandth."""
+    with zipfile.ZipFile(path) as archive:
+        others = {name: archive.read(name) for name in archive.namelist() if name != member}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in others.items():
+            archive.writestr(name, content)
+        archive.writestr(member, bytes(size))
+
+
+@pytest.mark.parametrize("member", ["config.json", "metadata.json", "assets/layer/vocabulary.txt"])
+def test_a_member_besides_the_weights_has_at_most_64_mb(member: str, copied: Path) -> None:
+    deflated(copied / "model.keras", member, 2**26)
+    with pytest.raises(ModelFileError, match=r"besides its weights unpacks to 67,\d+,\d+ bytes; allowed .* 67,108,864"):
+        load_model(copied / "model.keras")
+
+
+def test_weights_that_unpack_to_more_than_the_layers_need_are_refused(copied: Path) -> None:
+    deflated(copied / "model.keras", "model.weights.h5", 2**23)
+    with pytest.raises(ModelFileError, match="its weights unpack to 8,388,608 bytes; allowed are at most 48 for"):
+        load_model(copied / "model.keras")
+
+
+def many_numbers(file: h5py.File) -> None:
+    file.create_dataset("other", (10, 2), "f4")
+
+
+def more_numbers_than_any_memory_holds(file: h5py.File) -> None:
+    file.create_dataset("other", (2**40, 2**40), "f4", chunks=(2**10, 2**10), compression="gzip")
+
+
+def few_numbers_in_a_large_chunk(file: h5py.File) -> None:
+    file.create_dataset("other", (1,), "f4", chunks=(2**28,), maxshape=(None,), compression="gzip")
+
+
+def long_strings(file: h5py.File) -> None:
+    file.create_dataset("other", (2,), h5py.string_dtype())
+
+
+BOMBS = [
+    (many_numbers, "its weights unpack to 104 bytes; allowed are at most 48 for the layers it has"),
+    (more_numbers_than_any_memory_holds, r"its weights unpack to 4,835,703,278,458,516,698,824,\d+ bytes"),
+    (few_numbers_in_a_large_chunk, r"its weights unpack to 1,073,741,8\d+ bytes"),
+    (long_strings, "/other does not hold numbers"),
+]
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+@pytest.mark.parametrize(("change", "sentence"), BOMBS)
+def test_numbers_that_unpack_to_more_than_the_layers_need_are_refused(
+    name: str, change: Callable[[h5py.File], None], sentence: str, copied: Path
+) -> None:
+    changed_hdf5(copied / name, change)
+    with pytest.raises(ModelFileError, match=f"/{name} is not read: {sentence}"):
+        load_model(copied / name)
+
+
+def groups_that_hold_each_other(file: h5py.File) -> None:
+    group = file.create_group("first").create_group("second")
+    group["third"] = file["first"]
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_groups_that_hold_each_other_are_followed_once(name: str, copied: Path) -> None:
+    changed_hdf5(copied / name, groups_that_hold_each_other)
+    assert load_model(copied / name).count_params() == 6
+
+
+def with_large_layers(path: Path, old: str, new: str) -> None:
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = file.attrs["model_config"].replace(old, new)
+    else:
+        changed_archive(path, "config.json", lambda text: text.replace(old.encode(), new.encode()))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_layers_that_need_more_than_the_file_can_hold_weights_for_are_refused(name: str, copied: Path) -> None:
+    with_large_layers(copied / name, '"units": 2', '"units": 1000000000000')
+    with pytest.raises(ModelFileError, match=r"its layers need 12,000,000,000,000 bytes; allowed are at most 67,108,8"):
+        load_model(copied / name)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_what_layers_compute_while_they_are_built_counts_as_well(name: str, tmp_path: Path) -> None:
+    inputs = keras.Input((2,))
+    keras.Model(inputs, keras.layers.Normalization(mean=0.5, variance=1.5)(inputs)).save(tmp_path / name)
+    load_model(tmp_path / name)
+    with_large_layers(tmp_path / name, "[null, 2]", "[null, 1000000000000]")  # of each column it has the mean
+    with pytest.raises(ModelFileError, match=r"its layers need \d+,\d+,\d+,\d+,\d+ bytes"):
+        load_model(tmp_path / name)
+
+
+@pytest.mark.parametrize("summed", [3_000, 3_001, 3_000_000])
+def test_a_member_that_is_longer_than_the_archive_says_is_refused(summed: int, copied: Path) -> None:
+    file = copied / "model.keras"
+    deflated(file, "metadata.json", 3_000_000)
+    lies = {3_000_000: 3_000, zlib.crc32(bytes(3_000_000)): zlib.crc32(bytes(summed))}
+    content = file.read_bytes()
+    for true, lie in lies.items():
+        content = content.replace(true.to_bytes(4, "little"), lie.to_bytes(4, "little"))
+    file.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"'metadata\.json'( is not as long as the archive says|$)"):
+        load_model(file)
+
+
+def test_an_archive_with_two_members_of_a_name_or_very_many_is_refused(copied: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(copied / "model.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("config.json", "{}")
+    with pytest.raises(ModelFileError, match=r"it has two members 'config\.json'"):
+        load_model(copied / "model.keras")
+    with zipfile.ZipFile(tmp_path / "many.keras", "w") as archive:
+        for number in range(1_001):
+            archive.writestr(str(number), "")
+    with pytest.raises(ModelFileError, match="it has 1,001 members, more than 1,000"):
+        load_model(tmp_path / "many.keras")
+
+
+def test_a_compression_without_a_bound_is_refused(copied: Path) -> None:
+    with zipfile.ZipFile(copied / "model.keras", "a", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("assets/zeros", bytes(1_000))
+    with pytest.raises(ModelFileError, match="its member 'assets/zeros' is compressed in a way that has no bound"):
+        load_model(copied / "model.keras")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_model_with_its_optimizer_is_read(name: str, tmp_path: Path) -> None:
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    model.compile(keras.optimizers.Adam(amsgrad=True, use_ema=True), "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save(tmp_path / name)
+    assert load_model(tmp_path / name).count_params() == 6
