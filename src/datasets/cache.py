@@ -1,7 +1,8 @@
 """Decoded images on disk: each file is decoded once, by several threads, into one array that can be mapped.
 
 A folder's name is a digest of everything that the pixels in it depend on, so that it is never out of date. It appears
-under that name when it is whole, and a lock keeps several processes from doing the same work.
+under that name when it is whole, and a lock keeps several processes from doing the same work. A checksum beside each
+array is compared before the array is used: what a disk or another program has changed is written again.
 """
 
 import hashlib
@@ -9,11 +10,12 @@ import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,10 @@ from src.schema import ImageFolderConfig, cores
 
 IN_MEMORY = 1 / 8  # of the memory that is free: larger arrays stay on disk. TensorFlow copies what is in memory
 AT_ONCE = 32 * 2**20  # bytes of decoded images that wait to be written
+CHUNK = 2**18  # bytes of a file that are summed at once: they stay in the cache of a core
 IMAGES, BAD = "images.npy", "bad.json"
+
+Found = TypeVar("Found")
 
 
 def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tuple[Images, list[BadFile]]:
@@ -44,8 +49,14 @@ def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tup
         DataError: the cache cannot be written.
     """
     folder = Path(config.cache_dir).expanduser() / _key(config, files)
-    _write_once(folder, folder / IMAGES, partial(_decode_into, config, files))
-    return _mapped(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
+
+    def read() -> tuple[Images, list[BadFile]] | None:
+        if not _is_unchanged(folder / IMAGES, folder / BAD):
+            return None
+        images, bad = _mapped(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
+        return (images, bad) if images.shape == (len(files) - len(bad), *config.input_shape) else None
+
+    return _read_or_write(folder, read, partial(_decode_into, config, files))
 
 
 def arranged(images: Images, order: npt.NDArray[np.int64]) -> Images:
@@ -61,14 +72,20 @@ def arranged(images: Images, order: npt.NDArray[np.int64]) -> Images:
     digest = hashlib.sha256(order.tobytes()).hexdigest()[:16]
     path = Path(str(images.filename)).with_name(f"arranged-{digest}.npy")
 
+    shape = (len(order), *images.shape[1:])
+
+    def read() -> Images | None:
+        found = _mapped(path) if _is_unchanged(path) else None
+        return found if found is not None and found.shape == shape else None
+
     def write(part: Path) -> None:
         with part.open("wb") as file:
-            _write_header(file, (len(order), *images.shape[1:]))
+            _write_header(file, shape)
             for start in range(0, len(order), _rows(size)):
                 file.write(images[order[start : start + _rows(size)]].tobytes())
+        _checksum_file(path).write_text(_checksum(part))  # before the array has its name: none is without
 
-    _write_once(path, path, write)
-    return _mapped(path)
+    return _read_or_write(path, read, write)
 
 
 def _key(config: ImageFolderConfig, files: Sequence[ImageFile]) -> str:
@@ -79,20 +96,20 @@ def _key(config: ImageFolderConfig, files: Sequence[ImageFile]) -> str:
     return sha.hexdigest()[:32]
 
 
-def _write_once(target: Path, array: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a temporary path, which is renamed to the target; does nothing where the array in it is whole.
+def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callable[[Path], None]) -> Found:
+    """Return what `read` finds; where that is None, let `write` fill a temporary path and rename it to the target.
 
     Raises:
-        DataError: it cannot be written.
+        DataError: it cannot be written, or does not read back.
     """
-    if _is_whole(array):
-        return
+    if (found := read()) is not None:
+        return found
     part = target.with_name(f"{target.name}.part")  # ours alone, under the lock
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock_of(target)):
-            if _is_whole(array):  # another process has written it meanwhile
-                return
+            if (found := read()) is not None:  # another process has written it meanwhile
+                return found
             _remove(part)
             _remove(target)
             try:
@@ -100,11 +117,19 @@ def _write_once(target: Path, array: Path, write: Callable[[Path], None]) -> Non
                 os.replace(part, target)
             finally:
                 _remove(part)
+            found = read()
     except OSError as error:
+        damaged = ", where those there are damaged" if target.exists() else ""
         raise DataError(
-            f"cannot write decoded images to {target.parent}: {error.strerror or error}; set dataset.cache_dir to a "
-            "writable folder with enough space"
+            f"cannot write decoded images to {target.parent}{damaged}: {error.strerror or error}; set "
+            "dataset.cache_dir to a writable folder with enough space"
         ) from error
+    if found is None:
+        raise DataError(
+            f"decoded images do not read back from {target.parent} as they were written; check that disk, or set "
+            "dataset.cache_dir to a folder on another one"
+        )
+    return found
 
 
 def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Path) -> None:
@@ -126,6 +151,7 @@ def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Pa
         array.seek(0)
         _write_header(array, (len(files) - len(bad), *shape))
     (part / BAD).write_text(json.dumps(bad))
+    _checksum_file(part / IMAGES).write_text(_checksum(part / IMAGES, part / BAD))
 
 
 def _read_or_reason(config: ImageFolderConfig, folder: Path, file: ImageFile) -> Images | str:
@@ -150,13 +176,26 @@ def _mapped(path: Path) -> Images:
     return array
 
 
-def _is_whole(array: Path) -> bool:
-    """Whether the array can be mapped, and what is known of its files stands beside it."""
+def _is_unchanged(array: Path, *others: Path) -> bool:
+    """Whether the array and the other files are as they were when their checksum was written."""
     try:
-        _mapped(array)
-    except (OSError, ValueError, EOFError):
+        return _checksum_file(array).read_text() == _checksum(array, *others)
+    except (OSError, ValueError):
         return False
-    return array.with_name(BAD).is_file()
+
+
+def _checksum_file(array: Path) -> Path:
+    return array.with_name(f"{array.name}.crc32")
+
+
+def _checksum(*paths: Path) -> str:
+    """CRC-32 over the files: several times as fast as SHA-256, and it need not withstand forgery, only damage."""
+    crc, buffer = 0, memoryview(bytearray(CHUNK))
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                crc = zlib.crc32(buffer[:count], crc)
+    return f"{crc:08x}"
 
 
 def _remove(path: Path) -> None:

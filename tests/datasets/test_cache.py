@@ -1,5 +1,6 @@
 """The cache of decoded images: written once, whole or not at all, never out of date, mapped where it is large."""
 
+import errno
 import json
 import os
 import shutil
@@ -113,11 +114,106 @@ def garbage(folder: Path) -> None:
     (folder / cache.IMAGES).write_bytes(b"garbage" * 100)
 
 
-@pytest.mark.parametrize("damage", [cut_off, empty, without_images, without_its_list, garbage, shutil.rmtree])
+def of_another_shape(folder: Path) -> None:
+    content = (folder / cache.IMAGES).read_bytes()
+    (folder / cache.IMAGES).write_bytes(content.replace(b"(60, 6, 6, 1)", b"(30, 6,12, 1)"))
+
+
+def of_an_older_version(folder: Path) -> None:
+    (folder / "images.npy.crc32").unlink()
+
+
+DAMAGES = [
+    cut_off,
+    empty,
+    without_images,
+    without_its_list,
+    garbage,
+    of_another_shape,
+    of_an_older_version,
+    shutil.rmtree,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_written_anew(pets: Photos, damage: Callable[[Path], None]) -> None:
     before = np.array(decode(pets)[0])
     damage(kept(pets)[0])
     np.testing.assert_array_equal(decode(pets)[0], before)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.97])
+def test_changed_pixels_are_decoded_again(pets: Photos, place: float) -> None:
+    before = np.array(decode(pets)[0])
+    change_64_bytes(kept(pets)[0] / cache.IMAGES, place)
+    np.testing.assert_array_equal(decode(pets)[0], before)
+
+
+def change_64_bytes(path: Path, place: float) -> None:
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    content[at : at + 64] = bytes(255 - byte for byte in content[at : at + 64])
+    path.write_bytes(content)
+
+
+LISTS = [
+    b"",
+    b"[",
+    b"null",
+    b"[]",
+    b"[1, 2]",
+    b'[["cat/000.png"]]',
+    b'{"cat/000.png": "empty file"}',
+    b'[["cat/001.png", "empty file"]]',
+    b'[["cat/000.png", "empty file"], ["cat/001.png", "empty file"]]',
+    b'[["cat/000.png", "\xff"]]',
+]
+
+
+@pytest.mark.parametrize("content", LISTS)
+def test_a_changed_list_of_bad_files_is_written_anew(pets: Photos, content: bytes) -> None:
+    (pets.folder / "cat/000.png").write_bytes(b"")
+    images, bad = decode(pets)
+    before = np.array(images)
+    (kept(pets)[0] / cache.BAD).write_bytes(content)
+    images, again = decode(pets)
+    np.testing.assert_array_equal(images, before)
+    assert again == bad == [BadFile("cat/000.png", "empty file")]
+
+
+@pytest.mark.parametrize("content", [b"", b"0", b"\xff\xfe"])
+def test_a_changed_checksum_means_that_the_images_are_decoded_again(pets: Photos, content: bytes) -> None:
+    before = np.array(decode(pets)[0])
+    (checksum,) = kept(pets)[0].glob("*.crc32")
+    checksum.write_bytes(content)
+    np.testing.assert_array_equal(decode(pets)[0], before)
+    assert len(checksum.read_bytes()) == 8
+
+
+def test_images_that_do_not_fit_the_list_of_files_are_decoded_again(pets: Photos) -> None:
+    whole = np.array(decode(pets)[0])
+    here = kept(pets)[0]
+    put_image(pets.folder / "cat" / "zz.png")
+    longer = len(decode(pets)[0])
+    (other,) = (folder for folder in kept(pets) if folder != here)
+    for file in other.iterdir():
+        shutil.copy(file, here)
+    (pets.folder / "cat" / "zz.png").unlink()
+    assert len(decode(pets)[0]) == len(whole) == longer - 1
+
+
+def test_damaged_images_that_cannot_be_written_anew_are_never_used(
+    pets: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode(pets)
+    change_64_bytes(kept(pets)[0] / cache.IMAGES, 0.5)
+
+    def read_only(path: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(cache, "FileLock", read_only)
+    with pytest.raises(DataError, match=r"where those there are damaged: Read-only .* set dataset\.cache_dir to a"):
+        decode(pets)
 
 
 def test_what_an_interrupted_decoding_left_is_not_taken_for_a_cache(
@@ -175,6 +271,29 @@ def test_many_images_stay_on_disk_and_are_the_same_data_set(pets: Photos, monkey
         assert not split.images.flags.owndata
     assert on_disk.digest == in_memory.digest
     np.testing.assert_array_equal(on_disk.train.images, in_memory.train.images)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.95])
+def test_changed_pixels_of_images_in_order_are_arranged_again(
+    pets: Photos, place: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+    before = load_dataset(pets.config())
+    pixels = np.array(before.train.images)
+    (file,) = kept(pets)[0].glob("arranged-*.npy")
+    change_64_bytes(file, place)
+    after = load_dataset(pets.config())
+    assert after.digest == before.digest
+    np.testing.assert_array_equal(after.train.images, pixels)
+
+
+def test_images_in_order_of_an_older_version_are_arranged_again(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+    before = load_dataset(pets.config())
+    (checksum,) = kept(pets)[0].glob("arranged-*.npy.crc32")
+    checksum.unlink()
+    assert load_dataset(pets.config()).digest == before.digest
+    assert checksum.exists()
 
 
 def test_the_cache_says_which_files_were_bad(pets: Photos) -> None:
