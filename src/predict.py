@@ -5,7 +5,6 @@ python -m src.predict model_uri=models:/NAME@champion images=FOLDER
 python -m src.predict run_id=RUN images=pixels.csv
 """
 
-import csv
 import os
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from src.evaluate import load_tracked_model
 from src.imports import heavy_imports
 from src.results import PredictionResult
 from src.schema import ImageFolderConfig, PredictConfig
+from src.tables import csv_line
 
 SHOWN = 5  # bad files that are named in the terminal
 
@@ -52,8 +52,7 @@ def predict(config: PredictConfig) -> PredictionResult:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with part.open("w", newline="", encoding="utf-8") as file, console.progress("images", found.total) as advance:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(("image", "predicted", "score", *classes))
+            file.write(csv_line(("image", "predicted", "score", *classes)))
             for names, images, bad in found.batches:
                 if bad and config.on_bad_image == "error":
                     raise DataError(f"{bad[0].path}: {bad[0].reason}; leave it out, or pass over it: on_bad_image=skip")
@@ -61,7 +60,8 @@ def predict(config: PredictConfig) -> PredictionResult:
                 for name, answer in zip(names, fitting.probabilities(model, images), strict=True):
                     best = int(answer.argmax())
                     counts[classes[best]] += 1
-                    rows.writerow((name, classes[best], f"{answer[best]:.6f}", *(f"{score:.6f}" for score in answer)))
+                    scores = (f"{score:.6f}" for score in answer)
+                    file.write(csv_line((name, classes[best], f"{answer[best]:.6f}", *scores)))
                 advance(len(names) + len(bad))
         if not bad_files and not any(counts.values()):
             raise DataError(f"there is no row of pixels in {source}")

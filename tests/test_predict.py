@@ -11,6 +11,7 @@ from src.datasets import load_dataset
 from src.errors import ConfigError, DataError, StoreError
 from src.predict import predict
 from src.results import PredictionResult
+from src.tables import read_table
 from src.train import train
 from tests.conftest import TrainedRun, Workplace
 from tests.datasets.conftest import put_class
@@ -95,17 +96,20 @@ def test_files_that_are_no_images_are_listed_or_end_it_and_then_nothing_is_writt
     assert (result.bad_files, len(rows_of(result))) == ([("b.png", "not an image of a known format")], 1)
 
 
-def test_classes_that_were_folders_are_called_by_their_names(workplace: Workplace, tmp_path: Path):
-    for name in ("cat", "dog"):
+def test_classes_that_were_folders_are_called_by_their_names_which_a_spreadsheet_does_not_run(
+    workplace: Workplace, tmp_path: Path
+):
+    for name in ("=cat", "dog"):
         put_class(tmp_path / "pets", name, 8)
     overrides = [f"dataset.folder='{tmp_path / 'pets'}'", f"dataset.cache_dir='{tmp_path / 'cache'}'"]
     overrides += ["dataset=image_folder", "dataset.image_size=[12,12]", "training.epochs=1", "tracking.detail=light"]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     result = predicted(workplace, f"run_id={run_id}", f"images='{tmp_path / 'pets'}'")
-    rows = rows_of(result)
-    assert list(rows[0]) == ["image", "predicted", "score", "cat", "dog"]
+    rows = read_table(Path(result.output))
+    assert list(rows[0]) == ["image", "predicted", "score", "=cat", "dog"]
     assert [row["image"] for row in rows] == sorted(row["image"] for row in rows)
-    assert set(result.counts) == {"cat", "dog"}
+    assert set(result.counts) == {"=cat", "dog"} == {row["image"].partition("/")[0] for row in rows}
+    assert not any(cell.startswith("=") for row in rows_of(result) for cell in (*row, *row.values()))
 
 
 @pytest.mark.parametrize(

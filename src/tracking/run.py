@@ -1,7 +1,6 @@
 """One run: how it begins and ends, and what is recorded in between."""
 
 import contextlib
-import csv
 import io
 import json
 import tempfile
@@ -24,6 +23,7 @@ from src.errors import NotKept, StoreError
 from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
+from src.tables import csv_line
 from src.tracking.artifacts import Artifacts
 from src.tracking.provenance import difference, packages, source_tags
 from src.tracking.writer import Writer
@@ -141,11 +141,7 @@ class Run:
 
     def log_table(self, path: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A CSV file with a header at this path of the run's artifacts."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-        self._write(path, text.getvalue())  # numbers and class names: nothing in them is a secret
+        self._write(path, "".join(map(csv_line, (columns, *rows))))  # numbers and names: nothing in them is a secret
 
     def log_figure(self, path: str, figure: Any) -> None:
         """A Matplotlib figure as a picture at this path of the run's artifacts."""

@@ -37,6 +37,13 @@ def test_the_columns_of_a_descriptions_table_are_kept_apart(config: Config, clie
     assert note == "a | b\n\n| trial &emsp;| loss &emsp;|\n|---|---|\n| 1 &emsp;| 0.5 &emsp;|"
 
 
+def test_a_table_shows_names_that_a_spreadsheet_would_run(config: Config, client: MlflowClient, tmp_path: Path):
+    with new_run(config) as run:
+        run.log_table("tables/a.csv", ("class", "=b"), [("@c", -0.5), ("d", None)])
+    table = Path(client.download_artifacts(str(run.run_id), "tables/a.csv", str(tmp_path)))
+    assert table.read_text() == "class,'=b\n'@c,-0.5\nd,\n"
+
+
 def test_the_model_of_a_run_says_how_and_by_whom_it_was_trained(trained: TrainedRun):
     client = MlflowClient(trained.workplace.uri)
     run = client.get_run(trained.run_id)
