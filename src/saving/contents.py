@@ -23,7 +23,7 @@ MAX_TEXT = 64 * 2**20  # bytes of the configuration, and of all members of a `.k
 MAX_BYTES = 8 * 2**30  # of the weights
 MAX_EXPANSION = 20  # bytes of weights for each byte of the file, beyond MAX_TEXT: trained weights hardly compress
 COPIES = 2  # how many times the bytes that its layers need a file's weights may take
-COPIES_WITH_OPTIMIZER = 6  # an optimizer keeps up to four more of each: two moments, AMSGrad's maximum, an average
+COPIES_WITH_OPTIMIZER = 8  # it keeps up to five more: two moments, AMSGrad's maximum, an average, summed gradients
 OVERHEAD = 4 * 2**20  # bytes that HDF5 needs around the numbers: about 3 KB for each layer
 
 

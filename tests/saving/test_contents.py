@@ -262,7 +262,7 @@ def test_a_compression_without_a_bound_is_refused(copied: Path) -> None:
 def test_a_model_with_its_optimizer_is_read(name: str, tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    model.compile(keras.optimizers.Adam(amsgrad=True, use_ema=True), "mse")
+    model.compile(keras.optimizers.Adam(amsgrad=True, use_ema=True, gradient_accumulation_steps=2), "mse")
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / name)
     assert load_model(tmp_path / name).count_params() == 6
