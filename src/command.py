@@ -33,6 +33,15 @@ from src.redact import redact
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
 
+REFUSED = {  # flags of Hydra's that no command takes, and why; its help does not show them
+    "config_name": "each command has its own configuration; this one's is {config_name}",
+    "config_path": "each command has its own configuration; this one's is {config_name}",
+    "experimental_rerun": "it reads a pickle, which can run anything; python -m pipelines.reproduce run_id=RUN trains "
+    "a run again",
+    "shell_completion": "Hydra completes the words of a script, and this command is started with python -m; --help "
+    "lists what it takes",
+}
+
 
 def entry_point(
     config_name: str, sweeps: bool = False
@@ -106,16 +115,9 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
     Raises:
         ConfigError: a flag of Hydra's that this program has no use for.
     """
-    for flag in ("config_name", "config_path"):
-        if getattr(args, flag) is not None:
-            raise ConfigError(
-                f"--{flag.replace('_', '-')}: each command has its own configuration; this one's is {config_name}"
-            )
-    if args.experimental_rerun is not None:
-        raise ConfigError(
-            "--experimental-rerun: it reads a pickle, which can run anything; python -m pipelines.reproduce run_id=RUN "
-            "trains a run again"
-        )
+    for flag, reason in REFUSED.items():
+        if getattr(args, flag) not in (None, False):
+            raise ConfigError(f"--{flag.replace('_', '-')}: {reason.format(config_name=config_name)}")
     if args.multirun and args.cfg:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration of one run")
     overrides: list[str] = args.overrides
@@ -132,6 +134,8 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
     """Has Hydra's own program answer a question about this command."""
     hydra.version.setbase("1.3")
+    hidden = REFUSED if config_name == "train" else {*REFUSED, "multirun"}
+    parser._actions = [action for action in parser._actions if action.dest not in hidden]
     try:
         with _raising_hydra(), sentences(args.overrides):
             _run_hydra(args, parser, lambda _: None, str(CONF), config_name)

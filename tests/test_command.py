@@ -1,5 +1,6 @@
 """What a command answers and how it ends: mistakes as sentences, exit codes, signals, help."""
 
+import importlib
 import os
 import re
 import signal
@@ -46,6 +47,7 @@ WRONG = [
     (["--config-dir", "conf", "hydra.searchpath=[conf]"], "do not go together"),
     (["local=defautl"], "no local 'defautl'"),
     (["--experimental-rerun", "run.pickle"], "it reads a pickle"),
+    (["--shell-completion", "install=bash"], "--shell-completion: Hydra completes the words of a script"),
     (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
     (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
     (["-m", "--config-dir", "conf", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files"),
@@ -145,6 +147,39 @@ def test_help_lists_the_groups_that_one_can_choose_from_and_no_schemas() -> None
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "model: alexnet, " in answer.stdout
     assert "schema" not in answer.stdout
+
+
+def commands() -> list[str]:
+    """The module of each command that has a primary configuration."""
+    names = sorted(path.stem for path in CONF.glob("*.yaml"))
+    return [f"{'src' if (CONF.parent / 'src' / f'{name}.py').exists() else 'pipelines'}.{name}" for name in names]
+
+
+def asked(module: str, flag: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines with which the command answers the flag."""
+    monkeypatch.setattr(sys, "argv", [module, flag])
+    with pytest.raises(SystemExit) as left:
+        importlib.import_module(module).main()
+    said, complained = capsys.readouterr()
+    assert (left.value.code, complained) == (0, "")
+    return [line for line in said.splitlines() if line.strip()]
+
+
+@pytest.mark.usefixtures("signals_restored")
+@pytest.mark.parametrize(
+    ("flag", "end"), [("--help", "Overrides : Any key=value"), ("--hydra-help", "Use '--cfg hydra' to Show the Hydra")]
+)
+@pytest.mark.parametrize("module", commands())
+def test_help_names_no_flag_that_the_command_does_not_take(
+    module: str, flag: str, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = asked(module, flag, monkeypatch, capsys)
+    assert lines[-1].startswith(end)
+    named = {line.partition(",")[0].partition(" ")[0] for line in lines if line.startswith("--")}
+    assert {"--help", "--cfg", "--config-dir", "--info"} <= named
+    assert not {"--shell-completion", "--config-name", "--config-path", "--experimental-rerun"} & named
+    assert ("--multirun" in named) == (module == "src.train")
+    assert not [line for line in lines if "completion" in line or ".py" in line]
 
 
 def test_a_reader_who_leaves_early_ends_the_command_without_a_traceback() -> None:
