@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Extra arguments for a command: make train ARGS="model=lenet5 training.epochs=3"
 ARGS ?=
-# Which model is served, and where the server listens: 5000 for the MLflow UI, 5001 for a model
+# Which model is served, and where the server listens: 5000 for the MLflow UI, 5001 for a model.
 MODEL ?= models:/mnist@champion
 PORT ?=
 
@@ -36,12 +36,16 @@ check: setup-dev ## All that must hold before a commit: style, types, architectu
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-ui: setup ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000 (PORT=... for another port)
-	@case "$$MLFLOW_TRACKING_URI" in http*) echo "the runs are on a server: open $$MLFLOW_TRACKING_URI"; exit 1;; esac; \
-	echo "once per browser: choose \"Model training\" at the top left of http://127.0.0.1:$(or $(PORT),5000)"; \
-	MLFLOW_BACKEND_STORE_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DEFAULT_ARTIFACT_ROOT=./mlartifacts \
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
-	$(BIN)/mlflow server --host 127.0.0.1 --port $(or $(PORT),5000)
+# What was typed after `make`, as it was typed: not what another program calls so in the environment.
+typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
+# The address is handed on in the environment, where neither make nor the shell reads anything into it.
+unexport URI
+ifneq ($(call typed,URI),)
+ui: export MLFLOW_TRACKING_URI := $(call typed,URI)
+endif
+
+ui: setup ## Show the tracked runs in the MLflow UI on http://127.0.0.1:5000 (PORT=5001 URI=sqlite:////FOLDER/mlflow.db OPEN=1)
+	@$(BIN)/python -m src.ui $(addprefix port=,$(call typed,PORT)) $(addprefix open=,$(call typed,OPEN))
 
 serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@champion)
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DISABLE_TELEMETRY=true \

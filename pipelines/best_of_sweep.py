@@ -39,7 +39,12 @@ def best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> BestOf
             )
         )
         result = BestOfSweepResult(
-            run_id=run.run_id, sweep=sweep, seeds=config.seeds, finals=trained, registration=registration
+            run_id=run.run_id,
+            experiment_id=run.experiment_id,
+            sweep=sweep,
+            seeds=config.seeds,
+            finals=trained,
+            registration=registration,
         )
         finals.record(run, result)
     return result
@@ -53,8 +58,8 @@ def main(config: BestOfSweepConfig, overrides: list[str]) -> None:
 
     scores = ", ".join(f"{final.metrics['test_accuracy']:.4f}" for final in result.finals)
     console.say(f"test accuracy, seeds {result.seeds}: {scores}; mean {result.mean:.4f}, spread {result.spread:.4f}")
-    console.say_registration(result.registration)
-    console.say_where(str(result.run_id), config.tracking.uri)
+    console.say_registration(result.registration, config.tracking.uri)
+    console.say_where(str(result.run_id), result.experiment_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

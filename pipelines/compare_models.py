@@ -27,7 +27,7 @@ def compare_models(config: CompareModelsConfig, overrides: Sequence[str] = ()) -
         }
         rows = leaderboard.ranked(config, trained)
         leaderboard.record(run, rows)
-    return ComparisonResult(run_id=str(run.run_id), rows=rows)
+    return ComparisonResult(run_id=str(run.run_id), experiment_id=run.experiment_id, rows=rows)
 
 
 @entry_point("compare_models")
@@ -38,7 +38,7 @@ def main(config: CompareModelsConfig, overrides: list[str]) -> None:
 
     title = f"{config.dataset.name}, seeds {', '.join(map(str, config.seeds))}"
     console.table(title, leaderboard.COLUMNS, [leaderboard.cells(row) for row in result.rows])
-    console.say_where(result.run_id, config.tracking.uri)
+    console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

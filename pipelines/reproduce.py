@@ -30,7 +30,7 @@ def main(config: ReproduceConfig, overrides: list[str]) -> None:
 
     data = [row for row in result.origin if row.what == "data"]
     console.table(f"run {result.run_id}, trained again", drift.COLUMNS, [*data, *result.results])
-    console.say_where(result.run_id, config.tracking.uri)
+    console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
     if not result.is_same:
         raise ResultDiffers(f"run {result.reproduces} is not reproduced; changed: {', '.join(result.changed)}")
 

@@ -64,6 +64,7 @@ def compare(config: ReproduceConfig, again: Config, rows: list[DriftRow], result
     with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
         reproduction = ReproductionResult(
             run_id=str(result.run_id),
+            experiment_id=result.experiment_id,
             reproduces=config.run_id,
             origin=[*rows, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
             results=[

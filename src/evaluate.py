@@ -49,7 +49,9 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         dataset = load_tracked_dataset(run, trained, config.data_dir)
         scores = fitting.score(load_tracked_model(run, config.model_uri), dataset.test)
         metrics = record_evaluation(run, dataset, scores, step=run.best_epoch)
-    return EvaluationResult(run_id=run.run_id or "", metrics=metrics, images=len(dataset.test))
+    return EvaluationResult(
+        run_id=run.run_id or "", experiment_id=run.experiment_id, metrics=metrics, images=len(dataset.test)
+    )
 
 
 def load_tracked_dataset(run: "Run", trained: Config, data_dir: str | None) -> "Dataset":
@@ -176,7 +178,7 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
 
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     console.say(f"{metrics}  on {result.images:,} test images")
-    console.say_where(result.run_id, config.tracking.uri)
+    console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

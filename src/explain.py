@@ -82,6 +82,7 @@ def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> Explanat
     right, wrong = examples(dataset, probabilities)
     return ExplanationResult(
         run_id=run.run_id or "",
+        experiment_id=run.experiment_id,
         title=f"{trained.model.name} on {len(dataset.test):,} test images: some right ones, the worst mistakes",
         columns=("image", "is", "predicted", "score", "true score"),
         rows=[
@@ -121,6 +122,7 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
         notes.append(f"{file} is {size[0]}x{size[1]} pixels; it was resized to {height}x{width}, which the model takes")
     return ExplanationResult(
         run_id=run.run_id or "",
+        experiment_id=run.experiment_id,
         title=f"{trained.model.name} on {file.name}",
         columns=("class", "probability"),
         rows=[(name, f"{score:.4f}") for name, score in answers],
@@ -218,7 +220,7 @@ def main(config: ExplainConfig, overrides: list[str]) -> None:
         console.say("pictures: " + ", ".join(explained.pictures))
     if config.output is not None and explained.pictures:
         console.say(f"and in {config.output}, without the figures/")
-    console.say_where(explained.run_id, config.tracking.uri)
+    console.say_where(explained.run_id, explained.experiment_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from src.compose import config_from_dict
 from src.errors import ConfigError, UserError
+from src.links import run_page
 from src.results import BestOfSweepResult, SweepResult
 from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training
 from src.space import SweepPlan
@@ -109,7 +110,7 @@ def description(run: "Run", result: BestOfSweepResult) -> str:
     """The pipeline in Markdown: the sweep, its best trial, the final trainings, the verdict."""
 
     def link(text: str, run_id: str | None) -> str:
-        return f"[{text}](#/experiments/{run.experiment_id}/runs/{run_id})"
+        return f"[{text}]({run_page(run.experiment_id, str(run_id))})"
 
     sweep, registration = result.sweep, result.registration
     study, trial = link(f"study {sweep.study_name}", sweep.run_id), link(f"trial {sweep.best_trial}", sweep.best_run_id)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from src.compose import compose_config
 from src.errors import ConfigError
 from src.imports import heavy_imports
+from src.links import run_page
 from src.results import LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
 
@@ -116,6 +117,6 @@ def record(run: "Run", rows: Sequence[LeaderboardRow]) -> None:
     run.log_new_metrics({"test_accuracy": best.accuracy}, step=0)
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for row in rows:
-        link = f"[{row.model}](#/experiments/{run.experiment_id}/runs/{row.run_id})"
+        link = f"[{row.model}]({run_page(run.experiment_id, row.run_id)})"
         lines.append(f"| {' | '.join((link, *cells(row)[1:]))} |")
     run.describe("\n".join(lines))

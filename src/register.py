@@ -191,7 +191,7 @@ def main(config: RegisterConfig, overrides: list[str]) -> None:
     result = register(config)
     from src import console
 
-    console.say_registration(result)
+    console.say_registration(result, config.tracking.uri)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import yaml
 
 from src.compose import CONF, compose_tree
 from src.errors import ConfigError
+from src.links import run_page
 from src.results import Counts, SweepResult, TrialRow, trial_name
 from src.schema import SCHEMAS, as_tree
 from src.space import SweepPlan, config_of
@@ -111,7 +112,7 @@ def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: C
         lines += ["", f"| trial | {plan.metric} | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
     for row in top:
         name = trial_name(row.number)
-        link = f"[{name}](#/experiments/{run.experiment_id}/runs/{row.run_id})" if row.run_id else name
+        link = f"[{name}]({run_page(run.experiment_id, row.run_id)})" if row.run_id else name
         cells = [short(row.params.get(name, "")) for name in names]
         lines.append(f"| {link} | {row.value:.4f} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ class TrainResult:
 
     Attributes:
         run_id: the MLflow run, or None when tracking is off.
+        experiment_id: of that run.
         best_epoch: the epoch whose weights were kept, counted from 1.
         metrics: the metrics of that epoch, and `test_loss` and `test_accuracy` when the test split was scored.
         history: metric name -> one value per epoch.
@@ -19,6 +20,7 @@ class TrainResult:
     """
 
     run_id: str | None
+    experiment_id: str = ""
     best_epoch: int
     metrics: dict[str, float]
     history: dict[str, list[float]]
@@ -32,11 +34,13 @@ class EvaluationResult:
 
     Attributes:
         run_id: the MLflow run that the model came from.
+        experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy`.
         images: the number of images scored.
     """
 
     run_id: str
+    experiment_id: str = ""
     metrics: dict[str, float]
     images: int
 
@@ -47,12 +51,14 @@ class ExplanationResult:
 
     Attributes:
         run_id: the MLflow run that the model came from.
+        experiment_id: of that run.
         title, columns, rows: the predictions that were looked at, as a table.
         pictures: where the pictures are in the run.
         notes: what a reader of them must know.
     """
 
     run_id: str
+    experiment_id: str = ""
     title: str
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -185,6 +191,7 @@ class BestOfSweepResult:
 
     Attributes:
         run_id: the MLflow run of the pipeline.
+        experiment_id: of that run.
         sweep: how the sweep stands.
         seeds: of the final trainings.
         finals: the best configuration trained again, for each seed.
@@ -192,6 +199,7 @@ class BestOfSweepResult:
     """
 
     run_id: str | None
+    experiment_id: str = ""
     sweep: SweepResult
     seeds: list[int]
     finals: list[TrainResult]
@@ -243,10 +251,12 @@ class ComparisonResult:
 
     Attributes:
         run_id: the MLflow run of the pipeline.
+        experiment_id: of that run.
         rows: of the networks, the best first.
     """
 
     run_id: str
+    experiment_id: str = ""
     rows: list[LeaderboardRow]
 
 
@@ -271,12 +281,14 @@ class ReproductionResult:
 
     Attributes:
         run_id: the new run.
+        experiment_id: of that run.
         reproduces: the old one.
         origin: what went into it.
         results: what came out of it.
     """
 
     run_id: str
+    experiment_id: str = ""
     reproduces: str
     origin: list[DriftRow]
     results: list[DriftRow]

@@ -130,6 +130,7 @@ def train(
 
         result = TrainResult(
             run_id=run.run_id,
+            experiment_id=run.experiment_id,
             best_epoch=fitted.best_epoch,
             metrics=metrics,
             history=fitted.history,
@@ -216,7 +217,7 @@ def main(config: Config, overrides: list[str]) -> None:
     metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
     console.say(f"best epoch {result.best_epoch}  {metrics}")
     if result.run_id:
-        console.say_where(result.run_id, config.tracking.uri)
+        console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 
 
 if __name__ == "__main__":

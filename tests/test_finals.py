@@ -238,15 +238,18 @@ def test_the_spread_is_the_standard_deviation_and_none_of_one_seed(
 
 def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
     text = finals.description(Run(None, "", "9"), outcome(0.5, 1.0))
-    runs = "#/experiments/9/runs"
+
+    def link(run_id: str) -> str:
+        return f"#/experiments/9/runs/{run_id}?workflowType=machine_learning"
+
     assert text.splitlines() == [
-        f"The best of [study study]({runs}/5eeb) is [trial 1]({runs}/7a11) with 0.9877; trained again on training and "
-        "validation images for 5 epochs:",
+        f"The best of [study study]({link('5eeb')}) is [trial 1]({link('7a11')}) with 0.9877; trained again on "
+        "training and validation images for 5 epochs:",
         "",
         "| seed | test accuracy |",
         "|---|---|",
-        f"| [1]({runs}/f1) | 0.5000 |",
-        f"| [2]({runs}/f2) | 1.0000 |",
+        f"| [1]({link('f1')}) | 0.5000 |",
+        f"| [2]({link('f2')}) | 1.0000 |",
         "",
         "Mean 0.7500, spread 0.3536. Version 4 of digits, seed 1, is now the champion: the first of digits.",
     ]

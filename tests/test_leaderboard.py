@@ -232,6 +232,6 @@ def test_the_description_is_the_table_with_links_to_the_runs(store: Workplace) -
     head, rule, first, second = note.replace(" &emsp;|", " |").splitlines()
     assert head == f"| {' | '.join(COLUMNS)} |"
     assert rule.count("---") == len(COLUMNS)
-    runs = f"#/experiments/{run.experiment_id}/runs"
-    assert first == f"| [lenot]({runs}/a1) | {' | '.join(cells(ROW)[1:])} |"
-    assert second.startswith(f"| [dense]({runs}/b2) |")
+    pages = [f"#/experiments/{run.experiment_id}/runs/{of}?workflowType=machine_learning" for of in ("a1", "b2")]
+    assert first == f"| [lenot]({pages[0]}) | {' | '.join(cells(ROW)[1:])} |"
+    assert second.startswith(f"| [dense]({pages[1]}) |")

@@ -60,10 +60,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 def test_the_command_says_which_version_a_run_became(runs: Runs):
     done = runs.workplace.run("src.register", f"run_id={runs.good}", "name=by-command", "alias=champion")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        f"version 1 of by-command: the model of run {runs.good}",
-        "champion points to it: the first champion of by-command",
-    ]
+    version, alias, where = done.stdout.splitlines()
+    assert version == f"version 1 of by-command: the model of run {runs.good}"
+    assert alias == "champion points to it: the first champion of by-command"
+    assert where.endswith("/#/models/by-command/versions/1?workflowType=machine_learning")
 
 
 def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: Runs):

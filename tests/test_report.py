@@ -78,8 +78,9 @@ def test_the_description_links_the_five_best_trials() -> None:
     rows = [row(number, number / 10, {"model.dropout": 0.1}, f"run{number}") for number in range(7)]
     text = description(Run(None, "", "9"), sweep, rows, Counts(complete=7, pruned=0, failed=0, running=0, retried=0))
     assert text.startswith("7 trials: 7 complete; grid sampler, none pruner.")
-    assert [line.split("](")[0] for line in text.splitlines() if "#/experiments/9/runs/run" in line] == [
-        f"| [trial-00{number}" for number in (6, 5, 4, 3, 2)
+    assert [line.split(" | ")[0] for line in text.splitlines() if "](" in line] == [
+        f"| [trial-00{number}](#/experiments/9/runs/run{number}?workflowType=machine_learning)"
+        for number in (6, 5, 4, 3, 2)
     ]
 
 

@@ -68,7 +68,8 @@ def test_a_run_is_whole_with_its_files_behind_the_server(
     team: Team, trained_there: tuple[str, set[str]], client: MlflowClient
 ):
     (run,) = runs_of(client, "whole")
-    assert f"{team.uri}/#/runs/{run.info.run_id}" in trained_there[0]
+    page = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?workflowType=machine_learning"
+    assert f"{team.uri}/{page}\n" in trained_there[0]
     assert run.info.status == "FINISHED"
     assert [point.step for point in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2]
     assert run.info.artifact_uri.startswith("mlflow-artifacts:/")

@@ -24,7 +24,7 @@ from src.saving import load_model
 from src.schema.checks import cores
 from src.schema.run import MOST_PARTS
 from src.train import prepare_model, train
-from tests.conftest import TrainedRun, Workplace
+from tests.conftest import ROOT, TrainedRun, Workplace
 
 SMALL = ("dataset=synthetic", "training.epochs=2")
 
@@ -66,7 +66,7 @@ def test_the_terminal_gets_one_plain_line_an_epoch_and_where_to_look_next(traine
     assert sum(line.startswith("epoch ") for line in lines) == 2
     assert "\x1b" not in trained.done.stdout
     assert trained.run_id in lines[-1]
-    assert "make ui" in lines[-1]
+    assert f"make -C {ROOT} ui URI={trained.workplace.uri}" in lines[-1]
     assert trained.done.stderr == ""
 
 

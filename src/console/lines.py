@@ -1,6 +1,7 @@
 """Lines, tables and bars in the terminal, secrets hidden."""
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
@@ -9,7 +10,8 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from src.redact import redact
+from src import links
+from src.redact import HIDDEN, redact
 from src.results import RegistrationResult
 
 console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -20,12 +22,20 @@ def say(text: str) -> None:
     console.print(redact(text), markup=False)
 
 
-def say_where(run_id: str, uri: str) -> None:
-    """Where to look at a run: a link into the tracking server, or into the UI that `make ui` starts over a database."""
-    if uri.startswith("http"):
-        say(f"run {run_id}: {uri.rstrip('/')}/#/runs/{run_id}")
-    else:
-        say(f"run {run_id} is kept in {uri}; `make ui` shows it at http://127.0.0.1:5000/#/runs/{run_id}")
+def say_where(run_id: str, experiment_id: str, uri: str) -> None:
+    """Print where to look at a run of the store with this address."""
+    _say_page(f"run {run_id}", links.run_page(experiment_id, run_id), uri)
+
+
+def _say_page(what: str, page: str, uri: str) -> None:
+    """Print the address of a page, and for a store without a server the command that opens the UI over it."""
+    if links.is_server(uri):
+        say(f"{what}: {links.address(uri, page)}")
+        return
+    command = links.ui_command(uri)
+    shown = [redact(word) for word in command]  # before quotes come between the letters of a password
+    note = "" if shown == command else f" (type it with what {HIDDEN} stands for)"
+    say(f"{what}: `{shlex.join(shown)}`{note} shows it at {links.local_address(page)}")
 
 
 def warn(warnings: Sequence[str]) -> None:
@@ -37,12 +47,14 @@ def warn(warnings: Sequence[str]) -> None:
         console.print(panel, soft_wrap=False)
 
 
-def say_registration(result: RegistrationResult) -> None:
-    """Which version a run's model is, and whether the alias points to it."""
+def say_registration(result: RegistrationResult, uri: str) -> None:
+    """Print which version a run's model is, whether the alias points to it, and where to look at it."""
     known = "" if result.is_new else ", as before"
     say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
     if result.alias:
         say(f"{result.alias} {'points to it' if result.moved else 'stays where it is'}: {result.reason}")
+    page = links.version_page(result.name, result.version)
+    _say_page(f"version {result.version} of {result.name}", page, uri)
 
 
 @contextlib.contextmanager

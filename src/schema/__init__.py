@@ -56,6 +56,7 @@ from src.schema.verbs import (
     PredictConfig,
     RegisterConfig,
     SummaryConfig,
+    UiConfig,
     check_registry_names,
 )
 
@@ -114,6 +115,7 @@ __all__ = [
     "TrackingConfig",
     "TrainingConfig",
     "TransferConfig",
+    "UiConfig",
     "as_tree",
     "check_registry_names",
     "cores",
@@ -135,6 +137,7 @@ PRIMARY: dict[str, type] = {
     "compare_models": CompareModelsConfig,
     "reproduce": ReproduceConfig,
     "summary": SummaryConfig,
+    "ui": UiConfig,
 }
 SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {

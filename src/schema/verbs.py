@@ -77,6 +77,20 @@ def check_registry_names(name: str | None, alias: str | None, key: str = "name")
 
 
 @dataclass(kw_only=True)
+class UiConfig:
+    """The MLflow UI over a store."""
+
+    tracking: TrackingConfig
+    port: int = 5000  # of this machine
+    open: bool = False  # in a browser, once the UI answers
+
+    def __post_init__(self) -> None:
+        require(1 <= self.port <= 65535, "port", self.port, "a number from 1 to 65535")
+        if not self.tracking.enabled:
+            raise ConfigError("tracking=off: there is no store to show; choose tracking=mlflow")
+
+
+@dataclass(kw_only=True)
 class SummaryConfig:
     """A network to describe, on a data set's images."""
 

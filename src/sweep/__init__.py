@@ -175,7 +175,7 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None) -> None:
     if result is None or result.counts.counted < sweep.job.n_trials:
         console.say(f"go on with: {same_command()}")
     if sweep.parent.run_id is not None:
-        console.say_where(sweep.parent.run_id, plan.example.tracking.uri)
+        console.say_where(sweep.parent.run_id, sweep.parent.experiment_id, plan.example.tracking.uri)
 
 
 def is_grid(plan: SweepPlan) -> bool:

@@ -5,12 +5,13 @@ yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all
 """
 
 from src.tracking.opening import failures_told, resume_run, start_run
+from src.tracking.pages import experiment_page
 from src.tracking.parents import pipeline_run
 from src.tracking.provenance import code_digest, origin_tags, packages
 from src.tracking.registry import Registry, Version
 from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result, recorded_result
 from src.tracking.run import Run, as_param
-from src.tracking.store import Store, open_store
+from src.tracking.store import Store, artifact_root, open_store
 from src.tracking.sweep import (
     StudyId,
     end_runs_left_behind,
@@ -28,9 +29,11 @@ __all__ = [
     "Store",
     "StudyId",
     "Version",
+    "artifact_root",
     "as_param",
     "code_digest",
     "end_runs_left_behind",
+    "experiment_page",
     "failures_told",
     "fingerprint",
     "finished_result",

@@ -77,6 +77,7 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
     best_epoch = int(run.data.params["resolved.best_epoch"])
     return TrainResult(
         run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
         best_epoch=best_epoch,
         metrics={name: values[best_epoch - 1] for name, values in history.items()} | tested,
         history=history,

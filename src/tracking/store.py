@@ -55,6 +55,12 @@ def open_store(config: TrackingConfig) -> Store:
         return Store(client, _experiment_id(client, config.experiment, location))
 
 
+def artifact_root(config: TrackingConfig) -> str | None:
+    """Where the artifacts of new experiments go: beside the database; None when a server decides."""
+    with problems_told(config.uri):
+        return prepare_store(config.uri)
+
+
 def client_of(uri: str) -> mlflow.MlflowClient:
     """MLflow's client of a store that `prepare_store` has checked: MLflow itself waits minutes for one that is none."""
     mlflow.set_tracking_uri(uri)
@@ -125,7 +131,7 @@ def prepare_store(uri: str) -> str | None:
 
 
 def _check_server(uri: str) -> None:
-    remedy = "start it (make ui), correct tracking.uri, or train without tracking: tracking=off"
+    remedy = "start it, correct tracking.uri, or train without tracking: tracking=off"
     parts = urllib.parse.urlsplit(uri)
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     try:

@@ -15,6 +15,9 @@ COLUMNS = (
 )
 
 
+TAG = f"mlflow.sharedViewState.{VIEW}"
+
+
 def experiment_tags() -> dict[str, str]:
     """Tags of a new experiment: it is about training models, and has a saved view named Results.
 
@@ -25,5 +28,5 @@ def experiment_tags() -> dict[str, str]:
     view = {"name": "Results", "createdAt": now, "updatedAt": now, "state": json.dumps({"selectedColumns": COLUMNS})}
     return {
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": json.dumps(view),
+        TAG: json.dumps(view),
     }

@@ -1,8 +1,9 @@
-"""A store that real commands have filled, the UI over it as `make ui` starts it, and a browser that looks at it."""
+"""A store that real commands have filled, the UI over it as a command says, and a browser that looks at it."""
 
 import csv
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
+from src.links import run_page
 from tests.conftest import ROOT, Workplace
 
 SIZE = {"width": 1440, "height": 900}
@@ -44,10 +46,16 @@ Shot = Callable[[Page, str], None]
 
 @dataclass(frozen=True)
 class Tracked:
-    """Three plain runs, a sweep, and the first run's model as the champion of its data set."""
+    """Three plain runs, a sweep, and the first run's model as the champion of its data set.
+
+    Attributes:
+        said: what the first training printed last.
+        registered: what the registration printed last.
+    """
 
     workplace: Workplace
     said: str
+    registered: str
 
     @property
     def client(self) -> MlflowClient:
@@ -87,20 +95,40 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     def command(module: str, *arguments: str) -> str:
         done = workplace.run(module, *arguments, **data)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.stdout.splitlines()[-1]
 
     said = command("src.train", *PLAIN, "model=lenot")
     command("src.train", *PLAIN, "model=lenet5")
     command("src.train", *PLAIN, "model=dense", "optimizer=adam")
     command("src.train", *SEARCH)
-    tracked = Tracked(workplace, said)
-    command("src.register", f"run_id={tracked.plain[0].info.run_id}", "alias=champion")
-    return tracked
+    registered = command("src.register", f"run_id={re.findall(r'[0-9a-f]{32}', said)[0]}", "alias=champion")
+    return Tracked(workplace, said, registered)
+
+
+@dataclass(frozen=True)
+class Ui:
+    """The UI that the printed command starts.
+
+    Attributes:
+        base: its address.
+        runs: the address that it prints.
+    """
+
+    base: str
+    runs: str
+
+    def at(self, said: str) -> str:
+        """The address of the page that a command has named; it cannot know that the port is another one here."""
+        (page,) = re.findall(r"http://127\.0\.0\.1:5000(/\S+)", said)
+        return f"{self.base}{page}"
+
+    def page_of(self, run: Any) -> str:
+        return f"{self.base}/{run_page(run.info.experiment_id, run.info.run_id)}"
 
 
 @pytest.fixture(scope="module")
-def ui(tracked: Tracked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the UI, from `make ui`."""
+def ui(tracked: Tracked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """The UI, from the command that the first training printed."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -108,16 +136,17 @@ def ui(tracked: Tracked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     log = tmp_path_factory.mktemp("ui") / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["make", "--assume-old=setup", "ui", f"PORT={port}"],  # nothing is installed by a test
-            cwd=ROOT,
-            env=tracked.workplace.environment(MLFLOW_TRACKING_URI=tracked.workplace.uri),
+            [*printed_command(tracked.said), f"PORT={port}", "--assume-old=setup"],  # nothing is installed by a test
+            cwd=log.parent,
+            env=tracked.workplace.environment(),
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
     try:
         wait_for(f"{address}/health", process, log)
-        yield address
+        (runs,) = re.findall(rf"^{address}/\S+$", log.read_text(), re.MULTILINE)
+        yield Ui(address, runs)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -154,18 +183,26 @@ def open_page(browser: Browser, state: StorageState | None = None) -> Page:
 
 
 @pytest.fixture(scope="module")
-def settled(browser: Browser, ui: str) -> StorageState:
+def settled(browser: Browser, ui: Ui) -> StorageState:
     """What a browser remembers after the first visit: what pops up is closed, and this is about training models."""
     page = open_page(browser)
-    page.goto(ui)
+    page.goto(ui.base)
     page.get_by_role("button", name="Close", exact=True).last.click()
     page.get_by_role("button", name="Model training").click()
-    page.goto(f"{ui}/#/models")
+    page.goto(f"{ui.base}/#/models")
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     state = page.context.storage_state()
     page.context.close()
     return state
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Page]:
+    """A page in a browser that has never been here."""
+    page = open_page(browser)
+    yield page
+    page.context.close()
 
 
 @pytest.fixture
@@ -190,7 +227,7 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
     return take
 
 
-def printed_address(said: str) -> str:
-    """Where a training says that its run can be looked at, without the machine."""
-    (found,) = re.findall(r"http://127\.0\.0\.1:5000(/\S+)", said)
-    return str(found)
+def printed_command(said: str) -> list[str]:
+    """The command that shows what a command has left behind, as it says at its end."""
+    (found,) = re.findall(r"`(make .*)`", said)
+    return shlex.split(found)

@@ -5,30 +5,29 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import PATIENCE, Shot, Tracked, printed_address
+from src.links import EXPERIMENTS, address
+from tests.browser.conftest import PATIENCE, Shot, Tracked, Ui
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)
 
 
-def open_runs(page: Page, ui: str) -> None:
+def open_runs(page: Page, ui: Ui) -> None:
     """The experiment, as somebody opens it who has come to the UI's first page."""
-    page.goto(ui)
+    page.goto(ui.base)
     page.get_by_role("link", name="convlab").first.click()
     expect(page.get_by_role("heading", name="Runs")).to_be_visible()
 
 
-def open_results(page: Page, ui: str) -> None:
-    """The runs with the columns of the saved view."""
-    open_runs(page, ui)
-    page.get_by_role("button", name="Views").click()
-    page.get_by_role("menuitem", name="Results").click()
+def open_results(page: Page, ui: Ui) -> None:
+    """The runs with the columns of the saved view, at the address that `make ui` prints."""
+    page.goto(ui.runs)
     expect(column(page, "metrics.`test_accuracy`")).to_be_visible()
     page.get_by_role("alert").get_by_role("button").last.click()  # "you're viewing a shared view"
 
 
-def open_run(page: Page, ui: str, run: Any, tab: str = "Overview") -> None:
-    page.goto(f"{ui}/#/runs/{run.info.run_id}")
+def open_run(page: Page, ui: Ui, run: Any, tab: str = "Overview") -> None:
+    page.goto(ui.page_of(run))
     expect(page.get_by_role("heading", name=run.info.run_name)).to_be_visible()
     page.get_by_role("tab", name=tab).click()
 
@@ -84,7 +83,7 @@ def is_drawn(picture: Locator) -> bool:
     return bool(picture.evaluate("image => image.complete && image.naturalWidth > 100"))
 
 
-def test_the_experiment_opens_on_its_table_of_runs(page: Page, ui: str, tracked: Tracked):
+def test_the_experiment_opens_on_its_table_of_runs(page: Page, ui: Ui, tracked: Tracked):
     open_runs(page, ui)
     for run in (*tracked.plain, tracked.sweep):
         expect(run_link(page, run)).to_be_visible()
@@ -92,7 +91,7 @@ def test_the_experiment_opens_on_its_table_of_runs(page: Page, ui: str, tracked:
     assert [run.info.run_name for run in tracked.plain] == ["lenot-mnist-s1", "lenet5-mnist-s1", "dense-mnist-s1"]
 
 
-def test_the_saved_view_says_of_each_run_what_it_was_and_how_good(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_the_saved_view_says_of_each_run_what_it_was_and_how_good(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_results(page, ui)
     for run in tracked.plain:
         accuracy = cell(page, run, "metrics.`test_accuracy`")
@@ -102,7 +101,7 @@ def test_the_saved_view_says_of_each_run_what_it_was_and_how_good(page: Page, ui
     shot(page, "ui_runs")
 
 
-def test_trials_nest_under_their_sweep_and_say_how_they_ended(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_trials_nest_under_their_sweep_and_say_how_they_ended(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_results(page, ui)
     expect(run_link(page, tracked.trials[0])).to_have_count(0)
     unfold(page, tracked.sweep)
@@ -112,7 +111,7 @@ def test_trials_nest_under_their_sweep_and_say_how_they_ended(page: Page, ui: st
     shot(page, "ui_sweep")
 
 
-def test_charts_draw_the_curve_of_every_run(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_charts_draw_the_curve_of_every_run(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_results(page, ui)
     page.locator("label:has(input[value='CHART'])").click()
     page.get_by_placeholder("Search metric charts").fill("accuracy")
@@ -121,13 +120,13 @@ def test_charts_draw_the_curve_of_every_run(page: Page, ui: str, tracked: Tracke
     shot(page, "ui_charts")
 
 
-def test_the_metrics_of_a_run_are_curves(page: Page, ui: str, tracked: Tracked):
+def test_the_metrics_of_a_run_are_curves(page: Page, ui: Ui, tracked: Tracked):
     open_run(page, ui, tracked.plain[0], "Model metrics")
     for metric in ("accuracy", "loss", "learning_rate"):
         expect_curves(page, metric, 1)
 
 
-def test_a_run_describes_itself_first(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_a_run_describes_itself_first(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     run = tracked.plain[0]
     open_run(page, ui, run)
     main = page.get_by_role("main")
@@ -137,7 +136,7 @@ def test_a_run_describes_itself_first(page: Page, ui: str, tracked: Tracked, sho
 
 
 @pytest.mark.parametrize("picture", ["learning_curves", "confusion_matrix", "worst_mistakes", "grad_cam"])
-def test_pictures_of_a_run_are_shown(page: Page, ui: str, tracked: Tracked, shot: Shot, picture: str):
+def test_pictures_of_a_run_are_shown(page: Page, ui: Ui, tracked: Tracked, shot: Shot, picture: str):
     open_run(page, ui, tracked.plain[0], "Artifacts")
     open_folder(page, "figures")
     page.get_by_text(f"{picture}.png", exact=True).click()
@@ -148,14 +147,14 @@ def test_pictures_of_a_run_are_shown(page: Page, ui: str, tracked: Tracked, shot
         shot(page, "ui_artifacts")
 
 
-def test_the_tables_of_a_run_are_shown(page: Page, ui: str, tracked: Tracked):
+def test_the_tables_of_a_run_are_shown(page: Page, ui: Ui, tracked: Tracked):
     open_run(page, ui, tracked.plain[0], "Artifacts")
     open_folder(page, "tables")
     page.get_by_text("layers.csv", exact=True).click()
     expect(page.get_by_role("main")).to_contain_text("Conv2D")
 
 
-def test_the_page_of_a_sweep_is_shown_with_its_plots(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_the_page_of_a_sweep_is_shown_with_its_plots(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_run(page, ui, tracked.sweep, "Artifacts")
     page.get_by_text("sweep.html", exact=True).click()
     plots = page.frame_locator("iframe").locator(".js-plotly-plot .main-svg")
@@ -163,7 +162,7 @@ def test_the_page_of_a_sweep_is_shown_with_its_plots(page: Page, ui: str, tracke
     shot(page, "ui_sweep_page")
 
 
-def test_the_description_of_a_sweep_leads_to_its_best_trial(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_the_description_of_a_sweep_leads_to_its_best_trial(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     best = tracked.best_trial
     open_run(page, ui, tracked.sweep)
     first = page.get_by_role("main").get_by_role("table").first.get_by_role("link").first
@@ -174,9 +173,10 @@ def test_the_description_of_a_sweep_leads_to_its_best_trial(page: Page, ui: str,
         first.click()
     expect(opened.value.get_by_role("heading", name=best.info.run_name)).to_be_visible()
     assert best.info.run_id in opened.value.url
+    expect_side_of_training(opened.value)
 
 
-def test_three_runs_are_compared_by_what_differs(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_three_runs_are_compared_by_what_differs(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_runs(page, ui)
     for run in tracked.plain:
         page.locator(f"[role=row][row-id='{run.info.run_id}']").get_by_role("checkbox").first.check(force=True)
@@ -193,7 +193,7 @@ def test_three_runs_are_compared_by_what_differs(page: Page, ui: str, tracked: T
     shot(page, "ui_compare")
 
 
-def test_the_page_of_a_model_shows_its_metrics_params_and_versions(page: Page, ui: str, tracked: Tracked, shot: Shot):
+def test_the_page_of_a_model_shows_its_metrics_params_and_versions(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     run = tracked.plain[0]
     (logged,) = run.outputs.model_outputs
     open_run(page, ui, run)
@@ -208,9 +208,9 @@ def test_the_page_of_a_model_shows_its_metrics_params_and_versions(page: Page, u
 
 
 def test_a_registered_version_shows_its_alias_its_run_and_its_signature(
-    page: Page, ui: str, tracked: Tracked, shot: Shot
+    page: Page, ui: Ui, tracked: Tracked, shot: Shot
 ):
-    page.goto(f"{ui}/#/models")
+    page.goto(f"{ui.base}/#/models")
     page.get_by_role("link", name="mnist", exact=True).click()
     version = page.get_by_role("row").filter(has=page.get_by_role("link", name="Version 1"))
     expect(version).to_contain_text("champion")
@@ -225,6 +225,38 @@ def test_a_registered_version_shows_its_alias_its_run_and_its_signature(
     shot(page, "ui_version")
 
 
-def test_the_address_that_a_training_prints_leads_to_its_run(page: Page, ui: str, tracked: Tracked):
-    page.goto(ui + printed_address(tracked.said))
-    expect(page.get_by_role("heading", name=tracked.plain[0].info.run_name)).to_be_visible()
+# --- the first visit -----------------------------------------------------------------------------------------------
+
+
+def expect_side_of_training(page: Page) -> None:
+    """The menu at the left is that of trained models."""
+    expect(page.get_by_role("link", name="Model registry")).to_be_visible()
+    expect(page.get_by_role("link", name="Prompts")).to_have_count(0)
+
+
+def test_the_address_that_make_ui_prints_shows_the_runs_with_their_accuracy(new_page: Page, ui: Ui, tracked: Tracked):
+    new_page.goto(ui.runs)
+    for run in tracked.plain:
+        expect(run_link(new_page, run)).to_be_visible()
+        expect(cell(new_page, run, "metrics.`test_accuracy`")).to_have_text(accuracy_of(run))
+    expect_side_of_training(new_page)
+
+
+def test_the_address_that_a_training_prints_leads_to_its_run(new_page: Page, ui: Ui, tracked: Tracked):
+    new_page.goto(ui.at(tracked.said))
+    expect(new_page.get_by_role("heading", name=tracked.plain[0].info.run_name)).to_be_visible()
+    expect_side_of_training(new_page)
+
+
+def test_the_address_that_a_registration_prints_leads_to_the_version(new_page: Page, ui: Ui, tracked: Tracked):
+    new_page.goto(ui.at(tracked.registered))
+    main = new_page.get_by_role("main")
+    expect(main.get_by_role("heading", name="Version 1")).to_be_visible()
+    expect(main.get_by_role("link", name=tracked.plain[0].info.run_name)).to_be_visible()
+    expect_side_of_training(new_page)
+
+
+def test_the_list_of_experiments_is_on_the_side_of_training_too(new_page: Page, ui: Ui):
+    new_page.goto(address(ui.base, EXPERIMENTS))
+    expect(new_page.get_by_role("link", name="convlab").first).to_be_visible()
+    expect_side_of_training(new_page)

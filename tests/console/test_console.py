@@ -9,7 +9,8 @@ from rich.console import Console
 
 from src import console
 from src.console import EpochLines, SweepView, epochs, lines, trials
-from src.results import Counts, TrialRow
+from src.results import Counts, RegistrationResult, TrialRow
+from tests.conftest import ROOT
 
 LOGS = {"loss": 0.07741, "accuracy": 0.9757, "val_loss": 0.2, "val_accuracy": 0.983, "learning_rate": 1e-3}
 TIMES = {"epoch_seconds": 3.14, "images_per_second": 17_864.4}
@@ -129,6 +130,58 @@ def test_secrets_are_hidden_in_lines_and_warnings(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert "hunter2" not in shown
     assert shown.count("postgresql://***@db/runs") == 2
+
+
+HIDDEN = "(type it with what *** stands for)"
+PAGE = "#/experiments/7/runs/abc?workflowType=machine_learning"
+
+
+@pytest.fixture
+def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.usefixtures("in_the_project")
+@pytest.mark.parametrize(
+    ("uri", "command"),
+    [
+        ("sqlite:///mlflow.db", "`make ui`"),
+        ("sqlite:///.debug/mlflow.db", f"`make ui URI=sqlite:///{ROOT}/.debug/mlflow.db`"),
+        ("postgresql://db/runs", "`make ui URI=postgresql://db/runs`"),
+        ("postgresql://ada:hunter2@db/runs", f"`make ui 'URI=postgresql://***@db/runs'` {HIDDEN}"),
+        ("postgresql://ada:it's$2@db/runs", f"`make ui 'URI=postgresql://***@db/runs'` {HIDDEN}"),
+    ],
+)
+def test_a_run_in_a_database_is_said_with_the_command_that_shows_it(
+    uri: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.say_where("abc", "7", uri)
+    assert capsys.readouterr().out == f"run abc: {command} shows it at http://127.0.0.1:5000/{PAGE}\n"
+
+
+def test_a_run_on_a_server_is_said_with_its_page_there_and_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_where("abc", "7", "https://ada:hunter2@mlflow.example/team/")
+    assert capsys.readouterr().out == f"run abc: https://mlflow.example/team/{PAGE}\n"
+
+
+def test_the_address_of_a_run_is_on_one_line_in_a_narrow_terminal(terminal: io.StringIO) -> None:
+    console.say_where("abc", "7", "https://mlflow.example" + "/team" * 30)
+    assert f"/team/{PAGE}\n" in terminal.getvalue()
+
+
+@pytest.mark.usefixtures("in_the_project")
+def test_a_registered_version_is_said_with_its_page(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = RegistrationResult(
+        name="mnist", version=3, is_new=True, run_id="abc", alias="champion", moved=True, reason="the first"
+    )
+    console.say_registration(kept, "sqlite:///mlflow.db")
+    page = "http://127.0.0.1:5000/#/models/mnist/versions/3?workflowType=machine_learning"
+    assert capsys.readouterr().out.splitlines() == [
+        "version 3 of mnist: the model of run abc",
+        "champion points to it: the first",
+        f"version 3 of mnist: `make ui` shows it at {page}",
+    ]
 
 
 def test_a_table_keeps_every_cell_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

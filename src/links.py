@@ -1,0 +1,73 @@
+"""Addresses of pages of the MLflow UI, and the command that opens the UI over a store."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from src.schema import TrackingConfig, UiConfig
+
+PROJECT = Path(__file__).resolve().parent.parent
+VARIABLE = "MLFLOW_TRACKING_URI"
+# MLflow 3.17 shows one of two sides, and a browser that never chose one gets that of language models. A page whose
+# address says so shows the side of trained models.
+SIDE = "workflowType=machine_learning"
+EXPERIMENTS = f"#/experiments?{SIDE}"
+_SQLITE = re.compile(r"(?P<head>sqlite(?:\+\w+)?:///(?:file:)?)(?P<file>[^?]+)(?P<query>.*)", re.DOTALL)
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """The page of a run. MLflow also has `#/runs/RUN`, but it drops the rest of the address."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{SIDE}"
+
+
+def runs_page(experiment_id: str, view: str | None = None) -> str:
+    """The table of an experiment's runs, with the columns of the saved view that has this key."""
+    return f"#/experiments/{experiment_id}/runs?{SIDE}" + (f"&viewStateShareKey={view}" if view else "")
+
+
+def version_page(name: str, number: int) -> str:
+    """The page of a version of a registered model."""
+    return f"#/models/{quote(name, safe='')}/versions/{number}?{SIDE}"
+
+
+def is_server(uri: str) -> bool:
+    """Return whether the address is that of a tracking server, which has a UI of its own."""
+    return uri.lower().startswith(("http://", "https://"))
+
+
+def address(server: str, page: str) -> str:
+    """The address of a page on a server. A user and a password are left out: the server asks for them."""
+    parts = urlsplit(server)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/{page}"
+
+
+def local_address(page: str, port: int = UiConfig.port) -> str:
+    """The address of a page in the UI that `make ui` opens on this machine."""
+    return address(f"http://127.0.0.1:{port}", page)
+
+
+def ui_command(uri: str) -> list[str]:
+    """Return the words of the `make ui` command that shows the store, typed in this terminal or another one.
+
+    The store is named unless it is the project's own and nothing in the environment says otherwise.
+    """
+    words = ["make", "ui"] if Path.cwd() == PROJECT else ["make", "-C", str(PROJECT), "ui"]
+    own = _place(TrackingConfig.uri, PROJECT)
+    if {_place(uri, Path.cwd()), _place(os.environ.get(VARIABLE) or TrackingConfig.uri, PROJECT)} != {own}:
+        words.append(f"URI={absolute(uri, Path.cwd())}")
+    return words
+
+
+def absolute(uri: str, folder: Path) -> str:
+    """The same address with the path of a SQLite file made absolute; it is relative to the folder."""
+    if found := _SQLITE.fullmatch(uri):
+        return f"{found['head']}{folder / found['file']}{found['query']}"
+    return uri
+
+
+def _place(uri: str, folder: Path) -> str:
+    """The store behind an address: the file itself, wherever links lead."""
+    if found := _SQLITE.fullmatch(uri):
+        return os.path.realpath(folder / found["file"]) + found["query"]
+    return uri

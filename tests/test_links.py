@@ -1,0 +1,168 @@
+"""Addresses of pages of the MLflow UI, and the command that opens it."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src import links
+from src.links import PROJECT, VARIABLE, address, local_address, run_page, runs_page, version_page
+
+OWN = f"sqlite:///{PROJECT}/mlflow.db"  # what `make ui` shows by itself
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+# --- pages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        (run_page("7", "abc"), "#/experiments/7/runs/abc?workflowType=machine_learning"),
+        (runs_page("7"), "#/experiments/7/runs?workflowType=machine_learning"),
+        (runs_page("7", "results"), "#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey=results"),
+        (version_page("mnist", 3), "#/models/mnist/versions/3?workflowType=machine_learning"),
+        (version_page("häuser & co?#1", 3), "#/models/h%C3%A4user%20%26%20co%3F%231/versions/3?" + links.SIDE),
+    ],
+)
+def test_a_page_opens_on_the_side_of_trained_models(page: str, expected: str) -> None:
+    assert page == expected
+
+
+@pytest.mark.parametrize(
+    ("server", "base"),
+    [
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000/"),
+        ("http://127.0.0.1:5000/", "http://127.0.0.1:5000/"),
+        ("https://mlflow.example/team/a/", "https://mlflow.example/team/a/"),
+        ("https://ada:hunter2@mlflow.example:8443/team", "https://mlflow.example:8443/team/"),
+        ("https://ada:p@ss@mlflow.example", "https://mlflow.example/"),
+        ("HTTP://[::1]:5000", "http://[::1]:5000/"),
+    ],
+)
+def test_an_address_keeps_the_servers_path_and_leaves_out_user_and_password(server: str, base: str) -> None:
+    assert links.is_server(server)
+    assert address(server, run_page("1", "abc")) == base + run_page("1", "abc")
+
+
+def test_the_ui_of_this_machine_is_on_port_5000_unless_another_is_asked_for() -> None:
+    assert local_address("#/x") == "http://127.0.0.1:5000/#/x"
+    assert local_address("#/x", 5001) == "http://127.0.0.1:5001/#/x"
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def ui_command(uri: str) -> str:
+    return shlex.join(links.ui_command(uri))
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///./mlflow.db", "sqlite:///docs/../mlflow.db", OWN])
+def test_the_projects_own_store_needs_no_name(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert ui_command(uri) == "make ui"
+
+
+def test_the_projects_own_store_is_reached_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ui_command(OWN) == f"make -C {PROJECT} ui"
+
+
+@pytest.mark.parametrize(
+    ("uri", "named"),
+    [
+        ("sqlite:///.debug/mlflow.db", f"URI=sqlite:///{PROJECT}/.debug/mlflow.db"),
+        ("sqlite:////srv/runs.db", "URI=sqlite:////srv/runs.db"),
+        ("sqlite:////srv/it's.db", """'URI=sqlite:////srv/it'"'"'s.db'"""),
+        ("sqlite+pysqlite:///runs.db", f"URI=sqlite+pysqlite:///{PROJECT}/runs.db"),
+        ("sqlite:///file:runs.db?uri=true", f"'URI=sqlite:///file:{PROJECT}/runs.db?uri=true'"),
+        ("sqlite:///mlflow.db?timeout=5", f"'URI=sqlite:///{PROJECT}/mlflow.db?timeout=5'"),
+        ("postgresql://ada@db.example/runs", "URI=postgresql://ada@db.example/runs"),
+    ],
+)
+def test_another_store_is_named_by_its_absolute_address(uri: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    assert ui_command(uri) == f"make ui {named}"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///docs/mlflow.db"])
+def test_a_store_in_another_folder_is_named_with_that_folder(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ui_command(uri) == f"make -C {PROJECT} ui URI=sqlite:///{tmp_path}/{uri.removeprefix('sqlite:///')}"
+
+
+def test_a_store_that_the_environment_names_is_named_for_a_terminal_without_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv(VARIABLE, "sqlite:////srv/runs.db")
+    assert ui_command("sqlite:////srv/runs.db") == "make ui URI=sqlite:////srv/runs.db"
+
+
+def test_the_projects_own_store_is_named_where_the_environment_names_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv(VARIABLE, "http://mlflow.example:5000")
+    assert ui_command("sqlite:///mlflow.db") == f"make ui URI={OWN}"
+
+
+@pytest.mark.parametrize("given", ["", "sqlite:///mlflow.db", OWN])
+def test_a_variable_that_names_the_projects_own_store_changes_nothing(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setenv(VARIABLE, given)
+    assert ui_command("sqlite:///mlflow.db") == "make ui"
+
+
+def test_a_link_to_the_projects_own_store_is_that_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").symlink_to(PROJECT)
+    monkeypatch.chdir(PROJECT)
+    assert ui_command(f"sqlite:///{tmp_path}/project/mlflow.db") == "make ui"
+
+
+SHOW = '#!/bin/sh\nprintf %s "$MLFLOW_TRACKING_URI" > {folder}/address\nprintf %s "$*" > {folder}/typed\n'
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project's Makefile, whose python writes down what it is given."""
+    folder = tmp_path_factory.mktemp("make")
+    (folder / "Makefile").write_text((PROJECT / "Makefile").read_text().replace("ui: setup", "ui:"))
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").write_text(SHOW.format(folder=folder))
+    (folder / ".venv/bin/python").chmod(0o755)
+    return folder
+
+
+def typed(command: str, fake: Path, **variables: str) -> tuple[str, str]:
+    """What the command's program is given: the address, and the rest."""
+    environment = {"PATH": "/usr/bin:/bin"} | variables
+    done = subprocess.run(command, shell=True, cwd=fake, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return (fake / "address").read_text(), (fake / "typed").read_text()
+
+
+@given(name=st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r/?"), min_size=1))
+@settings(deadline=None, max_examples=40)
+def test_any_name_of_a_file_passes_the_shell_and_make_unharmed(name: str, fake: Path) -> None:
+    uri = f"sqlite:////srv/{name}"
+    address = ui_command(uri).partition(" ui ")[2]
+    assert typed(f"make ui {address}", fake) == (uri, "-m src.ui")
+
+
+def test_make_hands_on_port_and_open(fake: Path) -> None:
+    assert typed("make ui PORT=5001 OPEN=1", fake) == ("", "-m src.ui port=5001 open=1")
+
+
+def test_what_other_programs_call_so_in_the_environment_does_not_count(fake: Path) -> None:
+    of_others = {"PORT": "3000", "URI": "nonsense", "OPEN": "nonsense"}
+    assert typed("make ui", fake, MLFLOW_TRACKING_URI="sqlite:///x.db", **of_others) == ("sqlite:///x.db", "-m src.ui")
