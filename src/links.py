@@ -13,7 +13,7 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 # address says so shows the side of trained models.
 SIDE = "workflowType=machine_learning"
 EXPERIMENTS = f"#/experiments?{SIDE}"
-_SQLITE = re.compile(r"(?P<head>sqlite(?:\+\w+)?:///(?:file:)?)(?P<file>[^?]+)(?P<query>.*)", re.DOTALL)
+_SQLITE = re.compile(r"(?P<head>sqlite(?:\+\w+)?:///)(?P<file>[^?]+)(?P<query>.*)", re.DOTALL)
 
 
 def run_page(experiment_id: str, run_id: str) -> str:
@@ -33,12 +33,12 @@ def version_page(name: str, number: int) -> str:
 
 def is_server(uri: str) -> bool:
     """Return whether the address is that of a tracking server, which has a UI of its own."""
-    return uri.lower().startswith(("http://", "https://"))
+    return uri.strip().lower().startswith(("http://", "https://"))
 
 
 def address(server: str, page: str) -> str:
     """The address of a page on a server. A user and a password are left out: the server asks for them."""
-    parts = urlsplit(server)
+    parts = urlsplit(server.strip())
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/{page}"
 
 
@@ -61,13 +61,13 @@ def ui_command(uri: str) -> list[str]:
 
 def absolute(uri: str, folder: Path) -> str:
     """The same address with the path of a SQLite file made absolute; it is relative to the folder."""
-    if found := _SQLITE.fullmatch(uri):
+    if found := _SQLITE.fullmatch(uri.strip()):
         return f"{found['head']}{folder / found['file']}{found['query']}"
     return uri
 
 
 def _place(uri: str, folder: Path) -> str:
     """The store behind an address: the file itself, wherever links lead."""
-    if found := _SQLITE.fullmatch(uri):
-        return os.path.realpath(folder / found["file"]) + found["query"]
+    if found := _SQLITE.fullmatch(uri.strip()):
+        return os.path.realpath(folder / found["file"])
     return uri

@@ -64,7 +64,16 @@ def ui_command(uri: str) -> str:
     return shlex.join(links.ui_command(uri))
 
 
-@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///./mlflow.db", "sqlite:///docs/../mlflow.db", OWN])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:///mlflow.db",
+        "sqlite:///./mlflow.db",
+        "sqlite:///docs/../mlflow.db",
+        "sqlite:///mlflow.db?timeout=5",
+        OWN,
+    ],
+)
 def test_the_projects_own_store_needs_no_name(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     assert ui_command(uri) == "make ui"
@@ -82,8 +91,7 @@ def test_the_projects_own_store_is_reached_from_another_folder(tmp_path: Path, m
         ("sqlite:////srv/runs.db", "URI=sqlite:////srv/runs.db"),
         ("sqlite:////srv/it's.db", """'URI=sqlite:////srv/it'"'"'s.db'"""),
         ("sqlite+pysqlite:///runs.db", f"URI=sqlite+pysqlite:///{PROJECT}/runs.db"),
-        ("sqlite:///file:runs.db?uri=true", f"'URI=sqlite:///file:{PROJECT}/runs.db?uri=true'"),
-        ("sqlite:///mlflow.db?timeout=5", f"'URI=sqlite:///{PROJECT}/mlflow.db?timeout=5'"),
+        ("sqlite:///runs.db?timeout=5", f"'URI=sqlite:///{PROJECT}/runs.db?timeout=5'"),
         ("postgresql://ada@db.example/runs", "URI=postgresql://ada@db.example/runs"),
     ],
 )
@@ -154,9 +162,8 @@ def typed(command: str, fake: Path, **variables: str) -> tuple[str, str]:
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r/?"), min_size=1))
 @settings(deadline=None, max_examples=40)
 def test_any_name_of_a_file_passes_the_shell_and_make_unharmed(name: str, fake: Path) -> None:
-    uri = f"sqlite:////srv/{name}"
-    address = ui_command(uri).partition(" ui ")[2]
-    assert typed(f"make ui {address}", fake) == (uri, "-m src.ui")
+    word = links.ui_command(f"sqlite:////srv/{name}.db")[-1]
+    assert typed(f"make ui {shlex.quote(word)}", fake) == (word.removeprefix("URI="), "-m src.ui")
 
 
 def test_make_hands_on_port_and_open(fake: Path) -> None:
