@@ -111,11 +111,10 @@ def mlflow_server(port: int, variables: Mapping[str, str]) -> Iterator["subproce
 
 def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server and all that it has started; what does not listen is killed, also when a second Ctrl-C comes."""
-    try:
-        first = psutil.Process(server.pid)
-        processes = [first, *first.children(recursive=True)]
-    except psutil.NoSuchProcess:
+    if server.poll() is not None:
         return
+    first = psutil.Process(server.pid)
+    processes = [first, *first.children(recursive=True)]
     try:
         server.terminate()
         psutil.wait_procs(processes, PATIENCE)
