@@ -3,6 +3,7 @@
 python -m src.register run_id=RUN
 python -m src.register run_id=RUN alias=champion
 python -m src.register run_id=RUN alias=champion if_better=true
+python -m src.register run_id=RUN alias=champion on_other_data=move
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from src.command import entry_point
 from src.compose import config_from_dict
-from src.errors import ModelFileError, StoreError
+from src.errors import ModelFileError, StoreError, UserError
 from src.evaluate import read_predictions
 from src.imports import heavy_imports
 from src.interrupt import deferred
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 0.05  # a difference that chance alone would make less often than this is taken for one
 AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and those of the model's files
+SHOWN = 5  # classes that a sentence names
 
 
 def register(config: RegisterConfig) -> RegistrationResult:
@@ -35,6 +37,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
     Raises:
         StoreError: no such run, or one that is not finished or keeps no model.
         ModelFileError: a model file that is missing, altered, or answers differently.
+        UserError: the alias points to a model of other data, and `on_other_data` is `error`.
     """
     from src import tracking
 
@@ -45,8 +48,10 @@ def register(config: RegisterConfig) -> RegistrationResult:
         name = config.name or trained.dataset.name
         check_registry_names(name, config.alias)
         registry = tracking.Registry(config.tracking)
+        check_alias(registry, run, name, config)  # now, since the next step takes seconds
         with heavy_imports():
             check_formats(run)
+        check_alias(registry, run, name, config)
         version = registry.version_of_run(name, str(run.run_id))
         is_new = version is None
         if version is None:
@@ -94,18 +99,58 @@ class Verdict(NamedTuple):
     p_value: float | None = None
 
 
+def check_alias(registry: "Registry", run: "Run", name: str, config: RegisterConfig) -> None:
+    """Raises UserError when the alias is to leave a model of other data without having been told to."""
+    holder = registry.version_of_alias(name, config.alias) if config.alias else None
+    if holder and not config.if_better:
+        settle(registry, run, config, holder)
+
+
+def describe_difference(registry: "Registry", run: "Run", holder: "Version") -> str | None:
+    """Say how the data of a version differs from the run's, as the end of a sentence; None for the same data."""
+    from src import tracking
+
+    theirs, ours = registry.data_of(holder), tracking.data_of_run(run.params)
+    if theirs.digest is None:
+        return f"{_origin(holder)}, so its data is not known"
+    parts = []
+    if theirs.digest != ours.digest:
+        parts.append(f"digest {theirs.digest[:12]}, here {str(ours.digest)[:12]}")
+    if theirs.class_names and ours.class_names and theirs.class_names != ours.class_names:
+        missing = [name for name in theirs.class_names if name not in ours.class_names]
+        new = [name for name in ours.class_names if name not in theirs.class_names]
+        parts += [
+            f"{what}: {_listed(names)}" for what, names in (("missing classes", missing), ("new classes", new)) if names
+        ]
+        if not missing and not new:
+            parts.append("the same classes in another order")
+    return f"was trained and tested on other data ({'; '.join(parts)})" if parts else None
+
+
+def _origin(holder: "Version") -> str:
+    """Why there is no run of this version to look at, as the end of a sentence."""
+    return f"is of run {holder.run_id}, which is gone" if holder.run_id else "was registered by no run"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
 def move(registry: "Registry", run: "Run", version: "Version", config: RegisterConfig) -> Verdict:
-    """Moves the alias to the version: in any case, or if it is better than the one that has the alias."""
+    """Moves the alias to the version: in any case, or if it is better than the one that has the alias.
+
+    Raises:
+        UserError: another process has moved the alias meanwhile to a model of other data.
+    """
     assert config.alias is not None
     holder = registry.version_of_alias(version.name, config.alias)
     if holder is None:
         verdict = Verdict(True, f"the first {config.alias} of {version.name}")
     elif holder.number == version.number:
         return Verdict(False, f"version {version.number} is the {config.alias} of {version.name} already")
-    elif config.if_better:
-        verdict = challenge(run, config, holder)
     else:
-        verdict = Verdict(True, f"asked for; version {holder.number} was the {config.alias} before")
+        verdict = settle(registry, run, config, holder)
     if registry.version_of_alias(version.name, config.alias) != holder:
         return move(registry, run, version, config)  # another process has moved it meanwhile
     tags = {"verdict": verdict.reason}
@@ -118,22 +163,41 @@ def move(registry: "Registry", run: "Run", version: "Version", config: RegisterC
     return verdict
 
 
-def challenge(run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
-    """Whether the run's model is better than the holder's, on the same data and by more than chance."""
+def settle(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
+    """Decide whether the alias leaves the version that has it: by what was asked for, else by who is better.
+
+    Raises:
+        UserError: the two are of other data, and nobody said that this does not matter.
+    """
+    champion = f"{config.alias} (version {holder.number})"
+    difference = describe_difference(registry, run, holder)
+    if difference and config.on_other_data == "move":
+        return Verdict(True, f"on_other_data=move; the former {champion} {difference}")
+    if difference and config.if_better:
+        return Verdict(
+            False,
+            f"the {champion} {difference}, so the two cannot be compared; register it under another name, or move the "
+            "alias with on_other_data=move",
+        )
+    if difference:
+        raise UserError(
+            f"the {champion} of {holder.name} {difference}, so the alias stays there; register run {run.run_id} under "
+            "another name (name=NAME), or move the alias all the same with on_other_data=move"
+        )
+    if config.if_better:
+        return challenge(registry, run, config, holder)
+    return Verdict(True, f"asked for; version {holder.number} was the {config.alias} before")
+
+
+def challenge(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
+    """Decide whether the run's model is better than the holder's, on the same data and by more than chance."""
     from src import tracking
 
     champion = f"{config.alias} (version {holder.number})"
-    if not holder.run_id:
-        return Verdict(False, f"the {champion} was registered by no run, so the two cannot be compared")
+    if not registry.has_run(holder):
+        return Verdict(False, f"the {champion} {_origin(holder)}, so the two cannot be compared")
     with tracking.resume_run(config.tracking, run_id=holder.run_id) as before:
-        digests = [of.params.get("resolved.data_digest", "") for of in (run, before)]
         ours, theirs = read_predictions(run), read_predictions(before)
-    if digests[0] != digests[1]:
-        return Verdict(
-            False,
-            f"the {champion} was trained and tested on other data (digest {digests[1][:12]}, here {digests[0][:12]}), "
-            "so the two cannot be compared; register it under another name, or move the alias without if_better",
-        )
     if ours is None or theirs is None:
         missing = run.run_id if ours is None else holder.run_id
         raise StoreError(

@@ -1,7 +1,9 @@
 """`python -m src.register`: versions and aliases in a real registry, and the fight for an alias."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from mlflow import MlflowClient
 
 from src import register as register_module
 from src.compose import compose_config
-from src.errors import ConfigError, ModelFileError, StoreError
+from src.errors import ConfigError, ModelFileError, StoreError, UserError
 from src.register import mcnemar, register
 from src.results import RegistrationResult
 from src.tracking import Registry, Version
@@ -26,13 +28,14 @@ SMALL = ["dataset=synthetic", "training.epochs=3"]
 
 @dataclass(frozen=True)
 class Runs:
-    """Finished runs on the same data: one that learned, two that did not, and one on other data."""
+    """Finished runs on the same data: one that learned, two that did not; one on other data, one of other classes."""
 
     workplace: Workplace
     good: str
     poor: str
     poorer: str
     elsewhere: str
+    renamed: str
 
     @property
     def client(self) -> MlflowClient:
@@ -52,6 +55,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         ["optimizer.learning_rate=1e-9"],
         ["optimizer.learning_rate=1e-9", "seed=2"],
         ["dataset.seed=7"],
+        ["dataset.class_names=[a,b,c,d,e,f,g,'7','8','9']"],
     ]
     where = f"tracking.uri='{workplace.uri}'"
     return Runs(workplace, *(str(train(compose_config([*SMALL, where, *change])).run_id) for change in changes))
@@ -170,6 +174,113 @@ def test_a_champion_of_other_data_is_not_compared_and_keeps_the_alias(runs: Runs
     result = runs.register(runs.good, "name=other", "alias=champion", "if_better=true")
     assert (result.moved, result.p_value) == (False, None)
     assert "was trained and tested on other data (digest " in result.reason
+
+
+def test_a_champion_whose_run_was_deleted_is_not_compared_and_keeps_the_alias(copied: Runs):
+    copied.register(copied.poor, "alias=champion")
+    copied.client.delete_run(copied.poor)
+    result = copied.register(copied.good, "alias=champion", "if_better=true")
+    assert not result.moved
+    assert f"is of run {copied.poor}, which is gone" in result.reason
+
+
+# --- an alias and other data -------------------------------------------------------------------------------------
+
+MOVE = "on_other_data=move"
+
+
+def versions(runs: Runs, name: str) -> dict[str | None, str | None]:
+    """Each run that is registered under the name, and the alias that points to it."""
+    found = runs.client.search_model_versions(f"name = '{name}'")
+    aliases = {int(number): alias for alias, number in runs.client.get_registered_model(name).aliases.items()}
+    return {version.run_id: aliases.get(int(version.version)) for version in found}
+
+
+def test_the_command_moves_no_alias_to_other_data_and_registers_nothing(runs: Runs):
+    runs.register(runs.elsewhere, "name=apart", "alias=champion")
+    done = runs.workplace.run("src.register", f"run_id={runs.good}", "name=apart", "alias=champion")
+    assert (done.returncode, done.stdout) == (1, "")
+    digests = [runs.client.get_run(run).data.params["resolved.data_digest"] for run in (runs.elsewhere, runs.good)]
+    assert f"(digest {digests[0][:12]}, here {digests[1][:12]})" in done.stderr
+    assert "under another name (name=NAME), or move the alias all the same with on_other_data=move" in done.stderr
+    assert versions(runs, "apart") == {runs.elsewhere: "champion"}
+
+
+def test_classes_of_other_names_are_other_data_and_are_named(runs: Runs):
+    runs.register(runs.good, "name=classes", "alias=champion")
+    sentence = r"missing classes: 0, 1, 2, 3, 4 and 2 more; new classes: a, b, c, d, e and 2 more"
+    with pytest.raises(UserError, match=sentence):
+        runs.register(runs.renamed, "name=classes", "alias=champion")
+    assert not runs.register(runs.renamed, "name=classes", "alias=champion", "if_better=true").moved
+
+
+@pytest.mark.parametrize("if_better", [False, True])
+def test_an_alias_moves_to_other_data_when_that_is_asked_for_and_the_reason_says_so(runs: Runs, if_better: bool):
+    name, line = f"moved-{if_better}", ["alias=champion", f"if_better={if_better}"]
+    runs.register(runs.elsewhere, f"name={name}", "alias=champion")
+    result = runs.register(runs.poor, f"name={name}", *line, MOVE)
+    assert result.moved
+    assert result.reason.startswith("on_other_data=move; the former champion (version 1) was trained and tested on")
+    again = runs.register(runs.poor, f"name={name}", *line)  # it is there already
+    assert (again.version, again.is_new, again.moved) == (result.version, False, False)
+    assert versions(runs, name) == {runs.elsewhere: None, runs.poor: "champion"}
+
+
+def test_asked_to_move_to_other_data_the_same_data_is_compared_all_the_same(runs: Runs):
+    runs.register(runs.good, "name=same", "alias=champion")
+    result = runs.register(runs.poor, "name=same", "alias=champion", "if_better=true", MOVE)
+    assert not result.moved
+    assert result.reason.startswith("it is not better")
+
+
+def test_a_champion_that_no_run_registered_gives_its_alias_only_when_told_to(runs: Runs, tmp_path: Path):
+    runs.client.create_registered_model("given")
+    version = runs.client.create_model_version("given", tmp_path.as_uri())
+    runs.client.set_registered_model_alias("given", "champion", version.version)
+    with pytest.raises(UserError, match=r"\(version 1\) of given was registered by no run, so its data is not known"):
+        runs.register(runs.good, "name=given", "alias=champion")
+    assert versions(runs, "given") == {None: "champion"}
+    assert runs.register(runs.good, "name=given", "alias=champion", MOVE).moved
+
+
+def test_the_data_of_a_champion_is_told_by_its_tag_and_without_one_by_its_run(copied: Runs):
+    line = ["name=told", "alias=champion"]
+    copied.register(copied.elsewhere, *line)
+    copied.client.delete_model_version_tag("told", "1", "data_digest")
+    with pytest.raises(UserError, match="was trained and tested on other data"):
+        copied.register(copied.good, *line)
+    with contextlib.closing(sqlite3.connect(copied.workplace.folder / "mlflow.db")) as database, database:
+        for table in ("params", "latest_metrics", "metrics", "tags", "runs"):
+            database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (copied.elsewhere,))
+    with pytest.raises(UserError, match=f"is of run {copied.elsewhere}, which is gone, so its data is not known"):
+        copied.register(copied.good, *line)
+    copied.client.set_model_version_tag("told", "1", "data_digest", digest(copied, copied.good))
+    assert copied.register(copied.good, *line).moved
+
+
+def digest(runs: Runs, run_id: str) -> str:
+    return str(runs.client.get_run(run_id).data.params["resolved.data_digest"])
+
+
+def test_an_alias_that_was_moved_to_other_data_meanwhile_stays_there(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    runs.register(runs.poor, "name=raced", "alias=champion")
+    settle = register_module.settle
+
+    def overtaken(*arguments: Any) -> register_module.Verdict:
+        verdict = settle(*arguments)
+        monkeypatch.setattr(register_module, "settle", settle)
+        runs.register(runs.elsewhere, "name=raced", "alias=champion", MOVE)  # another process, just after the look
+        return verdict
+
+    monkeypatch.setattr(register_module, "settle", overtaken)
+    with pytest.raises(UserError, match="was trained and tested on other data"):
+        runs.register(runs.good, "name=raced", "alias=champion")
+    assert versions(runs, "raced") == {runs.poor: None, runs.elsewhere: "champion"}
+
+
+def test_moving_to_other_data_is_asked_for_by_a_word_that_exists():
+    with pytest.raises(ConfigError, match="on_other_data: got 'yes', expected one of error, move"):
+        compose_config(["run_id=r", "on_other_data=yes"], "register")
 
 
 def test_the_champion_itself_stays_the_champion(runs: Runs):

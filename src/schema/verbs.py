@@ -62,8 +62,10 @@ class RegisterConfig:
     name: str | None = None  # of the registered model; null: the data set's name
     alias: str | None = None  # what is moved to the new version
     if_better: bool = False  # only if the new one beats the one that has the alias
+    on_other_data: str = "error"  # error | move: an alias whose model was trained on other data
 
     def __post_init__(self) -> None:
+        one_of(("error", "move"), "on_other_data", self.on_other_data)
         check_registry_names(self.name, self.alias)
         if self.if_better and self.alias is None:
             raise ConfigError("if_better: better than what? name the alias to be moved: alias=champion")

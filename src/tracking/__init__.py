@@ -8,7 +8,7 @@ from src.tracking.opening import failures_told, resume_run, start_run
 from src.tracking.pages import experiment_page
 from src.tracking.parents import pipeline_run
 from src.tracking.provenance import code_digest, origin_tags, packages
-from src.tracking.registry import Registry, Version
+from src.tracking.registry import Registry, Version, data_of_run
 from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result, recorded_result
 from src.tracking.run import Run, as_param
 from src.tracking.store import Store, artifact_root, open_store
@@ -32,6 +32,7 @@ __all__ = [
     "artifact_root",
     "as_param",
     "code_digest",
+    "data_of_run",
     "end_runs_left_behind",
     "experiment_page",
     "failures_told",

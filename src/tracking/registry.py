@@ -1,10 +1,12 @@
 """The model registry: numbered versions of a model under one name, and aliases such as `champion` that point to one."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import mlflow
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS as VERSIONS
 
@@ -15,6 +17,8 @@ from src.schema import TrackingConfig
 from src.tracking.run import Run
 from src.tracking.store import open_store
 
+DIGEST_TAG = "data_digest"  # of a version
+
 
 class Version(NamedTuple):
     """One version of a registered model, and the run that trained it; its id is empty when no run did."""
@@ -22,6 +26,26 @@ class Version(NamedTuple):
     name: str
     number: int
     run_id: str
+
+
+class ModelData(NamedTuple):
+    """What a model was trained and tested on.
+
+    Attributes:
+        digest: of the data set, None when nothing says it.
+        class_names: in the order of their labels; none when nothing says them.
+    """
+
+    digest: str | None
+    class_names: list[str]
+
+
+def data_of_run(params: Mapping[str, str]) -> ModelData:
+    """The data that a run's params say it was trained on."""
+    classes: list[str] = []
+    with contextlib.suppress(ValueError):  # so many classes that their names were cut
+        classes = json.loads(params.get("dataset.class_names", "[]"))
+    return ModelData(params.get("resolved.data_digest"), classes)
 
 
 class Registry:
@@ -88,6 +112,28 @@ class Registry:
                 return None
             raise
         return Version(name, int(found.version), found.run_id or "")
+
+    def data_of(self, version: Version) -> ModelData:
+        """The data of a version's model, by the version's own tag, else by the run that trained it."""
+        tags = self._client.get_model_version(version.name, str(version.number)).tags
+        run = self._run_of(version)
+        found = data_of_run(run.data.params) if run else ModelData(None, [])
+        return found._replace(digest=tags.get(DIGEST_TAG) or found.digest)
+
+    def has_run(self, version: Version) -> bool:
+        """Whether the run that trained the version is there, and was not deleted."""
+        run = self._run_of(version)
+        return run is not None and run.info.lifecycle_stage == "active"
+
+    def _run_of(self, version: Version) -> MlflowRun | None:
+        if not version.run_id:
+            return None
+        try:
+            return self._client.get_run(version.run_id)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
 
     def move_alias(self, version: Version, alias: str) -> None:
         """Makes the alias point to this version, and to no other."""
