@@ -4,14 +4,14 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.compose import compose_config, config_from_dict
 from src.errors import ConfigError, NotKept, StoreError
 from src.evaluate import as_found
 from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
-from src.schema import Config, ReproduceConfig, flatten, is_place
+from src.schema import Config, DatasetConfig, ImageFolderConfig, ReproduceConfig, flatten, is_place, name_after
 
 if TYPE_CHECKING:
     from src.tracking import Run
@@ -39,7 +39,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
             raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
         recorded = run.read_config()
         trained = config_from_dict(recorded)
-        rows = [*_code(run), *_configuration(run, trained), *_packages(run), *_machine(run)]
+        rows = [*_code(run), *_configuration(run, recorded, trained), *_packages(run), *_machine(run)]
         again = replace(
             trained,
             dataset=as_found(run, trained, config.data_dir),
@@ -102,15 +102,14 @@ def _code(run: "Run") -> list[DriftRow]:
     return [*rows, _row("code (SHA-256 of src/)", then[:12], now[:12])]
 
 
-def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
+def _configuration(run: "Run", recorded: Mapping[str, Any], trained: Config) -> list[DriftRow]:
     """The recorded configuration against the params, and against what the same line composes to today."""
     from src.tracking import as_param
 
-    leaves = {name: value for name, value in flatten(trained).items() if not is_place(name)}
     rows = [
         DriftRow(f"config {name}: its param and config/config.yaml", run.params[name], as_param(value), CHANGED)
-        for name, value in leaves.items()
-        if name in run.params and run.params[name] != as_param(value)
+        for name, value in flatten(recorded).items()
+        if name in run.params and not is_place(name) and run.params[name] != as_param(value)
     ]
     typed = run.read_overrides()
     if typed is None:
@@ -119,17 +118,27 @@ def _configuration(run: "Run", trained: Config) -> list[DriftRow]:
         told = f"not composed: {', '.join(foreign)} may read what is on this machine"
         return [*rows, DriftRow("config as it was typed", "composed", told, "unknown")]
     try:
-        today = flatten(compose_config([line for line in typed if HIDDEN not in line]))
+        composed = compose_config([line for line in typed if HIDDEN not in line])
     except ConfigError as error:
         return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
+    leaves = {name: value for name, value in flatten(trained).items() if not is_place(name)}
+    today = flatten(composed)
     names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
     rows += [
         DriftRow(f"config {name}", as_param(leaves.get(name)), as_param(redact_tree(today.get(name), name)), CHANGED)
         for name in names
         if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
-        if name != "dataset.class_names" or today[name]  # none: they are the folders' names
+        if name not in _given_by_folder(composed.dataset)
     ]
     return rows or [DriftRow("config", "recorded", "as the same line composes today", SAME)]
+
+
+def _given_by_folder(dataset: DatasetConfig) -> set[str]:
+    """The settings of a data set that are taken from its folder, wherever that is."""
+    if not isinstance(dataset, ImageFolderConfig):
+        return set()
+    is_given = {"class_names": not dataset.class_names, "name": dataset.name == name_after(dataset.folder)}
+    return {f"dataset.{key}" for key, holds in is_given.items() if holds}
 
 
 def _packages(run: "Run") -> list[DriftRow]:

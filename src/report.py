@@ -10,7 +10,7 @@ from src.compose import CONF, compose_tree
 from src.errors import ConfigError
 from src.links import run_page
 from src.results import Counts, SweepResult, TrialRow, trial_name
-from src.schema import SCHEMAS, as_tree
+from src.schema import SCHEMAS, as_tree, with_given_name
 from src.space import SweepPlan, config_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     folders = [line for line in plan.line if line.startswith("hydra.searchpath=")]  # options of the user's own
     standard = compose_tree([*folders, *(f"{group}={option}" for group, option in options.items())])
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
-    body |= difference(standard, config, NOT_IN_RECIPE)
+    body |= difference(standard, with_given_name(config), NOT_IN_RECIPE)
     body["tags"] = {"experiment": name, "best_of": study_name}
     return (
         "# @package _global_\n"

@@ -205,6 +205,23 @@ def test_where_things_are_is_not_held_against_the_run(store: Workplace, tmp_path
     assert recorded(store, typed=typed).changed() == {}
 
 
+@pytest.mark.parametrize("recorded_name", ["pets", "image_folder"])  # the second by the first versions
+def test_a_name_that_the_folder_gave_is_not_held_against_the_run(
+    store: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_name: str
+) -> None:
+    line = [*LINE, "dataset=image_folder", "dataset.folder=images"]
+    for folder in ("pets", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "pets")
+    config = config_for(store.uri, *line)
+    assert config.dataset.name == "pets"
+    config.dataset.name = recorded_name
+    with new_run(config, overrides=line) as run:
+        run.log_params({"resolved.code_digest": code_digest(), "resolved.best_epoch": 2})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert Recorded(store, str(run.run_id)).changed() == {}
+
+
 def test_packages_of_another_version_missing_and_added_ones_are_named(original: Recorded) -> None:
     file = original.file("environment/packages.txt")
     lines = [line for line in file.read_text().splitlines() if not line.startswith("keras==")]

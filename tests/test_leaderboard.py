@@ -122,6 +122,14 @@ def test_another_comparison_stands_under_another_run(store: Workplace, first: Ml
     assert begun(store, line).info.run_id != first.info.run_id
 
 
+def test_comparisons_on_two_folders_of_images_stand_under_runs_of_their_own(store: Workplace) -> None:
+    cats, dogs = (begun(store, "dataset=image_folder", f"dataset.folder=/mnt/{name}") for name in ("cats", "dogs"))
+    assert [run.data.tags["mlflow.runName"] for run in (cats, dogs)] == [
+        *("compare lenot on cats", "compare lenot on dogs")
+    ]
+    assert cats.info.run_id != dogs.info.run_id
+
+
 def test_where_the_store_and_the_data_are_makes_no_other_key(
     store: Workplace, first: MlflowRun, tmp_path: Path
 ) -> None:

@@ -40,6 +40,8 @@ RECIPES = [
     (["model=lenot,dense", "optimizer=adam,sgd", "optimizer.learning_rate=0.5,0.25"], {"model": "dense"}),
     (["model.dense=[10],[10,20]", "model.conv.1.filters=${model.conv.0.filters}", "model.conv.0.filters=4,9"], {}),
     (["experiment=cnn_mnist_v1,cnn_mnist_v2", "seed=1,2"], {"experiment": "cnn_mnist_v2"}),
+    (["dataset=image_folder", "dataset.folder=pets/train", "seed=3,4"], {}),
+    (["dataset=image_folder", "dataset.folder=pets", "dataset.name=cats", "seed=3,4"], {}),
     (["dataset=synthetic", "dataset.train_size=100,200", "model.name=mine", "seed=3,4"], {}),
 ]
 
@@ -63,6 +65,14 @@ def test_a_recipe_composes_to_the_configuration_of_its_trial(
     for left_out in ("tracking", "evaluate_test"):
         again.pop(left_out)
     assert again == {name: expected[name] for name in again}
+
+
+def test_a_recipe_does_not_keep_a_name_that_its_folder_gives() -> None:
+    sweep = plan("dataset=image_folder", "dataset.folder=pets/train", "seed=3,4")
+    config = as_tree(config_of(sweep.space.draw_from({"seed": 3})))
+    assert config["dataset"]["name"] == "pets"
+    recipe = yaml.safe_load(best_recipe(sweep, "study", row(0, 0.5, {"seed": 3}), config))
+    assert recipe["dataset"] == {"folder": "pets/train"}
 
 
 def test_the_best_of_a_sweep_may_be_an_option_of_one_s_own_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from src.schema.dataset import (
     SyntheticConfig,
 )
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
+from src.schema.naming import UNNAMED, name_after, with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
 from src.schema.optimizer import (
     AdamConfig,
@@ -69,6 +70,7 @@ __all__ = [
     "SAMPLERS",
     "SCHEMAS",
     "SWEEPER_SCHEMAS",
+    "UNNAMED",
     "AdamConfig",
     "AdamWConfig",
     "AlexNetConfig",
@@ -122,8 +124,10 @@ __all__ = [
     "flatten",
     "for_training",
     "is_place",
+    "name_after",
     "output_size",
     "require",
+    "with_given_name",
 ]
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.checks import at_least, one_of, require
+from src.schema.naming import UNNAMED, name_after
 
 
 @dataclass(kw_only=True)
@@ -117,7 +118,10 @@ class CifarConfig(PublishedConfig):
 
 @dataclass(kw_only=True)
 class ImageFolderConfig(DatasetConfig):
-    """Image files in a folder for each class, or in such folders below `train`, `validation` and `test`."""
+    """Image files in a folder for each class, or in such folders below `train`, `validation` and `test`.
+
+    Without a name of its own it is called after its folder.
+    """
 
     class_names: list[str] = field(default_factory=list)  # none: the folders' names, sorted
     data_dir: str = "data"
@@ -130,6 +134,8 @@ class ImageFolderConfig(DatasetConfig):
     cache_dir: str = "~/.cache/convlab/images"  # decoded images
 
     def __post_init__(self) -> None:
+        if self.name == UNNAMED:
+            self.name = name_after(self.folder)
         super().__post_init__()
         one_of(("crop", "pad", "stretch"), "dataset.resize", self.resize)
         one_of(("skip", "error"), "dataset.on_bad_image", self.on_bad_image)

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from src.redact import redact_tree
-from src.schema import Choice, Dimension, flatten, is_place
+from src.schema import Choice, Dimension, as_tree, flatten, is_place, with_given_name
 from src.space import SweepPlan
 
 
 class Data(NamedTuple):
-    """What a study remembers of a data set, and what must be said of it."""
+    """What a study remembers of a data set, and what must be said of it.
+
+    Attributes:
+        name: as the configuration gives it, `image_folder` where the folder does: the folder is no part of a study.
+        source, digest, warnings: of the data set.
+    """
 
     name: str
     source: str
@@ -25,8 +30,13 @@ def find_data(plan: SweepPlan) -> list[Data]:
     from src.datasets import load_dataset
 
     configs = {repr(config.dataset): config.dataset for config in (plan.example, *plan.space.configs())}
-    loaded = (load_dataset(config) for config in configs.values())
-    return [Data(dataset.name, dataset.source, dataset.digest, dataset.warnings) for dataset in loaded]
+    given = {tree["dataset"]["name"] for tree in plan.space.trees().values()}
+    found = []
+    for config in configs.values():
+        dataset = load_dataset(config)
+        name = config.name if config.name in given else with_given_name({"dataset": as_tree(config)})["dataset"]["name"]
+        found.append(Data(name, dataset.source, dataset.digest, dataset.warnings))
+    return found
 
 
 def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
@@ -51,7 +61,7 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
         if own := {name: value for name, value in found.items() if name not in shared}:
             setting[f"options {label}"] = _digest(own)
     setting |= {f"space {dimension.name}": _kind_and_values(dimension) for dimension in plan.space.dimensions}
-    setting |= {f"data {found.name}": f"{found.source} {found.digest[:16]}" for found in data}
+    setting |= _describe_data(data)
     shown = redact_tree(setting)
     assert isinstance(shown, dict)
     return shown
@@ -60,6 +70,14 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
 def setting_digest(setting: Mapping[str, str]) -> str:
     """Eight hex digits."""
     return _digest(setting)[:8]
+
+
+def _describe_data(data: Sequence[Data]) -> dict[str, str]:
+    """A line for each name; several data sets may have the same one."""
+    lines: dict[str, dict[str, None]] = {}
+    for found in data:
+        lines.setdefault(f"data {found.name}", {})[f"{found.source} {found.digest[:16]}"] = None
+    return {name: ", ".join(described) for name, described in lines.items()}
 
 
 def _kind_and_values(dimension: Dimension) -> str:

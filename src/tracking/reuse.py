@@ -9,7 +9,7 @@ import mlflow
 from mlflow.entities import Run as MlflowRun
 
 from src.results import TrainResult
-from src.schema import Config, TrackingConfig, flatten, is_place
+from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
 from src.tracking.opening import failures_told
 from src.tracking.provenance import code_digest
 from src.tracking.store import Store
@@ -27,7 +27,8 @@ def fingerprint(config: Config, data_digest: str) -> str:
         config: of the run.
         data_digest: of the data set that was found.
     """
-    leaves = {name: value for name, value in flatten(config).items() if name in KEPT or not is_place(name)}
+    tree = with_given_name(as_tree(config))
+    leaves = {name: value for name, value in flatten(tree).items() if name in KEPT or not is_place(name)}
     for name in ("training.initial_weights", "model.weights"):
         if (path := leaves.get(name)) and Path(str(path)).is_file():
             leaves[name] = hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()

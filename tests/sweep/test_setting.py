@@ -1,11 +1,14 @@
 """What a study is about: which commands go on with the same one, and which do not."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from src.sweep.setting import Data, describe_setting, find_data, setting_digest
+from tests.datasets.conftest import put_image
 from tests.space.test_planning import plan
 
 BASE = ["dataset=synthetic", "model.dropout=0.1,0.2", "seed=1,2"]
@@ -130,6 +133,63 @@ def test_what_differs_between_the_options_of_a_group_stands_as_a_digest_for_each
     found = setting("model=lenot,lenet5", "seed=1,2")
     assert {"options model=lenot", "options model=lenet5", "model.dense", "space model"} <= set(found)
     assert "model.activation" not in found
+
+
+# --- folders of images ---------------------------------------------------------------------------------------------
+
+
+def put_pictures(folder: Path, shades: Sequence[int] = (10, 200)) -> None:
+    for name, shade in zip(("cat", "dog"), shades, strict=True):
+        for number in range(4):
+            put_image(folder / name / f"{number}.png", shade + number)
+
+
+def setting_of_folder(folder: Path, *typed: str) -> dict[str, str]:
+    """The setting of a sweep on the pictures in the folder."""
+    places = [f"dataset.folder='{folder}'", f"dataset.cache_dir='{folder.parent / 'cache'}'"]
+    found = plan("dataset=image_folder", *places, "model=dense", "dataset.image_size=[6,6]", "seed=1,2", *typed)
+    return describe_setting(found, find_data(found))
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "expected"),
+    [
+        ((), "data image_folder", "2d3bb1b6"),  # what studies of version 0.7 are called by
+        (("dataset.name=pets",), "data pets", "8a7c405a"),
+        (("dataset.name=cats",), "data cats", "83e72c17"),
+    ],
+)
+def test_a_study_on_a_folder_is_found_by_the_name_that_it_has_always_had(
+    tmp_path: Path, typed: tuple[str, ...], key: str, expected: str
+) -> None:
+    put_pictures(tmp_path / "cats")
+    found = setting_of_folder(tmp_path / "cats", *typed)
+    assert [name for name in found if name.startswith("data ")] == [key]
+    assert setting_digest(found) == expected
+
+
+def test_the_same_pictures_in_another_folder_are_the_same_study(tmp_path: Path) -> None:
+    for name in ("cats", "pets"):
+        put_pictures(tmp_path / name)
+    assert setting_of_folder(tmp_path / "cats") == setting_of_folder(tmp_path / "pets")
+    put_pictures(tmp_path / "pets", shades=(10, 201))
+    assert setting_of_folder(tmp_path / "cats") != setting_of_folder(tmp_path / "pets")
+
+
+def test_two_folders_in_one_search_are_both_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "conf/dataset").mkdir(parents=True)
+    for name, shade in (("one", 200), ("two", 201)):
+        put_pictures(tmp_path / name, (10, shade))
+        option = f"defaults: [image_folder, _self_]\nfolder: {tmp_path / name}\ncache_dir: {tmp_path / 'cache'}\n"
+        (tmp_path / f"conf/dataset/{name}.yaml").write_text(option)
+    found = plan(
+        f"hydra.searchpath=['{tmp_path / 'conf'}']", "dataset=one,two", "model=dense", "dataset.image_size=[6,6]"
+    )
+    both = find_data(found)
+    assert [of.name for of in both] == ["image_folder", "image_folder"]
+    told = describe_setting(found, both)["data image_folder"]
+    assert told == f"folder {both[0].digest[:16]}, folder {both[1].digest[:16]}"
+    assert describe_setting(found, [both[0], both[0]])["data image_folder"] == f"folder {both[0].digest[:16]}"
 
 
 SECRETS = [

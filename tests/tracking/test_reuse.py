@@ -101,6 +101,13 @@ def test_what_a_run_is_called_and_where_it_is_kept_makes_no_other_run(change: st
     assert fingerprint(config(change), "d") == fingerprint(config(), "d")
 
 
+def test_the_folder_that_images_are_in_makes_no_other_run_and_a_name_that_was_given_does():
+    folder = ["dataset=image_folder", "dataset.folder=/home/ada/cats"]
+    before = fingerprint(config(*folder), "d")
+    assert fingerprint(config(*folder, "dataset.folder=/mnt/pets/train"), "d") == before
+    assert fingerprint(config(*folder, "dataset.name=owls"), "d") != before
+
+
 def test_other_data_or_code_is_another_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     before = fingerprint(config(), "d")
     assert fingerprint(config(), "e") != before
