@@ -1,7 +1,10 @@
 # One image for every service of compose.yaml. What follows its name are overrides, as after `python -m src.train`:
 #   docker build --tag convlab .
 #   docker run --rm --volume convlab:/runs convlab model=lenet5 training.epochs=3
-FROM python:3.11-slim-bookworm
+
+# The digest is that of the index for all platforms. Renew it from time to time, and that in compose.yaml:
+# `docker buildx imagetools inspect python:3.11-slim-bookworm` prints the newest.
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 # Fashion-MNIST, in the folder where it is looked for; MNIST is downloaded into /runs/data.
 RUN apt-get update \

@@ -129,7 +129,9 @@ def describe_difference(registry: "Registry", run: "Run", holder: "Version") -> 
 
 def _origin(holder: "Version") -> str:
     """Why there is no run of this version to look at, as the end of a sentence."""
-    return f"is of run {holder.run_id}, which is gone" if holder.run_id else "was registered by no run"
+    return (
+        f"is of run {holder.run_id}, which is gone or cannot be read" if holder.run_id else "was registered by no run"
+    )
 
 
 def _listed(names: list[str]) -> str:

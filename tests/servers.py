@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPERUSER = "ada"
+OUTSIDE = "/var/tmp"  # a contained process has a /tmp of its own
 
 
 def missing(what: str) -> None:
@@ -51,14 +52,21 @@ class Postgres(NamedTuple):
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """A PostgreSQL server. Its superuser `ada` needs no password, everybody else does."""
+def postgres_server(contained: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL server. Its superuser `ada` needs no password, everybody else does.
+
+    Args:
+        contained: whether it may write only where the container of `compose.yaml` may.
+    """
     debian = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = shutil.which("initdb") or next(reversed(debian), None)
     if found is None:
         missing("PostgreSQL is not installed: apt-get install postgresql")
     programs = Path(str(found)).resolve().parent
-    with tempfile.TemporaryDirectory(prefix="convlab-postgres-") as folder:  # pytest's folders are closed to others
+    place = OUTSIDE if contained else None
+    with tempfile.TemporaryDirectory(
+        prefix="convlab-postgres-", dir=place
+    ) as folder:  # pytest's folders are closed to others
         user: dict[str, Any] = {}
         if os.geteuid() == 0:  # a server refuses to run as root
             shutil.chown(folder, "postgres", "postgres")
@@ -71,10 +79,17 @@ def postgres_server() -> Iterator[Postgres]:
         rules = f"host all {SUPERUSER} 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         Path(data, "pg_hba.conf").write_text(rules)
         port = free_port()
-        options = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "fsync=off"]
+        start: list[str] = []
+        sockets = ""
+        if contained:
+            start = [*read_only("postgres", Path(data)), "setpriv", "--reuid=postgres", "--regid=postgres"]
+            start += ["--clear-groups", "--no-new-privs"]
+            user, sockets = {}, "/run/postgresql"
+            Path(sockets).mkdir(exist_ok=True)
+        options = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={sockets}", "fsync=off"]
         with (Path(folder) / "log").open("wb") as log:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, *itertools.chain(*(("-c", option) for option in options))],
+                [*start, programs / "postgres", "-D", data, *itertools.chain(*(("-c", option) for option in options))],
                 cwd=folder, stdout=log, stderr=log, **user,
             )  # fmt: skip
         try:
@@ -174,6 +189,44 @@ def plain_server(folder: Path) -> Iterator[MlflowServer]:
         server.kill()
 
 
+# --- a container's file systems ----------------------------------------------------------------------------------
+
+# Its arguments: how many folders may be written, those folders, how many tmpfs there are, those, the command.
+READ_ONLY = """
+set -e
+mount --make-rprivate /
+count=$1; shift
+while [ "$count" -gt 0 ]; do mount --bind "$1" "$1"; kept="$kept $1 "; shift; count=$((count - 1)); done
+findmnt --raw --noheadings --output TARGET | while read -r place; do
+    case "$place" in /proc*|/sys*|/dev*) continue ;; esac
+    case "$kept" in *" $place "*) continue ;; esac
+    mount -o remount,bind,ro "$place"
+done
+count=$1; shift
+while [ "$count" -gt 0 ]; do
+    mount -t tmpfs -o "noexec,nosuid,nodev,${1#*:}" tmpfs "${1%%:*}"; shift; count=$((count - 1))
+done
+if touch /read-only 2>/dev/null; then echo "not read-only" >&2; exit 1; fi
+exec "$@"
+"""
+
+
+def read_only(service: str, *folders: Path) -> list[str]:
+    """The beginning of a command that may write where a service of `compose.yaml` may, and nowhere else.
+
+    Args:
+        service: whose tmpfs there are.
+        folders: what stands for its volumes; not in /tmp.
+    """
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("file systems of a process's own take root and util-linux")
+    if str(ROOT).startswith("/tmp/") or sys.prefix.startswith("/tmp/"):
+        pytest.skip("the project is in /tmp, and a container has another /tmp")
+    mounts = compose_file(SECRETS)["services"][service]["tmpfs"]
+    arguments = [str(len(folders)), *map(str, folders), str(len(mounts)), *mounts]
+    return ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", *arguments]
+
+
 # --- compose.yaml --------------------------------------------------------------------------------------------------
 
 NEEDED = (
@@ -181,6 +234,7 @@ NEEDED = (
     "MLFLOW_DATABASE_PASSWORD",
     "OPTUNA_DATABASE_PASSWORD",
     "MLFLOW_ADMIN_PASSWORD",
+    "MLFLOW_TRAINER_PASSWORD",
     "MLFLOW_SECRET_KEY",
 )
 # Each is another one in every session: the text of this file is in what a run keeps of uncommitted code.
@@ -224,6 +278,7 @@ class Team:
     Attributes:
         uri: MLflow's address.
         client: the environment of a command that uses MLflow.
+        admin: the environment of the command that makes the user of `client`.
         worker: the environment of a worker of a sweep.
         artifacts: where the server keeps them.
         log: what the server says.
@@ -231,9 +286,26 @@ class Team:
 
     uri: str
     client: dict[str, str]
+    admin: dict[str, str]
     worker: dict[str, str]
     artifacts: Path
     log: Path
+
+    def make_trainer(self, *program: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command that makes the trainers' user, as the container `trainer-user` does.
+
+        Args:
+            program: what stands before the command.
+            changes: of its environment.
+        """
+        compose = compose_file(SECRETS)
+        assert compose["services"]["trainer-user"]["entrypoint"] == ["python", "/trainer_user.py"]
+        return subprocess.run(
+            [*program, sys.executable, ROOT / compose["configs"]["trainer_user"]["file"]],
+            env={"PATH": os.environ["PATH"]} | self.admin | changes,
+            capture_output=True,
+            text=True,
+        )
 
 
 def make_databases(postgres: Postgres) -> None:
@@ -241,7 +313,7 @@ def make_databases(postgres: Postgres) -> None:
     compose = compose_file(SECRETS)
     subprocess.run(
         [postgres.programs / "psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--quiet", f"{postgres.url}/postgres"],
-        input=compose["configs"]["databases"]["content"],
+        input=(ROOT / compose["configs"]["databases"]["file"]).read_text(),
         env=os.environ | compose["services"]["postgres"]["environment"],
         text=True,
         check=True,
@@ -279,15 +351,23 @@ def team_services(postgres: Postgres, folder: Path, program: Program = mlflow_of
 
     make_databases(postgres)
     compose = compose_file(SECRETS)
-    (folder / "auth.ini").write_text(native(compose["configs"]["auth"]["content"]))
+    (folder / "auth.ini").write_text(native((ROOT / compose["configs"]["auth"]["file"]).read_text()))
     mlflow = compose["services"]["mlflow"]
     assert mlflow["entrypoint"] == ["mlflow", "server"]
     arguments = [native(argument) for argument in mlflow["command"]]
     server = MlflowServer(folder, port, arguments, environment("mlflow"), program)
     try:
         server.wait()
-        yield Team(
-            server.uri, environment("trainer"), environment("worker"), folder / "artifacts", folder / "server.log"
+        team = Team(
+            uri=server.uri,
+            client=environment("trainer"),
+            admin=environment("trainer-user"),
+            worker=environment("worker"),
+            artifacts=folder / "artifacts",
+            log=folder / "server.log",
         )
+        made = team.make_trainer()
+        assert made.returncode == 0, made.stderr
+        yield team
     finally:
         server.kill()

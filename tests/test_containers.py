@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,18 @@ from src.compose import compose_config
 from src.redact import is_secret_name
 from src.schema import Config
 from tests.conftest import ROOT, Workplace
-from tests.servers import NEEDED, SECRETS, compose_file, plain_server, postgres_server, team_services
+from tests.datasets.conftest import put_class
+from tests.servers import (
+    NEEDED,
+    OUTSIDE,
+    SECRETS,
+    compose_file,
+    mlflow_of_the_tests,
+    plain_server,
+    postgres_server,
+    read_only,
+    team_services,
+)
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -77,7 +89,8 @@ def test_the_guide_has_the_same_command_and_the_same_file_of_users():
     (command,) = re.findall(r"^#   (grep .*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert f"\n{command}\n" in guide
     (shown,) = re.findall(r"```ini\n(.*?)```", guide, re.DOTALL)
-    users = [line for line in COMPOSE["configs"]["auth"]["content"].splitlines() if not line.startswith("#")]
+    file = ROOT / COMPOSE["configs"]["auth"]["file"]
+    users = [line for line in file.read_text().splitlines() if not line.startswith("#")]
     assert shown.replace("@127.0.0.1/", "@postgres/").splitlines() == users
 
 
@@ -112,16 +125,64 @@ def test_who_is_waited_for_says_when_it_is_ready():
     waits = [
         (name, other, how) for name, service in SERVICES.items() for other, how in service.get("depends_on", {}).items()
     ]
-    assert {name for name, _, _ in waits} == {"mlflow", "trainer", "worker"}
-    assert not [
-        wait for wait in waits if wait[2] != {"condition": "service_healthy"} or "healthcheck" not in SERVICES[wait[1]]
-    ]
+    assert {name for name, _, _ in waits} == {"mlflow", "trainer-user", "trainer", "worker"}
+    once = {"condition": "service_completed_successfully"}
+    assert {(name, other) for name, other, how in waits if how == once} == {
+        ("trainer", "trainer-user"),
+        ("worker", "trainer-user"),
+    }
+    others = [wait for wait in waits if wait[2] != once]
+    assert not [wait for wait in others if wait[2] != {"condition": "service_healthy"}]
+    assert not [other for _, other, _ in others if "healthcheck" not in SERVICES[other]]
+
+
+def test_what_is_waited_for_to_end_is_started_with_those_who_wait_and_not_again():
+    once = SERVICES["trainer-user"]
+    assert once["restart"] == "no"
+    assert set(once["profiles"]) == {*SERVICES["trainer"]["profiles"], *SERVICES["worker"]["profiles"]}
+
+
+def test_only_the_server_and_what_makes_the_trainers_user_know_the_admin():
+    def told(name: str) -> set[str]:
+        environment = compose_file(SECRETS)["services"][name]["environment"]
+        return {secret for secret in NEEDED if SECRETS[secret] in environment.values()}
+
+    assert {name for name in SERVICES if "MLFLOW_ADMIN_PASSWORD" in told(name)} == {"mlflow", "trainer-user"}
+    assert told("trainer") == {"MLFLOW_TRAINER_PASSWORD"}
+    assert told("worker") == {"MLFLOW_TRAINER_PASSWORD", "OPTUNA_DATABASE_PASSWORD"}
+    assert compose_file(SECRETS)["services"]["trainer"]["environment"]["MLFLOW_TRACKING_USERNAME"] == "trainer"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_limits_and_writes_to_its_volumes_and_memory_only(name: str):
+    service = compose_file(SECRETS)["services"][name]
+    assert service["read_only"] is True
+    assert all(re.fullmatch(r"/[\w/]+:size=\d+[mg]", place) for place in service["tmpfs"])
+    assert re.fullmatch(r"\d+g", str(service["mem_limit"]))
+    assert 100 <= int(service["pids_limit"]) <= 2000
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_a_limit_can_be_set_for_the_machine():
+    services = compose_file(SECRETS | {"TRAINER_MEMORY": "9g", "TMP_SIZE": "5g"})["services"]
+    assert (services["worker"]["mem_limit"], services["trainer"]["tmpfs"]) == ("9g", ["/tmp:size=5g"])
+
+
+def test_files_for_a_read_only_container_are_files():
+    assert all(config.keys() == {"file"} for config in COMPOSE["configs"].values())
+
+
+def test_images_of_others_are_named_by_tag_and_digest():
+    images = [*re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE), SERVICES["postgres"]["image"]]
+    assert [image.partition("@")[0] for image in images] == ["python:3.11-slim-bookworm", "postgres:15-bookworm"]
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", image) for image in images)
 
 
 def test_every_volume_and_file_that_a_service_names_is_declared():
     for service in SERVICES.values():
         assert {volume.partition(":")[0] for volume in service.get("volumes", [])} <= COMPOSE["volumes"].keys()
         assert {config["source"] for config in service.get("configs", [])} <= COMPOSE["configs"].keys()
+    assert all((ROOT / config["file"]).is_file() for config in COMPOSE["configs"].values())
 
 
 def test_what_a_worker_is_told_is_a_search_that_exists():
@@ -133,6 +194,44 @@ def test_what_a_worker_is_told_is_a_search_that_exists():
 def test_requirements_are_installed_before_the_source_is_copied():
     steps = [DOCKERFILE.index(step) for step in ("COPY requirements.lock", "RUN pip install", "COPY . ")]
     assert steps == sorted(steps)
+
+
+@pytest.mark.services
+def test_what_containers_may_write_to_is_enough_to_serve_train_search_and_register():
+    with tempfile.TemporaryDirectory(dir=OUTSIDE) as place:
+        folder = Path(place)
+        volumes = {name: folder / name for name in ("artifacts", "data")}
+        for volume in volumes.values():
+            volume.mkdir()
+        for name in ("cat", "dog"):
+            put_class(folder / "data/pets", name, 8)
+
+        def server(environment: Mapping[str, str]) -> list[str]:
+            return [*read_only("mlflow", volumes["artifacts"]), *mlflow_of_the_tests(environment)]
+
+        def run(service: str, *command: str, **environment: str) -> str:
+            done = subprocess.run(
+                [*read_only(service, volumes["data"]), sys.executable, "-m", *command],
+                cwd=folder,
+                env=Workplace(folder).environment(**environment),
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        with postgres_server(contained=True) as postgres, team_services(postgres, folder, server) as team:
+            again = team.make_trainer(*read_only("trainer-user"))
+            assert again.returncode == 0, again.stderr
+            pets = ["dataset=image_folder", "dataset.folder=data/pets", "dataset.image_size=[12,12]", "model=dense"]
+            said = run("trainer", "src.train", *pets, "training.epochs=1", **team.client)
+            (run_id,) = re.findall(r"run (\w{32})", said)
+            run("trainer", "src.register", f"run_id={run_id}", "alias=champion", **team.client)
+            search = ["-m", "dataset=synthetic", "training.epochs=1", "model=dense", "seed=1,2"]
+            assert "2 trials: 2 complete" in run("worker", "src.train", *search, **team.worker)
+        assert list(volumes["artifacts"].rglob("*/artifacts/model/model.keras"))
+        assert list(volumes["data"].glob(".cache/convlab/images/*"))
+        assert not list(folder.rglob("mlflow.db"))
 
 
 # --- the image -----------------------------------------------------------------------------------------------------
@@ -201,7 +300,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """The image, built from a checkout in which a password, data and runs lie about."""
     if os.geteuid() != 0 or not SOURCES.exists() or not shutil.which("debootstrap") or not shutil.which("buildah"):
         pytest.skip("building the image takes root on Debian, and: apt-get install debootstrap buildah")
-    (base, release) = re.findall(r"^FROM (\S+-(\w+))$", DOCKERFILE, re.MULTILINE)[0]
+    (base, release, digest) = re.findall(r"^FROM (\S+-(\w+))(@sha256:\w+)$", DOCKERFILE, re.MULTILINE)[0]
     folder = tmp_path_factory.mktemp("image")
     context = folder / "context"
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -211,6 +310,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     for name in (".env", "mlflow.db", "data/mnist/train.gz", "conf/local/default.yaml", ".git/config"):
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         (context / name).write_text("# a secret")
+    (context / "Dockerfile").write_text(DOCKERFILE.replace(digest, ""))  # the stand-in has another
     image = Image(folder)
     try:
         debian(folder / "debian", release)

@@ -181,7 +181,7 @@ def test_a_champion_whose_run_was_deleted_is_not_compared_and_keeps_the_alias(co
     copied.client.delete_run(copied.poor)
     result = copied.register(copied.good, "alias=champion", "if_better=true")
     assert not result.moved
-    assert f"is of run {copied.poor}, which is gone" in result.reason
+    assert f"is of run {copied.poor}, which is gone or cannot be read" in result.reason
 
 
 # --- an alias and other data -------------------------------------------------------------------------------------
@@ -252,7 +252,9 @@ def test_the_data_of_a_champion_is_told_by_its_tag_and_without_one_by_its_run(co
     with contextlib.closing(sqlite3.connect(copied.workplace.folder / "mlflow.db")) as database, database:
         for table in ("params", "latest_metrics", "metrics", "tags", "runs"):
             database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (copied.elsewhere,))
-    with pytest.raises(UserError, match=f"is of run {copied.elsewhere}, which is gone, so its data is not known"):
+    with pytest.raises(
+        UserError, match=f"is of run {copied.elsewhere}, which is gone or cannot be read, so its data is not known"
+    ):
         copied.register(copied.good, *line)
     copied.client.set_model_version_tag("told", "1", "data_digest", digest(copied, copied.good))
     assert copied.register(copied.good, *line).moved

@@ -3,7 +3,8 @@
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
 from tests.conftest import Workplace
@@ -126,7 +128,8 @@ def test_a_password_in_the_address_is_in_nothing_that_is_written_or_said(
     team: Team, client: MlflowClient, workplace: Workplace
 ):
     password = token_hex(8)
-    get_app_client("basic-auth", tracking_uri=team.uri).create_user("ada", password)
+    with environment_of(team.admin):
+        get_app_client("basic-auth", tracking_uri=team.uri).create_user("ada", password)
     address = team.uri.replace("http://", f"http://ada:{password}@")
     done = workplace.run("src.train", *SMALL, f"tracking.uri={address}", "tracking.experiment=secret")
     assert done.returncode == 0, done.stderr
@@ -162,12 +165,12 @@ def test_a_command_is_answered_in_a_sentence(
     assert "not-the-password" not in done.stderr
 
 
-def ask(team: Team, path: str, **headers: str) -> int:
-    """The status of the server's answer to the admin."""
+def ask(team: Team, path: str, user: Mapping[str, str], **headers: str) -> int:
+    """The status of the server's answer to the user of this environment."""
     opener = urllib.request.build_opener()
     password = urllib.request.HTTPPasswordMgrWithPriorAuth()
-    user = team.client["MLFLOW_TRACKING_USERNAME"], team.client["MLFLOW_TRACKING_PASSWORD"]
-    password.add_password(None, team.uri, *user, is_authenticated=True)
+    known = user["MLFLOW_TRACKING_USERNAME"], user["MLFLOW_TRACKING_PASSWORD"]
+    password.add_password(None, team.uri, *known, is_authenticated=True)
     opener.add_handler(urllib.request.HTTPBasicAuthHandler(password))
     request = urllib.request.Request(f"{team.uri}{path}", headers=headers)
     try:
@@ -181,12 +184,75 @@ EXPERIMENTS = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
 def test_the_server_answers_its_own_names_only(team: Team):
-    assert ask(team, EXPERIMENTS) == 200
-    assert ask(team, EXPERIMENTS, Host="elsewhere.example") == 403
+    assert ask(team, EXPERIMENTS, team.client) == 200
+    assert ask(team, EXPERIMENTS, team.client, Host="elsewhere.example") == 403
 
 
-def test_the_admin_has_a_page_for_new_users(team: Team):
-    assert ask(team, "/signup") == 200
+def test_the_admin_has_a_page_for_new_users_and_a_trainer_has_not(team: Team):
+    assert [ask(team, "/signup", user) for user in (team.admin, team.client)] == [200, 403]
+
+
+# --- the user of trainers and workers ----------------------------------------------------------------------------
+
+
+@contextmanager
+def environment_of(user: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+            patch.setenv(name, user[name])
+        yield
+
+
+def test_a_trainer_is_a_user_of_its_own_who_registers_and_reads_what_others_trained(
+    team: Team, trained_there: tuple[str, set[str]], client: MlflowClient, workplace: Workplace
+):
+    (run,) = runs_of(client, "whole")
+    assert team.client["MLFLOW_TRACKING_USERNAME"] == "trainer"
+    done = workplace.run("src.register", f"run_id={run.info.run_id}", "alias=champion", **team.client)
+    assert (done.returncode, done.stderr) == (0, "")
+    by_admin = {name: value for name, value in team.admin.items() if name != "MLFLOW_TRAINER_PASSWORD"}
+    line = [*SMALL, "tracking.experiment=of-the-admin", "tracking.save_model=false"]
+    assert workplace.run("src.train", *line, **by_admin).returncode == 0
+    (other,) = runs_of(client, "of-the-admin")
+    assert client.get_run(other.info.run_id).data.params == other.data.params
+    with pytest.raises(MlflowException, match="Permission denied"):
+        client.delete_experiment(other.info.experiment_id)
+
+
+@pytest.mark.filterwarnings("ignore:starlette.middleware.wsgi is deprecated")
+def test_a_trainer_makes_no_users_and_no_admins(team: Team, client: MlflowClient):
+    users = get_app_client("basic-auth", tracking_uri=team.uri)
+    for forbidden in (
+        lambda: users.create_user("eve", token_hex(8)),
+        lambda: users.update_user_admin("trainer", True),
+        lambda: users.update_user_password("admin", token_hex(8)),
+        lambda: users.delete_user("admin"),
+    ):
+        with pytest.raises(MlflowException, match="Permission denied"):
+            forbidden()
+    with environment_of(team.admin):
+        assert not users.get_user("trainer").is_admin
+
+
+def test_making_the_trainers_user_again_is_harmless_and_gives_it_a_changed_password(team: Team, client: MlflowClient):
+    again = team.make_trainer()
+    assert (again.returncode, "has the password" in again.stdout) == (0, True)
+    assert ask(team, EXPERIMENTS, team.client) == 200
+    changed = token_hex(8)
+    try:
+        done = team.make_trainer(MLFLOW_TRAINER_PASSWORD=changed)
+        assert done.returncode == 0, done.stderr
+        assert ask(team, EXPERIMENTS, team.client | {"MLFLOW_TRACKING_PASSWORD": changed}) == 200
+        assert not [secret for secret in (changed, *SECRETS.values()) if secret in done.stdout + done.stderr]
+    finally:
+        assert team.make_trainer().returncode == 0
+
+
+def test_a_password_that_the_server_does_not_take_is_said_in_a_sentence(team: Team):
+    done = team.make_trainer(MLFLOW_TRAINER_PASSWORD="short")
+    assert done.returncode == 1
+    assert "error: the server did not take the user trainer and MLFLOW_TRAINER_PASSWORD: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_was_backed_up_is_put_back_into_a_new_server(

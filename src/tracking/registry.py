@@ -17,6 +17,8 @@ from src.schema import TrackingConfig
 from src.tracking.run import Run
 from src.tracking.store import open_store
 
+# What MLflow says of a run that does not exist; a server with users says the last to all but the admin.
+GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
 DIGEST_TAG = "data_digest"  # of a version
 
 
@@ -104,14 +106,16 @@ class Registry:
         )
 
     def version_of_alias(self, name: str, alias: str) -> Version | None:
-        """What the alias points to, None when there is no such name or alias."""
-        try:
-            found = self._client.get_model_version_by_alias(name, alias)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
-        return Version(name, int(found.version), found.run_id or "")
+        """What the alias points to, None when there is no such name or alias.
+
+        The name is searched for: asked for a model that does not exist, a server with users answers 403 to all but
+        the admin.
+        """
+        for model in self._client.search_registered_models(f"name = '{name}'", max_results=1):
+            if number := model.aliases.get(alias):
+                found = self._client.get_model_version(name, str(number))
+                return Version(name, int(found.version), found.run_id or "")
+        return None
 
     def data_of(self, version: Version) -> ModelData:
         """The data of a version's model, by the version's own tag, else by the run that trained it."""
@@ -131,7 +135,7 @@ class Registry:
         try:
             return self._client.get_run(version.run_id)
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code in GONE:
                 return None
             raise
 

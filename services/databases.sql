@@ -1,0 +1,8 @@
+-- What PostgreSQL's container makes when it is new. Optuna and MLflow cannot share a database: both keep a table
+-- alembic_version.
+\getenv mlflow_password MLFLOW_DATABASE_PASSWORD
+\getenv optuna_password OPTUNA_DATABASE_PASSWORD
+create role mlflow login password :'mlflow_password';
+create role optuna login password :'optuna_password';
+create database mlflow owner mlflow;
+create database optuna owner optuna;
