@@ -14,6 +14,7 @@ from src.errors import DataError, NotKept
 from src.imports import heavy_imports
 from src.results import EvaluationResult
 from src.schema import Config, DatasetConfig, EvaluateConfig, IdxConfig
+from src.tables import read_table
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from src.tracking import Run
 
 PREDICTIONS = "tables/test_predictions.csv"
+COLUMNS = ("index", "file", "label", "class", "predicted", "predicted_class", "score", "label_score")
+MAX_NAMED = 5  # classes in a warning; the tables of a run have them all
 
 
 def evaluate(config: EvaluateConfig) -> EvaluationResult:
@@ -50,7 +53,11 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         scores = fitting.score(load_tracked_model(run, config.model_uri), dataset.test)
         metrics = record_evaluation(run, dataset, scores, step=run.best_epoch)
     return EvaluationResult(
-        run_id=run.run_id or "", experiment_id=run.experiment_id, metrics=metrics, images=len(dataset.test)
+        run_id=run.run_id or "",
+        experiment_id=run.experiment_id,
+        metrics=metrics,
+        images=len(dataset.test),
+        warnings=dataset.warnings + unrecognized_classes(dataset, scores),
     )
 
 
@@ -105,7 +112,7 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    from src import figures
+    from src import figures, tracking
 
     labels, predicted = dataset.test.labels, scores.probabilities.argmax(axis=1)
     metrics = {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
@@ -113,7 +120,8 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
 
     confusion = figures.confusion_data(labels, predicted, dataset.class_names)
     run.log_figure("figures/confusion_matrix.png", figures.plot_confusion(confusion))
-    mistakes = figures.worst_mistakes_data(labels, scores.probabilities, dataset.class_names)
+    files = dataset.test_files
+    mistakes = figures.worst_mistakes_data(labels, scores.probabilities, dataset.class_names, files=files)
     if mistakes:
         run.log_figure("figures/worst_mistakes.png", figures.plot_mistakes(mistakes, dataset.test.images))
 
@@ -128,15 +136,47 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
             for name, precision, recall, f1, count in zip(dataset.class_names, *by_class, strict=True)
         ],
     )
+    names = dataset.class_names
     run.log_table(
         PREDICTIONS,
-        ("index", "label", "predicted", "score", "label_score"),
+        COLUMNS,
         [
-            (index, int(label), int(guess), f"{row[guess]:.6f}", f"{row[label]:.6f}")
+            (
+                index,
+                files[index] if files else "",
+                int(label),
+                names[label],
+                int(guess),
+                names[guess],
+                f"{row[guess]:.6f}",
+                f"{row[label]:.6f}",
+            )
             for index, (label, guess, row) in enumerate(zip(labels, predicted, scores.probabilities, strict=True))
         ],
     )
+    if warnings := unrecognized_classes(dataset, scores):
+        run.set_tags({tracking.UNRECOGNIZED: warnings[0]})  # a run that is reused has to say it too
     return metrics
+
+
+def unrecognized_classes(dataset: "Dataset", scores: "Scores") -> list[str]:
+    """A warning that names the classes of which no test image is recognized; none where there is no such class."""
+    import numpy as np
+
+    labels, predicted, count = dataset.test.labels, scores.probabilities.argmax(axis=1), len(dataset.class_names)
+    images, recognized, guesses = (
+        np.bincount(these, minlength=count) for these in (labels, labels[labels == predicted], predicted)
+    )
+    missed = np.flatnonzero((images > 0) & (recognized == 0))
+    if not len(missed):
+        return []
+    named = [repr(dataset.class_names[at]) + (" (never predicted)" if not guesses[at] else "") for at in missed]
+    more = f" and {len(missed) - MAX_NAMED} more" if len(missed) > MAX_NAMED else ""
+    return [
+        f"recall is 0 for {len(missed)} of {count} classes, none of their test images was recognized: "
+        f"{', '.join(named[:MAX_NAMED])}{more}. Look at the run's tables/per_class.csv; if a class has few training "
+        "images, try training.class_weights=balanced"
+    ]
 
 
 class Predictions(NamedTuple):
@@ -153,11 +193,14 @@ def read_predictions(run: "Run") -> Predictions | None:
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            file = run.download(PREDICTIONS, folder)
+            rows = read_table(run.download(PREDICTIONS, folder))
         except NotKept:
             return None
-        table = np.atleast_1d(np.genfromtxt(file, delimiter=",", names=True))
-    return Predictions(table["label"].astype(int), table["predicted"].astype(int), table["score"])
+    return Predictions(
+        np.array([row["label"] for row in rows], int),
+        np.array([row["predicted"] for row in rows], int),
+        np.array([row["score"] for row in rows], float),
+    )
 
 
 def _check_digest(run: "Run", dataset: "Dataset") -> None:
@@ -177,6 +220,7 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
     from src import console
 
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    console.warn(result.warnings)
     console.say(f"{metrics}  on {result.images:,} test images")
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

@@ -6,6 +6,7 @@ python -m src.explain run_id=RUN image=FILE output=FOLDER
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,7 @@ def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> Explanat
         title=f"{trained.model.name} on {len(dataset.test):,} test images: some right ones, the worst mistakes",
         columns=("image", "is", "predicted", "score", "true score"),
         rows=[
-            (str(seen.image), seen.true, seen.predicted, f"{seen.score:.4f}", f"{seen.true_score:.4f}")
+            (seen.name, seen.true, seen.predicted, f"{seen.score:.4f}", f"{seen.true_score:.4f}")
             for seen in (*right, *wrong)
         ],
         pictures=pictures,
@@ -110,11 +111,12 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
     answers = [(trained.dataset.class_names[at], float(probabilities[at])) for at in best]
 
     file = Path(config.image)
-    drawn = list(map_pictures(model, image, file.name))
+    name = figures.short_name(file.name)
+    drawn = list(map_pictures(model, image, name))
     shown = best[:WITH_HEAT]
     heats = inspection.grad_cam(model, image[None].repeat(len(shown), axis=0), shown)
     if heats is not None:
-        drawn.append(("grad_cam.png", figures.plot_class_heats(image, answers[: len(shown)], heats, file.name)))
+        drawn.append(("grad_cam.png", figures.plot_class_heats(image, answers[: len(shown)], heats, name)))
     stem = re.sub(r"[^\w.-]+", "_", file.stem)
     pictures = keep(run, ((f"images/{stem}/{path}", figure) for path, figure in drawn), config.output)
     notes = [] if heats is not None else [without_convolutions(model)]
@@ -159,7 +161,8 @@ def inside(model: "keras.Model", dataset: "Dataset", probabilities: "np.ndarray 
 
     if (filters := inspection.first_filters(model)) is not None:
         yield "filters.png", figures.plot_filters(filters.kernels, filters.name)
-    yield from map_pictures(model, dataset.test.images[0], "test image #0")
+    first = figures.image_name(0, dataset.test_files[0] if dataset.test_files else None)
+    yield from map_pictures(model, dataset.test.images[0], f"test image {figures.short_name(first)}")
     if probabilities is None:
         return
     right, wrong = examples(dataset, probabilities)
@@ -183,8 +186,8 @@ def examples(dataset: "Dataset", probabilities: "np.ndarray") -> "tuple[list[Pre
     """Right test predictions, each of another class, and the worst mistakes."""
     from src import figures
 
-    split = dataset.test.labels, probabilities, dataset.class_names
-    return figures.right_predictions_data(*split, MOST), figures.worst_mistakes_data(*split, MOST)
+    split = dataset.test.labels, probabilities, dataset.class_names, MOST, dataset.test_files
+    return figures.right_predictions_data(*split), figures.worst_mistakes_data(*split)
 
 
 def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[str]:
@@ -196,7 +199,9 @@ def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[
             file = Path(output) / path
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                figure.savefig(file)
+                with warnings.catch_warnings():  # as in `Run.log_figure`: names come in any script
+                    warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+                    figure.savefig(file)
             except OSError as error:
                 raise DataError(f"{file} cannot be written: {error.strerror or error}; name another output=") from error
         kept.append(f"figures/{path}")

@@ -37,12 +37,14 @@ class EvaluationResult:
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy`.
         images: the number of images scored.
+        warnings: what a reader of the figures must know.
     """
 
     run_id: str
     experiment_id: str = ""
     metrics: dict[str, float]
     images: int
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ def train(
     with heavy_imports():
         from src import fitting, saving
         from src.datasets import load_dataset
-        from src.evaluate import record_evaluation
+        from src.evaluate import record_evaluation, unrecognized_classes
         from src.models import predict
 
         fitting.prepare_devices()
@@ -88,16 +88,19 @@ def train(
     if not config.dataset.class_names:  # they are the folders' names: whoever reads the run needs them
         config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
     is_light = config.tracking.detail == "light" or not config.tracking.enabled
-    console.warn(dataset.warnings)
     console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")
     fingerprint = tracking.fingerprint(config, dataset.digest)
     if config.tracking.on_duplicate == "reuse" and not observers:
         earlier = tracking.finished_result(store, fingerprint, dataset.warnings)
         if earlier is not None:
             console.say(f"run {earlier.run_id} is this very training, finished: it is taken instead")
+            console.warn(earlier.warnings)
             return earlier
 
-    with tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run:
+    with (
+        console.warned_at_end(dataset.warnings) as warnings,
+        tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run,
+    ):
         fitting.seed_everything(config.seed, config.training.deterministic)
         with deferred(), fitting.advice_when_full(config.training.batch_size):
             model = prepare_model(config, dataset)
@@ -120,6 +123,7 @@ def train(
         scores = fitting.score(model, dataset.test) if config.evaluate_test else None
         if scores is not None:
             metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
+            warnings += unrecognized_classes(dataset, scores)
         if not is_light:
             with deferred():
                 record_pictures(run, config, model, dataset, fitted, scores)
@@ -135,7 +139,7 @@ def train(
             metrics=metrics,
             history=fitted.history,
             stopped=fitted.stopped,
-            warnings=dataset.warnings,
+            warnings=warnings,
         )
         run.describe(description(config, result, dataset))
     return result
@@ -212,7 +216,6 @@ def main(config: Config, overrides: list[str]) -> None:
     result = train(config, overrides=overrides)
     from src import console
 
-    console.warn(result.warnings)
     names = dict.fromkeys((config.training.monitor, "test_loss", "test_accuracy"))
     metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
     console.say(f"best epoch {result.best_epoch}  {metrics}")

@@ -1,15 +1,19 @@
 """`python -m src.evaluate`: a tracked model scored again gives what the run says, and nothing else is taken for it."""
 
 import csv
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 
 from src.compose import compose_config
+from src.datasets import Dataset, Split
 from src.errors import DataError, ModelFileError, StoreError
-from src.evaluate import evaluate
-from src.tracking import open_store, start_run
+from src.evaluate import evaluate, read_predictions, record_evaluation, unrecognized_classes
+from src.fitting import Scores
+from src.tracking import open_store, resume_run, start_run
 from src.train import train
 from tests.conftest import TrainedRun, Workplace
 
@@ -73,6 +77,115 @@ def test_the_tables_agree_with_each_other_and_with_the_metrics(trained: TrainedR
     recalled = sum(float(row["recall"]) * int(row["images"]) for row in classes)
     assert recalled == pytest.approx(len(right), abs=0.5)
     assert all(float(row["label_score"]) <= float(row["score"]) for row in predictions)
+
+
+def test_the_table_of_predictions_names_the_classes_and_where_there_are_none_no_files(artifacts: Path):
+    with (artifacts / "tables/test_predictions.csv").open() as file:
+        predictions = list(csv.DictReader(file))
+    assert list(predictions[0]) == [
+        "index", "file", "label", "class", "predicted", "predicted_class", "score", "label_score",
+    ]  # fmt: skip
+    assert {row["file"] for row in predictions} == {""}
+    assert all((row["class"], row["predicted_class"]) == (row["label"], row["predicted"]) for row in predictions)
+
+
+# --- the table of predictions --------------------------------------------------------------------------------------
+
+NAMES = ["a,b", 'say "x"', "two\nlines", "return\rhere", "both\r\n"]
+
+
+def data_of(labels: list[int], class_names: list[str] = NAMES) -> Dataset:
+    """A data set with these test images, one file each; they are also what is trained on."""
+    split = Split(np.zeros((len(labels), 4, 4, 1), np.uint8), np.array(labels, np.uint8))
+    files = [f"{class_names[label]}/{index}.png" for index, label in enumerate(labels)]
+    return Dataset(
+        name="given",
+        train=split,
+        validation=None,
+        test=split,
+        input_shape=(4, 4, 1),
+        class_names=class_names,
+        digest="0" * 64,
+        source="folder",
+        test_files=files,
+    )
+
+
+def scores_of(predicted: list[int], classes: int = 5) -> Scores:
+    """Scores of a model that is rather sure of these predictions."""
+    probabilities = np.full((len(predicted), classes), 0.125, np.float32)
+    probabilities[np.arange(len(predicted)), predicted] = 0.5
+    return Scores(1.0, 0.5, probabilities)
+
+
+def test_whatever_signs_class_and_file_names_hold_the_predictions_are_read_back(workplace: Workplace, tmp_path: Path):
+    config = compose_config([f"tracking.uri='{workplace.uri}'"])
+    dataset = data_of([0, 1, 2, 3, 4])
+    with start_run(open_store(config.tracking), config) as run:
+        record_evaluation(run, dataset, scores_of([4, 3, 2, 1, 0]), step=1)
+    with resume_run(config.tracking, run_id=run.run_id) as scored:
+        read = read_predictions(scored)
+        table = scored.download("tables/test_predictions.csv", str(tmp_path))
+    assert read is not None
+    assert (read.labels.tolist(), read.predicted.tolist()) == ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0])
+    assert read.scores.tolist() == [0.5] * 5
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == dataset.test_files
+    assert [row["class"] for row in rows] == [row["predicted_class"] for row in rows[::-1]] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("table", "labels"),
+    [
+        ("index,label,predicted,score,label_score\n0,3,4,0.5,0.25\n1,2,2,1.0,1.0\n", [3, 2]),  # as it was at first
+        ("score,other,label,predicted\n0.5,,3,4\n", [3]),
+        ("index,label,predicted,score,label_score\n", []),
+    ],
+)
+def test_a_table_of_predictions_is_read_by_the_names_of_its_columns(
+    workplace: Workplace, table: str, labels: list[int]
+):
+    config = compose_config([f"tracking.uri='{workplace.uri}'"])
+    with start_run(open_store(config.tracking), config) as run:
+        run.log_page("tables/test_predictions.csv", table)
+    with resume_run(config.tracking, run_id=run.run_id) as scored:
+        read = read_predictions(scored)
+    assert read is not None
+    assert read.labels.tolist() == labels
+    assert len(read.predicted) == len(read.scores) == len(labels)
+
+
+# --- classes that are never recognized -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "predicted", "said"),
+    [
+        ([0, 1, 2], [0, 1, 2], None),
+        ([0, 0, 1], [0, 1, 1], None),  # classes 2 to 4 have no test images
+        (
+            [0, 1, 2],
+            [1, 2, 2],
+            r"^recall is 0 for 2 of 5 classes, .*: 'a,b' \(never predicted\), 'say \"x\"'\. Look at",
+        ),
+        ([2, 2, 0], [0, 0, 0], r"^recall is 0 for 1 of 5 classes, .*: 'two\\nlines' \(never predicted\)\. Look at"),
+    ],
+)
+def test_classes_of_which_no_test_image_is_recognized_are_named(
+    labels: list[int], predicted: list[int], said: str | None
+):
+    found = unrecognized_classes(data_of(labels), scores_of(predicted))
+    assert len(found) == (said is not None)
+    assert said is None or re.search(said, found[0])
+
+
+def test_of_many_such_classes_the_first_few_are_named_and_how_many_there_are():
+    names = [f"c{at}" for at in range(26)]
+    (told,) = unrecognized_classes(data_of(list(range(26)), names), scores_of([0] * 26, classes=26))
+    assert told.startswith("recall is 0 for 25 of 26 classes")
+    assert "'c5' (never predicted) and 20 more. Look at the run's tables/per_class.csv" in told
+    assert "'c6'" not in told
 
 
 def test_other_data_than_the_model_was_trained_on_is_refused(workplace: Workplace):

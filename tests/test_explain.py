@@ -1,5 +1,6 @@
 """`python -m src.explain`: pictures of a tracked model in its run, and sentences for what cannot be looked at."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,7 @@ def test_the_table_shows_right_predictions_and_then_wrong_ones(trained: TrainedR
     rows = explained(trained.workplace, f"run_id={trained.run_id}").rows
     assert [len(row) for row in rows] == [5] * 12
     assert [true == predicted for _, true, predicted, *_ in rows] == [True] * 6 + [False] * 6
+    assert all(re.fullmatch(r"#\d+", image) for image, *_ in rows)  # these digits have no files
 
 
 def test_an_image_of_another_size_is_resized_with_a_sentence_and_recognised(
@@ -79,7 +81,9 @@ def test_a_network_without_convolutions_is_said_to_have_none(workplace: Workplac
         assert result.notes == ["dense has no convolutions, and so no filters, feature maps or Grad-CAM"]
 
 
-def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders(workplace: Workplace) -> None:
+def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders_and_its_images_by_their_files(
+    workplace: Workplace,
+) -> None:
     pictures = workplace.folder / "pictures"
     for name in ("Möwe", "old cat"):
         put_class(pictures, name, 3)
@@ -93,6 +97,9 @@ def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders(workplace:
         "tracking.detail=light",
     ]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
+    shown = {row[0] for row in explained(workplace, f"run_id={run_id}").rows}
+    assert shown <= {path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")}
+    assert len(shown) == 2  # of each class one test image
     look = [f"run_id={run_id}", f"image='{pictures / 'old cat' / '000.png'}'"]
     put_class(pictures, "dog", 1)  # whatever has become of the folder since
     assert {name for name, _ in explained(workplace, *look).rows} == {"Möwe", "old cat"}

@@ -58,6 +58,7 @@ class Dataset:
         train: what is trained on, after validation was set aside and `limit` was applied.
         validation: what chooses the best epoch, or None when there is none.
         test: what is scored once.
+        test_files: the path of each test image below the data set's folder, None for a source that is no folder.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
         digest: SHA-256 in hex over the source's image bytes, train then test, then its label bytes; it does not
@@ -79,6 +80,7 @@ class Dataset:
     warnings: list[str] = dataclasses.field(default_factory=list)
     bad_files: list[BadFile] = dataclasses.field(default_factory=list)
     duplicates: list[Duplicate] = dataclasses.field(default_factory=list)
+    test_files: list[str] | None = None
 
     def class_counts(self) -> list[tuple[str, int, int, int]]:
         """Each class with its images for training, validation and testing."""
@@ -90,7 +92,11 @@ class Dataset:
         """The same data set with at most `count` images in each split."""
         validation = self.validation and self.validation.head(count)
         return dataclasses.replace(
-            self, train=self.train.head(count), validation=validation, test=self.test.head(count)
+            self,
+            train=self.train.head(count),
+            validation=validation,
+            test=self.test.head(count),
+            test_files=self.test_files and self.test_files[:count],
         )
 
 
@@ -120,6 +126,7 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         warnings=[*arrays.warnings, *_told(duplicates)],
         bad_files=arrays.bad_files,
         duplicates=duplicates,
+        test_files=arrays.test_files,
     )
 
 

@@ -7,7 +7,14 @@ from src.figures.curves import LearningCurves, learning_curves_data, plot_learni
 from src.figures.filters import plot_filters
 from src.figures.leaderboard import plot_leaderboard
 from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
-from src.figures.predictions import Prediction, plot_mistakes, right_predictions_data, worst_mistakes_data
+from src.figures.predictions import (
+    Prediction,
+    image_name,
+    plot_mistakes,
+    right_predictions_data,
+    short_name,
+    worst_mistakes_data,
+)
 from src.figures.samples import ClassSamples, plot_samples, samples_data
 from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data
 
@@ -20,6 +27,7 @@ __all__ = [
     "TrialCurve",
     "confusion_data",
     "feature_maps_data",
+    "image_name",
     "learning_curves_data",
     "plot_augmentation",
     "plot_class_heats",
@@ -34,6 +42,7 @@ __all__ = [
     "plot_trial_curves",
     "right_predictions_data",
     "samples_data",
+    "short_name",
     "trial_curves_data",
     "worst_mistakes_data",
 ]

@@ -80,10 +80,10 @@ class Board:
         self.axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor="0.8", linewidth=0.5))
 
     def write(self, row: int, column: int, text: str, line: int = 0, align: str = "center", **style: Any) -> None:
-        """A line of text above a cell; line 0 is the one next to it."""
+        """A line of text above a cell; line 0 is the one next to it. Names may hold line breaks: they are not drawn."""
         x = self._x(column) + (self.cell / 2 if align == "center" else 0)
         y = self.tops[row] - 0.03 - LINE * line
-        self.axes.text(x, y, text, ha=align, va="bottom", parse_math=False, **style)
+        self.axes.text(x, y, printable(text), ha=align, va="bottom", parse_math=False, **style)
 
     def name(self, row: int, text: str, **style: Any) -> None:
         """The row's name, at its left."""
@@ -101,6 +101,11 @@ class Board:
 
     def _x(self, column: int) -> float:
         return self.left + column * self.step + (self.step - GAP - self.cell) / 2
+
+
+def printable(text: str) -> str:
+    """The text on one line, with a placeholder for each character that cannot be drawn, such as a line break."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def square(count: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from src.tracking.pages import experiment_page
 from src.tracking.parents import pipeline_run
 from src.tracking.provenance import code_digest, origin_tags, packages
 from src.tracking.registry import Registry, Version, data_of_run
-from src.tracking.reuse import FINGERPRINT, fingerprint, finished_result, recorded_result
+from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result
 from src.tracking.run import Run, as_param
 from src.tracking.store import Store, artifact_root, open_store
 from src.tracking.sweep import (
@@ -24,6 +24,7 @@ from src.tracking.sweep import (
 
 __all__ = [
     "FINGERPRINT",
+    "UNRECOGNIZED",
     "Registry",
     "Run",
     "Store",

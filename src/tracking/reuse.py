@@ -15,6 +15,7 @@ from src.tracking.provenance import code_digest
 from src.tracking.store import Store
 
 FINGERPRINT = "fingerprint"
+UNRECOGNIZED = "unrecognized_classes"  # the tag with the warning about them
 KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a run is there to be taken
 
 
@@ -83,5 +84,5 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         metrics={name: values[best_epoch - 1] for name, values in history.items()} | tested,
         history=history,
         stopped=run.data.tags.get("stopped"),
-        warnings=warnings,
+        warnings=warnings + ([run.data.tags[UNRECOGNIZED]] if UNRECOGNIZED in run.data.tags else []),
     )

@@ -42,6 +42,14 @@ def test_every_image_has_its_own_label_and_is_in_one_split(pets: Photos) -> None
     assert len({image.tobytes() for image in images}) == 60
 
 
+@pytest.mark.parametrize("count", [None, 4])
+def test_the_files_of_the_test_images_are_known_in_their_order_of_a_head_too(pets: Photos, count: int | None) -> None:
+    dataset = load_dataset(pets.config()).head(count)
+    assert len(dataset.test_files or []) == len(dataset.test) == (count or 9)
+    for file, label in zip(dataset.test_files or [], dataset.test.labels, strict=True):
+        assert file.partition("/")[0] == dataset.class_names[label]
+
+
 @pytest.mark.parametrize("limit", [3, 6, 21])
 def test_every_run_of_training_images_is_about_stratified(pets: Photos, limit: int) -> None:
     labels = load_dataset(pets.config(limit=limit)).train.labels

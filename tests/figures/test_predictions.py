@@ -60,10 +60,45 @@ def test_a_mistake_shows_its_image_and_both_classes_with_their_scores() -> None:
     assert above(figure)[:2] == [["cow (0.88)", "is ant (0.12), #2"], ["bee (0.50)", "is ant (0.25), #0"]]
 
 
+FILES = ["ant/0.png", "bee/1.png", "ant/a-photo-from-a-long-holiday-2.png", "cow/two\nlines.png", "bee/4.png"]
+
+
+def test_a_prediction_of_an_image_with_a_file_has_it() -> None:
+    split = LABELS, PROBABILITIES, ["ant", "bee", "cow"]
+    assert [seen.file for seen in figures.worst_mistakes_data(*split, files=FILES)] == [FILES[at] for at in (2, 0, 3)]
+    assert [seen.name for seen in figures.right_predictions_data(*split, most=6, files=FILES)] == [FILES[1]]
+
+
+def test_above_a_mistake_stands_its_file_a_long_name_with_its_end_and_always_on_one_line() -> None:
+    mistakes = [mistake._replace(file=FILES[mistake.image]) for mistake in WORST]
+    figure = figures.plot_mistakes(mistakes, np.concatenate([GRAY, GRAY]))
+    assert [lines[1] for lines in above(figure)] == [
+        "is ant (0.12), …o-from-a-long-holiday-2.png",
+        "is ant (0.25), ant/0.png",
+        "is cow (0.25), cow/two�lines.png",
+    ]
+    assert figure.axes[0].texts[0].get_text().endswith("what it is, its file")
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("a.png", "a.png"),
+        ("b" * 28, "b" * 28),
+        ("a" * 20 + "b" * 27, "…" + "b" * 27),
+        ("t\tr\rn\n.png", "t�r�n�.png"),
+        ("Möwe/猫.png", "Möwe/猫.png"),
+        ("", ""),
+    ],
+)
+def test_a_short_name_keeps_the_end_and_has_no_signs_that_cannot_be_drawn(name: str, short: str) -> None:
+    assert figures.short_name(name) == short
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_long_names_of_classes_have_room(count: int) -> None:
     name = "n02085620-Chihuahua, Mexico"
-    mistakes = [Prediction(12_345, name, name[::-1], 0.5, 0.25)] * count
+    mistakes = [Prediction(12_345, name, name[::-1], 0.5, 0.25, "a/DCIM/IMG_20261128_123456.JPG")] * count
     figure = figures.plot_mistakes([each._replace(image=at) for at, each in enumerate(mistakes)], GRAY)
     png(figure)  # so that everything has its place
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]

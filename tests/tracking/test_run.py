@@ -1,5 +1,6 @@
 """What is recorded in a run, and how it looks there."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,16 @@ def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(path: str,
     ):
         resumed.download(path, str(file))
     assert not isinstance(caught.value, NotKept)
+
+
+def test_a_table_reads_back_whatever_signs_are_in_its_cells(config: Config, client: MlflowClient, tmp_path: Path):
+    rows = [["a,b", 'say "x"', "two\nlines", "return\rhere", "both\r\n", "", " ", "\N{LINE SEPARATOR}"]]
+    with new_run(config) as run:
+        run.log_table("tables/names.csv", "abcdefgh", rows)
+    file = Path(client.download_artifacts(str(run.run_id), "tables/names.csv", str(tmp_path)))
+    with file.open(encoding="utf-8", newline="") as text:
+        assert list(csv.reader(text)) == [list("abcdefgh"), *rows]
+    assert file.read_bytes().startswith(b"a,b,c,d,e,f,g,h\n")
 
 
 def test_without_tracking_every_call_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
