@@ -17,7 +17,7 @@ from src.errors import ModelFileError, StoreError, UserError
 from src.evaluate import read_predictions
 from src.imports import heavy_imports
 from src.interrupt import deferred
-from src.results import RegistrationResult
+from src.results import RegistrationResult, best_metrics
 from src.schema import RegisterConfig, check_registry_names
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
             told = f"{trained.model.name} on {trained.dataset.name}, trained by run {run.run_id}"
             tags = {"model": trained.model.name, "data_digest": run.params["resolved.data_digest"]}
             version = registry.add(name, run, told, tags)
+        registry.tag(version, scores_of(config, str(run.run_id)))
         verdict = move(registry, run, version, config) if config.alias else Verdict(False, "")
     return RegistrationResult(
         name=name,
@@ -69,6 +70,15 @@ def register(config: RegisterConfig) -> RegistrationResult:
         reason=verdict.reason,
         p_value=verdict.p_value,
     )
+
+
+def scores_of(config: RegisterConfig, run_id: str) -> dict[str, str]:
+    """What the run reached, as tags of its version: at its best epoch, and on the test split if it was scored."""
+    from src import tracking
+
+    result = tracking.recorded_result(config.tracking, run_id)
+    tested = {name: result.metrics[name] for name in ("test_accuracy", "test_loss") if name in result.metrics}
+    return {name: str(value) for name, value in (best_metrics(result.metrics, result.best_epoch) | tested).items()}
 
 
 def check_formats(run: "Run") -> None:

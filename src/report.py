@@ -72,7 +72,7 @@ def record_results(
         run.log_text("best.yaml", recipe)
         if plan.settings.save_best_as:
             _keep_recipe(plan.settings.save_best_as, recipe)
-        run.log_metrics({plan.metric: best.value or 0.0}, step=counts.counted)
+        run.log_metrics({plan.metric: best.value or 0.0, **best.best_metrics}, step=counts.counted)
         run.flush()
     run.describe(description(run, plan, rows, counts))
     return SweepResult(
@@ -83,6 +83,7 @@ def record_results(
         best_value=best.value if best else None,
         best_run_id=best.run_id if best else None,
         best_params=dict(best.params) if best else {},
+        best_metrics=best.best_metrics if best else {},
     )
 
 

@@ -1,8 +1,28 @@
 """What the verbs hand on: plain values, with `run_id` as the only handle between steps."""
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+# MLflow shows a metric's last value. These are the values of the epoch whose weights were kept.
+BEST_METRICS = ("best_val_accuracy", "best_val_loss", "best_epoch")
+
+
+def best_metrics(metrics: Mapping[str, float], best_epoch: int) -> dict[str, float]:
+    """Return the metrics of the best epoch under names of their own; without a validation split only `best_epoch`."""
+    named = {f"best_{name}": value for name, value in metrics.items()} | {"best_epoch": best_epoch}
+    return {name: named[name] for name in BEST_METRICS if name in named}
+
+
+def standard_deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation, None for a single value."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def format_metric(value: float | None) -> str:
+    """`0.9898`, or `-` where there is no value."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +134,7 @@ class TrialRow(NamedTuple):
     Attributes:
         number: counted from 0.
         state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
-        value: the metric at the best epoch, or the last one reported by a pruned trial; None when there is none.
+        value: the metric at the best epoch; None when there is none.
         params: by dotted name.
         seconds: from its claim to its end, None while it runs.
         best_epoch: counted from 1, None when there is none.
@@ -123,6 +143,7 @@ class TrialRow(NamedTuple):
         run_id: its MLflow run.
         interrupted: whether it was stopped or killed.
         reason: why it failed, empty when it did not.
+        validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
     """
 
     number: int
@@ -136,6 +157,12 @@ class TrialRow(NamedTuple):
     run_id: str | None
     interrupted: bool
     reason: str
+    validation: Mapping[str, float] = {}
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        """Those of `BEST_METRICS` that the study has."""
+        return {**self.validation} if self.best_epoch is None else {**self.validation, "best_epoch": self.best_epoch}
 
 
 def trial_name(number: int) -> str:
@@ -176,6 +203,7 @@ class SweepResult:
         best_value: its metric at its best epoch.
         best_run_id: its MLflow run.
         best_params: its parameters, by dotted name.
+        best_metrics: those of `BEST_METRICS` that are known of it.
     """
 
     study_name: str
@@ -185,6 +213,7 @@ class SweepResult:
     best_value: float | None = None
     best_run_id: str | None = None
     best_params: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    best_metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

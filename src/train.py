@@ -26,7 +26,7 @@ from src.record import (
     record_pictures,
     record_setting,
 )
-from src.results import TrainResult
+from src.results import TrainResult, best_metrics
 from src.schema import Config, TransferConfig
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def train(
             if fitted.stopped:
                 run.set_tags({"stopped": fitted.stopped})
             metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
+            run.log_metrics(best_metrics(metrics, fitted.best_epoch), step=fitted.best_epoch)
             is_kept = config.tracking.save_model and (worth_keeping is None or worth_keeping(metrics))
             # Whatever an observer thought, the next one may think otherwise; and who reuses a run wants its model too.
             if fitted.stopped != "observer" and is_kept == config.tracking.save_model:

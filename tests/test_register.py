@@ -78,6 +78,25 @@ def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: 
     assert version.tags["data_digest"] == runs.client.get_run(runs.good).data.params["resolved.data_digest"]
 
 
+SCORES = ["best_val_accuracy", "best_val_loss", "best_epoch", "test_accuracy", "test_loss"]
+
+
+def test_a_version_says_what_its_run_reached_at_its_best_epoch_and_in_the_test(runs: Runs):
+    runs.register(runs.good, "name=scored")
+    tags = runs.client.get_model_version("scored", "1").tags
+    metrics = runs.client.get_run(runs.good).data.metrics
+    assert {name: float(tags[name]) for name in SCORES} == {name: metrics[name] for name in SCORES}
+    assert tags["best_epoch"] == str(int(metrics["best_epoch"]))
+
+
+def test_a_version_that_was_made_before_there_were_scores_gets_them_when_its_run_is_registered_again(runs: Runs):
+    runs.register(runs.good, "name=older")
+    for name in SCORES:
+        runs.client.delete_model_version_tag("older", "1", name)
+    assert not runs.register(runs.good, "name=older").is_new
+    assert set(SCORES) <= runs.client.get_model_version("older", "1").tags.keys()
+
+
 def test_the_page_of_a_model_knows_all_its_versions(runs: Runs):
     names = ["one", "two"]
     for name in names:

@@ -1,6 +1,7 @@
 """`python -m src.train` as users run it: real commands, real data, a real store."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +91,33 @@ def test_a_command_divides_the_batches_of_a_small_network_among_few_cores(traine
 def test_every_metric_of_training_has_one_point_an_epoch(trained: TrainedRun, client: MlflowClient):
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds", "images_per_second"):
         assert [point.step for point in client.get_metric_history(trained.run_id, name)] == [1, 2], name
+
+
+def test_the_values_of_the_best_epoch_are_metrics_of_the_run_and_of_its_model(
+    trained: TrainedRun, client: MlflowClient
+):
+    run = client.get_run(trained.run_id)
+    best = int(run.data.params["resolved.best_epoch"])
+    for name in ("val_accuracy", "val_loss"):
+        of_best = next(point for point in client.get_metric_history(trained.run_id, name) if point.step == best)
+        (point,) = client.get_metric_history(trained.run_id, f"best_{name}")
+        assert (point.value, point.step) == (of_best.value, best)
+    assert run.data.metrics["best_epoch"] == best
+    logged = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    kept = {metric.key: metric.value for metric in logged.metrics}
+    for name in ("best_val_accuracy", "best_val_loss", "best_epoch"):
+        assert kept[name] == run.data.metrics[name]
+
+
+def test_the_terminal_the_description_and_the_metrics_say_the_same_of_the_best_epoch(workplace: Workplace):
+    line = [*SMALL, "training.epochs=4", "optimizer.learning_rate=0.05", "tracking.detail=light", "evaluate_test=false"]
+    done = workplace.run("src.train", *line)
+    assert done.returncode == 0, done.stderr
+    run = last_run(workplace)
+    best, value = int(run.data.metrics["best_epoch"]), f"val_accuracy {run.data.metrics['best_val_accuracy']:.4f}"
+    assert f"best epoch {best}  {value}" in done.stdout
+    assert value in run.data.tags["mlflow.note.content"]
+    assert f"best epoch {best} of 4" in run.data.tags["mlflow.note.content"]
 
 
 def test_the_test_split_is_scored_once(trained: TrainedRun, client: MlflowClient):
@@ -246,6 +274,42 @@ def test_without_validation_the_last_epoch_is_kept():
     result = train_untracked("dataset.validation_size=0", "training.epochs=3")
     assert result.best_epoch == 3
     assert not [name for name in result.history if name.startswith("val_")]
+
+
+def test_without_validation_a_run_has_no_metric_of_its_best_epoch_but_the_epoch(workplace: Workplace):
+    train_tracked(workplace, "dataset.validation_size=0", "tracking.detail=light")
+    metrics = last_run(workplace).data.metrics
+    assert {name: value for name, value in metrics.items() if name.startswith("best_")} == {"best_epoch": 2.0}
+
+
+# --- warnings ----------------------------------------------------------------------------------------------------
+
+BLIND = [*SMALL, "training.epochs=1", "optimizer.learning_rate=1e-9", "model=dense", "tracking.detail=light"]
+
+
+def test_a_class_that_is_never_recognized_is_warned_of_once_at_the_end_and_in_the_description(workplace: Workplace):
+    done = workplace.run("src.train", *BLIND)
+    assert done.returncode == 0, done.stderr
+    before, box, after = done.stdout.partition("WARNING")
+    assert (before.count("epoch 1/1"), box, after.count("WARNING")) == (1, "WARNING", 0)
+    assert " (never predicted)" in after
+    assert "best epoch 1" in after
+    note = last_run(workplace).data.tags["mlflow.note.content"]
+    assert re.match(r"\*\*recall is 0 for \d of 10 classes", note)
+    again = workplace.run("src.evaluate", f"run_id={last_run(workplace).info.run_id}")
+    assert again.returncode == 0, again.stderr
+    assert re.search(r"recall is 0 for \d of 10 classes", again.stdout)
+
+
+def test_what_is_warned_of_is_handed_on_and_a_reused_run_says_it_too(workplace: Workplace):
+    line = [*BLIND, f"tracking.uri='{workplace.uri}'", "tracking.on_duplicate=reuse"]
+    first, again = train(compose_config(line)), train(compose_config(line))
+    assert first == again
+    assert [warning.startswith("recall is 0 for ") for warning in first.warnings] == [True]
+
+
+def test_a_run_that_does_not_score_the_test_split_says_nothing_of_its_classes(workplace: Workplace):
+    assert train(compose_config([*BLIND, "tracking=off", "evaluate_test=false"])).warnings == []
 
 
 def test_reduced_precision_is_trained_in_but_not_saved(workplace: Workplace):

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from src.console.lines import console, duration, say
 from src.redact import redact
-from src.results import Counts, TrialRow
+from src.results import Counts, TrialRow, format_metric
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
@@ -111,9 +111,9 @@ def trial_cells(row: TrialRow) -> tuple[str, ...]:
     return (
         str(row.number),
         "INTERRUPTED" if row.interrupted else row.state,
-        "" if row.value is None else f"{row.value:.4f}",
+        format_metric(row.value),
         str(row.epochs),
-        "" if row.seconds is None else duration(row.seconds),
+        "-" if row.seconds is None else duration(row.seconds),
         row.reason.splitlines()[0] if row.reason else params_line(row.params),
     )
 

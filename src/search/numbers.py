@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from src.results import TrialRow
+from src.results import BEST_METRICS, TrialRow
 from src.search.claims import INTERRUPTED, REASON
+
+VALIDATION = [name for name in BEST_METRICS if name != "best_epoch"]
 
 
 def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
@@ -14,7 +16,7 @@ def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
         TrialRow(
             number=trial.number,
             state=trial.state.name,
-            value=trial.value,
+            value=_value_at_best_epoch(trial),
             params=trial.params,
             seconds=trial.duration.total_seconds() if trial.duration else None,
             best_epoch=trial.user_attrs.get("best_epoch"),
@@ -23,9 +25,17 @@ def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
             run_id=trial.user_attrs.get("run_id"),
             interrupted=bool(trial.user_attrs.get(INTERRUPTED)),
             reason=str(trial.user_attrs.get(REASON, "")),
+            validation={name: trial.user_attrs[name] for name in VALIDATION if name in trial.user_attrs},
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
     ]
+
+
+def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
+    """The trial's value. Optuna gives a pruned trial its last intermediate value, which is seldom the best epoch's."""
+    if trial.state != TrialState.PRUNED:
+        return trial.value
+    return trial.intermediate_values.get(trial.user_attrs.get("best_epoch", -1), trial.value)
 
 
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:

@@ -25,7 +25,7 @@ from src.errors import StoreError, UserError
 from src.imports import heavy_imports
 from src.interrupt import raise_on_signals
 from src.redact import redact
-from src.results import trial_name
+from src.results import best_metrics, trial_name
 from src.schema import Config, DatasetConfig, Scalar
 from src.space import SweepPlan, config_of
 
@@ -229,8 +229,8 @@ class Worker:
 
         attributes: dict[str, Any] = {
             "run_id": result.run_id,
-            "best_epoch": result.best_epoch,
             "epochs": len(result.history["loss"]),
+            **best_metrics(result.metrics, result.best_epoch),
         }
         if pruned:
             tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})

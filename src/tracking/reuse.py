@@ -8,7 +8,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run as MlflowRun
 
-from src.results import TrainResult
+from src.results import BEST_METRICS, TrainResult
 from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
 from src.tracking.opening import failures_told
 from src.tracking.provenance import code_digest
@@ -65,16 +65,19 @@ def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
 
 
 def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult:
+    """Puts the result together from the run's points: those of one step for each epoch are its history."""
     points = {
         name: sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
         for name in run.data.metrics
         if "/" not in name  # system metrics have steps of their own
     }
     tested = {name: of[-1].value for name, of in points.items() if name.startswith("test_")}
+    epochs = [point.step for point in points.get("loss", ())]
     history = {
         name: [point.value for point in of]
         for name, of in points.items()
-        if name not in tested and len(of) == len(points["loss"])  # others were added later by somebody
+        # The best epoch's values are in the history already; what has other steps was added later by somebody.
+        if name not in tested and name not in BEST_METRICS and [point.step for point in of] == epochs
     }
     best_epoch = int(run.data.params["resolved.best_epoch"])
     return TrainResult(

@@ -24,7 +24,7 @@ from src.databases import CONNECT_SECONDS, check_owner, check_port, make_writabl
 from src.errors import StoreError
 from src.interrupt import deferred
 from src.schema import TrackingConfig
-from src.tracking.view import experiment_tags
+from src.tracking.view import TAG, experiment_tags, renewed_view
 
 ARTIFACTS = "mlartifacts"  # beside the database
 SETTING = "tracking.uri"
@@ -199,6 +199,8 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
             f"the experiment {name!r} was deleted; restore it with "
             f"`mlflow experiments restore -x {experiment.experiment_id}`, or choose another: tracking.experiment=NAME"
         )
+    if view := renewed_view(experiment.tags):
+        client.set_experiment_tag(experiment.experiment_id, TAG, view)
     return experiment.experiment_id
 
 

@@ -1,21 +1,35 @@
 """What the UI shows of an experiment: its kind, and the columns of its runs."""
 
+import contextlib
 import json
 import time
+from collections.abc import Mapping, Sequence
 
 VIEW = "results"  # its id, in the tag's name and in addresses
+TAG = f"mlflow.sharedViewState.{VIEW}"
 COLUMNS = (
+    "metrics.`best_val_accuracy`",
     "metrics.`test_accuracy`",
-    "metrics.`val_accuracy`",
+    "metrics.`best_epoch`",
     "params.`model.name`",
     "params.`dataset.name`",
     "params.`optimizer.learning_rate`",
     "params.`seed`",
     "tags.`trial_state`",
 )
-
-
-TAG = f"mlflow.sharedViewState.{VIEW}"
+# What earlier versions gave their experiments: `val_accuracy` is the last epoch's, whichever was kept.
+FORMER = [
+    (
+        "metrics.`test_accuracy`",
+        "metrics.`val_accuracy`",
+        "params.`model.name`",
+        "params.`dataset.name`",
+        "params.`optimizer.learning_rate`",
+        param,
+        "tags.`trial_state`",
+    )
+    for param in ("params.`seed`", "params.`resolved.best_epoch`")
+]
 
 
 def experiment_tags() -> dict[str, str]:
@@ -25,8 +39,23 @@ def experiment_tags() -> dict[str, str]:
     beside the views that people save, which are tags of the experiment.
     """
     now = int(time.time() * 1000)
-    view = {"name": "Results", "createdAt": now, "updatedAt": now, "state": json.dumps({"selectedColumns": COLUMNS})}
-    return {
-        "mlflow.experimentKind": "custom_model_development",
-        TAG: json.dumps(view),
-    }
+    return {"mlflow.experimentKind": "custom_model_development", TAG: _view(COLUMNS, now)}
+
+
+def renewed_view(tags: Mapping[str, str]) -> str | None:
+    """The saved view with today's columns, for an experiment that has the former one; None where somebody changed it.
+
+    Args:
+        tags: of the experiment.
+    """
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # another view than ours
+        created = json.loads(tags[TAG])["createdAt"]
+        if tags[TAG] in [_view(columns, created) for columns in FORMER]:
+            return _view(COLUMNS, created)
+    return None
+
+
+def _view(columns: Sequence[str], created: int) -> str:
+    """The tag's value: a view, made at this time in milliseconds and not changed since."""
+    state = json.dumps({"selectedColumns": columns})
+    return json.dumps({"name": "Results", "createdAt": created, "updatedAt": created, "state": state})

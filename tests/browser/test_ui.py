@@ -79,6 +79,11 @@ def accuracy_of(run: Any) -> str:
     return str(run.data.metrics["test_accuracy"])
 
 
+def shown(value: float) -> str:
+    """A metric as the UI writes it."""
+    return str(int(value)) if value == int(value) else str(value)
+
+
 def is_drawn(picture: Locator) -> bool:
     return bool(picture.evaluate("image => image.complete && image.naturalWidth > 100"))
 
@@ -94,8 +99,8 @@ def test_the_experiment_opens_on_its_table_of_runs(page: Page, ui: Ui, tracked: 
 def test_the_saved_view_says_of_each_run_what_it_was_and_how_good(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_results(page, ui)
     for run in tracked.plain:
-        accuracy = cell(page, run, "metrics.`test_accuracy`")
-        expect(accuracy).to_have_text(accuracy_of(run))
+        for metric in ("best_val_accuracy", "test_accuracy", "best_epoch"):
+            expect(cell(page, run, f"metrics.`{metric}`")).to_have_text(shown(run.data.metrics[metric]))
         for name in ("model.name", "dataset.name", "optimizer.learning_rate", "seed"):
             expect(cell(page, run, f"params.`{name}`")).to_have_text(run.data.params[name])
     shot(page, "ui_runs")
@@ -108,6 +113,10 @@ def test_trials_nest_under_their_sweep_and_say_how_they_ended(page: Page, ui: Ui
     for trial in tracked.trials:
         expect(run_link(page, trial)).to_be_visible()
         expect(cell(page, trial, "tags.`trial_state`")).to_have_text(trial.data.tags.get("trial_state", "-"))
+        best = trial.data.metrics.get("best_val_accuracy")  # a trial that failed has none
+        expect(cell(page, trial, "metrics.`best_val_accuracy`")).to_have_text("-" if best is None else shown(best))
+    best = shown(tracked.best_trial.data.metrics["best_val_accuracy"])
+    expect(cell(page, tracked.sweep, "metrics.`best_val_accuracy`")).to_have_text(best)
     shot(page, "ui_sweep")
 
 
@@ -188,7 +197,8 @@ def test_three_runs_are_compared_by_what_differs(page: Page, ui: Ui, tracked: Tr
     expect(rows.filter(has=page.get_by_role("rowheader", name="dataset.name"))).to_have_count(0)
     metrics = page.get_by_role("grid").last  # the first has the names
     for run in tracked.plain:
-        expect(metrics).to_contain_text(str(round(run.data.metrics["test_accuracy"], 3)))
+        for metric in ("best_val_accuracy", "test_accuracy"):
+            expect(metrics).to_contain_text(str(round(run.data.metrics[metric], 3)))
     page.get_by_role("button", name="Visualizations").click()
     shot(page, "ui_compare")
 

@@ -298,3 +298,7 @@ def test_a_trial_as_a_row_of_a_table_has_a_cell_for_each_column() -> None:
     row = trial(7, value=0.5)
     assert console.trial_cells(row) == ("7", "COMPLETE", "0.5000", "3", "4.1 s", "model.dropout=0.1235 seed=null")
     assert len(console.trial_cells(row)) == len(console.TRIAL_COLUMNS)
+
+
+def test_a_trial_without_a_value_or_an_end_has_a_dash_there() -> None:
+    assert console.trial_cells(trial(7, "RUNNING", seconds=None))[2:5] == ("-", "3", "-")

@@ -86,14 +86,36 @@ def test_a_trial_that_waits_has_no_numbers_yet(memory: Storage):
     assert trial_rows(claims.trials()) == [row(0, None, "WAITING")]
 
 
-def test_a_pruned_trial_has_the_last_value_that_it_reported(memory: Storage):
+@pytest.mark.parametrize(("best_epoch", "value"), [({"best_epoch": 1}, 0.75), ({"best_epoch": 2}, 0.25), ({}, 0.25)])
+def test_a_pruned_trial_has_the_value_of_its_best_epoch_or_the_last_where_that_is_not_known(
+    memory: Storage, best_epoch: dict[str, int], value: float
+):
     claims = claims_on(memory, n_trials=1)
     trial = claimed(claims)
     trial.report(0.75, 1)
     trial.report(0.25, 2)
-    claims.prune(trial, "me", {"epochs": 2, "best_epoch": 1})
+    claims.prune(trial, "me", {"epochs": 2, **best_epoch})
     (pruned,) = trial_rows(claims.trials())
-    assert (pruned.state, pruned.value, pruned.epochs, pruned.best_epoch) == ("PRUNED", 0.25, 2, 1)
+    assert (pruned.state, pruned.value, pruned.epochs) == ("PRUNED", value, 2)
+    assert pruned.best_epoch == best_epoch.get("best_epoch")
+
+
+STORED = {"best_val_accuracy": 0.5, "best_val_loss": 1.25}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"best_epoch": 2} | STORED, {"best_epoch": 2} | STORED),
+        ({"best_epoch": 2}, {"best_epoch": 2}),  # a study of an earlier version
+        ({}, {}),
+    ],
+)
+def test_a_row_has_the_metrics_of_the_best_epoch_that_the_study_has(
+    attributes: dict[str, float], expected: dict[str, float]
+):
+    (found,) = trial_rows([trial_of(0, TrialState.COMPLETE, 0.5, **attributes)])
+    assert found.best_metrics == expected
 
 
 def test_rows_are_in_the_order_of_the_numbers():

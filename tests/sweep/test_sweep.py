@@ -1,5 +1,6 @@
 """Sweeps as users run them: real commands, real stores, real processes, some of which are killed."""
 
+import csv
 import os
 import re
 import signal
@@ -46,6 +47,41 @@ def test_a_trial_says_in_mlflow_and_in_optuna_what_it_reached(swept: Swept) -> N
         assert list(trial.intermediate_values.values()) == values
         assert run.data.params["seed"] == str(trial.params["seed"])
         assert run.info.run_name == f"trial-{trial.number:03}"
+
+
+def test_study_run_and_table_give_the_same_value_of_each_trial_s_best_epoch(swept: Swept) -> None:
+    rows = {int(row["number"]): row for row in csv.DictReader(swept.study.artifact("trials.csv").splitlines())}
+    for trial in swept.study.study.trials[:4]:
+        metrics = swept.study.children[trial.number].data.metrics
+        assert trial.value == metrics["best_val_accuracy"] == float(rows[trial.number]["value"])
+        assert trial.user_attrs["best_val_loss"] == metrics["best_val_loss"]
+        assert trial.user_attrs["best_epoch"] == metrics["best_epoch"] == int(rows[trial.number]["best_epoch"])
+        assert f"{trial.number}  COMPLETE  val_accuracy {metrics['best_val_accuracy']:.4f}" in swept.out
+    best = swept.study.children[swept.study.study.best_trial.number].data.metrics
+    parent = swept.study.parent.data.metrics
+    assert parent == {name: best[name] for name in ("best_val_accuracy", "best_val_loss", "best_epoch")} | {
+        "val_accuracy": best["best_val_accuracy"]
+    }
+
+
+@pytest.mark.services
+def test_a_pruned_trial_has_the_same_value_in_the_table_the_terminal_and_its_run(workplace: Workplace) -> None:
+    always = [
+        "hydra/sweeper/pruner=threshold",
+        "hydra.sweeper.pruner.lower=0.99",
+        "hydra.sweeper.pruner.n_warmup_steps=4",
+    ]
+    space = ["hydra/sweeper=optuna", "optimizer.learning_rate=0.03,0.02", "hydra.sweeper.n_trials=2", *always]
+    done = workplace.run("src.train", "-m", *SMALL, "training.epochs=9", *space)
+    assert done.returncode == 0, done.stderr
+    study = Study(workplace.folder)
+    values = []
+    for row in csv.DictReader(study.artifact("trials.csv").splitlines()):
+        metrics = study.children[int(row["number"])].data.metrics
+        assert (row["state"], float(row["value"])) == ("PRUNED", metrics["best_val_accuracy"])
+        assert f"{row['number']}  PRUNED    val_accuracy {metrics['best_val_accuracy']:.4f}" in done.stdout
+        values.append((metrics["best_val_accuracy"], metrics["val_accuracy"]))
+    assert any(best != last for best, last in values)  # else this test shows nothing
 
 
 def test_no_trial_looks_at_the_test_split(swept: Swept) -> None:

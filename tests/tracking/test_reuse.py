@@ -1,5 +1,7 @@
 """Runs that are taken instead of being trained again: the very same ones, finished, and no others."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,24 @@ def test_a_run_whose_model_was_not_worth_keeping_is_not_taken_for_one_with_a_mod
 
 def test_a_metric_that_somebody_added_is_no_part_of_the_training(workplace: Workplace, first: TrainResult):
     MlflowClient(workplace.uri).log_metric(str(first.run_id), "approved", 1.0)
+    assert train_here(workplace) == first
+
+
+@pytest.mark.services
+def test_of_a_single_epoch_neither_the_best_epoch_s_values_nor_added_ones_are_history(workplace: Workplace):
+    once = train_here(workplace, "seed=7", "training.epochs=1")
+    MlflowClient(workplace.uri).log_metric(str(once.run_id), "approved", 1.0)
+    again = train_here(workplace, "seed=7", "training.epochs=1")
+    assert again == once
+    assert not {"best_val_accuracy", "best_val_loss", "best_epoch", "approved"} & {*again.history, *again.metrics}
+
+
+def test_a_run_of_before_that_says_nothing_of_its_best_epoch_is_taken_all_the_same(
+    workplace: Workplace, first: TrainResult
+):
+    with contextlib.closing(sqlite3.connect(workplace.folder / "mlflow.db")) as database, database:
+        for table in ("metrics", "latest_metrics"):
+            assert database.execute(f"DELETE FROM {table} WHERE key LIKE 'best_%'").rowcount == 3
     assert train_here(workplace) == first
 
 

@@ -3,10 +3,20 @@
 import json
 import re
 
+import pytest
 from mlflow import MlflowClient
 
+from src.schema import Config
+from src.tracking import open_store
 from src.tracking.view import experiment_tags
 from tests.conftest import TrainedRun
+
+TAG = "mlflow.sharedViewState.results"
+FORMER_STATE = (  # as it was written before there were metrics of the best epoch
+    '{"selectedColumns": ["metrics.`test_accuracy`", "metrics.`val_accuracy`", "params.`model.name`", '
+    '"params.`dataset.name`", "params.`optimizer.learning_rate`", "params.`seed`", "tags.`trial_state`"]}'
+)
+FORMER = {"name": "Results", "createdAt": 1764000000000, "updatedAt": 1764000000000, "state": FORMER_STATE}
 
 
 def columns(tags: dict[str, str]) -> dict[str, set[str]]:
@@ -29,3 +39,43 @@ def test_a_run_records_every_metric_and_param_of_the_saved_view(trained: Trained
     recorded = MlflowClient(trained.workplace.uri).get_run(trained.run_id).data
     assert shown["metrics"] <= recorded.metrics.keys()
     assert shown["params"] <= recorded.params.keys()
+
+
+def opened_with(config: Config, client: MlflowClient, view: str | None) -> str | None:
+    """The view of an experiment that had this one, or none, when it was opened."""
+    experiment = open_store(config.tracking).experiment_id
+    if view is None:
+        client.delete_experiment_tag(experiment, TAG)
+    else:
+        client.set_experiment_tag(experiment, TAG, view)
+    open_store(config.tracking)
+    tags: dict[str, str] = client.get_experiment(experiment).tags
+    return tags.get(TAG)
+
+
+@pytest.mark.parametrize("state", [FORMER_STATE, FORMER_STATE.replace("seed", "resolved.best_epoch")])
+def test_an_older_experiment_gets_the_columns_of_today_when_it_is_opened(
+    config: Config, client: MlflowClient, state: str
+):
+    view = opened_with(config, client, json.dumps(FORMER | {"state": state}))
+    assert view is not None
+    assert columns({TAG: view}) == columns(experiment_tags())
+    assert opened_with(config, client, view) == view
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        json.dumps(FORMER | {"name": "Mine"}),
+        json.dumps(FORMER | {"updatedAt": 1764000000001}),
+        json.dumps(FORMER | {"state": FORMER_STATE.replace("seed", "model.dropout")}),
+        json.dumps(FORMER | {"pinned": True}),
+        json.dumps([FORMER]),
+        '{"createdAt": 1',
+        "deflate;eJyrVkrLz1eyUkpKLFKqBQAdegQ0",
+        "",
+        None,
+    ],
+)
+def test_a_view_that_somebody_changed_or_removed_stays_as_it_is(config: Config, client: MlflowClient, view: str | None):
+    assert opened_with(config, client, view) == view
