@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from src import finals
 from src.command import entry_point
 from src.register import register
-from src.results import BestOfSweepResult
+from src.results import BestOfSweepResult, format_metric
 from src.schema import BestOfSweepConfig, RegisterConfig
 from src.sweep import run_study
 from src.train import train
@@ -57,7 +57,8 @@ def main(config: BestOfSweepConfig, overrides: list[str]) -> None:
     from src import console
 
     scores = ", ".join(f"{final.metrics['test_accuracy']:.4f}" for final in result.finals)
-    console.say(f"test accuracy, seeds {result.seeds}: {scores}; mean {result.mean:.4f}, spread {result.spread:.4f}")
+    spread = format_metric(result.spread)
+    console.say(f"test accuracy, seeds {result.seeds}: {scores}; mean {result.mean:.4f}, spread {spread}")
     console.say_registration(result.registration, config.tracking.uri)
     console.say_where(str(result.run_id), result.experiment_id, config.tracking.uri)
 

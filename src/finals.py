@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
-from src.results import BestOfSweepResult, SweepResult
+from src.results import BestOfSweepResult, SweepResult, format_metric
 from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training
 from src.space import SweepPlan
 from src.space.planning import plan_line
@@ -94,7 +94,9 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
 
 def record(run: "Run", result: BestOfSweepResult) -> None:
     """Writes the pipeline's table, figures and story into its run."""
-    metrics = {"test_accuracy_mean": result.mean, "test_accuracy_spread": result.spread}
+    metrics = {**result.sweep.best_metrics, "test_accuracy_mean": result.mean}
+    if result.spread is not None:
+        metrics["test_accuracy_spread"] = result.spread
     if result.registration.p_value is not None:
         metrics["mcnemar_p_value"] = result.registration.p_value
     run.log_new_metrics(metrics, step=0)
@@ -115,6 +117,7 @@ def description(run: "Run", result: BestOfSweepResult) -> str:
     sweep, registration = result.sweep, result.registration
     study, trial = link(f"study {sweep.study_name}", sweep.run_id), link(f"trial {sweep.best_trial}", sweep.best_run_id)
     epochs = len(result.finals[0].history["loss"])
+    spread = format_metric(result.spread)
     lines = [
         f"The best of {study} is {trial} with {sweep.best_value:.4f}; trained again on training and validation images "
         f"for {epochs} epochs:",
@@ -126,7 +129,7 @@ def description(run: "Run", result: BestOfSweepResult) -> str:
             for seed, final in zip(result.seeds, result.finals, strict=True)
         ),
         "",
-        f"Mean {result.mean:.4f}, spread {result.spread:.4f}. Version {registration.version} of {registration.name}, "
+        f"Mean {result.mean:.4f}, spread {spread}. Version {registration.version} of {registration.name}, "
         f"seed {result.seeds[0]}, {'is now' if registration.moved else 'is not made'} the {registration.alias}: "
         f"{registration.reason}.",
     ]

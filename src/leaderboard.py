@@ -12,7 +12,7 @@ from src.compose import compose_config
 from src.errors import ConfigError
 from src.imports import heavy_imports
 from src.links import run_page
-from src.results import LeaderboardRow, TrainResult
+from src.results import LeaderboardRow, TrainResult, format_metric, standard_deviation
 from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 PIPELINE = "compare_models"
 COLUMNS = (
     "model",
+    "best val accuracy",
+    "val spread",
     "test accuracy",
-    "spread",
+    "test spread",
     "seeds",
     "parameters",
     "training seconds",
@@ -65,15 +67,19 @@ def begin(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) 
 
 
 def ranked(config: CompareModelsConfig, results: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:
-    """A row for each network, the best first; the size and speed are those of the first seed's model."""
+    """A row for each network, the best by validation accuracy first, of equals the smaller.
+
+    The size and speed are those of the first seed's model.
+    """
     rows = [_row(config, model, of_model) for model, of_model in results.items()]
-    return sorted(rows, key=lambda row: (-row.accuracy, row.parameters))
+    return sorted(rows, key=lambda row: (-row.best_val_accuracy, row.parameters))
 
 
 def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]) -> LeaderboardRow:
     from src import tracking
 
-    accuracies = [result.metrics["test_accuracy"] for result in results]
+    validated = [result.metrics["val_accuracy"] for result in results]  # at the best epoch
+    tested = [result.metrics["test_accuracy"] for result in results]
     with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, heavy_imports():
         from src import fitting, saving
 
@@ -82,9 +88,11 @@ def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]
             size, latency = file.stat().st_size, fitting.latency(saving.load_model(file))
     return LeaderboardRow(
         model=model,
-        accuracy=statistics.fmean(accuracies),
-        spread=statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
-        seeds=len(accuracies),
+        best_val_accuracy=statistics.fmean(validated),
+        best_val_spread=standard_deviation(validated),
+        accuracy=statistics.fmean(tested),
+        spread=standard_deviation(tested),
+        seeds=len(results),
         parameters=int(run.params["resolved.parameters"]),
         seconds=statistics.fmean(sum(result.history["epoch_seconds"]) for result in results),
         size=size,
@@ -97,8 +105,10 @@ def cells(row: LeaderboardRow) -> tuple[str, ...]:
     """A row as text, in the order of `COLUMNS`."""
     return (
         row.model,
-        f"{row.accuracy:.4f}",
-        f"{row.spread:.4f}",
+        format_metric(row.best_val_accuracy),
+        format_metric(row.best_val_spread),
+        format_metric(row.accuracy),
+        format_metric(row.spread),
         str(row.seeds),
         f"{row.parameters:,}",
         f"{row.seconds:.1f}",
@@ -114,7 +124,7 @@ def record(run: "Run", rows: Sequence[LeaderboardRow]) -> None:
     run.log_table("leaderboard.csv", LeaderboardRow._fields, rows)
     run.log_figure("figures/leaderboard.png", figures.plot_leaderboard(rows))
     best = rows[0]
-    run.log_new_metrics({"test_accuracy": best.accuracy}, step=0)
+    run.log_new_metrics({"best_val_accuracy": best.best_val_accuracy, "test_accuracy": best.accuracy}, step=0)
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for row in rows:
         link = f"[{row.model}]({run_page(run.experiment_id, row.run_id)})"

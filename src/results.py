@@ -242,9 +242,9 @@ class BestOfSweepResult:
         return statistics.fmean(self._accuracies)
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of the test accuracies, 0 for a single one."""
-        return statistics.stdev(self._accuracies) if len(self.finals) > 1 else 0.0
+    def spread(self) -> float | None:
+        """Standard deviation of the test accuracies, None for a single one."""
+        return standard_deviation(self._accuracies)
 
     @property
     def _accuracies(self) -> list[float]:
@@ -256,7 +256,9 @@ class LeaderboardRow(NamedTuple):
 
     Attributes:
         model: its name.
-        accuracy, spread: mean and standard deviation of the test accuracy over the seeds.
+        best_val_accuracy, best_val_spread: mean and standard deviation over the seeds of the validation accuracy at the
+            best epoch, which ranks the networks; a single seed has no spread.
+        accuracy, spread: the same of the test accuracy.
         seeds: how many.
         parameters: weights, those that do not train too.
         seconds: of training, mean over the seeds.
@@ -266,8 +268,10 @@ class LeaderboardRow(NamedTuple):
     """
 
     model: str
+    best_val_accuracy: float
+    best_val_spread: float | None
     accuracy: float
-    spread: float
+    spread: float | None
     seeds: int
     parameters: int
     seconds: float
@@ -283,7 +287,7 @@ class ComparisonResult:
     Attributes:
         run_id: the MLflow run of the pipeline.
         experiment_id: of that run.
-        rows: of the networks, the best first.
+        rows: of the networks, the best by validation accuracy first.
     """
 
     run_id: str

@@ -201,6 +201,7 @@ def test_its_tags_are_the_pipelines_and_lead_to_the_study(trial_and_final: tuple
 
 # --- what is said of it ------------------------------------------------------------------------------------------
 
+BEST = {"best_val_accuracy": 0.9877, "best_val_loss": 0.25, "best_epoch": 5.0}  # of the best trial
 CROWNED = RegistrationResult(
     name="digits", version=4, is_new=True, run_id="f1", alias="champion", moved=True, reason="the first of digits"
 )
@@ -219,7 +220,7 @@ def outcome(*accuracies: float, **registration: Any) -> BestOfSweepResult:
     ]
     return BestOfSweepResult(
         run_id="r",
-        sweep=sweep(),
+        sweep=sweep(best_metrics=BEST),
         seeds=list(range(1, len(trained) + 1)),
         finals=trained,
         registration=replace(CROWNED, **registration),
@@ -227,10 +228,10 @@ def outcome(*accuracies: float, **registration: Any) -> BestOfSweepResult:
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "mean", "spread"), [((0.75,), 0.75, 0.0), ((0.5, 1.0), 0.75, 0.125**0.5), ((0.5, 0.5), 0.5, 0.0)]
+    ("accuracies", "mean", "spread"), [((0.75,), 0.75, None), ((0.5, 1.0), 0.75, 0.125**0.5), ((0.5, 0.5), 0.5, 0.0)]
 )
 def test_the_spread_is_the_standard_deviation_and_none_of_one_seed(
-    accuracies: tuple[float, ...], mean: float, spread: float
+    accuracies: tuple[float, ...], mean: float, spread: float | None
 ) -> None:
     assert outcome(*accuracies).mean == mean
     assert outcome(*accuracies).spread == pytest.approx(spread)
@@ -257,7 +258,15 @@ def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
 
 def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None:
     text = finals.description(Run(None, "", "9"), outcome(0.5, moved=False, reason="it is no better"))
-    assert text.endswith("Version 4 of digits, seed 1, is not made the champion: it is no better.")
+    assert text.endswith(
+        "Mean 0.5000, spread -. Version 4 of digits, seed 1, is not made the champion: it is no better."
+    )
+
+
+def test_of_a_single_seed_no_spread_is_recorded(store: Workplace) -> None:
+    with new_run(config_for(store.uri)) as run:
+        finals.record(run, outcome(0.75))
+    assert MlflowClient(store.uri).get_run(str(run.run_id)).data.metrics == {"test_accuracy_mean": 0.75} | BEST
 
 
 @pytest.mark.parametrize(("p_value", "kept"), [(None, {}), (0.25, {"mcnemar_p_value": 0.25})])
@@ -268,7 +277,7 @@ def test_scores_of_all_seeds_and_the_p_value_if_there_was_a_test_are_kept_with_t
         finals.record(run, outcome(0.75, 0.75, p_value=p_value))
     client = MlflowClient(store.uri)
     metrics = client.get_run(str(run.run_id)).data.metrics
-    assert metrics == {"test_accuracy_mean": 0.75, "test_accuracy_spread": 0.0} | kept
+    assert metrics == {"test_accuracy_mean": 0.75, "test_accuracy_spread": 0.0} | BEST | kept
     with Path(client.download_artifacts(str(run.run_id), "seeds.csv", str(tmp_path))).open() as file:
         assert list(csv.reader(file)) == [
             ["seed", "run_id", "test_loss", "test_accuracy"],

@@ -17,7 +17,7 @@ from src.schema import CompareModelsConfig, Config
 from tests.conftest import Workplace
 from tests.tracking.conftest import config_for, new_run
 
-ROW = LeaderboardRow("lenot", 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1")
+ROW = LeaderboardRow("lenot", 0.99123, 0.00034, 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1")
 
 
 def compare(*line: str) -> CompareModelsConfig:
@@ -51,7 +51,8 @@ def test_what_is_typed_beside_holds_for_every_training() -> None:
 
 
 def test_a_recipe_gives_its_settings_and_not_its_network() -> None:
-    ((each,),) = plan("models=[dense]", "seeds=[1]", "experiment=cnn_mnist_v1").values()
+    keep = "dataset.validation_size=null"  # the recipe has none
+    ((each,),) = plan("models=[dense]", "seeds=[1]", "experiment=cnn_mnist_v1", keep).values()
     recipe = compose_config(["experiment=cnn_mnist_v1"])
     assert (each.model.name, each.optimizer) == ("dense", recipe.optimizer)
 
@@ -78,6 +79,9 @@ def test_trainings_that_are_done_already_are_taken_whatever_was_typed(typed: lis
         (["tracking.detail=light"], r"^tracking\.detail and tracking\.save_model: a pipeline needs whole runs"),
         (["tracking.save_model=false"], r"^tracking\.detail and tracking\.save_model: a pipeline needs whole runs"),
         (["evaluate_test=false"], r"^evaluate_test=false: a pipeline ends with the test split"),
+        (["dataset.validation_size=0"], r"^dataset\.validation_size=0: networks are ranked by validation accuracy"),
+        (["dataset=image_folder", "dataset.validation_size=0"], r"^dataset\.validation_size=0: networks are ranked"),
+        (["experiment=cnn_mnist_v1"], r"use dataset\.validation_size=null for the data set's own split"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_the_reason(typed: list[str], sentence: str) -> None:
@@ -154,14 +158,20 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(model, tmp_path_factory.mktemp("saved") / "model", images, ("model.keras",))
 
 
-def result(store: Workplace, folder: Path, parameters: int, *accuracies: float) -> list[TrainResult]:
-    """What trainings of a network with so many parameters gave; as runs in the store, too."""
+def result(store: Workplace, folder: Path, parameters: int, *accuracies: float, test: float) -> list[TrainResult]:
+    """What trainings of a network with so many parameters gave; as runs in the store, too.
+
+    Args:
+        accuracies: on the validation split, at the best epoch, of each seed.
+        test: test accuracy of the first seed; that of each further one is 0.125 larger.
+    """
     results = []
     for number, accuracy in enumerate(accuracies):
         with new_run(config_for(store.uri)) as run:
             run.log_params({"resolved.parameters": parameters})
             run.log_folder(folder, "model")
-        metrics, history = {"test_accuracy": accuracy}, {"epoch_seconds": [1.0, 2.0 + number]}
+        metrics = {"val_accuracy": accuracy, "test_accuracy": test + number / 8}
+        history = {"epoch_seconds": [1.0, 2.0 + number], "val_accuracy": [accuracy, 0.0]}
         results.append(TrainResult(run_id=run.run_id, best_epoch=1, metrics=metrics, history=history))
     return results
 
@@ -173,29 +183,30 @@ Ranked = dict[str, tuple[LeaderboardRow, list[TrainResult]]]
 def ranked(store: Workplace, model_folder: Path) -> Ranked:
     """The rows of four networks in their order, and what they come from."""
     results = {
-        "poor": result(store, model_folder, 10, 0.5, 0.25),
-        "as good and large": result(store, model_folder, 300, 0.75),
-        "as good and small": result(store, model_folder, 200, 0.75),
-        "best": result(store, model_folder, 400, 0.75, 1.0),
+        "poor, but not on the test split": result(store, model_folder, 10, 0.5, 0.25, test=0.875),
+        "as good and large": result(store, model_folder, 300, 0.75, test=0.75),
+        "as good and small": result(store, model_folder, 200, 0.75, test=0.5),
+        "best": result(store, model_folder, 400, 0.75, 1.0, test=0.25),
     }
     config = compare("dataset=synthetic", f"tracking.uri='{store.uri}'")
     return {row.model: (row, results[row.model]) for row in leaderboard.ranked(config, results)}
 
 
-def test_the_most_accurate_is_first_and_of_equals_the_smaller(ranked: Ranked) -> None:
-    assert list(ranked) == ["best", "as good and small", "as good and large", "poor"]
+def test_the_best_by_validation_is_first_whatever_its_test_accuracy_and_of_equals_the_smaller(ranked: Ranked) -> None:
+    assert list(ranked) == ["best", "as good and small", "as good and large", "poor, but not on the test split"]
 
 
-@pytest.mark.parametrize(
-    ("model", "accuracy", "spread", "seeds"),
-    [("best", 0.875, 0.125 * 2**0.5, 2), ("poor", 0.375, 0.125 * 2**0.5, 2), ("as good and small", 0.75, 0.0, 1)],
-)
-def test_a_row_has_mean_and_spread_of_its_seeds_and_no_spread_of_one(
-    ranked: Ranked, model: str, accuracy: float, spread: float, seeds: int
-) -> None:
-    row, _ = ranked[model]
-    assert (row.accuracy, row.seeds) == (accuracy, seeds)
-    assert row.spread == pytest.approx(spread)
+def test_a_row_has_mean_and_spread_of_its_seeds_on_both_splits(ranked: Ranked) -> None:
+    row, _ = ranked["best"]
+    assert (row.best_val_accuracy, row.accuracy, row.seeds) == (0.875, 0.3125, 2)
+    assert row.best_val_spread == pytest.approx(0.125 * 2**0.5)
+    assert row.spread == pytest.approx(0.0625 * 2**0.5)
+
+
+def test_a_single_seed_has_no_spread(ranked: Ranked) -> None:
+    row, _ = ranked["as good and small"]
+    assert (row.best_val_spread, row.spread, row.seeds) == (None, None, 1)
+    assert cells(row)[1:6] == ("0.7500", "-", "0.5000", "-", "1")
 
 
 def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: Ranked, model_folder: Path) -> None:
@@ -211,8 +222,10 @@ def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: R
 def test_a_row_is_shown_in_the_order_of_the_columns() -> None:
     assert dict(zip(COLUMNS, cells(ROW), strict=True)) == {
         "model": "lenot",
+        "best val accuracy": "0.9912",
+        "val spread": "0.0003",
         "test accuracy": "0.9898",
-        "spread": "0.0002",
+        "test spread": "0.0002",
         "seeds": "3",
         "parameters": "61,706",
         "training seconds": "12.3",
@@ -221,16 +234,19 @@ def test_a_row_is_shown_in_the_order_of_the_columns() -> None:
     }
 
 
-def test_table_picture_and_best_accuracy_are_kept_with_the_run(store: Workplace, tmp_path: Path) -> None:
-    rows = [ROW, ROW._replace(model="dense", accuracy=0.5, run_id="b2")]
+def test_table_picture_and_accuracies_of_the_first_are_kept_with_the_run(store: Workplace, tmp_path: Path) -> None:
+    rows = [ROW, ROW._replace(model="dense", accuracy=0.5, spread=None, best_val_spread=None, run_id="b2")]
     with new_run(config_for(store.uri)) as run:
         leaderboard.record(run, rows)
     client = MlflowClient(store.uri)
     with Path(client.download_artifacts(str(run.run_id), "leaderboard.csv", str(tmp_path))).open() as file:
         kept = list(csv.DictReader(file))
-    assert [list(row.values()) for row in kept] == [[str(value) for value in row] for row in rows]
+    assert [list(row.values()) for row in kept] == [
+        ["" if value is None else str(value) for value in row] for row in rows
+    ]
     assert [item.path for item in client.list_artifacts(str(run.run_id), "figures")] == ["figures/leaderboard.png"]
-    assert client.get_run(str(run.run_id)).data.metrics == {"test_accuracy": ROW.accuracy}
+    metrics = client.get_run(str(run.run_id)).data.metrics
+    assert metrics == {"best_val_accuracy": ROW.best_val_accuracy, "test_accuracy": ROW.accuracy}
 
 
 def test_the_description_is_the_table_with_links_to_the_runs(store: Workplace) -> None:

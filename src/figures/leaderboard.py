@@ -5,19 +5,26 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from src.figures.colours import BLUE
+from src.figures.colours import BLUE, GREEN
 from src.results import LeaderboardRow
 
 
 def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
-    """A line for each network, the best on top: test accuracy with its spread, latency, parameters."""
+    """A line for each network, the best on top: validation and test accuracy with their spread, latency, parameters."""
     figure = Figure(figsize=(11, 1.6 + 0.45 * len(rows)), layout="constrained")
     places = range(len(rows), 0, -1)
     accuracy, latency, parameters = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
-    spreads = [row.spread for row in rows]
-    accuracy.errorbar([row.accuracy for row in rows], places, xerr=spreads, fmt="o", color=BLUE, capsize=4)
     seeds = rows[0].seeds
-    accuracy.set_xlabel("test accuracy" + (f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"))
+    series = (
+        ("validation, which ranks", [row.best_val_accuracy for row in rows], [row.best_val_spread for row in rows]),
+        ("test", [row.accuracy for row in rows], [row.spread for row in rows]),
+    )
+    for (label, means, spreads), colour, offset in zip(series, (BLUE, GREEN), (0.12, -0.12), strict=True):
+        bars = None if None in spreads else spreads  # a single seed has no spread
+        lines = [place + offset for place in places]
+        accuracy.errorbar(means, lines, xerr=bars, fmt="o", color=colour, capsize=4, label=label)
+    accuracy.set_xlabel("accuracy" + (f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"))
+    figure.legend(loc="outside upper left", ncols=2, frameon=False)
     accuracy.locator_params(axis="x", nbins=6)  # of networks that hardly differ, the labels are long
     latency.barh(places, [1000 * row.latency for row in rows], height=0.5, color=BLUE)
     latency.set_xlabel("latency of one image, ms")

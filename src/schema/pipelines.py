@@ -51,6 +51,11 @@ class CompareModelsConfig(PipelineConfig):
         super().__post_init__()
         unique = len(set(self.models)) == len(self.models) >= 1
         require(unique, "models", self.models, "different options of the group model, at least one")
+        if not self.has_monitor:
+            raise ConfigError(
+                "dataset.validation_size=0: networks are ranked by validation accuracy, and without a validation split "
+                "there is none; use dataset.validation_size=null for the data set's own split, or a number of images"
+            )
 
 
 @dataclass(kw_only=True)

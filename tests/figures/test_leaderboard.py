@@ -14,7 +14,12 @@ from tests.figures.conftest import texts
 
 
 def row(model: str, accuracy: float, spread: float, parameters: int, latency: float, seeds: int = 3) -> LeaderboardRow:
-    return LeaderboardRow(model, accuracy, spread, seeds, parameters, 10.0, 1_000_000, latency, "run")
+    """A row with these figures of the validation split; those of the test split are a little less."""
+    spreads = (spread, spread / 2) if seeds > 1 else (None, None)
+    tested = accuracy - 0.001
+    return LeaderboardRow(
+        model, accuracy, spreads[0], tested, spreads[1], seeds, parameters, 10.0, 1_000_000, latency, "run"
+    )
 
 
 ROWS = [row("cnn_mnist_v2", 0.9916, 0.0017, 93_322, 0.0045), row("lenot", 0.9898, 0.0002, 61_706, 0.003)]
@@ -46,12 +51,32 @@ def test_each_network_has_its_line_the_best_on_top() -> None:
     assert low < 1 < 2 < high
 
 
-def test_a_point_is_at_the_mean_with_the_spread_to_both_sides() -> None:
-    (bars,) = figures.plot_leaderboard(ROWS).axes[0].containers
+@pytest.mark.parametrize(
+    ("at", "mean", "spread"), [(0, "best_val_accuracy", "best_val_spread"), (1, "accuracy", "spread")]
+)
+def test_a_point_of_each_split_is_at_the_mean_with_the_spread_to_both_sides(at: int, mean: str, spread: str) -> None:
+    bars = figures.plot_leaderboard(ROWS).axes[0].containers[at]
     marks, _, (spreads,) = bars
-    assert points(marks) == [[0.9916, 2], [0.9898, 1]]
+    assert [x for x, _ in points(marks)] == [getattr(known, mean) for known in ROWS]
+    assert [round(y) for _, y in points(marks)] == [2, 1]
     for line, known in zip(spreads.get_segments(), ROWS, strict=True):
-        assert line[:, 0] == pytest.approx([known.accuracy - known.spread, known.accuracy + known.spread])
+        middle, half = getattr(known, mean), getattr(known, spread)
+        assert line[:, 0] == pytest.approx([middle - half, middle + half])
+
+
+def test_the_two_splits_are_told_apart_by_a_legend_and_lie_beside_each_other() -> None:
+    figure = figures.plot_leaderboard(ROWS)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["validation, which ranks", "test"]
+    validation, test = (points(bars[0]) for bars in figure.axes[0].containers)
+    assert not {y for _, y in validation} & {y for _, y in test}
+
+
+def test_a_single_seed_has_no_bars() -> None:
+    alone = row("lenot", 0.9, 0.0, 7, 0.1, seeds=1)
+    for bars in figures.plot_leaderboard([alone]).axes[0].containers:
+        _, caps, lines = bars
+        assert (len(caps), len(lines)) == (0, 0)
 
 
 def test_bars_from_zero_are_as_long_as_an_image_takes_in_milliseconds() -> None:
@@ -68,9 +93,7 @@ def test_parameters_are_points_on_a_logarithmic_axis_with_their_numbers() -> Non
     assert texts(parameters) == ["93,322", "61,706"]
 
 
-@pytest.mark.parametrize(
-    ("seeds", "label"), [(3, "test accuracy, mean and spread of 3 seeds"), (1, "test accuracy of one seed")]
-)
+@pytest.mark.parametrize(("seeds", "label"), [(3, "accuracy, mean and spread of 3 seeds"), (1, "accuracy of one seed")])
 def test_the_axis_says_of_how_many_seeds_the_accuracy_is(seeds: int, label: str) -> None:
     assert figures.plot_leaderboard([row("lenot", 0.9, 0.0, 7, 0.1, seeds)]).axes[0].get_xlabel() == label
 

@@ -1,5 +1,6 @@
 """`python -m pipelines.best_of_sweep`: one champion, by steps that are done once whoever is killed in between."""
 
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,16 @@ def test_mean_and_spread_over_the_seeds_are_said_and_recorded(crowned: Crowned):
 
 
 @pytest.mark.services
+def test_the_pipeline_s_run_has_the_best_trial_s_metrics_and_the_finals_only_their_epoch(crowned: Crowned):
+    best = Study(crowned.workplace.folder).study.best_trial
+    metrics = crowned.pipeline().data.metrics
+    for name in ("best_val_accuracy", "best_val_loss", "best_epoch"):
+        assert metrics[name] == best.user_attrs[name]
+    for final in crowned.finals().values():
+        assert {name for name in final.data.metrics if name.startswith("best_")} == {"best_epoch"}
+
+
+@pytest.mark.services
 def test_the_pipeline_s_description_leads_to_sweep_trial_and_trainings(crowned: Crowned):
     text = crowned.pipeline().data.tags["mlflow.note.content"]
     sweep = Study(crowned.workplace.folder).study
@@ -107,11 +118,13 @@ def test_a_pipeline_made_worse_on_purpose_does_not_move_the_champion_and_says_wh
     done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE, "optimizer.learning_rate=1e-9", "seeds=[1]")
     assert done.returncode == 0, done.stderr
     assert "champion stays where it is: it is not better than the champion (version 1); right where" in done.stdout
+    assert re.search(r"mean 0\.\d{4}, spread -\n", done.stdout)  # of one seed there is none
     assert crowned.client.get_model_version_by_alias("synthetic", "champion").version == 1
     worse = next(
         run for run in crowned.runs("tags.pipeline = 'best_of_sweep'") if "mcnemar_p_value" in run.data.metrics
     )
     assert 0 < worse.data.metrics["mcnemar_p_value"] <= 1
+    assert "test_accuracy_spread" not in worse.data.metrics
     crowned.client.delete_run(worse.info.run_id)  # the other tests count
 
 

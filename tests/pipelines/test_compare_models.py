@@ -57,24 +57,32 @@ def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared:
     rows = compared.rows()
     for row in rows:
         runs = [run for run in compared.trainings() if run.data.tags["model"] == row["model"]]
-        accuracies = [run.data.metrics["test_accuracy"] for run in runs]
-        assert float(row["accuracy"]) == pytest.approx(statistics.fmean(accuracies))
-        assert float(row["spread"]) == pytest.approx(statistics.stdev(accuracies))
+        for metric, mean, spread in (
+            ("best_val_accuracy", "best_val_accuracy", "best_val_spread"),
+            ("test_accuracy", "accuracy", "spread"),
+        ):
+            accuracies = [run.data.metrics[metric] for run in runs]
+            assert float(row[mean]) == pytest.approx(statistics.fmean(accuracies))
+            assert float(row[spread]) == pytest.approx(statistics.stdev(accuracies))
         assert row["parameters"] == runs[0].data.params["resolved.parameters"]
         assert float(row["seconds"]) > 0
         assert float(row["latency"]) > 0
         first = next(run for run in runs if run.data.params["seed"] == "1")
         file = compared.workplace.folder / "mlartifacts" / first.info.run_id / "artifacts/model/model.keras"
         assert int(row["size"]) == file.stat().st_size
-    assert [row["model"] for row in rows] == sorted(
-        ("dense", "lenot"), key=lambda name: -next(float(row["accuracy"]) for row in rows if row["model"] == name)
-    )
+    validated = [float(row["best_val_accuracy"]) for row in rows]
+    assert validated == sorted(validated, reverse=True)
+    assert compared.pipeline().data.metrics == {
+        "best_val_accuracy": validated[0],
+        "test_accuracy": float(rows[0]["accuracy"]),
+    }
 
 
 @pytest.mark.services
 def test_it_is_shown_in_the_terminal_as_a_picture_and_in_the_description(compared: Compared):
     best = compared.rows()[0]
-    assert f"{float(best['accuracy']):.4f}" in compared.out
+    for name in ("best_val_accuracy", "best_val_spread", "accuracy", "spread"):
+        assert f"{float(best[name]):.4f}" in compared.out
     kept = {item.path for item in compared.client.list_artifacts(compared.pipeline().info.run_id, "figures")}
     assert "figures/leaderboard.png" in kept
     assert f"[{best['model']}](#/" in compared.pipeline().data.tags["mlflow.note.content"]
@@ -89,6 +97,7 @@ def test_another_network_is_added_without_training_the_others_again(compared: Co
     new = next(run for run in pipelines if "cnn_mnist_v1" in run.data.tags["mlflow.runName"])
     trained = compared.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{new.info.run_id}'")
     assert [run.data.tags["model"] for run in trained] == ["cnn_mnist_v1"]
+    assert new.data.tags["mlflow.note.content"].count(" - ") == 2 * 3  # no spread of one seed
     assert not before & {run.info.run_id for run in trained}
     compared.client.delete_run(new.info.run_id)  # the other tests count
 
@@ -98,6 +107,7 @@ def test_another_network_is_added_without_training_the_others_again(compared: Co
     [
         (["-m"], "-m: only python -m src.train takes it"),
         (["models=[lenot,lennot]"], "no model 'lennot'; did you mean 'lenot'?"),
+        (["dataset.validation_size=0"], "dataset.validation_size=0: networks are ranked by validation accuracy"),
     ],
 )
 def test_what_cannot_be_is_answered_before_anything_is_trained(
