@@ -71,8 +71,8 @@ def test_a_pruned_trial_has_the_same_value_in_the_table_the_terminal_and_its_run
         "hydra.sweeper.pruner.lower=0.99",
         "hydra.sweeper.pruner.n_warmup_steps=4",
     ]
-    space = ["hydra/sweeper=optuna", "optimizer.learning_rate=0.03,0.02", "hydra.sweeper.n_trials=2", *always]
-    done = workplace.run("src.train", "-m", *SMALL, "training.epochs=9", *space)
+    space = ["hydra/sweeper=optuna", "optimizer.learning_rate=0.3,0.2", "hydra.sweeper.n_trials=2", *always]
+    done = workplace.run("src.train", "-m", *SMALL, "model=dense", "training.epochs=9", *space)
     assert done.returncode == 0, done.stderr
     study = Study(workplace.folder)
     values = []
