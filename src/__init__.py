@@ -1,10 +1,12 @@
 """convlab: tracked, swept, reproducible convolutional networks.
 
 The libraries below read these switches once, when they are first imported, so they are set here, before any room
-can import one. A value that is already in the environment wins.
+can import one. A value that is already in the environment wins, unless it is empty.
 """
 
 import os
+
+from src.places import tidy_environment
 
 DEFAULTS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # its errors come as Python exceptions too
@@ -16,6 +18,7 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+tidy_environment()
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this machine uses Keras with
 
 for name, value in DEFAULTS.items():

@@ -8,6 +8,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
 from src.errors import StoreError
+from src.places import resolve_address
 
 CONNECT_SECONDS = 5
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -43,7 +44,7 @@ def tables(uri: str, setting: str) -> set[str]:
         StoreError: it cannot be opened, or is no database.
     """
     waits = {"connect_timeout": CONNECT_SECONDS} if uri.startswith(("postgresql", "mysql")) else {}
-    engine = sqlalchemy.create_engine(uri, connect_args=waits)
+    engine = sqlalchemy.create_engine(resolve_address(uri), connect_args=waits)
     try:
         return set(sqlalchemy.inspect(engine).get_table_names())
     except SQLAlchemyError as error:

@@ -8,7 +8,6 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.command import entry_point
@@ -16,6 +15,7 @@ from src.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_dataset, load_tracked_model
 from src.imports import heavy_imports
+from src.places import local_path
 from src.results import ExplanationResult
 from src.schema import Config, ExplainConfig, ImageFolderConfig
 
@@ -60,11 +60,11 @@ def explain(config: ExplainConfig) -> ExplanationResult:
 
 def check_paths(config: ExplainConfig) -> None:
     """Raises before anything slow begins when the image is not there or the output cannot be a folder."""
-    if config.image is not None and not Path(config.image).is_file():
+    if config.image is not None and not local_path(config.image).is_file():
         raise DataError(f"there is no image file {config.image}; give the path of one: image=FILE")
     if config.output is None:
         return
-    output = Path(config.output).absolute()
+    output = local_path(config.output).absolute()
     there = next(path for path in (output, *output.parents) if path.exists())
     if not there.is_dir():
         raise ConfigError(f"output: {there} is a file; give a folder, which is made when there is none")
@@ -104,13 +104,13 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
     assert config.image is not None
     height, width, channels = trained.dataset.input_shape
     resize = trained.dataset.resize if isinstance(trained.dataset, ImageFolderConfig) else "stretch"
-    image, size = read_image(Path(config.image), height, width, channels, resize)
+    file = local_path(config.image)
+    image, size = read_image(file, height, width, channels, resize)
     model = load_tracked_model(run, config.model_uri)
     probabilities = predict(model, image[None])[0]
     best = [int(at) for at in probabilities.argsort()[::-1][:TOP]]
     answers = [(trained.dataset.class_names[at], float(probabilities[at])) for at in best]
 
-    file = Path(config.image)
     name = figures.short_name(file.name)
     drawn = list(map_pictures(model, image, name))
     shown = best[:WITH_HEAT]
@@ -196,7 +196,7 @@ def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[
     for path, figure in pictures:
         run.log_figure(f"figures/{path}", figure)
         if output is not None:
-            file = Path(output) / path
+            file = local_path(output) / path
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with warnings.catch_warnings():  # as in `Run.log_figure`: names come in any script

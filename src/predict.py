@@ -6,13 +6,13 @@ python -m src.predict run_id=RUN images=pixels.csv
 """
 
 import os
-from pathlib import Path
 
 from src.command import entry_point
 from src.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_model
 from src.imports import heavy_imports
+from src.places import local_path
 from src.results import PredictionResult
 from src.schema import ImageFolderConfig, PredictConfig
 from src.tables import csv_line
@@ -33,7 +33,7 @@ def predict(config: PredictConfig) -> PredictionResult:
     from src import console, tracking
     from src.datasets.unlabelled import read_unlabelled
 
-    source, output = Path(config.images), Path(config.output)
+    source, output = local_path(config.images), local_path(config.output)
     if output.exists() and source.is_file() and output.samefile(source):
         raise ConfigError(f"output: {output} is the file of the images, which would be lost; name another")
     if output.is_dir():

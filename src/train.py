@@ -9,13 +9,13 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.command import entry_point
 from src.errors import ModelFileError
 from src.imports import heavy_imports, one_thread_per_operation
 from src.interrupt import deferred
+from src.places import local_path
 from src.record import (
     EXAMPLES,
     QUICK,
@@ -168,8 +168,8 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
     """Gives the model the weights of a model file, or of the model that a run keeps."""
     from src import fitting, saving, tracking
 
-    if Path(name).is_file():
-        fitting.copy_weights(saving.load_model(Path(name)), model, name)
+    if (file := local_path(name)).is_file():
+        fitting.copy_weights(saving.load_model(file), model, name)
         return
     if not re.fullmatch(r"[0-9a-f]{32}", name):
         raise ModelFileError(f"training.initial_weights={name}: there is no such file, and it is not the id of a run")

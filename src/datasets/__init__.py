@@ -18,6 +18,7 @@ from src.datasets.idx import load_idx
 from src.datasets.image_folder import folder_classes, load_image_folder
 from src.datasets.synthetic import load_synthetic
 from src.errors import ConfigError, DataError
+from src.places import local_path
 from src.schema import DatasetConfig, ImageFolderConfig, PublishedConfig
 
 LOADERS: dict[str, Callable[..., Arrays]] = {
@@ -142,11 +143,11 @@ def class_names_of(config: DatasetConfig) -> list[str]:
 def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
     """The same data set, looked for below another folder first."""
     if isinstance(config, PublishedConfig):
-        first = str(Path(data_dir) / Path(config.folders[0]).name)
+        first = str(Path(data_dir.strip()) / Path(config.folders[0]).name)
         return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
     if isinstance(config, ImageFolderConfig):
-        moved = Path(data_dir) / Path(config.folder).name
-        is_there = moved.expanduser().is_dir() or not Path(config.folder).expanduser().is_dir()
+        moved = Path(data_dir.strip()) / Path(config.folder).name
+        is_there = local_path(str(moved)).is_dir() or not local_path(config.folder).is_dir()
         return dataclasses.replace(config, data_dir=data_dir, folder=str(moved) if is_there else config.folder)
     return config
 

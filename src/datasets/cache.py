@@ -28,6 +28,7 @@ from src.datasets.download import lock_of
 from src.datasets.images import BadImage, bombs_refused, decode
 from src.datasets.listing import ImageFile
 from src.errors import DataError
+from src.places import local_path
 from src.schema import ImageFolderConfig, cores
 
 IN_MEMORY = 1 / 8  # of the memory that is free: larger arrays stay on disk. TensorFlow copies what is in memory
@@ -48,7 +49,7 @@ def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tup
     Raises:
         DataError: the cache cannot be written.
     """
-    folder = Path(config.cache_dir).expanduser() / _key(config, files)
+    folder = local_path(config.cache_dir) / _key(config, files)
 
     def read() -> tuple[Images, list[BadFile]] | None:
         if not _is_unchanged(folder / IMAGES, folder / BAD):
@@ -135,7 +136,7 @@ def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callab
 def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Path) -> None:
     """Writes the images, one after the other and never through a mapping: a full disk is then an error, not a crash."""
     shape = config.input_shape
-    read = partial(_read_or_reason, config, Path(config.folder).expanduser())
+    read = partial(_read_or_reason, config, local_path(config.folder))
     part.mkdir()
     bad: list[BadFile] = []
     with (part / IMAGES).open("wb") as array, bombs_refused(), ThreadPoolExecutor(cores()) as threads:

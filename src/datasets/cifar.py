@@ -18,6 +18,7 @@ from filelock import FileLock
 from src.datasets.arrays import Arrays, Images, Labels
 from src.datasets.download import fetch, lock_of
 from src.errors import DataError
+from src.places import local_path
 from src.schema import CifarConfig
 
 FOLDER = "cifar-10-batches-bin"  # the archive's only folder
@@ -39,7 +40,7 @@ def load_cifar(config: CifarConfig) -> Arrays:
             archive = fetch(
                 config.archive,
                 config.mirrors,
-                Path(config.folders[0]).expanduser(),
+                local_path(config.folders[0]),
                 partial(_problem, config.sha256),
             )
         except DataError as error:
@@ -114,7 +115,7 @@ def _records(name: str, content: bytes, config: CifarConfig) -> tuple[Images, La
 
 def _find(config: CifarConfig, damaged: list[str]) -> dict[str, bytes] | None:
     """The batches from the first folder that has them whole; notes what is damaged on the way."""
-    for position, folder in enumerate(Path(folder).expanduser() for folder in config.folders):
+    for position, folder in enumerate(local_path(folder) for folder in config.folders):
         if (folder / FOLDER).is_dir():
             batches = _read_extracted(folder / FOLDER, config, damaged)
             if batches is not None:

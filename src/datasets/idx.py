@@ -22,6 +22,7 @@ from src.datasets.arrays import Arrays
 from src.datasets.digits import load_digits
 from src.datasets.download import fetch, lock_of
 from src.errors import DataError
+from src.places import local_path
 from src.schema import IdxConfig
 
 VALIDATION_SIZE = 5_000  # the first training images, the split of the notebooks and of Geron 2019
@@ -101,7 +102,7 @@ def idx_digest(values: Array) -> str:
 def _find(config: IdxConfig) -> tuple[dict[str, Array] | None, list[str]]:
     """The four arrays from the first folder that has them whole, and a sentence for each damaged file on the way."""
     damaged: list[str] = []
-    for position, folder in enumerate(Path(folder).expanduser() for folder in config.folders):
+    for position, folder in enumerate(local_path(folder) for folder in config.folders):
         own = position == 0
         arrays: dict[str, Array] = {}
         for part, file in asdict(config.files).items():
@@ -171,7 +172,7 @@ def _download(config: IdxConfig) -> dict[str, Array]:
         path = fetch(
             f"{file['name']}.gz",
             config.mirrors,
-            Path(config.folders[0]).expanduser(),
+            local_path(config.folders[0]),
             partial(_problem, file["sha256"]),
         )
         arrays[part] = read_idx(path)

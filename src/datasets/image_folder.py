@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from src.datasets.arrays import Arrays, BadFile
 from src.datasets.cache import arranged, decoded_images
 from src.datasets.listing import TEST, TRAIN, VALIDATION, ImageFile, Listing, list_classes, list_images
 from src.errors import ConfigError, DataError
+from src.places import local_path
 from src.schema import ImageFolderConfig
 
 SHOWN = 5  # bad files in an error message; a run's table has them all
@@ -27,7 +27,7 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
         DataError: the folder is missing, its classes are not those of the config, a class has too few images, or there
             are bad files and `on_bad_image` is `error`.
     """
-    folder = Path(config.folder).expanduser()
+    folder = local_path(config.folder)
     listing = list_images(folder)
     class_names = _checked_classes(config, listing.class_names)
     if VALIDATION in listing.splits and config.validation_size:
@@ -65,7 +65,7 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
 
 def folder_classes(config: ImageFolderConfig) -> list[str]:
     """The classes' names, from the config or from the folders alone; no image is looked at."""
-    return list(config.class_names) or list_classes(Path(config.folder).expanduser())
+    return list(config.class_names) or list_classes(local_path(config.folder))
 
 
 def deal(groups: Sequence[Sequence[int]]) -> list[int]:

@@ -1,11 +1,9 @@
 """Transfer learning: a backbone of `keras.applications`, its own preprocessing inside the model, a new classifier."""
 
 import io
-import os
 import re
 import warnings
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +13,7 @@ from keras import layers
 
 from src.errors import ConfigError, ModelFileError
 from src.models.layers import classifier, pixels
+from src.places import local_path, read_variable
 from src.schema import BACKBONES, TransferConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue from 0 to 1
@@ -138,7 +137,7 @@ def _application(backbone: str, **settings: Any) -> keras.Model:
 
 def _imagenet(backbone: str) -> keras.Model:
     """The backbone with the weights that Keras downloads, or finds in its cache."""
-    cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    cache = local_path(read_variable("KERAS_HOME") or "~/.keras") / "models"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f".{backbone}.lock"), redirect_stdout(io.StringIO()):  # Keras writes to the final name
@@ -154,13 +153,14 @@ def _imagenet(backbone: str) -> keras.Model:
 
 def _from_file(backbone: str, path: str) -> keras.Model:
     """The backbone with the weights of a file."""
-    if not Path(path).is_file():
+    file = local_path(path)
+    if not file.is_file():
         raise ModelFileError(f"model.weights={path}: there is no such file; give imagenet, null, or a weights file")
     model = _application(backbone, input_shape=(224, 224, 3))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of each layer before it raises
-            model.load_weights(path)
+            model.load_weights(file)
     except Exception as error:  # a file of another network, or no weights at all
         raise ModelFileError(
             f"model.weights={path} does not hold the weights of {backbone} without its top: {_first_line(error)}"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from src.places import local_path
+
 UNNAMED = "image_folder"  # what conf/dataset/image_folder.yaml says: the folder gives the name
 MAX_LENGTH = 100  # MLflow's database takes 250 characters of a run's name, which holds other names too
 # A folder whose name consists of these words is named after the folder that it is in: pets/train, pets/raw_images.
@@ -23,8 +25,7 @@ def name_after(folder: str) -> str:
 
     `pets`, `~/pets/`, `pets/train` and, within `pets`, `.` are all called `pets`.
     """
-    # By the names that were typed: resolve() would follow links, and Path.expanduser() raises for an unknown ~user.
-    path = Path(os.path.abspath(os.path.expanduser(folder.strip())))  # noqa: PTH100, PTH111
+    path = Path(os.path.abspath(local_path(folder)))  # noqa: PTH100 - resolve() would follow links
     for part in (path, *path.parents):
         words = re.split(r"[\s_.-]+", part.name.casefold())
         if not GENERIC.issuperset(word for word in words if word):

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from src.databases import check_owner, check_port, make_writable
 from src.errors import StoreError
+from src.places import resolve_address
 from src.redact import hide_password
 from src.search.locks import FileLocks, Locks, PostgresLocks
 
@@ -77,7 +78,7 @@ def open_existing(url: str) -> Storage:
 def _parse(url: str) -> sqlalchemy.URL:
     hide_password(url)
     try:
-        return sqlalchemy.make_url(url)
+        return sqlalchemy.make_url(resolve_address(url))
     except (ArgumentError, ValueError) as error:
         raise StoreError(f"{SETTING}={url} is no address of a database; use sqlite:///optuna.db") from error
 
@@ -89,7 +90,7 @@ def _file_of(url: sqlalchemy.URL) -> Path:
 
 def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
     try:
-        other = sqlalchemy.make_url(tracking_uri)
+        other = sqlalchemy.make_url(resolve_address(tracking_uri))
     except ArgumentError:
         return False
     if other.get_backend_name() != url.get_backend_name():

@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow.entities import Run as MlflowRun
 
+from src.places import local_path
 from src.results import BEST_METRICS, TrainResult
 from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
 from src.tracking.opening import failures_told
 from src.tracking.provenance import code_digest
-from src.tracking.store import Store
+from src.tracking.store import Store, client_of
 
 FINGERPRINT = "fingerprint"
 UNRECOGNIZED = "unrecognized_classes"  # the tag with the warning about them
@@ -31,8 +31,8 @@ def fingerprint(config: Config, data_digest: str) -> str:
     tree = with_given_name(as_tree(config))
     leaves = {name: value for name, value in flatten(tree).items() if name in KEPT or not is_place(name)}
     for name in ("training.initial_weights", "model.weights"):
-        if (path := leaves.get(name)) and Path(str(path)).is_file():
-            leaves[name] = hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+        if (path := leaves.get(name)) and (file := local_path(str(path))).is_file():
+            leaves[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     told: dict[str, Any] = {"settings": leaves, "code": code_digest(), "data": data_digest}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -59,7 +59,7 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
 
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
     """What a finished run gave when it was trained."""
-    client = mlflow.MlflowClient(config.uri)
+    client = client_of(config.uri)
     with failures_told(config.uri):
         return _result(client, client.get_run(run_id), [])
 

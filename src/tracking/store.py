@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from src.databases import CONNECT_SECONDS, check_owner, check_port, make_writable, tables
 from src.errors import StoreError
 from src.interrupt import deferred
+from src.places import resolve_address, sqlite_address, sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
@@ -63,8 +64,9 @@ def artifact_root(config: TrackingConfig) -> str | None:
 
 def client_of(uri: str) -> mlflow.MlflowClient:
     """MLflow's client of a store that `prepare_store` has checked: MLflow itself waits minutes for one that is none."""
-    mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient(uri)
+    address = resolve_address(uri)
+    mlflow.set_tracking_uri(address)
+    return mlflow.MlflowClient(address)
 
 
 @contextlib.contextmanager
@@ -116,7 +118,8 @@ def _status(error: Exception) -> int | None:
 
 def prepare_store(uri: str) -> str | None:
     """Checks that the address leads to a store; returns where artifacts go, None when the server decides."""
-    scheme = urllib.parse.urlsplit(uri).scheme
+    uri = uri.strip()
+    scheme = uri.partition(":")[0].lower() if ":" in uri else ""
     if scheme in ("http", "https"):
         _check_server(uri)
         return None
@@ -156,9 +159,9 @@ def _check_server(uri: str) -> None:
 def _check_database(uri: str) -> str:
     url = sqlalchemy.make_url(uri)
     if url.get_backend_name() == "sqlite":
-        if url.database in (None, "", ":memory:"):
+        if (database := sqlite_file(uri)) is None:
             raise StoreError(f"tracking.uri={uri} would be gone with the process; name a file: sqlite:///mlflow.db")
-        folder = _check_sqlite(uri, Path(str(url.database)).absolute())
+        folder = _check_sqlite(uri, database.absolute())
     else:
         check_port(uri, SETTING)
         folder = Path.cwd()
@@ -179,7 +182,7 @@ def _check_sqlite(uri: str, database: Path) -> Path:
             new = database.with_name(f".{database.name}.new")
             new.unlink(missing_ok=True)
             with deferred():
-                mlflow.MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
+                mlflow.MlflowClient(sqlite_address(new)).search_experiments(max_results=1)
                 os.replace(new, database)
     check_owner(uri, SETTING, "MLflow", OWN_TABLES)
     return database.parent
@@ -205,6 +208,5 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
 
 
 def check_exists(uri: str) -> None:
-    url = sqlalchemy.make_url(uri) if uri.startswith("sqlite") else None
-    if url is not None and not Path(url.database or "").exists():
+    if (database := sqlite_file(uri)) is not None and not database.exists():
         raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the one that holds the run")

@@ -1,0 +1,107 @@
+"""Places that a user names: paths, addresses of databases and servers, environment variables. One function for each.
+
+A place is recorded as it was typed and read by these functions where it is used. So a recipe, a fingerprint and the
+name of a study say `~/data`, and not where the home folder of one machine is.
+"""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from src.redact import is_secret_name
+
+# What this project and its libraries read by name. CUDA_VISIBLE_DEVICES is not among them: empty, it means no GPU.
+_OURS = re.compile(r"(MLFLOW|OPTUNA|HYDRA|TF|KERAS|XDG)_\w+|PG[A-Z]+|DATA_DIR|OMP_NUM_THREADS|HOME|TMPDIR")
+_FOLDERS = ("KERAS_HOME", "TMPDIR")  # whoever reads these does not know ~
+# A query has no slashes behind it: the question mark in sqlite:////home/ada/really?/mlflow.db is part of a name.
+_SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>.*?)(?P<query>\?\w+=[^/]*)?", re.DOTALL)
+# To SQLAlchemy % and ? have a meaning in an address, to Optuna { and } too.
+_MEANINGFUL = re.compile(r"[%?{}]")
+
+_variables: dict[str, str] = {}  # those that were read, and had a value
+
+
+def local_path(text: str) -> Path:
+    """The path, without white space around it; `~` and `~ada` at its beginning are home folders."""
+    return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - it leaves ~ada alone where there is no such user
+
+
+def sqlite_address(path: Path | str, driver: str = "sqlite") -> str:
+    """The address of a SQLite file, whatever characters its path has.
+
+    MLflow makes the folder of a plain `sqlite:///` address itself, and takes what is escaped there for its name. So an
+    address in which something is escaped names Python's driver too.
+    """
+    escaped = _MEANINGFUL.sub(lambda found: quote(found[0]), str(path))
+    return f"{driver if escaped == str(path) else 'sqlite+pysqlite'}:///{escaped}"
+
+
+def sqlite_file(address: str) -> Path | None:
+    """The file of a SQLite address, None for a database in memory and for other addresses.
+
+    `%20` stands for a space, as SQLAlchemy reads it, but not where only the folder `work%20copy` exists.
+    """
+    found = _SQLITE.fullmatch(address.strip())
+    if found is None or found["path"].strip() in ("", ":memory:"):
+        return None
+    return _file(found["path"])
+
+
+def _file(typed: str) -> Path:
+    written, decoded = (local_path(re.sub(r"^/+(?=~)", "", text.strip())) for text in (typed, unquote(typed)))
+    return written if written.parent.is_dir() and not decoded.parent.is_dir() else decoded
+
+
+def resolve_address(address: str) -> str:
+    """The address of a store or a server as MLflow, Optuna and SQLAlchemy read it."""
+    address = address.strip()
+    file = sqlite_file(address)
+    if file is None:
+        return address
+    found = _SQLITE.fullmatch(address)
+    assert found is not None
+    return sqlite_address(file, found["driver"]) + (found["query"] or "")
+
+
+def read_variable(name: str) -> str | None:
+    """The value of an environment variable without white space around it; None where it is unset or empty.
+
+    Secrets keep their white space. What was read is noted for `name_variables`.
+    """
+    value = _tidy(name, os.environ.get(name, ""))
+    if not value:
+        return None
+    _variables[name] = value
+    return value
+
+
+def tidy_environment() -> None:
+    """Unsets empty variables, and trims the others, so that libraries see them as `read_variable` does."""
+    for name in filter(_OURS.fullmatch, list(os.environ)):
+        value = _tidy(name, os.environ[name])
+        if not value:
+            del os.environ[name]
+        elif value != os.environ[name]:
+            os.environ[name] = value
+
+
+def _tidy(name: str, value: str) -> str:
+    if is_secret_name(name):
+        return value
+    return os.path.expanduser(value.strip()) if name in _FOLDERS else value.strip()  # noqa: PTH111
+
+
+def name_variables(message: str) -> str:
+    """The message, and the environment variables whose values it complains about."""
+    names = [name for name, value in _variables.items() if name not in message and _is_about(message, value)]
+    if not names:
+        return message
+    return f"{message} (the value comes from the environment: {', '.join(names)})"
+
+
+def _is_about(message: str, value: str) -> bool:
+    if re.search(r"\W", value):
+        return value in message
+    word = re.escape(value)  # such as `data`, which may be a word of the sentence
+    return bool(re.search(rf"['\"=]{word}(?!\w)|(?<![\w/]){word}/", message))
