@@ -12,7 +12,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -25,10 +24,11 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, compose, sentences, sweep_ready, to_dataclass
+from src.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
 from src.errors import ConfigError, UserError
 from src.interrupt import Interrupted, raise_on_signals
 from src.mistakes import explain, quoted
+from src.places import local_path, name_variables
 from src.redact import redact
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
@@ -121,18 +121,22 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
     if args.multirun and args.cfg:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration of one run")
     overrides: list[str] = args.overrides
-    if (folder := args.config_dir) is None:
+    if args.config_dir is None:
         return overrides
-    if not Path(folder).is_dir():
+    folder = local_path(args.config_dir)
+    if not args.config_dir.strip():
+        raise ConfigError("--config-dir: got nothing; name a folder with files like those of conf/")
+    if not folder.is_dir():
         raise ConfigError(f"--config-dir {folder}: there is no such folder")
     if any(typed.lstrip("+").startswith("hydra.searchpath") for typed in overrides):
         raise ConfigError("--config-dir and hydra.searchpath do not go together: name all folders in hydra.searchpath")
     args.config_dir = None
-    return [f"hydra.searchpath=[{quoted(str(Path(folder).resolve()))}]", *overrides]
+    return [f"hydra.searchpath=[{quoted(str(folder.resolve()))}]", *overrides]
 
 
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
     """Has Hydra's own program answer a question about this command."""
+    refuse_nothing(config_name, args.overrides)
     hydra.version.setbase("1.3")
     hidden = REFUSED if config_name == "train" else {*REFUSED, "multirun"}
     parser._actions = [action for action in parser._actions if action.dest not in hidden]
@@ -204,5 +208,5 @@ def _sweep(config_name: str, overrides: list[str], has_flag: bool) -> None:
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
-    print(redact(message), file=sys.stderr)
+    print(redact(name_variables(message)), file=sys.stderr)
     sys.exit(exit_code)

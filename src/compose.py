@@ -2,9 +2,8 @@
 
 import contextlib
 import dataclasses
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -16,12 +15,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
 from src.errors import ConfigError, UserError
-from src.mistakes import did_you_mean, explain
+from src.mistakes import did_you_mean, explain, is_nothing, nothing_after
+from src.places import read_variable, tidy_environment
 from src.redact import hide, hide_password
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -32,6 +32,20 @@ _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 # is read from the store is copied then, so nobody can change it.
 _STORE = ConfigStore.instance()
 setattr(_STORE, "__deepcopy__", lambda _: _STORE)  # noqa: B010 - mypy knows no such attribute
+
+_UNSET = object()
+
+
+def _environment(name: str, default: Any = _UNSET) -> str | None:
+    """`${oc.env:NAME,DEFAULT}`, for which an empty variable is an unset one."""
+    if (value := read_variable(name)) is not None:
+        return value
+    if default is _UNSET:
+        raise KeyError(f"Environment variable '{name}' not found")
+    return None if default is None else str(default)
+
+
+OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
 
 
 def compose_config(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
@@ -58,6 +72,7 @@ def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    refuse_nothing(config_name, overrides)
     with hydra_ready(overrides):
         return hydra.compose(config_name, list(overrides), return_hydra_config=with_hydra)
 
@@ -65,6 +80,7 @@ def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False
 @contextlib.contextmanager
 def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
     """Hydra, set up for `conf/`."""
+    tidy_environment()  # a notebook may have changed it
     _check_local(overrides)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"), sentences(overrides):
@@ -80,6 +96,29 @@ def _check_local(overrides: Sequence[str]) -> None:
         found = re.fullmatch(r"local=([\w-]+)", typed)
         if found and found[1] not in (*known, "default", "null"):
             raise ConfigError(f"no local {found[1]!r}{did_you_mean(found[1], known)}")
+
+
+def refuse_nothing(config_name: str, overrides: Sequence[str]) -> None:
+    """Raises ConfigError for a key or a group with nothing after its equals sign; a tag may be empty."""
+    empty = [typed for typed in overrides if is_nothing(typed) and not typed.lstrip("+").startswith("tags.")]
+    if not empty:
+        return
+    key = empty[0].lstrip("+~").partition("=")[0]
+    if (CONF / key).is_dir():
+        known = ", ".join(sorted(option.stem for option in (CONF / key).glob("*.yaml")))
+        raise ConfigError(f"{key}: got nothing after the =; give an option, or leave it out; known: {known}")
+    others = [typed for typed in overrides if typed not in empty and not re.search(r"[,(]", typed)]
+    node = None
+    with contextlib.suppress(HydraException, OmegaConfBaseException, UserError):
+        node = node_of(compose(config_name, others, with_hydra=True), key)
+    raise ConfigError(nothing_after(key, node))
+
+
+def node_of(config: DictConfig, name: str) -> Node | None:
+    """The node that a dotted name leads to, None where it leads nowhere."""
+    path, _, last = name.rpartition(".")
+    parent = OmegaConf.select(config, path) if path else config
+    return parent._get_node(last) if isinstance(parent, DictConfig) else None  # type: ignore[return-value]
 
 
 @contextlib.contextmanager
@@ -120,6 +159,7 @@ class SweepLine(NamedTuple):
 @contextlib.contextmanager
 def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
     """What `python -m src.train -m <overrides>` is to sweep over; Hydra stays set up for as long as the block lasts."""
+    refuse_nothing("train", overrides)
     if "hydra/sweeper=basic" in overrides:
         raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -158,7 +198,7 @@ def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
             schema.require(isinstance(node, dict), group, node, "a mapping")
             kind = node.get(schema.DISCRIMINATORS[group]) if group in schema.DISCRIMINATORS else group
             base[group] = OmegaConf.structured(_kind(group, kind))
-        return cast(schema.Config, to_dataclass(OmegaConf.merge(base, _literal(resolved))))
+        return cast(schema.Config, _to_object(OmegaConf.merge(base, _literal(resolved))))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from error
 
@@ -174,9 +214,55 @@ def _literal(value: Any) -> Any:
     return value
 
 
-def to_dataclass(composed: DictConfig | ListConfig) -> Any:
-    """The composed configuration as checked dataclasses; values from the environment are noted as secrets."""
+def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
+    """The composed configuration as checked dataclasses; values from the environment are noted as secrets.
+
+    Args:
+        composed: what Hydra composed, or the part of it at
+        prefix: a dotted name with a dot behind it.
+
+    Raises:
+        ConfigError: a value that is not allowed, or an empty string.
+    """
     hide_environment(composed)
+    _tidy_values(composed, prefix, {})
+    return _to_object(composed)
+
+
+def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping[str, Any]) -> None:
+    """Trims paths and addresses, and raises ConfigError for an empty string where a value is expected.
+
+    Args:
+        values: typed nodes, whose fields say with their metadata what they are.
+        prefix: their dotted name, with a dot behind it.
+        metadata: that of the field that holds them.
+    """
+    kind = OmegaConf.get_type(values)
+    fields = (
+        {field.name: field.metadata for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else {}
+    )
+    if values._is_none() or values._is_missing() or values._is_interpolation():
+        return
+    for key in list(values.keys()) if isinstance(values, DictConfig) else range(len(values)):
+        node, of_field = values._get_node(key), fields.get(str(key), metadata)
+        if isinstance(node, DictConfig | ListConfig):
+            _tidy_values(node, f"{prefix}{key}.", of_field)
+        elif isinstance(node, Node) and isinstance(written := node._value(), str) and of_field != schema.FREE:
+            if of_field == schema.PLACE and written != written.strip():
+                node._set_value(written.strip())
+            if isinstance(value := _resolved(node), str) and not value.strip():
+                raise ConfigError(nothing_after(f"{prefix}{key}", node, "nothing (an empty string)"))
+
+
+def _resolved(node: Node) -> Any:
+    """The value of a node; None for an interpolation that leads nowhere, which is somebody else's error."""
+    with contextlib.suppress(OmegaConfBaseException):
+        found = node._maybe_dereference_node(throw_on_resolution_failure=True)
+        return None if found is None else found._value()
+    return None
+
+
+def _to_object(composed: DictConfig | ListConfig) -> Any:
     config = OmegaConf.to_object(composed)
     if tracking := getattr(config, "tracking", None):
         hide_password(tracking.uri)
@@ -188,7 +274,7 @@ def hide_environment(composed: DictConfig | ListConfig) -> None:
     """Notes the values that are taken from environment variables as secrets."""
     for name in _ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
         if name not in PUBLIC_VARIABLES:
-            hide(os.environ.get(name, ""))
+            hide(read_variable(name) or "")
 
 
 def _refuse_unknown(value: Any, prefix: str) -> None:

@@ -1,16 +1,27 @@
-"""Databases by their address: whether they can be reached, and whose they are."""
+"""Databases by their address: whether they can be reached, whose they are, and how a new SQLite file is made."""
 
+import contextlib
+import os
 import socket
+import sqlite3
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
 from src.errors import StoreError
-from src.places import resolve_address
+from src.places import resolve_address, sqlite_address
 
 CONNECT_SECONDS = 5
+IDLE_SECONDS = 10  # a file that nobody has changed for so long is not being filled any more
+EMPTY_SECONDS = 2  # the same for a file of no bytes: who makes one fills it at once
+PATIENCE_SECONDS = 120  # MLflow takes seconds to make its tables, on a slow disk a minute
+ATTEMPTS = 3  # at making a file; the second finds what another process has made meanwhile
+JOURNALS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -62,3 +73,131 @@ def check_owner(uri: str, setting: str, product: str, own_tables: set[str]) -> N
         raise StoreError(
             f"{setting}={uri} is the database of something else (it holds {some}); give {product} a database of its own"
         )
+
+
+def have_tables(
+    database: Path,
+    own_tables: set[str],
+    has_all: Callable[[sqlite3.Connection], bool],
+    make: Callable[[str], object],
+) -> bool:
+    """Sees to it that a SQLite file has its tables, and returns whether it has: other ones are left as they are.
+
+    A file that another process is filling is waited for, and never replaced. A new one is made whole under another name
+    and appears at once. A file without tables that nobody fills is filled in one transaction.
+
+    Args:
+        database: the file.
+        own_tables: some tables that are made early; a file that holds others alone is not waited for.
+        has_all: says of a connection whether all is there; it may raise what SQLite raises of a table that is not.
+        make: makes the tables in the database at an address.
+    """
+    for _ in range(ATTEMPTS):
+        found = _wait_for_tables(database, own_tables, has_all)
+        if found is not None:
+            return found
+        is_new = not database.exists()
+        new = database.with_name(f".{database.name}.new")
+        _remove(new, *_journals(new))
+        try:
+            make(sqlite_address(new))
+            if is_new:
+                _remove(*_journals(database))  # of a file that was removed: SQLite would take them for the new one's
+                _give_name(new, database)
+            else:
+                _fill(new, database)
+        finally:
+            _remove(new, *_journals(new))
+    return False
+
+
+def _wait_for_tables(
+    database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]
+) -> bool | None:
+    """Whether the file has all its tables, once nobody fills it any more; None when it may be made, or filled."""
+    unchanged_since, seen, end = time.monotonic(), _last_change(database), time.monotonic() + PATIENCE_SECONDS
+    while True:
+        if seen is None:
+            return None
+        found = _look(database, own_tables, has_all)
+        if found.is_settled:
+            return found.has_all
+        change, now = _last_change(database), time.monotonic()
+        if change != seen:
+            unchanged_since, seen = now, change
+        elif now > end or max(time.time() - seen, now - unchanged_since) > found.idle_seconds:
+            return None if found.is_empty else False
+        time.sleep(0.1)
+
+
+class _Look(NamedTuple):
+    """What was seen in a file."""
+
+    has_all: bool = False
+    is_settled: bool = False  # there is nothing to wait for
+    is_empty: bool = False
+
+    @property
+    def idle_seconds(self) -> float:
+        return EMPTY_SECONDS if self.is_empty else IDLE_SECONDS
+
+
+def _look(database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]) -> _Look:
+    try:
+        with contextlib.closing(_connect(database)) as connection:
+            found = _tables(connection)
+            if found - {"alembic_version"} and not found & own_tables:
+                return _Look(is_settled=True)
+            if not found:
+                return _Look(is_empty=True)
+            is_whole = has_all(connection)
+            return _Look(is_whole, is_settled=is_whole)
+    except sqlite3.OperationalError:  # no such table, or locked by who makes them
+        return _Look(is_settled=not database.is_file())
+    except sqlite3.DatabaseError:  # no database
+        return _Look(is_settled=True)
+
+
+def _give_name(new: Path, database: Path) -> None:
+    try:
+        os.link(new, database)
+    except FileExistsError:
+        pass  # another process was faster
+    except OSError:  # a file system without links
+        with contextlib.suppress(FileExistsError):
+            database.touch(exist_ok=False)
+            _fill(new, database)
+
+
+def _fill(new: Path, database: Path) -> None:
+    """Copies a database into one without tables, unless another process has made some meanwhile."""
+    with contextlib.closing(sqlite3.connect(new)) as source, contextlib.closing(sqlite3.connect(database)) as target:
+        if not _tables(target):
+            source.backup(target)
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+
+
+def _journals(database: Path) -> list[Path]:
+    return [database.with_name(database.name + ending) for ending in JOURNALS]
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _last_change(database: Path) -> float | None:
+    """When the file, or a journal of it, was last written; None when there is no file."""
+    times = []
+    for file in (database, *_journals(database)):
+        with contextlib.suppress(OSError):
+            times.append(file.stat().st_mtime)
+    return max(times) if database.exists() else None
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    """A connection to a file that exists."""
+    return sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", timeout=1, uri=True)

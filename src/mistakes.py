@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import Node
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from src.errors import UserError
@@ -44,6 +45,18 @@ def explain(error: BaseException) -> str:
     return str(cause).splitlines()[0]
 
 
+def is_nothing(typed: str) -> bool:
+    """Whether an override has nothing but white space after its equals sign, in quotes or without."""
+    return bool(re.fullmatch(r"[^=]*=\s*(?:(['\"])\s*\1)?\s*", typed))
+
+
+def nothing_after(key: str, node: Node | None, came: str = "nothing after the =") -> str:
+    """The sentence for a key without a value; `node` is the key's, which says whether it may be null."""
+    return f"{key}: got {came}; give a value" + (
+        ", or null for none" if node is not None and node._is_optional() else ""
+    )
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """`; did you mean 'lenot'? known: ...`, without the question where nothing is near."""
     near = difflib.get_close_matches(name, known, n=1)
@@ -76,6 +89,11 @@ def _explain_grammar(error: OverrideParseException) -> str:
         return f"{error.override}: there is nothing to choose from; give values, such as {key}=choice(3,5,7)"
     if re.search(r"\bchoice\(.*\bnull\b", value):
         return f"cannot read {error.override!r}: inside choice() null cannot stand; write {key}=null,0.5 instead"
+    if re.search(r"(^|[,(\[])\s*,|,\s*([)\]]|$)", value) and not re.search(r"['\"]", value):
+        return (
+            f"{key}: got nothing beside a comma in {value!r}; give a value on both sides of it, or write a text "
+            f"with commas as {shlex.quote(f'{key}={quoted(value)}')}"
+        )
     proposal = shlex.quote(f"{key}={quoted(value)}")
     return f"cannot read {error.override!r}: quote the value for Hydra and for the shell: {proposal}"
 
@@ -124,6 +142,10 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
         if missing := re.match(r"Interpolation key '(.+)' not found", sentence):
             return f"${{{missing[1]}}} leads nowhere: there is no key {missing[1]!r}"
         return f"a file of conf/ does not fit: {sentence[:1].lower()}{sentence[1:]}"
+    if "is not Optional" in sentence:
+        return f"{key}: got null, expected a value"
+    if unset := re.search(r"Environment variable '(.+?)' not found", sentence):
+        return f"{key}: the environment variable {unset[1]} is not set, or empty; set it, or give {key} another value"
     if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
         return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"
     if truth := re.match(r"Value '(.*)' is not a valid bool", sentence):

@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any
 
 from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import cores, output_size, require
+from src.schema.checks import FREE, PLACE, cores, output_size, require
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,
@@ -64,7 +64,9 @@ from src.schema.verbs import (
 __all__ = [
     "BACKBONES",
     "DISCRIMINATORS",
+    "FREE",
     "MONITORS",
+    "PLACE",
     "PRIMARY",
     "PRUNERS",
     "SAMPLERS",

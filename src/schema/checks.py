@@ -8,6 +8,10 @@ from src.errors import ConfigError
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: the microseconds that it gets of each period, or max
 
+# The metadata of fields
+PLACE = {"holds": "place"}  # a path or an address, which the functions of `src.places` read
+FREE = {"holds": "anything"}  # an empty string too
+
 
 def require(holds: bool, name: str, received: object, expected: str) -> None:
     """Raises ConfigError with what came and what was expected, unless the condition holds."""

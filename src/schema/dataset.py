@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, one_of, require
+from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.naming import UNNAMED, name_after
 
 
@@ -50,9 +50,9 @@ class DatasetConfig:
 class PublishedConfig(DatasetConfig):
     """A published data set: looked for in folders, then downloaded."""
 
-    data_dir: str = "data"
-    folders: list[str]  # where to look, in this order; a download goes into the first
-    mirrors: list[str]
+    data_dir: str = field(default="data", metadata=PLACE)
+    folders: list[str] = field(metadata=PLACE)  # where to look, in this order; a download goes into the first
+    mirrors: list[str] = field(metadata=PLACE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,14 +124,14 @@ class ImageFolderConfig(DatasetConfig):
     """
 
     class_names: list[str] = field(default_factory=list)  # none: the folders' names, sorted
-    data_dir: str = "data"
-    folder: str
+    data_dir: str = field(default="data", metadata=PLACE)
+    folder: str = field(metadata=PLACE)
     resize: str = "crop"
     test_fraction: float = 0.15  # of each class, where there is no folder `test`
     validation_fraction: float = 0.15  # of each class, where there is no folder `validation`
     split_seed: int = 0
     on_bad_image: str = "skip"
-    cache_dir: str = "~/.cache/convlab/images"  # decoded images
+    cache_dir: str = field(default="~/.cache/convlab/images", metadata=PLACE)  # of decoded images
 
     def __post_init__(self) -> None:
         if self.name == UNNAMED:

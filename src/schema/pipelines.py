@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import require
+from src.schema.checks import PLACE, require
 from src.schema.run import Config
 from src.schema.training import TrackingConfig
 from src.schema.verbs import check_registry_names
@@ -64,7 +64,8 @@ class ReproduceConfig:
 
     tracking: TrackingConfig
     run_id: str
-    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
+    # Where the data is on this machine; null: where the run found it
+    data_dir: str | None = field(default=None, metadata=PLACE)
 
     def __post_init__(self) -> None:
         if not self.tracking.enabled:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import cores, require
+from src.schema.checks import FREE, cores, require
 from src.schema.dataset import DatasetConfig
 from src.schema.model import ModelConfig
 from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
@@ -27,7 +27,7 @@ class Config:
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # runs of before have none
     seed: int = 1
     evaluate_test: bool = True
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict, metadata=FREE)
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")

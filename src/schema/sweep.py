@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, cores, one_of, require
+from src.schema.checks import FREE, PLACE, at_least, cores, one_of, require
 
 MOST_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
 
@@ -164,12 +164,13 @@ class SweeperConfig:
     sampler: SamplerConfig
     pruner: PrunerConfig
     direction: str | None = None  # null: follows training.monitor
-    storage: str = "sqlite:///optuna.db"
+    storage: str = field(default="sqlite:///optuna.db", metadata=PLACE)
     study_name: str | None = None  # null: from the search, and a digest of fixed config, space and data
     n_trials: int | None = None  # how many trials the study has in the end; null: every combination of a grid
     n_jobs: int = 1  # worker processes
     timeout: float | None = None  # seconds after which no further trial is begun
-    params: dict[str, Any] = field(default_factory=dict)  # the space: name -> what would be typed after the =
+    # The space: name -> what would be typed after the =
+    params: dict[str, Any] = field(default_factory=dict, metadata=FREE)
     max_retries: int = 2  # how often a trial that was interrupted or killed is tried again
     max_failures: int = 10  # failed trials in a row that end the sweep
     enqueue_default: bool = False  # the first trial has the values of the configuration itself

@@ -1,9 +1,9 @@
 """What the YAML of training and of tracking may say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, one_of, require
+from src.schema.checks import PLACE, at_least, one_of, require
 
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -19,7 +19,7 @@ class TrainingConfig:
     precision: str = "float32"  # of the layers' arithmetic; auto: the fastest that the processor has instructions for
     deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
     class_weights: str | None = None  # balanced: each class counts alike, however many images it has
-    initial_weights: str | None = None  # a run's id or a model file
+    initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
 
@@ -59,7 +59,7 @@ class TrainingConfig:
 class TrackingConfig:
     name: str
     enabled: bool = True
-    uri: str = "sqlite:///mlflow.db"
+    uri: str = field(default="sqlite:///mlflow.db", metadata=PLACE)
     experiment: str = "convlab"
     run_name: str | None = None
     system_metrics: bool = False  # processor and memory use, sampled by MLflow

@@ -1,10 +1,10 @@
 """What the YAML of a network with a pretrained backbone may say."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, one_of, require
+from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.model import ModelConfig
 
 
@@ -47,7 +47,8 @@ class TransferConfig(ModelConfig):
     """
 
     backbone: str
-    weights: str | None = "imagenet"  # or a weights file of the backbone without its top; null: random ones
+    # imagenet, or a weights file of the backbone without its top; null: random ones
+    weights: str | None = field(default="imagenet", metadata=PLACE)
     mode: str = "feature_extraction"
     head_epochs: int = 3
     unfrozen_blocks: int = 1

@@ -1,10 +1,10 @@
 """What the commands beside training may be told."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import at_least, one_of, require
+from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.model import ModelConfig
 from src.schema.training import TrackingConfig
@@ -16,7 +16,7 @@ class TrackedModelConfig:
 
     tracking: TrackingConfig
     run_id: str | None = None
-    model_uri: str | None = None
+    model_uri: str | None = field(default=None, metadata=PLACE)
 
     def __post_init__(self) -> None:
         if (self.run_id is None) == (self.model_uri is None):
@@ -27,23 +27,24 @@ class TrackedModelConfig:
 class EvaluateConfig(TrackedModelConfig):
     """A model to score."""
 
-    data_dir: str | None = None  # where the data is on this machine; null: where the run found it
+    # Where the data is on this machine; null: where the run found it
+    data_dir: str | None = field(default=None, metadata=PLACE)
 
 
 @dataclass(kw_only=True)
 class ExplainConfig(EvaluateConfig):
     """A model to look into."""
 
-    image: str | None = None  # a file to look at; null: the test split
-    output: str | None = None  # a folder that gets the pictures as well
+    image: str | None = field(default=None, metadata=PLACE)  # a file to look at; null: the test split
+    output: str | None = field(default=None, metadata=PLACE)  # a folder that gets the pictures as well
 
 
 @dataclass(kw_only=True)
 class PredictConfig(TrackedModelConfig):
     """A model and images for it."""
 
-    images: str  # a folder, an image file, or a CSV file of pixels
-    output: str = "predictions.csv"
+    images: str = field(metadata=PLACE)  # a folder, an image file, or a CSV file of pixels
+    output: str = field(default="predictions.csv", metadata=PLACE)
     batch_size: int = 256
     on_bad_image: str = "skip"
 

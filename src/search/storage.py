@@ -1,6 +1,6 @@
 """The database in which Optuna keeps its studies: checked before anything slow begins."""
 
-import os
+import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from src.databases import check_owner, check_port, make_writable
+from src.databases import check_owner, check_port, have_tables, make_writable
 from src.errors import StoreError
 from src.places import resolve_address
 from src.redact import hide_password
@@ -107,16 +107,21 @@ def _open_sqlite(url: sqlalchemy.URL) -> Storage:
     database = _file_of(url)
     make_writable(database.parent, SETTING)
     with FileLock(database.with_name(f".{database.name}.lock")):
-        if not database.exists():  # made whole under another name: a half-made one would be taken for something else's
-            new = database.with_name(f".{database.name}.new")
-            new.unlink(missing_ok=True)
-            _storage(url.set(database=str(new)), {}).engine.dispose()
-            os.replace(new, database)
+        have_tables(database, OWN_TABLES, _has_version, _make_tables)
         check_owner(address, SETTING, "Optuna", OWN_TABLES)
         storage = _storage(url, {"timeout": BUSY_SECONDS})
         sqlalchemy.event.listen(storage.engine, "connect", _write_ahead)
         storage.engine.dispose()  # the connections that were made without it
     return Storage(storage, FileLocks(database.with_name(f".{database.name}.locks")))
+
+
+def _make_tables(address: str) -> None:
+    _storage(sqlalchemy.make_url(address), {}).engine.dispose()
+
+
+def _has_version(connection: sqlite3.Connection) -> bool:
+    """Whether Optuna has made its tables: when it has, it notes their version."""
+    return connection.execute("select 1 from alembic_version, version_info limit 1").fetchone() is not None
 
 
 def _write_ahead(connection: Any, record: object) -> None:

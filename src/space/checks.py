@@ -6,8 +6,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.compose import node_of
 from src.errors import ConfigError
-from src.mistakes import SHORTER_LIST, did_you_mean, explain
+from src.mistakes import SHORTER_LIST, did_you_mean, explain, nothing_after
 from src.schema import Dimension, Interval, Scalar
 from src.space import Space, has_key
 
@@ -46,10 +47,20 @@ def _no_such_key(config: DictConfig, name: str) -> str:
     return f"no key {name!r}{did_you_mean(steps[depth], known)}"
 
 
+def _holds_nothing(value: Any) -> bool:
+    """Whether the value, or an item of it, is an empty string."""
+    if isinstance(value, list | dict):
+        return any(map(_holds_nothing, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and not value.strip()
+
+
 def _check_value(home: DictConfig, key: Dimension, option: Scalar) -> None:
     trial = copy.deepcopy(home)
+    value = key.value(option)
+    if _holds_nothing(value) and not key.name.startswith("tags."):
+        raise ConfigError(nothing_after(key.name, node_of(home, key.name), "nothing as one of its values"))
     try:
-        OmegaConf.update(trial, key.name, key.value(option))
+        OmegaConf.update(trial, key.name, value)
     except OmegaConfBaseException as error:
         sentence = explain(error)
         if isinstance(key, Interval) and "expected a whole number" in sentence:

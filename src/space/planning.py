@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import hide_environment, sweep_ready
+from src.compose import sweep_ready, to_dataclass
 from src.errors import ConfigError
 from src.mistakes import did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
@@ -49,8 +49,7 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     Raises:
         ConfigError: a name that no configuration has, a value that does not fit, or no configuration that could be run.
     """
-    hide_environment(master.hydra.sweeper)
-    settings: SweeperConfig = OmegaConf.to_object(master.hydra.sweeper)  # type: ignore[assignment]
+    settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
     launcher = master.hydra.launcher
     if not isinstance(launcher, DictConfig) or launcher.get("_target_") != LAUNCHER:
         raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")
@@ -172,6 +171,8 @@ def _group(override: Override, known: Sequence[str]) -> Choice:
         chosen = iter(value.filter(list(known)))
     options = tuple(dict.fromkeys(str(option) for option in chosen))
     for option in options:
+        if not option.strip(" \t\n'\""):
+            raise ConfigError(f"{name}: got nothing as one of its options; known: {', '.join(known)}")
         if option not in known:
             raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")
     return Choice(name, options, options)

@@ -6,10 +6,10 @@ python -m src.sweep stop STUDY --storage postgresql://ada@db.example/optuna
 """
 
 import argparse
-import os
 import sys
 
-from src.errors import UserError
+from src.errors import ConfigError, UserError
+from src.places import name_variables, read_variable, tidy_environment
 from src.redact import redact
 
 
@@ -45,16 +45,20 @@ def stop(study_name: str, storage_url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m src.sweep", description="How a sweep stands, and how to stop it.")
-    storage = os.environ.get("OPTUNA_STORAGE", "sqlite:///optuna.db")
+    tidy_environment()
+    storage = read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
     parser.add_argument("--storage", default=storage, help="Optuna's database; $OPTUNA_STORAGE or sqlite:///optuna.db")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("status", help="all studies, or the trials of one").add_argument("study", nargs="?")
     actions.add_parser("stop", help="let the running trials end with their epoch").add_argument("study")
     typed = parser.parse_args()
     try:
+        for name in ("storage", "study"):
+            if (given := getattr(typed, name)) is not None and not given.strip():
+                raise ConfigError(f"{name}: got nothing; give a value, or leave it out")
         (status if typed.action == "status" else stop)(typed.study, typed.storage)
     except UserError as error:
-        print(f"error: {redact(str(error))}", file=sys.stderr)
+        print(f"error: {redact(name_variables(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -5,6 +5,7 @@ import http.client
 import logging
 import os
 import re
+import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,16 +21,24 @@ from mlflow.utils.credentials import read_mlflow_creds
 from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from src.databases import CONNECT_SECONDS, check_owner, check_port, make_writable, tables
+from src.databases import (
+    CONNECT_SECONDS,
+    check_owner,
+    check_port,
+    have_tables,
+    make_writable,
+    tables,
+)
 from src.errors import StoreError
 from src.interrupt import deferred
-from src.places import resolve_address, sqlite_address, sqlite_file
+from src.places import resolve_address, sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
 ARTIFACTS = "mlartifacts"  # beside the database
 SETTING = "tracking.uri"
 OWN_TABLES = {"experiments", "runs"}
+FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # which MLflow makes before all others
 
 for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -172,20 +181,40 @@ def _check_database(uri: str) -> str:
 
 
 def _check_sqlite(uri: str, database: Path) -> Path:
-    """The folder of the database, which is made when there is none: whole under another name, then renamed.
+    """The folder of the database, which is made when there is none.
 
-    Two processes may not make it at once, and a half-made one could never be opened again.
+    Another process may be making it, such as `mlflow server`: then it is waited for. Two processes that make the tables
+    at once break each other, and a half-made store could never be opened again.
     """
     make_writable(database.parent, SETTING)
     with FileLock(database.with_name(f".{database.name}.lock")):
-        if not database.exists() or not tables(uri, SETTING):
-            new = database.with_name(f".{database.name}.new")
-            new.unlink(missing_ok=True)
-            with deferred():
-                mlflow.MlflowClient(sqlite_address(new)).search_experiments(max_results=1)
-                os.replace(new, database)
-    check_owner(uri, SETTING, "MLflow", OWN_TABLES)
+        is_whole = have_tables(database, FIRST_TABLES, _has_experiment, _make_tables)
+    if not is_whole:
+        _check_half_made(uri, database)
     return database.parent
+
+
+def _make_tables(address: str) -> None:
+    with deferred():
+        mlflow.MlflowClient(address).search_experiments(max_results=1)
+
+
+def _has_experiment(connection: sqlite3.Connection) -> bool:
+    """Whether MLflow has made its tables: when it has, it adds its default experiment."""
+    connection.execute("select 1 from runs limit 1")
+    return connection.execute("select 1 from experiments limit 1").fetchone() is not None
+
+
+def _check_half_made(uri: str, database: Path) -> None:
+    """Raises StoreError for a database that is not MLflow's, or that a process left before its tables were complete."""
+    half_made = f"{SETTING}={uri} was left half-made by a process that has ended, and holds no runs; remove {database}"
+    if tables(uri, SETTING) <= FIRST_TABLES | {"alembic_version"}:
+        raise StoreError(half_made)
+    check_owner(uri, SETTING, "MLflow", OWN_TABLES)
+    try:
+        client_of(uri).search_experiments(max_results=1)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise StoreError(half_made) from error
 
 
 def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None) -> str:
