@@ -1,16 +1,20 @@
-"""Databases by their address: whether they can be reached, and whose they are."""
+"""Databases by their address: whether they can be reached, whose they are, and how a new SQLite file is made."""
 
+import os
 import re
 import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from src.databases import check_owner, check_port, make_writable, tables
+from src import databases
+from src.databases import check_owner, check_port, have_tables, make_writable, tables
 from src.errors import StoreError
+from src.places import sqlite_file
 
 SETTING = "tracking.uri"
 
@@ -127,3 +131,80 @@ def test_the_database_of_something_else_is_refused_with_some_of_its_tables(
     sentence = f"{SETTING}={uri} is the database of something else (it holds {some}); give MLflow a database of its own"
     with pytest.raises(StoreError, match=re.escape(sentence)):
         check_owner(uri, SETTING, "MLflow", OWN)
+
+
+# --- have_tables ---------------------------------------------------------------------------------------------------
+
+
+def made(file: Path) -> bool:
+    """Makes the tables of a product, `owner` and `things`, unless they are there; whether they are then."""
+
+    def make(address: str) -> None:
+        make_tables(sqlite_file(address) or file, "owner", "things")
+
+    return have_tables(file, {"owner"}, lambda found: bool(found.execute("select 1 from things")), make)
+
+
+def test_a_new_file_has_all_its_tables_and_nothing_is_left_beside_it(tmp_path: Path):
+    assert made(tmp_path / "new.db")
+    assert tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING) == {"owner", "things"}
+    assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_what_sqlite_kept_beside_a_removed_file_is_removed_before_a_new_one_is_made(tmp_path: Path, ending: str):
+    (tmp_path / f"new.db{ending}").write_bytes(b"of the file that was here")
+    assert made(tmp_path / "new.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
+
+
+def test_an_empty_file_that_nobody_fills_is_filled_and_not_replaced(tmp_path: Path):
+    (tmp_path / "new.db").touch()
+    os.utime(tmp_path / "new.db", (0, 0))
+    before = (tmp_path / "new.db").stat().st_ino
+    assert made(tmp_path / "new.db")
+    assert (tmp_path / "new.db").stat().st_ino == before
+
+
+def test_a_file_that_another_process_is_filling_is_waited_for(tmp_path: Path):
+    make_tables(tmp_path / "new.db", "owner")
+    before = (tmp_path / "new.db").stat().st_ino
+    filling = threading.Timer(0.5, make_tables, (tmp_path / "new.db", "things", "more"))
+    filling.start()
+    assert made(tmp_path / "new.db")
+    filling.join()
+    assert (tmp_path / "new.db").stat().st_ino == before
+    assert "more" in tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING)
+
+
+def test_a_file_that_appears_while_another_one_is_being_made_stays(tmp_path: Path):
+    def make(address: str) -> None:
+        make_tables(sqlite_file(address) or tmp_path, "owner", "things")
+        make_tables(tmp_path / "new.db", "owner", "things", "theirs")
+
+    assert have_tables(tmp_path / "new.db", {"owner"}, lambda found: bool(found.execute("select 1 from things")), make)
+    assert "theirs" in tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING)
+
+
+def test_where_there_are_no_links_a_file_is_made_by_copying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*names: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(databases.os, "link", refuse)
+    assert made(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("name", ["other", "alembic_version"])
+def test_a_file_that_was_left_without_its_tables_stays_as_it_is(tmp_path: Path, name: str):
+    make_tables(tmp_path / "new.db", name)
+    os.utime(tmp_path / "new.db", (0, 0))
+    assert not made(tmp_path / "new.db")
+    assert tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING) == {name}
+
+
+def test_what_is_no_database_of_the_product_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(databases.time, "sleep", lambda seconds: pytest.fail("it waits"))
+    make_tables(tmp_path / "other.db", "other")
+    (tmp_path / "text.db").write_text("this is not a database, but a text of some length " * 40)
+    assert not made(tmp_path / "other.db")
+    assert not made(tmp_path / "text.db")

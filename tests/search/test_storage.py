@@ -157,8 +157,18 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(folder: Path):
     assert (folder / "optuna.db").read_text().startswith("this is not a database")
 
 
+def test_a_removed_storage_does_not_come_back_out_of_its_write_ahead_file(folder: Path):
+    with opened("sqlite:///optuna.db") as storage:
+        optuna.create_study(study_name="old", storage=storage.optuna)
+        (folder / "optuna.db").unlink()
+        assert (folder / "optuna.db-wal").stat().st_size > 0
+        with opened("sqlite:///optuna.db") as new:
+            assert new.optuna.get_all_studies() == []
+
+
 def test_an_empty_file_becomes_a_storage(folder: Path):
     (folder / "optuna.db").touch()
+    os.utime(folder / "optuna.db", (0, 0))
     with opened("sqlite:///optuna.db") as storage:
         assert storage.optuna.get_all_studies() == []
 

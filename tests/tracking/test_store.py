@@ -1,7 +1,11 @@
 """Stores: made where there are none, and what cannot be one is refused before training."""
 
+import contextlib
 import http.server
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +16,7 @@ from mlflow import MlflowClient
 from src.errors import StoreError
 from src.schema import Config
 from src.tracking import open_store
+from src.tracking.store import FIRST_TABLES
 from tests.conftest import Workplace
 from tests.tracking.conftest import config_for
 
@@ -100,3 +105,47 @@ def test_a_store_whose_making_was_killed_is_made_anew(workplace: Workplace, conf
     (workplace.folder / ".mlflow.db.new").write_text("half of a database")
     open_store(config.tracking)
     assert not (workplace.folder / ".mlflow.db.new").exists()
+
+
+@pytest.mark.parametrize("made", [["experiments"], [*FIRST_TABLES, "alembic_version"], ["alembic_version"]])
+def test_a_store_that_was_left_half_made_is_named_with_the_file_to_remove(
+    workplace: Workplace, config: Config, made: list[str]
+):
+    file = workplace.folder / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        for name in made:
+            database.execute(f"create table {name} (experiment_id integer)")
+    os.utime(file, (0, 0))
+    with pytest.raises(StoreError, match=f"was left half-made by a process that has ended.*; remove {file}"):
+        open_store(config.tracking)
+
+
+MLFLOW_ITSELF = """
+import sys
+import mlflow.store.tracking.sqlalchemy_store
+print("ready", flush=True)
+sys.stdin.readline()
+client = mlflow.MlflowClient(sys.argv[1])
+client.create_run("0", run_name="theirs")
+"""
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("waits_for", ["nothing", "mlflow.db", "mlflow.db-journal"])
+def test_a_store_that_mlflow_makes_at_the_same_moment_is_opened_by_both(
+    workplace: Workplace, config: Config, waits_for: str
+):
+    other = subprocess.Popen(
+        [sys.executable, "-c", MLFLOW_ITSELF, workplace.uri], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    other.stdout.readline()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        other.communicate("\n", timeout=0.01)  # it begins
+    while waits_for != "nothing" and not (workplace.folder / waits_for).exists() and other.poll() is None:
+        pass
+    store = open_store(config.tracking)
+    other.communicate()
+    assert other.returncode == 0
+    assert store.client is not None
+    assert [run.info.run_name for run in store.client.search_runs(["0"])] == ["theirs"]
