@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import gc
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
@@ -120,7 +121,7 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
             raise ConfigError(f"--{flag.replace('_', '-')}: {reason.format(config_name=config_name)}")
     if args.multirun and args.cfg:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration of one run")
-    overrides: list[str] = args.overrides
+    overrides = [_without_tilde(typed) if "searchpath" in typed else typed for typed in args.overrides]
     if args.config_dir is None:
         return overrides
     folder = local_path(args.config_dir)
@@ -132,6 +133,13 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
         raise ConfigError("--config-dir and hydra.searchpath do not go together: name all folders in hydra.searchpath")
     args.config_dir = None
     return [f"hydra.searchpath=[{quoted(str(folder.resolve()))}]", *overrides]
+
+
+def _without_tilde(typed: str) -> str:
+    """`hydra.searchpath=[...]` with the home folder in place of `~`, which Hydra does not know."""
+    key, _, value = typed.partition("=")
+    home = str(local_path("~"))
+    return f"{key}=" + re.sub(r"(^|[\['\",\s]|://)~(?=[/'\",\]\s])", lambda found: found[1] + home, value)
 
 
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:

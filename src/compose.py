@@ -118,7 +118,7 @@ def node_of(config: DictConfig, name: str) -> Node | None:
     """The node that a dotted name leads to, None where it leads nowhere."""
     path, _, last = name.rpartition(".")
     parent = OmegaConf.select(config, path) if path else config
-    return parent._get_node(last) if isinstance(parent, DictConfig) else None  # type: ignore[return-value]
+    return parent._get_node(last) if isinstance(parent, DictConfig) else None
 
 
 @contextlib.contextmanager
@@ -243,8 +243,9 @@ def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping
     )
     if values._is_none() or values._is_missing() or values._is_interpolation():
         return
-    for key in list(values.keys()) if isinstance(values, DictConfig) else range(len(values)):
-        node, of_field = values._get_node(key), fields.get(str(key), metadata)
+    keys: list[Any] = list(values.keys() if isinstance(values, DictConfig) else range(len(values)))
+    for key in keys:
+        node, of_field = values._get_node(key), fields.get(key, metadata)
         if isinstance(node, DictConfig | ListConfig):
             _tidy_values(node, f"{prefix}{key}.", of_field)
         elif isinstance(node, Node) and isinstance(written := node._value(), str) and of_field != schema.FREE:

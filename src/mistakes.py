@@ -121,7 +121,7 @@ def _explain_key(cause: OmegaConfBaseException) -> str:
 
 
 def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
-    sentence = str(cause).splitlines()[0]
+    sentence = re.sub(r"^While dereferencing interpolation '.*?': ", "", str(cause).splitlines()[0])
     typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)", str(error))
     key = typed[1] if typed else _dotted(cause) or _dotted(error)
     if (group := re.fullmatch(r"hydra\.sweeper\.(sampler|pruner)", key)) and "not a subclass of" in sentence:

@@ -48,6 +48,16 @@ WRONG = [
     (["local=defautl"], "no local 'defautl'"),
     (["--experimental-rerun", "run.pickle"], "it reads a pickle"),
     (["--shell-completion", "install=bash"], "--shell-completion: Hydra completes the words of a script"),
+    (["--config-dir", ""], "--config-dir: got nothing; name a folder"),
+    (
+        ["training.initial_weights="],
+        "training.initial_weights: got nothing after the =; give a value, or null for none",
+    ),
+    (["--cfg", "job", "tracking.uri="], "tracking.uri: got nothing after the =; give a value"),
+    (
+        ["-m", "seed=1,2", "hydra.sweeper.study_name="],
+        "hydra.sweeper.study_name: got nothing after the =; give a value",
+    ),
     (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
     (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
     (["-m", "--config-dir", "conf", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files"),
@@ -82,6 +92,27 @@ def test_a_folder_of_further_options_may_have_any_name(tmp_path: Path) -> None:
     answer = train("--config-dir", str(folder), "model=mine", "--cfg", "job")
     assert answer.returncode == 0, answer.stderr
     assert yaml.safe_load(answer.stdout)["model"]["dropout"] == 0.25
+
+
+def test_a_folder_of_further_options_may_be_in_the_home_folder(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 7\n")
+    for folder in ("--config-dir=~/conf", 'hydra.searchpath=["~/conf"]', 'hydra.searchpath=["file://~/conf"]'):
+        answer = train(folder, "experiment=mine", "--cfg", "job", HOME=str(tmp_path))
+        assert answer.returncode == 0, answer.stderr
+        assert yaml.safe_load(answer.stdout)["seed"] == 7
+
+
+def test_a_wrong_value_of_an_environment_variable_is_complained_of_with_the_variables_name(
+    workplace: Workplace,
+) -> None:
+    done = workplace.run("src.train", "seed=${oc.env:SEED}", *HARMLESS, SEED="seven")
+    sentence = "error: seed: got '***', expected a whole number (the value comes from the environment: SEED)\n"
+    assert (done.returncode, done.stderr) == (2, sentence)
+    done = workplace.run("src.train", "dataset=image_folder", "tracking=off", DATA_DIR=" pictures ")
+    assert done.returncode == 1
+    assert "pictures/images" in done.stderr
+    assert "(the value comes from the environment: DATA_DIR)" in done.stderr
 
 
 def test_a_second_flag_does_not_hide_that_only_training_takes_several_values() -> None:

@@ -1,15 +1,20 @@
 """From the command line to dataclasses and back, and the sentences that answer a mistake."""
 
+import copy
 import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hydra
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode
 
-from src.compose import CONF, compose, compose_config, config_from_dict
+from src.compose import CONF, compose, compose_config, config_from_dict, to_dataclass
 from src.errors import ConfigError
-from src.schema import Config, SequentialConfig, as_tree, flatten
+from src.mistakes import is_nothing
+from src.schema import PRIMARY, Config, SequentialConfig, as_tree, flatten
 
 # --- as a function -------------------------------------------------------------------------------------------------
 
@@ -47,6 +52,113 @@ def test_every_leaf_can_be_set_by_its_own_dotted_name() -> None:
     config = compose_config()
     overrides = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in flatten(config).items()]
     assert compose_config(overrides) == config
+
+
+# --- empty values --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "\n", "''", '""', '" "', "'\n'"])
+def test_nothing_is_what_an_override_may_give_in_many_ways(nothing: str) -> None:
+    assert is_nothing(f"tracking.uri={nothing}")
+
+
+@pytest.mark.parametrize("typed", ["tracking.uri=x", "seed=0", "a='\"'", "a=' x '", "model", "a==", "a=null"])
+def test_whatever_can_be_seen_is_not_nothing(typed: str) -> None:
+    assert not is_nothing(typed)
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("training.initial_weights", "give a value, or null for none"),
+        ("tracking.uri", "give a value"),
+        ("training.epochs", "give a value"),
+        ("dataset.limit", "give a value, or null for none"),
+        ("training.deterministic", "give a value"),
+        ("+training.monitor", "give a value"),
+        ("hydra.sweeper.storage", "give a value"),
+        ("model", "give an option, or leave it out; known: alexnet, .*"),
+        ("hydra/sweeper", "give an option, or leave it out; known: grid, optuna"),
+    ],
+)
+def test_nothing_after_the_equals_sign_is_refused_with_the_keys_name(key: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(key.lstrip('+'))}: got nothing after the =; {remedy}$"):
+        compose_config([f"{key}="])
+
+
+@pytest.mark.parametrize("config_name", sorted(PRIMARY))
+def test_no_command_takes_an_empty_string_for_any_of_its_strings(config_name: str) -> None:
+    required = ["run_id=x"] if config_name in ("evaluate", "explain", "predict", "register", "reproduce") else []
+    typed = [*required, *(["images=x"] if config_name == "predict" else [])]
+    config = compose(config_name, typed)
+    empty = list(strings_of(config, ""))
+    assert empty
+    for name in empty:
+        changed = copy.deepcopy(config)
+        OmegaConf.update(changed, name, " ")
+        with pytest.raises(ConfigError, match=rf"^{re.escape(name)}: got nothing \(an empty string\); give a value"):
+            to_dataclass(changed)
+
+
+def strings_of(config: Any, prefix: str) -> Iterator[str]:
+    """The dotted names of all keys that take a string."""
+    keys: list[Any] = list(config.keys() if isinstance(config, DictConfig) else range(len(config)))
+    for key in keys:
+        node = config._get_node(key)
+        if isinstance(node, DictConfig | ListConfig) and not node._is_none():
+            yield from strings_of(node, f"{prefix}{key}.")
+        elif isinstance(node, StringNode):
+            yield f"{prefix}{key}"
+
+
+def test_an_empty_string_in_a_file_or_a_list_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ntraining: {initial_weights: ' '}\n")
+    with pytest.raises(ConfigError, match=r"training\.initial_weights: got nothing \(an empty string\); .* or null"):
+        compose_config(["experiment=mine", f"hydra.searchpath=['{tmp_path}']"])
+    with pytest.raises(ConfigError, match=r"dataset\.folders\.1: got nothing"):
+        compose_config(["dataset.folders=[data,'']"])
+
+
+def test_a_tag_may_be_empty() -> None:
+    assert compose_config(["tags.note="]).tags == {"note": ""}
+
+
+def test_an_empty_value_that_a_run_has_stored_is_read_back() -> None:
+    assert config_from_dict(changed(training__initial_weights="")).training.initial_weights == ""
+
+
+@pytest.mark.parametrize("list_of_values", [",x", "x,", "x,,y", "[x,,y]", "choice(,x)"])
+def test_a_value_that_is_missing_beside_a_comma_is_named(list_of_values: str) -> None:
+    with pytest.raises(ConfigError, match=r"training\.initial_weights: got nothing beside a comma"):
+        compose_config([f"training.initial_weights={list_of_values}"])
+
+
+# --- paths and the environment -------------------------------------------------------------------------------------
+
+
+def test_white_space_around_a_path_or_an_address_is_trimmed_before_others_are_made_of_it() -> None:
+    config = compose_config(
+        ["dataset=image_folder", 'dataset.data_dir=" ~/pictures\n"', 'tracking.uri=" sqlite:///a.db "']
+    )
+    assert (config.dataset.folder, config.tracking.uri) == ("~/pictures/images", "sqlite:///a.db")
+
+
+def test_an_empty_environment_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATA_DIR", "MLFLOW_TRACKING_URI", "XDG_CACHE_HOME", "CONVLAB_OWN"):
+        monkeypatch.setenv(name, " \n")
+    config = compose_config(["dataset=image_folder", "tracking.run_name=${oc.env:CONVLAB_OWN,first}"])
+    assert (config.dataset.folder, config.tracking.uri) == ("data/images", "sqlite:///mlflow.db")
+    assert (config.dataset.cache_dir, config.tracking.run_name) == ("~/.cache/convlab/images", "first")
+    with pytest.raises(ConfigError, match="seed: the environment variable CONVLAB_OWN is not set, or empty; set it"):
+        compose_config(["seed=${oc.env:CONVLAB_OWN}"])
+
+
+def test_an_environment_variable_is_trimmed_but_not_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///a.db\n")
+    monkeypatch.setenv("CONVLAB_PASSWORD", " with spaces ")
+    config = compose_config(["tags.note=${oc.env:CONVLAB_PASSWORD}"])
+    assert (config.tracking.uri, config.tags) == ("sqlite:///a.db", {"note": " with spaces "})
 
 
 # --- read back from a run ------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ import re
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from src import databases
 from src.databases import check_owner, check_port, have_tables, make_writable, tables
 from src.errors import StoreError
 from src.places import sqlite_file
@@ -190,7 +190,7 @@ def test_where_there_are_no_links_a_file_is_made_by_copying(tmp_path: Path, monk
     def refuse(*names: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(databases.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     assert made(tmp_path / "new.db")
 
 
@@ -203,7 +203,7 @@ def test_a_file_that_was_left_without_its_tables_stays_as_it_is(tmp_path: Path, 
 
 
 def test_what_is_no_database_of_the_product_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(databases.time, "sleep", lambda seconds: pytest.fail("it waits"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
     make_tables(tmp_path / "other.db", "other")
     (tmp_path / "text.db").write_text("this is not a database, but a text of some length " * 40)
     assert not made(tmp_path / "other.db")

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 
@@ -143,10 +143,10 @@ def class_names_of(config: DatasetConfig) -> list[str]:
 def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
     """The same data set, looked for below another folder first."""
     if isinstance(config, PublishedConfig):
-        first = str(Path(data_dir.strip()) / Path(config.folders[0]).name)
+        first = str(PurePath(data_dir.strip(), PurePath(config.folders[0]).name))
         return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
     if isinstance(config, ImageFolderConfig):
-        moved = Path(data_dir.strip()) / Path(config.folder).name
+        moved = PurePath(data_dir.strip(), PurePath(config.folder).name)
         is_there = local_path(str(moved)).is_dir() or not local_path(config.folder).is_dir()
         return dataclasses.replace(config, data_dir=data_dir, folder=str(moved) if is_there else config.folder)
     return config

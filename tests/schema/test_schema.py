@@ -1,5 +1,6 @@
 """What only holds between the groups of a configuration, and the dotted names of its leaves."""
 
+import dataclasses
 import re
 from functools import partial, reduce
 from inspect import signature
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from src import schema
 from src.errors import ConfigError
 from src.schema import as_tree, flatten
+from tests.conftest import ROOT
 from tests.schema.conftest import (
     DEEP,
     TOO_SMALL,
@@ -189,3 +191,33 @@ def test_every_leaf_is_found_once_under_the_path_that_leads_to_it(tree: dict[str
         assert "{" not in str(leaf)
         assert leaf == reduce(follow, name.split("."), tree)
     assert re.findall(r"\d+", str(list(leaves.values()))) == re.findall(r"\d+", str(tree))
+
+
+# --- places --------------------------------------------------------------------------------------------------------
+
+SOUNDS_LIKE_A_PLACE = re.compile(r"dir$|folder|file|path|image$|images$|output|weights$|uri|url|storage|mirrors")
+IS_NONE = {"files", "class_weights", "on_bad_image"}  # names of files in a folder, a way to weigh, what to do
+
+
+def configs() -> set[type]:
+    """Every dataclass of the configuration."""
+    groups = (schema.PRIMARY, *schema.SCHEMAS.values(), *schema.SWEEPER_SCHEMAS.values())
+    return {kind for group in groups for kind in group.values()}
+
+
+def test_every_path_and_address_is_declared_as_one():
+    for config in configs():
+        for field in dataclasses.fields(config):
+            if "str" in str(field.type) and SOUNDS_LIKE_A_PLACE.search(field.name) and field.name not in IS_NONE:
+                assert field.metadata == schema.PLACE, f"{config.__name__}.{field.name}"
+
+
+def test_only_one_module_makes_a_path_of_what_a_user_names():
+    places = {field.name for kind in configs() for field in dataclasses.fields(kind) if field.metadata == schema.PLACE}
+    passed_by = re.compile(
+        rf"(?<!Pure)Path\((str\()?\w+\.({'|'.join(places)})\b|expanduser|environ\.get\(\"(?!TF_|HYDRA_)"
+    )
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        if file.name != "places.py":
+            found = [line for line in file.read_text().splitlines() if passed_by.search(line)]
+            assert not found, f"{file}: {found}; use src.places"

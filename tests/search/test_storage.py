@@ -46,6 +46,17 @@ def test_a_file_of_any_name_can_be_a_storage(folder: Path, name: str):
     assert name in {path.name for path in folder.iterdir()}
 
 
+def test_a_folder_of_any_name_can_hold_a_storage(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    odd = folder / "work%20copy really? {x} #1"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    for url in ("sqlite:///optuna.db", f"sqlite:///{odd}/typed.db"):
+        with opened(url) as storage:
+            assert storage.optuna.get_all_studies() == []
+    assert {"optuna.db", "typed.db"} <= {path.name for path in odd.iterdir()}
+    assert [path.name for path in folder.iterdir()] == [odd.name]
+
+
 def test_whoever_comes_through_a_link_meets_the_same_locks(folder: Path):
     (folder / "here").mkdir()
     (folder / "here" / "link.db").symlink_to(folder / "optuna.db")

@@ -39,6 +39,8 @@ def test_a_study_is_shown_trial_by_trial(listed: Workplace) -> None:
     [
         (["status", "nope"], "error: no study 'nope'; known: grid-"),
         (["stop", "nope"], "error: no study 'nope'; known: grid-"),
+        (["--storage", " ", "status"], "error: storage: got nothing; give a value, or leave it out"),
+        (["stop", ""], "error: study: got nothing; give a value, or leave it out"),
         (["--storage", "sqlite:///gone.db", "status"], "error: there is no storage sqlite:///gone.db; name the one of"),
     ],
 )

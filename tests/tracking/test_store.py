@@ -15,10 +15,10 @@ from mlflow import MlflowClient
 
 from src.errors import StoreError
 from src.schema import Config
-from src.tracking import open_store
+from src.tracking import open_store, resume_run
 from src.tracking.store import FIRST_TABLES
 from tests.conftest import Workplace
-from tests.tracking.conftest import config_for
+from tests.tracking.conftest import config_for, new_run
 
 
 def test_a_store_is_made_where_there_is_none_with_its_artifacts_beside_it(config: Config, workplace: Workplace):
@@ -30,6 +30,29 @@ def test_a_store_is_made_where_there_is_none_with_its_artifacts_beside_it(config
 
 def test_opening_a_store_twice_gives_the_same_experiment(config: Config):
     assert open_store(config.tracking).experiment_id == open_store(config.tracking).experiment_id
+
+
+def test_a_store_and_its_artifacts_may_be_in_a_folder_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "work%20copy really? {x} #1 [1] it's;&b=c 100% pü"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for uri in ("sqlite:///mlflow.db", f"sqlite:///{folder}/mlflow.db"):  # relative, and as it would be typed
+        config = config_for("sqlite:///mlflow.db")
+        config.tracking.uri = uri
+        with new_run(config) as run:
+            run.log_text("notes/a.txt", "kept")
+        with resume_run(config.tracking, run_id=run.run_id) as again:
+            assert again.download("notes/a.txt", str(tmp_path)).read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [folder.name]
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["mlartifacts", "mlflow.db"]
+
+
+def test_a_tilde_in_the_address_of_a_store_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    open_store(config_for("sqlite:///~/mlflow.db").tracking)
+    assert (tmp_path / "home" / "mlflow.db").is_file()
+    assert not (tmp_path / "~").exists()
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns"])
