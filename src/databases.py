@@ -91,6 +91,9 @@ def have_tables(
         own_tables: some tables that are made early; a file that holds others alone is not waited for.
         has_all: says of a connection whether all is there; it may raise what SQLite raises of a table that is not.
         make: makes the tables in the database at an address.
+
+    Raises:
+        StoreError: the file cannot be written.
     """
     for _ in range(ATTEMPTS):
         found = _wait_for_tables(database, own_tables, has_all)
@@ -106,6 +109,8 @@ def have_tables(
                 _give_name(new, database)
             else:
                 _fill(new, database)
+        except sqlite3.Error as error:
+            raise StoreError(f"{database} cannot be written: {error}") from error
         finally:
             _remove(new, *_journals(new))
     return False

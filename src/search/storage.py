@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from src.databases import check_owner, check_port, have_tables, make_writable
 from src.errors import StoreError
-from src.places import resolve_address
+from src.places import resolve_address, sqlite_file
 from src.redact import hide_password
 from src.search.locks import FileLocks, Locks, PostgresLocks
 
@@ -60,7 +60,7 @@ def open_storage(url: str, tracking_uri: str) -> Storage:
         raise StoreError(
             f"{SETTING}={url} is MLflow's database; Optuna needs one of its own, such as sqlite:///optuna.db"
         )
-    return _open_sqlite(parsed) if backend == "sqlite" else _open_postgres(parsed)
+    return _open_sqlite(parsed, url.strip()) if backend == "sqlite" else _open_postgres(parsed)
 
 
 def open_existing(url: str) -> Storage:
@@ -100,9 +100,8 @@ def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
     return (url.host, url.port or 5432, url.database) == (other.host, other.port or 5432, other.database)
 
 
-def _open_sqlite(url: sqlalchemy.URL) -> Storage:
-    address = url.render_as_string(hide_password=False)
-    if url.database in (None, "", ":memory:"):
+def _open_sqlite(url: sqlalchemy.URL, address: str) -> Storage:
+    if sqlite_file(address) is None:
         raise StoreError(f"{SETTING}={address} would be gone with the process; name a file: sqlite:///optuna.db")
     database = _file_of(url)
     make_writable(database.parent, SETTING)

@@ -186,9 +186,10 @@ def _check_sqlite(uri: str, database: Path) -> Path:
     Another process may be making it, such as `mlflow server`: then it is waited for. Two processes that make the tables
     at once break each other, and a half-made store could never be opened again.
     """
-    make_writable(database.parent, SETTING)
-    with FileLock(database.with_name(f".{database.name}.lock")):
-        is_whole = have_tables(database, FIRST_TABLES, _has_experiment, _make_tables)
+    file = database.resolve()  # a link may lead to where there is nothing yet
+    make_writable(file.parent, SETTING)
+    with FileLock(file.with_name(f".{file.name}.lock")):
+        is_whole = have_tables(file, FIRST_TABLES, _has_experiment, _make_tables)
     if not is_whole:
         _check_half_made(uri, database)
     return database.parent

@@ -47,6 +47,13 @@ def test_a_store_and_its_artifacts_may_be_in_a_folder_of_any_name(tmp_path: Path
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["mlartifacts", "mlflow.db"]
 
 
+def test_a_store_is_made_where_a_link_leads(workplace: Workplace, config: Config):
+    (workplace.folder / "mlflow.db").symlink_to(workplace.folder / "elsewhere" / "real.db")
+    open_store(config.tracking)
+    assert (workplace.folder / "elsewhere" / "real.db").is_file()
+    assert (workplace.folder / "mlartifacts").is_dir()
+
+
 def test_a_tilde_in_the_address_of_a_store_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
