@@ -1,10 +1,10 @@
 """Addresses of pages of the MLflow UI, and the command that opens the UI over a store."""
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from src.places import read_variable, resolve_address, sqlite_file
 from src.schema import TrackingConfig, UiConfig
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -13,7 +13,6 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 # address says so shows the side of trained models.
 SIDE = "workflowType=machine_learning"
 EXPERIMENTS = f"#/experiments?{SIDE}"
-_SQLITE = re.compile(r"(?P<head>sqlite(?:\+\w+)?:///)(?P<file>[^?]+)(?P<query>.*)", re.DOTALL)
 
 
 def run_page(experiment_id: str, run_id: str) -> str:
@@ -54,20 +53,12 @@ def ui_command(uri: str) -> list[str]:
     """
     words = ["make", "ui"] if Path.cwd() == PROJECT else ["make", "-C", str(PROJECT), "ui"]
     own = _place(TrackingConfig.uri, PROJECT)
-    if {_place(uri, Path.cwd()), _place(os.environ.get(VARIABLE) or TrackingConfig.uri, PROJECT)} != {own}:
-        words.append(f"URI={absolute(uri, Path.cwd())}")
+    if {_place(uri, Path.cwd()), _place(read_variable(VARIABLE) or TrackingConfig.uri, PROJECT)} != {own}:
+        words.append(f"URI={resolve_address(uri, Path.cwd())}")
     return words
-
-
-def absolute(uri: str, folder: Path) -> str:
-    """The same address with the path of a SQLite file made absolute; it is relative to the folder."""
-    if found := _SQLITE.fullmatch(uri.strip()):
-        return f"{found['head']}{folder / found['file']}{found['query']}"
-    return uri
 
 
 def _place(uri: str, folder: Path) -> str:
     """The store behind an address: the file itself, wherever links lead."""
-    if found := _SQLITE.fullmatch(uri.strip()):
-        return os.path.realpath(folder / found["file"])
-    return uri
+    file = sqlite_file(uri)
+    return uri.strip() if file is None else os.path.realpath(folder / file)

@@ -53,15 +53,15 @@ def _file(typed: str) -> Path:
     return written if written.parent.is_dir() and not decoded.parent.is_dir() else decoded
 
 
-def resolve_address(address: str) -> str:
-    """The address of a store or a server as MLflow, Optuna and SQLAlchemy read it."""
+def resolve_address(address: str, folder: Path = Path()) -> str:
+    """The address of a store or a server as MLflow, Optuna and SQLAlchemy read it; a file is relative to the folder."""
     address = address.strip()
     file = sqlite_file(address)
     if file is None:
         return address
     found = _SQLITE.fullmatch(address)
     assert found is not None
-    return sqlite_address(file, found["driver"]) + (found["query"] or "")
+    return sqlite_address(folder / file, found["driver"]) + (found["query"] or "")
 
 
 def read_variable(name: str) -> str | None:

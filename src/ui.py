@@ -21,6 +21,7 @@ from src.command import entry_point
 from src.errors import UserError
 from src.imports import heavy_imports
 from src.interrupt import deferred
+from src.places import resolve_address
 from src.schema import UiConfig
 
 HOST = "127.0.0.1"
@@ -84,7 +85,7 @@ def check_port(port: int) -> None:
 def environment(uri: str, artifacts: str | None) -> dict[str, str]:
     """The environment of the server. Other users could read a password on its command line."""
     settings = {
-        "MLFLOW_BACKEND_STORE_URI": uri,
+        "MLFLOW_BACKEND_STORE_URI": resolve_address(uri),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts or "",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
