@@ -47,12 +47,18 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "It
     """The run that the final trainings stand under; nobody else goes on from the same sweep meanwhile.
 
     Raises:
-        UserError: the sweep has no best trial, or is not done.
+        UserError: the sweep has no best trial, or none whose setting is known, or is not done.
     """
     from src import search, tracking
 
-    if sweep.best_run_id is None:
+    if sweep.best_trial is None:
         raise UserError(f"study {sweep.study_name} has no completed trial, so there is no best one; narrow the space")
+    if sweep.best_config is None or sweep.best_epoch is None:
+        raise UserError(
+            f"the run of trial {sweep.best_trial}, the best of study {sweep.study_name}, is gone, and the study was "
+            "continued with another setting after it, so nothing says how it was trained; restore the run, or begin a "
+            "new study with hydra.sweeper.study_name=NAME"
+        )
     if sweep.counts.running:
         raise UserError(
             f"{sweep.counts.running} trials of study {sweep.study_name} are still run by others; "
@@ -67,19 +73,19 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "It
 
 def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]:
     """The best trial's configuration for each seed, to be trained as long as was best for it, on train + validation."""
-    from src import tracking
+    from src.datasets import load_dataset
 
-    with tracking.resume_run(config.tracking, run_id=sweep.best_run_id) as best:
-        trial, set_aside = config_from_dict(best.read_config()), int(best.params["resolved.validation_images"])
-        best_epoch = best.best_epoch
-    limit = None if trial.dataset.limit is None else trial.dataset.limit + set_aside
+    trial = config_from_dict(dict(sweep.best_config or {}))
+    limit = trial.dataset.limit
+    if limit is not None:
+        limit += len(load_dataset(trial.dataset).validation or ())
     return [
         replace(
             trial,
             dataset=replace(trial.dataset, validation_size=0, limit=limit),
             training=replace(
                 trial.training,
-                last_epoch=best_epoch,
+                last_epoch=sweep.best_epoch,
                 monitor=TrainingConfig.monitor,
                 early_stopping_patience=None,
             ),
@@ -112,7 +118,9 @@ def description(run: "Run", result: BestOfSweepResult) -> str:
     """The pipeline in Markdown: the sweep, its best trial, the final trainings, the verdict."""
 
     def link(text: str, run_id: str | None) -> str:
-        return f"[{text}]({run_page(run.experiment_id, str(run_id))})"
+        if run_id is None:
+            return text
+        return f"[{text}]({run_page(run.experiment_id, run_id)})"
 
     sweep, registration = result.sweep, result.registration
     study, trial = link(f"study {sweep.study_name}", sweep.run_id), link(f"trial {sweep.best_trial}", sweep.best_run_id)

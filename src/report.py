@@ -1,7 +1,7 @@
 """A sweep as something to look at: its trials as a table, its best as a recipe, its story in a few lines."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -11,7 +11,7 @@ from src.errors import ConfigError
 from src.links import run_page
 from src.results import Counts, SweepResult, TrialRow, trial_name
 from src.schema import SCHEMAS, as_tree, with_given_name
-from src.space import SweepPlan, config_of
+from src.space import SweepPlan
 
 if TYPE_CHECKING:
     from src.tracking import Run
@@ -41,9 +41,20 @@ def record_results(
     study_name: str,
     rows: Sequence[TrialRow],
     counts: Counts,
-    config_of_run: Callable[[str], Mapping[str, Any]],
+    known: Container[str],
+    config_of_trial: Callable[[TrialRow], Mapping[str, Any] | None],
 ) -> SweepResult:
-    """Writes `trials.csv`, `best.yaml` and the description into the parent run, over those of an earlier end."""
+    """Writes `trials.csv`, `best.yaml` and the description into the parent run, over those of an earlier end.
+
+    Args:
+        run: the parent run.
+        plan: of the sweep.
+        study_name: of the study.
+        rows: its trials.
+        counts: how they ended.
+        known: the ids of the trials' runs that there are; only those are linked.
+        config_of_trial: the resolved configuration that a trial was trained with, None when it is not known any more.
+    """
     from src.search import ranked
 
     names = [dimension.name for dimension in plan.space.dimensions]
@@ -65,16 +76,18 @@ def record_results(
             for row in rows
         ],
     )
-    best = next(iter(ranked(rows, plan.direction)), None)
+    linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
+    best = next(iter(ranked(linked, plan.direction)), None)
+    config = None if best is None else config_of_trial(best)
     if best is not None:
-        config = config_of_run(best.run_id) if best.run_id else as_tree(config_of(plan.space.draw_from(best.params)))
-        recipe = best_recipe(plan, study_name, best, config)
-        run.log_text("best.yaml", recipe)
-        if plan.settings.save_best_as:
-            _keep_recipe(plan.settings.save_best_as, recipe)
+        if config is not None:
+            recipe = best_recipe(plan, study_name, best, config)
+            run.log_text("best.yaml", recipe)
+            if plan.settings.save_best_as:
+                _keep_recipe(plan.settings.save_best_as, recipe)
         run.log_metrics({plan.metric: best.value or 0.0, **best.best_metrics}, step=counts.counted)
         run.flush()
-    run.describe(description(run, plan, rows, counts))
+    run.describe(description(run, plan, linked, counts))
     return SweepResult(
         study_name=study_name,
         run_id=run.run_id,
@@ -84,6 +97,8 @@ def record_results(
         best_run_id=best.run_id if best else None,
         best_params=dict(best.params) if best else {},
         best_metrics=best.best_metrics if best else {},
+        best_epoch=best.best_epoch if best else None,
+        best_config=config,
     )
 
 

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # MLflow shows a metric's last value. These are the values of the epoch whose weights were kept.
 BEST_METRICS = ("best_val_accuracy", "best_val_loss", "best_epoch")
@@ -201,9 +201,11 @@ class SweepResult:
         counts: how many trials ended how.
         best_trial: the number of the best trial, or None when none was completed.
         best_value: its metric at its best epoch.
-        best_run_id: its MLflow run.
+        best_run_id: its MLflow run, or None when there is none any more.
         best_params: its parameters, by dotted name.
         best_metrics: those of `BEST_METRICS` that are known of it.
+        best_epoch: its epoch with that value, counted from 1.
+        best_config: the resolved configuration that it was trained with, or None when that is not known any more.
     """
 
     study_name: str
@@ -214,6 +216,8 @@ class SweepResult:
     best_run_id: str | None = None
     best_params: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     best_metrics: dict[str, float] = field(default_factory=dict)
+    best_epoch: int | None = None
+    best_config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from src import finals
 from src.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
-from src.schema import BestOfSweepConfig, Config
+from src.schema import BestOfSweepConfig, Config, as_tree
 from src.search import open_storage
 from src.space import SweepPlan
 from src.tracking import Run
@@ -97,7 +97,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 def sweep(**changes: Any) -> SweepResult:
     known = SweepResult(
-        study_name="study", run_id="5eeb", counts=DONE, best_trial=1, best_value=0.98765, best_run_id="7a11"
+        study_name="study",
+        run_id="5eeb",
+        counts=DONE,
+        best_trial=1,
+        best_value=0.98765,
+        best_run_id="7a11",
+        best_epoch=5,
+        best_config={},
     )
     return replace(known, **changes)
 
@@ -106,6 +113,10 @@ def sweep(**changes: Any) -> SweepResult:
     ("found", "sentence"),
     [
         (sweep(best_trial=None, best_run_id=None), r"study study has no completed trial, .*; narrow the space$"),
+        (
+            sweep(best_run_id=None, best_config=None),
+            r"^the run of trial 1, the best of study study, is gone, .* restore the run, or begin a new study",
+        ),
         (sweep(counts=replace(DONE, running=3)), r"^3 trials of study study are still run by others; .*once they are"),
     ],
 )
@@ -149,10 +160,8 @@ TRIAL = [
 def final_configs(store: Workplace, *of_trial: str, seeds: str = "[1]") -> tuple[Config, list[Config]]:
     """The best trial's configuration, and those that are trained in the end; 64 images were set aside."""
     trial = config_for(store.uri, *TRIAL, *of_trial)
-    with new_run(trial) as run:
-        run.log_params({"resolved.validation_images": 64, "resolved.best_epoch": 5})
     config = pipeline("dataset=synthetic", f"tracking.uri='{store.uri}'", f"seeds={seeds}", "tags.owner=ada")
-    return trial, finals.final_configs(config, sweep(best_run_id=run.run_id))
+    return trial, finals.final_configs(config, sweep(best_config=as_tree(trial), best_epoch=5))
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +263,11 @@ def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
         "",
         "Mean 0.7500, spread 0.3536. Version 4 of digits, seed 1, is now the champion: the first of digits.",
     ]
+
+
+def test_a_best_trial_whose_run_is_gone_is_not_linked() -> None:
+    text = finals.description(Run(None, "", "9"), replace(outcome(0.5), sweep=sweep(best_run_id=None)))
+    assert text.startswith("The best of [study study](#/experiments/9/runs/5eeb) is trial 1 with 0.9877;")
 
 
 def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None:

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from src import report
 from src.compose import compose_config
 from src.errors import ConfigError
-from src.report import best_recipe, check_recipe_name, description, difference
-from src.results import Counts, TrialRow
+from src.report import best_recipe, check_recipe_name, description, difference, record_results
+from src.results import Counts, SweepResult, TrialRow
 from src.schema import as_tree
 from src.space import config_of
 from src.tracking import Run
 from tests.space.test_planning import own_model, plan
+from tests.tracking.conftest import config_for, new_run
 
 
 def row(number: int, value: float, params: dict[str, Any], run_id: str | None = None) -> TrialRow:
@@ -92,6 +94,33 @@ def test_the_description_links_the_five_best_trials() -> None:
         f"| [trial-00{number}](#/experiments/9/runs/run{number}?workflowType=machine_learning)"
         for number in (6, 5, 4, 3, 2)
     ]
+
+
+def results(run: Run, rows: list[TrialRow], known: set[str], config: dict[str, Any] | None) -> SweepResult:
+    counts = Counts(complete=len(rows), pruned=0, failed=0, running=0, retried=0)
+    return record_results(run, plan("model.dropout=0.1,0.2"), "study", rows, counts, known, lambda _: config)
+
+
+def test_a_trial_whose_run_is_gone_is_not_linked_and_the_best_is_still_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = as_tree(compose_config(["model.dropout=0.2"]))
+    rows = [row(0, 0.5, {"model.dropout": 0.1}, "here"), row(1, 0.75, {"model.dropout": 0.2}, "gone")]
+    with new_run(config_for("sqlite:///mlflow.db")) as run:
+        result = results(run, rows, {"here"}, config)
+    assert (result.best_trial, result.best_run_id, result.best_config) == (1, None, config)
+    client = MlflowClient("sqlite:///mlflow.db")
+    described = client.get_run(str(run.run_id)).data.tags["mlflow.note.content"]
+    assert "runs/here)" in described
+    assert "runs/gone" not in described
+    assert "dropout: 0.2" in Path(client.download_artifacts(str(run.run_id), "best.yaml")).read_text()
+    assert "gone" in Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text()  # to be restored by
+
+
+def test_a_best_trial_of_which_nothing_says_how_it_was_trained_has_no_recipe() -> None:
+    result = results(Run(None, "", ""), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
+    assert (result.best_trial, result.best_config) == (0, None)
 
 
 def test_a_recipe_that_a_person_wrote_is_not_written_over_and_one_of_a_sweep_is(

@@ -216,6 +216,22 @@ def test_a_signal_ends_the_run_as_killed_and_keeps_the_last_epoch(workplace: Wor
     assert first_loss < 1.0  # fresh weights begin at 2.3 and end their first epoch at 1.4
 
 
+@pytest.mark.fault
+def test_the_run_of_a_training_that_was_killed_becomes_killed_when_the_next_one_begins(workplace: Workplace):
+    process = workplace.start("src.train", "dataset.source=sample", "training.epochs=500")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch   1/500"):
+            break
+    process.kill()
+    process.communicate()
+    killed = last_run(workplace)
+    assert killed.info.status == "RUNNING"
+    done = workplace.run("src.train", "dataset.source=sample", "training.epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert MlflowClient(workplace.uri).get_run(killed.info.run_id).info.status == "KILLED"
+
+
 def test_a_diverged_run_is_failed_and_says_what_to_try(workplace: Workplace):
     with pytest.raises(TrainingDiverged, match=r"became nan in epoch 1 .* try optimizer.learning_rate=0.001"):
         train_tracked(workplace, "optimizer.learning_rate=1e20")

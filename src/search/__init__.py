@@ -9,7 +9,16 @@ from src.search.numbers import ranked, trial_rows
 from src.search.pictures import study_figures, study_page
 from src.search.sampling import check_sampler, picker
 from src.search.storage import Storage, is_outage, open_existing, open_storage
-from src.search.studies import ask_to_stop, check_setting, find_study, is_stopped, open_study, study_names, unique_id
+from src.search.studies import (
+    ask_to_stop,
+    check_setting,
+    find_study,
+    first_of_setting,
+    is_stopped,
+    open_study,
+    study_names,
+    unique_id,
+)
 from src.search.watch import STOPPED, Stopped, TrialWatch
 
 __all__ = [
@@ -23,6 +32,7 @@ __all__ = [
     "check_sampler",
     "check_setting",
     "find_study",
+    "first_of_setting",
     "is_outage",
     "is_stopped",
     "open_existing",

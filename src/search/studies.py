@@ -12,6 +12,7 @@ from src.errors import ConfigError
 from src.schema import Choice, Dimension
 
 SETTING = "setting"
+CHANGED = "setting_changed_at"  # the number of trials when the setting was changed
 STOP = "stop"
 UNIQUE = "id"
 
@@ -92,8 +93,15 @@ def check_setting(
             "another hydra.sweeper.study_name, or go on all the same with hydra.sweeper.on_change=continue"
         )
     _check_choices(study, dimensions)
+    if changes:
+        study.set_user_attr(CHANGED, len(study.get_trials(deepcopy=False)))
     if changes or SETTING not in study.user_attrs:
         study.set_user_attr(SETTING, dict(setting))
+
+
+def first_of_setting(study: optuna.Study) -> int:
+    """The number of the first trial that was made with the study's present setting."""
+    return int(study.user_attrs.get(CHANGED, 0))
 
 
 def _check_choices(study: optuna.Study, dimensions: Sequence[Dimension]) -> None:

@@ -55,8 +55,23 @@ class Space:
         return config
 
     def draw_from(self, params: Mapping[str, Scalar]) -> DictConfig:
-        """The configuration with these parameters, as a trial keeps them."""
-        return self.draw(lambda dimension: params[dimension.name])
+        """The configuration with these parameters, as a trial keeps them.
+
+        Raises:
+            ConfigError: they are not parameters of this space.
+        """
+        drawn = set()
+
+        def pick(dimension: Dimension) -> Scalar:
+            if dimension.name not in params:
+                raise ConfigError(f"{dimension.name}: the trial was drawn from another space, without it")
+            drawn.add(dimension.name)
+            return params[dimension.name]
+
+        config = self.draw(pick)
+        if others := params.keys() - drawn:
+            raise ConfigError(f"{', '.join(sorted(others))}: the trial was drawn from another space")
+        return config
 
     def grid(self) -> list[dict[str, Scalar]]:
         """The parameters of every combination, in the order in which they were typed, the last name changing fastest.

@@ -18,6 +18,7 @@ from src.redact import HIDDEN, redact
 from src.results import SweepResult, TrialRow, trial_name
 from src.schema import Scalar
 from src.space import SweepPlan
+from src.sweep.runs import config_of_trial, open_parent, runs_of_trials, warnings_of
 from src.sweep.setting import describe_setting, find_data, setting_digest
 from src.sweep.worker import Job
 from src.sweep.workers import Workers
@@ -80,7 +81,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
             error = watch(workers, sweep, received)
             workers.kill()
             result, error = record(sweep, error)
-    say_how_it_stands(sweep, result)
+    say_how_it_stands(sweep, result, error)
     if error is not None and search.is_outage(error):
         raise StoreError(f"{plan.settings.storage} failed during the sweep: {str(error).splitlines()[0]}") from error
     if error is not None:
@@ -97,8 +98,8 @@ def begin(
     queue: list[dict[str, Scalar]],
     n_trials: int,
 ) -> Sweep:
-    """Makes the study and its MLflow run, or takes them up again."""
-    from src import report, search, tracking
+    """Makes the study and its MLflow run, or resumes them and says which of its runs are gone."""
+    from src import console, search, tracking
 
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
     with storage.locks.holding(f"study {name}"):
@@ -106,9 +107,10 @@ def begin(
         search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
         search.ask_to_stop(study, False)
         study_id = tracking.StudyId(name, search.unique_id(study))
-        parent, is_blank = tracking.open_parent_run(store, study_id, plan.example.tags)
-    if is_blank:
-        report.record_search(parent, plan)
+        parent = open_parent(store, study_id, plan)
+    rows = search.trial_rows(study.get_trials(deepcopy=False))
+    runs = runs_of_trials(store, study_id, parent)
+    console.warn(warnings_of(store, study_id, plan.example.tracking, rows, runs))
 
     def lose(number: int) -> None:
         named = trial_name(number)
@@ -120,8 +122,8 @@ def begin(
         parent_run_id=parent.run_id,
         n_trials=n_trials,
         queue=queue,
-        first=len(study.get_trials(deepcopy=False)),
-        deadline=None if plan.settings.timeout is None else time.time() + plan.settings.timeout,
+        first=len(rows),
+        deadline=None if plan.settings.timeout is None else time.monotonic() + plan.settings.timeout,
     )
     claims = search.Claims(name, *storage, plan.settings, n_trials=n_trials, on_dead=lose)
     return Sweep(job, claims, store, parent)
@@ -130,10 +132,12 @@ def begin(
 def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | None, BaseException | None]:
     """Ends what dead workers left behind, and writes tables, pictures and the status into the sweep's run.
 
+    A run that had FINISHED before, and in which nothing ran since, keeps its status and its end.
+
     Returns:
         Where the sweep stands, None when that cannot be found out, and what ended it before its time.
     """
-    from src import report, search, tracking
+    from src import console, report, search, tracking
 
     job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
     result, is_shared = None, False
@@ -143,9 +147,20 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
             counts, rows = sweep.claims.counts(), search.trial_rows(sweep.claims.trials())
             is_shared = counts.running > 0  # another terminal is still at it
             running = [row.number for row in rows if row.state == "RUNNING"]
-            tracking.end_runs_left_behind(sweep.store, job.study, running)
+            there = open_parent(sweep.store, job.study, plan)
+            parent = parent if parent.run_id == there.run_id else there  # deleted meanwhile
+            runs = runs_of_trials(sweep.store, job.study, parent)
+            tracking.end_other_trials(sweep.store, runs, running)
+            known = {run.run_id for run in runs}
+            first = search.first_of_setting(sweep.claims.study)
             result = report.record_results(
-                parent, plan, job.study.name, rows, counts, lambda run_id: tracking.read_config(sweep.store, run_id)
+                parent,
+                plan,
+                job.study.name,
+                rows,
+                counts,
+                known,
+                lambda row: config_of_trial(sweep.store, plan, row, known, first),
             )
             if parent.run_id is not None and result.best_trial is not None:
                 plots = search.study_figures(sweep.claims.study, plan.metric)
@@ -154,17 +169,22 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
             if counts.counted >= job.n_trials and isinstance(error, Interrupted | StoppedElsewhere):
                 error = None  # it came too late
     except Exception as problem:
+        if error is not None:
+            console.warn([f"the results could not be written: {str(problem).splitlines()[0]}"])
         error = error or problem
-    if parent.run_id is not None and not is_shared:
+    if parent.run_id is not None and not is_shared and parent.status != "FINISHED":  # nothing ran in one that is
         stopped = isinstance(error, KeyboardInterrupt | StoppedElsewhere)
         with tracking.failures_told(plan.example.tracking.uri):
             parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
     return result, error
 
 
-def say_how_it_stands(sweep: Sweep, result: SweepResult | None) -> None:
-    """The counts, the best trial, where to look, and how to go on where something is left to do."""
-    from src import console
+def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseException | None) -> None:
+    """The counts, the best trial, where to look, and how to resume where something is left to do.
+
+    An error that says itself what to do is not followed by the command that led to it.
+    """
+    from src import console, search
 
     plan = sweep.job.plan
     if result is not None:
@@ -172,10 +192,18 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None) -> None:
         if result.best_trial is not None:
             best = f"best: trial {result.best_trial}, {plan.metric} {result.best_value:.4f}"
             console.say(f"{best}  {console.params_line(result.best_params)}")
+            if result.best_config is None:
+                console.say(
+                    "best.yaml is not written: the trial's run is gone, and the study's setting changed after it"
+                )
     if result is None or result.counts.counted < sweep.job.n_trials:
-        console.say(f"go on with: {same_command()}")
-    if sweep.parent.run_id is not None:
-        console.say_where(sweep.parent.run_id, sweep.parent.experiment_id, plan.example.tracking.uri)
+        if error is None or isinstance(error, Interrupted | StoppedElsewhere):
+            console.say(f"go on with: {same_command()}")
+        elif isinstance(error, StoreError) or search.is_outage(error):
+            console.say(f"once that works again, go on with: {same_command()}")
+    run_id = sweep.parent.run_id if result is None else result.run_id
+    if run_id is not None:
+        console.say_where(run_id, sweep.parent.experiment_id, plan.example.tracking.uri)
 
 
 def is_grid(plan: SweepPlan) -> bool:
@@ -198,7 +226,7 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
     Returns:
         What ended the sweep before its time.
     """
-    from src import console, search
+    from src import console, search, tracking
 
     job, claims = sweep.job, sweep.claims
 
@@ -210,6 +238,8 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
             workers.kill()
         else:
             console.say(f"study {job.study.name}: {job.n_trials} trials, {workers.n_jobs} at a time")
+            with tracking.failures_told(job.plan.example.tracking.uri):
+                sweep.parent.set_running()
             workers.begin(job)
         stopping = killed = False
         with console.SweepView(job.plan.metric, job.plan.direction, job.n_trials, rows()) as view:

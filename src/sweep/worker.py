@@ -57,7 +57,8 @@ class Job:
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials.
         first: the number of the first trial that belongs to this command.
-        deadline: time after which no further trial is begun, in seconds since the epoch, or None.
+        deadline: time after which no further trial is begun, by the monotonic clock that all processes of the machine
+            share, or None.
     """
 
     plan: SweepPlan
@@ -165,7 +166,7 @@ class Worker:
         return 0
 
     def _is_too_late(self) -> bool:
-        return self.job.deadline is not None and time.time() > self.job.deadline
+        return self.job.deadline is not None and time.monotonic() > self.job.deadline
 
     def run_trial(self, trial: "optuna.Trial", drawn: "DictConfig | Exception") -> bool:
         """Trains what was drawn and tells the study how it went, whatever happens.

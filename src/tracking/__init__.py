@@ -14,11 +14,15 @@ from src.tracking.run import Run, as_param
 from src.tracking.store import Store, artifact_root, open_store
 from src.tracking.sweep import (
     StudyId,
-    end_runs_left_behind,
+    TrialRun,
+    adopt_orphans,
+    earlier_parents,
+    end_other_trials,
     open_parent_run,
     read_config,
     record_failed_trial,
     record_lost_trial,
+    study_runs,
     tag_run,
 )
 
@@ -29,12 +33,15 @@ __all__ = [
     "Run",
     "Store",
     "StudyId",
+    "TrialRun",
     "Version",
+    "adopt_orphans",
     "artifact_root",
     "as_param",
     "code_digest",
     "data_of_run",
-    "end_runs_left_behind",
+    "earlier_parents",
+    "end_other_trials",
     "experiment_page",
     "failures_told",
     "fingerprint",
@@ -50,5 +57,6 @@ __all__ = [
     "recorded_result",
     "resume_run",
     "start_run",
+    "study_runs",
     "tag_run",
 ]

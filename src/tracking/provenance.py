@@ -7,13 +7,11 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
-import psutil
-
 from src.schema import Config
+from src.tracking.process import process_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -26,7 +24,7 @@ def standard_tags(config: Config) -> dict[str, str]:
 def origin_tags() -> dict[str, str]:
     tags = {
         "host": platform.node(),
-        "process": _name_of(psutil.Process()),
+        "process": process_name(),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "python -m src.train",
@@ -39,21 +37,6 @@ def origin_tags() -> dict[str, str]:
 def source_tags() -> dict[str, str]:
     """Who and which code, by the names that MLflow's own pages read them under."""
     return {name: value for name, value in origin_tags().items() if name.startswith("mlflow.")}
-
-
-def is_gone(tags: Mapping[str, str]) -> bool:
-    """Whether a run with these tags was begun by a process of this machine that has ended since."""
-    if tags.get("host") != platform.node() or "process" not in tags:
-        return False
-    try:
-        return _name_of(psutil.Process(int(tags["process"].partition(" ")[0]))) != tags["process"]
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _name_of(process: psutil.Process) -> str:
-    """Number and start: a number alone is given to another process one day."""
-    return f"{process.pid} since {process.create_time():.0f}"
 
 
 @functools.cache

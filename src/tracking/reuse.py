@@ -16,6 +16,7 @@ from src.tracking.store import Store, client_of
 
 FINGERPRINT = "fingerprint"
 UNRECOGNIZED = "unrecognized_classes"  # the tag with the warning about them
+MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest with files is reused
 KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a run is there to be taken
 
 
@@ -38,7 +39,7 @@ def fingerprint(config: Config, data_digest: str) -> str:
 
 
 def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResult | None:
-    """What the newest finished run with this fingerprint gave, None when there is none.
+    """What the newest finished run with this fingerprint gave that still has its files, None when there is none.
 
     Args:
         store: where to look.
@@ -51,10 +52,17 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
         found = store.client.search_runs(
             [store.experiment_id],
             f"tags.{FINGERPRINT} = '{wanted}' and attributes.status = 'FINISHED'",
-            max_results=1,
+            max_results=MAX_CANDIDATES,
             order_by=["attributes.start_time DESC"],
         )
-        return _result(store.client, found[0], warnings) if found else None
+        whole = next((run for run in found if _keeps_files(store.client, run)), None)
+        return None if whole is None else _result(store.client, whole, warnings)
+
+
+def _keeps_files(client: mlflow.MlflowClient, run: MlflowRun) -> bool:
+    """Whether what others read of a run is still there: the folder of artifacts may have been cleared."""
+    wanted = {"config"} | ({"model"} if run.data.params.get("tracking.save_model") == "true" else set())
+    return wanted <= {kept.path for kept in client.list_artifacts(run.info.run_id)}
 
 
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:

@@ -45,6 +45,7 @@ class Run:
         self.params: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         self.status = "RUNNING"
+        self.end_time: int | None = None  # in ms since 1970, of a run that has ended and in which nothing ran since
         self.model_ids: list[str] = []  # of the models that it has logged
         self._writer = Writer()
         self._artifacts = None if client is None else Artifacts(client, run_id)
@@ -265,12 +266,21 @@ class Run:
             else:
                 yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
 
+    def set_running(self) -> None:
+        """Something runs in it from now on, though it may have ended before."""
+        if self._client is not None:
+            self._client.update_run(self._id, status="RUNNING")
+        self.status, self.end_time = "RUNNING", None
+
     def end(self, status: str, error: BaseException | None = None) -> None:
-        """Sets the final status, and the error as a tag, without ever hiding the error that ended the run."""
+        """Sets the final status, and the error as a tag, without ever hiding the error that ended the run.
+
+        The run ends now, or when it had ended before if nothing ran in it since.
+        """
         assert self._client is not None
         with deferred():
             if status == "FINISHED":
-                self._client.set_terminated(self._id, status)
+                self._client.set_terminated(self._id, status, self.end_time)
                 return
             with contextlib.suppress(MlflowException, StoreError):
                 self.flush()
@@ -278,7 +288,7 @@ class Run:
                 if error is not None:
                     self.set_tags({"error": f"{type(error).__name__}: {error}"})
             with contextlib.suppress(MlflowException, StoreError):
-                self._client.set_terminated(self._id, status)
+                self._client.set_terminated(self._id, status, self.end_time)
 
 
 def as_param(value: object) -> str:

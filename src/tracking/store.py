@@ -33,6 +33,7 @@ from src.errors import StoreError
 from src.interrupt import deferred
 from src.places import resolve_address, sqlite_file
 from src.schema import TrackingConfig
+from src.tracking.left_behind import end_runs_left_behind
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
 ARTIFACTS = "mlartifacts"  # beside the database
@@ -54,6 +55,8 @@ class Store(NamedTuple):
 def open_store(config: TrackingConfig) -> Store:
     """The store that the config names, made when it does not exist, the experiment too.
 
+    Runs that a killed process of this machine has left RUNNING there become KILLED.
+
     Raises:
         StoreError: the store cannot be reached or written, or is not one.
     """
@@ -62,7 +65,9 @@ def open_store(config: TrackingConfig) -> Store:
     with problems_told(config.uri):
         location = prepare_store(config.uri)
         client = client_of(config.uri)
-        return Store(client, _experiment_id(client, config.experiment, location))
+        experiment_id = _experiment_id(client, config.experiment, location)
+    end_runs_left_behind(client, experiment_id)
+    return Store(client, experiment_id)
 
 
 def artifact_root(config: TrackingConfig) -> str | None:

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mlflow.entities import Run as MlflowRun
+from mlflow.entities import ViewType
 
-from src.tracking.parents import find_runs, open_parent
+from src.redact import redact
+from src.tracking.parents import PARENT, adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store
@@ -24,8 +26,17 @@ class StudyId(NamedTuple):
         return self.tags() | {"trial": str(number)}
 
 
+class TrialRun(NamedTuple):
+    """The run of a trial, as a search finds it."""
+
+    number: int
+    run_id: str
+    status: str
+    parent_run_id: str | None
+
+
 def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None = None) -> tuple[Run, bool]:
-    """The run that a study's trials stand under, RUNNING again when it exists already.
+    """The run that a study's trials stand under, as it was left, or a new one.
 
     Args:
         store: what `open_store` gave.
@@ -44,7 +55,8 @@ def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: st
     if store.client is None:
         return
     for found in _search(store, study.tags_of_trial(number)):
-        store.client.set_terminated(found.info.run_id, "KILLED")
+        if found.info.status != "KILLED":  # whoever opened the store may have found it before
+            store.client.set_terminated(found.info.run_id, "KILLED")
         return
     _new_child(store, study, number, run_name, parent_run_id).end("KILLED")
 
@@ -76,12 +88,34 @@ def record_failed_trial(
     return run.run_id
 
 
-def end_runs_left_behind(store: Store, study: StudyId, running: Sequence[int]) -> None:
-    """Marks the runs of trials KILLED that say RUNNING, except those of the trials with these numbers."""
-    for found in _search(store, {"study_id": study.unique}):
-        number = found.data.tags.get("trial")
-        if store.client is not None and number and found.info.status == "RUNNING" and int(number) not in running:
-            store.client.set_terminated(found.info.run_id, "KILLED")
+def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[TrialRun]:
+    """The runs of a study's trials that there are in the store's experiment, or those that were deleted there."""
+    found = _search(store, {"study_id": study.unique}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
+    return [
+        TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
+        for run in found
+        if "trial" in run.data.tags
+    ]
+
+
+def adopt_orphans(store: Store, parent_run_id: str, runs: Sequence[TrialRun]) -> int:
+    """Puts the runs of a study's trials under its run where they stand elsewhere; returns how many did."""
+    orphans = [run.run_id for run in runs if run.parent_run_id != parent_run_id]
+    adopt(store, parent_run_id, orphans)
+    return len(orphans)
+
+
+def earlier_parents(store: Store, study: StudyId) -> list[str]:
+    """The runs of other studies of the same name, the oldest first."""
+    parents = [run for run in find_runs(store, {"sweep": "true"}) if run.data.tags.get("study") == redact(study.name)]
+    return [run.info.run_id for run in parents if run.data.tags.get("study_id") != study.unique]
+
+
+def end_other_trials(store: Store, runs: Sequence[TrialRun], running: Sequence[int]) -> None:
+    """Marks those of the trials' runs KILLED that say RUNNING, except those of the trials with these numbers."""
+    for run in runs:
+        if store.client is not None and run.status == "RUNNING" and run.number not in running:
+            store.client.set_terminated(run.run_id, "KILLED")
 
 
 def read_config(store: Store, run_id: str) -> dict[str, Any]:
@@ -93,7 +127,7 @@ def _new_child(store: Store, study: StudyId, number: int, run_name: str, parent_
     assert store.client is not None
     tags = origin_tags() | study.tags_of_trial(number)
     if parent_run_id:
-        tags["mlflow.parentRunId"] = parent_run_id
+        tags[PARENT] = parent_run_id
     created = store.client.create_run(store.experiment_id, run_name=run_name, tags=tags)
     return Run(store.client, created.info.run_id, store.experiment_id)
 
@@ -105,6 +139,6 @@ def tag_run(store: Store, run_id: str | None, tags: Mapping[str, str]) -> None:
         Run(client, run_id, experiment_id).set_tags(tags)
 
 
-def _search(store: Store, tags: Mapping[str, str]) -> list[MlflowRun]:
+def _search(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
     """The runs that have all these tags. Names are left out of the search: they may hold any kind of quotes."""
-    return find_runs(store, {name: value for name, value in tags.items() if name != "study"})
+    return find_runs(store, {name: value for name, value in tags.items() if name != "study"}, view)

@@ -3,12 +3,13 @@
 import re
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import Workplace
+from tests.conftest import Workplace, copy_of
 from tests.sweep.conftest import Study
 
 SPACE = ["dataset=synthetic", "dataset.limit=300", "training.epochs=3", "model.dropout=0,0.3", "seeds=[1,2]"]
@@ -111,6 +112,22 @@ def test_the_same_command_again_repeats_no_step(crowned: Crowned):
     assert len(crowned.client.search_model_versions("name = 'synthetic'")) == 1
     assert "version 1 is the champion of synthetic already" in done.stdout
     assert crowned.pipeline().info.status == "FINISHED"
+
+
+@pytest.mark.services
+def test_with_the_best_trial_s_run_gone_it_goes_on_from_the_study_and_ends_when_it_had_ended(
+    crowned: Crowned, tmp_path: Path
+):
+    copied = Crowned(copy_of(crowned.workplace, tmp_path / "copied"), "")
+    best = Study(copied.workplace.folder).study.best_trial
+    copied.client.delete_run(best.user_attrs["run_id"])
+    before = copied.pipeline().info
+    done = copied.workplace.run("pipelines.best_of_sweep", *SPACE)
+    assert done.returncode == 0, done.stderr
+    assert f"mlflow runs restore --run-id {best.user_attrs['run_id']}" in done.stdout
+    assert done.stdout.count("is this very training, finished") == 2
+    assert (copied.pipeline().info.status, copied.pipeline().info.end_time) == ("FINISHED", before.end_time)
+    assert best.user_attrs["run_id"] not in copied.pipeline().data.tags["mlflow.note.content"]
 
 
 @pytest.mark.services

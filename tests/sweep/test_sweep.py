@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,48 @@ def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_re
     assert len(set(params)) == 3  # taken up again, the sampler does not repeat itself
 
 
+QUICK = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
+
+
+@pytest.mark.services
+def test_a_sweep_whose_runs_are_gone_goes_on_and_writes_its_results_from_the_study(workplace: Workplace) -> None:
+    command = ["-m", "hydra/sweeper=optuna", *QUICK, SPACE[-1]]
+    finish(workplace, *command, "hydra.sweeper.n_trials=2")
+    (workplace.folder / "mlflow.db").unlink()
+    shutil.rmtree(workplace.folder / "mlartifacts")
+    done = workplace.run("src.train", *command, "hydra.sweeper.n_trials=3")
+    assert done.returncode == 0, done.stderr
+    warned, _, trained = done.stdout.partition("trial 2  COMPLETE")
+    assert "the runs of 2 trials (0-1) are not in experiment" in warned
+    assert "go on with" not in trained
+    study = Study(workplace.folder)
+    best = study.study.best_trial
+    recipe = yaml.safe_load(study.artifact("best.yaml"))
+    assert recipe["optimizer"]["learning_rate"] == best.params["optimizer.learning_rate"]
+    assert len(study.artifact("trials.csv").splitlines()) == 4
+    assert study.artifact("sweep.html")
+    there = {run.info.run_id for run in study.runs()}
+    linked = re.findall(r"runs/([0-9a-f]{32})", study.parent.data.tags["mlflow.note.content"])
+    assert linked == [study.children[2].info.run_id]
+    assert set(linked) <= there
+    assert study.parent.info.status == "FINISHED"
+
+
+@pytest.mark.services
+def test_a_finished_sweep_that_is_looked_at_again_keeps_its_end_and_one_that_was_stopped_ends_finished(
+    workplace: Workplace,
+) -> None:
+    command = ["-m", *QUICK, "seed=1,2"]
+    finish(workplace, *command)
+    study = Study(workplace.folder)
+    parent = study.parent.info
+    finish(workplace, *command)
+    assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time)
+    study.client.set_terminated(parent.run_id, "KILLED", end_time=parent.end_time - 1)
+    finish(workplace, *command)
+    assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time - 1)
+
+
 @pytest.mark.services
 def test_conditional_keys_are_sampled_only_where_they_exist(workplace: Workplace) -> None:
     space = ["model=choice(lenot,dense)", "optimizer=choice(adam,rmsprop)", "optimizer.beta_1=interval(0.8,0.95)"]
@@ -172,6 +215,7 @@ def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace
     assert "hydra.sweeper.max_failures=3 trials in a row failed, the last with: TrainingDiverged" in done.stderr
     study = Study(workplace.folder)
     assert [trial.state.name for trial in study.study.trials] == ["FAIL"] * 3
+    assert "go on with" not in done.stdout  # more of the same would fail again
     assert study.parent.info.status == "FAILED"
 
 
@@ -245,6 +289,14 @@ def wait_for_running_trials(workplace: Workplace, count: int) -> None:
     raise TimeoutError("no trial began")
 
 
+def wait_for_trials(study: Study, count: int) -> None:
+    """Until so many are complete."""
+    deadline = time.monotonic() + 120
+    while [trial.state.name for trial in study.study.trials].count("COMPLETE") < count:
+        assert time.monotonic() < deadline, "no trial was completed"
+        time.sleep(0.1)
+
+
 def finish(workplace: Workplace, *command: str) -> None:
     done = workplace.run("src.train", *command)
     assert done.returncode == 0, done.stderr
@@ -303,17 +355,18 @@ def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: W
 
 @pytest.mark.fault
 def test_who_ends_while_another_terminal_writes_the_results_waits_for_it(workplace: Workplace) -> None:
-    command = ["-m", "dataset=synthetic", "training.epochs=1", *SPACE, "hydra.sweeper.n_trials=1"]
-    finish(workplace, *command)
+    command = ["-m", "dataset=synthetic", "training.epochs=1", *SPACE]
+    finish(workplace, *command, "hydra.sweeper.n_trials=1")
     study = Study(workplace.folder)
     with closing(open_existing(study.storage)) as storage, storage.locks.holding(f"results {study.study.study_name}"):
-        process = workplace.start("src.train", *command)
+        process = workplace.start("src.train", *command, "hydra.sweeper.n_trials=2")
+        wait_for_trials(study, 2)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=15)
+            process.wait(timeout=5)
         assert study.parent.info.status == "RUNNING"
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    study.assert_whole(1)
+    study.assert_whole(2)
 
 
 @pytest.mark.fault

@@ -1,6 +1,7 @@
 """Runs that are taken instead of being trained again: the very same ones, finished, and no others."""
 
 import contextlib
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,14 @@ def test_a_run_that_did_not_finish_is_trained_again(workplace: Workplace, first:
 def test_a_deleted_run_is_trained_again(workplace: Workplace, first: TrainResult):
     MlflowClient(workplace.uri).delete_run(str(first.run_id))
     assert train_here(workplace).run_id != first.run_id
+
+
+@pytest.mark.services
+def test_a_run_whose_files_are_gone_is_trained_again(workplace: Workplace, first: TrainResult):
+    shutil.rmtree(workplace.folder / "mlartifacts" / str(first.run_id) / "artifacts" / "model")
+    again = train_here(workplace)
+    assert again.run_id != first.run_id
+    assert train_here(workplace) == again
 
 
 @pytest.mark.services

@@ -12,12 +12,15 @@ from src.schema import Config
 from src.tracking import (
     Store,
     StudyId,
-    end_runs_left_behind,
+    adopt_orphans,
+    earlier_parents,
+    end_other_trials,
     open_parent_run,
     open_store,
     read_config,
     record_failed_trial,
     record_lost_trial,
+    study_runs,
     tag_run,
 )
 from tests.tracking.conftest import config_for, new_run
@@ -107,13 +110,35 @@ def test_tags_of_ones_own_are_given_to_a_new_run_without_secrets(store: Store, c
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
-def test_a_study_that_goes_on_has_the_same_run_running_again(store: Store, client: MlflowClient, status: str):
+def test_a_study_that_is_resumed_has_the_same_run_which_says_running_once_something_runs(
+    store: Store, client: MlflowClient, status: str
+):
     run_id, _ = parent_of(store)
     client.log_param(run_id, "metric", "val_accuracy")
     client.set_terminated(run_id, status)
-    assert parent_of(store) == (run_id, False)
+    run, is_blank = open_parent_run(store, STUDY)
+    assert (run.run_id, is_blank, run.status) == (run_id, False, status)
+    assert client.get_run(run_id).info.status == status
+    run.set_running()
     assert client.get_run(run_id).info.status == "RUNNING"
     assert len(all_runs(client, store)) == 1
+
+
+def test_a_run_in_which_nothing_ran_since_keeps_its_end(store: Store, client: MlflowClient):
+    run_id, _ = parent_of(store)
+    client.set_terminated(run_id, "KILLED", end_time=1_700_000_000_000)
+    open_parent_run(store, STUDY)[0].end("FINISHED")
+    info = client.get_run(run_id).info
+    assert (info.status, info.end_time) == ("FINISHED", 1_700_000_000_000)
+
+
+def test_a_run_in_which_something_ran_ends_anew(store: Store, client: MlflowClient):
+    run_id, _ = parent_of(store)
+    client.set_terminated(run_id, "FINISHED", end_time=1_700_000_000_000)
+    run, _ = open_parent_run(store, STUDY)
+    run.set_running()
+    run.end("FINISHED")
+    assert client.get_run(run_id).info.end_time > 1_700_000_000_000
 
 
 def test_a_run_that_was_cut_off_before_its_params_were_recorded_is_still_blank(store: Store):
@@ -134,6 +159,37 @@ def test_a_run_that_was_deleted_is_made_anew(store: Store, client: MlflowClient)
     second, is_new = parent_of(store)
     assert is_new
     assert second != first
+
+
+def test_the_trials_runs_of_a_deleted_parent_are_put_under_the_new_one(
+    store: Store, client: MlflowClient, config: Config
+):
+    first, _ = parent_of(store)
+    trials = [trial_run(config, number) for number in range(2)]
+    for run_id in trials:
+        client.set_tag(run_id, "mlflow.parentRunId", first)
+    client.delete_run(first)
+    second, _ = parent_of(store)
+    assert adopt_orphans(store, second, study_runs(store, STUDY)) == 2
+    assert {client.get_run(run_id).data.tags["mlflow.parentRunId"] for run_id in trials} == {second}
+    assert adopt_orphans(store, second, study_runs(store, STUDY)) == 0
+
+
+def test_the_runs_of_trials_are_those_that_the_store_still_has(store: Store, client: MlflowClient, config: Config):
+    parent_of(store)
+    kept, deleted = trial_run(config, 3), trial_run(config, 4)
+    trial_run(config, 3, OTHER)
+    client.delete_run(deleted)
+    assert [(run.number, run.run_id) for run in study_runs(store, STUDY)] == [(3, kept)]
+    assert [(run.number, run.run_id) for run in study_runs(store, STUDY, deleted=True)] == [(4, deleted)]
+
+
+@pytest.mark.parametrize("name", ["lenot", *QUOTES])
+def test_the_runs_that_earlier_studies_of_a_name_left_are_found(store: Store, name: str):
+    earlier, _ = parent_of(store, StudyId(name, OTHER.unique))
+    parent_of(store, StudyId(f"{name}2", "89abcdef"))
+    parent_of(store, StudyId(name, STUDY.unique))
+    assert earlier_parents(store, StudyId(name, STUDY.unique)) == [earlier]
 
 
 def test_the_run_of_a_trial_is_not_taken_for_the_parent(store: Store, config: Config):
@@ -187,7 +243,7 @@ def test_runs_left_behind_become_killed_and_those_of_running_trials_go_on(
     parent, _ = parent_of(store)
     for run_id in (left, kept, of_other):
         client.update_run(run_id, status="RUNNING")
-    end_runs_left_behind(store, STUDY, [1])
+    end_other_trials(store, study_runs(store, STUDY), [1])
     assert client.get_run(left).info.status == "KILLED"
     assert {client.get_run(run_id).info.status for run_id in (kept, of_other, parent)} == {"RUNNING"}
     assert client.get_run(ended).info.status == "FINISHED"
@@ -202,7 +258,7 @@ def test_a_run_of_more_than_a_page_away_is_found(store: Store, client: MlflowCli
     )
     for run in search(client, [store.experiment_id]):
         client.update_run(run.info.run_id, status="RUNNING")
-    end_runs_left_behind(store, STUDY, [])
+    end_other_trials(store, study_runs(store, STUDY), [])
     assert {run.info.status for run in search(client, [store.experiment_id])} == {"KILLED"}
 
 
@@ -264,6 +320,6 @@ def test_without_tracking_every_call_does_nothing(off: Store, tmp_path: Path):
     assert (run.run_id, is_new) == (None, True)
     assert failed(off, 0) is None
     lost(off, 0)
-    end_runs_left_behind(off, STUDY, [])
+    end_other_trials(off, study_runs(off, STUDY), [])
     tag_run(off, "some run", {"trial_state": "PRUNED"})
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,131 @@
+"""The MLflow runs of a study that is resumed: the two stores refer to each other, and either may have been cleared."""
+
+import contextlib
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from src.errors import ConfigError, NotKept
+from src.results import TrialRow
+from src.schema import TrackingConfig, as_tree
+from src.space import SweepPlan, config_of
+
+if TYPE_CHECKING:
+    from src.tracking import Run, Store, StudyId, TrialRun
+
+MAX_LISTED = 10  # trials, or spans of them, that a warning names
+
+
+def open_parent(store: "Store", study: "StudyId", plan: SweepPlan) -> "Run":
+    """Return the run that the trials' runs stand under, made anew with its params when it is gone."""
+    from src import report, tracking
+
+    parent, is_blank = tracking.open_parent_run(store, study, plan.example.tags)
+    if is_blank:
+        report.record_search(parent, plan)
+    return parent
+
+
+def runs_of_trials(store: "Store", study: "StudyId", parent: "Run") -> "list[TrialRun]":
+    """Return the runs of a study's trials, all of them under its run from now on; say so when some were not."""
+    from src import console, tracking
+
+    runs = tracking.study_runs(store, study)
+    if parent.run_id is not None and (count := tracking.adopt_orphans(store, parent.run_id, runs)):
+        console.say(
+            f"study {study.name}: {count} runs of trials whose parent was gone are now under run {parent.run_id}"
+        )
+    return runs
+
+
+def warnings_of(
+    store: "Store",
+    study: "StudyId",
+    tracking_config: TrackingConfig,
+    rows: Sequence[TrialRow],
+    runs: "Sequence[TrialRun]",
+) -> list[str]:
+    """Return, line by line, what a user must know about earlier runs before anything is trained.
+
+    Args:
+        store: where runs are kept.
+        study: whose trials and runs.
+        tracking_config: how the store was named.
+        rows: the study's trials.
+        runs: those of the trials that the store has.
+    """
+    if store.client is None:
+        return []
+    known = {run.run_id for run in runs}
+    if missing := [row for row in rows if row.run_id is not None and row.run_id not in known]:
+        return _lines_of_missing(store, study, tracking_config, missing)
+    return [] if rows else _lines_of_earlier(store, study)
+
+
+def _lines_of_missing(
+    store: "Store", study: "StudyId", tracking_config: TrackingConfig, missing: Sequence[TrialRow]
+) -> list[str]:
+    from src import tracking
+
+    deleted = {run.run_id for run in tracking.study_runs(store, study, deleted=True)}
+    restorable = [str(row.run_id) for row in missing if row.run_id in deleted]
+    numbers = _spans([row.number for row in missing])
+    what = f"run of trial {numbers} is" if len(missing) == 1 else f"runs of {len(missing)} trials ({numbers}) are"
+    lines = [
+        f"study {study.name}: the {what} not in experiment {tracking_config.experiment!r} of {tracking_config.uri}.",
+        "Their values stay in the study and count. Figures, best.yaml and trials.csv are made from the study.",
+        "To have them in MLflow again:",
+    ]
+    if restorable:
+        lines.append(f"- mlflow runs restore --run-id {restorable[0]}")
+    if len(restorable) > 1:
+        lines.append(f"  and {len(restorable) - 1} more that were deleted: trials.csv has their ids")
+    if len(restorable) < len(missing):
+        lines.append("- set tracking.uri and tracking.experiment to where they are")
+    return [*lines, "To start anew: hydra.sweeper.study_name=NAME, with another name"]
+
+
+def _lines_of_earlier(store: "Store", study: "StudyId") -> list[str]:
+    from src import tracking
+
+    earlier = tracking.earlier_parents(store, study)
+    if not earlier:
+        return []
+    return [
+        f"an earlier study {study.name} left run {earlier[-1]} in MLflow; its trials are not in hydra.sweeper.storage.",
+        "This is a new study, which starts with its first trial. To resume the earlier one, restore its database.",
+    ]
+
+
+def config_of_trial(
+    store: "Store", plan: SweepPlan, row: TrialRow, known: Container[str], first: int
+) -> Mapping[str, Any] | None:
+    """Return the resolved configuration that a trial was trained with, None when nothing says it any more.
+
+    Args:
+        store: where runs are kept.
+        plan: what is searched and how.
+        row: the trial.
+        known: the ids of the runs that the store has.
+        first: the number of the first trial that was made with the study's present setting.
+    """
+    from src import tracking
+
+    if row.run_id is not None and row.run_id in known:
+        with contextlib.suppress(NotKept):  # its files may be gone too
+            return tracking.read_config(store, row.run_id)
+    if row.number >= first:
+        with contextlib.suppress(ConfigError):
+            return as_tree(config_of(plan.space.draw_from(row.params)))
+    return None
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """`0-3, 7, 9-11`, cut when there are many."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    shown = ["-".join(map(str, span)) for span in spans]
+    return ", ".join(shown[:MAX_LISTED]) + (", ..." if len(shown) > MAX_LISTED else "")

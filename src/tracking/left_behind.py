@@ -1,0 +1,55 @@
+"""Runs that say RUNNING although the process that began them was killed, and the models that it was writing."""
+
+import contextlib
+import platform
+import re
+from typing import TYPE_CHECKING
+
+from mlflow.entities import LoggedModel, LoggedModelStatus
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from src.tracking.process import is_gone
+
+if TYPE_CHECKING:
+    import mlflow
+
+PARENTS = ("sweep", "pipeline")  # tags of runs that the same command resumes, from whatever process
+
+
+def end_runs_left_behind(client: "mlflow.MlflowClient", experiment_id: str) -> list[str]:
+    """Mark the runs of an experiment KILLED that a process of this machine began and left RUNNING when it was killed.
+
+    Their half-written models become FAILED, and the files of those are removed. A store that does not allow all this
+    is left as it is: whoever opens it wants to train.
+
+    Returns:
+        The ids of the runs.
+    """
+    ended: list[str] = []
+    with contextlib.suppress(Exception):
+        on_this_host = f"attributes.status = 'RUNNING' and tags.host = '{platform.node()}'"
+        found = client.search_runs([experiment_id], on_this_host)
+        gone = [run for run in found if is_gone(run.data.tags) and not any(tag in run.data.tags for tag in PARENTS)]
+        for run in gone:
+            for model in _models_of(client, experiment_id, run.info.run_id):
+                discard_model(client, model)
+            client.set_terminated(run.info.run_id, "KILLED")
+            ended.append(run.info.run_id)
+    return ended
+
+
+def _models_of(client: "mlflow.MlflowClient", experiment_id: str, run_id: str) -> list[LoggedModel]:
+    """The models that a run began to log and did not finish."""
+    found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+    return [model for model in found if model.status == LoggedModelStatus.PENDING]
+
+
+def discard_model(client: "mlflow.MlflowClient", model: LoggedModel) -> None:
+    """Mark a half-written model FAILED and remove its files."""
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    # The folder is removed whole, so it must be one that MLflow made for this model, whatever the store says.
+    if re.fullmatch(r"m-[0-9a-f]{32}", model.model_id) and model.artifact_location.rstrip("/").endswith(
+        f"/models/{model.model_id}/artifacts"
+    ):
+        with contextlib.suppress(Exception):  # not every place of artifacts lets them be deleted
+            get_artifact_repository(model.artifact_location, tracking_uri=client.tracking_uri).delete_artifacts()

@@ -1,0 +1,78 @@
+"""The process that began a run: its name, and whether it has ended.
+
+A number alone is given to another process one day, and a start in wall-clock time changes whenever the clock is set.
+So a process is named by its number, its start in ticks since boot, the boot, and the PID namespace of the number.
+"""
+
+import os
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+CLOCK_TOLERANCE = 60  # seconds that the clock may have been set by since an older version named a process
+ENDED = "ZX"  # states of a process that has ended and that nobody has asked about yet
+
+_NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) at tick (?P<ticks>\d+) of boot (?P<boot>\S+), namespace (?P<namespace>\S+)")
+_OLDER_NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) since (?P<start>\d{1,12})")  # where there is no /proc, still written
+
+
+def process_name(pid: int | None = None) -> str:
+    """Return a name that no other process of this machine ever has.
+
+    Args:
+        pid: of a process that runs; this one, when it is None.
+    """
+    pid = os.getpid() if pid is None else pid
+    try:
+        _, ticks = _state_and_ticks(pid)
+        return f"{pid} at tick {ticks} of boot {_boot_id()}, namespace {_namespace()}"
+    except OSError:  # macOS has no /proc
+        return f"{pid} since {psutil.Process(pid).create_time():.0f}"
+
+
+def is_gone(tags: Mapping[str, str]) -> bool:
+    """Return whether a run with these tags was begun by a process of this machine that has ended; False if unknown."""
+    if tags.get("host") != platform.node():
+        return False
+    name = tags.get("process", "")
+    try:
+        if found := _NAME.fullmatch(name):
+            if found["boot"] != _boot_id():
+                return True  # the machine was started again
+            return found["namespace"] == _namespace() and _has_ended(int(found["pid"]), int(found["ticks"]))
+        if found := _OLDER_NAME.fullmatch(name):
+            process = psutil.Process(int(found["pid"]))
+            is_other = abs(process.create_time() - int(found["start"])) > CLOCK_TOLERANCE
+            return is_other or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, psutil.Error):  # this process may not look
+        pass
+    return False
+
+
+def _has_ended(pid: int, ticks: int) -> bool:
+    if not psutil.pid_exists(pid):
+        return True
+    state, ticks_now = _state_and_ticks(pid)  # hidden from this user where it exists and cannot be read
+    return ticks_now != ticks or state in ENDED
+
+
+def _state_and_ticks(pid: int) -> tuple[str, int]:
+    """The state and the start, in clock ticks since boot: fields 3 and 22 of proc_pid_stat(5)."""
+    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    fields = stat.rpartition(b")")[2].split()  # the command's name before it may hold spaces and parentheses
+    return fields[0].decode(), int(fields[19])
+
+
+def _boot_id() -> str:
+    return BOOT_ID.read_text().strip()
+
+
+def _namespace() -> str:
+    """The id of this process' PID namespace: the same number means another process in another container."""
+    return str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")

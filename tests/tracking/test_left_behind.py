@@ -1,0 +1,145 @@
+"""Runs that killed processes left RUNNING: found when a store is opened, with the models that they were writing."""
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from src.schema import Config
+from src.tracking import open_store
+from src.tracking.left_behind import end_runs_left_behind
+from src.tracking.process import process_name
+from tests.tracking.conftest import config_for
+
+HALF = "half"  # a file of a model that was being written
+
+
+@pytest.fixture(scope="module")
+def gone() -> str:
+    """The name of a process that has ended."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        name = process_name(process.pid)
+        process.kill()
+    return name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("left")
+
+
+@pytest.fixture(scope="module")
+def config(folder: Path) -> Config:
+    return config_for(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+@pytest.fixture
+def client(config: Config) -> Iterator[MlflowClient]:
+    open_store(config.tracking)
+    client = MlflowClient(config.tracking.uri)
+    yield client
+    for run in client.search_runs(["1"]):
+        client.delete_run(run.info.run_id)
+
+
+def begun(client: MlflowClient, process: str, host: str = "", **tags: str) -> str:
+    """A run that says RUNNING."""
+    named = {"host": host or platform.node(), "process": process}
+    return str(client.create_run("1", tags=named | tags).info.run_id)
+
+
+def status(client: MlflowClient, run_id: str) -> str:
+    return str(client.get_run(run_id).info.status)
+
+
+def begun_model(client: MlflowClient, run_id: str) -> tuple[str, Path]:
+    """A model that is being written, and a file of it."""
+    model = client.create_logged_model("1", "dense", source_run_id=run_id)
+    file = Path(model.artifact_location.removeprefix("file://")) / HALF
+    file.parent.mkdir(parents=True)
+    file.write_text("so far")
+    return model.model_id, file
+
+
+def test_whoever_opens_a_store_ends_the_runs_that_a_killed_process_left_there(
+    config: Config, client: MlflowClient, gone: str
+) -> None:
+    left, trial = begun(client, gone), begun(client, gone, trial="3", study_id="0123")
+    open_store(config.tracking)
+    assert [status(client, run_id) for run_id in (left, trial)] == ["KILLED", "KILLED"]
+
+
+def test_runs_of_living_processes_of_other_hosts_and_those_that_others_stand_under_are_left(
+    config: Config, client: MlflowClient, gone: str
+) -> None:
+    others = [
+        begun(client, process_name()),
+        begun(client, gone, host=f"{platform.node()}2"),
+        begun(client, gone, sweep="true"),
+        begun(client, gone, pipeline="compare_models"),
+        begun(client, "etl"),
+    ]
+    assert end_runs_left_behind(client, "1") == []
+    assert {status(client, run_id) for run_id in others} == {"RUNNING"}
+
+
+def test_runs_that_have_ended_keep_how_they_ended(client: MlflowClient, gone: str) -> None:
+    ended = begun(client, gone)
+    client.set_terminated(ended, "FINISHED", end_time=1_700_000_000_000)
+    assert end_runs_left_behind(client, "1") == []
+    assert client.get_run(ended).info.end_time == 1_700_000_000_000
+
+
+def test_a_model_that_was_being_written_becomes_failed_and_its_files_are_removed(
+    client: MlflowClient, gone: str
+) -> None:
+    left, alive = begun(client, gone), begun(client, process_name())
+    whole, whole_file = begun_model(client, left)
+    client.finalize_logged_model(whole, "READY")
+    half, half_file = begun_model(client, left)
+    own, own_file = begun_model(client, alive)
+    end_runs_left_behind(client, "1")
+    assert [str(client.get_logged_model(model).status) for model in (whole, half, own)] == [
+        "READY",
+        "FAILED",
+        "PENDING",
+    ]
+    assert [file.exists() for file in (whole_file, half_file, own_file)] == [True, False, True]
+
+
+def test_a_folder_that_is_not_the_model_s_own_is_never_removed(
+    client: MlflowClient, gone: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = folder / "precious"
+    precious.mkdir()
+    left = begun(client, gone)
+    model_id, _ = begun_model(client, left)
+    search = MlflowClient.search_logged_models
+
+    def misled(*given: object, **named: object) -> object:
+        found = search(*given, **named)
+        for model in found:
+            model._artifact_location = precious.as_uri()
+        return found
+
+    monkeypatch.setattr(MlflowClient, "search_logged_models", misled)
+    end_runs_left_behind(client, "1")
+    assert precious.exists()
+    assert (status(client, left), str(client.get_logged_model(model_id).status)) == ("KILLED", "FAILED")
+
+
+def test_a_store_that_does_not_allow_it_is_opened_all_the_same(
+    config: Config, client: MlflowClient, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = begun(client, gone)
+
+    def refuse(*given: object, **named: object) -> None:
+        raise MlflowException("no")
+
+    monkeypatch.setattr(MlflowClient, "set_terminated", refuse)
+    assert open_store(config.tracking).experiment_id == "1"
+    assert status(client, left) == "RUNNING"

@@ -1,0 +1,68 @@
+"""The run of a pipeline: it says RUNNING meanwhile, and ends when the last of its trainings did."""
+
+import pytest
+from mlflow import MlflowClient
+
+from src.schema import Config
+from src.tracking import pipeline_run
+from tests.tracking.conftest import config_for, new_run
+
+LONG_AGO = 1_700_000_000_000  # ms since 1970
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    return config_for(f"sqlite:///{tmp_path_factory.mktemp('parents') / 'mlflow.db'}", "tracking.detail=light")
+
+
+@pytest.fixture
+def client(config: Config) -> MlflowClient:
+    return MlflowClient(config.tracking.uri)
+
+
+def follow(config: Config, key: str, trainings: int = 0) -> str:
+    """A pipeline that trains so many."""
+    with pipeline_run(config.tracking, "compare_models", key, "compare") as run:
+        assert MlflowClient(config.tracking.uri).get_run(str(run.run_id)).info.status == "RUNNING"
+        for _ in range(trainings):
+            with new_run(config, parent_run_id=run.run_id):
+                pass
+    return str(run.run_id)
+
+
+@pytest.mark.parametrize("before", ["FINISHED", "KILLED", "FAILED"])
+def test_repeated_when_all_was_done_it_ends_when_it_had_ended(
+    config: Config, client: MlflowClient, before: str
+) -> None:
+    run_id = follow(config, before, trainings=1)
+    client.set_terminated(run_id, before, end_time=LONG_AGO)
+    assert follow(config, before) == run_id
+    info = client.get_run(run_id).info
+    assert (info.status, info.end_time) == ("FINISHED", LONG_AGO)
+
+
+def test_repeated_with_something_left_to_train_it_ends_anew(config: Config, client: MlflowClient) -> None:
+    run_id = follow(config, "more", trainings=1)
+    client.set_terminated(run_id, "KILLED", end_time=LONG_AGO)
+    assert follow(config, "more", trainings=1) == run_id
+    info = client.get_run(run_id).info
+    assert info.status == "FINISHED"
+    assert info.end_time > LONG_AGO
+
+
+def test_repeated_and_failed_it_ends_anew(config: Config, client: MlflowClient) -> None:
+    run_id = follow(config, "failed")
+    client.set_terminated(run_id, "FINISHED", end_time=LONG_AGO)
+    with pytest.raises(ValueError, match="no"), pipeline_run(config.tracking, "compare_models", "failed", "compare"):
+        raise ValueError("no")
+    info = client.get_run(run_id).info
+    assert info.status == "FAILED"
+    assert info.end_time > LONG_AGO
+
+
+def test_the_trainings_of_a_run_that_was_deleted_stand_under_the_new_one(config: Config, client: MlflowClient) -> None:
+    first = follow(config, "deleted", trainings=2)
+    client.delete_run(first)
+    second = follow(config, "deleted")
+    assert second != first
+    assert len(client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{second}'")) == 2
