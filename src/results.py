@@ -190,6 +190,11 @@ class Counts:
     def counted(self) -> int:
         return self.complete + self.pruned + self.failed
 
+    @property
+    def total(self) -> int:
+        """All trials that there are."""
+        return self.counted + self.running + self.retried
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:

@@ -12,7 +12,8 @@ from src.errors import ConfigError
 from src.schema import Choice, Dimension
 
 SETTING = "setting"
-CHANGED = "setting_changed_at"  # the number of trials when the setting was changed
+CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was changed
+VARIES = ("space ", "data ")  # what a setting says beside fixed settings, see `src.sweep.setting`
 STOP = "stop"
 UNIQUE = "id"
 
@@ -81,11 +82,8 @@ def check_setting(
         ConfigError: the study was made with something else; the message says with what.
     """
     before = study.user_attrs.get(SETTING, setting)
-    changes = [
-        f"{name} was {before.get(name, 'not there')}, is {setting.get(name, 'not there')}"
-        for name in sorted(before.keys() | setting.keys())
-        if before.get(name) != setting.get(name)
-    ]
+    changed = [name for name in sorted(before.keys() | setting.keys()) if before.get(name) != setting.get(name)]
+    changes = [f"{name} was {before.get(name, 'not there')}, is {setting.get(name, 'not there')}" for name in changed]
     if changes and on_change == "error":
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         raise ConfigError(
@@ -93,14 +91,14 @@ def check_setting(
             "another hydra.sweeper.study_name, or go on all the same with hydra.sweeper.on_change=continue"
         )
     _check_choices(study, dimensions)
-    if changes:
+    if not all(name.startswith(VARIES) for name in changed):
         study.set_user_attr(CHANGED, len(study.get_trials(deepcopy=False)))
     if changes or SETTING not in study.user_attrs:
         study.set_user_attr(SETTING, dict(setting))
 
 
 def first_of_setting(study: optuna.Study) -> int:
-    """The number of the first trial that was made with the study's present setting."""
+    """The number of the first trial that was made with the study's present fixed settings."""
     return int(study.user_attrs.get(CHANGED, 0))
 
 

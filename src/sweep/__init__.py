@@ -197,6 +197,9 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseExcep
                     "best.yaml is not written: the trial's run is gone, and the study's setting changed after it"
                 )
     if result is None or result.counts.counted < sweep.job.n_trials:
+        seconds = plan.settings.timeout
+        if seconds is not None and result is not None and error is None and result.counts.total == sweep.job.first:
+            console.say(f"hydra.sweeper.timeout={seconds} was over before a trial began; allow more")
         if error is None or isinstance(error, Interrupted | StoppedElsewhere):
             console.say(f"go on with: {same_command()}")
         elif isinstance(error, StoreError) or search.is_outage(error):

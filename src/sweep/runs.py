@@ -31,9 +31,8 @@ def runs_of_trials(store: "Store", study: "StudyId", parent: "Run") -> "list[Tri
 
     runs = tracking.study_runs(store, study)
     if parent.run_id is not None and (count := tracking.adopt_orphans(store, parent.run_id, runs)):
-        console.say(
-            f"study {study.name}: {count} runs of trials whose parent was gone are now under run {parent.run_id}"
-        )
+        what = "the run of 1 trial" if count == 1 else f"the runs of {count} trials"
+        console.say(f"study {study.name}: the parent of {what} was gone; it is run {parent.run_id} now")
     return runs
 
 

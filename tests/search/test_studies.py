@@ -13,6 +13,7 @@ from src.search import (
     ask_to_stop,
     check_setting,
     find_study,
+    first_of_setting,
     is_stopped,
     open_study,
     study_names,
@@ -135,6 +136,21 @@ def test_with_on_change_continue_another_setting_is_the_studys_from_then_on(stud
     check_setting(study, now, [], "error")
     with pytest.raises(ConfigError, match="seed was 2, is 1"):
         check_setting(study, BEFORE, [], "error")
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [({"seed": "2"}, 1), ({"space x": "1, 3"}, 0), ({"data mnist": "elsewhere"}, 0), ({}, 0)],
+)
+def test_trials_of_other_fixed_settings_are_told_from_those_of_the_present_ones(
+    study: optuna.Study, change: dict[str, str], first: int
+):
+    check_setting(study, BEFORE, [], "error")
+    try_once(study, Interval("x", 1, 5))
+    check_setting(study, BEFORE | change, [], "continue")
+    assert first_of_setting(study) == first
+    check_setting(study, BEFORE | change, [], "error")
+    assert first_of_setting(study) == first
 
 
 ONE_TO_FIVE, ONE_OR_TWO = Interval("x", 1, 5), Choice("x", (1, 2), (1, 2))

@@ -128,7 +128,7 @@ def test_the_runs_of_a_study_whose_own_run_was_deleted_stand_under_its_new_one(
     resumed.client.delete_run(first)
     parent = open_parent(resumed.store, STUDY, resumed.plan)
     runs_of_trials(resumed.store, STUDY, parent)
-    said = f"the parent of the runs of 5 trials was gone; run {parent.run_id} is it now"
+    said = f"the parent of the runs of 5 trials was gone; it is run {parent.run_id} now"
     assert said in capsys.readouterr().out
     children = [run for run in runs_of_trials(resumed.store, STUDY, parent) if run.parent_run_id == parent.run_id]
     assert [run.number for run in children] == [0, 1, 2, 3, 4]
