@@ -94,7 +94,7 @@ def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[T
     return [
         TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
         for run in found
-        if "trial" in run.data.tags
+        if "trial" in run.data.tags and run.data.tags.get("sweep") != "true"  # the parent has the user's own tags too
     ]
 
 

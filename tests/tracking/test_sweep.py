@@ -184,6 +184,12 @@ def test_the_runs_of_trials_are_those_that_the_store_still_has(store: Store, cli
     assert [(run.number, run.run_id) for run in study_runs(store, STUDY, deleted=True)] == [(4, deleted)]
 
 
+@pytest.mark.parametrize("own", ["mine", "3"])
+def test_a_tag_of_the_user_s_own_makes_no_trial_of_the_parent(store: Store, own: str):
+    open_parent_run(store, STUDY, {"trial": own})
+    assert study_runs(store, STUDY) == []
+
+
 @pytest.mark.parametrize("name", ["lenot", *QUOTES])
 def test_the_runs_that_earlier_studies_of_a_name_left_are_found(store: Store, name: str):
     earlier, _ = parent_of(store, StudyId(name, OTHER.unique))
