@@ -71,11 +71,13 @@ def entry_point(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(UserError.exit_code)
             except MemoryError as error:
-                _leave(f"error: the memory is full ({error}); use smaller or fewer images", UserError.exit_code)
+                message = f"error: the memory is full ({error}); use smaller or fewer images"
+                _leave(_with_notes(message, error), UserError.exit_code)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 if wants_trace:
                     raise
-                _leave(f"error: {explain(error)}", getattr(error, "exit_code", ConfigError.exit_code))
+                message = _with_notes(f"error: {explain(error)}", error)
+                _leave(message, getattr(error, "exit_code", ConfigError.exit_code))
 
         return command
 
@@ -213,6 +215,11 @@ def _sweep(config_name: str, overrides: list[str], has_flag: bool) -> None:
             task_function=lambda _: None,
         )
         sweeper.sweep(typed)
+
+
+def _with_notes(message: str, error: BaseException) -> str:
+    """The message, and on lines of their own what was added to the error on its way."""
+    return "\n".join([message, *getattr(error, "__notes__", ())])
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:

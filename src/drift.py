@@ -1,7 +1,6 @@
 """What has changed since a run was trained: code, configuration, data, packages, and what comes out now."""
 
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -144,11 +143,11 @@ def _given_by_folder(dataset: DatasetConfig) -> set[str]:
 def _packages(run: "Run") -> list[DriftRow]:
     from src import tracking
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            then = _versions(run.download("environment/packages.txt", folder).read_text())
-        except NotKept:
-            return [DriftRow("packages", "not recorded", "unknown", "unknown")]
+    try:
+        with run.reading("environment/packages.txt") as file:
+            then = _versions(file.read_text())
+    except NotKept:
+        return [DriftRow("packages", "not recorded", "unknown", "unknown")]
     now = _versions(tracking.packages())
     rows = [
         DriftRow(name, then.get(name, "not there"), now.get(name, "not there"), CHANGED)

@@ -33,6 +33,10 @@ class NotEnoughMemory(UserError):
     """A network or its batches are too large for this machine."""
 
 
+class NotEnoughSpace(UserError):
+    """A disk with too little room for what a run keeps."""
+
+
 class ResultDiffers(UserError):
     """A run that was trained again gave something else."""
 

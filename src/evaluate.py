@@ -4,7 +4,6 @@ python -m src.evaluate run_id=RUN
 python -m src.evaluate model_uri=models:/NAME@champion
 """
 
-import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -191,11 +190,11 @@ def read_predictions(run: "Run") -> Predictions | None:
     """The test predictions that the run keeps, None when it was not scored."""
     import numpy as np
 
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            rows = read_table(run.download(PREDICTIONS, folder))
-        except NotKept:
-            return None
+    try:
+        with run.reading(PREDICTIONS) as file:
+            rows = read_table(file)
+    except NotKept:
+        return None
     return Predictions(
         np.array([row["label"] for row in rows], int),
         np.array([row["predicted"] for row in rows], int),

@@ -1,11 +1,13 @@
 """Importing MLflow and TensorFlow, which takes most of a command's start."""
 
+import contextlib
 import gc
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 OBJECTS = 10_000  # new ones between two looks for garbage; Python's 700 are few for programs that hold a million
 
@@ -45,12 +47,12 @@ def _native_messages_hidden() -> Iterator[None]:
 
     TensorFlow greets with a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
     """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" or (file := _temporary_file()) is None:
         yield
         return
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
+    with file as messages:
         os.dup2(messages.fileno(), 2)
         try:
             yield
@@ -62,3 +64,10 @@ def _native_messages_hidden() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _temporary_file() -> IO[bytes] | None:
+    """A file without a name, None where there is no room for one."""
+    with contextlib.suppress(OSError):
+        return tempfile.TemporaryFile()
+    return None

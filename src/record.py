@@ -1,7 +1,5 @@
-"""What a training run leaves in MLflow beside its metrics: how it was set, its pictures, its model, its story."""
+"""What a training run leaves in MLflow beside its metrics: how it was set, its pictures, its story."""
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.results import TrainResult
@@ -14,9 +12,7 @@ if TYPE_CHECKING:
     from src.fitting import Fit, Scores
     from src.tracking import Run
 
-EXAMPLES = 16  # test images that the saved formats must agree on
 AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
-QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 
 
 def record_setting(run: "Run", config: Config, dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
@@ -67,31 +63,6 @@ def record_pictures(
         picture = figures.plot_augmentation(images, versions, config.augmentation.name)
         run.log_figure("figures/augmentation.png", picture)
     record_inside(run, model, dataset, scores and scores.probabilities)
-
-
-def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tuple[str, ...] | None = None) -> None:
-    """Puts the model's files, checked by reading them back, into the run's folder `model/`."""
-    from src import saving
-
-    if run.run_id is None:
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        images = dataset.test.images[:EXAMPLES]
-        kept = formats or saving.formats_for(model)
-        run.log_folder(saving.save_model(model, Path(folder) / "model", images, kept), "model")
-
-
-def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
-    """Keeps what an interrupted training has; failing at that must not hide that it was interrupted."""
-    from src import console
-
-    console.say("stopping: the last epoch's weights are being kept")
-    try:
-        keep_model(run, model, dataset, QUICK)
-    except Exception as error:
-        console.say(f"they could not be kept: {type(error).__name__}: {error}")
-    else:
-        console.say(f"go on from them with training.initial_weights={run.run_id}")
 
 
 def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:

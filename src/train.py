@@ -15,17 +15,9 @@ from src.command import entry_point
 from src.errors import ModelFileError
 from src.imports import heavy_imports, one_thread_per_operation
 from src.interrupt import deferred
+from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, keep_model, weights_rescued
 from src.places import local_path
-from src.record import (
-    EXAMPLES,
-    QUICK,
-    description,
-    image_counts,
-    keep_last_epoch,
-    keep_model,
-    record_pictures,
-    record_setting,
-)
+from src.record import description, image_counts, record_pictures, record_setting
 from src.results import TrainResult, best_metrics
 from src.schema import Config, TransferConfig
 
@@ -98,15 +90,18 @@ def train(
             return earlier
 
     with (
+        weights_rescued(config, only_in_run=bool(observers)) as trained,
         console.warned_at_end(dataset.warnings) as warnings,
         tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run,
     ):
         fitting.seed_everything(config.seed, config.training.deterministic)
         with deferred(), fitting.advice_when_full(config.training.batch_size):
             model = prepare_model(config, dataset)
+        if config.tracking.save_model:
+            check_space(run, model, is_light)
         record_setting(run, config, dataset, model, is_light)
 
-        fitted = fit_and_watch(model, dataset, config, run, observers)
+        fitted = fit_and_watch(model, dataset, config, run, observers, trained)
         with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
             model = in_float32(model, config, dataset)
             run.log_params({"resolved.best_epoch": fitted.best_epoch})
@@ -119,7 +114,9 @@ def train(
             if fitted.stopped != "observer" and is_kept == config.tracking.save_model:
                 run.set_tags({tracking.FINGERPRINT: fingerprint})
             if is_kept:
+                trained.set(run, model, dataset)
                 keep_model(run, model, dataset, QUICK if is_light else None)
+                trained.is_kept = True
 
         scores = fitting.score(model, dataset.test) if config.evaluate_test else None
         if scores is not None:
@@ -178,7 +175,12 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
 
 
 def fit_and_watch(
-    model: "keras.Model", dataset: "Dataset", config: Config, run: "Run", observers: "Sequence[Observer]"
+    model: "keras.Model",
+    dataset: "Dataset",
+    config: Config,
+    run: "Run",
+    observers: "Sequence[Observer]",
+    trained: Trained,
 ) -> "Fit":
     """Trains with a line in the terminal and a point in MLflow for each epoch; an interruption keeps the last epoch."""
     from src import console, fitting
@@ -187,11 +189,14 @@ def fit_and_watch(
     lines = console.EpochLines(config.training.most_epochs, batches(dataset, config), monitor)
     try:
         with lines:
-            return fitting.fit(model, dataset, config, [run.log_epoch, lines, *observers], lines.on_batches)
+            return fitting.fit(model, dataset, config, [lines, run.log_epoch, *observers], lines.on_batches)
     except KeyboardInterrupt:
         if lines.seconds and run.run_id and config.tracking.save_model:
             keep_last_epoch(run, model, dataset)
         raise
+    finally:
+        if lines.seconds and not observers:  # a trial that fails is tried again, or given up
+            trained.set(run, model, dataset)
 
 
 def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "keras.Model":

@@ -125,12 +125,11 @@ def test_whatever_signs_class_and_file_names_hold_the_predictions_are_read_back(
         record_evaluation(run, dataset, scores_of([4, 3, 2, 1, 0]), step=1)
     with resume_run(config.tracking, run_id=run.run_id) as scored:
         read = read_predictions(scored)
-        table = scored.download("tables/test_predictions.csv", str(tmp_path))
+        with scored.reading("tables/test_predictions.csv") as table, table.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
     assert read is not None
     assert (read.labels.tolist(), read.predicted.tolist()) == ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0])
     assert read.scores.tolist() == [0.5] * 5
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == dataset.test_files
     assert [row["class"] for row in rows] == [row["predicted_class"] for row in rows[::-1]] == NAMES
 

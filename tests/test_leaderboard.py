@@ -1,6 +1,7 @@
 """What a comparison trains, how it ranks, and what it writes; tests/pipelines/ has whole ones."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,8 @@ def result(store: Workplace, folder: Path, parameters: int, *accuracies: float, 
     for number, accuracy in enumerate(accuracies):
         with new_run(config_for(store.uri)) as run:
             run.log_params({"resolved.parameters": parameters})
-            run.log_folder(folder, "model")
+            with run.new_folder("model") as kept:
+                shutil.copytree(folder, kept)
         metrics = {"val_accuracy": accuracy, "test_accuracy": test + number / 8}
         history = {"epoch_seconds": [1.0, 2.0 + number], "val_accuracy": [accuracy, 0.0]}
         results.append(TrainResult(run_id=run.run_id, best_epoch=1, metrics=metrics, history=history))

@@ -107,7 +107,7 @@ def fit(
 ) -> Fit:
     """Trains the compiled model, and leaves it with the weights of the epoch that was best by `training.monitor`.
 
-    Without a validation split there is no monitor: the last weights stay. When the process is asked to stop, the model
+    Without a validation split there is no monitor: the last weights stay. When training is stopped or fails, the model
     gets the weights that it had at the end of its last whole epoch. A network with a pretrained backbone is trained in
     phases, see `src.fitting.phases`.
 
@@ -130,7 +130,7 @@ def fit(
             if isinstance(config.model, TransferConfig):
                 return fit_in_phases(model, dataset, config, watch)
             return fit_epochs(model, dataset, config, watch)
-    except KeyboardInterrupt:
+    except BaseException:
         if watch.last_weights is not None:
             watch.model.set_weights(watch.last_weights)
         raise

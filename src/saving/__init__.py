@@ -1,9 +1,12 @@
 """A trained model as files: three formats, a manifest of SHA-256, and proof that each reads back as the same model."""
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +28,9 @@ H5_FILE = "model.h5"
 SAVED_MODEL = "saved_model"
 MANIFEST = "manifest.json"
 FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
+FLOAT = 4  # bytes
+OVERHEAD = 64 * 1024  # bytes of a small network's file besides its weights
+OVERHEAD_OF_ARRAY = 4 * 1024  # bytes of names and shapes for each array of weights
 TOLERANCE = 1e-5  # largest difference between probabilities before and after the round trip
 
 Images = npt.NDArray[np.uint8]
@@ -47,20 +53,55 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
 
     Raises:
         ModelFileError: a format that reads back as another model.
+        OSError: the disk does not take it.
     """
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    with _quiet():
-        for name in formats:
-            if name == SAVED_MODEL:
-                model.export(part / name, format="tf_saved_model", verbose=False)
-            else:
-                uncompiled(model).save(part / name)
-    (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
-    check_formats(part, formats, images, predict(model, images))
-    os.replace(part, folder)
+    try:
+        part.mkdir()
+        with _quiet(), _disk_errors():
+            for name in formats:
+                check_room(part, file_size(model, name))
+                if name == SAVED_MODEL:
+                    model.export(part / name, format="tf_saved_model", verbose=False)
+                else:
+                    uncompiled(model).save(part / name)
+        (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
+        check_formats(part, formats, images, predict(model, images))
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def save_weights(model: keras.Model, file: Path) -> None:
+    """Writes the model as one `.keras` file, under a temporary name first, and does not read it back."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".part-{file.name}")
+    try:
+        check_room(file.parent, file_size(model))
+        with _quiet(), _disk_errors():
+            uncompiled(model).save(part)
+        os.replace(part, file)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+            file.parent.rmdir()  # only when it is empty
+
+
+def file_size(model: keras.Model, name: str = KERAS_FILE) -> int:
+    """About how many bytes a format takes: the weights, and the names and shapes of layers."""
+    copies = 2 if name == SAVED_MODEL else 1  # Keras exports each variable under two names
+    return copies * (FLOAT * int(model.count_params()) + OVERHEAD + OVERHEAD_OF_ARRAY * len(model.weights))
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raises OSError unless the folder takes that many bytes: the room is taken, and given back.
+
+    A file system that is full in the middle of a file makes HDF5 end the whole process.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expected: Probabilities) -> None:
@@ -142,6 +183,18 @@ def predict_with(path: Path, images: Images) -> Probabilities:
         served: Any = tf.saved_model.load(str(path))
         return np.asarray(served.serve(tf.constant(images)))
     return predict(load_model(path), images)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Turns what TensorFlow and HDF5 raise inside the block about a disk into an OSError with its number."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError) as error:
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number)) from error
+        raise
 
 
 @contextmanager

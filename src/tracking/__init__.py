@@ -4,6 +4,7 @@ A run is opened with `start_run` in the store that `open_store` gave; everything
 yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all that passes through here.
 """
 
+from src.tracking.artifacts import abandon_model, temporary_folder
 from src.tracking.opening import failures_told, resume_run, start_run
 from src.tracking.pages import experiment_page
 from src.tracking.parents import pipeline_run
@@ -11,7 +12,7 @@ from src.tracking.provenance import code_digest, origin_tags, packages
 from src.tracking.registry import Registry, Version, data_of_run
 from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result
 from src.tracking.run import Run, as_param
-from src.tracking.store import Store, artifact_root, open_store
+from src.tracking.store import Store, artifact_root, open_store, store_folder
 from src.tracking.sweep import (
     StudyId,
     TrialRun,
@@ -35,6 +36,7 @@ __all__ = [
     "StudyId",
     "TrialRun",
     "Version",
+    "abandon_model",
     "adopt_orphans",
     "artifact_root",
     "as_param",
@@ -57,6 +59,8 @@ __all__ = [
     "recorded_result",
     "resume_run",
     "start_run",
+    "store_folder",
     "study_runs",
     "tag_run",
+    "temporary_folder",
 ]

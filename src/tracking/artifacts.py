@@ -1,6 +1,7 @@
 """A run's files: whole under their names, or not there at all."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -8,12 +9,20 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import mlflow
+from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+from requests import RequestException
 
 from src.errors import NotKept, StoreError
 from src.interrupt import deferred
+
+PART = ".part-"  # what the names of unfinished files begin with
+RESERVED = 128 * 1024  # bytes: a status and an error are some pages of 4 KB, and as many in SQLite's journal
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Artifacts:
@@ -27,8 +36,17 @@ class Artifacts:
     def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
         self._client = client
         self._id = run_id
-        self._known: Path | None = None
+        self._folder: Path | None = None
         self._is_known = False
+        self._reserve: IO[bytes] | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the artifacts are on this disk, None when they are behind a server."""
+        if not self._is_known:
+            self._folder = local_folder(str(self._client.get_run(self._id).info.artifact_uri))
+            self._is_known = True
+        return self._folder
 
     @contextlib.contextmanager
     def new_file(self, path: str) -> Iterator[Path]:
@@ -40,22 +58,85 @@ class Artifacts:
         with deferred(), self._place(path) as part:
             yield part
 
-    def keep_folder(self, folder: Path, path: str) -> None:
-        """Copies a folder to `path` of the run's artifacts, in place of what stands there.
+    @contextlib.contextmanager
+    def new_folder(self, path: str) -> Iterator[Path]:
+        """A folder to make and fill, which replaces `path` of the run's artifacts when the block ends well.
 
         Raises:
             StoreError: it could not be written.
         """
-        with deferred(), self._place(path) as part:
-            shutil.copytree(folder, part)
+        with deferred(), self.temporary_files(), self._place(path) as part:
+            yield part
 
-    def download(self, path: str, folder: str) -> Path:
-        """A copy of the artifact at `path`, below `folder`.
+    @contextlib.contextmanager
+    def reading(self, path: str) -> Iterator[Path]:
+        """The artifact at `path`: itself when it is on this disk, else a copy for as long as the block lasts.
 
         Raises:
             NotKept: the run keeps no such artifact.
             StoreError: it keeps one, which could not be fetched.
         """
+        if self.folder is not None:
+            if not (self.folder / path).exists():
+                raise NotKept(f"run {self._id} keeps no {path}")
+            yield self.folder / path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield self._download(path, folder)
+
+    @contextlib.contextmanager
+    def temporary_files(self) -> Iterator[None]:
+        """Lets `tempfile` make its files beside the artifacts inside the block, when these are on this disk.
+
+        MLflow and Keras prepare files there. The folder for temporary files may be too small for a model, and nobody
+        has looked at it; whether the store can be written was checked before the training.
+        """
+        before, folder = tempfile.tempdir, None
+        if self.folder is not None:
+            with contextlib.suppress(OSError):
+                folder = tempfile.tempdir = tempfile.mkdtemp(prefix=PART, dir=self.folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def reserve(self) -> None:
+        """Takes a little of the disk, which `release` gives back: a run on a full disk can still say how it ended."""
+        if self.folder is not None:
+            with contextlib.suppress(OSError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._reserve = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 - no name: gone with the process
+                self._reserve.write(os.urandom(RESERVED))  # zeros may take no place on some file systems
+                self._reserve.flush()
+
+    def release(self) -> None:
+        """Gives back what `reserve` took."""
+        if self._reserve is not None:
+            with contextlib.suppress(OSError):
+                self._reserve.close()
+            self._reserve = None
+
+    @contextlib.contextmanager
+    def failures_told(self, what: str) -> Iterator[None]:
+        """Turns what a disk raises inside the block into a StoreError that says where, and what to do."""
+        try:
+            yield
+        except RequestException:  # an OSError by name, of a server: the caller of the block tells it
+            raise
+        except OSError as error:
+            raise StoreError(f"run {self._id}: {what} could not be written: {self._problem(error)}") from error
+
+    def _problem(self, error: OSError) -> str:
+        folder, remedy = self.folder, "set tracking.uri to a place with more of it"
+        if folder is None:
+            folder, remedy = temporary_folder(), "set TMPDIR to a folder with more of it"
+        if error.errno in FULL:
+            return f"there is no space left in {folder}; free some, or {remedy}"
+        return f"{error.strerror or error} ({error.filename or folder})"
+
+    def _download(self, path: str, folder: str) -> Path:
         try:
             return Path(self._client.download_artifacts(self._id, path, folder))
         except (MlflowException, OSError) as error:
@@ -68,30 +149,66 @@ class Artifacts:
 
     @contextlib.contextmanager
     def _place(self, path: str) -> Iterator[Path]:
-        root = self._folder()
-        with tempfile.TemporaryDirectory() as elsewhere:
-            target = (root or Path(elsewhere)) / path
-            part = target.with_name(f".part-{target.name}")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.failures_told(path))
+            root = self.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            target = root / path
+            part = target.with_name(f"{PART}{target.name}")
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 yield part
                 if target.is_dir():
                     shutil.rmtree(target)
                 os.replace(part, target)
-            except OSError as error:
-                raise StoreError(f"run {self._id}: {path} could not be written: {error.strerror or error}") from error
             finally:
-                if part.is_dir():
-                    shutil.rmtree(part, ignore_errors=True)
-                part.unlink(missing_ok=True)
-            if root is None:
-                self._client.log_artifacts(self._id, elsewhere)
+                shutil.rmtree(part, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+            if self.folder is None:
+                self._client.log_artifacts(self._id, str(root))
 
-    def _folder(self) -> Path | None:
-        """Where the artifacts are on this disk, None when they are behind a server."""
-        if not self._is_known:
-            uri = urllib.parse.urlsplit(str(self._client.get_run(self._id).info.artifact_uri))
-            if uri.scheme == "file":
-                self._known = Path(urllib.request.url2pathname(uri.path))
-            self._is_known = True
-        return self._known
+
+def local_folder(uri: str) -> Path | None:
+    """The folder behind the address of artifacts, None when they are behind a server."""
+    parts = urllib.parse.urlsplit(uri)
+    return Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+@contextlib.contextmanager
+def reading_model(model_uri: str) -> Iterator[Path]:
+    """The folder of a model of MLflow's: itself when it is on this disk, else a copy while the block lasts.
+
+    Raises:
+        StoreError: its files are gone.
+    """
+    uri = ModelsArtifactRepository.get_underlying_uri(model_uri) if model_uri.startswith("models:") else model_uri
+    if (folder := local_folder(uri)) is not None:
+        if not folder.is_dir():
+            raise StoreError(f"the files of {model_uri} are gone: there is no folder {folder}")
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as elsewhere:
+        yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=elsewhere))
+
+
+def temporary_folder() -> Path:
+    """Where `tempfile` makes its files, or would if it could write there."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # none of the places that it knows can be written
+        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - only named
+
+
+def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
+    """Marks a logged model FAILED that was not written to its end, and removes its files, when these are on this disk.
+
+    The files go first: on a full disk the status can be written only then.
+    """
+    model = client.get_logged_model(model_id)
+    if model.status == LoggedModelStatus.READY:
+        return
+    if (folder := local_folder(str(model.artifact_location))) is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()  # of this model alone
+    client.finalize_logged_model(model_id, LoggedModelStatus.FAILED)

@@ -63,20 +63,23 @@ def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
     try:
         with deferred():  # a run that exists is one whose end is looked after
             run = make()
+            run.reserve()
         yield run
         run.flush()
+        run.end("FINISHED")
     except KeyboardInterrupt:
-        if run is not None:
+        if run is not None and run.status == "RUNNING":  # it may come too late
             run.end("KILLED")
         raise
     except BaseException as error:
-        if run is not None:
+        if run is not None and run.status == "RUNNING":
             run.end("FAILED", error)
-        if isinstance(error, STORE_ERRORS):
-            raise _failure(uri, error) from error
-        raise
-    with failures_told(uri):
-        run.end("FINISHED")
+        failure = _failure(uri, error) if isinstance(error, STORE_ERRORS) else error
+        if run is not None and run.status == "RUNNING":
+            failure.add_note(f"run {run.run_id} could not be marked FAILED: it still says RUNNING")
+        if failure is error:
+            raise
+        raise failure from error
 
 
 @contextlib.contextmanager

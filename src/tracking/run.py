@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from src.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
-from src.tracking.artifacts import Artifacts
+from src.tracking.artifacts import Artifacts, abandon_model, reading_model
 from src.tracking.provenance import difference, packages, source_tags
 from src.tracking.writer import Writer
 
@@ -47,7 +46,7 @@ class Run:
         self.status = "RUNNING"
         self.end_time: int | None = None  # in ms since 1970, of a run that has ended and in which nothing ran since
         self.model_ids: list[str] = []  # of the models that it has logged
-        self._writer = Writer()
+        self._writer = Writer("" if client is None else client.tracking_uri)
         self._artifacts = None if client is None else Artifacts(client, run_id)
 
     @property
@@ -152,10 +151,10 @@ class Run:
                 warnings.filterwarnings("ignore", r"Glyph .* missing from font")
                 figure.savefig(file)
 
-    def log_folder(self, folder: Path, path: str) -> None:
-        """A folder's content below this path of the run's artifacts."""
-        if self._artifacts is not None:
-            self._artifacts.keep_folder(folder, path)
+    def new_folder(self, path: str) -> contextlib.AbstractContextManager[Path]:
+        """A folder to make and fill, which replaces `path` of the run's artifacts when the block ends well."""
+        assert self._artifacts is not None
+        return self._artifacts.new_folder(path)
 
     def log_dataset(self, name: str, digest: str, source: str, profile: dict[str, Any]) -> None:
         """The data set as an input of the run. MLflow takes 36 characters of the digest; the profile has it whole."""
@@ -190,8 +189,13 @@ class Run:
             return
         import mlflow.tensorflow  # mlflow.keras cannot save an input example
 
+        assert self._artifacts is not None
         self.flush()
-        with deferred(), contextlib.redirect_stdout(io.StringIO()):  # MLflow tries the example, with a progress bar
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(deferred())
+            stack.enter_context(self._artifacts.failures_told("the MLflow model"))
+            stack.enter_context(self._artifacts.temporary_files())
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # MLflow tries the example, with a bar
             logged = self._client.create_logged_model(
                 self.experiment_id,
                 name,
@@ -200,17 +204,23 @@ class Run:
                 params=self.params,
                 model_type="classifier",
             )
-            Model.log(
-                artifact_path=None,
-                flavor=mlflow.tensorflow,
-                run_id=self._id,
-                model_id=logged.model_id,
-                step=step,
-                model=model,
-                signature=infer_signature(images, probabilities),
-                input_example=images,
-                pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
-            )
+            try:
+                Model.log(
+                    artifact_path=None,
+                    flavor=mlflow.tensorflow,
+                    run_id=self._id,
+                    model_id=logged.model_id,
+                    step=step,
+                    model=model,
+                    signature=infer_signature(images, probabilities),
+                    input_example=images,
+                    pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
+                )
+            except BaseException:
+                self._artifacts.release()
+                with contextlib.suppress(MlflowException):
+                    abandon_model(self._client, logged.model_id)
+                raise
 
     @property
     def best_epoch(self) -> int:
@@ -228,7 +238,7 @@ class Run:
 
     @contextlib.contextmanager
     def logged_model_folder(self) -> Iterator[Path]:
-        """A copy of the MLflow model that the run logged, for as long as the block lasts."""
+        """The MLflow model that the run logged, for as long as the block lasts, not to be changed."""
         with self.model_folder(f"models:/{self.model_id}") as folder:
             yield folder
 
@@ -236,10 +246,15 @@ class Run:
         """The images that were kept with a logged model: uint8, (n, height, width, channels)."""
         return np.asarray(Model.load(logged_model).load_input_example(str(logged_model)), np.uint8)
 
-    def download(self, path: str, folder: str) -> Path:
-        """A copy of the artifact at `path`, below `folder`; raises NotKept when the run keeps none."""
+    @property
+    def folder(self) -> Path | None:
+        """Where the run's artifacts are on this disk, None when they are behind a server."""
+        return None if self._artifacts is None else self._artifacts.folder
+
+    def reading(self, path: str) -> contextlib.AbstractContextManager[Path]:
+        """The artifact at `path`, for as long as the block lasts, not to be changed; NotKept when there is none."""
         assert self._artifacts is not None
-        return self._artifacts.download(path, folder)
+        return self._artifacts.reading(path)
 
     def read_config(self) -> dict[str, Any]:
         """The resolved config that the run was trained with.
@@ -247,24 +262,30 @@ class Run:
         Raises:
             StoreError: the run is not one of ours.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            read: dict[str, Any] = yaml.safe_load(self.download("config/config.yaml", folder).read_text())
+        with self.reading("config/config.yaml") as file:
+            read: dict[str, Any] = yaml.safe_load(file.read_text())
         return read
 
     def read_overrides(self) -> list[str] | None:
         """What was typed to train the run, None when nothing was."""
-        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(NotKept):
-            return list(yaml.safe_load(self.download("config/overrides.yaml", folder).read_text()))
+        with contextlib.suppress(NotKept), self.reading("config/overrides.yaml") as file:
+            return list(yaml.safe_load(file.read_text()))
         return None
 
     @contextlib.contextmanager
     def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:
-        """A copy of the run's `model/`, or of the model behind the URI, for as long as the block lasts."""
-        with tempfile.TemporaryDirectory() as folder:
-            if model_uri is None:
-                yield self.download("model", folder)
-            else:
-                yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=folder))
+        """The run's `model/`, or the model behind the URI, for as long as the block lasts, not to be changed."""
+        if model_uri is None:
+            with self.reading("model") as folder:
+                yield folder
+        else:
+            with reading_model(model_uri) as folder:
+                yield folder
+
+    def reserve(self) -> None:
+        """Takes a little of the disk until `end`, so that a run on a full disk can still say how it ended."""
+        if self._artifacts is not None:
+            self._artifacts.reserve()
 
     def set_running(self) -> None:
         """Something runs in it from now on, though it may have ended before."""
@@ -278,17 +299,20 @@ class Run:
         The run ends now, or when it had ended before if nothing ran in it since.
         """
         assert self._client is not None
+        assert self._artifacts is not None
         with deferred():
+            self._artifacts.release()
             if status == "FINISHED":
                 self._client.set_terminated(self._id, status, self.end_time)
+                self.status = status
                 return
             with contextlib.suppress(MlflowException, StoreError):
                 self.flush()
             with contextlib.suppress(MlflowException, StoreError):
+                self._client.set_terminated(self._id, status, self.end_time)
+                self.status = status
                 if error is not None:
                     self.set_tags({"error": f"{type(error).__name__}: {error}"})
-            with contextlib.suppress(MlflowException, StoreError):
-                self._client.set_terminated(self._id, status, self.end_time)
 
 
 def as_param(value: object) -> str:

@@ -43,6 +43,8 @@ FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # which MLflow makes 
 
 for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
     logging.getLogger(chatty).setLevel(logging.WARNING)
+# A database error is logged with its trace, and then raised too.
+logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: record.exc_info is None)
 
 
 class Store(NamedTuple):
@@ -101,7 +103,7 @@ def _store_problem(uri: str, error: Exception) -> str:
 
 
 def refusal(uri: str, error: Exception) -> str | None:
-    """What to do about a server's answer that it will not, or cannot; None when the error is another one."""
+    """What to do about a store that will not, or cannot, do what it is asked; None when the error is another one."""
     status = _status(error)
     if status == 401:
         found = read_mlflow_creds()
@@ -116,6 +118,21 @@ def refusal(uri: str, error: Exception) -> str | None:
         )
     if status is not None and status >= 500:
         return f"the tracking server {uri} could not do its part ({status}): its own log says why"
+    return _disk_problem(uri, error)
+
+
+def _disk_problem(uri: str, error: Exception) -> str | None:
+    """What to do about a disk that SQLite cannot write to; None when the error is another one."""
+    states = {
+        "database or disk is full": "the disk is full: free some space",
+        "attempt to write a readonly database": "the disk or the file can only be read: make it writable",
+        "unable to open database file": "its folder is gone or can only be read: make it writable",
+        "disk I/O error": "the disk does not take what is written: see to it, and to its quota",
+    }
+    for sign, state in states.items():
+        if uri.startswith("sqlite:///") and sign in str(error):
+            file = Path(sqlalchemy.make_url(uri).database or "").absolute()
+            return f"{file} cannot be written, {state}, or set {SETTING} to another place"
     return None
 
 
@@ -240,6 +257,12 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
     if view := renewed_view(experiment.tags):
         client.set_experiment_tag(experiment.experiment_id, TAG, view)
     return experiment.experiment_id
+
+
+def store_folder(uri: str) -> Path:
+    """The folder of a SQLite store; for any other store, the working folder."""
+    database = sqlalchemy.make_url(uri).database if uri.startswith("sqlite") else None
+    return Path(database).absolute().parent if database else Path.cwd()
 
 
 def check_exists(uri: str) -> None:

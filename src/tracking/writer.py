@@ -5,12 +5,18 @@ import threading
 from collections.abc import Callable
 
 from src.errors import StoreError
+from src.tracking.store import refusal
 
 
 class Writer:
-    """One background thread that does what it is given in order; its first error is raised to whoever comes next."""
+    """One background thread that does what it is given in order; its first error is raised to whoever comes next.
 
-    def __init__(self) -> None:
+    Args:
+        uri: of the store that is written to.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
         self._queue: queue.Queue[Callable[[], object]] = queue.Queue()
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
@@ -39,6 +45,5 @@ class Writer:
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            raise StoreError(
-                f"the tracking store no longer takes metrics: {str(self._error).splitlines()[0]}"
-            ) from self._error
+            reason = refusal(self._uri, self._error) or str(self._error).splitlines()[0]
+            raise StoreError(f"the tracking store no longer takes metrics: {reason}") from self._error

@@ -40,11 +40,11 @@ def test_a_file_stands_under_its_name_only_when_it_is_whole(workplace: Workplace
     assert [path.name for path in (folder / "tables").iterdir()] == ["a.csv"]
 
 
-def test_a_folder_takes_the_place_of_what_stood_there(workplace: Workplace, run: Run, tmp_path: Path):
+def test_a_folder_replaces_the_one_of_its_name(workplace: Workplace, run: Run):
     for name in ("old", "new"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.txt").write_text(name)
-        run.log_folder(tmp_path / name, "model")
+        with run.new_folder("model") as folder:
+            folder.mkdir()
+            (folder / f"{name}.txt").write_text(name)
     assert [path.name for path in (artifacts(workplace, run) / "model").iterdir()] == ["new.txt"]
 
 
@@ -56,12 +56,14 @@ from src.errors import StoreError
 from src.compose import compose_config
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 config = compose_config(["dataset=synthetic", "tracking.uri=" + sys.argv[1]])
-Path("model").mkdir()
-Path("model/small").write_bytes(b"x")
-Path("model/large").write_bytes(b"x" * {TOO_MUCH})
+def keep_folder():
+    with run.new_folder("model") as folder:
+        folder.mkdir()
+        (folder / "small").write_bytes(b"x")
+        (folder / "large").write_bytes(b"x" * {TOO_MUCH})
 with tracking.start_run(tracking.open_store(config.tracking), config) as run:
     resource.setrlimit(resource.RLIMIT_FSIZE, ({TOO_MUCH // 2}, resource.RLIM_INFINITY))
-    for keep in (lambda: run.log_folder(Path("model"), "model"), lambda: run.log_text("a.txt", "x" * {TOO_MUCH})):
+    for keep in (keep_folder, lambda: run.log_text("a.txt", "x" * {TOO_MUCH})):
         try:
             keep()
         except StoreError as error:

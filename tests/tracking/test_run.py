@@ -1,6 +1,7 @@
 """What is recorded in a run, and how it looks there."""
 
 import csv
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from src.compose import compose_config
 from src.errors import NotKept, StoreError
 from src.schema import Config
 from src.tracking import Run, resume_run
+from src.tracking.artifacts import Artifacts
 from tests.conftest import TrainedRun
 from tests.tracking.conftest import new_run
 
@@ -66,16 +68,21 @@ def test_what_a_run_does_not_keep_is_named(config: Config):
 
 
 @pytest.mark.parametrize("path", ["config/config.yaml", "config"])
-def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(path: str, config: Config, tmp_path: Path):
+def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(
+    path: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     with new_run(config) as run:
         pass
+    monkeypatch.setattr(Artifacts, "folder", None)  # as if they were behind a server
     file = tmp_path / "no folder"
-    file.write_text("where the copy cannot go")
+    file.write_text("where copies cannot go")
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *_: str(file))
     with (
         resume_run(config.tracking, run_id=run.run_id) as resumed,
         pytest.raises(StoreError, match=f"{path} could not be fetched: ") as caught,
+        resumed.reading(path),
     ):
-        resumed.download(path, str(file))
+        pass
     assert not isinstance(caught.value, NotKept)
 
 

@@ -41,8 +41,8 @@ def test_a_store_and_its_artifacts_may_be_in_a_folder_of_any_name(tmp_path: Path
         config.tracking.uri = uri
         with new_run(config) as run:
             run.log_text("notes/a.txt", "kept")
-        with resume_run(config.tracking, run_id=run.run_id) as again:
-            assert again.download("notes/a.txt", str(tmp_path)).read_text() == "kept"
+        with resume_run(config.tracking, run_id=run.run_id) as again, again.reading("notes/a.txt") as file:
+            assert file.read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [folder.name]
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["mlartifacts", "mlflow.db"]
 
