@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,15 @@ def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with heavy_imports():
+        greet()
+    assert capfd.readouterr().err == "a page of notes\n"
+
+
+def test_imports_need_no_folder_for_temporary_files(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     with heavy_imports():
         greet()
     assert capfd.readouterr().err == "a page of notes\n"

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from src.errors import ModelFileError
 from src.models import predict
 from src.models.sequential import build_sequential
 from src.schema import ConvBlock, SequentialConfig
+from tests.conftest import ROOT
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 1), dtype=np.uint8)
 CONFIG = SequentialConfig(  # a layer of every kind
@@ -107,9 +110,35 @@ def test_a_model_that_does_not_read_back_as_itself_is_refused_and_leaves_nothing
 def test_a_write_that_fails_midway_leaves_nothing_and_the_next_one_is_whole(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model\.txt"):
         saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.keras", "model.txt"))
-    assert not (tmp_path / "model").exists()
+    assert not list(tmp_path.iterdir())
     saving.check_manifest(saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.h5",)))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("name", saving.FORMATS)
+def test_the_size_of_a_format_is_foreseen(name: str, model: keras.Model, saved: Path) -> None:
+    files = [path for path in (saved / name, *(saved / name).rglob("*")) if path.is_file()]
+    actual = sum(path.stat().st_size for path in files)
+    assert actual < saving.file_size(model, name) + 100_000  # the graph of a small network outweighs its variables
+    assert saving.file_size(model, name) < actual + 300_000
+
+
+def test_a_format_that_would_fill_the_disk_is_not_begun(tmp_path: Path) -> None:
+    script = f"""
+import resource, signal, sys
+from pathlib import Path
+from src import saving
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+saving.check_room(Path({str(tmp_path)!r}), 40_000)
+try:
+    saving.check_room(Path({str(tmp_path)!r}), 60_000)
+except OSError as error:
+    print(error.strerror)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert not list(tmp_path.iterdir())
 
 
 # --- the manifest --------------------------------------------------------------------------------------------------

@@ -1,13 +1,19 @@
 """A run's files are whole or not there, also when the disk is full."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from src.compose import compose_config
-from src.tracking import Run, open_store, start_run
+from src.errors import StoreError
+from src.tracking import Run, abandon_model, failures_told, open_store, start_run
+from src.tracking.artifacts import RESERVED
 from tests.conftest import Workplace
 
 TOO_MUCH = 200_000  # bytes; files may have half of that
@@ -87,3 +93,63 @@ def test_what_does_not_fit_on_the_disk_leaves_nothing_half_written_under_its_nam
     assert "a.txt could not be written: " in text
     folder = workplace.folder / "mlartifacts" / run_id / "artifacts"
     assert sorted(path.name for path in folder.iterdir()) == ["config", "environment"]
+
+
+def test_temporary_files_are_made_beside_the_artifacts_and_removed(workplace: Workplace, run: Run):
+    before = tempfile.gettempdir()
+    assert run._artifacts is not None
+    with run._artifacts.temporary_files():
+        folder = Path(tempfile.mkdtemp())
+        assert folder.is_relative_to(artifacts(workplace, run))
+    assert not folder.parent.exists()
+    assert tempfile.gettempdir() == before
+
+
+def test_what_is_on_this_disk_is_read_where_it_is(workplace: Workplace, run: Run):
+    run.log_text("tables/a.csv", "1")
+    with run.reading("tables/a.csv") as file:
+        assert file == artifacts(workplace, run) / "tables" / "a.csv"
+
+
+def test_a_running_run_holds_some_of_the_disk_without_a_file_that_could_stay_behind(workplace: Workplace, run: Run):
+    assert run._artifacts is not None
+    assert run._artifacts._reserve is not None
+    assert os.fstat(run._artifacts._reserve.fileno()).st_size == RESERVED
+    assert not [path for path in workplace.folder.rglob("*") if path.is_file() and path.stat().st_size == RESERVED]
+    run.end("FINISHED")
+    assert run._artifacts._reserve is None
+
+
+@pytest.mark.parametrize(("status", "kept"), [("PENDING", False), ("READY", True)])
+def test_a_model_that_was_not_written_to_its_end_is_failed_and_its_files_go(
+    status: str, kept: bool, workplace: Workplace, run: Run
+):
+    client = MlflowClient(workplace.uri)
+    logged = client.create_logged_model(run.experiment_id, "net", source_run_id=run.run_id)
+    folder = Path(logged.artifact_location.removeprefix("file://"))
+    folder.mkdir(parents=True)
+    (folder / "half").touch()
+    if kept:
+        client.finalize_logged_model(logged.model_id, status)
+    abandon_model(client, logged.model_id)
+    assert str(client.get_logged_model(logged.model_id).status) == ("READY" if kept else "FAILED")
+    assert folder.parent.exists() == kept
+
+
+def fail_with(error: str) -> None:
+    raise MlflowException(f"(sqlite3.OperationalError) {error}")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("database or disk is full", "the disk is full: free some space"),
+        ("attempt to write a readonly database", "can only be read"),
+        ("unable to open database file", "can only be read"),
+        ("disk I/O error", "quota"),
+    ],
+)
+def test_a_database_that_cannot_be_written_is_named_by_its_file(error: str, sentence: str, workplace: Workplace):
+    with pytest.raises(StoreError, match=sentence) as caught, failures_told(workplace.uri):
+        fail_with(error)
+    assert str(workplace.folder / "mlflow.db") in str(caught.value)

@@ -1,5 +1,6 @@
 """What is recorded in a run, and how it looks there."""
 
+import contextlib
 import csv
 import tempfile
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(
     monkeypatch.setattr(Artifacts, "folder", None)  # as if they were behind a server
     file = tmp_path / "no folder"
     file.write_text("where copies cannot go")
-    monkeypatch.setattr(tempfile, "mkdtemp", lambda *_: str(file))
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda: contextlib.nullcontext(str(file)))
     with (
         resume_run(config.tracking, run_id=run.run_id) as resumed,
         pytest.raises(StoreError, match=f"{path} could not be fetched: ") as caught,
