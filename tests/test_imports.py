@@ -45,9 +45,10 @@ def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
 def test_imports_need_no_folder_for_temporary_files(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with heavy_imports():
-        greet()
+    with monkeypatch.context() as changed:  # pytest itself needs one
+        changed.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        with heavy_imports():
+            greet()
     assert capfd.readouterr().err == "a page of notes\n"
 
 

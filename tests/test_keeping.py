@@ -167,7 +167,7 @@ def free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> list[Path]:
 
     def usage(folder: Path) -> Any:
         asked.append(folder)
-        return shutil._ntuple_diskusage(free, 0, free)  # type: ignore[attr-defined]
+        return shutil._ntuple_diskusage(free, 0, free)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
     return asked

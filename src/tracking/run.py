@@ -218,7 +218,7 @@ class Run:
                 )
             except BaseException:
                 self._artifacts.release()
-                with contextlib.suppress(MlflowException):
+                with contextlib.suppress(Exception):  # what is raised already says more
                     abandon_model(self._client, logged.model_id)
                 raise
 
@@ -306,9 +306,9 @@ class Run:
                 self._client.set_terminated(self._id, status, self.end_time)
                 self.status = status
                 return
-            with contextlib.suppress(MlflowException, StoreError):
+            with contextlib.suppress(Exception):
                 self.flush()
-            with contextlib.suppress(MlflowException, StoreError):
+            with contextlib.suppress(Exception):
                 self._client.set_terminated(self._id, status, self.end_time)
                 self.status = status
                 if error is not None:

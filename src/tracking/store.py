@@ -43,6 +43,7 @@ FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # which MLflow makes 
 
 for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
     logging.getLogger(chatty).setLevel(logging.WARNING)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each attempt; the last one is raised
 # A database error is logged with its trace, and then raised too.
 logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: record.exc_info is None)
 
