@@ -88,10 +88,10 @@ def train(
             console.say(f"run {earlier.run_id} is this very training, finished: it is taken instead")
             console.warn(earlier.warnings)
             return earlier
+    console.warn(dataset.warnings)
 
     with (
         weights_rescued(config, only_in_run=bool(observers)) as trained,
-        console.warned_at_end(dataset.warnings) as warnings,
         tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run,
     ):
         fitting.seed_everything(config.seed, config.training.deterministic)
@@ -119,9 +119,10 @@ def train(
                 trained.is_kept = True
 
         scores = fitting.score(model, dataset.test) if config.evaluate_test else None
+        found: list[str] = []  # what only the scores show
         if scores is not None:
             metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
-            warnings += unrecognized_classes(dataset, scores)
+            found = unrecognized_classes(dataset, scores)
         if not is_light:
             with deferred():
                 record_pictures(run, config, model, dataset, fitted, scores)
@@ -137,9 +138,10 @@ def train(
             metrics=metrics,
             history=fitted.history,
             stopped=fitted.stopped,
-            warnings=warnings,
+            warnings=dataset.warnings + found,
         )
         run.describe(description(config, result, dataset))
+    console.warn(found)
     return result
 
 

@@ -9,7 +9,6 @@ from src.console.lines import (
     say_where,
     table,
     warn,
-    warned_at_end,
 )
 from src.console.trials import TRIAL_COLUMNS, SweepView, count_words, params_line, short, trial_cells
 
@@ -28,5 +27,4 @@ __all__ = [
     "table",
     "trial_cells",
     "warn",
-    "warned_at_end",
 ]

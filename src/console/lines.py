@@ -47,16 +47,6 @@ def warn(warnings: Sequence[str]) -> None:
         console.print(panel, soft_wrap=False)
 
 
-@contextlib.contextmanager
-def warned_at_end(warnings: Sequence[str]) -> Iterator[list[str]]:
-    """A list of these warnings, to be added to; they are shown once, when the block ends, however it ends."""
-    collected = list(warnings)
-    try:
-        yield collected
-    finally:
-        warn(collected)
-
-
 def say_registration(result: RegistrationResult, uri: str) -> None:
     """Print which version a run's model is, whether the alias points to it, and where to look at it."""
     known = "" if result.is_new else ", as before"

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import tempfile
 import urllib.parse
@@ -14,6 +15,7 @@ from typing import IO
 import mlflow
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from requests import RequestException
 
@@ -200,15 +202,29 @@ def temporary_folder() -> Path:
 
 
 def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
-    """Marks a logged model FAILED that was not written to its end, and removes its files, when these are on this disk.
+    """Marks a logged model FAILED that was not written to its end, and removes its files.
 
     The files go first: on a full disk the status can be written only then.
     """
     model = client.get_logged_model(model_id)
     if model.status == LoggedModelStatus.READY:
         return
-    if (folder := local_folder(str(model.artifact_location))) is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            folder.parent.rmdir()  # of this model alone
+    location = str(model.artifact_location).rstrip("/")
+    # The folder is removed whole, so it must be one that MLflow made for this model, whatever the store says.
+    if re.fullmatch(r"m-[0-9a-f]{32}", model_id) and location.endswith(f"/models/{model_id}/artifacts"):
+        if (folder := local_folder(location)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # of this model alone
+        else:
+            with contextlib.suppress(Exception):  # not every server lets files be deleted
+                get_artifact_repository(location, tracking_uri=client.tracking_uri).delete_artifacts()
     client.finalize_logged_model(model_id, LoggedModelStatus.FAILED)
+
+
+def remove_unfinished(artifact_uri: str) -> None:
+    """Removes what a killed process has begun to write into a run's artifacts, when these are on this disk."""
+    folder = local_folder(artifact_uri)
+    for part in list(folder.rglob(f"{PART}*")) if folder is not None else []:
+        shutil.rmtree(part, ignore_errors=True)
+        part.unlink(missing_ok=True)

@@ -2,12 +2,11 @@
 
 import contextlib
 import platform
-import re
 from typing import TYPE_CHECKING
 
 from mlflow.entities import LoggedModel, LoggedModelStatus
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from src.tracking.artifacts import abandon_model, remove_unfinished
 from src.tracking.process import is_gone
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ PARENTS = ("sweep", "pipeline")  # tags of runs that the same command resumes, f
 def end_runs_left_behind(client: "mlflow.MlflowClient", experiment_id: str) -> list[str]:
     """Mark the runs of an experiment KILLED that a process of this machine began and left RUNNING when it was killed.
 
-    Their half-written models become FAILED, and the files of those are removed. A store that does not allow all this
+    Their half-written models become FAILED, and half-written files are removed. A store that does not allow all this
     is left as it is: whoever opens it wants to train.
 
     Returns:
@@ -32,7 +31,8 @@ def end_runs_left_behind(client: "mlflow.MlflowClient", experiment_id: str) -> l
         gone = [run for run in found if is_gone(run.data.tags) and not any(tag in run.data.tags for tag in PARENTS)]
         for run in gone:
             for model in _models_of(client, experiment_id, run.info.run_id):
-                discard_model(client, model)
+                abandon_model(client, model.model_id)
+            remove_unfinished(run.info.artifact_uri)
             client.set_terminated(run.info.run_id, "KILLED")
             ended.append(run.info.run_id)
     return ended
@@ -42,14 +42,3 @@ def _models_of(client: "mlflow.MlflowClient", experiment_id: str, run_id: str) -
     """The models that a run began to log and did not finish."""
     found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
     return [model for model in found if model.status == LoggedModelStatus.PENDING]
-
-
-def discard_model(client: "mlflow.MlflowClient", model: LoggedModel) -> None:
-    """Mark a half-written model FAILED and remove its files."""
-    client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
-    # The folder is removed whole, so it must be one that MLflow made for this model, whatever the store says.
-    if re.fullmatch(r"m-[0-9a-f]{32}", model.model_id) and model.artifact_location.rstrip("/").endswith(
-        f"/models/{model.model_id}/artifacts"
-    ):
-        with contextlib.suppress(Exception):  # not every place of artifacts lets them be deleted
-            get_artifact_repository(model.artifact_location, tracking_uri=client.tracking_uri).delete_artifacts()

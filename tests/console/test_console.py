@@ -1,6 +1,5 @@
 """What people see in the terminal."""
 
-import contextlib
 import io
 from collections.abc import Callable
 from typing import Any
@@ -118,20 +117,6 @@ def test_a_warning_shows_every_word_however_long_inside_its_box(capsys: pytest.C
 def test_without_a_warning_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     console.warn([])
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
-def test_warnings_are_shown_once_at_the_end_however_that_comes_and_those_that_were_added_too(
-    error: type[BaseException] | None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with contextlib.suppress(KeyboardInterrupt), console.warned_at_end(["a stand-in"]) as warnings:
-        warnings.append("a class is never recognized")
-        console.say("trained")
-        if error is not None:
-            raise error
-    first, *box = capsys.readouterr().out.splitlines()
-    assert first == "trained"
-    assert text_in_box("\n".join(box)) == "astand-inaclassisneverrecognized"
 
 
 def test_a_line_is_said_whole_however_long_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 
 from src.schema import Config
@@ -111,6 +112,16 @@ def test_a_model_that_was_being_written_becomes_failed_and_its_files_are_removed
     assert [file.exists() for file in (whole_file, half_file, own_file)] == [True, False, True]
 
 
+def test_half_written_files_of_the_run_are_removed(client: MlflowClient, gone: str) -> None:
+    left = begun(client, gone)
+    figures = Path(client.get_run(left).info.artifact_uri.removeprefix("file://")) / "figures"
+    (figures / ".part-model").mkdir(parents=True)
+    for name in (".part-model/model.keras", ".part-curves.png", "curves.png"):
+        (figures / name).write_text("so far")
+    end_runs_left_behind(client, "1")
+    assert [path.name for path in figures.iterdir()] == ["curves.png"]
+
+
 def test_a_folder_that_is_not_the_model_s_own_is_never_removed(
     client: MlflowClient, gone: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,15 +129,14 @@ def test_a_folder_that_is_not_the_model_s_own_is_never_removed(
     precious.mkdir()
     left = begun(client, gone)
     model_id, _ = begun_model(client, left)
-    search = MlflowClient.search_logged_models
+    get = MlflowClient.get_logged_model
 
-    def misled(*given: object, **named: object) -> object:
-        found = search(*given, **named)
-        for model in found:
-            model._artifact_location = precious.as_uri()
-        return found
+    def misled(*given: str) -> LoggedModel:
+        model = get(*given)
+        model._artifact_location = precious.as_uri()
+        return model
 
-    monkeypatch.setattr(MlflowClient, "search_logged_models", misled)
+    monkeypatch.setattr(MlflowClient, "get_logged_model", misled)
     end_runs_left_behind(client, "1")
     assert precious.exists()
     assert (status(client, left), str(client.get_logged_model(model_id).status)) == ("KILLED", "FAILED")
