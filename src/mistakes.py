@@ -91,8 +91,8 @@ def _explain_grammar(error: OverrideParseException) -> str:
         return f"cannot read {error.override!r}: inside choice() null cannot stand; write {key}=null,0.5 instead"
     if re.search(r"(^|[,(\[])\s*,|,\s*([)\]]|$)", value) and not re.search(r"['\"]", value):
         return (
-            f"{key}: got nothing beside a comma in {value!r}; give a value on both sides of it, or write a text "
-            f"with commas as {shlex.quote(f'{key}={quoted(value)}')}"
+            f"{key}: a value is missing next to a comma in {value!r}; give one on both sides of it, or quote a string "
+            f"with commas for Hydra and for the shell: {shlex.quote(f'{key}={quoted(value)}')}"
         )
     proposal = shlex.quote(f"{key}={quoted(value)}")
     return f"cannot read {error.override!r}: quote the value for Hydra and for the shell: {proposal}"

@@ -130,7 +130,7 @@ def test_an_empty_value_that_a_run_has_stored_is_read_back() -> None:
 
 @pytest.mark.parametrize("list_of_values", [",x", "x,", "x,,y", "[x,,y]", "choice(,x)"])
 def test_a_value_that_is_missing_beside_a_comma_is_named(list_of_values: str) -> None:
-    with pytest.raises(ConfigError, match=r"training\.initial_weights: got nothing beside a comma"):
+    with pytest.raises(ConfigError, match=r"training\.initial_weights: a value is missing next to a comma"):
         compose_config([f"training.initial_weights={list_of_values}"])
 
 
