@@ -1,6 +1,7 @@
 """What a command answers and how it ends: mistakes as sentences, exit codes, signals, help."""
 
 import importlib
+import logging
 import os
 import re
 import signal
@@ -189,6 +190,8 @@ def commands() -> list[str]:
 def asked(module: str, flag: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines with which the command answers the flag."""
     monkeypatch.setattr(sys, "argv", [module, flag])
+    # Hydra sets up logging anew and closes the handlers of libraries, and with them the file that pytest captures into.
+    monkeypatch.setattr(logging, "_handlerList", [])
     with pytest.raises(SystemExit) as left:
         importlib.import_module(module).main()
     said, complained = capsys.readouterr()
