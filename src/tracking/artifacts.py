@@ -21,6 +21,7 @@ from requests import RequestException
 
 from src.errors import NotKept, StoreError
 from src.interrupt import deferred
+from src.places import local_path, read_variable
 
 PART = ".part-"  # what the names of unfinished files begin with
 RESERVED = 128 * 1024  # bytes: a status and an error are some pages of 4 KB, and as many in SQLite's journal
@@ -198,7 +199,7 @@ def temporary_folder() -> Path:
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:  # none of the places that it knows can be written
-        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - only named
+        return local_path(read_variable("TMPDIR") or "/tmp")  # noqa: S108 - only named
 
 
 def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
