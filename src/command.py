@@ -34,13 +34,12 @@ from src.redact import redact
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
 
-REFUSED = {  # flags of Hydra's that no command takes, and why; its help does not show them
+REFUSED = {  # flags of Hydra that every command refuses, and why; --help does not show them
     "config_name": "each command has its own configuration; this one's is {config_name}",
     "config_path": "each command has its own configuration; this one's is {config_name}",
-    "experimental_rerun": "it reads a pickle, which can run anything; python -m pipelines.reproduce run_id=RUN trains "
-    "a run again",
-    "shell_completion": "Hydra completes the words of a script, and this command is started with python -m; --help "
-    "lists what it takes",
+    "experimental_rerun": "it reads a pickle, which can run any code; to train a run again, use "
+    "python -m pipelines.reproduce run_id=RUN",
+    "shell_completion": "Hydra's completion works for scripts, not for python -m; --help lists the settings",
 }
 
 
@@ -71,7 +70,7 @@ def entry_point(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 sys.exit(UserError.exit_code)
             except MemoryError as error:
-                message = f"error: the memory is full ({error}); use smaller or fewer images"
+                message = f"error: out of memory ({error}); use smaller or fewer images"
                 _leave(_with_notes(message, error), UserError.exit_code)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 if wants_trace:
@@ -128,7 +127,7 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
         return overrides
     folder = local_path(args.config_dir)
     if not args.config_dir.strip():
-        raise ConfigError("--config-dir: got nothing; name a folder with files like those of conf/")
+        raise ConfigError("--config-dir: got an empty string; name a folder with files like those in conf/")
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {folder}: there is no such folder")
     if any(typed.lstrip("+").startswith("hydra.searchpath") for typed in overrides):
@@ -138,7 +137,7 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
 
 
 def _without_tilde(typed: str) -> str:
-    """`hydra.searchpath=[...]` with the home folder in place of `~`, which Hydra does not know."""
+    """`hydra.searchpath=[...]` with the home folder in place of `~`, which Hydra does not expand."""
     key, _, value = typed.partition("=")
     home = str(local_path("~"))
     return f"{key}=" + re.sub(r"(^|[\['\",\s]|://)~(?=[/'\",\]\s])", lambda found: found[1] + home, value)
@@ -218,7 +217,7 @@ def _sweep(config_name: str, overrides: list[str], has_flag: bool) -> None:
 
 
 def _with_notes(message: str, error: BaseException) -> str:
-    """The message, and on lines of their own what was added to the error on its way."""
+    """Return the message, followed by the notes that were added to the error, each on its own line."""
     return "\n".join([message, *getattr(error, "__notes__", ())])
 
 

@@ -37,7 +37,7 @@ _UNSET = object()
 
 
 def _environment(name: str, default: Any = _UNSET) -> str | None:
-    """`${oc.env:NAME,DEFAULT}`, for which an empty variable is an unset one."""
+    """Resolve `${oc.env:NAME,DEFAULT}`; an empty variable counts as unset."""
     if (value := read_variable(name)) is not None:
         return value
     if default is _UNSET:
@@ -106,7 +106,7 @@ def refuse_nothing(config_name: str, overrides: Sequence[str]) -> None:
     key = empty[0].lstrip("+~").partition("=")[0]
     if (CONF / key).is_dir():
         known = ", ".join(sorted(option.stem for option in (CONF / key).glob("*.yaml")))
-        raise ConfigError(f"{key}: got nothing after the =; give an option, or leave it out; known: {known}")
+        raise ConfigError(f"{key}: got nothing after the =; give an option, or remove `{key}=`; known: {known}")
     others = [typed for typed in overrides if typed not in empty and not re.search(r"[,(]", typed)]
     node = None
     with contextlib.suppress(HydraException, OmegaConfBaseException, UserError):
@@ -218,8 +218,8 @@ def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
     """The composed configuration as checked dataclasses; values from the environment are noted as secrets.
 
     Args:
-        composed: what Hydra composed, or the part of it at
-        prefix: a dotted name with a dot behind it.
+        composed: what Hydra composed, or a part of it.
+        prefix: the dotted name of that part with a trailing dot, empty for all of it.
 
     Raises:
         ConfigError: a value that is not allowed, or an empty string.
@@ -233,9 +233,9 @@ def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping
     """Trims paths and addresses, and raises ConfigError for an empty string where a value is expected.
 
     Args:
-        values: typed nodes, whose fields say with their metadata what they are.
-        prefix: their dotted name, with a dot behind it.
-        metadata: that of the field that holds them.
+        values: typed nodes; the metadata of their fields says what they hold.
+        prefix: their dotted name with a trailing dot.
+        metadata: that of the field that holds `values`.
     """
     kind = OmegaConf.get_type(values)
     fields = (
@@ -252,11 +252,11 @@ def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping
             if of_field == schema.PLACE and written != written.strip():
                 node._set_value(written.strip())
             if isinstance(value := _resolved(node), str) and not value.strip():
-                raise ConfigError(nothing_after(f"{prefix}{key}", node, "nothing (an empty string)"))
+                raise ConfigError(nothing_after(f"{prefix}{key}", node, "an empty string"))
 
 
 def _resolved(node: Node) -> Any:
-    """The value of a node; None for an interpolation that leads nowhere, which is somebody else's error."""
+    """Return the value of a node; None for an interpolation that cannot be resolved, which is reported elsewhere."""
     with contextlib.suppress(OmegaConfBaseException):
         found = node._maybe_dereference_node(throw_on_resolution_failure=True)
         return None if found is None else found._value()

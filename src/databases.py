@@ -1,4 +1,4 @@
-"""Databases by their address: whether they can be reached, whose they are, and how a new SQLite file is made."""
+"""Checks of databases by their address, and the creation of SQLite files."""
 
 import contextlib
 import os
@@ -17,10 +17,10 @@ from src.errors import StoreError
 from src.places import resolve_address, sqlite_address
 
 CONNECT_SECONDS = 5
-IDLE_SECONDS = 10  # a file that nobody has changed for so long is not being filled any more
-EMPTY_SECONDS = 2  # the same for a file of no bytes: who makes one fills it at once
+IDLE_SECONDS = 10  # a file that has not changed for this long is no longer being filled
+EMPTY_SECONDS = 2  # the same for an empty file, which its creator fills at once
 PATIENCE_SECONDS = 120  # MLflow takes seconds to make its tables, on a slow disk a minute
-ATTEMPTS = 3  # at making a file; the second finds what another process has made meanwhile
+ATTEMPTS = 3  # to make a file; the second finds what another process has made meanwhile
 JOURNALS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
@@ -81,15 +81,15 @@ def have_tables(
     has_all: Callable[[sqlite3.Connection], bool],
     make: Callable[[str], object],
 ) -> bool:
-    """Sees to it that a SQLite file has its tables, and returns whether it has: other ones are left as they are.
+    """Make sure that a SQLite file has its tables, and return whether it does; a file with other tables stays as it is.
 
-    A file that another process is filling is waited for, and never replaced. A new one is made whole under another name
-    and appears at once. A file without tables that nobody fills is filled in one transaction.
+    A file that another process is filling is never replaced: this waits for it. A new file is made under another name
+    and gets its own when it is complete. A file without tables that no process fills is filled in one transaction.
 
     Args:
         database: the file.
-        own_tables: some tables that are made early; a file that holds others alone is not waited for.
-        has_all: says of a connection whether all is there; it may raise what SQLite raises of a table that is not.
+        own_tables: some tables that are made early; a file that holds only other tables is not waited for.
+        has_all: returns whether all tables are there; it may raise SQLite's error for a missing table.
         make: makes the tables in the database at an address.
 
     Raises:
@@ -105,7 +105,7 @@ def have_tables(
         try:
             make(sqlite_address(new))
             if is_new:
-                _remove(*_journals(database))  # of a file that was removed: SQLite would take them for the new one's
+                _remove(*_journals(database))  # of a removed file: SQLite would apply them to the new one
                 _give_name(new, database)
             else:
                 _fill(new, database)
@@ -119,7 +119,7 @@ def have_tables(
 def _wait_for_tables(
     database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]
 ) -> bool | None:
-    """Whether the file has all its tables, once nobody fills it any more; None when it may be made, or filled."""
+    """Wait until no process fills the file; return whether it is complete, or None when it may be made or filled."""
     unchanged_since, seen, end = time.monotonic(), _last_change(database), time.monotonic() + PATIENCE_SECONDS
     while True:
         if seen is None:
@@ -136,7 +136,7 @@ def _wait_for_tables(
 
 
 class _Look(NamedTuple):
-    """What was seen in a file."""
+    """The state of a file at one look."""
 
     has_all: bool = False
     is_settled: bool = False  # there is nothing to wait for
@@ -157,9 +157,9 @@ def _look(database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Conne
                 return _Look(is_empty=True)
             is_whole = has_all(connection)
             return _Look(is_whole, is_settled=is_whole)
-    except sqlite3.OperationalError:  # no such table, or locked by who makes them
+    except sqlite3.OperationalError:  # no such table, or locked by the process that makes them
         return _Look(is_settled=not database.is_file())
-    except sqlite3.DatabaseError:  # no database
+    except sqlite3.DatabaseError:  # not a database
         return _Look(is_settled=True)
 
 
@@ -195,7 +195,7 @@ def _remove(*files: Path) -> None:
 
 
 def _last_change(database: Path) -> float | None:
-    """When the file, or a journal of it, was last written; None when there is no file."""
+    """Return when the file or one of its journals was last written; None when there is no file."""
     times = []
     for file in (database, *_journals(database)):
         with contextlib.suppress(OSError):

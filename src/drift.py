@@ -133,7 +133,7 @@ def _configuration(run: "Run", recorded: Mapping[str, Any], trained: Config) -> 
 
 
 def _given_by_folder(dataset: DatasetConfig) -> set[str]:
-    """The settings of a data set that are taken from its folder, wherever that is."""
+    """Names of the settings that a data set takes from its folder, wherever the folder is."""
     if not isinstance(dataset, ImageFolderConfig):
         return set()
     is_given = {"class_names": not dataset.class_names, "name": dataset.name == name_after(dataset.folder)}

@@ -154,12 +154,12 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
         ],
     )
     if warnings := unrecognized_classes(dataset, scores):
-        run.set_tags({tracking.UNRECOGNIZED: warnings[0]})  # a run that is reused has to say it too
+        run.set_tags({tracking.UNRECOGNIZED: warnings[0]})  # so that a run that is reused can repeat it
     return metrics
 
 
 def unrecognized_classes(dataset: "Dataset", scores: "Scores") -> list[str]:
-    """A warning that names the classes of which no test image is recognized; none where there is no such class."""
+    """Return a warning that names the classes of which no test image was recognized; an empty list without any."""
     import numpy as np
 
     labels, predicted, count = dataset.test.labels, scores.probabilities.argmax(axis=1), len(dataset.class_names)
@@ -172,8 +172,8 @@ def unrecognized_classes(dataset: "Dataset", scores: "Scores") -> list[str]:
     named = [repr(dataset.class_names[at]) + (" (never predicted)" if not guesses[at] else "") for at in missed]
     more = f" and {len(missed) - MAX_NAMED} more" if len(missed) > MAX_NAMED else ""
     return [
-        f"recall is 0 for {len(missed)} of {count} classes, none of their test images was recognized: "
-        f"{', '.join(named[:MAX_NAMED])}{more}. Look at the run's tables/per_class.csv; if a class has few training "
+        f"recall is 0 for {len(missed)} of {count} classes (no test image of theirs was recognized): "
+        f"{', '.join(named[:MAX_NAMED])}{more}. See tables/per_class.csv of the run; if a class has few training "
         "images, try training.class_weights=balanced"
     ]
 

@@ -199,7 +199,7 @@ def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[
             file = local_path(output) / path
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                with warnings.catch_warnings():  # as in `Run.log_figure`: names come in any script
+                with warnings.catch_warnings():  # as in `Run.log_figure`: names may be in any script
                     warnings.filterwarnings("ignore", r"Glyph .* missing from font")
                     figure.savefig(file)
             except OSError as error:

@@ -55,9 +55,9 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "It
         raise UserError(f"study {sweep.study_name} has no completed trial, so there is no best one; narrow the space")
     if sweep.best_config is None or sweep.best_epoch is None:
         raise UserError(
-            f"the run of trial {sweep.best_trial}, the best of study {sweep.study_name}, is gone, and the study was "
-            "continued with another setting after it, so nothing says how it was trained; restore the run, or begin a "
-            "new study with hydra.sweeper.study_name=NAME"
+            f"trial {sweep.best_trial} is the best of study {sweep.study_name}, but its run is gone and the study's "
+            "settings were changed after it, so its configuration is unknown; restore the run, or start a new study "
+            "with hydra.sweeper.study_name=NAME"
         )
     if sweep.counts.running:
         raise UserError(

@@ -67,7 +67,7 @@ def _native_messages_hidden() -> Iterator[None]:
 
 
 def _temporary_file() -> IO[bytes] | None:
-    """A file without a name, None where there is no room for one."""
+    """Return a temporary file, None when there is no room for one."""
     with contextlib.suppress(OSError):
         return tempfile.TemporaryFile()
     return None

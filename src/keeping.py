@@ -1,4 +1,4 @@
-"""A run's trained weights: room for them is found before training, and they are kept however it ends."""
+"""A run's trained weights: a check for disk space before training, and saving them however the run ends."""
 
 import shutil
 import tempfile
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from src.datasets import Dataset
     from src.tracking import Run
 
-EXAMPLES = 16  # test images that the saved formats must agree on, and that an MLflow model brings along
+EXAMPLES = 16  # test images that the saved formats must agree on, and that are stored with an MLflow model
 QUICK = ("model.keras",)  # the format of which a model is kept where time counts
 MARGIN = 2**20  # bytes for figures, tables and the database
-EXAMPLE_BYTES = 42  # of JSON for each pixel that an MLflow model brings along, which it does twice
+EXAMPLE_BYTES = 42  # of JSON for each pixel of these images, in the two copies that MLflow stores
 RESCUED = ".weights"  # the folder of weights that no run could keep
 
 
 def check_space(run: "Run", model: "keras.Model", is_light: bool) -> None:
-    """Raises NotEnoughSpace unless what the run keeps of its model fits where it is written."""
+    """Raise NotEnoughSpace unless the disk has room for what the run keeps of its model."""
     from src import saving
 
     if run.run_id is None:
@@ -35,10 +35,10 @@ def check_space(run: "Run", model: "keras.Model", is_light: bool) -> None:
     kept = sum(saving.file_size(model, name) for name in (QUICK if is_light else saving.formats_for(model)))
     pixels = model.input.shape[1] * model.input.shape[2] * model.input.shape[3]
     logged = 0 if is_light else saving.file_size(model) + EXAMPLES * EXAMPLE_BYTES * pixels
-    if run.folder is None:  # a server's: one after the other is prepared here
-        needed, remedy = max(kept, logged), "set TMPDIR to a folder with more of it"
-    else:  # MLflow copies its model to its place
-        needed, remedy = kept + 2 * logged, "set tracking.uri to a place with more of it"
+    if run.folder is None:  # on a server: one after the other is prepared here, then sent
+        needed, remedy = max(kept, logged), "set TMPDIR to a folder with more space"
+    else:  # MLflow prepares its model, then copies it
+        needed, remedy = kept + 2 * logged, "set tracking.uri to a place with more space"
     try:
         folder = run.folder or Path(tempfile.gettempdir())
         free = shutil.disk_usage(folder).free
@@ -46,8 +46,8 @@ def check_space(run: "Run", model: "keras.Model", is_light: bool) -> None:
         raise NotEnoughSpace(f"there is no folder for temporary files ({error}); set TMPDIR to one") from error
     if needed + MARGIN > free:
         raise NotEnoughSpace(
-            f"keeping {model.name} takes {_megabytes(needed + MARGIN)} of disk space, and {_megabytes(free)} are free "
-            f"in {folder}; free some, {remedy}, or keep no model: tracking.save_model=false"
+            f"saving {model.name} needs {_megabytes(needed + MARGIN)} of disk space, but only {_megabytes(free)} are "
+            f"free in {folder}; free some space, {remedy}, or save no model: tracking.save_model=false"
         )
 
 
@@ -62,21 +62,21 @@ def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tu
 
 
 def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
-    """Keeps what an interrupted training has; failing at that must not hide that it was interrupted."""
+    """Save the last epoch's weights of an interrupted training; an error here must not hide the interruption."""
     from src import console
 
-    console.say("stopping: the last epoch's weights are being kept")
+    console.say("stopping: saving the last epoch's weights")
     try:
         keep_model(run, model, dataset, QUICK)
     except Exception as error:
-        console.say(f"they could not be kept: {type(error).__name__}: {error}")
+        console.say(f"the weights could not be saved: {type(error).__name__}: {error}")
     else:
-        console.say(f"go on from them with training.initial_weights={run.run_id}")
+        console.say(f"continue from them with training.initial_weights={run.run_id}")
 
 
 @dataclass
 class Trained:
-    """What a failure must not lose; without a model there is nothing yet, or nothing that anybody wants."""
+    """Trained weights that a failure must not lose; `model` is None while there are none worth saving."""
 
     run: "Run | None" = None
     model: "keras.Model | None" = None
@@ -84,17 +84,17 @@ class Trained:
     is_kept: bool = False
 
     def set(self, run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
-        """Says that the model has trained weights, and which run they belong to."""
+        """Note that the model has trained weights, and the run that they belong to."""
         self.run, self.model, self.dataset = run, model, dataset
 
 
 @contextmanager
 def weights_rescued(config: Config, only_in_run: bool) -> Iterator[Trained]:
-    """Keeps the trained weights when the block fails, and adds to the error where they are.
+    """Save the trained weights when the block fails, and add a note to the error that says where they are.
 
     Args:
         config: of the run.
-        only_in_run: whether nothing may be written outside the store.
+        only_in_run: True to write nothing outside the store.
     """
     trained = Trained()
     try:
@@ -109,14 +109,14 @@ def weights_rescued(config: Config, only_in_run: bool) -> Iterator[Trained]:
 
 
 def _rescue(trained: Trained, uri: str, only_in_run: bool) -> str:
-    """Keeps the weights in the run, or else in the first folder that takes them, and says where. Never raises."""
+    """Save the weights in the run, else in the first folder that can be written, and return where. Never raises."""
     from src import saving, tracking
 
     run, dataset = trained.run, trained.dataset
     assert run is not None
     assert dataset is not None
-    has_ended = run.status != "RUNNING"  # otherwise the store takes nothing any more, and nobody can go on from the run
-    reason = "the store does not take them"
+    has_ended = run.status != "RUNNING"  # else the store cannot be written, and no training can start from the run
+    reason = "the store cannot be written"
     if has_ended and not trained.is_kept:
         try:
             keep_model(run, trained.model, dataset, QUICK)
@@ -143,7 +143,7 @@ def _rescue(trained: Trained, uri: str, only_in_run: bool) -> str:
             reason = str(error)
         else:
             return _continue_from(file)
-    return f"the trained weights could not be kept: {reason}"
+    return f"the trained weights could not be saved: {reason}"
 
 
 def _continue_from(file: Path) -> str:

@@ -67,7 +67,7 @@ def begin(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) 
 
 
 def ranked(config: CompareModelsConfig, results: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:
-    """A row for each network, the best by validation accuracy first, of equals the smaller.
+    """A row for each network, the best by validation accuracy first; of equal ones the smaller comes first.
 
     The size and speed are those of the first seed's model.
     """

@@ -9,8 +9,8 @@ from src.schema import TrackingConfig, UiConfig
 
 PROJECT = Path(__file__).resolve().parent.parent
 VARIABLE = "MLFLOW_TRACKING_URI"
-# MLflow 3.17 shows one of two sides, and a browser that never chose one gets that of language models. A page whose
-# address says so shows the side of trained models.
+# MLflow 3.17 has two sides, and a browser that has not chosen one gets the side for language models. With this
+# parameter in its address, a page opens on the side for trained models.
 SIDE = "workflowType=machine_learning"
 EXPERIMENTS = f"#/experiments?{SIDE}"
 
@@ -59,6 +59,6 @@ def ui_command(uri: str) -> list[str]:
 
 
 def _place(uri: str, folder: Path) -> str:
-    """The store behind an address: the file itself, wherever links lead."""
+    """The store behind an address: for a file its real path, with links followed."""
     file = sqlite_file(uri)
     return uri.strip() if file is None else os.path.realpath(folder / file)

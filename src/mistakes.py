@@ -46,12 +46,12 @@ def explain(error: BaseException) -> str:
 
 
 def is_nothing(typed: str) -> bool:
-    """Whether an override has nothing but white space after its equals sign, in quotes or without."""
+    """Return whether an override has only white space after its equals sign, quoted or not."""
     return bool(re.fullmatch(r"[^=]*=\s*(?:(['\"])\s*\1)?\s*", typed))
 
 
 def nothing_after(key: str, node: Node | None, came: str = "nothing after the =") -> str:
-    """The sentence for a key without a value; `node` is the key's, which says whether it may be null."""
+    """The sentence for a key without a value; the key's `node` says whether it may be null."""
     return f"{key}: got {came}; give a value" + (
         ", or null for none" if node is not None and node._is_optional() else ""
     )
@@ -145,7 +145,7 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
     if "is not Optional" in sentence:
         return f"{key}: got null, expected a value"
     if unset := re.search(r"Environment variable '(.+?)' not found", sentence):
-        return f"{key}: the environment variable {unset[1]} is not set, or empty; set it, or give {key} another value"
+        return f"{key}: the environment variable {unset[1]} is not set or is empty; set it, or give {key} another value"
     if converted := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", sentence):
         return f"{key}: got {converted[1]!r}, expected {EXPECTED.get(converted[2], converted[2])}"
     if truth := re.match(r"Value '(.*)' is not a valid bool", sentence):

@@ -13,8 +13,8 @@ from src.redact import is_secret_name
 
 # What this project and its libraries read by name. CUDA_VISIBLE_DEVICES is not among them: empty, it means no GPU.
 _OURS = re.compile(r"(MLFLOW|OPTUNA|HYDRA|TF|KERAS|XDG)_\w+|PG[A-Z]+|DATA_DIR|OMP_NUM_THREADS|HOME|TMPDIR")
-_FOLDERS = ("KERAS_HOME", "TMPDIR")  # whoever reads these does not know ~
-# A query has no slashes behind it: the question mark in sqlite:////home/ada/really?/mlflow.db is part of a name.
+_FOLDERS = ("KERAS_HOME", "TMPDIR")  # the libraries that read these do not expand ~
+# A query contains no slashes: the question mark in sqlite:////home/ada/really?/mlflow.db is part of a name.
 _SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>.*?)(?P<query>\?\w+=[^/]*)?", re.DOTALL)
 # To SQLAlchemy % and ? have a meaning in an address, to Optuna { and } too.
 _MEANINGFUL = re.compile(r"[%?{}]")
@@ -23,15 +23,15 @@ _variables: dict[str, str] = {}  # those that were read, and had a value
 
 
 def local_path(text: str) -> Path:
-    """The path, without white space around it; `~` and `~ada` at its beginning are home folders."""
+    """The path without white space around it; a leading `~` or `~ada` is a home folder."""
     return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - it leaves ~ada alone where there is no such user
 
 
 def sqlite_address(path: Path | str, driver: str = "sqlite") -> str:
     """The address of a SQLite file, whatever characters its path has.
 
-    MLflow makes the folder of a plain `sqlite:///` address itself, and takes what is escaped there for its name. So an
-    address in which something is escaped names Python's driver too.
+    MLflow makes the folder of a plain `sqlite:///` address itself, without decoding escapes in its name. So an address
+    with escapes also names Python's driver.
     """
     escaped = _MEANINGFUL.sub(lambda found: quote(found[0]), str(path))
     return f"{driver if escaped == str(path) else 'sqlite+pysqlite'}:///{escaped}"
@@ -40,7 +40,7 @@ def sqlite_address(path: Path | str, driver: str = "sqlite") -> str:
 def sqlite_file(address: str) -> Path | None:
     """The file of a SQLite address, None for a database in memory and for other addresses.
 
-    `%20` stands for a space, as SQLAlchemy reads it, but not where only the folder `work%20copy` exists.
+    `%20` is a space, as for SQLAlchemy, unless only a folder with `%20` in its name exists, such as `work%20copy`.
     """
     found = _SQLITE.fullmatch(address.strip())
     if found is None or found["path"].strip() in ("", ":memory:"):
@@ -93,7 +93,7 @@ def _tidy(name: str, value: str) -> str:
 
 
 def name_variables(message: str) -> str:
-    """The message, and the environment variables whose values it complains about."""
+    """Return the message with the names of the environment variables whose values it complains about."""
     names = [name for name, value in _variables.items() if name not in message and _is_about(message, value)]
     if not names:
         return message

@@ -1,4 +1,4 @@
-"""What a training run leaves in MLflow beside its metrics: how it was set, its pictures, its story."""
+"""Records of a training run besides its metrics: settings, pictures, description."""
 
 from typing import TYPE_CHECKING
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE = 0.05  # a difference that chance alone would make less often than this is taken for one
 AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and those of the model's files
-SHOWN = 5  # classes that a sentence names
+SHOWN = 5  # classes named in a message
 
 
 def register(config: RegisterConfig) -> RegistrationResult:
@@ -48,7 +48,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         name = config.name or trained.dataset.name
         check_registry_names(name, config.alias)
         registry = tracking.Registry(config.tracking)
-        check_alias(registry, run, name, config)  # now, since the next step takes seconds
+        check_alias(registry, run, name, config)  # first, since the next step takes seconds
         with heavy_imports():
             check_formats(run)
         check_alias(registry, run, name, config)
@@ -73,7 +73,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
 
 
 def scores_of(config: RegisterConfig, run_id: str) -> dict[str, str]:
-    """What the run reached, as tags of its version: at its best epoch, and on the test split if it was scored."""
+    """Return the run's scores as tags for its version: of its best epoch, and of the test split if it was scored."""
     from src import tracking
 
     result = tracking.recorded_result(config.tracking, run_id)
@@ -110,14 +110,14 @@ class Verdict(NamedTuple):
 
 
 def check_alias(registry: "Registry", run: "Run", name: str, config: RegisterConfig) -> None:
-    """Raises UserError when the alias is to leave a model of other data without having been told to."""
+    """Raise UserError when the alias points to a model of other data and the configuration does not say what to do."""
     holder = registry.version_of_alias(name, config.alias) if config.alias else None
     if holder and not config.if_better:
         settle(registry, run, config, holder)
 
 
 def describe_difference(registry: "Registry", run: "Run", holder: "Version") -> str | None:
-    """Say how the data of a version differs from the run's, as the end of a sentence; None for the same data."""
+    """Describe how the data of a version differs from the run's, as the end of a sentence; None for the same data."""
     from src import tracking
 
     theirs, ours = registry.data_of(holder), tracking.data_of_run(run.params)
@@ -138,9 +138,11 @@ def describe_difference(registry: "Registry", run: "Run", holder: "Version") -> 
 
 
 def _origin(holder: "Version") -> str:
-    """Why there is no run of this version to look at, as the end of a sentence."""
+    """The reason why a version has no run that can be read, as the end of a sentence."""
     return (
-        f"is of run {holder.run_id}, which is gone or cannot be read" if holder.run_id else "was registered by no run"
+        f"came from run {holder.run_id}, which is gone or cannot be read"
+        if holder.run_id
+        else "was not registered from a run"
     )
 
 
@@ -176,10 +178,10 @@ def move(registry: "Registry", run: "Run", version: "Version", config: RegisterC
 
 
 def settle(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
-    """Decide whether the alias leaves the version that has it: by what was asked for, else by who is better.
+    """Decide whether the alias leaves the version that has it: as it was asked for, or for the better of the two.
 
     Raises:
-        UserError: the two are of other data, and nobody said that this does not matter.
+        UserError: the two were trained on different data, and `on_other_data` is `error`.
     """
     champion = f"{config.alias} (version {holder.number})"
     difference = describe_difference(registry, run, holder)
@@ -193,8 +195,8 @@ def settle(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Ve
         )
     if difference:
         raise UserError(
-            f"the {champion} of {holder.name} {difference}, so the alias stays there; register run {run.run_id} under "
-            "another name (name=NAME), or move the alias all the same with on_other_data=move"
+            f"the {champion} of {holder.name} {difference}, so the alias was not moved; register run {run.run_id} "
+            "under another name (name=NAME), or move the alias anyway with on_other_data=move"
         )
     if config.if_better:
         return challenge(registry, run, config, holder)

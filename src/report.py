@@ -52,8 +52,8 @@ def record_results(
         study_name: of the study.
         rows: its trials.
         counts: how they ended.
-        known: the ids of the trials' runs that there are; only those are linked.
-        config_of_trial: the resolved configuration that a trial was trained with, None when it is not known any more.
+        known: the ids of the trials' runs that exist; only those are linked.
+        config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
     """
     from src.search import ranked
 

@@ -21,7 +21,7 @@ def standard_deviation(values: Sequence[float]) -> float | None:
 
 
 def format_metric(value: float | None) -> str:
-    """`0.9898`, or `-` where there is no value."""
+    """Return the value with four decimals, `-` when there is none."""
     return "-" if value is None else f"{value:.4f}"
 
 
@@ -57,7 +57,7 @@ class EvaluationResult:
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy`.
         images: the number of images scored.
-        warnings: what a reader of the figures must know.
+        warnings: what a reader of the metrics must know.
     """
 
     run_id: str
@@ -161,7 +161,7 @@ class TrialRow(NamedTuple):
 
     @property
     def best_metrics(self) -> dict[str, float]:
-        """Those of `BEST_METRICS` that the study has."""
+        """The metrics of `BEST_METRICS` that the study has for this trial."""
         return {**self.validation} if self.best_epoch is None else {**self.validation, "best_epoch": self.best_epoch}
 
 
@@ -192,7 +192,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All trials that there are."""
+        """The number of all trials."""
         return self.counted + self.running + self.retried
 
 
@@ -206,11 +206,11 @@ class SweepResult:
         counts: how many trials ended how.
         best_trial: the number of the best trial, or None when none was completed.
         best_value: its metric at its best epoch.
-        best_run_id: its MLflow run, or None when there is none any more.
+        best_run_id: its MLflow run, or None when that is gone.
         best_params: its parameters, by dotted name.
-        best_metrics: those of `BEST_METRICS` that are known of it.
+        best_metrics: those of `BEST_METRICS` that are known for it.
         best_epoch: its epoch with that value, counted from 1.
-        best_config: the resolved configuration that it was trained with, or None when that is not known any more.
+        best_config: the resolved configuration that it was trained with, or None when that is no longer known.
     """
 
     study_name: str
@@ -267,7 +267,7 @@ class LeaderboardRow(NamedTuple):
         model: its name.
         best_val_accuracy, best_val_spread: mean and standard deviation over the seeds of the validation accuracy at the
             best epoch, which ranks the networks; a single seed has no spread.
-        accuracy, spread: the same of the test accuracy.
+        accuracy, spread: the same for the test accuracy.
         seeds: how many.
         parameters: weights, those that do not train too.
         seconds: of training, mean over the seeds.

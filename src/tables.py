@@ -1,7 +1,7 @@
-"""Tables as CSV files that a spreadsheet shows and does not run, and that are read back exactly as they were.
+"""CSV files that a spreadsheet shows without running anything, and that are read back exactly as they were written.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or the end of a line for a formula, and names of
-classes and files come from anywhere. Such a string gets an apostrophe in front, and so does one that begins with one.
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or the end of a line as a formula, and names of
+classes and files can be anything. Such a string gets a leading apostrophe. So does one that begins with an apostrophe.
 """
 
 import csv
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from numbers import Number
 from pathlib import Path
 
-# The last four are the full-width forms, which some spreadsheets take for the others.
+# The last four are the full-width forms, which some spreadsheets treat like the others.
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|nan)")
 QUOTED = re.compile(r'[,"\r\n]')
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """Return the line of a row, with its end; None is an empty cell, numbers are left as they are."""
+    """Return a row as a line with its line break; None is an empty cell, and numbers stay as they are."""
     texts = [_escaped(cell) for cell in cells]
     if texts == [""]:
         return '""\n'  # an empty line would be a row without cells
@@ -42,7 +42,7 @@ def read_table(file: Path) -> list[dict[str, str]]:
     """Return the rows of a file with a header, each by the names of its columns.
 
     Raises:
-        ValueError: it is not UTF-8, not CSV, or a row has not as many cells as the header.
+        ValueError: it is not UTF-8, not CSV, or a row does not have as many cells as the header.
     """
     header, *rows = read_rows(file) or [[]]
     return [dict(zip(header, row, strict=True)) for row in rows]

@@ -119,7 +119,7 @@ def train(
                 trained.is_kept = True
 
         scores = fitting.score(model, dataset.test) if config.evaluate_test else None
-        found: list[str] = []  # what only the scores show
+        found: list[str] = []  # warnings that only the scores show
         if scores is not None:
             metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
             found = unrecognized_classes(dataset, scores)

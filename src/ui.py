@@ -25,7 +25,7 @@ from src.places import resolve_address
 from src.schema import UiConfig
 
 HOST = "127.0.0.1"
-TICK = 0.2  # seconds between two questions whether the server is up
+TICK = 0.2  # seconds between two checks whether the server is up
 PATIENCE = 10  # seconds that a server gets to end by itself
 
 
@@ -46,7 +46,7 @@ def show(config: UiConfig) -> None:
         from src import tracking
 
     if is_served:
-        console.say("the runs are on a tracking server, which has the UI:")
+        console.say("the runs are on a tracking server, which has its own UI:")
         address = links.address(config.tracking.uri, tracking.experiment_page(config.tracking))
         console.say(address)
         if config.open:
@@ -76,7 +76,7 @@ def check_port(port: int) -> None:
         except OSError as error:
             other = port + 1 if 1024 <= port < 65535 else UiConfig.port
             is_taken = error.errno == errno.EADDRINUSE
-            reason = "is taken, perhaps by a UI that already runs" if is_taken else f"cannot be used ({error.strerror})"
+            reason = "is taken, perhaps by another UI" if is_taken else f"cannot be used ({error.strerror})"
             raise UserError(
                 f"port {port} {reason}; choose another: make ui PORT={other} (python -m src.ui port={other})"
             ) from error
@@ -90,7 +90,7 @@ def environment(uri: str, artifacts: str | None) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    return {"PYTHONWARNINGS": "ignore"} | os.environ | settings  # its libraries warn its authors
+    return {"PYTHONWARNINGS": "ignore"} | os.environ | settings  # its libraries' warnings are for its authors
 
 
 @contextlib.contextmanager
@@ -111,7 +111,7 @@ def mlflow_server(port: int, variables: Mapping[str, str]) -> Iterator["subproce
 
 
 def end(server: "subprocess.Popen[bytes]") -> None:
-    """End the server and all that it has started; what does not listen is killed, also when a second Ctrl-C comes."""
+    """End the server and its processes; those that do not react are killed, also after a second Ctrl-C."""
     if server.poll() is not None:
         return
     first = psutil.Process(server.pid)
@@ -130,7 +130,7 @@ def end(server: "subprocess.Popen[bytes]") -> None:
 def wait_until_up(server: "subprocess.Popen[bytes]", port: int) -> bool:
     """Wait until the server answers; False when it has ended before."""
     while server.poll() is None:
-        connection = http.client.HTTPConnection(HOST, port, timeout=5)  # no proxy stands between
+        connection = http.client.HTTPConnection(HOST, port, timeout=5)  # it uses no proxy
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
             connection.request("GET", "/health")
             if connection.getresponse().status == http.client.OK:
@@ -146,7 +146,7 @@ def open_browser(address: str) -> None:
     from src import console
 
     if not webbrowser.open(address):
-        console.say("there is no browser here that can be opened; open the address above in yours")
+        console.say("no browser could be opened here; open the address above in yours")
 
 
 @entry_point("ui")

@@ -53,7 +53,7 @@ class Postgres(NamedTuple):
 
 @contextmanager
 def postgres_server(contained: bool = False) -> Iterator[Postgres]:
-    """A PostgreSQL server. Its superuser `ada` needs no password, everybody else does.
+    """A PostgreSQL server. Its superuser `ada` needs no password, everyone else does.
 
     Args:
         contained: whether it may write only where the container of `compose.yaml` may.
@@ -66,7 +66,7 @@ def postgres_server(contained: bool = False) -> Iterator[Postgres]:
     place = OUTSIDE if contained else None
     with tempfile.TemporaryDirectory(
         prefix="convlab-postgres-", dir=place
-    ) as folder:  # pytest's folders are closed to others
+    ) as folder:  # other users cannot read pytest's folders
         user: dict[str, Any] = {}
         if os.geteuid() == 0:  # a server refuses to run as root
             shutil.chown(folder, "postgres", "postgres")
@@ -191,7 +191,7 @@ def plain_server(folder: Path) -> Iterator[MlflowServer]:
 
 # --- a container's file systems ----------------------------------------------------------------------------------
 
-# Its arguments: how many folders may be written, those folders, how many tmpfs there are, those, the command.
+# Its arguments: the number of writable folders, those folders, the number of tmpfs, those, the command.
 READ_ONLY = """
 set -e
 mount --make-rprivate /
@@ -212,7 +212,7 @@ exec "$@"
 
 
 def read_only(service: str, *folders: Path) -> list[str]:
-    """The beginning of a command that may write where a service of `compose.yaml` may, and nowhere else.
+    """The beginning of a command line that restricts writing to where a service of `compose.yaml` may write.
 
     Args:
         service: whose tmpfs there are.
@@ -292,7 +292,7 @@ class Team:
     log: Path
 
     def make_trainer(self, *program: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        """Runs the command that makes the trainers' user, as the container `trainer-user` does.
+        """Run the command that makes the trainers' user, as the container `trainer-user` does.
 
         Args:
             program: what stands before the command.

@@ -47,9 +47,9 @@ WRONG = [
     (["--cfg", "job", "--resolve", "tracking.uri=${nope}"], "${nope} leads nowhere: there is no key 'nope'"),
     (["--config-dir", "conf", "hydra.searchpath=[conf]"], "do not go together"),
     (["local=defautl"], "no local 'defautl'"),
-    (["--experimental-rerun", "run.pickle"], "it reads a pickle"),
-    (["--shell-completion", "install=bash"], "--shell-completion: Hydra completes the words of a script"),
-    (["--config-dir", ""], "--config-dir: got nothing; name a folder"),
+    (["--experimental-rerun", "run.pickle"], "it reads a pickle, which can run any code"),
+    (["--shell-completion", "install=bash"], "--shell-completion: Hydra's completion works for scripts"),
+    (["--config-dir", ""], "--config-dir: got an empty string; name a folder"),
     (
         ["training.initial_weights="],
         "training.initial_weights: got nothing after the =; give a value, or null for none",
@@ -104,7 +104,7 @@ def test_a_folder_of_further_options_may_be_in_the_home_folder(tmp_path: Path) -
         assert yaml.safe_load(answer.stdout)["seed"] == 7
 
 
-def test_a_wrong_value_of_an_environment_variable_is_complained_of_with_the_variables_name(
+def test_an_error_in_an_environment_variable_s_value_names_the_variable(
     workplace: Workplace,
 ) -> None:
     done = workplace.run("src.train", "seed=${oc.env:SEED}", *HARMLESS, SEED="seven")
@@ -182,7 +182,7 @@ def test_help_lists_the_groups_that_one_can_choose_from_and_no_schemas() -> None
 
 
 def commands() -> list[str]:
-    """The module of each command that has a primary configuration."""
+    """The modules of the commands that have a primary configuration."""
     names = sorted(path.stem for path in CONF.glob("*.yaml"))
     return [f"{'src' if (CONF.parent / 'src' / f'{name}.py').exists() else 'pipelines'}.{name}" for name in names]
 
@@ -204,7 +204,7 @@ def asked(module: str, flag: str, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     ("flag", "end"), [("--help", "Overrides : Any key=value"), ("--hydra-help", "Use '--cfg hydra' to Show the Hydra")]
 )
 @pytest.mark.parametrize("module", commands())
-def test_help_names_no_flag_that_the_command_does_not_take(
+def test_help_shows_only_flags_that_the_command_accepts(
     module: str, flag: str, end: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = asked(module, flag, monkeypatch, capsys)

@@ -136,13 +136,13 @@ def test_who_is_waited_for_says_when_it_is_ready():
     assert not [other for _, other, _ in others if "healthcheck" not in SERVICES[other]]
 
 
-def test_what_is_waited_for_to_end_is_started_with_those_who_wait_and_not_again():
+def test_a_service_that_must_complete_starts_with_its_dependents_and_never_restarts():
     once = SERVICES["trainer-user"]
     assert once["restart"] == "no"
     assert set(once["profiles"]) == {*SERVICES["trainer"]["profiles"], *SERVICES["worker"]["profiles"]}
 
 
-def test_only_the_server_and_what_makes_the_trainers_user_know_the_admin():
+def test_only_the_server_and_the_service_trainer_user_know_the_admin_s_password():
     def told(name: str) -> set[str]:
         environment = compose_file(SECRETS)["services"][name]["environment"]
         return {secret for secret in NEEDED if SECRETS[secret] in environment.values()}
@@ -168,11 +168,11 @@ def test_a_limit_can_be_set_for_the_machine():
     assert (services["worker"]["mem_limit"], services["trainer"]["tmpfs"]) == ("9g", ["/tmp:size=5g"])
 
 
-def test_files_for_a_read_only_container_are_files():
+def test_configs_of_a_read_only_container_are_files():
     assert all(config.keys() == {"file"} for config in COMPOSE["configs"].values())
 
 
-def test_images_of_others_are_named_by_tag_and_digest():
+def test_public_images_are_named_by_tag_and_digest():
     images = [*re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE), SERVICES["postgres"]["image"]]
     assert [image.partition("@")[0] for image in images] == ["python:3.11-slim-bookworm", "postgres:15-bookworm"]
     assert all(re.search(r"@sha256:[0-9a-f]{64}$", image) for image in images)
@@ -197,7 +197,7 @@ def test_requirements_are_installed_before_the_source_is_copied():
 
 
 @pytest.mark.services
-def test_what_containers_may_write_to_is_enough_to_serve_train_search_and_register():
+def test_the_writable_folders_are_enough_to_serve_train_search_and_register():
     with tempfile.TemporaryDirectory(dir=OUTSIDE) as place:
         folder = Path(place)
         volumes = {name: folder / name for name in ("artifacts", "data")}

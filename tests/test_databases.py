@@ -1,4 +1,4 @@
-"""Databases by their address: whether they can be reached, whose they are, and how a new SQLite file is made."""
+"""Checks of databases by their address, and the creation of SQLite files."""
 
 import os
 import re
@@ -137,7 +137,7 @@ def test_the_database_of_something_else_is_refused_with_some_of_its_tables(
 
 
 def made(file: Path) -> bool:
-    """Makes the tables of a product, `owner` and `things`, unless they are there; whether they are then."""
+    """Make the tables of a product, `owner` and `things`, unless they exist; return whether they do."""
 
     def make(address: str) -> None:
         make_tables(sqlite_file(address) or file, "owner", "things")
@@ -145,20 +145,20 @@ def made(file: Path) -> bool:
     return have_tables(file, {"owner"}, lambda found: bool(found.execute("select 1 from things")), make)
 
 
-def test_a_new_file_has_all_its_tables_and_nothing_is_left_beside_it(tmp_path: Path):
+def test_a_new_file_has_all_its_tables_and_nothing_is_left_next_to_it(tmp_path: Path):
     assert made(tmp_path / "new.db")
     assert tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING) == {"owner", "things"}
     assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
-def test_what_sqlite_kept_beside_a_removed_file_is_removed_before_a_new_one_is_made(tmp_path: Path, ending: str):
+def test_journals_of_a_removed_file_are_removed_before_a_new_one_is_made(tmp_path: Path, ending: str):
     (tmp_path / f"new.db{ending}").write_bytes(b"of the file that was here")
     assert made(tmp_path / "new.db")
     assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
 
 
-def test_an_empty_file_that_nobody_fills_is_filled_and_not_replaced(tmp_path: Path):
+def test_an_empty_file_that_no_process_fills_is_filled_and_not_replaced(tmp_path: Path):
     (tmp_path / "new.db").touch()
     os.utime(tmp_path / "new.db", (0, 0))
     before = (tmp_path / "new.db").stat().st_ino
@@ -186,7 +186,7 @@ def test_a_file_that_appears_while_another_one_is_being_made_stays(tmp_path: Pat
     assert "theirs" in tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING)
 
 
-def test_where_there_are_no_links_a_file_is_made_by_copying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_hard_links_a_file_is_made_by_copying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*names: Path) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -202,7 +202,9 @@ def test_a_file_that_was_left_without_its_tables_stays_as_it_is(tmp_path: Path, 
     assert tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING) == {name}
 
 
-def test_what_is_no_database_of_the_product_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_is_not_a_database_of_the_product_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
     make_tables(tmp_path / "other.db", "other")
     (tmp_path / "text.db").write_text("this is not a database, but a text of some length " * 40)

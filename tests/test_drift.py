@@ -206,7 +206,7 @@ def test_where_things_are_is_not_held_against_the_run(store: Workplace, tmp_path
 
 
 @pytest.mark.parametrize("recorded_name", ["pets", "image_folder"])  # the second by the first versions
-def test_a_name_that_the_folder_gave_is_not_held_against_the_run(
+def test_a_name_from_the_folder_does_not_count_as_a_change(
     store: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_name: str
 ) -> None:
     line = [*LINE, "dataset=image_folder", "dataset.folder=images"]

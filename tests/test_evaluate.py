@@ -79,7 +79,7 @@ def test_the_tables_agree_with_each_other_and_with_the_metrics(trained: TrainedR
     assert all(float(row["label_score"]) <= float(row["score"]) for row in predictions)
 
 
-def test_the_table_of_predictions_names_the_classes_and_where_there_are_none_no_files(artifacts: Path):
+def test_the_table_of_predictions_names_classes_and_leaves_missing_files_empty(artifacts: Path):
     with (artifacts / "tables/test_predictions.csv").open() as file:
         predictions = list(csv.DictReader(file))
     assert list(predictions[0]) == [
@@ -118,7 +118,7 @@ def scores_of(predicted: list[int], classes: int = 5) -> Scores:
     return Scores(1.0, 0.5, probabilities)
 
 
-def test_whatever_signs_class_and_file_names_hold_the_predictions_are_read_back(workplace: Workplace, tmp_path: Path):
+def test_predictions_are_read_back_whatever_characters_class_and_file_names_hold(workplace: Workplace, tmp_path: Path):
     config = compose_config([f"tracking.uri='{workplace.uri}'"])
     dataset = data_of([0, 1, 2, 3, 4])
     with start_run(open_store(config.tracking), config) as run:
@@ -137,7 +137,10 @@ def test_whatever_signs_class_and_file_names_hold_the_predictions_are_read_back(
 @pytest.mark.parametrize(
     ("table", "labels"),
     [
-        ("index,label,predicted,score,label_score\n0,3,4,0.5,0.25\n1,2,2,1.0,1.0\n", [3, 2]),  # as it was at first
+        (
+            "index,label,predicted,score,label_score\n0,3,4,0.5,0.25\n1,2,2,1.0,1.0\n",
+            [3, 2],
+        ),  # as the first versions wrote it
         ("score,other,label,predicted\n0.5,,3,4\n", [3]),
         ("index,label,predicted,score,label_score\n", []),
     ],
@@ -166,9 +169,9 @@ def test_a_table_of_predictions_is_read_by_the_names_of_its_columns(
         (
             [0, 1, 2],
             [1, 2, 2],
-            r"^recall is 0 for 2 of 5 classes, .*: 'a,b' \(never predicted\), 'say \"x\"'\. Look at",
+            r"^recall is 0 for 2 of 5 classes \(.*\): 'a,b' \(never predicted\), 'say \"x\"'\. See",
         ),
-        ([2, 2, 0], [0, 0, 0], r"^recall is 0 for 1 of 5 classes, .*: 'two\\nlines' \(never predicted\)\. Look at"),
+        ([2, 2, 0], [0, 0, 0], r"^recall is 0 for 1 of 5 classes \(.*\): 'two\\nlines' \(never predicted\)\. See"),
     ],
 )
 def test_classes_of_which_no_test_image_is_recognized_are_named(
@@ -179,7 +182,7 @@ def test_classes_of_which_no_test_image_is_recognized_are_named(
     assert said is None or re.search(said, found[0])
 
 
-def test_of_many_such_classes_the_first_few_are_named_and_how_many_there_are():
+def test_of_many_such_classes_the_first_few_are_named_and_all_are_counted():
     names = [f"c{at}" for at in range(26)]
     (told,) = unrecognized_classes(data_of(list(range(26)), names), scores_of([0] * 26, classes=26))
     assert told.startswith("recall is 0 for 25 of 26 classes")

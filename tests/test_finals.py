@@ -277,7 +277,7 @@ def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None
     )
 
 
-def test_of_a_single_seed_no_spread_is_recorded(store: Workplace) -> None:
+def test_no_spread_is_recorded_for_a_single_seed(store: Workplace) -> None:
     with new_run(config_for(store.uri)) as run:
         finals.record(run, outcome(0.75))
     assert MlflowClient(store.uri).get_run(str(run.run_id)).data.metrics == {"test_accuracy_mean": 0.75} | BEST

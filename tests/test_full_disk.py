@@ -1,4 +1,4 @@
-"""Disks that are too small, or become full: a sentence, a true status, and no lost weights."""
+"""Disks that are too small or become full: one sentence, a true status, no lost weights."""
 
 import os
 import re
@@ -88,7 +88,7 @@ def test_a_disk_without_room_for_the_model_is_refused_before_the_first_epoch(dis
     fill(disk, 4 * 2**20)
     done = there.run("src.train", *SMALL)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: keeping dense takes ")
+    assert done.stderr.startswith("error: saving dense needs ")
     assert done.stderr.count("\n") == 1
     assert "epoch" not in done.stdout
 

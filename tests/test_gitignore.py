@@ -1,4 +1,4 @@
-"""What commands leave behind in a checkout is no change of it."""
+"""Files that commands leave in a checkout are ignored by git."""
 
 import subprocess
 from pathlib import Path
@@ -29,7 +29,7 @@ def checkout() -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "docs", "benchmarks/results", "conf/experiment", "somewhere/else"])
-def test_stores_are_ignored_in_whatever_folder_a_command_was_started(folder: str) -> None:
+def test_stores_are_ignored_in_any_folder(folder: str) -> None:
     paths = [str(Path(folder, store)) for store in STORES]
     assert git("check-ignore", "--no-index", *paths).stdout.splitlines() == paths
 

@@ -1,4 +1,4 @@
-"""Trained weights: room for them is looked at first, and a failure after the training does not lose them."""
+"""Trained weights: disk space is checked first, and a failure after the training does not lose them."""
 
 import contextlib
 import shutil
@@ -50,7 +50,7 @@ def fail_after_training(
     harm: Callable[[Run], None],
     only_in_run: bool = False,
 ) -> tuple[Run, str]:
-    """The run, and what was added to the error that ended it."""
+    """The run, and the notes on the error that ended it."""
     runs: list[Run] = []
 
     def train() -> None:
@@ -111,7 +111,9 @@ def test_a_run_that_fails_after_training_keeps_its_weights_and_can_be_continued(
     assert not (workplace.folder / ".weights").exists()
 
 
-def test_weights_that_the_run_cannot_take_go_beside_the_store(config: Config, ready: Ready, workplace: Workplace):
+def test_weights_that_the_run_cannot_keep_are_saved_next_to_the_store(
+    config: Config, ready: Ready, workplace: Workplace
+):
     run, note = fail_after_training(config, ready, StoreError("the disk"), keeps=False, harm=break_artifacts)
     file = workplace.folder / ".weights" / f"{run.run_id}.keras"
     assert note == (f"the trained weights are kept in {file}: continue from them with training.initial_weights={file}")
@@ -119,7 +121,7 @@ def test_weights_that_the_run_cannot_take_go_beside_the_store(config: Config, re
     assert_continues_from(str(file), config, ready)
 
 
-def test_a_run_whose_status_could_not_be_written_is_continued_from_its_file(
+def test_the_weights_of_a_run_without_a_final_status_are_continued_from_their_file(
     config: Config, ready: Ready, workplace: Workplace
 ):
     error = StoreError("the store")
@@ -130,7 +132,7 @@ def test_a_run_whose_status_could_not_be_written_is_continued_from_its_file(
     assert_continues_from(str(file), config, ready)
 
 
-def test_a_path_that_hydra_would_not_read_is_quoted(ready: Ready, tmp_path: Path):
+def test_a_path_that_hydra_could_not_read_is_quoted(ready: Ready, tmp_path: Path):
     workplace = Workplace(tmp_path / "a, b=c")
     config = compose_config(["model=dense", "dataset=synthetic", f'tracking.uri="{workplace.uri}"'])
     _, note = fail_after_training(config, ready, StoreError("the disk"), keeps=False, harm=break_artifacts)
@@ -141,7 +143,7 @@ def test_a_path_that_hydra_would_not_read_is_quoted(ready: Ready, tmp_path: Path
 def test_a_trial_writes_nothing_outside_the_store(config: Config, ready: Ready, workplace: Workplace):
     error = StoreError("the disk")
     _, note = fail_after_training(config, ready, error, keeps=False, harm=break_artifacts, only_in_run=True)
-    assert note.startswith("the trained weights could not be kept: run ")
+    assert note.startswith("the trained weights could not be saved: run ")
     assert not (workplace.folder / ".weights").exists()
 
 
@@ -151,7 +153,7 @@ def test_a_diverged_training_keeps_nothing(config: Config, ready: Ready, workpla
     assert not (workplace.folder / "mlartifacts" / str(run.run_id) / "artifacts" / "model").exists()
 
 
-def test_who_keeps_no_model_keeps_none_of_a_failed_run(config: Config, ready: Ready, workplace: Workplace):
+def test_without_save_model_a_failed_run_keeps_no_model_either(config: Config, ready: Ready, workplace: Workplace):
     config.tracking.save_model = False
     _, note = fail_after_training(config, ready, RuntimeError(), keeps=False, harm=no_harm)
     assert note == ""
@@ -180,7 +182,7 @@ def test_a_disk_without_room_for_the_model_is_refused(
     with start_run(open_store(config.tracking), config) as run:
         asked = free_space(monkeypatch, needed)
         with pytest.raises(
-            NotEnoughSpace, match=r"keeping dense takes .* MB .* are free in /.*save_model=false"
+            NotEnoughSpace, match=r"saving dense needs .* MB .* are free in /.*save_model=false"
         ) as caught:
             check_space(run, ready.model, is_light)
         assert asked == [run.folder]
@@ -189,19 +191,19 @@ def test_a_disk_without_room_for_the_model_is_refused(
         check_space(run, ready.model, is_light)
 
 
-def test_for_a_server_the_room_for_temporary_files_is_looked_at(
+def test_for_a_server_the_room_for_temporary_files_is_checked(
     config: Config, ready: Ready, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(Run, "folder", None)
     with start_run(open_store(config.tracking), config) as run:
         asked = free_space(monkeypatch, 1_000_000)
-        with pytest.raises(NotEnoughSpace, match="set TMPDIR to a folder with more of it"):
+        with pytest.raises(NotEnoughSpace, match="set TMPDIR to a folder with more space"):
             check_space(run, ready.model, is_light=False)
     assert asked == [tmp_path]
 
 
-def test_without_tracking_no_room_is_asked_for(ready: Ready, monkeypatch: pytest.MonkeyPatch):
+def test_without_tracking_no_room_is_needed(ready: Ready, monkeypatch: pytest.MonkeyPatch):
     config = compose_config(["tracking=off"])
     asked = free_space(monkeypatch, 0)
     with start_run(open_store(config.tracking), config) as run:

@@ -127,7 +127,7 @@ def test_another_comparison_stands_under_another_run(store: Workplace, first: Ml
     assert begun(store, line).info.run_id != first.info.run_id
 
 
-def test_comparisons_on_two_folders_of_images_stand_under_runs_of_their_own(store: Workplace) -> None:
+def test_comparisons_on_two_folders_of_images_have_separate_runs(store: Workplace) -> None:
     cats, dogs = (begun(store, "dataset=image_folder", f"dataset.folder=/mnt/{name}") for name in ("cats", "dogs"))
     assert [run.data.tags["mlflow.runName"] for run in (cats, dogs)] == [
         *("compare lenot on cats", "compare lenot on dogs")
@@ -160,7 +160,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def result(store: Workplace, folder: Path, parameters: int, *accuracies: float, test: float) -> list[TrainResult]:
-    """What trainings of a network with so many parameters gave; as runs in the store, too.
+    """Results of trainings of a network with this number of parameters, also as runs in the store.
 
     Args:
         accuracies: on the validation split, at the best epoch, of each seed.
@@ -194,7 +194,7 @@ def ranked(store: Workplace, model_folder: Path) -> Ranked:
     return {row.model: (row, results[row.model]) for row in leaderboard.ranked(config, results)}
 
 
-def test_the_best_by_validation_is_first_whatever_its_test_accuracy_and_of_equals_the_smaller(ranked: Ranked) -> None:
+def test_the_best_by_validation_is_first_and_of_equal_ones_the_smaller(ranked: Ranked) -> None:
     assert list(ranked) == ["best", "as good and small", "as good and large", "poor, but not on the test split"]
 
 

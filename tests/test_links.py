@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from src import links
 from src.links import PROJECT, VARIABLE, address, local_address, run_page, runs_page, version_page
 
-OWN = f"sqlite:///{PROJECT}/mlflow.db"  # what `make ui` shows by itself
+OWN = f"sqlite:///{PROJECT}/mlflow.db"  # the store that `make ui` shows by default
 
 
 @pytest.fixture(autouse=True)
@@ -101,14 +101,14 @@ def test_another_store_is_named_by_its_absolute_address(uri: str, named: str, mo
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///docs/mlflow.db"])
-def test_a_store_in_another_folder_is_named_with_that_folder(
+def test_a_store_in_another_folder_is_named_by_its_path(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert ui_command(uri) == f"make -C {PROJECT} ui URI=sqlite:///{tmp_path}/{uri.removeprefix('sqlite:///')}"
 
 
-def test_a_store_that_the_environment_names_is_named_for_a_terminal_without_the_variable(
+def test_a_store_from_the_environment_is_named_for_terminals_without_the_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(PROJECT)
@@ -152,7 +152,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def typed(command: str, fake: Path, **variables: str) -> tuple[str, str]:
-    """What the command's program is given: the address, and the rest."""
+    """Return what the command's program gets: the address, and the rest."""
     environment = {"PATH": "/usr/bin:/bin"} | variables
     done = subprocess.run(command, shell=True, cwd=fake, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -161,15 +161,15 @@ def typed(command: str, fake: Path, **variables: str) -> tuple[str, str]:
 
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="\0\n\r/?"), min_size=1))
 @settings(deadline=None, max_examples=40)
-def test_any_name_of_a_file_passes_the_shell_and_make_unharmed(name: str, fake: Path) -> None:
+def test_any_file_name_passes_the_shell_and_make_unchanged(name: str, fake: Path) -> None:
     word = links.ui_command(f"sqlite:////srv/{name}.db")[-1]
     assert typed(f"make ui {shlex.quote(word)}", fake) == (word.removeprefix("URI="), "-m src.ui")
 
 
-def test_make_hands_on_port_and_open(fake: Path) -> None:
+def test_make_passes_on_port_and_open(fake: Path) -> None:
     assert typed("make ui PORT=5001 OPEN=1", fake) == ("", "-m src.ui port=5001 open=1")
 
 
-def test_what_other_programs_call_so_in_the_environment_does_not_count(fake: Path) -> None:
+def test_variables_of_these_names_in_the_environment_do_not_count(fake: Path) -> None:
     of_others = {"PORT": "3000", "URI": "nonsense", "OPEN": "nonsense"}
     assert typed("make ui", fake, MLFLOW_TRACKING_URI="sqlite:///x.db", **of_others) == ("sqlite:///x.db", "-m src.ui")

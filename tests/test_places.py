@@ -77,7 +77,7 @@ def test_sqlalchemy_opens_the_file_in_a_folder_of_any_name(name: str, tmp_path: 
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
-def test_an_address_made_of_a_path_leads_to_the_path(name: str):
+def test_an_address_made_from_a_path_leads_to_the_path(name: str):
     path = f"/no-such-folder/x{name}x.db"
     address = sqlite_address(path)
     assert sqlalchemy.make_url(address).database == path
@@ -85,7 +85,7 @@ def test_an_address_made_of_a_path_leads_to_the_path(name: str):
     assert address.format() == address  # Optuna fills in a template
 
 
-def test_an_escape_in_an_address_is_read_unless_the_folder_is_named_so(tmp_path: Path):
+def test_an_escape_in_an_address_is_decoded_unless_the_folder_has_that_name(tmp_path: Path):
     assert sqlite_file(f"sqlite:///{tmp_path}/a%20b.db") == tmp_path / "a b.db"
     (tmp_path / "work%20copy").mkdir()
     assert sqlite_file(f"sqlite:///{tmp_path}/work%20copy/a.db") == tmp_path / "work%20copy" / "a.db"

@@ -96,7 +96,7 @@ def test_files_that_are_no_images_are_listed_or_end_it_and_then_nothing_is_writt
     assert (result.bad_files, len(rows_of(result))) == ([("b.png", "not an image of a known format")], 1)
 
 
-def test_classes_that_were_folders_are_called_by_their_names_which_a_spreadsheet_does_not_run(
+def test_classes_are_named_after_their_folders_and_a_spreadsheet_does_not_run_the_names(
     workplace: Workplace, tmp_path: Path
 ):
     for name in ("=cat", "dog"):

@@ -81,7 +81,7 @@ def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: 
 SCORES = ["best_val_accuracy", "best_val_loss", "best_epoch", "test_accuracy", "test_loss"]
 
 
-def test_a_version_says_what_its_run_reached_at_its_best_epoch_and_in_the_test(runs: Runs):
+def test_a_version_has_the_scores_of_its_run_s_best_epoch_and_test(runs: Runs):
     runs.register(runs.good, "name=scored")
     tags = runs.client.get_model_version("scored", "1").tags
     metrics = runs.client.get_run(runs.good).data.metrics
@@ -146,7 +146,7 @@ def test_a_champion_that_no_run_registered_is_not_compared_and_keeps_the_alias(r
     runs.client.set_registered_model_alias("brought", "champion", version.version)
     result = runs.register(runs.good, "name=brought", "alias=champion", "if_better=true")
     assert not result.moved
-    assert "was registered by no run" in result.reason
+    assert "was not registered from a run" in result.reason
 
 
 def test_an_alias_that_was_asked_for_moves_to_whatever_version(runs: Runs):
@@ -200,7 +200,7 @@ def test_a_champion_whose_run_was_deleted_is_not_compared_and_keeps_the_alias(co
     copied.client.delete_run(copied.poor)
     result = copied.register(copied.good, "alias=champion", "if_better=true")
     assert not result.moved
-    assert f"is of run {copied.poor}, which is gone or cannot be read" in result.reason
+    assert f"came from run {copied.poor}, which is gone or cannot be read" in result.reason
 
 
 # --- an alias and other data -------------------------------------------------------------------------------------
@@ -245,24 +245,26 @@ def test_an_alias_moves_to_other_data_when_that_is_asked_for_and_the_reason_says
     assert versions(runs, name) == {runs.elsewhere: None, runs.poor: "champion"}
 
 
-def test_asked_to_move_to_other_data_the_same_data_is_compared_all_the_same(runs: Runs):
+def test_models_of_the_same_data_are_compared_even_with_on_other_data_move(runs: Runs):
     runs.register(runs.good, "name=same", "alias=champion")
     result = runs.register(runs.poor, "name=same", "alias=champion", "if_better=true", MOVE)
     assert not result.moved
     assert result.reason.startswith("it is not better")
 
 
-def test_a_champion_that_no_run_registered_gives_its_alias_only_when_told_to(runs: Runs, tmp_path: Path):
+def test_a_champion_without_a_run_loses_its_alias_only_when_asked_for(runs: Runs, tmp_path: Path):
     runs.client.create_registered_model("given")
     version = runs.client.create_model_version("given", tmp_path.as_uri())
     runs.client.set_registered_model_alias("given", "champion", version.version)
-    with pytest.raises(UserError, match=r"\(version 1\) of given was registered by no run, so its data is not known"):
+    with pytest.raises(
+        UserError, match=r"\(version 1\) of given was not registered from a run, so its data is not known"
+    ):
         runs.register(runs.good, "name=given", "alias=champion")
     assert versions(runs, "given") == {None: "champion"}
     assert runs.register(runs.good, "name=given", "alias=champion", MOVE).moved
 
 
-def test_the_data_of_a_champion_is_told_by_its_tag_and_without_one_by_its_run(copied: Runs):
+def test_the_data_of_a_champion_comes_from_its_tag_or_else_from_its_run(copied: Runs):
     line = ["name=told", "alias=champion"]
     copied.register(copied.elsewhere, *line)
     copied.client.delete_model_version_tag("told", "1", "data_digest")
@@ -272,7 +274,7 @@ def test_the_data_of_a_champion_is_told_by_its_tag_and_without_one_by_its_run(co
         for table in ("params", "latest_metrics", "metrics", "tags", "runs"):
             database.execute(f"DELETE FROM {table} WHERE run_uuid = ?", (copied.elsewhere,))
     with pytest.raises(
-        UserError, match=f"is of run {copied.elsewhere}, which is gone or cannot be read, so its data is not known"
+        UserError, match=f"came from run {copied.elsewhere}, which is gone or cannot be read, so its data is not known"
     ):
         copied.register(copied.good, *line)
     copied.client.set_model_version_tag("told", "1", "data_digest", digest(copied, copied.good))
@@ -283,14 +285,14 @@ def digest(runs: Runs, run_id: str) -> str:
     return str(runs.client.get_run(run_id).data.params["resolved.data_digest"])
 
 
-def test_an_alias_that_was_moved_to_other_data_meanwhile_stays_there(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+def test_an_alias_that_another_process_moved_to_other_data_stays_there(runs: Runs, monkeypatch: pytest.MonkeyPatch):
     runs.register(runs.poor, "name=raced", "alias=champion")
     settle = register_module.settle
 
     def overtaken(*arguments: Any) -> register_module.Verdict:
         verdict = settle(*arguments)
         monkeypatch.setattr(register_module, "settle", settle)
-        runs.register(runs.elsewhere, "name=raced", "alias=champion", MOVE)  # another process, just after the look
+        runs.register(runs.elsewhere, "name=raced", "alias=champion", MOVE)  # another process, just after the check
         return verdict
 
     monkeypatch.setattr(register_module, "settle", overtaken)
@@ -299,7 +301,7 @@ def test_an_alias_that_was_moved_to_other_data_meanwhile_stays_there(runs: Runs,
     assert versions(runs, "raced") == {runs.poor: None, runs.elsewhere: "champion"}
 
 
-def test_moving_to_other_data_is_asked_for_by_a_word_that_exists():
+def test_an_unknown_value_of_on_other_data_is_refused():
     with pytest.raises(ConfigError, match="on_other_data: got 'yes', expected one of error, move"):
         compose_config(["run_id=r", "on_other_data=yes"], "register")
 

@@ -118,7 +118,7 @@ def test_a_trial_whose_run_is_gone_is_not_linked_and_the_best_is_still_the_best(
     assert "gone" in Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text()  # to be restored by
 
 
-def test_a_best_trial_of_which_nothing_says_how_it_was_trained_has_no_recipe() -> None:
+def test_a_best_trial_with_an_unknown_configuration_has_no_recipe() -> None:
     result = results(Run(None, "", ""), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
     assert (result.best_trial, result.best_config) == (0, None)
 

@@ -1,4 +1,4 @@
-"""What is written into a table is read back exactly, and no cell of it is a formula to a spreadsheet."""
+"""Tables are read back exactly as they were written, and a spreadsheet finds no formula in them."""
 
 import csv
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b'"', b"\xff", b"a,b\n1\n"])
-def test_what_is_not_such_a_table_is_a_value_error(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_table_is_a_value_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(ValueError, match=r"."):
         read_table(tmp_path / "table.csv")

@@ -109,7 +109,7 @@ def test_the_values_of_the_best_epoch_are_metrics_of_the_run_and_of_its_model(
         assert kept[name] == run.data.metrics[name]
 
 
-def test_the_terminal_the_description_and_the_metrics_say_the_same_of_the_best_epoch(workplace: Workplace):
+def test_terminal_description_and_metrics_agree_on_the_best_epoch(workplace: Workplace):
     line = [*SMALL, "training.epochs=4", "optimizer.learning_rate=0.05", "tracking.detail=light", "evaluate_test=false"]
     done = workplace.run("src.train", *line)
     assert done.returncode == 0, done.stderr
@@ -217,7 +217,7 @@ def test_a_signal_ends_the_run_as_killed_and_keeps_the_last_epoch(workplace: Wor
 
 
 @pytest.mark.fault
-def test_the_run_of_a_training_that_was_killed_becomes_killed_when_the_next_one_begins(workplace: Workplace):
+def test_the_run_of_a_killed_training_becomes_killed_when_the_next_one_begins(workplace: Workplace):
     process = workplace.start("src.train", "dataset.source=sample", "training.epochs=500")
     assert process.stdout is not None
     for line in process.stdout:
@@ -292,7 +292,7 @@ def test_without_validation_the_last_epoch_is_kept():
     assert not [name for name in result.history if name.startswith("val_")]
 
 
-def test_without_validation_a_run_has_no_metric_of_its_best_epoch_but_the_epoch(workplace: Workplace):
+def test_without_validation_the_only_best_metric_of_a_run_is_the_epoch(workplace: Workplace):
     train_tracked(workplace, "dataset.validation_size=0", "tracking.detail=light")
     metrics = last_run(workplace).data.metrics
     assert {name: value for name, value in metrics.items() if name.startswith("best_")} == {"best_epoch": 2.0}
@@ -303,7 +303,7 @@ def test_without_validation_a_run_has_no_metric_of_its_best_epoch_but_the_epoch(
 BLIND = [*SMALL, "training.epochs=1", "optimizer.learning_rate=1e-9", "model=dense", "tracking.detail=light"]
 
 
-def test_a_class_that_is_never_recognized_is_warned_of_once_at_the_end_and_in_the_description(workplace: Workplace):
+def test_a_class_that_is_never_recognized_gives_one_warning_at_the_end_and_in_the_description(workplace: Workplace):
     done = workplace.run("src.train", *BLIND)
     assert done.returncode == 0, done.stderr
     before, box, after = done.stdout.partition("WARNING")
@@ -317,14 +317,14 @@ def test_a_class_that_is_never_recognized_is_warned_of_once_at_the_end_and_in_th
     assert re.search(r"recall is 0 for \d of 10 classes", again.stdout)
 
 
-def test_what_is_warned_of_is_handed_on_and_a_reused_run_says_it_too(workplace: Workplace):
+def test_the_warning_is_returned_and_a_reused_run_repeats_it(workplace: Workplace):
     line = [*BLIND, f"tracking.uri='{workplace.uri}'", "tracking.on_duplicate=reuse"]
     first, again = train(compose_config(line)), train(compose_config(line))
     assert first == again
     assert [warning.startswith("recall is 0 for ") for warning in first.warnings] == [True]
 
 
-def test_a_run_that_does_not_score_the_test_split_says_nothing_of_its_classes(workplace: Workplace):
+def test_a_run_that_does_not_score_the_test_split_does_not_warn_of_classes(workplace: Workplace):
     assert train(compose_config([*BLIND, "tracking=off", "evaluate_test=false"])).warnings == []
 
 

@@ -42,20 +42,20 @@ def test_without_tracking_there_is_nothing_to_show() -> None:
         compose_config(["tracking=off"], "ui")
 
 
-def test_a_taken_port_is_said_before_anything_is_made(workplace: Workplace) -> None:
+def test_a_taken_port_is_reported_before_anything_is_made(workplace: Workplace) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         answer = workplace.run("src.ui", f"port={port}")
     assert (answer.returncode, answer.stdout) == (1, "")
     assert re.fullmatch(
-        rf"error: port {port} is taken, perhaps by a UI that already runs; choose another: make ui PORT=(\d+) "
+        rf"error: port {port} is taken, perhaps by another UI; choose another: make ui PORT=(\d+) "
         rf"\(python -m src\.ui port=\1\)\n",
         answer.stderr,
     )
     assert list(workplace.folder.iterdir()) == []
 
 
-def test_a_store_that_cannot_be_opened_is_said_in_a_sentence(workplace: Workplace) -> None:
+def test_a_store_that_cannot_be_opened_is_reported_in_a_sentence(workplace: Workplace) -> None:
     (workplace.folder / "mlflow.db").write_text("no database at all")
     answer = workplace.run("src.ui", f"port={free_port()}")
     assert answer.returncode == 1
@@ -168,18 +168,18 @@ def test_a_servers_own_ui_is_opened_and_none_is_started(
     assert capsys.readouterr().out.splitlines()[-1] == browser.read_text() == f"{uri}/#/{page}"
 
 
-def test_a_server_that_does_not_answer_is_said_in_a_sentence(browser: Path) -> None:
+def test_a_server_that_does_not_answer_is_reported_in_a_sentence(browser: Path) -> None:
     with pytest.raises(UserError, match="does not answer"):
         ui.show(compose_config([f'tracking.uri="http://127.0.0.1:{free_port()}"', "open=true"], "ui"))
     assert not browser.exists()
 
 
-def test_without_a_browser_the_address_is_there_to_be_copied(
+def test_without_a_browser_the_address_is_printed_for_copying(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda _: False)
     ui.open_browser("http://127.0.0.1:5000/")
-    assert capsys.readouterr().out == "there is no browser here that can be opened; open the address above in yours\n"
+    assert capsys.readouterr().out == "no browser could be opened here; open the address above in yours\n"
 
 
 # --- from a training to its page -----------------------------------------------------------------------------------

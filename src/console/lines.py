@@ -23,7 +23,7 @@ def say(text: str) -> None:
 
 
 def say_where(run_id: str, experiment_id: str, uri: str) -> None:
-    """Print where to look at a run of the store with this address."""
+    """Print where to find a run of the store at this address."""
     _say_page(f"run {run_id}", links.run_page(experiment_id, run_id), uri)
 
 
@@ -33,8 +33,8 @@ def _say_page(what: str, page: str, uri: str) -> None:
         say(f"{what}: {links.address(uri, page)}")
         return
     command = links.ui_command(uri)
-    shown = [redact(word) for word in command]  # before quotes come between the letters of a password
-    note = "" if shown == command else f" (type it with what {HIDDEN} stands for)"
+    shown = [redact(word) for word in command]  # before quoting, which may split a password
+    note = "" if shown == command else f" (replace {HIDDEN} with what it hides)"
     say(f"{what}: `{shlex.join(shown)}`{note} shows it at {links.local_address(page)}")
 
 

@@ -59,7 +59,7 @@ class Dataset:
         train: what is trained on, after validation was set aside and `limit` was applied.
         validation: what chooses the best epoch, or None when there is none.
         test: what is scored once.
-        test_files: the path of each test image below the data set's folder, None for a source that is no folder.
+        test_files: the path of each test image below the data set's folder, None for a source that is not a folder.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
         digest: SHA-256 in hex over the source's image bytes, train then test, then its label bytes; it does not

@@ -84,7 +84,7 @@ def arranged(images: Images, order: npt.NDArray[np.int64]) -> Images:
             _write_header(file, shape)
             for start in range(0, len(order), _rows(size)):
                 file.write(images[order[start : start + _rows(size)]].tobytes())
-        _checksum_file(path).write_text(_checksum(part))  # before the array has its name: none is without
+        _checksum_file(path).write_text(_checksum(part))  # before the array has its name, so that none lacks it
 
     return _read_or_write(path, read, write)
 
@@ -101,7 +101,7 @@ def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callab
     """Return what `read` finds; where that is None, let `write` fill a temporary path and rename it to the target.
 
     Raises:
-        DataError: it cannot be written, or does not read back.
+        DataError: the target cannot be written, or does not read back.
     """
     if (found := read()) is not None:
         return found
@@ -120,14 +120,14 @@ def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callab
                 _remove(part)
             found = read()
     except OSError as error:
-        damaged = ", where those there are damaged" if target.exists() else ""
+        damaged = ", where the existing ones are damaged" if target.exists() else ""
         raise DataError(
             f"cannot write decoded images to {target.parent}{damaged}: {error.strerror or error}; set "
             "dataset.cache_dir to a writable folder with enough space"
         ) from error
     if found is None:
         raise DataError(
-            f"decoded images do not read back from {target.parent} as they were written; check that disk, or set "
+            f"decoded images do not read back from {target.parent} as they were written; check the disk, or set "
             "dataset.cache_dir to a folder on another one"
         )
     return found
@@ -178,7 +178,7 @@ def _mapped(path: Path) -> Images:
 
 
 def _is_unchanged(array: Path, *others: Path) -> bool:
-    """Whether the array and the other files are as they were when their checksum was written."""
+    """Return whether the array and the other files still match their checksum."""
     try:
         return _checksum_file(array).read_text() == _checksum(array, *others)
     except (OSError, ValueError):
@@ -190,7 +190,7 @@ def _checksum_file(array: Path) -> Path:
 
 
 def _checksum(*paths: Path) -> str:
-    """CRC-32 over the files: several times as fast as SHA-256, and it need not withstand forgery, only damage."""
+    """CRC-32 over the files: several times faster than SHA-256, and enough to detect damage, if not forgery."""
     crc, buffer = 0, memoryview(bytearray(CHUNK))
     for path in paths:
         with path.open("rb", buffering=0) as file:

@@ -80,7 +80,7 @@ class Board:
         self.axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor="0.8", linewidth=0.5))
 
     def write(self, row: int, column: int, text: str, line: int = 0, align: str = "center", **style: Any) -> None:
-        """A line of text above a cell; line 0 is the one next to it. Names may hold line breaks: they are not drawn."""
+        """A line of text above a cell; line 0 is the one next to it. Line breaks in names are not drawn."""
         x = self._x(column) + (self.cell / 2 if align == "center" else 0)
         y = self.tops[row] - 0.03 - LINE * line
         self.axes.text(x, y, printable(text), ha=align, va="bottom", parse_math=False, **style)

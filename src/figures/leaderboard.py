@@ -16,7 +16,7 @@ def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
     accuracy, latency, parameters = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
     seeds = rows[0].seeds
     series = (
-        ("validation, which ranks", [row.best_val_accuracy for row in rows], [row.best_val_spread for row in rows]),
+        ("validation (for ranking)", [row.best_val_accuracy for row in rows], [row.best_val_spread for row in rows]),
         ("test", [row.accuracy for row in rows], [row.spread for row in rows]),
     )
     for (label, means, spreads), colour, offset in zip(series, (BLUE, GREEN), (0.12, -0.12), strict=True):

@@ -23,7 +23,7 @@ class Prediction(NamedTuple):
     Attributes:
         image: its place in the split.
         true, predicted: names of classes.
-        score, true_score: what the model gave to each of them.
+        score, true_score: the model's probabilities for these classes.
         file: where the image came from, None where it did not come from a file of its own.
     """
 
@@ -46,7 +46,7 @@ def image_name(place: int, file: str | None) -> str:
 
 
 def short_name(name: str) -> str:
-    """A name that fits into a title on one line: of a long one the end, which tells files apart."""
+    """Return a name that fits on one line of a title: a long one is cut to its end, where files differ."""
     shown = printable(name)
     return shown if len(shown) <= MAX_NAME else "\N{HORIZONTAL ELLIPSIS}" + shown[1 - MAX_NAME :]
 

@@ -53,7 +53,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
 
     Raises:
         ModelFileError: a format that reads back as another model.
-        OSError: the disk does not take it.
+        OSError: the disk cannot be written.
     """
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -90,15 +90,15 @@ def save_weights(model: keras.Model, file: Path) -> None:
 
 
 def file_size(model: keras.Model, name: str = KERAS_FILE) -> int:
-    """About how many bytes a format takes: the weights, and the names and shapes of layers."""
+    """Estimate the bytes that a format takes: the weights, and the names and shapes of layers."""
     copies = 2 if name == SAVED_MODEL else 1  # Keras exports each variable under two names
     return copies * (FLOAT * int(model.count_params()) + OVERHEAD + OVERHEAD_OF_ARRAY * len(model.weights))
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Raises OSError unless the folder takes that many bytes: the room is taken, and given back.
+    """Raise OSError unless that many bytes can be written to the folder; they are allocated for a moment.
 
-    A file system that is full in the middle of a file makes HDF5 end the whole process.
+    HDF5 ends the whole process when the disk becomes full while a file is being written.
     """
     with tempfile.TemporaryFile(dir=folder) as file:
         os.posix_fallocate(file.fileno(), 0, size)
@@ -187,7 +187,7 @@ def predict_with(path: Path, images: Images) -> Probabilities:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Turns what TensorFlow and HDF5 raise inside the block about a disk into an OSError with its number."""
+    """Turn errors of TensorFlow and HDF5 about the disk into an OSError with its number."""
     try:
         yield
     except (tf.errors.OpError, RuntimeError) as error:

@@ -1,6 +1,6 @@
-"""What is in a model file, looked at before Keras reads it.
+"""Checks of a model file before Keras reads it.
 
-Nothing in it may run code, lead to another file, or take more memory than the weights of its layers explain.
+Nothing in it may run code, lead to another file, or need more memory than the weights of its layers explain.
 """
 
 import copy
@@ -22,7 +22,7 @@ MAX_MEMBERS = 1_000  # of a `.keras` file: Keras writes three, and one for each 
 MAX_TEXT = 64 * 2**20  # bytes of the configuration, and of all members of a `.keras` file besides the weights
 MAX_BYTES = 8 * 2**30  # of the weights
 MAX_EXPANSION = 20  # bytes of weights for each byte of the file, beyond MAX_TEXT: trained weights hardly compress
-COPIES = 2  # how many times the bytes that its layers need a file's weights may take
+COPIES = 2  # the weights of a file may take this many times the bytes that its layers need
 COPIES_WITH_OPTIMIZER = 8  # it keeps up to five more: two moments, AMSGrad's maximum, an average, summed gradients
 OVERHEAD = 4 * 2**20  # bytes that HDF5 needs around the numbers: about 3 KB for each layer
 
@@ -31,9 +31,9 @@ def check_contents(path: Path) -> None:
     """Raises ModelFileError for a `.keras` or `.h5` file that holds more than layers of Keras and their weights.
 
     That is a Lambda layer or a class from another module, an archive member that would be unpacked elsewhere, a link
-    or a data set of HDF5 that takes its numbers from another file, and whatever would fill the memory: layers or
-    weights that are out of proportion to the file or to each other. The suffix says what is looked for, as it tells
-    Keras what to read: one file may be both an archive and HDF5.
+    or a data set of HDF5 that takes its numbers from another file, and anything that would use up the memory: layers
+    or weights out of proportion to the file or to each other. The suffix decides what is looked for, as it decides what
+    Keras reads: one file may be both an archive and HDF5.
     """
     if path.suffix == ".keras":
         _check_archive(path)
@@ -48,7 +48,7 @@ def _check_archive(path: Path) -> None:
         _check_members(path, members)
         texts = [member for member in members if member.filename != WEIGHTS]
         if (size := sum(member.file_size for member in texts)) > MAX_TEXT:
-            raise _too_large(path, "what it holds besides its weights unpacks to", size, f"{MAX_TEXT:,}")
+            raise _too_large(path, "its contents besides the weights unpack to", size, f"{MAX_TEXT:,}")
         unpacked = {member.filename: _unpack(path, archive, member) for member in texts}
         text, weights = unpacked.pop(CONFIG), archive.getinfo(WEIGHTS)
         config = json.loads(text)
@@ -72,12 +72,12 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         if member.filename in names:
             raise _refused(path, f"it has two members {member.filename!r}")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(path, f"its member {member.filename!r} is compressed in a way that has no bound")
+            raise _refused(path, f"its member {member.filename!r} uses a compression other than deflate")
         names.add(member.filename)
 
 
 def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """The content of a member, read with a bound: how long it is said to be may be a lie, and Keras goes by it."""
+    """Return the content of a member, read with a bound: the archive may state a wrong size, and Keras trusts it."""
     one_more = copy.copy(member)
     one_more.file_size += 1
     with archive.open(one_more) as opened:
@@ -104,7 +104,7 @@ def _check_hdf5(path: Path, file: BinaryIO) -> None:
     """Checks a whole model in HDF5."""
     with h5py.File(file, "r") as opened:
         if CONFIG_ATTRIBUTE not in opened.attrs:
-            return  # Keras says so before it reads anything else
+            return  # Keras reports that before it reads anything else
         if opened.attrs.get_id(CONFIG_ATTRIBUTE).shape:
             raise _refused(path, f"its {CONFIG_ATTRIBUTE} is a list")
         text = opened.attrs[CONFIG_ATTRIBUTE]
@@ -122,7 +122,7 @@ def _check_numbers(path: Path, opened: h5py.File, allowed: int) -> None:
 
 
 def _check_group(path: Path, group: h5py.Group, seen: set[int]) -> int:
-    """The bytes of all data sets below the group, each counted once, in whole chunks as they are read."""
+    """Return the bytes of all data sets below the group, each counted once, in whole chunks as they are read."""
     size = 0
     for name in group:
         place = f"{group.name.rstrip('/')}/{name}"
@@ -167,4 +167,4 @@ def _too_large_weights(path: Path, size: int, allowed: int) -> ModelFileError:
 
 
 def _too_large(path: Path, what: str, size: int, allowed: str) -> ModelFileError:
-    return ModelFileError(f"{path} is not read: {what} {size:,} bytes; allowed are at most {allowed}")
+    return ModelFileError(f"{path} is not read: {what} {size:,} bytes; the limit is {allowed}")

@@ -13,8 +13,8 @@ import tensorflow as tf
 def bytes_needed(config: str | bytes) -> int:
     """Return the bytes of a model's variables, and of the tensors that its layers compute while they are built.
 
-    The model is built within a graph, where neither takes memory. Keras keeps its counters of names and its list of
-    variables without values by thread: those of a thread of its own disappear with it.
+    The model is built in a graph, where neither takes memory. It is built in a thread of its own, because Keras keeps
+    its name counters and its list of variables without values by thread: they disappear with the thread.
 
     Args:
         config: the layers as JSON, as the `.keras` and the `.h5` format hold them.

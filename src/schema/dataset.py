@@ -120,7 +120,7 @@ class CifarConfig(PublishedConfig):
 class ImageFolderConfig(DatasetConfig):
     """Image files in a folder for each class, or in such folders below `train`, `validation` and `test`.
 
-    Without a name of its own it is called after its folder.
+    Without a name of its own, the data set is named after its folder.
     """
 
     class_names: list[str] = field(default_factory=list)  # none: the folders' names, sorted

@@ -10,8 +10,8 @@ from typing import Any
 
 from src.places import local_path
 
-UNNAMED = "image_folder"  # what conf/dataset/image_folder.yaml says: the folder gives the name
-MAX_LENGTH = 100  # MLflow's database takes 250 characters of a run's name, which holds other names too
+UNNAMED = "image_folder"  # in conf/dataset/image_folder.yaml: the data set is named after its folder
+MAX_LENGTH = 100  # MLflow's database takes 250 characters of a run's name, which contains other names too
 # A folder whose name consists of these words is named after the folder that it is in: pets/train, pets/raw_images.
 GENERIC = {
     *("train", "training", "test", "testing", "val", "valid", "validation"),
@@ -36,7 +36,7 @@ def name_after(folder: str) -> str:
 def with_given_name(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration's tree as if its data set were not named after its folder.
 
-    The same images in another folder are the same data, so that name may not tell two configurations apart.
+    The same images in another folder are the same data, so the folder's name may not distinguish two configurations.
     """
     dataset = tree.get("dataset") or {}
     if dataset.get("loader") == "image_folder" and dataset.get("name") == name_after(str(dataset.get("folder"))):
@@ -45,7 +45,7 @@ def with_given_name(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _safe(text: str) -> str:
-    """Letters, digits, dashes, underscores and dots: MLflow and the command line give others a meaning."""
+    """Keep letters, digits, dashes, underscores and dots: MLflow and the command line give others a meaning."""
     composed = unicodedata.normalize("NFC", text)
     kept = (char if char in "-_." or unicodedata.category(char)[0] in "LMN" else " " for char in composed)
     name = "_".join("".join(kept).split())

@@ -119,7 +119,7 @@ def _make_tables(address: str) -> None:
 
 
 def _has_version(connection: sqlite3.Connection) -> bool:
-    """Whether Optuna has made its tables: when it has, it notes their version."""
+    """Return whether Optuna has made its tables: it stores their version when it has."""
     return connection.execute("select 1 from alembic_version, version_info limit 1").fetchone() is not None
 
 

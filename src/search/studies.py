@@ -13,7 +13,7 @@ from src.schema import Choice, Dimension
 
 SETTING = "setting"
 CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was changed
-VARIES = ("space ", "data ")  # what a setting says beside fixed settings, see `src.sweep.setting`
+VARIES = ("space ", "data ")  # begin what a setting holds besides fixed settings, see `src.sweep.setting`
 STOP = "stop"
 UNIQUE = "id"
 

@@ -64,7 +64,7 @@ class Space:
 
         def pick(dimension: Dimension) -> Scalar:
             if dimension.name not in params:
-                raise ConfigError(f"{dimension.name}: the trial was drawn from another space, without it")
+                raise ConfigError(f"{dimension.name}: the trial was drawn from another space, which lacks it")
             drawn.add(dimension.name)
             return params[dimension.name]
 

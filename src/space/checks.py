@@ -48,7 +48,7 @@ def _no_such_key(config: DictConfig, name: str) -> str:
 
 
 def _holds_nothing(value: Any) -> bool:
-    """Whether the value, or an item of it, is an empty string."""
+    """Return whether the value, or an item of it, is an empty string."""
     if isinstance(value, list | dict):
         return any(map(_holds_nothing, value.values() if isinstance(value, dict) else value))
     return isinstance(value, str) and not value.strip()
@@ -58,7 +58,7 @@ def _check_value(home: DictConfig, key: Dimension, option: Scalar) -> None:
     trial = copy.deepcopy(home)
     value = key.value(option)
     if _holds_nothing(value) and not key.name.startswith("tags."):
-        raise ConfigError(nothing_after(key.name, node_of(home, key.name), "nothing as one of its values"))
+        raise ConfigError(nothing_after(key.name, node_of(home, key.name), "an empty string as one of its values"))
     try:
         OmegaConf.update(trial, key.name, value)
     except OmegaConfBaseException as error:

@@ -172,7 +172,7 @@ def _group(override: Override, known: Sequence[str]) -> Choice:
     options = tuple(dict.fromkeys(str(option) for option in chosen))
     for option in options:
         if not option.strip(" \t\n'\""):
-            raise ConfigError(f"{name}: got nothing as one of its options; known: {', '.join(known)}")
+            raise ConfigError(f"{name}: got an empty option; known: {', '.join(known)}")
         if option not in known:
             raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")
     return Choice(name, options, options)

@@ -132,7 +132,7 @@ def begin(
 def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | None, BaseException | None]:
     """Ends what dead workers left behind, and writes tables, pictures and the status into the sweep's run.
 
-    A run that had FINISHED before, and in which nothing ran since, keeps its status and its end.
+    A parent run that was FINISHED before, and in which nothing ran since, keeps its status and end time.
 
     Returns:
         Where the sweep stands, None when that cannot be found out, and what ended it before its time.
@@ -148,7 +148,7 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
             is_shared = counts.running > 0  # another terminal is still at it
             running = [row.number for row in rows if row.state == "RUNNING"]
             there = open_parent(sweep.store, job.study, plan)
-            parent = parent if parent.run_id == there.run_id else there  # deleted meanwhile
+            parent = parent if parent.run_id == there.run_id else there  # the parent was deleted meanwhile
             runs = runs_of_trials(sweep.store, job.study, parent)
             tracking.end_other_trials(sweep.store, runs, running)
             known = {run.run_id for run in runs}
@@ -172,7 +172,7 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
         if error is not None:
             console.warn([f"the results could not be written: {str(problem).splitlines()[0]}"])
         error = error or problem
-    if parent.run_id is not None and not is_shared and parent.status != "FINISHED":  # nothing ran in one that is
+    if parent.run_id is not None and not is_shared and parent.status != "FINISHED":  # else nothing ran in it
         stopped = isinstance(error, KeyboardInterrupt | StoppedElsewhere)
         with tracking.failures_told(plan.example.tracking.uri):
             parent.end("FINISHED" if error is None else "KILLED" if stopped else "FAILED", error)
@@ -180,9 +180,9 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
 
 
 def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseException | None) -> None:
-    """The counts, the best trial, where to look, and how to resume where something is left to do.
+    """Print the counts, the best trial, where to look, and how to resume when something is left to do.
 
-    An error that says itself what to do is not followed by the command that led to it.
+    The command is not printed after an error whose message already says what to do.
     """
     from src import console, search
 
@@ -194,16 +194,16 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseExcep
             console.say(f"{best}  {console.params_line(result.best_params)}")
             if result.best_config is None:
                 console.say(
-                    "best.yaml is not written: the trial's run is gone, and the study's setting changed after it"
+                    "best.yaml was not written: the trial's run is gone, and the study's settings were changed after it"
                 )
     if result is None or result.counts.counted < sweep.job.n_trials:
         seconds = plan.settings.timeout
         if seconds is not None and result is not None and error is None and result.counts.total == sweep.job.first:
-            console.say(f"hydra.sweeper.timeout={seconds} was over before a trial began; allow more")
+            console.say(f"hydra.sweeper.timeout={seconds} ended before a trial began; set a longer one")
         if error is None or isinstance(error, Interrupted | StoppedElsewhere):
-            console.say(f"go on with: {same_command()}")
+            console.say(f"resume with: {same_command()}")
         elif isinstance(error, StoreError) or search.is_outage(error):
-            console.say(f"once that works again, go on with: {same_command()}")
+            console.say(f"once that works again, resume with: {same_command()}")
     run_id = sweep.parent.run_id if result is None else result.run_id
     if run_id is not None:
         console.say_where(run_id, sweep.parent.experiment_id, plan.example.tracking.uri)

@@ -55,7 +55,7 @@ def main() -> None:
     try:
         for name in ("storage", "study"):
             if (given := getattr(typed, name)) is not None and not given.strip():
-                raise ConfigError(f"{name}: got nothing; give a value, or leave it out")
+                raise ConfigError(f"{name}: got an empty string; give a value, or remove it")
         (status if typed.action == "status" else stop)(typed.study, typed.storage)
     except UserError as error:
         print(f"error: {redact(name_variables(str(error)))}", file=sys.stderr)

@@ -12,11 +12,11 @@ from src.space import SweepPlan, config_of
 if TYPE_CHECKING:
     from src.tracking import Run, Store, StudyId, TrialRun
 
-MAX_LISTED = 10  # trials, or spans of them, that a warning names
+MAX_LISTED = 10  # trials, or spans of them, named in a warning
 
 
 def open_parent(store: "Store", study: "StudyId", plan: SweepPlan) -> "Run":
-    """Return the run that the trials' runs stand under, made anew with its params when it is gone."""
+    """Return the parent run of the trials' runs, created again with its params when it is gone."""
     from src import report, tracking
 
     parent, is_blank = tracking.open_parent_run(store, study, plan.example.tags)
@@ -26,13 +26,13 @@ def open_parent(store: "Store", study: "StudyId", plan: SweepPlan) -> "Run":
 
 
 def runs_of_trials(store: "Store", study: "StudyId", parent: "Run") -> "list[TrialRun]":
-    """Return the runs of a study's trials, all of them under its run from now on; say so when some were not."""
+    """Return the runs of a study's trials, and put those of a lost parent under the study's run."""
     from src import console, tracking
 
     runs = tracking.study_runs(store, study)
     if parent.run_id is not None and (count := tracking.adopt_orphans(store, parent.run_id, runs)):
         what = "the run of 1 trial" if count == 1 else f"the runs of {count} trials"
-        console.say(f"study {study.name}: the parent of {what} was gone; it is run {parent.run_id} now")
+        console.say(f"study {study.name}: the parent of {what} was gone; the new parent is run {parent.run_id}")
     return runs
 
 
@@ -43,14 +43,14 @@ def warnings_of(
     rows: Sequence[TrialRow],
     runs: "Sequence[TrialRun]",
 ) -> list[str]:
-    """Return, line by line, what a user must know about earlier runs before anything is trained.
+    """Return the lines of a warning about lost or earlier runs, to be shown before anything is trained.
 
     Args:
         store: where runs are kept.
         study: whose trials and runs.
-        tracking_config: how the store was named.
+        tracking_config: the store and the experiment as configured.
         rows: the study's trials.
-        runs: those of the trials that the store has.
+        runs: the trials' runs that the store has.
     """
     if store.client is None:
         return []
@@ -71,8 +71,8 @@ def _lines_of_missing(
     what = f"run of trial {numbers} is" if len(missing) == 1 else f"runs of {len(missing)} trials ({numbers}) are"
     lines = [
         f"study {study.name}: the {what} not in experiment {tracking_config.experiment!r} of {tracking_config.uri}.",
-        "Their values stay in the study and count. Figures, best.yaml and trials.csv are made from the study.",
-        "To have them in MLflow again:",
+        "Their values stay in the study and still count. Figures, best.yaml and trials.csv are made from the study.",
+        "To get them back in MLflow:",
     ]
     if restorable:
         lines.append(f"- mlflow runs restore --run-id {restorable[0]}")
@@ -80,7 +80,7 @@ def _lines_of_missing(
         lines.append(f"  and {len(restorable) - 1} more that were deleted: trials.csv has their ids")
     if len(restorable) < len(missing):
         lines.append("- set tracking.uri and tracking.experiment to where they are")
-    return [*lines, "To start anew: hydra.sweeper.study_name=NAME, with another name"]
+    return [*lines, "To start a new study instead: hydra.sweeper.study_name=NAME, with another name"]
 
 
 def _lines_of_earlier(store: "Store", study: "StudyId") -> list[str]:
@@ -98,7 +98,7 @@ def _lines_of_earlier(store: "Store", study: "StudyId") -> list[str]:
 def config_of_trial(
     store: "Store", plan: SweepPlan, row: TrialRow, known: Container[str], first: int
 ) -> Mapping[str, Any] | None:
-    """Return the resolved configuration that a trial was trained with, None when nothing says it any more.
+    """Return the resolved configuration that a trial was trained with, None when it is no longer known.
 
     Args:
         store: where runs are kept.

@@ -12,10 +12,10 @@ from src.space import SweepPlan
 
 
 class Data(NamedTuple):
-    """What a study remembers of a data set, and what must be said of it.
+    """A data set as a study records it, and the warnings about it.
 
     Attributes:
-        name: as the configuration gives it, `image_folder` where the folder does: the folder is no part of a study.
+        name: from the configuration; `image_folder` when it comes from the folder, which is not part of a study.
         source, digest, warnings: of the data set.
     """
 
@@ -73,7 +73,7 @@ def setting_digest(setting: Mapping[str, str]) -> str:
 
 
 def _describe_data(data: Sequence[Data]) -> dict[str, str]:
-    """A line for each name; several data sets may have the same one."""
+    """Return a line for each name; several data sets may share one."""
     lines: dict[str, dict[str, None]] = {}
     for found in data:
         lines.setdefault(f"data {found.name}", {})[f"{found.source} {found.digest[:16]}"] = None

@@ -63,7 +63,7 @@ class Artifacts:
 
     @contextlib.contextmanager
     def new_folder(self, path: str) -> Iterator[Path]:
-        """A folder to make and fill, which replaces `path` of the run's artifacts when the block ends well.
+        """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds.
 
         Raises:
             StoreError: it could not be written.
@@ -73,7 +73,7 @@ class Artifacts:
 
     @contextlib.contextmanager
     def reading(self, path: str) -> Iterator[Path]:
-        """The artifact at `path`: itself when it is on this disk, else a copy for as long as the block lasts.
+        """Yield the artifact at `path`: itself when it is on this disk, else a copy that is removed after the block.
 
         Raises:
             NotKept: the run keeps no such artifact.
@@ -89,10 +89,10 @@ class Artifacts:
 
     @contextlib.contextmanager
     def temporary_files(self) -> Iterator[None]:
-        """Lets `tempfile` make its files beside the artifacts inside the block, when these are on this disk.
+        """Let `tempfile` make its files next to the artifacts inside the block, when those are on this disk.
 
-        MLflow and Keras prepare files there. The folder for temporary files may be too small for a model, and nobody
-        has looked at it; whether the store can be written was checked before the training.
+        MLflow and Keras prepare files with it. The usual folder for temporary files may be too small for a model, and
+        was not checked. The disk of the store was checked before the training.
         """
         before, folder = tempfile.tempdir, None
         if self.folder is not None:
@@ -106,16 +106,16 @@ class Artifacts:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def reserve(self) -> None:
-        """Takes a little of the disk, which `release` gives back: a run on a full disk can still say how it ended."""
+        """Reserve a little disk space until `release`, so that a run on a full disk can still record how it ended."""
         if self.folder is not None:
             with contextlib.suppress(OSError):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._reserve = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 - no name: gone with the process
-                self._reserve.write(os.urandom(RESERVED))  # zeros may take no place on some file systems
+                self._reserve.write(os.urandom(RESERVED))  # zeros may take no space on some file systems
                 self._reserve.flush()
 
     def release(self) -> None:
-        """Gives back what `reserve` took."""
+        """Give back what `reserve` took."""
         if self._reserve is not None:
             with contextlib.suppress(OSError):
                 self._reserve.close()
@@ -123,18 +123,18 @@ class Artifacts:
 
     @contextlib.contextmanager
     def failures_told(self, what: str) -> Iterator[None]:
-        """Turns what a disk raises inside the block into a StoreError that says where, and what to do."""
+        """Turn disk errors inside the block into a StoreError that says where, and what to do."""
         try:
             yield
-        except RequestException:  # an OSError by name, of a server: the caller of the block tells it
+        except RequestException:  # an OSError by class, but about a server: the caller reports it
             raise
         except OSError as error:
             raise StoreError(f"run {self._id}: {what} could not be written: {self._problem(error)}") from error
 
     def _problem(self, error: OSError) -> str:
-        folder, remedy = self.folder, "set tracking.uri to a place with more of it"
+        folder, remedy = self.folder, "set tracking.uri to a place with more space"
         if folder is None:
-            folder, remedy = temporary_folder(), "set TMPDIR to a folder with more of it"
+            folder, remedy = temporary_folder(), "set TMPDIR to a folder with more space"
         if error.errno in FULL:
             return f"there is no space left in {folder}; free some, or {remedy}"
         return f"{error.strerror or error} ({error.filename or folder})"
@@ -179,7 +179,7 @@ def local_folder(uri: str) -> Path | None:
 
 @contextlib.contextmanager
 def reading_model(model_uri: str) -> Iterator[Path]:
-    """The folder of a model of MLflow's: itself when it is on this disk, else a copy while the block lasts.
+    """Yield the folder of an MLflow model: itself when it is on this disk, else a copy that is removed after the block.
 
     Raises:
         StoreError: its files are gone.
@@ -195,7 +195,7 @@ def reading_model(model_uri: str) -> Iterator[Path]:
 
 
 def temporary_folder() -> Path:
-    """Where `tempfile` makes its files, or would if it could write there."""
+    """The folder in which `tempfile` makes its files, or would if it could write there."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:  # none of the places that it knows can be written
@@ -203,9 +203,9 @@ def temporary_folder() -> Path:
 
 
 def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
-    """Marks a logged model FAILED that was not written to its end, and removes its files.
+    """Mark an unfinished logged model FAILED, and remove its files.
 
-    The files go first: on a full disk the status can be written only then.
+    The files are removed first: on a full disk the status can be written only after that.
     """
     model = client.get_logged_model(model_id)
     if model.status == LoggedModelStatus.READY:
@@ -224,7 +224,7 @@ def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
 
 
 def remove_unfinished(artifact_uri: str) -> None:
-    """Removes what a killed process has begun to write into a run's artifacts, when these are on this disk."""
+    """Remove half-written files from the artifacts of a killed run, when those are on this disk."""
     folder = local_folder(artifact_uri)
     for part in list(folder.rglob(f"{PART}*")) if folder is not None else []:
         shutil.rmtree(part, ignore_errors=True)

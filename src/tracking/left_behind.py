@@ -12,14 +12,14 @@ from src.tracking.process import is_gone
 if TYPE_CHECKING:
     import mlflow
 
-PARENTS = ("sweep", "pipeline")  # tags of runs that the same command resumes, from whatever process
+PARENTS = ("sweep", "pipeline")  # tags of runs that the same command resumes, in any process
 
 
 def end_runs_left_behind(client: "mlflow.MlflowClient", experiment_id: str) -> list[str]:
-    """Mark the runs of an experiment KILLED that a process of this machine began and left RUNNING when it was killed.
+    """Mark runs KILLED that a process of this machine began and left RUNNING when it was killed.
 
-    Their half-written models become FAILED, and half-written files are removed. A store that does not allow all this
-    is left as it is: whoever opens it wants to train.
+    Their half-written models become FAILED, and half-written files are removed. Errors of the store are ignored: it is
+    opened for another purpose.
 
     Returns:
         The ids of the runs.

@@ -68,7 +68,7 @@ def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
         run.flush()
         run.end("FINISHED")
     except KeyboardInterrupt:
-        if run is not None and run.status == "RUNNING":  # it may come too late
+        if run is not None and run.status == "RUNNING":  # the interrupt may come too late
             run.end("KILLED")
         raise
     except BaseException as error:

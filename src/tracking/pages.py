@@ -1,4 +1,4 @@
-"""The page of an experiment, which takes a look into the store to name."""
+"""The address of an experiment's page, which is looked up in the store."""
 
 from mlflow.exceptions import MlflowException
 
@@ -9,10 +9,10 @@ from src.tracking.view import TAG, VIEW
 
 
 def experiment_page(config: TrackingConfig) -> str:
-    """The table of the experiment's runs; the list of experiments where a server has none of this name, or keeps quiet.
+    """Return the page of the experiment's runs; the list of experiments if a server does not have it, or does not say.
 
     Raises:
-        StoreError: the store cannot be reached, or is not one.
+        StoreError: the store cannot be reached, or the address is not that of a store.
     """
     with problems_told(config.uri):
         prepare_store(config.uri)
@@ -21,8 +21,8 @@ def experiment_page(config: TrackingConfig) -> str:
         except MlflowException:
             if not links.is_server(config.uri):
                 raise
-            found = None  # it wants to know who asks; a browser will be asked too
+            found = None  # the server requires a login, also of the browser
     if found is None or found.lifecycle_stage != "active":
         return links.EXPERIMENTS
-    # MLflow shows an error in place of a view that is not there.
+    # MLflow shows an error when the address names a view that does not exist.
     return links.runs_page(found.experiment_id, VIEW if TAG in found.tags else None)

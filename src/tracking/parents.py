@@ -48,7 +48,7 @@ def open_parent(
 
 
 def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:
-    """Puts runs under a parent."""
+    """Put runs under a parent."""
     for run_id in run_ids:
         assert store.client is not None
         store.client.set_tag(run_id, PARENT, parent_run_id)
@@ -58,7 +58,7 @@ def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:
 def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> Iterator[Run]:
     """The run of a pipeline, which its trainings stand under; its status says how the block ended.
 
-    It ends when it ended before if nothing was trained in the block.
+    Its earlier end time stays if nothing was trained in the block.
 
     Args:
         config: which store.

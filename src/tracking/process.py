@@ -1,6 +1,6 @@
-"""The process that began a run: its name, and whether it has ended.
+"""The name of the process that began a run, and the check whether it has ended.
 
-A number alone is given to another process one day, and a start in wall-clock time changes whenever the clock is set.
+A process number is reused one day, and a start in wall-clock time changes whenever the clock is set.
 So a process is named by its number, its start in ticks since boot, the boot, and the PID namespace of the number.
 """
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-CLOCK_TOLERANCE = 60  # seconds that the clock may have been set by since an older version named a process
-ENDED = "ZX"  # states of a process that has ended and that nobody has asked about yet
+CLOCK_TOLERANCE = 60  # seconds by which the clock may have been set since an older version named a process
+ENDED = "ZX"  # states of a process that has ended and that its parent has not waited for: zombie, dead
 
 _NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) at tick (?P<ticks>\d+) of boot (?P<boot>\S+), namespace (?P<namespace>\S+)")
-_OLDER_NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) since (?P<start>\d{1,12})")  # where there is no /proc, still written
+_OLDER_NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) since (?P<start>\d{1,12})")  # still written where there is no /proc
 
 
 def process_name(pid: int | None = None) -> str:
@@ -42,7 +42,7 @@ def is_gone(tags: Mapping[str, str]) -> bool:
     try:
         if found := _NAME.fullmatch(name):
             if found["boot"] != _boot_id():
-                return True  # the machine was started again
+                return True  # the machine was restarted
             return found["namespace"] == _namespace() and _has_ended(int(found["pid"]), int(found["ticks"]))
         if found := _OLDER_NAME.fullmatch(name):
             process = psutil.Process(int(found["pid"]))
@@ -50,7 +50,7 @@ def is_gone(tags: Mapping[str, str]) -> bool:
             return is_other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-    except (OSError, psutil.Error):  # this process may not look
+    except (OSError, psutil.Error):  # this process has no right to look
         pass
     return False
 
@@ -58,7 +58,7 @@ def is_gone(tags: Mapping[str, str]) -> bool:
 def _has_ended(pid: int, ticks: int) -> bool:
     if not psutil.pid_exists(pid):
         return True
-    state, ticks_now = _state_and_ticks(pid)  # hidden from this user where it exists and cannot be read
+    state, ticks_now = _state_and_ticks(pid)  # raises for a process that is hidden from this user
     return ticks_now != ticks or state in ENDED
 
 

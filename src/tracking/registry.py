@@ -17,7 +17,7 @@ from src.schema import TrackingConfig
 from src.tracking.run import Run
 from src.tracking.store import open_store
 
-# What MLflow says of a run that does not exist; a server with users says the last to all but the admin.
+# MLflow's error codes for a run that does not exist; a server with users gives the last to all but the admin.
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
 DIGEST_TAG = "data_digest"  # of a version
 
@@ -31,11 +31,11 @@ class Version(NamedTuple):
 
 
 class ModelData(NamedTuple):
-    """What a model was trained and tested on.
+    """The data that a model was trained and tested on.
 
     Attributes:
-        digest: of the data set, None when nothing says it.
-        class_names: in the order of their labels; none when nothing says them.
+        digest: of the data set, None when it is unknown.
+        class_names: in the order of their labels; empty when they are unknown.
     """
 
     digest: str | None
@@ -45,7 +45,7 @@ class ModelData(NamedTuple):
 def data_of_run(params: Mapping[str, str]) -> ModelData:
     """The data that a run's params say it was trained on."""
     classes: list[str] = []
-    with contextlib.suppress(ValueError):  # so many classes that their names were cut
+    with contextlib.suppress(ValueError):  # the names of very many classes are cut
         classes = json.loads(params.get("dataset.class_names", "[]"))
     return ModelData(params.get("resolved.data_digest"), classes)
 
@@ -106,10 +106,10 @@ class Registry:
         )
 
     def version_of_alias(self, name: str, alias: str) -> Version | None:
-        """What the alias points to, None when there is no such name or alias.
+        """Return the version that the alias points to, None when there is no such name or alias.
 
-        The name is searched for: asked for a model that does not exist, a server with users answers 403 to all but
-        the admin.
+        The model is searched for by name: when asked for a model that does not exist, a server with users answers 403
+        to all but the admin.
         """
         for model in self._client.search_registered_models(f"name = '{name}'", max_results=1):
             if number := model.aliases.get(alias):
@@ -125,7 +125,7 @@ class Registry:
         return found._replace(digest=tags.get(DIGEST_TAG) or found.digest)
 
     def has_run(self, version: Version) -> bool:
-        """Whether the run that trained the version is there, and was not deleted."""
+        """Return whether the run that trained the version exists and was not deleted."""
         run = self._run_of(version)
         return run is not None and run.info.lifecycle_stage == "active"
 

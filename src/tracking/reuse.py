@@ -15,7 +15,7 @@ from src.tracking.provenance import code_digest
 from src.tracking.store import Store, client_of
 
 FINGERPRINT = "fingerprint"
-UNRECOGNIZED = "unrecognized_classes"  # the tag with the warning about them
+UNRECOGNIZED = "unrecognized_classes"  # the tag that holds the warning about such classes
 MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest with files is reused
 KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a run is there to be taken
 
@@ -39,7 +39,7 @@ def fingerprint(config: Config, data_digest: str) -> str:
 
 
 def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResult | None:
-    """What the newest finished run with this fingerprint gave that still has its files, None when there is none.
+    """Return the result of the newest finished run that has this fingerprint and its files, None when there is none.
 
     Args:
         store: where to look.
@@ -60,7 +60,7 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
 
 
 def _keeps_files(client: mlflow.MlflowClient, run: MlflowRun) -> bool:
-    """Whether what others read of a run is still there: the folder of artifacts may have been cleared."""
+    """Return whether the files that other commands read are still there: the artifacts may have been cleared."""
     wanted = {"config"} | ({"model"} if run.data.params.get("tracking.save_model") == "true" else set())
     return wanted <= {kept.path for kept in client.list_artifacts(run.info.run_id)}
 
@@ -73,7 +73,7 @@ def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
 
 
 def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult:
-    """Puts the result together from the run's points: those of one step for each epoch are its history."""
+    """Build the result from the run's metrics: those with one point for each epoch are its history."""
     points = {
         name: sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
         for name in run.data.metrics

@@ -152,7 +152,7 @@ class Run:
                 figure.savefig(file)
 
     def new_folder(self, path: str) -> contextlib.AbstractContextManager[Path]:
-        """A folder to make and fill, which replaces `path` of the run's artifacts when the block ends well."""
+        """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds."""
         assert self._artifacts is not None
         return self._artifacts.new_folder(path)
 
@@ -195,7 +195,7 @@ class Run:
             stack.enter_context(deferred())
             stack.enter_context(self._artifacts.failures_told("the MLflow model"))
             stack.enter_context(self._artifacts.temporary_files())
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # MLflow tries the example, with a bar
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # MLflow's progress bar
             logged = self._client.create_logged_model(
                 self.experiment_id,
                 name,
@@ -218,7 +218,7 @@ class Run:
                 )
             except BaseException:
                 self._artifacts.release()
-                with contextlib.suppress(Exception):  # what is raised already says more
+                with contextlib.suppress(Exception):  # the error that is raised says more
                     abandon_model(self._client, logged.model_id)
                 raise
 
@@ -238,7 +238,7 @@ class Run:
 
     @contextlib.contextmanager
     def logged_model_folder(self) -> Iterator[Path]:
-        """The MLflow model that the run logged, for as long as the block lasts, not to be changed."""
+        """Yield the folder of the MLflow model that the run logged; it must not be changed."""
         with self.model_folder(f"models:/{self.model_id}") as folder:
             yield folder
 
@@ -252,7 +252,7 @@ class Run:
         return None if self._artifacts is None else self._artifacts.folder
 
     def reading(self, path: str) -> contextlib.AbstractContextManager[Path]:
-        """The artifact at `path`, for as long as the block lasts, not to be changed; NotKept when there is none."""
+        """Yield the artifact at `path`, which must not be changed; raises NotKept when there is none."""
         assert self._artifacts is not None
         return self._artifacts.reading(path)
 
@@ -274,7 +274,7 @@ class Run:
 
     @contextlib.contextmanager
     def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:
-        """The run's `model/`, or the model behind the URI, for as long as the block lasts, not to be changed."""
+        """Yield the run's `model/`, or the model behind the URI; it must not be changed."""
         if model_uri is None:
             with self.reading("model") as folder:
                 yield folder
@@ -283,12 +283,12 @@ class Run:
                 yield folder
 
     def reserve(self) -> None:
-        """Takes a little of the disk until `end`, so that a run on a full disk can still say how it ended."""
+        """Reserve a little disk space until `end`, so that a run on a full disk can still record how it ended."""
         if self._artifacts is not None:
             self._artifacts.reserve()
 
     def set_running(self) -> None:
-        """Something runs in it from now on, though it may have ended before."""
+        """Mark the run RUNNING, even if it had ended before."""
         if self._client is not None:
             self._client.update_run(self._id, status="RUNNING")
         self.status, self.end_time = "RUNNING", None
@@ -296,7 +296,7 @@ class Run:
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Sets the final status, and the error as a tag, without ever hiding the error that ended the run.
 
-        The run ends now, or when it had ended before if nothing ran in it since.
+        The end time is now, or the earlier one if nothing ran in it since.
         """
         assert self._client is not None
         assert self._artifacts is not None

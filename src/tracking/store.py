@@ -43,7 +43,7 @@ FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # which MLflow makes 
 
 for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
     logging.getLogger(chatty).setLevel(logging.WARNING)
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # each attempt; the last one is raised
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it logs each attempt; the last error is raised
 # A database error is logged with its trace, and then raised too.
 logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: record.exc_info is None)
 
@@ -74,7 +74,7 @@ def open_store(config: TrackingConfig) -> Store:
 
 
 def artifact_root(config: TrackingConfig) -> str | None:
-    """Where the artifacts of new experiments go: beside the database; None when a server decides."""
+    """The folder for artifacts of new experiments, next to the database; None when a server decides."""
     with problems_told(config.uri):
         return prepare_store(config.uri)
 
@@ -104,7 +104,7 @@ def _store_problem(uri: str, error: Exception) -> str:
 
 
 def refusal(uri: str, error: Exception) -> str | None:
-    """What to do about a store that will not, or cannot, do what it is asked; None when the error is another one."""
+    """The message for a store that refuses or cannot do what it is asked, with what to do; None for other errors."""
     status = _status(error)
     if status == 401:
         found = read_mlflow_creds()
@@ -123,17 +123,17 @@ def refusal(uri: str, error: Exception) -> str | None:
 
 
 def _disk_problem(uri: str, error: Exception) -> str | None:
-    """What to do about a disk that SQLite cannot write to; None when the error is another one."""
+    """The message for a disk that SQLite cannot write to, with what to do; None for other errors."""
     states = {
-        "database or disk is full": "the disk is full: free some space",
-        "attempt to write a readonly database": "the disk or the file can only be read: make it writable",
-        "unable to open database file": "its folder is gone or can only be read: make it writable",
-        "disk I/O error": "the disk does not take what is written: see to it, and to its quota",
+        "database or disk is full": "the disk is full; free some space",
+        "attempt to write a readonly database": "the disk or the file is read-only; make it writable",
+        "unable to open database file": "its folder is gone or read-only; make it writable",
+        "disk I/O error": "the disk reports an error; check the disk and its quota",
     }
     for sign, state in states.items():
         if uri.startswith("sqlite:///") and sign in str(error):
             file = Path(sqlalchemy.make_url(uri).database or "").absolute()
-            return f"{file} cannot be written, {state}, or set {SETTING} to another place"
+            return f"{file} cannot be written: {state}, or set {SETTING} to another place"
     return None
 
 
@@ -204,12 +204,12 @@ def _check_database(uri: str) -> str:
 
 
 def _check_sqlite(uri: str, database: Path) -> Path:
-    """The folder of the database, which is made when there is none.
+    """Return the folder of the database, which is made when there is none.
 
-    Another process may be making it, such as `mlflow server`: then it is waited for. Two processes that make the tables
-    at once break each other, and a half-made store could never be opened again.
+    Another process may be making it, such as `mlflow server`: then this waits. Two processes that make the tables at
+    once break each other's work, and a half-made store can never be opened again.
     """
-    file = database.resolve()  # a link may lead to where there is nothing yet
+    file = database.resolve()  # the target of a link may not exist yet
     make_writable(file.parent, SETTING)
     with FileLock(file.with_name(f".{file.name}.lock")):
         is_whole = have_tables(file, FIRST_TABLES, _has_experiment, _make_tables)
@@ -224,7 +224,7 @@ def _make_tables(address: str) -> None:
 
 
 def _has_experiment(connection: sqlite3.Connection) -> bool:
-    """Whether MLflow has made its tables: when it has, it adds its default experiment."""
+    """Return whether MLflow has made its tables: it adds its default experiment when it has."""
     connection.execute("select 1 from runs limit 1")
     return connection.execute("select 1 from experiments limit 1").fetchone() is not None
 

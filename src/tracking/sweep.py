@@ -36,7 +36,7 @@ class TrialRun(NamedTuple):
 
 
 def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None = None) -> tuple[Run, bool]:
-    """The run that a study's trials stand under, as it was left, or a new one.
+    """The parent run of a study's trials, as it was left, or a new one.
 
     Args:
         store: what `open_store` gave.
@@ -55,7 +55,7 @@ def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: st
     if store.client is None:
         return
     for found in _search(store, study.tags_of_trial(number)):
-        if found.info.status != "KILLED":  # whoever opened the store may have found it before
+        if found.info.status != "KILLED":  # opening the store may have marked it already
             store.client.set_terminated(found.info.run_id, "KILLED")
         return
     _new_child(store, study, number, run_name, parent_run_id).end("KILLED")
@@ -89,7 +89,7 @@ def record_failed_trial(
 
 
 def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[TrialRun]:
-    """The runs of a study's trials that there are in the store's experiment, or those that were deleted there."""
+    """The runs of a study's trials in the store's experiment, or those that were deleted there."""
     found = _search(store, {"study_id": study.unique}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
     return [
         TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
@@ -99,20 +99,20 @@ def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[T
 
 
 def adopt_orphans(store: Store, parent_run_id: str, runs: Sequence[TrialRun]) -> int:
-    """Puts the runs of a study's trials under its run where they stand elsewhere; returns how many did."""
+    """Put the runs of trials that have another parent under this one, and return their number."""
     orphans = [run.run_id for run in runs if run.parent_run_id != parent_run_id]
     adopt(store, parent_run_id, orphans)
     return len(orphans)
 
 
 def earlier_parents(store: Store, study: StudyId) -> list[str]:
-    """The runs of other studies of the same name, the oldest first."""
+    """The parent runs of other studies with the same name, the oldest first."""
     parents = [run for run in find_runs(store, {"sweep": "true"}) if run.data.tags.get("study") == redact(study.name)]
     return [run.info.run_id for run in parents if run.data.tags.get("study_id") != study.unique]
 
 
 def end_other_trials(store: Store, runs: Sequence[TrialRun], running: Sequence[int]) -> None:
-    """Marks those of the trials' runs KILLED that say RUNNING, except those of the trials with these numbers."""
+    """Mark RUNNING runs of trials KILLED, except those of the trials with these numbers."""
     for run in runs:
         if store.client is not None and run.status == "RUNNING" and run.number not in running:
             store.client.set_terminated(run.run_id, "KILLED")

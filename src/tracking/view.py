@@ -17,7 +17,7 @@ COLUMNS = (
     "params.`seed`",
     "tags.`trial_state`",
 )
-# What earlier versions gave their experiments: `val_accuracy` is the last epoch's, whichever was kept.
+# The columns of earlier versions: their `val_accuracy` is the last epoch's, whichever epoch was kept.
 FORMER = [
     (
         "metrics.`test_accuracy`",
@@ -43,7 +43,7 @@ def experiment_tags() -> dict[str, str]:
 
 
 def renewed_view(tags: Mapping[str, str]) -> str | None:
-    """The saved view with today's columns, for an experiment that has the former one; None where somebody changed it.
+    """Return the view with today's columns for an experiment with the former ones; None if a user changed them.
 
     Args:
         tags: of the experiment.

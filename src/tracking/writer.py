@@ -9,7 +9,7 @@ from src.tracking.store import refusal
 
 
 class Writer:
-    """One background thread that does what it is given in order; its first error is raised to whoever comes next.
+    """One background thread that makes the given calls in order; its first error is raised at the next call.
 
     Args:
         uri: of the store that is written to.
@@ -46,4 +46,4 @@ class Writer:
     def _raise_error(self) -> None:
         if self._error is not None:
             reason = refusal(self._uri, self._error) or str(self._error).splitlines()[0]
-            raise StoreError(f"the tracking store no longer takes metrics: {reason}") from self._error
+            raise StoreError(f"the tracking store no longer accepts metrics: {reason}") from self._error

@@ -1,4 +1,4 @@
-"""A store that real commands have filled, the UI over it as a command says, and a browser that looks at it."""
+"""A store that real commands have filled, the UI over it as a printed command starts it, and a browser."""
 
 import csv
 import os
@@ -118,7 +118,7 @@ class Ui:
     runs: str
 
     def at(self, said: str) -> str:
-        """The address of the page that a command has named; it cannot know that the port is another one here."""
+        """The address of a page that a command has printed, with the port that is used here."""
         (page,) = re.findall(r"http://127\.0\.0\.1:5000(/\S+)", said)
         return f"{self.base}{page}"
 
@@ -199,7 +199,7 @@ def settled(browser: Browser, ui: Ui) -> StorageState:
 
 @pytest.fixture
 def new_page(browser: Browser) -> Iterator[Page]:
-    """A page in a browser that has never been here."""
+    """A page in a browser that has never visited the UI."""
     page = open_page(browser)
     yield page
     page.context.close()
@@ -228,6 +228,6 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
 
 
 def printed_command(said: str) -> list[str]:
-    """The command that shows what a command has left behind, as it says at its end."""
+    """The `make ui` command that a command prints at its end."""
     (found,) = re.findall(r"`(make .*)`", said)
     return shlex.split(found)

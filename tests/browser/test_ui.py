@@ -80,7 +80,7 @@ def accuracy_of(run: Any) -> str:
 
 
 def shown(value: float) -> str:
-    """A metric as the UI writes it."""
+    """A metric as the UI shows it."""
     return str(int(value)) if value == int(value) else str(value)
 
 
@@ -96,7 +96,7 @@ def test_the_experiment_opens_on_its_table_of_runs(page: Page, ui: Ui, tracked: 
     assert [run.info.run_name for run in tracked.plain] == ["lenot-mnist-s1", "lenet5-mnist-s1", "dense-mnist-s1"]
 
 
-def test_the_saved_view_says_of_each_run_what_it_was_and_how_good(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
+def test_the_saved_view_shows_settings_and_scores_of_each_run(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
     open_results(page, ui)
     for run in tracked.plain:
         for metric in ("best_val_accuracy", "test_accuracy", "best_epoch"):

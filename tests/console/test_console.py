@@ -132,7 +132,7 @@ def test_secrets_are_hidden_in_lines_and_warnings(capsys: pytest.CaptureFixture[
     assert shown.count("postgresql://***@db/runs") == 2
 
 
-HIDDEN = "(type it with what *** stands for)"
+HIDDEN = "(replace *** with what it hides)"
 PAGE = "#/experiments/7/runs/abc?workflowType=machine_learning"
 
 
@@ -153,14 +153,14 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresql://ada:it's$2@db/runs", f"`make ui 'URI=postgresql://***@db/runs'` {HIDDEN}"),
     ],
 )
-def test_a_run_in_a_database_is_said_with_the_command_that_shows_it(
+def test_a_run_in_a_database_is_printed_with_the_command_that_shows_it(
     uri: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     console.say_where("abc", "7", uri)
     assert capsys.readouterr().out == f"run abc: {command} shows it at http://127.0.0.1:5000/{PAGE}\n"
 
 
-def test_a_run_on_a_server_is_said_with_its_page_there_and_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_on_a_server_is_printed_with_its_page_there_and_no_password(capsys: pytest.CaptureFixture[str]) -> None:
     console.say_where("abc", "7", "https://ada:hunter2@mlflow.example/team/")
     assert capsys.readouterr().out == f"run abc: https://mlflow.example/team/{PAGE}\n"
 
@@ -171,7 +171,7 @@ def test_the_address_of_a_run_is_on_one_line_in_a_narrow_terminal(terminal: io.S
 
 
 @pytest.mark.usefixtures("in_the_project")
-def test_a_registered_version_is_said_with_its_page(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_registered_version_is_printed_with_its_page(capsys: pytest.CaptureFixture[str]) -> None:
     kept = RegistrationResult(
         name="mnist", version=3, is_new=True, run_id="abc", alias="champion", moved=True, reason="the first"
     )

@@ -212,7 +212,7 @@ def test_damaged_images_that_cannot_be_written_anew_are_never_used(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
     monkeypatch.setattr(cache, "FileLock", read_only)
-    with pytest.raises(DataError, match=r"where those there are damaged: Read-only .* set dataset\.cache_dir to a"):
+    with pytest.raises(DataError, match=r"where the existing ones are damaged: Read-only .* set dataset\.cache_dir to"):
         decode(pets)
 
 
@@ -287,7 +287,9 @@ def test_changed_pixels_of_images_in_order_are_arranged_again(
     np.testing.assert_array_equal(after.train.images, pixels)
 
 
-def test_images_in_order_of_an_older_version_are_arranged_again(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_an_older_version_arranged_are_arranged_again(
+    pets: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cache, "IN_MEMORY", 0)
     before = load_dataset(pets.config())
     (checksum,) = kept(pets)[0].glob("arranged-*.npy.crc32")

@@ -131,7 +131,7 @@ def test_a_head_without_a_count_is_everything(load: Load) -> None:
     assert (len(dataset.train), dataset.validation, len(dataset.test)) == (16, None, 8)
 
 
-def test_a_source_that_is_no_folder_has_no_files(load: Load) -> None:
+def test_a_source_that_is_not_a_folder_has_no_files(load: Load) -> None:
     assert load(draw()).test_files is load(draw()).head(2).test_files is None
 
 

@@ -43,7 +43,7 @@ def test_every_image_has_its_own_label_and_is_in_one_split(pets: Photos) -> None
 
 
 @pytest.mark.parametrize("count", [None, 4])
-def test_the_files_of_the_test_images_are_known_in_their_order_of_a_head_too(pets: Photos, count: int | None) -> None:
+def test_the_files_of_the_test_images_are_in_their_order_also_with_a_limit(pets: Photos, count: int | None) -> None:
     dataset = load_dataset(pets.config()).head(count)
     assert len(dataset.test_files or []) == len(dataset.test) == (count or 9)
     for file, label in zip(dataset.test_files or [], dataset.test.labels, strict=True):

@@ -14,7 +14,7 @@ from tests.figures.conftest import texts
 
 
 def row(model: str, accuracy: float, spread: float, parameters: int, latency: float, seeds: int = 3) -> LeaderboardRow:
-    """A row with these figures of the validation split; those of the test split are a little less."""
+    """A row with these numbers for the validation split; those of the test split are a little lower."""
     spreads = (spread, spread / 2) if seeds > 1 else (None, None)
     tested = accuracy - 0.001
     return LeaderboardRow(
@@ -54,7 +54,7 @@ def test_each_network_has_its_line_the_best_on_top() -> None:
 @pytest.mark.parametrize(
     ("at", "mean", "spread"), [(0, "best_val_accuracy", "best_val_spread"), (1, "accuracy", "spread")]
 )
-def test_a_point_of_each_split_is_at_the_mean_with_the_spread_to_both_sides(at: int, mean: str, spread: str) -> None:
+def test_each_split_has_a_point_at_its_mean_with_the_spread_to_both_sides(at: int, mean: str, spread: str) -> None:
     bars = figures.plot_leaderboard(ROWS).axes[0].containers[at]
     marks, _, (spreads,) = bars
     assert [x for x, _ in points(marks)] == [getattr(known, mean) for known in ROWS]
@@ -64,10 +64,10 @@ def test_a_point_of_each_split_is_at_the_mean_with_the_spread_to_both_sides(at: 
         assert line[:, 0] == pytest.approx([middle - half, middle + half])
 
 
-def test_the_two_splits_are_told_apart_by_a_legend_and_lie_beside_each_other() -> None:
+def test_the_two_splits_have_a_legend_and_lie_next_to_each_other() -> None:
     figure = figures.plot_leaderboard(ROWS)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["validation, which ranks", "test"]
+    assert [text.get_text() for text in legend.get_texts()] == ["validation (for ranking)", "test"]
     validation, test = (points(bars[0]) for bars in figure.axes[0].containers)
     assert not {y for _, y in validation} & {y for _, y in test}
 

@@ -63,13 +63,13 @@ def test_a_mistake_shows_its_image_and_both_classes_with_their_scores() -> None:
 FILES = ["ant/0.png", "bee/1.png", "ant/a-photo-from-a-long-holiday-2.png", "cow/two\nlines.png", "bee/4.png"]
 
 
-def test_a_prediction_of_an_image_with_a_file_has_it() -> None:
+def test_a_prediction_of_an_image_from_a_file_names_the_file() -> None:
     split = LABELS, PROBABILITIES, ["ant", "bee", "cow"]
     assert [seen.file for seen in figures.worst_mistakes_data(*split, files=FILES)] == [FILES[at] for at in (2, 0, 3)]
     assert [seen.name for seen in figures.right_predictions_data(*split, most=6, files=FILES)] == [FILES[1]]
 
 
-def test_above_a_mistake_stands_its_file_a_long_name_with_its_end_and_always_on_one_line() -> None:
+def test_the_title_of_a_mistake_has_its_file_on_one_line_cut_to_the_end_of_a_long_name() -> None:
     mistakes = [mistake._replace(file=FILES[mistake.image]) for mistake in WORST]
     figure = figures.plot_mistakes(mistakes, np.concatenate([GRAY, GRAY]))
     assert [lines[1] for lines in above(figure)] == [
@@ -91,7 +91,7 @@ def test_above_a_mistake_stands_its_file_a_long_name_with_its_end_and_always_on_
         ("", ""),
     ],
 )
-def test_a_short_name_keeps_the_end_and_has_no_signs_that_cannot_be_drawn(name: str, short: str) -> None:
+def test_a_short_name_keeps_the_end_and_has_no_characters_that_cannot_be_drawn(name: str, short: str) -> None:
     assert figures.short_name(name) == short
 
 

@@ -84,7 +84,7 @@ def test_mean_and_spread_over_the_seeds_are_said_and_recorded(crowned: Crowned):
 
 
 @pytest.mark.services
-def test_the_pipeline_s_run_has_the_best_trial_s_metrics_and_the_finals_only_their_epoch(crowned: Crowned):
+def test_the_pipeline_s_run_has_the_best_trial_s_metrics_and_finals_have_only_their_epoch(crowned: Crowned):
     best = Study(crowned.workplace.folder).study.best_trial
     metrics = crowned.pipeline().data.metrics
     for name in ("best_val_accuracy", "best_val_loss", "best_epoch"):
@@ -115,7 +115,7 @@ def test_the_same_command_again_repeats_no_step(crowned: Crowned):
 
 
 @pytest.mark.services
-def test_with_the_best_trial_s_run_gone_it_goes_on_from_the_study_and_ends_when_it_had_ended(
+def test_without_the_best_trial_s_run_it_continues_from_the_study_and_keeps_its_end_time(
     crowned: Crowned, tmp_path: Path
 ):
     copied = Crowned(copy_of(crowned.workplace, tmp_path / "copied"), "")
@@ -135,7 +135,7 @@ def test_a_pipeline_made_worse_on_purpose_does_not_move_the_champion_and_says_wh
     done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE, "optimizer.learning_rate=1e-9", "seeds=[1]")
     assert done.returncode == 0, done.stderr
     assert "champion stays where it is: it is not better than the champion (version 1); right where" in done.stdout
-    assert re.search(r"mean 0\.\d{4}, spread -\n", done.stdout)  # of one seed there is none
+    assert re.search(r"mean 0\.\d{4}, spread -\n", done.stdout)  # a single seed has none
     assert crowned.client.get_model_version_by_alias("synthetic", "champion").version == 1
     worse = next(
         run for run in crowned.runs("tags.pipeline = 'best_of_sweep'") if "mcnemar_p_value" in run.data.metrics

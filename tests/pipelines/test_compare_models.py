@@ -97,7 +97,7 @@ def test_another_network_is_added_without_training_the_others_again(compared: Co
     new = next(run for run in pipelines if "cnn_mnist_v1" in run.data.tags["mlflow.runName"])
     trained = compared.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{new.info.run_id}'")
     assert [run.data.tags["model"] for run in trained] == ["cnn_mnist_v1"]
-    assert new.data.tags["mlflow.note.content"].count(" - ") == 2 * 3  # no spread of one seed
+    assert new.data.tags["mlflow.note.content"].count(" - ") == 2 * 3  # a single seed has no spread
     assert not before & {run.info.run_id for run in trained}
     compared.client.delete_run(new.info.run_id)  # the other tests count
 

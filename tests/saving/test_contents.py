@@ -130,11 +130,11 @@ def test_a_member_that_would_be_unpacked_elsewhere_is_refused(member: str, copie
         load_model(copied / "model.keras")
 
 
-# --- what would fill the memory ------------------------------------------------------------------------------------
+# --- files that would use up the memory ----------------------------------------------------------------------------
 
 
 def deflated(path: Path, member: str, size: int) -> None:
-    """Replaces or adds a member by zeros, which deflate to a thousandth."""
+    """Replace or add a member of zeros, which deflate to a thousandth."""
     with zipfile.ZipFile(path) as archive:
         others = {name: archive.read(name) for name in archive.namelist() if name != member}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -146,13 +146,13 @@ def deflated(path: Path, member: str, size: int) -> None:
 @pytest.mark.parametrize("member", ["config.json", "metadata.json", "assets/layer/vocabulary.txt"])
 def test_a_member_besides_the_weights_has_at_most_64_mb(member: str, copied: Path) -> None:
     deflated(copied / "model.keras", member, 2**26)
-    with pytest.raises(ModelFileError, match=r"besides its weights unpacks to 67,\d+,\d+ bytes; allowed .* 67,108,864"):
+    with pytest.raises(ModelFileError, match=r"besides the weights unpack to 67,\d+,\d+ bytes; .* is 67,108,864"):
         load_model(copied / "model.keras")
 
 
 def test_weights_that_unpack_to_more_than_the_layers_need_are_refused(copied: Path) -> None:
     deflated(copied / "model.keras", "model.weights.h5", 2**23)
-    with pytest.raises(ModelFileError, match="its weights unpack to 8,388,608 bytes; allowed are at most 48 for"):
+    with pytest.raises(ModelFileError, match="its weights unpack to 8,388,608 bytes; the limit is 48 for"):
         load_model(copied / "model.keras")
 
 
@@ -173,7 +173,7 @@ def long_strings(file: h5py.File) -> None:
 
 
 BOMBS = [
-    (many_numbers, "its weights unpack to 104 bytes; allowed are at most 48 for the layers it has"),
+    (many_numbers, "its weights unpack to 104 bytes; the limit is 48 for the layers it has"),
     (more_numbers_than_any_memory_holds, r"its weights unpack to 4,835,703,278,458,516,698,824,\d+ bytes"),
     (few_numbers_in_a_large_chunk, r"its weights unpack to 1,073,741,8\d+ bytes"),
     (long_strings, "/other does not hold numbers"),
@@ -212,16 +212,16 @@ def with_large_layers(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_layers_that_need_more_than_the_file_can_hold_weights_for_are_refused(name: str, copied: Path) -> None:
     with_large_layers(copied / name, '"units": 2', '"units": 1000000000000')
-    with pytest.raises(ModelFileError, match=r"its layers need 12,000,000,000,000 bytes; allowed are at most 67,108,8"):
+    with pytest.raises(ModelFileError, match=r"its layers need 12,000,000,000,000 bytes; the limit is 67,108,8"):
         load_model(copied / name)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_what_layers_compute_while_they_are_built_counts_as_well(name: str, tmp_path: Path) -> None:
+def test_tensors_that_layers_compute_while_being_built_are_counted(name: str, tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Normalization(mean=0.5, variance=1.5)(inputs)).save(tmp_path / name)
     load_model(tmp_path / name)
-    with_large_layers(tmp_path / name, "[null, 2]", "[null, 1000000000000]")  # of each column it has the mean
+    with_large_layers(tmp_path / name, "[null, 2]", "[null, 1000000000000]")  # it holds the mean of each column
     with pytest.raises(ModelFileError, match=r"its layers need \d+,\d+,\d+,\d+,\d+ bytes"):
         load_model(tmp_path / name)
 
@@ -251,10 +251,10 @@ def test_an_archive_with_two_members_of_a_name_or_very_many_is_refused(copied: P
         load_model(tmp_path / "many.keras")
 
 
-def test_a_compression_without_a_bound_is_refused(copied: Path) -> None:
+def test_another_compression_than_deflate_is_refused(copied: Path) -> None:
     with zipfile.ZipFile(copied / "model.keras", "a", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("assets/zeros", bytes(1_000))
-    with pytest.raises(ModelFileError, match="its member 'assets/zeros' is compressed in a way that has no bound"):
+    with pytest.raises(ModelFileError, match="its member 'assets/zeros' uses a compression other than deflate"):
         load_model(copied / "model.keras")
 
 

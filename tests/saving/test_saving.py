@@ -116,14 +116,14 @@ def test_a_write_that_fails_midway_leaves_nothing_and_the_next_one_is_whole(mode
 
 
 @pytest.mark.parametrize("name", saving.FORMATS)
-def test_the_size_of_a_format_is_foreseen(name: str, model: keras.Model, saved: Path) -> None:
+def test_the_size_of_a_format_is_estimated(name: str, model: keras.Model, saved: Path) -> None:
     files = [path for path in (saved / name, *(saved / name).rglob("*")) if path.is_file()]
     actual = sum(path.stat().st_size for path in files)
     assert actual < saving.file_size(model, name) + 100_000  # the graph of a small network outweighs its variables
     assert saving.file_size(model, name) < actual + 300_000
 
 
-def test_a_format_that_would_fill_the_disk_is_not_begun(tmp_path: Path) -> None:
+def test_a_format_that_would_fill_the_disk_is_not_started(tmp_path: Path) -> None:
     script = f"""
 import resource, signal, sys
 from pathlib import Path

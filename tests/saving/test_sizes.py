@@ -44,4 +44,4 @@ def test_neither_names_nor_random_numbers_nor_variables_are_left_behind() -> Non
     assert bytes_needed(large) == 4 * (3 + 1) * 10**13
     assert random.getstate() == before
     assert keras.layers.Dense(1).name == f"dense_{int(first.partition('_')[2] or 0) + 1}"
-    network(keras.layers.Dense(2))  # would give memory to what is left without
+    network(keras.layers.Dense(2))  # would allocate variables that were left without values

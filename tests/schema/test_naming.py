@@ -1,4 +1,4 @@
-"""The name of a folder of images: its own, or that of what it is in, and always one that MLflow takes."""
+"""The name of a folder of images: its own or that of a parent, and always valid for MLflow."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ NAMES = [
     ("/home/ada/कुत्ते", "कुत्ते"),
     ("/home/ada/a:b'c\"d\\e@f", "a_b_c_d_e_f"),
     ("/home/ada/two\nlines\x7f", "two_lines"),
-    ("/home/ada/\udcff\udcfepets", "pets"),  # bytes that are no UTF-8
+    ("/home/ada/\udcff\udcfepets", "pets"),  # bytes that are not UTF-8
     ("/home/ada/🐱🐶", UNNAMED),
     ("/home/ada/+++/", UNNAMED),
     ("/data/images", UNNAMED),
@@ -36,11 +36,11 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("folder", "name"), NAMES)
-def test_a_folder_is_called_after_the_first_part_of_its_path_that_says_something(folder: str, name: str) -> None:
+def test_a_data_set_is_named_after_the_last_part_of_its_path_that_is_not_generic(folder: str, name: str) -> None:
     assert name_after(folder) == name
 
 
-def test_a_path_that_is_not_absolute_begins_where_the_command_or_the_user_is_at_home(
+def test_a_path_that_is_not_absolute_begins_in_the_working_or_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pets/train").mkdir(parents=True)
@@ -51,13 +51,13 @@ def test_a_path_that_is_not_absolute_begins_where_the_command_or_the_user_is_at_
     ]
 
 
-def test_a_link_is_called_as_it_was_typed(tmp_path: Path) -> None:
+def test_a_link_gives_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "store-7f").mkdir()
     (tmp_path / "pets").symlink_to(tmp_path / "store-7f")
     assert name_after(str(tmp_path / "pets")) == "pets"
 
 
-def test_long_names_stay_apart_when_they_are_cut() -> None:
+def test_long_names_stay_different_when_they_are_cut() -> None:
     names = [name_after(f"/{'x' * 200}{end}") for end in "ab"]
     assert len(set(names)) == 2
     assert {len(name) for name in names} == {MAX_LENGTH}
@@ -65,7 +65,7 @@ def test_long_names_stay_apart_when_they_are_cut() -> None:
 
 
 @given(st.text(st.characters(exclude_characters="\0")))
-def test_whatever_a_folder_is_called_its_name_is_one_that_the_registry_takes(folder: str) -> None:
+def test_any_folder_gives_a_name_that_the_registry_accepts(folder: str) -> None:
     name = name_after(f"/{folder}")
     assert not set(name) & set(" \t\n")
     assert name.encode().decode().isprintable()
@@ -79,12 +79,12 @@ def folder(**changes: object) -> ImageFolderConfig:
     return ImageFolderConfig(loader="image_folder", image_size=[28, 28], channels=1, **given)  # type: ignore[arg-type]
 
 
-def test_a_data_set_without_a_name_of_its_own_is_called_after_its_folder() -> None:
+def test_a_data_set_without_a_name_of_its_own_is_named_after_its_folder() -> None:
     assert folder().name == "pets"
     assert folder(name="hand_signs").name == "hand_signs"
 
 
-def test_two_configurations_are_not_told_apart_by_a_name_that_the_folder_gave() -> None:
+def test_a_name_from_the_folder_does_not_distinguish_configurations() -> None:
     named = [{"dataset": vars(config)} for config in (folder(), folder(name="cats"))]
     assert [with_given_name(tree)["dataset"]["name"] for tree in named] == [UNNAMED, "cats"]
     assert with_given_name({"dataset": {"name": "mnist", "loader": "idx"}}) == {

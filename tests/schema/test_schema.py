@@ -212,7 +212,7 @@ def test_every_path_and_address_is_declared_as_one():
                 assert field.metadata == schema.PLACE, f"{config.__name__}.{field.name}"
 
 
-def test_only_one_module_makes_a_path_of_what_a_user_names():
+def test_only_one_module_turns_what_a_user_types_into_a_path():
     places = {field.name for kind in configs() for field in dataclasses.fields(kind) if field.metadata == schema.PLACE}
     passed_by = re.compile(
         rf"(?<!Pure)Path\((str\()?\w+\.({'|'.join(places)})\b|expanduser|environ\.get\(\"(?!TF_|HYDRA_)"

@@ -87,7 +87,7 @@ def test_a_trial_that_waits_has_no_numbers_yet(memory: Storage):
 
 
 @pytest.mark.parametrize(("best_epoch", "value"), [({"best_epoch": 1}, 0.75), ({"best_epoch": 2}, 0.25), ({}, 0.25)])
-def test_a_pruned_trial_has_the_value_of_its_best_epoch_or_the_last_where_that_is_not_known(
+def test_a_pruned_trial_has_the_value_of_its_best_epoch_or_the_last_one_if_unknown(
     memory: Storage, best_epoch: dict[str, int], value: float
 ):
     claims = claims_on(memory, n_trials=1)
@@ -111,7 +111,7 @@ STORED = {"best_val_accuracy": 0.5, "best_val_loss": 1.25}
         ({}, {}),
     ],
 )
-def test_a_row_has_the_metrics_of_the_best_epoch_that_the_study_has(
+def test_a_row_has_those_metrics_of_the_best_epoch_that_the_study_has(
     attributes: dict[str, float], expected: dict[str, float]
 ):
     (found,) = trial_rows([trial_of(0, TrialState.COMPLETE, 0.5, **attributes)])

@@ -168,7 +168,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(folder: Path):
     assert (folder / "optuna.db").read_text().startswith("this is not a database")
 
 
-def test_a_removed_storage_does_not_come_back_out_of_its_write_ahead_file(folder: Path):
+def test_a_removed_storage_does_not_come_back_from_its_write_ahead_file(folder: Path):
     with opened("sqlite:///optuna.db") as storage:
         optuna.create_study(study_name="old", storage=storage.optuna)
         (folder / "optuna.db").unlink()

@@ -142,7 +142,7 @@ def test_with_on_change_continue_another_setting_is_the_studys_from_then_on(stud
     ("change", "first"),
     [({"seed": "2"}, 1), ({"space x": "1, 3"}, 0), ({"data mnist": "elsewhere"}, 0), ({}, 0)],
 )
-def test_trials_of_other_fixed_settings_are_told_from_those_of_the_present_ones(
+def test_the_first_trial_of_the_present_fixed_settings_is_known(
     study: optuna.Study, change: dict[str, str], first: int
 ):
     check_setting(study, BEFORE, [], "error")

@@ -61,10 +61,13 @@ def search_text(folder: Path, text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("training.initial_weights='',x", "training.initial_weights: got nothing as one of its values; .*, or null"),
-        ("training.monitor=choice(loss,' ')", "training.monitor: got nothing as one of its values; give a value$"),
-        ("dataset.class_names=[a,''],[b,c]", "dataset.class_names: got nothing as one of its values"),
-        ("model='',lenot", "model: got nothing as one of its options; known: alexnet"),
+        ("training.initial_weights='',x", "initial_weights: got an empty string as one of its values; .*, or null"),
+        (
+            "training.monitor=choice(loss,' ')",
+            "training.monitor: got an empty string as one of its values; give a value$",
+        ),
+        ("dataset.class_names=[a,''],[b,c]", "dataset.class_names: got an empty string as one of its values"),
+        ("model='',lenot", "model: got an empty option; known: alexnet"),
     ],
 )
 def test_an_empty_choice_is_refused_before_anything_is_trained(typed: str, sentence: str) -> None:
@@ -74,7 +77,7 @@ def test_an_empty_choice_is_refused_before_anything_is_trained(typed: str, sente
 
 def test_an_empty_setting_in_a_search_file_is_refused(tmp_path: Path) -> None:
     typed = search_file(tmp_path, sweeper={"study_name": " ", "params": {"seed": "1,2"}})
-    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.study_name: got nothing \(an empty string\); .* or null"):
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.study_name: got an empty string; .* or null"):
         plan(*typed)
 
 

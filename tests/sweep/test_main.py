@@ -39,8 +39,8 @@ def test_a_study_is_shown_trial_by_trial(listed: Workplace) -> None:
     [
         (["status", "nope"], "error: no study 'nope'; known: grid-"),
         (["stop", "nope"], "error: no study 'nope'; known: grid-"),
-        (["--storage", " ", "status"], "error: storage: got nothing; give a value, or leave it out"),
-        (["stop", ""], "error: study: got nothing; give a value, or leave it out"),
+        (["--storage", " ", "status"], "error: storage: got an empty string; give a value, or remove it"),
+        (["stop", ""], "error: study: got an empty string; give a value, or remove it"),
         (["--storage", "sqlite:///gone.db", "status"], "error: there is no storage sqlite:///gone.db; name the one of"),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_sweep_that_is_asked_to_stop_from_elsewhere_ends_with_its_epochs_and_g
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "stopped by `python -m src.sweep stop`" in err
-    assert "go on with: " in out
+    assert "resume with: " in out
     study = Study(workplace.folder)
     assert all(trial.user_attrs.get("interrupted") for trial in study.study.trials)
     assert {run.info.status for run in study.runs()} == {"KILLED"}

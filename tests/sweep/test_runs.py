@@ -1,4 +1,4 @@
-"""A study whose runs are gone, in part or all, or whose runs are there without it: what is said, and what is known."""
+"""Studies that lost some or all of their runs, and runs that lost their study: the warnings, and the known settings."""
 
 import shutil
 from dataclasses import dataclass
@@ -69,10 +69,10 @@ def resumed(original: tuple[Workplace, list[TrialRow]], tmp_path: Path) -> Resum
     return resumed_in(copy_of(workplace, tmp_path / "copy"), rows)
 
 
-# --- what is said --------------------------------------------------------------------------------------------------
+# --- the warnings --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_said_of_a_study_whose_runs_are_all_there(resumed: Resumed) -> None:
+def test_there_is_no_warning_when_all_runs_are_there(resumed: Resumed) -> None:
     assert resumed.warning() == ""
 
 
@@ -89,30 +89,30 @@ def test_runs_that_were_deleted_are_named_by_their_trials_with_the_command_that_
     assert "hydra.sweeper.study_name=NAME" in warning
 
 
-def test_a_run_that_is_restored_is_no_longer_missed(resumed: Resumed) -> None:
+def test_a_restored_run_is_no_longer_reported_missing(resumed: Resumed) -> None:
     resumed.client.delete_run(str(resumed.rows[0].run_id))
     assert "the run of trial 0 is not in" in resumed.warning()
     resumed.client.restore_run(str(resumed.rows[0].run_id))
     assert resumed.warning() == ""
 
 
-def test_runs_of_another_store_are_missed_with_where_to_look(resumed: Resumed) -> None:
+def test_runs_of_another_store_are_reported_missing_with_where_to_look(resumed: Resumed) -> None:
     warning = resumed.warning([*resumed.rows[:4], row(4, "ab" * 16)])
     assert "the run of trial 4 is not in experiment 'sweeps'" in warning
     assert "set tracking.uri and tracking.experiment to where they are" in warning
     assert "restore" not in warning
 
 
-def test_trials_that_never_had_a_run_are_not_missed(resumed: Resumed) -> None:
+def test_trials_that_never_had_a_run_are_not_reported_missing(resumed: Resumed) -> None:
     assert resumed.warning([row(0, None), row(1, None, "FAIL"), row(2, None, "RUNNING")]) == ""
 
 
-def test_a_sweep_without_tracking_misses_nothing(resumed: Resumed) -> None:
+def test_a_sweep_without_tracking_reports_nothing_missing(resumed: Resumed) -> None:
     off = open_store(compose_config(["tracking=off"]).tracking)
     assert warnings_of(off, STUDY, resumed.config.tracking, resumed.rows, []) == []
 
 
-def test_a_new_study_of_a_name_that_has_a_run_already_is_said_to_be_new(resumed: Resumed) -> None:
+def test_a_new_study_with_the_name_of_an_earlier_one_is_reported_as_new(resumed: Resumed) -> None:
     (earlier,) = resumed.client.search_runs([resumed.store.experiment_id], "tags.sweep = 'true'")
     new = StudyId(STUDY.name, "4567cdef")
     (said, remedy) = warnings_of(resumed.store, new, resumed.config.tracking, [], [])
@@ -121,14 +121,12 @@ def test_a_new_study_of_a_name_that_has_a_run_already_is_said_to_be_new(resumed:
     assert warnings_of(resumed.store, StudyId("other", "89"), resumed.config.tracking, [], []) == []
 
 
-def test_the_runs_of_a_study_whose_own_run_was_deleted_stand_under_its_new_one(
-    resumed: Resumed, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_runs_of_a_deleted_parent_get_the_new_parent(resumed: Resumed, capsys: pytest.CaptureFixture[str]) -> None:
     first = str(open_parent(resumed.store, STUDY, resumed.plan).run_id)
     resumed.client.delete_run(first)
     parent = open_parent(resumed.store, STUDY, resumed.plan)
     runs_of_trials(resumed.store, STUDY, parent)
-    said = f"the parent of the runs of 5 trials was gone; it is run {parent.run_id} now"
+    said = f"the parent of the runs of 5 trials was gone; the new parent is run {parent.run_id}"
     assert said in capsys.readouterr().out
     children = [run for run in runs_of_trials(resumed.store, STUDY, parent) if run.parent_run_id == parent.run_id]
     assert [run.number for run in children] == [0, 1, 2, 3, 4]
@@ -143,7 +141,7 @@ def test_a_trial_was_trained_as_its_run_says(resumed: Resumed) -> None:
     found = config_of_trial(resumed.store, resumed.plan, resumed.rows[0], {str(resumed.rows[0].run_id)}, 0)
     assert found is not None
     assert found["model"] == as_tree(resumed.config)["model"]
-    assert found["tracking"]["uri"] != resumed.config.tracking.uri  # it was recorded at another place
+    assert found["tracking"]["uri"] != resumed.config.tracking.uri  # the run was recorded at another place
 
 
 @pytest.mark.parametrize("gone", ["run", "files"])
@@ -160,11 +158,11 @@ def test_a_trial_whose_run_or_files_are_gone_was_trained_as_its_parameters_say(r
     ("params", "first"),
     [
         ({"model.dropout": 0.25}, 1),  # the setting was changed after trial 0
-        ({}, 0),  # a dimension came later
-        ({"model.dropout": 0.25, "seed": 2}, 0),  # a dimension was given up
+        ({}, 0),  # a dimension was added later
+        ({"model.dropout": 0.25, "seed": 2}, 0),  # a dimension was removed later
     ],
 )
-def test_a_trial_of_another_setting_or_space_is_not_made_up(
+def test_the_configuration_of_a_trial_of_another_setting_or_space_is_unknown(
     resumed: Resumed, params: dict[str, float], first: int
 ) -> None:
     assert (

@@ -1,4 +1,4 @@
-"""What a study is about: which commands go on with the same one, and which do not."""
+"""The setting of a study: which commands resume the same study, and which do not."""
 
 import re
 from collections.abc import Sequence
@@ -154,12 +154,12 @@ def setting_of_folder(folder: Path, *typed: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("typed", "key", "expected"),
     [
-        ((), "data image_folder", "2d3bb1b6"),  # what studies of version 0.7 are called by
+        ((), "data image_folder", "2d3bb1b6"),  # in the names of studies of version 0.7
         (("dataset.name=pets",), "data pets", "8a7c405a"),
         (("dataset.name=cats",), "data cats", "83e72c17"),
     ],
 )
-def test_a_study_on_a_folder_is_found_by_the_name_that_it_has_always_had(
+def test_a_study_on_a_folder_keeps_its_name_across_versions(
     tmp_path: Path, typed: tuple[str, ...], key: str, expected: str
 ) -> None:
     put_pictures(tmp_path / "cats")

@@ -82,7 +82,7 @@ def test_a_pruned_trial_has_the_same_value_in_the_table_the_terminal_and_its_run
         assert (row["state"], float(row["value"])) == ("PRUNED", metrics["best_val_accuracy"])
         assert f"{row['number']}  PRUNED    val_accuracy {metrics['best_val_accuracy']:.4f}" in done.stdout
         values.append((metrics["best_val_accuracy"], metrics["val_accuracy"]))
-    assert any(best != last for best, last in values)  # else this test shows nothing
+    assert any(best != last for best, last in values)  # otherwise this test proves nothing
 
 
 def test_no_trial_looks_at_the_test_split(swept: Swept) -> None:
@@ -150,7 +150,7 @@ QUICK = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=d
 
 
 @pytest.mark.services
-def test_a_sweep_whose_runs_are_gone_goes_on_and_writes_its_results_from_the_study(workplace: Workplace) -> None:
+def test_a_sweep_whose_runs_are_gone_resumes_and_writes_its_results_from_the_study(workplace: Workplace) -> None:
     command = ["-m", "hydra/sweeper=optuna", *QUICK, SPACE[-1]]
     finish(workplace, *command, "hydra.sweeper.n_trials=2")
     (workplace.folder / "mlflow.db").unlink()
@@ -159,7 +159,7 @@ def test_a_sweep_whose_runs_are_gone_goes_on_and_writes_its_results_from_the_stu
     assert done.returncode == 0, done.stderr
     warned, _, trained = done.stdout.partition("trial 2  COMPLETE")
     assert "the runs of 2 trials (0-1) are not in experiment" in warned
-    assert "go on with" not in trained
+    assert "resume with" not in trained
     study = Study(workplace.folder)
     best = study.study.best_trial
     recipe = yaml.safe_load(study.artifact("best.yaml"))
@@ -174,7 +174,7 @@ def test_a_sweep_whose_runs_are_gone_goes_on_and_writes_its_results_from_the_stu
 
 
 @pytest.mark.services
-def test_a_finished_sweep_that_is_looked_at_again_keeps_its_end_and_one_that_was_stopped_ends_finished(
+def test_a_repeated_finished_sweep_keeps_its_end_time_and_a_stopped_one_becomes_finished(
     workplace: Workplace,
 ) -> None:
     command = ["-m", *QUICK, "seed=1,2"]
@@ -215,7 +215,7 @@ def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace
     assert "hydra.sweeper.max_failures=3 trials in a row failed, the last with: TrainingDiverged" in done.stderr
     study = Study(workplace.folder)
     assert [trial.state.name for trial in study.study.trials] == ["FAIL"] * 3
-    assert "go on with" not in done.stdout  # more of the same would fail again
+    assert "resume with" not in done.stdout  # more of the same would fail again
     assert study.parent.info.status == "FAILED"
 
 
@@ -223,7 +223,7 @@ def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace
 def test_after_the_timeout_no_further_trial_begins_and_the_command_to_go_on_is_told(workplace: Workplace) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=range(1,100)", "hydra.sweeper.timeout=0.1")
     assert done.returncode == 0, done.stderr
-    assert "go on with: python -m src.train -m dataset=synthetic training.epochs=2 'seed=range(1,100)'" in done.stdout
+    assert "resume with: python -m src.train -m dataset=synthetic training.epochs=2 'seed=range(1,100)'" in done.stdout
     assert len(Study(workplace.folder).study.trials) < 99
 
 
@@ -388,7 +388,7 @@ def test_one_signal_lets_the_epochs_end_and_tells_how_to_go_on(workplace: Workpl
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Traceback" not in err
-    assert "go on with: python -m src.train -m dataset=synthetic" in out
+    assert "resume with: python -m src.train -m dataset=synthetic" in out
     study = Study(workplace.folder)
     assert {trial.state.name for trial in study.study.trials} == {"FAIL"}
     assert all(trial.user_attrs["interrupted"] for trial in study.study.trials)

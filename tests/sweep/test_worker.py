@@ -1,4 +1,4 @@
-"""A worker of a sweep: when it claims no further trial."""
+"""A worker of a sweep: when it stops claiming trials."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from src.tracking import StudyId
 
 @pytest.mark.parametrize(("seconds", "late"), [(-1, True), (3600, False), (None, False)])
 @pytest.mark.parametrize("clock", [0.0, 4e9])
-def test_a_clock_that_is_set_changes_no_timeout(
+def test_setting_the_clock_does_not_change_the_timeout(
     seconds: float | None, late: bool, clock: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan: Any = None

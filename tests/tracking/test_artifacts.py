@@ -46,7 +46,7 @@ def test_a_file_stands_under_its_name_only_when_it_is_whole(workplace: Workplace
     assert [path.name for path in (folder / "tables").iterdir()] == ["a.csv"]
 
 
-def test_a_folder_replaces_the_one_of_its_name(workplace: Workplace, run: Run):
+def test_a_new_folder_replaces_the_one_with_its_name(workplace: Workplace, run: Run):
     for name in ("old", "new"):
         with run.new_folder("model") as folder:
             folder.mkdir()
@@ -95,7 +95,7 @@ def test_what_does_not_fit_on_the_disk_leaves_nothing_half_written_under_its_nam
     assert sorted(path.name for path in folder.iterdir()) == ["config", "environment"]
 
 
-def test_temporary_files_are_made_beside_the_artifacts_and_removed(workplace: Workplace, run: Run):
+def test_temporary_files_are_made_next_to_the_artifacts_and_removed(workplace: Workplace, run: Run):
     before = tempfile.gettempdir()
     assert run._artifacts is not None
     with run._artifacts.temporary_files():
@@ -105,13 +105,13 @@ def test_temporary_files_are_made_beside_the_artifacts_and_removed(workplace: Wo
     assert tempfile.gettempdir() == before
 
 
-def test_what_is_on_this_disk_is_read_where_it_is(workplace: Workplace, run: Run):
+def test_artifacts_on_this_disk_are_read_in_place(workplace: Workplace, run: Run):
     run.log_text("tables/a.csv", "1")
     with run.reading("tables/a.csv") as file:
         assert file == artifacts(workplace, run) / "tables" / "a.csv"
 
 
-def test_a_running_run_holds_some_of_the_disk_without_a_file_that_could_stay_behind(workplace: Workplace, run: Run):
+def test_a_running_run_reserves_disk_space_without_leaving_a_file_behind(workplace: Workplace, run: Run):
     assert run._artifacts is not None
     assert run._artifacts._reserve is not None
     assert os.fstat(run._artifacts._reserve.fileno()).st_size == RESERVED
@@ -121,7 +121,7 @@ def test_a_running_run_holds_some_of_the_disk_without_a_file_that_could_stay_beh
 
 
 @pytest.mark.parametrize(("status", "kept"), [("PENDING", False), ("READY", True)])
-def test_a_model_that_was_not_written_to_its_end_is_failed_and_its_files_go(
+def test_an_unfinished_model_becomes_failed_and_its_files_are_removed(
     status: str, kept: bool, workplace: Workplace, run: Run
 ):
     client = MlflowClient(workplace.uri)
@@ -144,8 +144,8 @@ def fail_with(error: str) -> None:
     ("error", "sentence"),
     [
         ("database or disk is full", "the disk is full: free some space"),
-        ("attempt to write a readonly database", "can only be read"),
-        ("unable to open database file", "can only be read"),
+        ("attempt to write a readonly database", "read-only"),
+        ("unable to open database file", "read-only"),
         ("disk I/O error", "quota"),
     ],
 )

@@ -66,7 +66,7 @@ def begun_model(client: MlflowClient, run_id: str) -> tuple[str, Path]:
     return model.model_id, file
 
 
-def test_whoever_opens_a_store_ends_the_runs_that_a_killed_process_left_there(
+def test_opening_a_store_ends_the_runs_that_a_killed_process_left_there(
     config: Config, client: MlflowClient, gone: str
 ) -> None:
     left, trial = begun(client, gone), begun(client, gone, trial="3", study_id="0123")
@@ -74,7 +74,7 @@ def test_whoever_opens_a_store_ends_the_runs_that_a_killed_process_left_there(
     assert [status(client, run_id) for run_id in (left, trial)] == ["KILLED", "KILLED"]
 
 
-def test_runs_of_living_processes_of_other_hosts_and_those_that_others_stand_under_are_left(
+def test_runs_of_living_processes_of_other_hosts_and_parent_runs_stay(
     config: Config, client: MlflowClient, gone: str
 ) -> None:
     others = [
@@ -88,7 +88,7 @@ def test_runs_of_living_processes_of_other_hosts_and_those_that_others_stand_und
     assert {status(client, run_id) for run_id in others} == {"RUNNING"}
 
 
-def test_runs_that_have_ended_keep_how_they_ended(client: MlflowClient, gone: str) -> None:
+def test_runs_that_have_ended_keep_their_status(client: MlflowClient, gone: str) -> None:
     ended = begun(client, gone)
     client.set_terminated(ended, "FINISHED", end_time=1_700_000_000_000)
     assert end_runs_left_behind(client, "1") == []
@@ -142,7 +142,7 @@ def test_a_folder_that_is_not_the_model_s_own_is_never_removed(
     assert (status(client, left), str(client.get_logged_model(model_id).status)) == ("KILLED", "FAILED")
 
 
-def test_a_store_that_does_not_allow_it_is_opened_all_the_same(
+def test_a_store_that_does_not_allow_it_is_opened_anyway(
     config: Config, client: MlflowClient, gone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = begun(client, gone)

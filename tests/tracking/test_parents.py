@@ -1,4 +1,4 @@
-"""The run of a pipeline: it says RUNNING meanwhile, and ends when the last of its trainings did."""
+"""The run of a pipeline: RUNNING during its trainings, and its end time that of the last one."""
 
 import pytest
 from mlflow import MlflowClient
@@ -21,7 +21,7 @@ def client(config: Config) -> MlflowClient:
 
 
 def follow(config: Config, key: str, trainings: int = 0) -> str:
-    """A pipeline that trains so many."""
+    """A pipeline with this number of trainings."""
     with pipeline_run(config.tracking, "compare_models", key, "compare") as run:
         assert MlflowClient(config.tracking.uri).get_run(str(run.run_id)).info.status == "RUNNING"
         for _ in range(trainings):
@@ -31,7 +31,7 @@ def follow(config: Config, key: str, trainings: int = 0) -> str:
 
 
 @pytest.mark.parametrize("before", ["FINISHED", "KILLED", "FAILED"])
-def test_repeated_when_all_was_done_it_ends_when_it_had_ended(
+def test_repeated_with_nothing_left_to_train_it_keeps_its_end_time(
     config: Config, client: MlflowClient, before: str
 ) -> None:
     run_id = follow(config, before, trainings=1)
@@ -41,7 +41,7 @@ def test_repeated_when_all_was_done_it_ends_when_it_had_ended(
     assert (info.status, info.end_time) == ("FINISHED", LONG_AGO)
 
 
-def test_repeated_with_something_left_to_train_it_ends_anew(config: Config, client: MlflowClient) -> None:
+def test_repeated_with_something_left_to_train_it_gets_a_new_end_time(config: Config, client: MlflowClient) -> None:
     run_id = follow(config, "more", trainings=1)
     client.set_terminated(run_id, "KILLED", end_time=LONG_AGO)
     assert follow(config, "more", trainings=1) == run_id
@@ -50,7 +50,7 @@ def test_repeated_with_something_left_to_train_it_ends_anew(config: Config, clie
     assert info.end_time > LONG_AGO
 
 
-def test_repeated_and_failed_it_ends_anew(config: Config, client: MlflowClient) -> None:
+def test_repeated_and_failed_it_gets_a_new_end_time(config: Config, client: MlflowClient) -> None:
     run_id = follow(config, "failed")
     client.set_terminated(run_id, "FINISHED", end_time=LONG_AGO)
     with pytest.raises(ValueError, match="no"), pipeline_run(config.tracking, "compare_models", "failed", "compare"):
@@ -60,7 +60,7 @@ def test_repeated_and_failed_it_ends_anew(config: Config, client: MlflowClient) 
     assert info.end_time > LONG_AGO
 
 
-def test_the_trainings_of_a_run_that_was_deleted_stand_under_the_new_one(config: Config, client: MlflowClient) -> None:
+def test_the_trainings_of_a_deleted_run_are_put_under_the_new_one(config: Config, client: MlflowClient) -> None:
     first = follow(config, "deleted", trainings=2)
     client.delete_run(first)
     second = follow(config, "deleted")

@@ -41,7 +41,7 @@ def tags(name: str, host: str = "") -> dict[str, str]:
 
 
 def older_name(pid: int, seconds: float = 0) -> str:
-    """As earlier versions named a process, the clock being set by some seconds since."""
+    """The name that earlier versions gave a process, with the clock set by some seconds since."""
     return f"{pid} since {psutil.Process(pid).create_time() + seconds:.0f}"
 
 
@@ -54,7 +54,7 @@ def test_a_process_that_runs_is_not_gone_and_one_that_was_killed_is() -> None:
     assert is_gone(tags(older))
 
 
-def test_a_killed_process_is_gone_though_its_parent_has_not_asked_how_it_ended() -> None:
+def test_a_killed_process_is_gone_even_if_its_parent_has_not_waited_for_it() -> None:
     with running("sleep", "600") as process:
         name, older = process_name(process.pid), older_name(process.pid)
         process.kill()
@@ -64,7 +64,9 @@ def test_a_killed_process_is_gone_though_its_parent_has_not_asked_how_it_ended()
         assert is_gone(tags(older))
 
 
-def test_two_processes_name_a_third_alike_and_themselves_differently(sleeper: subprocess.Popen[bytes]) -> None:
+def test_two_processes_give_a_third_the_same_name_and_themselves_different_ones(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
     say = f"from src.tracking.process import process_name; print(process_name({sleeper.pid})); print(process_name())"
     said = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True).stdout.splitlines()
     assert said[0] == process_name(sleeper.pid)
@@ -72,7 +74,7 @@ def test_two_processes_name_a_third_alike_and_themselves_differently(sleeper: su
     assert not is_gone(tags(process_name()))
 
 
-def test_a_clock_that_is_set_changes_no_name(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_the_clock_changes_no_name(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     name, before = process_name(sleeper.pid), psutil.Process(sleeper.pid).create_time()
     booted = psutil.boot_time()
     for module in (psutil, psutil._psplatform):  # what a start in wall-clock time is derived from
@@ -84,11 +86,13 @@ def test_a_clock_that_is_set_changes_no_name(sleeper: subprocess.Popen[bytes], m
 
 
 @pytest.mark.parametrize("seconds", [-45, -1, 1, 45])
-def test_an_older_name_is_understood_though_the_clock_was_set(sleeper: subprocess.Popen[bytes], seconds: float) -> None:
+def test_an_older_name_is_understood_even_if_the_clock_was_set(
+    sleeper: subprocess.Popen[bytes], seconds: float
+) -> None:
     assert not is_gone(tags(older_name(sleeper.pid, seconds)))
 
 
-def test_an_older_name_with_quite_another_start_is_that_of_another_process(sleeper: subprocess.Popen[bytes]) -> None:
+def test_an_older_name_with_a_very_different_start_is_that_of_another_process(sleeper: subprocess.Popen[bytes]) -> None:
     assert is_gone(tags(older_name(sleeper.pid, -3600)))
 
 
@@ -102,8 +106,8 @@ def changed(name: str, part: str, value: str) -> str:
     ("part", "value", "gone"),
     [
         ("tick", "1", True),  # the number was given to another process
-        ("boot", OTHER_BOOT, True),  # the machine was started again
-        ("namespace", "1", False),  # of another container: nothing here says whether it lives
+        ("boot", OTHER_BOOT, True),  # the machine was restarted
+        ("namespace", "1", False),  # in another container: unknown here whether it is alive
     ],
 )
 def test_the_same_number_of_another_start_boot_or_container(
@@ -112,7 +116,7 @@ def test_the_same_number_of_another_start_boot_or_container(
     assert is_gone(tags(changed(process_name(sleeper.pid), part, value))) is gone
 
 
-def test_a_number_that_nobody_has_is_unknown_only_in_another_container() -> None:
+def test_an_unused_number_is_unknown_only_in_another_container() -> None:
     name = re.sub(r"^\d+", "999999999", process_name())
     assert is_gone(tags(name))
     assert not is_gone(tags(changed(name, "namespace", "1")))
@@ -129,11 +133,11 @@ def test_a_command_may_have_any_name(tmp_path: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "etl", "-1 since 0", "0 since 0", f"{10**30} since 1", "1 since", "1 at tick"])
-def test_what_is_no_name_of_a_process_says_nothing(name: str) -> None:
+def test_a_string_that_is_not_a_process_name_means_unknown(name: str) -> None:
     assert not is_gone(tags(name))
 
 
-def test_without_a_name_or_of_another_host_nothing_is_known() -> None:
+def test_without_a_name_or_on_another_host_nothing_is_known() -> None:
     assert not is_gone({"host": platform.node()})
     assert not is_gone({})
     assert not is_gone(tags("999999999 since 1790000000", host=f"{platform.node()}2"))

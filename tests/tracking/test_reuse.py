@@ -100,7 +100,7 @@ def test_a_metric_that_somebody_added_is_no_part_of_the_training(workplace: Work
 
 
 @pytest.mark.services
-def test_of_a_single_epoch_neither_the_best_epoch_s_values_nor_added_ones_are_history(workplace: Workplace):
+def test_the_history_of_a_single_epoch_has_neither_best_metrics_nor_added_ones(workplace: Workplace):
     once = train_here(workplace, "seed=7", "training.epochs=1")
     MlflowClient(workplace.uri).log_metric(str(once.run_id), "approved", 1.0)
     again = train_here(workplace, "seed=7", "training.epochs=1")
@@ -108,9 +108,7 @@ def test_of_a_single_epoch_neither_the_best_epoch_s_values_nor_added_ones_are_hi
     assert not {"best_val_accuracy", "best_val_loss", "best_epoch", "approved"} & {*again.history, *again.metrics}
 
 
-def test_a_run_of_before_that_says_nothing_of_its_best_epoch_is_taken_all_the_same(
-    workplace: Workplace, first: TrainResult
-):
+def test_an_older_run_without_best_metrics_is_reused_too(workplace: Workplace, first: TrainResult):
     with contextlib.closing(sqlite3.connect(workplace.folder / "mlflow.db")) as database, database:
         for table in ("metrics", "latest_metrics"):
             assert database.execute(f"DELETE FROM {table} WHERE key LIKE 'best_%'").rowcount == 3
@@ -130,7 +128,7 @@ def test_what_a_run_is_called_and_where_it_is_kept_makes_no_other_run(change: st
     assert fingerprint(config(change), "d") == fingerprint(config(), "d")
 
 
-def test_the_folder_that_images_are_in_makes_no_other_run_and_a_name_that_was_given_does():
+def test_images_in_another_folder_are_the_same_run_but_another_given_name_is_not():
     folder = ["dataset=image_folder", "dataset.folder=/home/ada/cats"]
     before = fingerprint(config(*folder), "d")
     assert fingerprint(config(*folder, "dataset.folder=/mnt/pets/train"), "d") == before

@@ -69,7 +69,7 @@ def test_what_a_run_does_not_keep_is_named(config: Config):
 
 
 @pytest.mark.parametrize("path", ["config/config.yaml", "config"])
-def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(
+def test_a_file_that_could_not_be_fetched_does_not_count_as_missing(
     path: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with new_run(config) as run:
@@ -87,7 +87,7 @@ def test_what_could_not_be_fetched_is_not_taken_for_what_is_not_there(
     assert not isinstance(caught.value, NotKept)
 
 
-def test_a_table_reads_back_whatever_signs_are_in_its_cells(config: Config, client: MlflowClient, tmp_path: Path):
+def test_a_table_reads_back_with_any_characters_in_its_cells(config: Config, client: MlflowClient, tmp_path: Path):
     rows = [["a,b", 'say "x"', "two\nlines", "return\rhere", "both\r\n", "", " ", "\N{LINE SEPARATOR}"]]
     with new_run(config) as run:
         run.log_table("tables/names.csv", "abcdefgh", rows)

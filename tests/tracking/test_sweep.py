@@ -110,7 +110,7 @@ def test_tags_of_ones_own_are_given_to_a_new_run_without_secrets(store: Store, c
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
-def test_a_study_that_is_resumed_has_the_same_run_which_says_running_once_something_runs(
+def test_a_resumed_study_has_the_same_run_which_is_running_once_something_runs(
     store: Store, client: MlflowClient, status: str
 ):
     run_id, _ = parent_of(store)
@@ -124,7 +124,7 @@ def test_a_study_that_is_resumed_has_the_same_run_which_says_running_once_someth
     assert len(all_runs(client, store)) == 1
 
 
-def test_a_run_in_which_nothing_ran_since_keeps_its_end(store: Store, client: MlflowClient):
+def test_a_run_in_which_nothing_ran_since_keeps_its_end_time(store: Store, client: MlflowClient):
     run_id, _ = parent_of(store)
     client.set_terminated(run_id, "KILLED", end_time=1_700_000_000_000)
     open_parent_run(store, STUDY)[0].end("FINISHED")
@@ -132,7 +132,7 @@ def test_a_run_in_which_nothing_ran_since_keeps_its_end(store: Store, client: Ml
     assert (info.status, info.end_time) == ("FINISHED", 1_700_000_000_000)
 
 
-def test_a_run_in_which_something_ran_ends_anew(store: Store, client: MlflowClient):
+def test_a_run_in_which_something_ran_gets_a_new_end_time(store: Store, client: MlflowClient):
     run_id, _ = parent_of(store)
     client.set_terminated(run_id, "FINISHED", end_time=1_700_000_000_000)
     run, _ = open_parent_run(store, STUDY)
@@ -175,7 +175,7 @@ def test_the_trials_runs_of_a_deleted_parent_are_put_under_the_new_one(
     assert adopt_orphans(store, second, study_runs(store, STUDY)) == 0
 
 
-def test_the_runs_of_trials_are_those_that_the_store_still_has(store: Store, client: MlflowClient, config: Config):
+def test_only_runs_that_the_store_still_has_are_returned(store: Store, client: MlflowClient, config: Config):
     parent_of(store)
     kept, deleted = trial_run(config, 3), trial_run(config, 4)
     trial_run(config, 3, OTHER)
@@ -185,7 +185,7 @@ def test_the_runs_of_trials_are_those_that_the_store_still_has(store: Store, cli
 
 
 @pytest.mark.parametrize("own", ["mine", "3"])
-def test_a_tag_of_the_user_s_own_makes_no_trial_of_the_parent(store: Store, own: str):
+def test_a_user_s_tag_does_not_turn_the_parent_into_a_trial(store: Store, own: str):
     open_parent_run(store, STUDY, {"trial": own})
     assert study_runs(store, STUDY) == []
 

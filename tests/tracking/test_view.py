@@ -12,7 +12,7 @@ from src.tracking.view import experiment_tags
 from tests.conftest import TrainedRun
 
 TAG = "mlflow.sharedViewState.results"
-FORMER_STATE = (  # as it was written before there were metrics of the best epoch
+FORMER_STATE = (  # as earlier versions wrote it, without metrics of the best epoch
     '{"selectedColumns": ["metrics.`test_accuracy`", "metrics.`val_accuracy`", "params.`model.name`", '
     '"params.`dataset.name`", "params.`optimizer.learning_rate`", "params.`seed`", "tags.`trial_state`"]}'
 )
@@ -54,9 +54,7 @@ def opened_with(config: Config, client: MlflowClient, view: str | None) -> str |
 
 
 @pytest.mark.parametrize("state", [FORMER_STATE, FORMER_STATE.replace("seed", "resolved.best_epoch")])
-def test_an_older_experiment_gets_the_columns_of_today_when_it_is_opened(
-    config: Config, client: MlflowClient, state: str
-):
+def test_an_older_experiment_gets_today_s_columns_when_it_is_opened(config: Config, client: MlflowClient, state: str):
     view = opened_with(config, client, json.dumps(FORMER | {"state": state}))
     assert view is not None
     assert columns({TAG: view}) == columns(experiment_tags())

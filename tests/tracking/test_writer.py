@@ -24,6 +24,6 @@ def test_a_point_that_cannot_be_written_fails_the_run_and_is_never_dropped(confi
             runs.append(run)
             run.log_metrics({"a name with a ? in it": 1.0}, 1)
 
-    with pytest.raises(StoreError, match="no longer takes metrics"):
+    with pytest.raises(StoreError, match="no longer accepts metrics"):
         log_nonsense()
     assert client.get_run(runs[0].run_id).info.status == "FAILED"
