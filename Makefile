@@ -36,9 +36,9 @@ check: setup-dev ## All that must hold before a commit: style, types, architectu
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-# What was typed after `make`, as it was typed: not what another program calls so in the environment.
+# A variable as it was typed after `make`; one of that name in the environment does not count.
 typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
-# The address is handed on in the environment, where neither make nor the shell reads anything into it.
+# The address is passed on in the environment, where neither make nor the shell interprets it.
 unexport URI
 ifneq ($(call typed,URI),)
 ui: export MLFLOW_TRACKING_URI := $(call typed,URI)

@@ -1,4 +1,4 @@
--- What PostgreSQL's container makes when it is new. Optuna and MLflow cannot share a database: both keep a table
+-- Run by PostgreSQL's container when its database is new. Optuna and MLflow cannot share a database: both have a table
 -- alembic_version.
 \getenv mlflow_password MLFLOW_DATABASE_PASSWORD
 \getenv optuna_password OPTUNA_DATABASE_PASSWORD

@@ -14,7 +14,7 @@ from src.redact import is_secret_name
 # What this project and its libraries read by name. CUDA_VISIBLE_DEVICES is not among them: empty, it means no GPU.
 _OURS = re.compile(r"(MLFLOW|OPTUNA|HYDRA|TF|KERAS|XDG)_\w+|PG[A-Z]+|DATA_DIR|OMP_NUM_THREADS|HOME|TMPDIR")
 _FOLDERS = ("KERAS_HOME", "TMPDIR")  # the libraries that read these do not expand ~
-# A query contains no slashes: the question mark in sqlite:////home/ada/really?/mlflow.db is part of a name.
+# A query contains no slash: the question mark in sqlite:////home/ada/really?/mlflow.db is part of a name.
 _SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>.*?)(?P<query>\?\w+=[^/]*)?", re.DOTALL)
 # To SQLAlchemy % and ? have a meaning in an address, to Optuna { and } too.
 _MEANINGFUL = re.compile(r"[%?{}]")

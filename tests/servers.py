@@ -216,7 +216,7 @@ def read_only(service: str, *folders: Path) -> list[str]:
 
     Args:
         service: whose tmpfs there are.
-        folders: what stands for its volumes; not in /tmp.
+        folders: its volumes; not in /tmp.
     """
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("file systems of a process's own take root and util-linux")
@@ -295,7 +295,7 @@ class Team:
         """Run the command that makes the trainers' user, as the container `trainer-user` does.
 
         Args:
-            program: what stands before the command.
+            program: the words before the command.
             changes: of its environment.
         """
         compose = compose_file(SECRETS)

@@ -190,7 +190,7 @@ def commands() -> list[str]:
 def asked(module: str, flag: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines with which the command answers the flag."""
     monkeypatch.setattr(sys, "argv", [module, flag])
-    # Hydra sets up logging anew and closes the handlers of libraries, and with them the file that pytest captures into.
+    # Hydra closes all handlers of logging. If another test has imported TensorFlow, absl's closes pytest's stderr.
     monkeypatch.setattr(logging, "_handlerList", [])
     with pytest.raises(SystemExit) as left:
         importlib.import_module(module).main()

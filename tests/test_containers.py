@@ -143,13 +143,13 @@ def test_a_service_that_must_complete_starts_with_its_dependents_and_never_resta
 
 
 def test_only_the_server_and_the_service_trainer_user_know_the_admin_s_password():
-    def told(name: str) -> set[str]:
+    def secrets_of(name: str) -> set[str]:
         environment = compose_file(SECRETS)["services"][name]["environment"]
         return {secret for secret in NEEDED if SECRETS[secret] in environment.values()}
 
-    assert {name for name in SERVICES if "MLFLOW_ADMIN_PASSWORD" in told(name)} == {"mlflow", "trainer-user"}
-    assert told("trainer") == {"MLFLOW_TRAINER_PASSWORD"}
-    assert told("worker") == {"MLFLOW_TRAINER_PASSWORD", "OPTUNA_DATABASE_PASSWORD"}
+    assert {name for name in SERVICES if "MLFLOW_ADMIN_PASSWORD" in secrets_of(name)} == {"mlflow", "trainer-user"}
+    assert secrets_of("trainer") == {"MLFLOW_TRAINER_PASSWORD"}
+    assert secrets_of("worker") == {"MLFLOW_TRAINER_PASSWORD", "OPTUNA_DATABASE_PASSWORD"}
     assert compose_file(SECRETS)["services"]["trainer"]["environment"]["MLFLOW_TRACKING_USERNAME"] == "trainer"
 
 

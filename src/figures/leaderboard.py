@@ -19,10 +19,10 @@ def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
         ("validation (for ranking)", [row.best_val_accuracy for row in rows], [row.best_val_spread for row in rows]),
         ("test", [row.accuracy for row in rows], [row.spread for row in rows]),
     )
-    for (label, means, spreads), colour, offset in zip(series, (BLUE, GREEN), (0.12, -0.12), strict=True):
+    for (label, means, spreads), color, offset in zip(series, (BLUE, GREEN), (0.12, -0.12), strict=True):
         bars = None if None in spreads else spreads  # a single seed has no spread
         lines = [place + offset for place in places]
-        accuracy.errorbar(means, lines, xerr=bars, fmt="o", color=colour, capsize=4, label=label)
+        accuracy.errorbar(means, lines, xerr=bars, fmt="o", color=color, capsize=4, label=label)
     accuracy.set_xlabel("accuracy" + (f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"))
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     accuracy.locator_params(axis="x", nbins=6)  # of networks that hardly differ, the labels are long

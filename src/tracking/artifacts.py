@@ -45,7 +45,7 @@ class Artifacts:
 
     @property
     def folder(self) -> Path | None:
-        """Where the artifacts are on this disk, None when they are behind a server."""
+        """The folder of the artifacts on this disk, None when they are behind a server."""
         if not self._is_known:
             self._folder = local_folder(str(self._client.get_run(self._id).info.artifact_uri))
             self._is_known = True

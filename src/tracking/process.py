@@ -1,7 +1,7 @@
 """The name of the process that began a run, and the check whether it has ended.
 
-A process number is reused one day, and a start in wall-clock time changes whenever the clock is set.
-So a process is named by its number, its start in ticks since boot, the boot, and the PID namespace of the number.
+A process number is reused one day, and a start in wall-clock time changes whenever the clock is set. So a process is
+named by its number, its start in ticks since boot, the boot, and the PID namespace of the number.
 """
 
 import os

@@ -84,7 +84,7 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
     history = {
         name: [point.value for point in of]
         for name, of in points.items()
-        # The best epoch's values are in the history already; what has other steps was added later by somebody.
+        # The best epoch's values are in the history already; metrics with other steps were added later.
         if name not in tested and name not in BEST_METRICS and [point.step for point in of] == epochs
     }
     best_epoch = int(run.data.params["resolved.best_epoch"])

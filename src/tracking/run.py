@@ -248,7 +248,7 @@ class Run:
 
     @property
     def folder(self) -> Path | None:
-        """Where the run's artifacts are on this disk, None when they are behind a server."""
+        """The folder of the run's artifacts on this disk, None when they are behind a server."""
         return None if self._artifacts is None else self._artifacts.folder
 
     def reading(self, path: str) -> contextlib.AbstractContextManager[Path]:

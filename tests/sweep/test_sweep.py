@@ -290,7 +290,7 @@ def wait_for_running_trials(workplace: Workplace, count: int) -> None:
 
 
 def wait_for_trials(study: Study, count: int) -> None:
-    """Until so many are complete."""
+    """Return when this number of trials is complete."""
     deadline = time.monotonic() + 120
     while [trial.state.name for trial in study.study.trials].count("COMPLETE") < count:
         assert time.monotonic() < deadline, "no trial was completed"
