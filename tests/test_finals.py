@@ -115,7 +115,7 @@ def sweep(**changes: Any) -> SweepResult:
         (sweep(best_trial=None, best_run_id=None), r"study study has no completed trial, .*; narrow the space$"),
         (
             sweep(best_run_id=None, best_config=None),
-            r"^the run of trial 1, the best of study study, is gone, .* restore the run, or begin a new study",
+            r"^trial 1 is the best of study study, but its run is gone .* restore the run, or start a new study",
         ),
         (sweep(counts=replace(DONE, running=3)), r"^3 trials of study study are still run by others; .*once they are"),
     ],

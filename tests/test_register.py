@@ -221,7 +221,7 @@ def test_the_command_moves_no_alias_to_other_data_and_registers_nothing(runs: Ru
     assert (done.returncode, done.stdout) == (1, "")
     digests = [runs.client.get_run(run).data.params["resolved.data_digest"] for run in (runs.elsewhere, runs.good)]
     assert f"(digest {digests[0][:12]}, here {digests[1][:12]})" in done.stderr
-    assert "under another name (name=NAME), or move the alias all the same with on_other_data=move" in done.stderr
+    assert "under another name (name=NAME), or move the alias anyway with on_other_data=move" in done.stderr
     assert versions(runs, "apart") == {runs.elsewhere: "champion"}
 
 

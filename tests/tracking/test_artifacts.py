@@ -143,7 +143,7 @@ def fail_with(error: str) -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        ("database or disk is full", "the disk is full: free some space"),
+        ("database or disk is full", "the disk is full; free some space"),
         ("attempt to write a readonly database", "read-only"),
         ("unable to open database file", "read-only"),
         ("disk I/O error", "quota"),
