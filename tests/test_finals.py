@@ -267,7 +267,8 @@ def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
 
 def test_a_best_trial_whose_run_is_gone_is_not_linked() -> None:
     text = finals.description(Run(None, "", "9"), replace(outcome(0.5), sweep=sweep(best_run_id=None)))
-    assert text.startswith("The best of [study study](#/experiments/9/runs/5eeb) is trial 1 with 0.9877;")
+    study = "[study study](#/experiments/9/runs/5eeb?workflowType=machine_learning)"
+    assert text.startswith(f"The best of {study} is trial 1 with 0.9877;")
 
 
 def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None:
