@@ -44,8 +44,10 @@ def register(config: RegisterConfig) -> RegistrationResult:
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run is registered")
-        trained = config_from_dict(run.read_config())
-        name = config.name or trained.dataset.name
+        recorded = run.read_config()
+        trained = config_from_dict(recorded)
+        data = str(recorded["dataset"]["name"])  # a folder's may be another one today, and in another working folder
+        name = config.name or data
         check_registry_names(name, config.alias)
         registry = tracking.Registry(config.tracking)
         check_alias(registry, run, name, config)  # first, since the next step takes seconds
@@ -55,7 +57,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         version = registry.version_of_run(name, str(run.run_id))
         is_new = version is None
         if version is None:
-            told = f"{trained.model.name} on {trained.dataset.name}, trained by run {run.run_id}"
+            told = f"{trained.model.name} on {data}, trained by run {run.run_id}"
             tags = {"model": trained.model.name, "data_digest": run.params["resolved.data_digest"]}
             version = registry.add(name, run, told, tags)
         registry.tag(version, scores_of(config, str(run.run_id)))

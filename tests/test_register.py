@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
@@ -19,6 +20,7 @@ from src.compose import compose_config
 from src.errors import ConfigError, ModelFileError, StoreError, UserError
 from src.register import mcnemar, register
 from src.results import RegistrationResult
+from src.schema import as_tree
 from src.tracking import Registry, Version
 from src.train import train
 from tests.conftest import Workplace, copy_of
@@ -79,6 +81,23 @@ def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: 
 
 
 SCORES = ["best_val_accuracy", "best_val_loss", "best_epoch", "test_accuracy", "test_loss"]
+
+
+def test_a_run_of_a_folder_is_registered_under_the_name_it_recorded_wherever_that_is_done(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    copied = replace(runs, workplace=copy_of(runs.workplace, tmp_path / "older"))
+    (file,) = copied.workplace.folder.rglob(f"{runs.good}/artifacts/config/config.yaml")
+    config = yaml.safe_load(file.read_text())
+    folder = as_tree(compose_config(["dataset=image_folder", "dataset.folder=images"]))["dataset"]
+    folder |= {"name": "image_folder", "class_names": config["dataset"]["class_names"]}  # as the first versions did
+    file.write_text(yaml.safe_dump(config | {"dataset": folder}))
+    results = []
+    for name in ("pets", "elsewhere"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        results.append(copied.register(runs.good))
+    assert [(result.name, result.is_new) for result in results] == [("image_folder", True), ("image_folder", False)]
 
 
 def test_a_version_has_the_scores_of_its_run_s_best_epoch_and_test(runs: Runs):
