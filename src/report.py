@@ -9,7 +9,7 @@ import yaml
 from src.compose import CONF, compose_tree
 from src.errors import ConfigError
 from src.links import run_page
-from src.results import Counts, SweepResult, TrialRow, trial_name
+from src.results import BEST_METRICS, Counts, SweepResult, TrialRow, trial_name
 from src.schema import SCHEMAS, as_tree, with_given_name
 from src.space import SweepPlan
 
@@ -79,13 +79,15 @@ def record_results(
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
     best = next(iter(ranked(linked, plan.direction)), None)
     config = None if best is None else config_of_trial(best)
+    metrics: dict[str, float] = {}
     if best is not None:
+        metrics = _best_metrics(best, plan.metric)
         if config is not None:
             recipe = best_recipe(plan, study_name, best, config)
             run.log_text("best.yaml", recipe)
             if plan.settings.save_best_as:
                 _keep_recipe(plan.settings.save_best_as, recipe)
-        run.log_metrics({plan.metric: best.value or 0.0, **best.best_metrics}, step=counts.counted)
+        run.log_metrics({plan.metric: best.value or 0.0, **metrics}, step=counts.counted)
         run.flush()
     run.describe(description(run, plan, linked, counts))
     return SweepResult(
@@ -96,10 +98,16 @@ def record_results(
         best_value=best.value if best else None,
         best_run_id=best.run_id if best else None,
         best_params=dict(best.params) if best else {},
-        best_metrics=best.best_metrics if best else {},
+        best_metrics=metrics,
         best_epoch=best.best_epoch if best else None,
         best_config=config,
     )
+
+
+def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
+    """Those of `BEST_METRICS` that are known of a trial. One of an earlier version has its value and its epoch only."""
+    found, name = best.best_metrics, f"best_{metric}"
+    return {name: best.value, **found} if name in BEST_METRICS and best.value is not None else found
 
 
 def record_pictures(

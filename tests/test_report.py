@@ -112,10 +112,15 @@ def test_a_trial_whose_run_is_gone_is_not_linked_and_the_best_is_still_the_best(
     assert (result.best_trial, result.best_run_id, result.best_config) == (1, None, config)
     client = MlflowClient("sqlite:///mlflow.db")
     described = client.get_run(str(run.run_id)).data.tags["mlflow.note.content"]
-    assert "runs/here)" in described
+    assert "runs/here?" in described
     assert "runs/gone" not in described
     assert "dropout: 0.2" in Path(client.download_artifacts(str(run.run_id), "best.yaml")).read_text()
     assert "gone" in Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text()  # to be restored by
+
+
+def test_a_best_trial_of_an_earlier_version_has_its_value_as_the_best_metric_of_that_name() -> None:
+    result = results(Run(None, "", ""), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
+    assert result.best_metrics == {"best_val_accuracy": 0.5, "best_epoch": 1}
 
 
 def test_a_best_trial_with_an_unknown_configuration_has_no_recipe() -> None:
