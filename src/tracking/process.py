@@ -1,18 +1,21 @@
 """The name of the process that began a run, and the check whether it has ended.
 
 A process number is reused one day, and a start in wall-clock time changes whenever the clock is set. So a process is
-named by its number, its start in ticks since boot, the boot, and the PID namespace of the number.
+named by its number, its start in ticks since boot, the boot, and the namespaces that both count in.
 """
 
 import os
 import platform
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PROC = Path("/proc")
+BOOT_ID = PROC / "sys/kernel/random/boot_id"
+UNKNOWN = "unknown"  # of a process that nothing names
 CLOCK_TOLERANCE = 60  # seconds by which the clock may have been set since an older version named a process
 ENDED = "ZX"  # states of a process that has ended and that its parent has not waited for: zombie, dead
 
@@ -21,12 +24,14 @@ _OLDER_NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) since (?P<start>\d{1,12})")  # 
 
 
 def process_name(pid: int | None = None) -> str:
-    """Return a name that no other process of this machine ever has.
+    """Return a name that no other process of this machine ever has, `unknown` where the system gives none.
 
     Args:
         pid: of a process that runs; this one, when it is None.
     """
     pid = os.getpid() if pid is None else pid
+    if not _is_proc_ours():
+        return UNKNOWN
     try:
         _, ticks = _state_and_ticks(pid)
         return f"{pid} at tick {ticks} of boot {_boot_id()}, namespace {_namespace()}"
@@ -36,7 +41,7 @@ def process_name(pid: int | None = None) -> str:
 
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Return whether a run with these tags was begun by a process of this machine that has ended; False if unknown."""
-    if tags.get("host") != platform.node():
+    if tags.get("host") != platform.node() or not _is_proc_ours():
         return False
     name = tags.get("process", "")
     try:
@@ -64,7 +69,7 @@ def _has_ended(pid: int, ticks: int) -> bool:
 
 def _state_and_ticks(pid: int) -> tuple[str, int]:
     """The state and the start, in clock ticks since boot: fields 3 and 22 of proc_pid_stat(5)."""
-    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    stat = (PROC / str(pid) / "stat").read_bytes()
     fields = stat.rpartition(b")")[2].split()  # the command's name before it may hold spaces and parentheses
     return fields[0].decode(), int(fields[19])
 
@@ -74,5 +79,14 @@ def _boot_id() -> str:
 
 
 def _namespace() -> str:
-    """The id of this process' PID namespace: the same number means another process in another container."""
-    return str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]")
+    """The ids of the namespaces that numbers and ticks count in: in another container they mean something else."""
+    files = (PROC / "self/ns" / kind for kind in ("pid", "time"))  # the second came with Linux 5.6
+    return "+".join(re.sub(r"\D", "", str(file.readlink())) for file in files if file.is_symlink())
+
+
+def _is_proc_ours() -> bool:
+    """Whether /proc shows the processes that this one sees. A sandbox may have none, or that of its host."""
+    try:
+        return sys.platform != "linux" or PROC.joinpath("self").readlink() == Path(str(os.getpid()))
+    except OSError:
+        return False

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from src.tracking import process as process_module
 from src.tracking.process import is_gone, process_name
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are named by /proc here")
@@ -114,6 +115,18 @@ def test_the_same_number_of_another_start_boot_or_container(
     sleeper: subprocess.Popen[bytes], part: str, value: str, gone: bool
 ) -> None:
     assert is_gone(tags(changed(process_name(sleeper.pid), part, value))) is gone
+
+
+@pytest.mark.parametrize("of_host", [True, False])
+def test_without_a_proc_of_its_own_nothing_is_known(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_host: bool
+) -> None:
+    names = process_name(sleeper.pid), older_name(sleeper.pid), "999999999 since 1790000000"
+    if of_host:  # in a sandbox: /proc names this process by another number
+        (tmp_path / "self").symlink_to("1")
+    monkeypatch.setattr(process_module, "PROC", tmp_path)
+    assert process_name() == "unknown"
+    assert not any(is_gone(tags(name)) for name in (*names, process_name()))
 
 
 def test_an_unused_number_is_unknown_only_in_another_container() -> None:
