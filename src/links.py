@@ -1,6 +1,7 @@
-"""Addresses of pages of the MLflow UI, and the command that opens the UI over a store."""
+"""Addresses of pages of the MLflow UI, and the commands that work on a store."""
 
 import os
+import shlex
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -56,6 +57,15 @@ def ui_command(uri: str) -> list[str]:
     if {_place(uri, Path.cwd()), _place(read_variable(VARIABLE) or TrackingConfig.uri, PROJECT)} != {own}:
         words.append(f"URI={resolve_address(uri, Path.cwd())}")
     return words
+
+
+def mlflow_command(uri: str, *words: str) -> str:
+    """Return a command of MLflow, typed in this terminal; it names the store unless MLflow finds that by itself."""
+    command = shlex.join(["mlflow", *words])
+    own = read_variable(VARIABLE) or TrackingConfig.uri  # which is MLflow's own default
+    if _place(uri, Path.cwd()) == _place(own, Path.cwd()):
+        return command
+    return f"{VARIABLE}={shlex.quote(resolve_address(uri, Path.cwd()))} {command}"
 
 
 def _place(uri: str, folder: Path) -> str:

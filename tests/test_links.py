@@ -173,3 +173,25 @@ def test_make_passes_on_port_and_open(fake: Path) -> None:
 def test_variables_of_these_names_in_the_environment_do_not_count(fake: Path) -> None:
     of_others = {"PORT": "3000", "URI": "nonsense", "OPEN": "nonsense"}
     assert typed("make ui", fake, MLFLOW_TRACKING_URI="sqlite:///x.db", **of_others) == ("sqlite:///x.db", "-m src.ui")
+
+
+@pytest.mark.parametrize(
+    ("uri", "variable", "named"),
+    [
+        ("sqlite:///mlflow.db", None, ""),
+        ("sqlite:///./mlflow.db", None, ""),
+        ("sqlite:///other.db", None, "MLFLOW_TRACKING_URI=sqlite:///{here}/other.db "),
+        ("sqlite:///other.db", "sqlite:///other.db", ""),
+        ("sqlite:///mlflow.db", "sqlite:///other.db", "MLFLOW_TRACKING_URI=sqlite:///{here}/mlflow.db "),
+        ("http://127.0.0.1:5000", None, "MLFLOW_TRACKING_URI=http://127.0.0.1:5000 "),
+        ("sqlite:////data/my store.db", None, "MLFLOW_TRACKING_URI='sqlite:////data/my store.db' "),
+    ],
+)
+def test_a_command_of_mlflow_names_the_store_unless_mlflow_finds_it_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, variable: str | None, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if variable:
+        monkeypatch.setenv(VARIABLE, variable)
+    command = links.mlflow_command(uri, "runs", "restore", "--run-id", "abc")
+    assert command == named.format(here=tmp_path) + "mlflow runs restore --run-id abc"

@@ -5,6 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from src.errors import ConfigError, NotKept
+from src.links import mlflow_command
 from src.results import TrialRow
 from src.schema import TrackingConfig, as_tree
 from src.space import SweepPlan, config_of
@@ -75,7 +76,8 @@ def _lines_of_missing(
         "To get them back in MLflow:",
     ]
     if restorable:
-        lines.append(f"- mlflow runs restore --run-id {restorable[0]}")
+        restore = mlflow_command(tracking_config.uri, "runs", "restore", "--run-id", restorable[0])
+        lines.append(f"- {restore}")
     if len(restorable) > 1:
         lines.append(f"  and {len(restorable) - 1} more that were deleted: trials.csv has their ids")
     if len(restorable) < len(missing):

@@ -9,6 +9,7 @@ from requests import RequestException
 
 from src.errors import StoreError
 from src.interrupt import deferred
+from src.links import mlflow_command
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
@@ -108,9 +109,8 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
     if found.info.lifecycle_stage != "active":
-        raise StoreError(
-            f"run {run.run_id} was deleted; name another, or restore it: mlflow runs restore --run-id {run.run_id}"
-        )
+        restore = mlflow_command(config.uri, "runs", "restore", "--run-id", str(run.run_id))
+        raise StoreError(f"run {run.run_id} was deleted; name another, or restore it: {restore}")
     if found.info.status in ("RUNNING", "SCHEDULED"):
         raise StoreError(
             f"run {run.run_id} is still {found.info.status}; wait for its end. Where its process was killed it never "

@@ -31,6 +31,7 @@ from src.databases import (
 )
 from src.errors import StoreError
 from src.interrupt import deferred
+from src.links import VARIABLE, mlflow_command
 from src.places import resolve_address, sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.left_behind import end_runs_left_behind
@@ -81,8 +82,13 @@ def artifact_root(config: TrackingConfig) -> str | None:
 
 def client_of(uri: str) -> mlflow.MlflowClient:
     """MLflow's client of a store that `prepare_store` has checked: MLflow itself waits minutes for one that is none."""
-    address = resolve_address(uri)
+    address, before = resolve_address(uri), os.environ.get(VARIABLE)
     mlflow.set_tracking_uri(address)
+    # MLflow sets the variable too. What `src.links` says depends on what the user's terminal has in it.
+    if before is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = before
     return mlflow.MlflowClient(address)
 
 
@@ -251,9 +257,10 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
                 raise
             return _experiment_id(client, name, location)  # another process was faster
     if experiment.lifecycle_stage != "active":
+        restore = mlflow_command(client.tracking_uri, "experiments", "restore", "-x", experiment.experiment_id)
         raise StoreError(
-            f"the experiment {name!r} was deleted; restore it with "
-            f"`mlflow experiments restore -x {experiment.experiment_id}`, or choose another: tracking.experiment=NAME"
+            f"the experiment {name!r} was deleted; restore it with `{restore}`, "
+            "or choose another: tracking.experiment=NAME"
         )
     if view := renewed_view(experiment.tags):
         client.set_experiment_tag(experiment.experiment_id, TAG, view)

@@ -84,7 +84,8 @@ def test_runs_that_were_deleted_are_named_by_their_trials_with_the_command_that_
     warning = resumed.warning()
     assert warning.startswith("study lenot: the runs of 3 trials (1, 3-4) are not in experiment 'sweeps' of sqlite:///")
     assert "Their values stay in the study" in warning
-    assert f"- mlflow runs restore --run-id {resumed.rows[1].run_id}\n  and 2 more" in warning
+    assert f" mlflow runs restore --run-id {resumed.rows[1].run_id}\n  and 2 more" in warning
+    assert f"- MLFLOW_TRACKING_URI={resumed.client.tracking_uri} mlflow" in warning  # not this folder's own store
     assert "tracking.uri" not in warning
     assert "hydra.sweeper.study_name=NAME" in warning
 

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from src.errors import StoreError
+from src.links import VARIABLE
 from src.schema import Config
 from src.tracking import open_store, resume_run
 from src.tracking.store import FIRST_TABLES
@@ -114,9 +116,21 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
         open_store(config_for(f"sqlite:///{tmp_path}/file/mlflow.db").tracking)
 
 
+@pytest.mark.parametrize("given", [None, "sqlite:////srv/runs.db"])
+def test_a_store_that_is_opened_changes_no_environment_variable(
+    config: Config, monkeypatch: pytest.MonkeyPatch, given: str | None
+):
+    mlflow.set_tracking_uri("sqlite:////srv/before.db")  # MLflow sets the variable whenever another store is opened
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if given is not None:
+        monkeypatch.setenv(VARIABLE, given)
+    open_store(config.tracking)
+    assert os.environ.get(VARIABLE) == given
+
+
 def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(config: Config, client: MlflowClient):
     client.delete_experiment(open_store(config.tracking).experiment_id)
-    with pytest.raises(StoreError, match="was deleted; restore it with `mlflow experiments restore"):
+    with pytest.raises(StoreError, match=r"was deleted; restore it with `.*mlflow experiments restore -x"):
         open_store(config.tracking)
 
 
