@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from src.errors import ConfigError, NotKept
 from src.links import mlflow_command
 from src.results import TrialRow
-from src.schema import TrackingConfig, as_tree
+from src.schema import TrackingConfig, as_tree, is_place, with_given_name
 from src.space import SweepPlan, config_of
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def config_of_trial(
 ) -> Mapping[str, Any] | None:
     """Return the resolved configuration that a trial was trained with, None when it is no longer known.
 
+    Its data is looked for where the sweep finds it now: it may have moved since.
+
     Args:
         store: where runs are kept.
         plan: what is searched and how.
@@ -111,13 +113,23 @@ def config_of_trial(
     """
     from src import tracking
 
+    drawn = None
+    with contextlib.suppress(ConfigError):
+        drawn = as_tree(config_of(plan.space.draw_from(row.params)))
     if row.run_id is not None and row.run_id in known:
         with contextlib.suppress(NotKept):  # its files may be gone too
-            return tracking.read_config(store, row.run_id)
-    if row.number >= first:
-        with contextlib.suppress(ConfigError):
-            return as_tree(config_of(plan.space.draw_from(row.params)))
-    return None
+            recorded = tracking.read_config(store, row.run_id)
+            return recorded if drawn is None else recorded | {"dataset": _moved(recorded["dataset"], drawn["dataset"])}
+    return drawn if row.number >= first else None
+
+
+def _moved(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data set that a trial recorded, at the place where the sweep finds it now, and named after that place."""
+    if recorded.get("loader") != now["loader"]:
+        return recorded
+    has_given_name = with_given_name({"dataset": now})["dataset"] != now
+    places = {key: value for key, value in now.items() if is_place(f"dataset.{key}")}
+    return {**recorded, **places} | ({"name": now["name"]} if has_given_name else {})
 
 
 def _spans(numbers: Sequence[int]) -> str:

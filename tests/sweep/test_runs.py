@@ -169,3 +169,21 @@ def test_the_configuration_of_a_trial_of_another_setting_or_space_is_unknown(
     assert (
         config_of_trial(resumed.store, resumed.plan, row(0, None)._replace(params=dict(params)), set(), first) is None
     )
+
+
+@pytest.mark.parametrize("name", ["pets", "image_folder"])  # the second by the first versions
+def test_a_trial_s_data_is_looked_for_where_it_is_now(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(workplace.folder)
+    line = ["dataset=image_folder", f"tracking.uri='{workplace.uri}'"]
+    config = config_for(workplace.uri, *line, "dataset.folder=pets/train", "dataset.resize=pad")
+    config.dataset.name = name
+    with new_run(config) as run:
+        pass
+    moved = plan(*line, "dataset.folder=animals/train", "seed=1,2")
+    trial = row(0, run.run_id)._replace(params={"seed": 1})
+    found = config_of_trial(open_store(config.tracking), moved, trial, {str(run.run_id)}, 0)
+    assert found is not None
+    told = ("folder", "name", "resize")
+    assert [found["dataset"][key] for key in told] == ["animals/train", "animals", "pad"]
