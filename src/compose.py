@@ -99,7 +99,12 @@ def _check_local(overrides: Sequence[str]) -> None:
 
 
 def refuse_nothing(config_name: str, overrides: Sequence[str]) -> None:
-    """Raises ConfigError for a key or a group with nothing after its equals sign; a tag may be empty."""
+    """Raises ConfigError for a key or a group with nothing after its equals sign, and for an equals sign without a key.
+
+    A tag may be empty.
+    """
+    if keyless := [typed for typed in overrides if re.match(r"[+~]*\s*=", typed)]:
+        raise ConfigError(f"cannot read {keyless[0]!r}: there is no key before the =; write KEY=VALUE or GROUP=OPTION")
     empty = [typed for typed in overrides if is_nothing(typed) and not typed.lstrip("+").startswith("tags.")]
     if not empty:
         return
@@ -160,8 +165,6 @@ class SweepLine(NamedTuple):
 def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
     """What `python -m src.train -m <overrides>` is to sweep over; Hydra stays set up for as long as the block lasts."""
     refuse_nothing("train", overrides)
-    if "hydra/sweeper=basic" in overrides:
-        raise ConfigError("hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna")
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with hydra_ready(overrides):
@@ -180,6 +183,11 @@ def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
                 raise
             # A fixed key may belong to the options that are searched, and not to the default one.
             master = loader.load_configuration("train", fixed + firsts, RunMode.MULTIRUN)
+        if master.hydra.runtime.choices["hydra/sweeper"] == "basic":  # typed, or in a search that chooses no sweeper
+            raise ConfigError(
+                "hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna. A search's file chooses "
+                "it in its defaults list: `- override /hydra/sweeper: optuna`"
+            )
         typed = [str(override.input_line) for override in parsed if not override.is_hydra_override()]
         yield SweepLine(loader, master, typed)
 

@@ -4,8 +4,10 @@ A place is recorded as it was typed and read by these functions where it is used
 name of a study say `~/data`, and not where the home folder of one machine is.
 """
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -19,12 +21,32 @@ _SQLITE = re.compile(r"(?P<driver>sqlite(\+\w+)?):///(?P<path>.*?)(?P<query>\?\w
 # To SQLAlchemy % and ? have a meaning in an address, to Optuna { and } too.
 _MEANINGFUL = re.compile(r"[%?{}]")
 
+OPEN_FILES = Path("/proc/self/fd")
+_PATTERN = re.compile(r"[*?\[\]\\]")  # what TensorFlow does not take literally in the name of a file
+
 _variables: dict[str, str] = {}  # those that were read, and had a value
 
 
 def local_path(text: str) -> Path:
     """The path without white space around it; a leading `~` or `~ada` is a home folder."""
     return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - it leaves ~ada alone where there is no such user
+
+
+@contextlib.contextmanager
+def literal_folder(folder: Path) -> Iterator[Path]:
+    r"""The folder under a name that TensorFlow takes literally, for as long as the block lasts.
+
+    TensorFlow reads the variables of a SavedModel by a pattern, in which `*`, `[` and a backslash have a meaning, and
+    makes `back/slash` where it is told to make `back\slash`. Linux has another name for a folder that is open.
+    """
+    if not _PATTERN.search(str(folder.absolute())) or not OPEN_FILES.is_dir():
+        yield folder
+        return
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield OPEN_FILES / str(number)
+    finally:
+        os.close(number)
 
 
 def sqlite_address(path: Path | str, driver: str = "sqlite") -> str:

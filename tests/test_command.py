@@ -50,6 +50,8 @@ WRONG = [
     (["--experimental-rerun", "run.pickle"], "it reads a pickle, which can run any code"),
     (["--shell-completion", "install=bash"], "--shell-completion: Hydra's completion works for scripts"),
     (["--config-dir", ""], "--config-dir: got an empty string; name a folder"),
+    (["="], "cannot read '=': there is no key before the ="),
+    (["-m", "seed=1,2", "+=3"], "cannot read '+=3': there is no key before the ="),
     (
         ["training.initial_weights="],
         "training.initial_weights: got nothing after the =; give a value, or null for none",
@@ -278,3 +280,17 @@ def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
     with command() as process:
         said, complained = process.communicate("go on\n", timeout=60)
     assert (said, complained, process.returncode) == ("writing\nwritten\nnext step\n", "", 0)
+
+
+@pytest.mark.usefixtures("signals_restored")
+def test_a_search_that_chooses_no_sweeper_is_refused_instead_of_running_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hparams_search").mkdir()
+    text = '# @package _global_\nhydra:\n  sweeper:\n    params:\n      seed: "1,2"\n'
+    (tmp_path / "hparams_search" / "mine.yaml").write_text(text)
+    monkeypatch.setattr(sys, "argv", ["src.train", "-m", "--config-dir", str(tmp_path), "hparams_search=mine"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "a search's file chooses it in its defaults list" in capsys.readouterr().err.lower()

@@ -21,6 +21,7 @@ from absl import logging as absl_logging
 
 from src.errors import ModelFileError
 from src.models import predict
+from src.places import literal_folder
 from src.saving.contents import check_contents
 
 KERAS_FILE = "model.keras"
@@ -63,7 +64,8 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
             for name in formats:
                 check_room(part, file_size(model, name))
                 if name == SAVED_MODEL:
-                    model.export(part / name, format="tf_saved_model", verbose=False)
+                    with literal_folder(part) as plain:
+                        model.export(plain / name, format="tf_saved_model", verbose=False)
                 else:
                     uncompiled(model).save(part / name)
         (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
@@ -180,7 +182,8 @@ def predict_with(path: Path, images: Images) -> Probabilities:
     """Probabilities from a model in any of the three formats: float32, (n, classes)."""
     if path.name == SAVED_MODEL:
         check_manifest(path.parent)
-        served: Any = tf.saved_model.load(str(path))
+        with literal_folder(path.parent) as plain:
+            served: Any = tf.saved_model.load(str(plain / path.name))
         return np.asarray(served.serve(tf.constant(images)))
     return predict(load_model(path), images)
 

@@ -21,7 +21,7 @@ from requests import RequestException
 
 from src.errors import NotKept, StoreError
 from src.interrupt import deferred
-from src.places import local_path, read_variable
+from src.places import literal_folder, local_path, read_variable
 
 PART = ".part-"  # what the names of unfinished files begin with
 RESERVED = 128 * 1024  # bytes: a status and an error are some pages of 4 KB, and as many in SQLite's journal
@@ -95,15 +95,17 @@ class Artifacts:
         was not checked. The disk of the store was checked before the training.
         """
         before, folder = tempfile.tempdir, None
-        if self.folder is not None:
-            with contextlib.suppress(OSError):
-                folder = tempfile.tempdir = tempfile.mkdtemp(prefix=PART, dir=self.folder)
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.ExitStack() as stack:
+            if self.folder is not None:
+                with contextlib.suppress(OSError):
+                    folder = tempfile.mkdtemp(prefix=PART, dir=self.folder)
+                    tempfile.tempdir = str(stack.enter_context(literal_folder(Path(folder))))
+            try:
+                yield
+            finally:
+                tempfile.tempdir = before
+                if folder is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def reserve(self) -> None:
         """Reserve a little disk space until `release`, so that a run on a full disk can still record how it ended."""

@@ -136,10 +136,10 @@ def _disk_problem(uri: str, error: Exception) -> str | None:
         "unable to open database file": "its folder is gone or read-only; make it writable",
         "disk I/O error": "the disk reports an error; check the disk and its quota",
     }
+    file = sqlite_file(uri)
     for sign, state in states.items():
-        if uri.startswith("sqlite:///") and sign in str(error):
-            file = Path(sqlalchemy.make_url(uri).database or "").absolute()
-            return f"{file} cannot be written: {state}, or set {SETTING} to another place"
+        if file is not None and sign in str(error):
+            return f"{file.absolute()} cannot be written: {state}, or set {SETTING} to another place"
     return None
 
 
@@ -269,8 +269,8 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
 
 def store_folder(uri: str) -> Path:
     """The folder of a SQLite store; for any other store, the working folder."""
-    database = sqlalchemy.make_url(uri).database if uri.startswith("sqlite") else None
-    return Path(database).absolute().parent if database else Path.cwd()
+    database = sqlite_file(uri)
+    return Path.cwd() if database is None else database.absolute().parent
 
 
 def check_exists(uri: str) -> None:

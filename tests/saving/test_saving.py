@@ -251,3 +251,14 @@ def test_a_manifest_that_is_no_list_of_files_is_refused(content: str, copied: Pa
     (copied / "manifest.json").write_text(content)
     with pytest.raises(ModelFileError, match=r"manifest\.json"):
         saving.check_manifest(copied)
+
+
+@pytest.mark.parametrize("name", ["[1]", "st*r", "really?", "back\\slash"])
+def test_a_model_is_kept_in_a_folder_whatever_its_name_means_to_tensorflow(
+    name: str, model: keras.Model, tmp_path: Path
+) -> None:
+    folder = tmp_path / name / "model"
+    folder.parent.mkdir()
+    saving.save_model(model, folder, IMAGES)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    np.testing.assert_allclose(saving.predict_with(folder / "saved_model", IMAGES), predict(model, IMAGES), atol=1e-5)

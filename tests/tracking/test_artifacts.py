@@ -105,6 +105,21 @@ def test_temporary_files_are_made_next_to_the_artifacts_and_removed(workplace: W
     assert tempfile.gettempdir() == before
 
 
+def test_temporary_files_beside_artifacts_have_a_name_that_tensorflow_takes_literally(
+    workplace: Workplace, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    assert run._artifacts is not None
+    folder = workplace.folder / "back\\slash"
+    folder.mkdir()
+    monkeypatch.setattr(run._artifacts, "_folder", folder)
+    monkeypatch.setattr(run._artifacts, "_is_known", True)
+    with run._artifacts.temporary_files():
+        made = tempfile.mkdtemp()
+        assert "\\" not in made
+        assert Path(made).resolve().is_relative_to(folder)
+    assert not list(folder.iterdir())
+
+
 def test_artifacts_on_this_disk_are_read_in_place(workplace: Workplace, run: Run):
     run.log_text("tables/a.csv", "1")
     with run.reading("tables/a.csv") as file:

@@ -18,7 +18,7 @@ from src.errors import StoreError
 from src.links import VARIABLE
 from src.schema import Config
 from src.tracking import open_store, resume_run
-from src.tracking.store import FIRST_TABLES
+from src.tracking.store import FIRST_TABLES, refusal, store_folder
 from tests.conftest import Workplace
 from tests.tracking.conftest import config_for, new_run
 
@@ -193,3 +193,12 @@ def test_a_store_that_mlflow_makes_at_the_same_moment_is_opened_by_both(
     assert other.returncode == 0
     assert store.client is not None
     assert [run.info.run_name for run in store.client.search_runs(["0"])] == ["theirs"]
+
+
+def test_the_folder_of_a_store_is_found_as_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for uri in ("sqlite:///~/mlflow.db", " sqlite:///mlflow.db", "sqlite+pysqlite:///mlflow.db"):
+        assert store_folder(uri) == tmp_path
+        full = str(refusal(uri, RuntimeError("database or disk is full")))
+        assert full.startswith(f"{tmp_path}/mlflow.db cannot be written, the disk is full")
