@@ -18,7 +18,7 @@ from src.places import resolve_address, sqlite_address
 
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 10  # a file that has not changed for this long is no longer being filled
-EMPTY_SECONDS = 2  # the same for an empty file, which its creator fills at once
+EMPTY_SECONDS = 5  # the same for an empty file, which its creator fills at once, on a busy machine within seconds
 PATIENCE_SECONDS = 120  # MLflow takes seconds to make its tables, on a slow disk a minute
 ATTEMPTS = 3  # to make a file; the second finds what another process has made meanwhile
 JOURNALS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database

@@ -19,6 +19,7 @@ from src.saving.sizes import bytes_needed
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 CONFIG_ATTRIBUTE = "model_config"  # of a `.h5` file
 MAX_MEMBERS = 1_000  # of a `.keras` file: Keras writes three, and one for each vocabulary
+MAX_LAYERS = 2_000  # of a model: NASNetLarge has 1,041, and the time to build them grows faster than their number
 MAX_TEXT = 64 * 2**20  # bytes of the configuration, and of all members of a `.keras` file besides the weights
 MAX_BYTES = 8 * 2**30  # of the weights
 MAX_EXPANSION = 20  # bytes of weights for each byte of the file, beyond MAX_TEXT: trained weights hardly compress
@@ -154,6 +155,9 @@ def _check_layers(path: Path, config: Any) -> None:
         raise _refused(path, f"it has a {name} layer, which runs code of its own")
     if name and module is not None and str(module).partition(".")[0] != "keras":
         raise _refused(path, f"it names {module}.{name}, which is not Keras' own")
+    layers = config.get("layers")
+    if isinstance(layers, list) and len(layers) > MAX_LAYERS:
+        raise _refused(path, f"it has {len(layers):,} layers, more than {MAX_LAYERS:,}")
     for item in config.values():
         _check_layers(path, item)
 

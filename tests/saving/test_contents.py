@@ -217,6 +217,15 @@ def test_layers_that_need_more_than_the_file_can_hold_weights_for_are_refused(na
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_model_of_very_many_layers_is_refused_before_they_are_built(name: str, tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((2,)), keras.layers.Activation("relu")]).save(tmp_path / name)
+    one = '{"class_name": "Activation"}, '
+    with_large_layers(tmp_path / name, '"layers": [', '"layers": [' + one * 2_000)
+    with pytest.raises(ModelFileError, match=r"it has 2,00\d layers, more than 2,000"):
+        load_model(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_tensors_that_layers_compute_while_being_built_are_counted(name: str, tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Normalization(mean=0.5, variance=1.5)(inputs)).save(tmp_path / name)
