@@ -201,4 +201,4 @@ def test_the_folder_of_a_store_is_found_as_its_file_is(tmp_path: Path, monkeypat
     for uri in ("sqlite:///~/mlflow.db", " sqlite:///mlflow.db", "sqlite+pysqlite:///mlflow.db"):
         assert store_folder(uri) == tmp_path
         full = str(refusal(uri, RuntimeError("database or disk is full")))
-        assert full.startswith(f"{tmp_path}/mlflow.db cannot be written, the disk is full")
+        assert full.startswith(f"{tmp_path}/mlflow.db cannot be written: the disk is full")
