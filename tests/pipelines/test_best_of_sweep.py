@@ -100,7 +100,7 @@ def test_the_pipeline_s_description_leads_to_sweep_trial_and_trainings(crowned: 
     (parent,) = crowned.runs("tags.sweep = 'true'")
     linked = [parent.info.run_id, sweep.best_trial.user_attrs["run_id"]]
     linked += [final.info.run_id for final in crowned.finals().values()]
-    assert all(f"/runs/{run_id})" in text for run_id in linked)
+    assert all(f"/runs/{run_id}?workflowType=machine_learning)" in text for run_id in linked)
 
 
 @pytest.mark.services
