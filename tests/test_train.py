@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -545,3 +546,17 @@ def test_every_network_trains_at_its_smallest_size_and_its_formats_agree(model: 
     first, *others = (saving.predict_with(folder / name, dataset.test.images) for name in formats)
     for other in others:
         np.testing.assert_allclose(other, first, atol=saving.TOLERANCE)
+
+
+@pytest.mark.services
+def test_a_checkout_may_be_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    checkout = Workplace(tmp_path / "work%20copy really? {x}[1] #1")
+    for part in ("src", "conf", "hydra_plugins"):
+        shutil.copytree(ROOT / part, checkout.folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    small = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
+    done = checkout.run("src.train", *small, PYTHONPATH=str(checkout.folder))
+    assert done.returncode == 0, done.stderr
+    (run_id,) = re.findall(r"run ([0-9a-f]{32})", done.stdout)
+    again = checkout.run("src.evaluate", f"run_id={run_id}", PYTHONPATH=str(checkout.folder))
+    assert again.returncode == 0, again.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [checkout.folder.name]
