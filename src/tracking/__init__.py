@@ -4,7 +4,7 @@ A run is opened with `start_run` in the store that `open_store` gave; everything
 yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all that passes through here.
 """
 
-from src.tracking.artifacts import abandon_model, temporary_folder
+from src.tracking.artifacts import abandon_model
 from src.tracking.opening import failures_told, resume_run, start_run
 from src.tracking.pages import experiment_page
 from src.tracking.parents import pipeline_run
@@ -62,5 +62,4 @@ __all__ = [
     "store_folder",
     "study_runs",
     "tag_run",
-    "temporary_folder",
 ]
