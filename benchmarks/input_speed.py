@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, positive, ratio, ready, run, threads
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.schema import Config
 
 BATCH, SIDE, CLASSES = 128, 96, 10

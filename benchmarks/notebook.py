@@ -45,7 +45,7 @@ def main() -> None:
     images, test_images = images.astype("float32")[..., None] / 255, test_images.astype("float32")[..., None] / 255
     model = convnet(options.model)
     if options.bare:
-        from src.compose import compose_config
+        from src.cli.compose import compose_config
         from src.fitting import parts_for
 
         steps = -(-(len(images) - VALIDATION) // BATCH)

@@ -32,7 +32,7 @@ def plan(trials: int) -> Any:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from src.compose import CONF
+    from src.cli.compose import CONF
     from src.space.planning import plan_sweep
 
     typed = ["~local", "tracking.uri=sqlite:///mlflow.db", "dataset=synthetic", "training.epochs=2", *SPACE]

@@ -91,7 +91,7 @@ SCRIPT = """
 import time, keras, optuna
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 {prelude}
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import load_dataset
 data = load_dataset(compose_config({settings!r}).dataset)
 scale = lambda split: (split.images.astype("float32") / 255, split.labels)

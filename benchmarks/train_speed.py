@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring import TRAIN, Figures, arguments, chosen, in_turn, keep, positive, ratio, ready, run, threads
-from src.compose import compose_config
+from src.cli.compose import compose_config
 
 MODELS = ("lenot", "cnn_mnist_v2")
 EPOCHS = 10

@@ -12,7 +12,7 @@ Random weights, which take as long as any others. Both in one process, one after
 import statistics
 
 from benchmarks.measuring import Figures, arguments, chosen, keep, positive, ratio
-from src.compose import compose_config
+from src.cli.compose import compose_config
 
 EPOCHS = 3
 NAMES = ("cached", "every epoch")

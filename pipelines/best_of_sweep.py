@@ -9,7 +9,7 @@ Interrupted anywhere, the same command goes on where it stopped.
 from collections.abc import Sequence
 
 from src import finals
-from src.command import entry_point
+from src.cli.command import entry_point
 from src.register import register
 from src.results import BestOfSweepResult, format_metric
 from src.schema import BestOfSweepConfig, RegisterConfig

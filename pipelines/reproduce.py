@@ -5,7 +5,7 @@ python -m pipelines.reproduce run_id=RUN data_dir=FOLDER
 """
 
 from src import drift
-from src.command import entry_point
+from src.cli.command import entry_point
 from src.errors import ResultDiffers
 from src.results import ReproductionResult
 from src.schema import ReproduceConfig

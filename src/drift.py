@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from src.compose import compose_config, config_from_dict
+from src.cli.compose import compose_config, config_from_dict
 from src.errors import ConfigError, NotKept, StoreError
 from src.evaluate import as_found
 from src.redact import HIDDEN, redact_tree

@@ -7,8 +7,8 @@ python -m src.evaluate model_uri=models:/NAME@champion
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from src.command import entry_point
-from src.compose import config_from_dict
+from src.cli.command import entry_point
+from src.cli.compose import config_from_dict
 from src.errors import DataError, NotKept
 from src.imports import heavy_imports
 from src.results import EvaluationResult

@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from src.command import entry_point
-from src.compose import config_from_dict
+from src.cli.command import entry_point
+from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_dataset, load_tracked_model
 from src.imports import heavy_imports

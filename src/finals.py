@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from src.compose import config_from_dict
+from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
 from src.results import BestOfSweepResult, SweepResult, format_metric

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.cli.mistakes import quoted
 from src.errors import NotEnoughSpace, TrainingDiverged
 from src.interrupt import deferred
-from src.mistakes import quoted
 from src.schema import Config
 
 if TYPE_CHECKING:

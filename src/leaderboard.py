@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.imports import heavy_imports
 from src.links import run_page

@@ -7,8 +7,8 @@ python -m src.predict run_id=RUN images=pixels.csv
 
 import os
 
-from src.command import entry_point
-from src.compose import config_from_dict
+from src.cli.command import entry_point
+from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_model
 from src.imports import heavy_imports

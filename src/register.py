@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from src.command import entry_point
-from src.compose import config_from_dict
+from src.cli.command import entry_point
+from src.cli.compose import config_from_dict
 from src.errors import ModelFileError, StoreError, UserError
 from src.evaluate import read_predictions
 from src.imports import heavy_imports

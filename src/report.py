@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from src.compose import CONF, compose_tree
+from src.cli.compose import CONF, compose_tree
 from src.errors import ConfigError
 from src.links import run_page
 from src.results import BEST_METRICS, Counts, SweepResult, TrialRow, trial_name

@@ -3,7 +3,7 @@
 python -m src.summary model=lenet5
 """
 
-from src.command import entry_point
+from src.cli.command import entry_point
 from src.imports import heavy_imports
 from src.schema import SummaryConfig
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from src.command import entry_point
+from src.cli.command import entry_point
 from src.errors import ModelFileError
 from src.imports import heavy_imports, one_thread_per_operation
 from src.interrupt import deferred

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 import psutil
 
 from src import links
-from src.command import entry_point
+from src.cli.command import entry_point
 from src.errors import UserError
 from src.imports import heavy_imports
 from src.interrupt import deferred

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from src import schema
-from src.compose import CONF, compose, compose_config, compose_tree, config_from_dict
+from src.cli.compose import CONF, compose, compose_config, compose_tree, config_from_dict
 from src.errors import ConfigError
 from src.schema import as_tree, flatten
 

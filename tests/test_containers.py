@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.redact import is_secret_name
 from src.schema import Config
 from tests.conftest import ROOT, Workplace

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from mlflow.cli import cli as mlflow_cli
 from PIL import Image
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.register import register
 from tests.conftest import ROOT, TrainedRun
 from tests.models.test_models import TABLE

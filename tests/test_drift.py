@@ -9,7 +9,7 @@ import yaml
 from mlflow import MlflowClient
 
 from src import drift
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError, StoreError
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import Dataset, Split
 from src.errors import DataError, ModelFileError, StoreError
 from src.evaluate import evaluate, read_predictions, record_evaluation, unrecognized_classes

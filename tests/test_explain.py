@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import load_dataset
 from src.errors import ConfigError, DataError, StoreError
 from src.explain import explain

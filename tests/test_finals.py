@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from src import finals
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
 from src.schema import BestOfSweepConfig, Config, as_tree

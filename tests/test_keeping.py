@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from src import saving
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
 from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
 from src.keeping import check_space, keep_model, weights_rescued

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from src import leaderboard
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.leaderboard import COLUMNS, cells
 from src.results import LeaderboardRow, TrainResult

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.convlab import ConvlabSchemas
 from src import schema
-from src.compose import compose_config
+from src.cli.compose import compose_config
 
 source = ConvlabSchemas("convlab", "convlab://")
 

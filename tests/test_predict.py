@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import load_dataset
 from src.errors import ConfigError, DataError, StoreError
 from src.predict import predict

@@ -5,7 +5,7 @@ import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.redact import HIDDEN, hide, hide_password, is_secret_name, redact, redact_tree
 from src.schema import as_tree, flatten
 

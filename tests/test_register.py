@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from src import register as register_module
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError, ModelFileError, StoreError, UserError
 from src.register import mcnemar, register
 from src.results import RegistrationResult

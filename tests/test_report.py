@@ -8,7 +8,7 @@ import yaml
 from mlflow import MlflowClient
 
 from src import report
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.report import best_recipe, check_recipe_name, description, difference, record_results
 from src.results import Counts, SweepResult, TrialRow

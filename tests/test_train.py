@@ -17,7 +17,7 @@ from mlflow.models import Model
 from PIL import Image, ImageDraw, ImageFont
 
 from src import saving
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.datasets import load_dataset
 from src.errors import ModelFileError, StoreError, TrainingDiverged
 from src.fitting import devices
@@ -275,7 +275,7 @@ def test_without_tracking_nothing_is_written(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.services
 def test_a_deterministic_run_repeats_itself_bit_for_bit(workplace: Workplace):
     script = (
-        "from src.compose import compose_config; from src.train import train; import json\n"
+        "from src.cli.compose import compose_config; from src.train import train; import json\n"
         f"config = compose_config({[*SMALL, 'tracking=off', 'training.deterministic=true']!r})\n"
         "for _ in range(2): print(json.dumps(train(config).metrics))\n"
     )

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from src import ui
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.schema import TrackingConfig
 from tests.conftest import Workplace

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from src.cli.mistakes import did_you_mean
 from src.errors import ConfigError
 from src.inspection.listening import Heard, listening
-from src.mistakes import did_you_mean
 from src.models.arithmetic import CONVOLUTIONS
 
 

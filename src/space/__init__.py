@@ -13,9 +13,9 @@ from typing import Any, Literal
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import to_dataclass
+from src.cli.compose import to_dataclass
+from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.mistakes import explain
 from src.schema import Choice, Config, Dimension, Scalar, SweeperConfig
 
 MOST_TRIALS = 10_000  # of a grid

@@ -6,9 +6,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import node_of
+from src.cli.compose import node_of
+from src.cli.mistakes import SHORTER_LIST, did_you_mean, explain, nothing_after
 from src.errors import ConfigError
-from src.mistakes import SHORTER_LIST, did_you_mean, explain, nothing_after
 from src.schema import Dimension, Interval, Scalar
 from src.space import Space, has_key
 

@@ -14,9 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import sweep_ready, to_dataclass
+from src.cli.compose import sweep_ready, to_dataclass
+from src.cli.mistakes import did_you_mean, explain
 from src.errors import ConfigError
-from src.mistakes import did_you_mean, explain
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
 from src.space import Space, SweepPlan, config_of
 from src.space.checks import check_key

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset, moved_to
 from src.datasets import cifar as cifar_module
 from src.datasets.cifar import FOLDER, read_archive

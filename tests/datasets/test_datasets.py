@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.datasets import LOADERS, Dataset, Split, content_digest, load_dataset
 from src.datasets.arrays import Arrays
 from src.errors import ConfigError, DataError

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import idx, load_dataset
 from src.datasets.arrays import Arrays
 from src.datasets.idx import Array, idx_digest, load_idx, read_idx

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from src import figures
-from src.compose import CONF
+from src.cli.compose import CONF
 from src.figures import Confusion, Prediction
 from tests.figures.conftest import images, png, visible
 from tests.figures.test_curves import HISTORY, VALIDATION, curves

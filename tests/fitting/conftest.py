@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from src import fitting
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
 from src.models import build_model
 from src.schema import Config

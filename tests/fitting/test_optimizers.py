@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import pytest
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.fitting import optimizers
 from src.models import build_model
 from src.schema import CosineConfig

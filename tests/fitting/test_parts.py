@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.fitting import compile_model, epochs, fit
 from src.fitting.devices import precision
 from src.fitting.parts import in_parts, parts_for

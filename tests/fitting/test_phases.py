@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from src import fitting
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.datasets import Dataset, Split, load_dataset
 from src.errors import NotEnoughMemory
 from src.fitting import fit, memory, phases

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from keras import layers
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.inspection import grad_cam
 from src.models import build_model

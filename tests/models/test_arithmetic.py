@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.models import build_model
 from src.models.arithmetic import COLUMNS, LayerRow, layer_table
 

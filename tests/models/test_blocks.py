@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras import layers
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.models import BUILDERS
 from src.models.blocks import Block, Box, block_graph, mermaid
 from tests.conftest import ROOT

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.models import BUILDERS, build_model, predict
 from src.saving.sizes import bytes_needed

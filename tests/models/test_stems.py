@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import pytest
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.models import build_model
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError, ModelFileError
 from src.models import build_model
 from src.models.transfer import backbone_layers, blocks_of, load_backbone, take_weights, unfreeze_last_blocks

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipelines.reproduce import reproduce
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.results import DriftRow, ReproductionResult
 from src.train import train
 from tests.conftest import Workplace, copy_of
@@ -71,7 +71,7 @@ def test_on_the_same_machine_a_deterministic_run_is_the_same_to_the_last_bit(wor
 def test_a_default_that_is_another_today_is_named_and_the_recorded_one_is_trained(
     original: Original, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    from src import compose
+    from src.cli import compose
 
     conf = Path(shutil.copytree(compose.CONF, tmp_path / "conf"))
     rmsprop = conf / "optimizer/rmsprop.yaml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.schema import AugmentationConfig
 from tests.schema.conftest import (

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.schema import TransferConfig
 from tests.schema.conftest import NAN, Ranges, range_tests

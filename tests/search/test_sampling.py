@@ -27,7 +27,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, Ra
 from optuna.trial import create_trial
 
 from src import schema
-from src.compose import CONF, compose
+from src.cli.compose import CONF, compose
 from src.errors import ConfigError
 from src.schema import Choice, Dimension, Interval, SamplerConfig, Scalar, SweeperConfig
 from src.search import Storage, check_sampler, picker

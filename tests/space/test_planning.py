@@ -21,9 +21,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from src.compose import CONF
+from src.cli.compose import CONF
+from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.mistakes import explain
 from src.schema import PRUNERS, SAMPLERS, AdamConfig, Choice, Interval, Scalar
 from src.space import SweepPlan, config_of
 from src.space.planning import plan_sweep

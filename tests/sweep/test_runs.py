@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.results import TrialRow
 from src.schema import Config, as_tree
 from src.space import SweepPlan

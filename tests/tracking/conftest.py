@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.schema import Config
 from src.tracking import Run, open_store, start_run
 from tests.conftest import Workplace

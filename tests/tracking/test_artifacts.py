@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.tracking import Run, abandon_model, failures_told, open_store, start_run
 from src.tracking.artifacts import RESERVED
@@ -59,7 +59,7 @@ import resource, signal, sys
 from pathlib import Path
 from src import tracking
 from src.errors import StoreError
-from src.compose import compose_config
+from src.cli.compose import compose_config
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 config = compose_config(["dataset=synthetic", "tracking.uri=" + sys.argv[1]])
 def keep_folder():

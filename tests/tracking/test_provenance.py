@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.tracking import provenance
 from src.tracking.provenance import difference, git, packages, standard_tags
 from tests.conftest import ROOT

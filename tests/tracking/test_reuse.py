@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.results import TrainResult
 from src.schema import Config
 from src.tracking import fingerprint, provenance

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.errors import NotKept, StoreError
 from src.schema import Config
 from src.tracking import Run, resume_run

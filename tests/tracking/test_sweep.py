@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
-from src.compose import compose_config
+from src.cli.compose import compose_config
 from src.schema import Config
 from src.tracking import (
     Store,

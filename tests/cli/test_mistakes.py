@@ -8,9 +8,9 @@ from hydra.errors import OverrideParseException
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from src.compose import CONF, compose_config
+from src.cli.compose import CONF, compose_config
+from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.mistakes import explain
 from src.schema import SCHEMAS
 
 # --- mistakes ------------------------------------------------------------------------------------------------------

@@ -19,12 +19,12 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
+from src.cli.mistakes import did_you_mean, explain, is_nothing, nothing_after
 from src.errors import ConfigError, UserError
-from src.mistakes import did_you_mean, explain, is_nothing, nothing_after
 from src.places import read_variable, tidy_environment
 from src.redact import hide, hide_password
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "HOME", "USER", "XDG_CACHE_HOME"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 

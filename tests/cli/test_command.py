@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.compose import CONF
+from src.cli.compose import CONF
 from src.train import main
 from tests.conftest import Workplace
 
@@ -239,7 +239,7 @@ SIGNALS = pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130)
 
 COMMAND = """
 import sys
-from src.command import entry_point
+from src.cli.command import entry_point
 from src.interrupt import deferred
 
 @entry_point("train")

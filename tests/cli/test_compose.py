@@ -11,9 +11,9 @@ import hydra
 import pytest
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode
 
-from src.compose import CONF, compose, compose_config, config_from_dict, to_dataclass
+from src.cli.compose import CONF, compose, compose_config, config_from_dict, to_dataclass
+from src.cli.mistakes import is_nothing
 from src.errors import ConfigError
-from src.mistakes import is_nothing
 from src.schema import PRIMARY, Config, SequentialConfig, as_tree, flatten
 
 # --- as a function -------------------------------------------------------------------------------------------------

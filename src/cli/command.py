@@ -25,10 +25,10 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
+from src.cli.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
+from src.cli.mistakes import explain, quoted
 from src.errors import ConfigError, UserError
 from src.interrupt import Interrupted, raise_on_signals
-from src.mistakes import explain, quoted
 from src.places import local_path, name_variables
 from src.redact import redact
 
