@@ -60,7 +60,7 @@ def main() -> None:
 def train(overrides: list[str]) -> None:
     """In the process that is measured: prints the seconds from the first epoch's start to the last one's end."""
     from src.cli.compose import compose_config
-    from src.imports import one_thread_per_operation
+    from src.process.imports import one_thread_per_operation
     from src.train import train as train_network
 
     ends: list[float] = []

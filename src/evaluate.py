@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import DataError, NotKept
-from src.imports import heavy_imports
+from src.process.imports import heavy_imports
 from src.results import EvaluationResult
 from src.schema import Config, DatasetConfig, EvaluateConfig, IdxConfig
 from src.tables import read_table

@@ -14,8 +14,8 @@ from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.evaluate import load_tracked_dataset, load_tracked_model
-from src.imports import heavy_imports
 from src.places import local_path
+from src.process.imports import heavy_imports
 from src.results import ExplanationResult
 from src.schema import Config, ExplainConfig, ImageFolderConfig
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from src.cli.mistakes import quoted
 from src.errors import NotEnoughSpace, TrainingDiverged
-from src.interrupt import deferred
+from src.process.interrupt import deferred
 from src.schema import Config
 
 if TYPE_CHECKING:

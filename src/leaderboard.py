@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from src.cli.compose import compose_config
 from src.errors import ConfigError
-from src.imports import heavy_imports
 from src.links import run_page
+from src.process.imports import heavy_imports
 from src.results import LeaderboardRow, TrainResult, format_metric, standard_deviation
 from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
 

@@ -4,7 +4,7 @@ python -m src.summary model=lenet5
 """
 
 from src.cli.command import entry_point
-from src.imports import heavy_imports
+from src.process.imports import heavy_imports
 from src.schema import SummaryConfig
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from src.cli.command import entry_point
 from src.errors import ModelFileError
-from src.imports import heavy_imports, one_thread_per_operation
-from src.interrupt import deferred
 from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, keep_model, weights_rescued
 from src.places import local_path
+from src.process.imports import heavy_imports, one_thread_per_operation
+from src.process.interrupt import deferred
 from src.record import description, image_counts, record_pictures, record_setting
 from src.results import TrainResult, best_metrics
 from src.schema import Config, TransferConfig

@@ -19,9 +19,9 @@ import psutil
 from src import links
 from src.cli.command import entry_point
 from src.errors import UserError
-from src.imports import heavy_imports
-from src.interrupt import deferred
 from src.places import resolve_address
+from src.process.imports import heavy_imports
+from src.process.interrupt import deferred
 from src.schema import UiConfig
 
 HOST = "127.0.0.1"

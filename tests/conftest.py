@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from src.interrupt import raise_on_signals
+from src.process.interrupt import raise_on_signals
 from tests.servers import Postgres, postgres_server
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -28,8 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
 from src.cli.mistakes import explain, quoted
 from src.errors import ConfigError, UserError
-from src.interrupt import Interrupted, raise_on_signals
 from src.places import local_path, name_variables
+from src.process.interrupt import Interrupted, raise_on_signals
 from src.redact import redact
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)

@@ -22,7 +22,7 @@ from src.fitting.optimizers import compile_model
 from src.fitting.parts import parts_for
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch, Weights
-from src.interrupt import deferred, release
+from src.process.interrupt import deferred, release
 from src.schema import Config, TransferConfig
 
 __all__ = [

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.errors import TrainingDiverged
-from src.interrupt import release
+from src.process.interrupt import release
 from src.schema import Config
 
 Observer = Callable[[int, dict[str, float]], bool | None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.errors import StoreError, UserError
-from src.interrupt import Interrupted
+from src.process.interrupt import Interrupted
 from src.redact import HIDDEN, redact
 from src.results import SweepResult, TrialRow, trial_name
 from src.schema import Scalar

@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from src.errors import StoreError, UserError
-from src.imports import heavy_imports
-from src.interrupt import raise_on_signals
+from src.process.imports import heavy_imports
+from src.process.interrupt import raise_on_signals
 from src.redact import redact
 from src.results import best_metrics, trial_name
 from src.schema import Config, DatasetConfig, Scalar

@@ -20,8 +20,8 @@ from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from requests import RequestException
 
 from src.errors import NotKept, StoreError
-from src.interrupt import deferred
 from src.places import literal_folder, local_path, read_variable
+from src.process.interrupt import deferred
 
 PART = ".part-"  # what the names of unfinished files begin with
 RESERVED = 128 * 1024  # bytes: a status and an error are some pages of 4 KB, and as many in SQLite's journal

@@ -8,8 +8,8 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from src.errors import StoreError
-from src.interrupt import deferred
 from src.links import mlflow_command
+from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags

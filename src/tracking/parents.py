@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 
-from src.interrupt import deferred
+from src.process.interrupt import deferred
 from src.redact import redact_tree
 from src.schema import TrackingConfig
 from src.tracking.opening import looked_after

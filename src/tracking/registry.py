@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS as VERSIONS
 
 from src.errors import StoreError
-from src.interrupt import deferred
+from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import TrackingConfig
 from src.tracking.run import Run

@@ -30,9 +30,9 @@ from src.databases import (
     tables,
 )
 from src.errors import StoreError
-from src.interrupt import deferred
 from src.links import VARIABLE, mlflow_command
 from src.places import resolve_address, sqlite_file
+from src.process.interrupt import deferred
 from src.schema import TrackingConfig
 from src.tracking.left_behind import end_runs_left_behind
 from src.tracking.view import TAG, experiment_tags, renewed_view

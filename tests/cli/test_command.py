@@ -240,7 +240,7 @@ SIGNALS = pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130)
 COMMAND = """
 import sys
 from src.cli.command import entry_point
-from src.interrupt import deferred
+from src.process.interrupt import deferred
 
 @entry_point("train")
 def main(config, overrides):

@@ -10,8 +10,8 @@ import pytest
 from src import fitting
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting import Weights, fit
-from src.interrupt import Interrupted, deferred
 from src.models import predict
+from src.process.interrupt import Interrupted, deferred
 from src.schema import MONITORS
 from tests.fitting.conftest import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from src.errors import StoreError
-from src.interrupt import Interrupted
+from src.process.interrupt import Interrupted
 from src.schema import Config
 from src.tracking import resume_run
 from tests.conftest import Workplace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.imports import OBJECTS, heavy_imports, one_thread_per_operation
+from src.process.imports import OBJECTS, heavy_imports, one_thread_per_operation
 from tests.conftest import ROOT
 
 
@@ -76,7 +76,7 @@ def test_garbage_is_looked_for_less_often_afterwards_and_never_more_often(thresh
 def test_what_tensorflow_brings_is_never_looked_through_again_and_later_objects_are() -> None:
     script = """
 import gc
-from src.imports import heavy_imports, one_thread_per_operation
+from src.process.imports import heavy_imports, one_thread_per_operation
 with heavy_imports():
     import tensorflow
 first = gc.get_freeze_count()

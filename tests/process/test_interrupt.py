@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.interrupt import Interrupted, deferred, release
+from src.process.interrupt import Interrupted, deferred, release
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("signals_are_ours")
 SIGNALS = pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
