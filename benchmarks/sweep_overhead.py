@@ -54,7 +54,8 @@ def main() -> None:
 
 
 def measure(sweep: Any, trials: int) -> None:
-    from src import fitting, search, tracking, train
+    from src import fitting, tracking, train
+    from src import study as search
     from src.sweep.worker import Job, Worker
 
     def no_training(model: Any, dataset: Any, config: Any, observers: Any = (), on_batches: Any = None) -> fitting.Fit:

@@ -49,7 +49,8 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "It
     Raises:
         UserError: the sweep has no best trial, or none whose setting is known, or is not done.
     """
-    from src import search, tracking
+    from src import study as search
+    from src import tracking
 
     if sweep.best_trial is None:
         raise UserError(f"study {sweep.study_name} has no completed trial, so there is no best one; narrow the space")

@@ -55,7 +55,7 @@ def record_results(
         known: the ids of the trials' runs that exist; only those are linked.
         config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
     """
-    from src.search import ranked
+    from src.study import ranked
 
     names = [dimension.name for dimension in plan.space.dimensions]
     run.log_table(
@@ -127,7 +127,7 @@ def record_pictures(
 def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts) -> str:
     """The sweep in Markdown: how many trials of what kind, and the five best with links to their runs."""
     from src.console import count_words, short
-    from src.search import ranked
+    from src.study import ranked
 
     lines = [f"{count_words(counts)}; {plan.settings.sampler.name} sampler, {plan.settings.pruner.name} pruner."]
     names = [dimension.name for dimension in plan.space.dimensions]

@@ -13,8 +13,8 @@ from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
 from src.schema import BestOfSweepConfig, Config, as_tree
-from src.search import open_storage
 from src.space import SweepPlan
+from src.study import open_storage
 from src.tracking import Run
 from tests.conftest import Workplace
 from tests.tracking.conftest import config_for, new_run

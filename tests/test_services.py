@@ -17,8 +17,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
 from tests.conftest import Workplace
-from tests.search.conftest import opened
 from tests.servers import SECRETS, Postgres, Team, make_databases, plain_server, postgres_server, team_services
+from tests.study.conftest import opened
 
 pytestmark = pytest.mark.services
 SMALL = ("dataset=synthetic", "training.epochs=2")

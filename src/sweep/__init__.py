@@ -24,7 +24,7 @@ from src.sweep.worker import Job
 from src.sweep.workers import Workers
 
 if TYPE_CHECKING:
-    from src.search import Claims, Storage
+    from src.study import Claims, Storage
     from src.tracking import Run, Store
 
 TICK = 0.5  # seconds between two looks at the study
@@ -66,7 +66,8 @@ def run_study(plan: SweepPlan) -> SweepResult:
     n_trials = min(plan.settings.n_trials or len(queue), len(queue) if is_grid(plan) else sys.maxsize)
     # Workers first: what they import takes longer than all that is done here meanwhile.
     with Workers(min(plan.settings.n_jobs, n_trials)) as workers:
-        from src import console, report, search, tracking
+        from src import console, report, tracking
+        from src import study as search
 
         report.check_recipe_name(plan.settings.save_best_as)
         search.check_sampler(plan.settings.sampler, plan.space.dimensions)
@@ -99,7 +100,8 @@ def begin(
     n_trials: int,
 ) -> Sweep:
     """Makes the study and its MLflow run, or resumes them and says which of its runs are gone."""
-    from src import console, search, tracking
+    from src import console, tracking
+    from src import study as search
 
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
     with storage.locks.holding(f"study {name}"):
@@ -137,7 +139,8 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
     Returns:
         Where the sweep stands, None when that cannot be found out, and what ended it before its time.
     """
-    from src import console, report, search, tracking
+    from src import console, report, tracking
+    from src import study as search
 
     job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
     result, is_shared = None, False
@@ -184,7 +187,8 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseExcep
 
     The command is not printed after an error whose message already says what to do.
     """
-    from src import console, search
+    from src import console
+    from src import study as search
 
     plan = sweep.job.plan
     if result is not None:
@@ -229,7 +233,8 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
     Returns:
         What ended the sweep before its time.
     """
-    from src import console, search, tracking
+    from src import console, tracking
+    from src import study as search
 
     job, claims = sweep.job, sweep.claims
 
@@ -270,7 +275,7 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
 
 
 def _why_failing(rows: list[TrialRow], max_failures: int) -> str:
-    from src.search import STOPPED
+    from src.study import STOPPED
 
     reasons = [row.reason for row in rows if row.state == "FAIL"]
     last = next((reason for reason in reversed(reasons) if reason != STOPPED), STOPPED)  # others end because of it

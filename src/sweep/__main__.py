@@ -15,7 +15,8 @@ from src.redact import redact
 
 def status(study_name: str | None, storage_url: str) -> None:
     """Prints how each study stands, or the trials of one."""
-    from src import console, search
+    from src import console
+    from src import study as search
 
     storage = search.open_existing(storage_url)
     if study_name is not None:
@@ -33,7 +34,8 @@ def status(study_name: str | None, storage_url: str) -> None:
 
 def stop(study_name: str, storage_url: str) -> None:
     """Asks everybody who works on the study to stop: running trials end with their epoch, no other begins."""
-    from src import console, search
+    from src import console
+    from src import study as search
 
     study = search.find_study(study_name, search.open_existing(storage_url).optuna)
     running = [row for row in search.trial_rows(study.get_trials(deepcopy=False)) if row.state == "RUNNING"]

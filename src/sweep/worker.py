@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from src.datasets import Dataset
     from src.results import TrainResult
-    from src.search import Claims
+    from src.study import Claims
     from src.tracking import Store, StudyId
 
 RECYCLE = 3  # exit code of a worker that asks for a successor
@@ -113,7 +113,7 @@ def _import_early() -> None:
 
     console.console.quiet = True
     with heavy_imports():
-        from src import evaluate, fitting, saving, search, tracking  # noqa: F401
+        from src import evaluate, fitting, saving, tracking  # noqa: F401
 
         fitting.prepare_devices()
 
@@ -122,7 +122,8 @@ class Worker:
     """Runs trials of one study, one after the other."""
 
     def __init__(self, job: Job, stop: threading.Event) -> None:
-        from src import search, tracking
+        from src import study as search
+        from src import tracking
 
         self.job = job
         self.stop = stop
@@ -144,7 +145,7 @@ class Worker:
         """Trials until there is none left, or the process should end for another reason; returns its exit code."""
         import psutil
 
-        from src.search import Verdict, picker
+        from src.study import Verdict, picker
 
         memory = psutil.Process().memory_info
         at_start: int | None = None
@@ -178,7 +179,7 @@ class Worker:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
-        from src.search import Stopped, TrialWatch
+        from src.study import Stopped, TrialWatch
         from src.train import train
 
         try:

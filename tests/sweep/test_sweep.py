@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from src.search.storage import open_existing
+from src.study.storage import open_existing
 from tests.conftest import Workplace
 from tests.sweep.conftest import SMALL, SPACE, Study, Swept
 

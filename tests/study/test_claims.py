@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from src.schema import Interval
-from src.search import Claims, Storage, Verdict, picker
-from tests.search.conftest import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
+from src.study import Claims, Storage, Verdict, picker
+from tests.study.conftest import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
 
 End = Callable[[Claims, optuna.Trial, str], bool]
 ENDS: dict[str, End] = {

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from src.schema import Choice, Interval
-from src.search import Storage, picker, study_figures, study_page
-from src.search.claims import Claims
-from tests.search.conftest import claims_on
+from src.study import Storage, picker, study_figures, study_page
+from src.study.claims import Claims
+from tests.study.conftest import claims_on
 
 SPACE = (Interval("model.dropout", 0.0, 0.5), Choice("model.dense", ("[16]", "[32,16]"), ([16], [32, 16])))
 ALL = {"history", "importances", "parallel_coordinates", "slices", "contour", "timeline"}

@@ -4,12 +4,12 @@ Several processes, terminals and machines may work on one study. Optuna's own lo
 claimed, given up and told under a lock of ours (`claims`, `locks`): the number of trials is exact, whoever is killed.
 """
 
-from src.search.claims import Claims, Verdict
-from src.search.numbers import ranked, trial_rows
-from src.search.pictures import study_figures, study_page
-from src.search.sampling import check_sampler, picker
-from src.search.storage import Storage, is_outage, open_existing, open_storage
-from src.search.studies import (
+from src.study.claims import Claims, Verdict
+from src.study.numbers import ranked, trial_rows
+from src.study.pictures import study_figures, study_page
+from src.study.sampling import check_sampler, picker
+from src.study.storage import Storage, is_outage, open_existing, open_storage
+from src.study.studies import (
     ask_to_stop,
     check_setting,
     find_study,
@@ -19,7 +19,7 @@ from src.search.studies import (
     study_names,
     unique_id,
 )
-from src.search.watch import STOPPED, Stopped, TrialWatch
+from src.study.watch import STOPPED, Stopped, TrialWatch
 
 __all__ = [
     "STOPPED",

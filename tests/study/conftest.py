@@ -13,8 +13,8 @@ import pytest
 from optuna.storages import RDBStorage
 
 from src.schema import PRUNERS, SAMPLERS, Interval, Scalar, SweeperConfig
-from src.search import Claims, Storage, Verdict, open_storage, open_study, picker
-from src.search.locks import FileLocks
+from src.study import Claims, Storage, Verdict, open_storage, open_study, picker
+from src.study.locks import FileLocks
 from tests.servers import execute
 
 SPAWN = multiprocessing.get_context("spawn")

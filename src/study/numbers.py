@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import BEST_METRICS, TrialRow
-from src.search.claims import INTERRUPTED, REASON
+from src.study.claims import INTERRUPTED, REASON
 
 VALIDATION = [name for name in BEST_METRICS if name != "best_epoch"]
 

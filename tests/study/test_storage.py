@@ -16,10 +16,10 @@ import sqlalchemy
 
 from src.errors import StoreError
 from src.redact import redact
-from src.search import is_outage, open_existing, open_storage
-from src.search.locks import FileLocks, PostgresLocks
-from tests.search.conftest import SPAWN, closing_storage, exit_codes, opened, started
+from src.study import is_outage, open_existing, open_storage
+from src.study.locks import FileLocks, PostgresLocks
 from tests.servers import execute
+from tests.study.conftest import SPAWN, closing_storage, exit_codes, opened, started
 
 MLFLOW = "sqlite:///mlflow.db"
 

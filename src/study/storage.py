@@ -15,7 +15,7 @@ from src.databases import check_owner, check_port, have_tables, make_writable
 from src.errors import StoreError
 from src.places import resolve_address, sqlite_file
 from src.redact import hide_password
-from src.search.locks import FileLocks, Locks, PostgresLocks
+from src.study.locks import FileLocks, Locks, PostgresLocks
 
 SETTING = "hydra.sweeper.storage"
 OWN_TABLES = {"studies", "trials"}

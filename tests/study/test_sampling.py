@@ -30,9 +30,9 @@ from src import schema
 from src.cli.compose import CONF, compose
 from src.errors import ConfigError
 from src.schema import Choice, Dimension, Interval, SamplerConfig, Scalar, SweeperConfig
-from src.search import Storage, check_sampler, picker
-from src.search.sampling import build_pruner, build_sampler
-from tests.search.conftest import claimed, claims_on
+from src.study import Storage, check_sampler, picker
+from src.study.sampling import build_pruner, build_sampler
+from tests.study.conftest import claimed, claims_on
 
 FOLDER = CONF / "hydra" / "sweeper"
 SAMPLER_NAMES = sorted(path.stem for path in (FOLDER / "sampler").glob("*.yaml"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from src.search.locks import FileLocks, Locks, PostgresLocks
-from tests.search.conftest import SPAWN, exit_codes, started
+from src.study.locks import FileLocks, Locks, PostgresLocks
+from tests.study.conftest import SPAWN, exit_codes, started
 
 ROUNDS = 25
 UNUSUAL = ["", "..", "a/b", "/etc/passwd", "line\nbreak", "both \"kinds\" of 'quotes'", "Prüfung №7 🧪", "long " * 100]

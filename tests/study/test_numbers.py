@@ -8,8 +8,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from src.results import TrialRow
-from src.search import Storage, ranked, trial_rows
-from tests.search.conftest import claimed, claims_on
+from src.study import Storage, ranked, trial_rows
+from tests.study.conftest import claimed, claims_on
 
 BEGIN = datetime(2026, 1, 1, 12)
 

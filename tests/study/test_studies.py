@@ -8,7 +8,7 @@ import pytest
 
 from src.errors import ConfigError
 from src.schema import Choice, Dimension, Interval
-from src.search import (
+from src.study import (
     Storage,
     ask_to_stop,
     check_setting,
@@ -19,7 +19,7 @@ from src.search import (
     study_names,
     unique_id,
 )
-from src.search.studies import SETTING
+from src.study.studies import SETTING
 
 Direction = Literal["maximize", "minimize"]
 BEFORE = {"model.dropout": "0.2", "seed": "1"}

@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
 from src.schema import Scalar, SweeperConfig
-from src.search.locks import Locks
-from src.search.sampling import build_pruner, build_sampler
+from src.study.locks import Locks
+from src.study.sampling import build_pruner, build_sampler
 
 INTERRUPTED = "interrupted"
 OWNER = "owner"
