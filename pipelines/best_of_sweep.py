@@ -8,9 +8,9 @@ Interrupted anywhere, the same command goes on where it stopped.
 
 from collections.abc import Sequence
 
-from src import finals
 from src.cli.command import entry_point
 from src.register import register
+from src.reports import best_of_sweep as finals
 from src.results import BestOfSweepResult, format_metric
 from src.schema import BestOfSweepConfig, RegisterConfig
 from src.sweep import run_study

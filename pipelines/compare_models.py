@@ -6,8 +6,8 @@ python -m pipelines.compare_models 'models=[lenot,lenet5,cnn_mnist_v2]' 'seeds=[
 
 from collections.abc import Sequence
 
-from src import leaderboard
 from src.cli.command import entry_point
+from src.reports import compare_models as leaderboard
 from src.results import ComparisonResult
 from src.schema import CompareModelsConfig
 from src.train import train

@@ -4,9 +4,9 @@ python -m pipelines.reproduce run_id=RUN
 python -m pipelines.reproduce run_id=RUN data_dir=FOLDER
 """
 
-from src import drift
 from src.cli.command import entry_point
 from src.errors import ResultDiffers
+from src.reports import reproduce as drift
 from src.results import ReproductionResult
 from src.schema import ReproduceConfig
 from src.train import train

@@ -17,7 +17,7 @@ from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, 
 from src.places import local_path
 from src.process.imports import heavy_imports, one_thread_per_operation
 from src.process.interrupt import deferred
-from src.record import description, image_counts, record_pictures, record_setting
+from src.reports.run import description, image_counts, record_pictures, record_setting
 from src.results import TrainResult, best_metrics
 from src.schema import Config, TransferConfig
 

@@ -39,7 +39,8 @@ FILLED_AT = """
 import sys
 from pathlib import Path
 from tests.test_full_disk import fill
-from src import record, train, tracking
+from src import train, tracking
+from src.reports import run as record
 name, left = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
 owner = tracking.Run if hasattr(tracking.Run, name) else train

@@ -66,8 +66,9 @@ def run_study(plan: SweepPlan) -> SweepResult:
     n_trials = min(plan.settings.n_trials or len(queue), len(queue) if is_grid(plan) else sys.maxsize)
     # Workers first: what they import takes longer than all that is done here meanwhile.
     with Workers(min(plan.settings.n_jobs, n_trials)) as workers:
-        from src import console, report, tracking
+        from src import console, tracking
         from src import study as search
+        from src.reports import sweep as report
 
         report.check_recipe_name(plan.settings.save_best_as)
         search.check_sampler(plan.settings.sampler, plan.space.dimensions)
@@ -139,8 +140,9 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
     Returns:
         Where the sweep stands, None when that cannot be found out, and what ended it before its time.
     """
-    from src import console, report, tracking
+    from src import console, tracking
     from src import study as search
+    from src.reports import sweep as report
 
     job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
     result, is_shared = None, False

@@ -18,7 +18,8 @@ MAX_LISTED = 10  # trials, or spans of them, named in a warning
 
 def open_parent(store: "Store", study: "StudyId", plan: SweepPlan) -> "Run":
     """Return the parent run of the trials' runs, created again with its params when it is gone."""
-    from src import report, tracking
+    from src import tracking
+    from src.reports import sweep as report
 
     parent, is_blank = tracking.open_parent_run(store, study, plan.example.tags)
     if is_blank:

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from src import report
 from src.cli.compose import compose_config
 from src.errors import ConfigError
-from src.report import best_recipe, check_recipe_name, description, difference, record_results
+from src.reports import sweep as report
+from src.reports.sweep import best_recipe, check_recipe_name, description, difference, record_results
 from src.results import Counts, SweepResult, TrialRow
 from src.schema import as_tree
 from src.space import config_of

@@ -9,10 +9,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
-from src import leaderboard
 from src.cli.compose import compose_config
 from src.errors import ConfigError
-from src.leaderboard import COLUMNS, cells
+from src.reports import compare_models as leaderboard
+from src.reports.compare_models import COLUMNS, cells
 from src.results import LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config
 from tests.conftest import Workplace

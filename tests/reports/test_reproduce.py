@@ -8,9 +8,9 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from src import drift
 from src.cli.compose import compose_config
 from src.errors import ConfigError, StoreError
+from src.reports import reproduce as drift
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config
 from src.tracking import code_digest, origin_tags

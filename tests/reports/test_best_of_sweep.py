@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from src import finals
 from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
+from src.reports import best_of_sweep as finals
 from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
 from src.schema import BestOfSweepConfig, Config, as_tree
 from src.space import SweepPlan
