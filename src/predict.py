@@ -10,12 +10,12 @@ import os
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
-from src.evaluate import load_tracked_model
 from src.places import local_path
 from src.process.imports import heavy_imports
 from src.results import PredictionResult
 from src.schema import ImageFolderConfig, PredictConfig
 from src.tables import csv_line
+from src.tracked import load_tracked_model
 
 SHOWN = 5  # bad files that are named in the terminal
 

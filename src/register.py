@@ -14,9 +14,9 @@ import numpy.typing as npt
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ModelFileError, StoreError, UserError
-from src.evaluate import read_predictions
 from src.process.imports import heavy_imports
 from src.process.interrupt import deferred
+from src.reports.evaluation import read_predictions
 from src.results import RegistrationResult, best_metrics
 from src.schema import RegisterConfig, check_registry_names
 

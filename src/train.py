@@ -68,8 +68,8 @@ def train(
     with heavy_imports():
         from src import fitting, saving
         from src.datasets import load_dataset
-        from src.evaluate import record_evaluation, unrecognized_classes
         from src.models import predict
+        from src.reports.evaluation import record_evaluation, unrecognized_classes
 
         fitting.prepare_devices()
 

@@ -11,8 +11,9 @@ from mlflow import MlflowClient
 from src.cli.compose import compose_config
 from src.datasets import Dataset, Split
 from src.errors import DataError, ModelFileError, StoreError
-from src.evaluate import evaluate, read_predictions, record_evaluation, unrecognized_classes
+from src.evaluate import evaluate
 from src.fitting import Scores
+from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
 from tests.conftest import TrainedRun, Workplace

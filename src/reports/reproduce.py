@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from src.cli.compose import compose_config, config_from_dict
 from src.errors import ConfigError, NotKept, StoreError
-from src.evaluate import as_found
 from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config, DatasetConfig, ImageFolderConfig, ReproduceConfig, flatten, is_place, name_after
+from src.tracked import as_found
 
 if TYPE_CHECKING:
     from src.tracking import Run

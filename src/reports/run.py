@@ -51,7 +51,7 @@ def record_pictures(
 ) -> None:
     """Learning curves, augmented images where there are any, and a look inside the network."""
     from src import figures, fitting
-    from src.explain import record_inside
+    from src.reports.inside import record_inside
 
     curves = figures.learning_curves_data(
         fitted.history, fitted.best_epoch if dataset.validation else None, fitted.phases

@@ -68,9 +68,9 @@ def run_study(plan: SweepPlan) -> SweepResult:
     with Workers(min(plan.settings.n_jobs, n_trials)) as workers:
         from src import console, tracking
         from src import study as search
-        from src.reports import sweep as report
+        from src.reports import recipe
 
-        report.check_recipe_name(plan.settings.save_best_as)
+        recipe.check_recipe_name(plan.settings.save_best_as)
         search.check_sampler(plan.settings.sampler, plan.space.dimensions)
         storage = search.open_storage(plan.settings.storage, plan.example.tracking.uri)
         store = tracking.open_store(plan.example.tracking)

@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.reports import sweep as report
-from src.reports.sweep import best_recipe, check_recipe_name, description, difference, record_results
+from src.reports.recipe import best_recipe, check_recipe_name, difference
+from src.reports.sweep import description, record_results
 from src.results import Counts, SweepResult, TrialRow
 from src.schema import as_tree
 from src.space import config_of

@@ -1,0 +1,66 @@
+"""The data and the model of a tracked run."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from src.errors import DataError
+from src.schema import Config, DatasetConfig, IdxConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from src.datasets import Dataset
+    from src.tracking import Run
+
+
+def load_tracked_dataset(run: "Run", trained: Config, data_dir: str | None) -> "Dataset":
+    """The data set that the run was trained on, as much of it as the run used.
+
+    Args:
+        run: says what was found when it was trained.
+        trained: its config.
+        data_dir: where the data is on this machine; None: where the run found it.
+
+    Raises:
+        DataError: the data cannot be found, or is not what the run was trained on.
+    """
+    from src.datasets import load_dataset
+
+    dataset = load_dataset(as_found(run, trained, data_dir))
+    if trained.training.max_batches is not None:
+        dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
+    _check_digest(run, dataset)
+    return dataset
+
+
+def as_found(run: "Run", trained: Config, data_dir: str | None) -> DatasetConfig:
+    """The data set's config, looking for what was found when the run was trained, whatever can be found now."""
+    from src.datasets import moved_to
+
+    wanted = trained.dataset if data_dir is None else moved_to(trained.dataset, data_dir)
+    if isinstance(wanted, IdxConfig):
+        wanted = replace(wanted, source=run.params.get("resolved.data_source", wanted.source))
+    return wanted
+
+
+def load_tracked_model(run: "Run", model_uri: str | None) -> "keras.Model":
+    """The model that the run keeps, or the one behind the URI.
+
+    Raises:
+        StoreError: the run keeps no model.
+        ModelFileError: the model's files are missing or altered.
+    """
+    from src import saving
+
+    with run.model_folder(model_uri) as folder:
+        return saving.load_model(saving.keras_file(folder))
+
+
+def _check_digest(run: "Run", dataset: "Dataset") -> None:
+    source, digest = run.params.get("resolved.data_source"), run.params.get("resolved.data_digest", "")
+    if digest != dataset.digest:
+        raise DataError(
+            f"the {dataset.name} found here ({dataset.source}, digest {dataset.digest[:12]}) is not what run "
+            f"{run.run_id} was trained on ({source}, digest {digest[:12]}), and may hold its training images; "
+            "name the folder of the right data: data_dir=FOLDER"
+        )
