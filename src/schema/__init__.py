@@ -1,218 +1,63 @@
-"""The typed configuration: what a user may set, and which combinations make sense.
+"""The typed configuration: what a user may set, and which combinations make sense."""
 
-Dataclasses only, so that everything past the command line works on plain values. `SCHEMAS` says which class stands
-behind a group's YAML; `flatten` gives every leaf its dotted name, the same one from command line to chart.
-"""
-
-import dataclasses
-from typing import Any
-
-from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import FREE, PLACE, cores, output_size, require
-from src.schema.dataset import (
-    CifarConfig,
-    DatasetConfig,
-    IdxConfig,
-    IdxFile,
-    IdxFiles,
-    ImageFolderConfig,
-    PublishedConfig,
-    SyntheticConfig,
-)
-from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
-from src.schema.naming import UNNAMED, name_after, with_given_name
-from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
-from src.schema.optimizer import (
-    AdamConfig,
-    AdamWConfig,
-    CosineConfig,
-    NadamConfig,
-    OptimizerConfig,
-    ReduceOnPlateauConfig,
-    RMSpropConfig,
-    ScheduleConfig,
-    SGDConfig,
-)
-from src.schema.pipelines import (
-    BestOfSweepConfig,
-    CompareModelsConfig,
-    PipelineConfig,
-    ReproduceConfig,
-    for_training,
-)
-from src.schema.run import Config
-from src.schema.space import Choice, Dimension, Interval, Scalar
-from src.schema.sweep import (
-    PRUNERS,
-    SAMPLERS,
-    PrunerConfig,
-    SamplerConfig,
-    SweeperConfig,
-)
-from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
-from src.schema.transfer import BACKBONES, TransferConfig
-from src.schema.verbs import (
-    EvaluateConfig,
-    ExplainConfig,
-    PredictConfig,
-    RegisterConfig,
-    SummaryConfig,
-    UiConfig,
-    check_registry_names,
-)
-
-__all__ = [
-    "BACKBONES",
-    "DISCRIMINATORS",
-    "FREE",
-    "MONITORS",
-    "PLACE",
-    "PRIMARY",
-    "PRUNERS",
-    "SAMPLERS",
-    "SCHEMAS",
-    "SWEEPER_SCHEMAS",
-    "UNNAMED",
-    "AdamConfig",
-    "AdamWConfig",
-    "AlexNetConfig",
-    "AugmentationConfig",
-    "BestOfSweepConfig",
-    "Choice",
-    "CifarConfig",
-    "CompareModelsConfig",
-    "Config",
-    "ConvBlock",
-    "CosineConfig",
-    "DatasetConfig",
-    "Dimension",
-    "EvaluateConfig",
-    "ExplainConfig",
-    "GoogLeNetConfig",
-    "IdxConfig",
-    "IdxFile",
-    "IdxFiles",
-    "ImageFolderConfig",
-    "InceptionV3Config",
-    "Interval",
-    "ModelConfig",
-    "NadamConfig",
-    "OptimizerConfig",
-    "PipelineConfig",
-    "PredictConfig",
-    "PrunerConfig",
-    "PublishedConfig",
-    "RMSpropConfig",
-    "ReduceOnPlateauConfig",
-    "RegisterConfig",
-    "ReproduceConfig",
-    "ResNetConfig",
-    "SGDConfig",
-    "SamplerConfig",
-    "Scalar",
-    "ScheduleConfig",
-    "SequentialConfig",
-    "StemmedConfig",
-    "SummaryConfig",
-    "SweeperConfig",
-    "SyntheticConfig",
-    "TrackingConfig",
-    "TrainingConfig",
-    "TransferConfig",
-    "UiConfig",
-    "as_tree",
-    "check_registry_names",
-    "cores",
-    "flatten",
-    "for_training",
-    "is_place",
-    "name_after",
-    "output_size",
-    "require",
-    "with_given_name",
-]
-
-
-PRIMARY: dict[str, type] = {
-    "train": Config,
-    "evaluate": EvaluateConfig,
-    "explain": ExplainConfig,
-    "predict": PredictConfig,
-    "register": RegisterConfig,
-    "best_of_sweep": BestOfSweepConfig,
-    "compare_models": CompareModelsConfig,
-    "reproduce": ReproduceConfig,
-    "summary": SummaryConfig,
-    "ui": UiConfig,
-}
-SCHEMAS: dict[str, dict[str, type]] = {
-    "dataset": {
-        "idx": IdxConfig,
-        "cifar": CifarConfig,
-        "image_folder": ImageFolderConfig,
-        "synthetic": SyntheticConfig,
-    },
-    "model": {
-        "sequential": SequentialConfig,
-        "alexnet": AlexNetConfig,
-        "googlenet": GoogLeNetConfig,
-        "inception_v3": InceptionV3Config,
-        "resnet": ResNetConfig,
-        "transfer": TransferConfig,
-    },
-    "optimizer": {
-        "rmsprop": RMSpropConfig,
-        "adam": AdamConfig,
-        "adamw": AdamWConfig,
-        "nadam": NadamConfig,
-        "sgd": SGDConfig,
-    },
-    "schedule": {"none": ScheduleConfig, "reduce_on_plateau": ReduceOnPlateauConfig, "cosine": CosineConfig},
-    "training": {"training": TrainingConfig},
-    "augmentation": {"augmentation": AugmentationConfig},
-    "tracking": {"tracking": TrackingConfig},
-}
-SWEEPER_SCHEMAS: dict[str, dict[str, type]] = {
-    "sweeper": {"sweeper": SweeperConfig},
-    "sampler": dict(SAMPLERS),
-    "pruner": dict(PRUNERS),
-}
-PLACES = (
-    "tracking.",
-    "tags.",
-    "dataset.data_dir",
-    "dataset.folder",
-    "dataset.mirrors",
-    "dataset.npz",
-    "dataset.cache_dir",
-)
-DISCRIMINATORS = {"dataset": "loader", "model": "family", "optimizer": "name", "schedule": "name"}
-
-
-def as_tree(config: Any) -> dict[str, Any]:
-    """The config as nested dicts and lists, which `config_from_dict` reads back."""
-    return dataclasses.asdict(config)
-
-
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Every leaf by its dotted name: `{"model.conv.0.filters": 6, "model.dense": [120, 84], ...}`.
-
-    Args:
-        value: a config dataclass, or the dicts and lists of one. A list of plain values is one leaf.
-        prefix: the dotted name of `value` itself.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = as_tree(value)
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        value = dict(enumerate(value))
-    if not isinstance(value, dict):
-        return {prefix: value}
-    leaves: dict[str, Any] = {}
-    for key, item in value.items():
-        leaves |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
-    return leaves
-
-
-def is_place(name: str) -> bool:
-    """Whether a leaf only says where things are or what they are called, which changes no result."""
-    return name.startswith(PLACES)
+from src.schema.augmentation import AugmentationConfig as AugmentationConfig
+from src.schema.checks import FREE as FREE
+from src.schema.checks import PLACE as PLACE
+from src.schema.checks import cores as cores
+from src.schema.checks import output_size as output_size
+from src.schema.checks import require as require
+from src.schema.dataset import CifarConfig as CifarConfig
+from src.schema.dataset import DatasetConfig as DatasetConfig
+from src.schema.dataset import IdxConfig as IdxConfig
+from src.schema.dataset import IdxFile as IdxFile
+from src.schema.dataset import IdxFiles as IdxFiles
+from src.schema.dataset import ImageFolderConfig as ImageFolderConfig
+from src.schema.dataset import PublishedConfig as PublishedConfig
+from src.schema.dataset import SyntheticConfig as SyntheticConfig
+from src.schema.groups import DISCRIMINATORS as DISCRIMINATORS
+from src.schema.groups import PRIMARY as PRIMARY
+from src.schema.groups import SCHEMAS as SCHEMAS
+from src.schema.groups import SWEEPER_SCHEMAS as SWEEPER_SCHEMAS
+from src.schema.groups import as_tree as as_tree
+from src.schema.groups import flatten as flatten
+from src.schema.groups import is_place as is_place
+from src.schema.model import ConvBlock as ConvBlock
+from src.schema.model import ModelConfig as ModelConfig
+from src.schema.model import SequentialConfig as SequentialConfig
+from src.schema.naming import name_after as name_after
+from src.schema.naming import with_given_name as with_given_name
+from src.schema.networks import AlexNetConfig as AlexNetConfig
+from src.schema.networks import GoogLeNetConfig as GoogLeNetConfig
+from src.schema.networks import InceptionV3Config as InceptionV3Config
+from src.schema.networks import ResNetConfig as ResNetConfig
+from src.schema.optimizer import AdamConfig as AdamConfig
+from src.schema.optimizer import CosineConfig as CosineConfig
+from src.schema.optimizer import ReduceOnPlateauConfig as ReduceOnPlateauConfig
+from src.schema.optimizer import RMSpropConfig as RMSpropConfig
+from src.schema.optimizer import ScheduleConfig as ScheduleConfig
+from src.schema.pipelines import BestOfSweepConfig as BestOfSweepConfig
+from src.schema.pipelines import CompareModelsConfig as CompareModelsConfig
+from src.schema.pipelines import ReproduceConfig as ReproduceConfig
+from src.schema.pipelines import for_training as for_training
+from src.schema.run import Config as Config
+from src.schema.space import Choice as Choice
+from src.schema.space import Dimension as Dimension
+from src.schema.space import Interval as Interval
+from src.schema.space import Scalar as Scalar
+from src.schema.sweep import PRUNERS as PRUNERS
+from src.schema.sweep import SAMPLERS as SAMPLERS
+from src.schema.sweep import PrunerConfig as PrunerConfig
+from src.schema.sweep import SamplerConfig as SamplerConfig
+from src.schema.sweep import SweeperConfig as SweeperConfig
+from src.schema.training import MONITORS as MONITORS
+from src.schema.training import TrackingConfig as TrackingConfig
+from src.schema.training import TrainingConfig as TrainingConfig
+from src.schema.transfer import BACKBONES as BACKBONES
+from src.schema.transfer import TransferConfig as TransferConfig
+from src.schema.verbs import EvaluateConfig as EvaluateConfig
+from src.schema.verbs import ExplainConfig as ExplainConfig
+from src.schema.verbs import PredictConfig as PredictConfig
+from src.schema.verbs import RegisterConfig as RegisterConfig
+from src.schema.verbs import SummaryConfig as SummaryConfig
+from src.schema.verbs import UiConfig as UiConfig
+from src.schema.verbs import check_registry_names as check_registry_names

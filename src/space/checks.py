@@ -10,7 +10,7 @@ from src.cli.compose import node_of
 from src.cli.mistakes import SHORTER_LIST, did_you_mean, explain, nothing_after
 from src.errors import ConfigError
 from src.schema import Dimension, Interval, Scalar
-from src.space import Space, has_key
+from src.space.space import Space, has_key
 
 
 def check_key(space: Space, key: Dimension) -> None:

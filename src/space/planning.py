@@ -18,8 +18,8 @@ from src.cli.compose import sweep_ready, to_dataclass
 from src.cli.mistakes import did_you_mean, explain
 from src.errors import ConfigError
 from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
-from src.space import Space, SweepPlan, config_of
 from src.space.checks import check_key
+from src.space.space import Space, SweepPlan, config_of
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MOST_COMBINATIONS = 500  # of groups: each is composed before the sweep begins

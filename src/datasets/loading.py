@@ -1,0 +1,225 @@
+"""Data sets as arrays: found, verified, split and limited.
+
+`LOADERS` maps a data set's `loader` to the function that reads its source; everything after that is the same for all.
+"""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import PurePath
+
+import numpy as np
+
+from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
+from src.datasets.cifar import load_cifar
+from src.datasets.duplicates import find_duplicates
+from src.datasets.idx import load_idx
+from src.datasets.image_folder import folder_classes, load_image_folder
+from src.datasets.synthetic import load_synthetic
+from src.errors import ConfigError, DataError
+from src.places import local_path
+from src.schema import DatasetConfig, ImageFolderConfig, PublishedConfig
+
+LOADERS: dict[str, Callable[..., Arrays]] = {
+    "idx": load_idx,
+    "cifar": load_cifar,
+    "image_folder": load_image_folder,
+    "synthetic": load_synthetic,
+}
+CHUNK = 32 * 2**20  # bytes of images that are digested at once: mapped ones need not all be in memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8, (n, height, width, channels), 0-255; an `np.memmap` where they are too many for the memory.
+        labels: an unsigned type, (n,), indices into the data set's class names.
+    """
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def head(self, count: int | None) -> "Split":
+        """The first `count` images, or all of them when it is None."""
+        return self if count is None else Split(self.images[:count], self.labels[:count])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set ready for training.
+
+    Attributes:
+        name: the data set's name.
+        train: what is trained on, after validation was set aside and `limit` was applied.
+        validation: what chooses the best epoch, or None when there is none.
+        test: what is scored once.
+        test_files: the path of each test image below the data set's folder, None for a source that is not a folder.
+        input_shape: (height, width, channels).
+        class_names: one for each label, in the labels' order.
+        digest: SHA-256 in hex over the source's image bytes, train then test, then its label bytes; it does not
+            depend on the container, the split into train and validation, or the limit.
+        source: where the images came from: `full`, `sample`, `folder` or `synthetic`.
+        warnings: what a reader of the results must know.
+        bad_files: what was left out of a folder of images.
+        duplicates: images of a folder that an earlier split has as well.
+    """
+
+    name: str
+    train: Split
+    validation: Split | None
+    test: Split
+    input_shape: tuple[int, int, int]
+    class_names: list[str]
+    digest: str
+    source: str
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    bad_files: list[BadFile] = dataclasses.field(default_factory=list)
+    duplicates: list[Duplicate] = dataclasses.field(default_factory=list)
+    test_files: list[str] | None = None
+
+    def class_counts(self) -> list[tuple[str, int, int, int]]:
+        """Each class with its images for training, validation and testing."""
+        splits = (self.train, self.validation or self.train.head(0), self.test)
+        counts = (np.bincount(split.labels, minlength=len(self.class_names)).tolist() for split in splits)
+        return list(zip(self.class_names, *counts, strict=True))
+
+    def head(self, count: int | None) -> "Dataset":
+        """The same data set with at most `count` images in each split."""
+        validation = self.validation and self.validation.head(count)
+        return dataclasses.replace(
+            self,
+            train=self.train.head(count),
+            validation=validation,
+            test=self.test.head(count),
+            test_files=self.test_files and self.test_files[:count],
+        )
+
+
+def load_dataset(config: DatasetConfig) -> Dataset:
+    """The data set that the config names.
+
+    Raises:
+        ConfigError: a loader that does not exist, or a validation split that leaves nothing to train on.
+        DataError: the data cannot be found, is damaged, or is not what the config says it is.
+    """
+    if config.loader not in LOADERS:
+        raise ConfigError(f"dataset.loader: no loader {config.loader!r}; known: {', '.join(LOADERS)}")
+    arrays = LOADERS[config.loader](config)
+    class_names = list(arrays.class_names or config.class_names)
+    _check_images(config, arrays, len(class_names))
+    train, validation = _split(config, arrays)
+    duplicates = _duplicates(arrays, len(validation or ()))
+    return Dataset(
+        name=config.name,
+        train=train.head(config.limit),
+        validation=validation,
+        test=Split(arrays.test_images, arrays.test_labels),
+        input_shape=config.input_shape,
+        class_names=class_names,
+        digest=content_digest(arrays),
+        source=arrays.source,
+        warnings=[*arrays.warnings, *_told(duplicates)],
+        bad_files=arrays.bad_files,
+        duplicates=duplicates,
+        test_files=arrays.test_files,
+    )
+
+
+def class_names_of(config: DatasetConfig) -> list[str]:
+    """The names of the classes, without loading an image.
+
+    Raises:
+        DataError: they are the names of folders, and there are none.
+    """
+    return folder_classes(config) if isinstance(config, ImageFolderConfig) else list(config.class_names)
+
+
+def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
+    """The same data set, looked for below another folder first."""
+    if isinstance(config, PublishedConfig):
+        first = str(PurePath(data_dir.strip(), PurePath(config.folders[0]).name))
+        return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
+    if isinstance(config, ImageFolderConfig):
+        moved = PurePath(data_dir.strip(), PurePath(config.folder).name)
+        is_there = local_path(str(moved)).is_dir() or not local_path(config.folder).is_dir()
+        return dataclasses.replace(config, data_dir=data_dir, folder=str(moved) if is_there else config.folder)
+    return config
+
+
+def content_digest(arrays: Arrays) -> str:
+    """SHA-256 in hex over image bytes (train, test), then label bytes (train, test).
+
+    Images of a folder are taken in the order of their paths: that in the arrays depends on the validation split.
+    """
+    sha = hashlib.sha256()
+    for kind in ("images", "labels"):
+        for split in ("train", "test"):
+            part, files = getattr(arrays, f"{split}_{kind}"), getattr(arrays, f"{split}_files")
+            step = max(1, CHUNK // max(1, part[:1].nbytes))
+            order = None if files is None else np.argsort(files)
+            for start in range(0, len(part), step):
+                chunk = slice(start, start + step)
+                sha.update(np.ascontiguousarray(part[chunk if order is None else order[chunk]]).data)
+    return sha.hexdigest()
+
+
+def _check_images(config: DatasetConfig, arrays: Arrays, num_classes: int) -> None:
+    if arrays.train_images.shape[1:] != config.input_shape:
+        raise DataError(
+            f"{config.name}: its images are {_by(arrays.train_images.shape[1:])}, "
+            f"the config says {_by(config.input_shape)}; correct dataset.image_size and dataset.channels"
+        )
+    classes = int(max(arrays.train_labels.max(), arrays.test_labels.max())) + 1
+    if classes != num_classes:
+        raise DataError(
+            f"{config.name}: its labels run from 0 to {classes - 1}, "
+            f"but dataset.class_names has {num_classes} names; give {classes} names"
+        )
+
+
+def _split(config: DatasetConfig, arrays: Arrays) -> tuple[Split, Split | None]:
+    size = arrays.validation_size if config.validation_size is None else config.validation_size
+    everything = Split(arrays.train_images, arrays.train_labels)
+    if size >= len(everything):
+        raise ConfigError(
+            f"dataset.validation_size: {size} leaves nothing of the {len(everything)} training images of {config.name} "
+            f"({arrays.source}); use less than {len(everything)}"
+        )
+    if size == 0:
+        return everything, None
+    return Split(arrays.train_images[size:], arrays.train_labels[size:]), everything.head(size)
+
+
+def _duplicates(arrays: Arrays, validation_size: int) -> list[Duplicate]:
+    """Looked for where people make the splits; a published data set is what it is."""
+    if arrays.train_files is None or arrays.test_files is None:
+        return []
+    images, files = arrays.train_images, arrays.train_files
+    return find_duplicates(
+        [
+            ("train", images[validation_size:], files[validation_size:]),
+            ("validation", images[:validation_size], files[:validation_size]),
+            ("test", arrays.test_images, arrays.test_files),
+        ]
+    )
+
+
+def _told(duplicates: list[Duplicate]) -> list[str]:
+    if not duplicates:
+        return []
+    counts = Counter((duplicate.split, duplicate.other_split) for duplicate in duplicates)
+    told = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
+    return [
+        f"{len(duplicates)} images are in two splits, pixel by pixel ({told}): scores on them say little; the run's "
+        "tables/duplicates.csv lists them"
+    ]
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in shape)

@@ -1,0 +1,213 @@
+"""A trained model as files: three formats, a manifest of SHA-256, and proof that each reads back as the same model."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from absl import logging as absl_logging
+
+from src.errors import ModelFileError
+from src.models import predict
+from src.places import literal_folder
+from src.saving.contents import check_contents
+
+KERAS_FILE = "model.keras"
+H5_FILE = "model.h5"
+SAVED_MODEL = "saved_model"
+MANIFEST = "manifest.json"
+FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
+FLOAT = 4  # bytes
+OVERHEAD = 64 * 1024  # bytes of a small network's file besides its weights
+OVERHEAD_OF_ARRAY = 4 * 1024  # bytes of names and shapes for each array of weights
+TOLERANCE = 1e-5  # largest difference between probabilities before and after the round trip
+
+Images = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+
+def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[str, ...] = FORMATS) -> Path:
+    """Writes the model in each format, with a manifest, and reads every one back.
+
+    All of it is written beside the folder first and renamed when it is whole and has been checked.
+
+    Args:
+        model: the model, its compilation is not kept.
+        folder: must not exist yet; its parent must.
+        images: uint8, (n, height, width, channels); the formats must agree on their probabilities.
+        formats: which of `model.keras`, `model.h5`, `saved_model`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ModelFileError: a format that reads back as another model.
+        OSError: the disk cannot be written.
+    """
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir()
+        with _quiet(), _disk_errors():
+            for name in formats:
+                check_room(part, file_size(model, name))
+                if name == SAVED_MODEL:
+                    with literal_folder(part) as plain:
+                        model.export(plain / name, format="tf_saved_model", verbose=False)
+                else:
+                    uncompiled(model).save(part / name)
+        (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
+        check_formats(part, formats, images, predict(model, images))
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def save_weights(model: keras.Model, file: Path) -> None:
+    """Writes the model as one `.keras` file, under a temporary name first, and does not read it back."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".part-{file.name}")
+    try:
+        check_room(file.parent, file_size(model))
+        with _quiet(), _disk_errors():
+            uncompiled(model).save(part)
+        os.replace(part, file)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+            file.parent.rmdir()  # only when it is empty
+
+
+def file_size(model: keras.Model, name: str = KERAS_FILE) -> int:
+    """Estimate the bytes that a format takes: the weights, and the names and shapes of layers."""
+    copies = 2 if name == SAVED_MODEL else 1  # Keras exports each variable under two names
+    return copies * (FLOAT * int(model.count_params()) + OVERHEAD + OVERHEAD_OF_ARRAY * len(model.weights))
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raise OSError unless that many bytes can be written to the folder; they are allocated for a moment.
+
+    HDF5 ends the whole process when the disk becomes full while a file is being written.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
+def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expected: Probabilities) -> None:
+    """Raises ModelFileError unless each format in the folder answers to the images as expected."""
+    for name in formats:
+        difference = float(np.abs(predict_with(folder / name, images) - expected).max())
+        if not difference <= TOLERANCE:
+            raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
+
+
+def formats_in(folder: Path) -> tuple[str, ...]:
+    """The formats that a run's model folder holds, its files checked against its manifest."""
+    check_manifest(folder)
+    return tuple(name for name in FORMATS if (folder / name).exists())
+
+
+def formats_for(model: keras.Model) -> tuple[str, ...]:
+    """The formats that hold this model: HDF5 reads back only Keras' public layers, which few backbones go beyond."""
+    is_plain = all(getattr(keras.layers, type(step).__name__, None) is type(step) for step in model.operations)
+    return FORMATS if is_plain else tuple(name for name in FORMATS if name != H5_FILE)
+
+
+def uncompiled(model: keras.Model) -> keras.Model:
+    """The same layers and weights without the optimizer, which the `.keras` format would keep otherwise."""
+    return keras.Model(model.input, model.output, name=model.name)
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """SHA-256 in hex of every file below the folder, by its path within it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def check_manifest(folder: Path) -> None:
+    """Raises ModelFileError unless the folder holds exactly the files, with the content, that its manifest lists."""
+    try:
+        listed = dict(json.loads((folder / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelFileError(f"{folder} has no readable {MANIFEST}: {error}") from error
+    found = manifest(folder)
+    wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
+    if wrong:
+        raise ModelFileError(
+            f"{folder} does not hold what its {MANIFEST} lists: {', '.join(wrong)} missing, added or changed"
+        )
+
+
+def keras_file(folder: Path) -> Path:
+    """The `.keras` file in a run's model folder, checked against its manifest, or in an MLflow LoggedModel."""
+    if (folder / "MLmodel").is_file():
+        return folder / "data" / KERAS_FILE
+    check_manifest(folder)
+    return folder / KERAS_FILE
+
+
+def load_model(path: Path) -> keras.Model:
+    """The model of a `.keras` or `.h5` file, looked through, then read in Keras' safe mode: nothing in it can run code.
+
+    Raises:
+        ModelFileError: no such file, not a model, or one with more in it than layers of Keras and their weights.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    try:
+        check_contents(path)
+        with _quiet():
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+    except ModelFileError:
+        raise
+    except Exception as error:  # a damaged file makes Keras, zipfile and HDF5 raise nearly anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelFileError(f"{path} is not a model that Keras can read: {reason}") from error
+
+
+def predict_with(path: Path, images: Images) -> Probabilities:
+    """Probabilities from a model in any of the three formats: float32, (n, classes)."""
+    if path.name == SAVED_MODEL:
+        check_manifest(path.parent)
+        with literal_folder(path.parent) as plain:
+            served: Any = tf.saved_model.load(str(plain / path.name))
+        return np.asarray(served.serve(tf.constant(images)))
+    return predict(load_model(path), images)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Turn errors of TensorFlow and HDF5 about the disk into an OSError with its number."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError) as error:
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            if os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number)) from error
+        raise
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the advice to prefer `.keras` over HDF5: both are written on purpose."""
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        absl_logging.set_verbosity(verbosity)
