@@ -1,48 +1,26 @@
 """Pictures, each in two halves: `*_data` computes plain numbers that tests compare, `plot_*` draws them."""
 
-from src.figures.augmentation import plot_augmentation
-from src.figures.cam import plot_class_heats, plot_grad_cam
-from src.figures.confusion import Confusion, confusion_data, plot_confusion
-from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
-from src.figures.filters import plot_filters
-from src.figures.leaderboard import plot_leaderboard
-from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
-from src.figures.predictions import (
-    Prediction,
-    image_name,
-    plot_mistakes,
-    right_predictions_data,
-    short_name,
-    worst_mistakes_data,
-)
-from src.figures.samples import ClassSamples, plot_samples, samples_data
-from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ClassSamples",
-    "Confusion",
-    "LearningCurves",
-    "MapRow",
-    "Prediction",
-    "TrialCurve",
-    "confusion_data",
-    "feature_maps_data",
-    "image_name",
-    "learning_curves_data",
-    "plot_augmentation",
-    "plot_class_heats",
-    "plot_confusion",
-    "plot_feature_maps",
-    "plot_filters",
-    "plot_grad_cam",
-    "plot_leaderboard",
-    "plot_learning_curves",
-    "plot_mistakes",
-    "plot_samples",
-    "plot_trial_curves",
-    "right_predictions_data",
-    "samples_data",
-    "short_name",
-    "trial_curves_data",
-    "worst_mistakes_data",
-]
+from src.process.lazy import lazy_package
+
+if TYPE_CHECKING:
+    from src.figures.augmentation import plot_augmentation
+    from src.figures.cam import plot_class_heats, plot_grad_cam
+    from src.figures.confusion import Confusion, confusion_data, plot_confusion
+    from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
+    from src.figures.filters import plot_filters
+    from src.figures.leaderboard import plot_leaderboard
+    from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
+    from src.figures.predictions import (
+        Prediction,
+        image_name,
+        plot_mistakes,
+        right_predictions_data,
+        short_name,
+        worst_mistakes_data,
+    )
+    from src.figures.samples import ClassSamples, plot_samples, samples_data
+    from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data
+else:
+    __getattr__ = lazy_package(__name__)

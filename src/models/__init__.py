@@ -1,5 +1,10 @@
 """Networks from their configs."""
 
-from src.models.building import BUILDERS as BUILDERS
-from src.models.building import build_model as build_model
-from src.models.building import predict as predict
+from typing import TYPE_CHECKING
+
+from src.process.lazy import lazy_package
+
+if TYPE_CHECKING:
+    from src.models.building import BUILDERS, build_model, predict
+else:
+    __getattr__ = lazy_package(__name__)

@@ -2,37 +2,59 @@
 
 import contextlib
 import gc
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 OBJECTS = 10_000  # new ones between two looks for garbage; Python's 700 are few for programs that hold a million
 
 
+_nested = False  # whether the process is inside `heavy_imports`
+
+
 @contextmanager
 def heavy_imports() -> Iterator[None]:
-    """For the imports of MLflow and TensorFlow: quietly, and without a look for garbage.
+    """Import MLflow or TensorFlow inside: without their messages and with garbage collection paused.
 
-    They make a million objects, all of which stay. Python would look through them again and again meanwhile, at each
-    collection afterwards, and once more at the very end. What is done with them, such as making a store or writing a
-    model, makes new ones by the hundred thousand, so from here on Python looks less often.
+    They create a million objects, all of which stay. Python would go through them again and again meanwhile, at each
+    collection afterwards, and once more at the very end. Work with these libraries, such as creating a store or saving
+    a model, creates hundreds of thousands more, so from here on Python collects less often.
+
+    After the first import of TensorFlow its devices are prepared.
     """
+    global _nested
+    if _nested:
+        yield
+        return
     if 0 < gc.get_threshold()[0] < OBJECTS:
         gc.set_threshold(OBJECTS)
     is_first = "tensorflow" not in sys.modules
     was_enabled = gc.isenabled()
     gc.disable()
+    _nested = True
     try:
         with _native_messages_hidden():
             yield
+            if is_first and "tensorflow" in sys.modules:
+                _prepare_devices(sys.modules["tensorflow"])
     finally:
+        _nested = False
         if was_enabled:
             gc.enable()
         if is_first and "tensorflow" in sys.modules:
             gc.freeze()
+
+
+def _prepare_devices(tensorflow: Any) -> None:
+    """Let each visible GPU take memory as it needs it; by default TensorFlow takes all of it at once."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when many networks are trained in one process
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+    tensorflow.config.list_logical_devices()  # the driver prints its messages when it is first asked
 
 
 def one_thread_per_operation() -> None:

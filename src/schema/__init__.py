@@ -1,63 +1,34 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
-from src.schema.augmentation import AugmentationConfig as AugmentationConfig
-from src.schema.checks import FREE as FREE
-from src.schema.checks import PLACE as PLACE
-from src.schema.checks import cores as cores
-from src.schema.checks import output_size as output_size
-from src.schema.checks import require as require
-from src.schema.dataset import CifarConfig as CifarConfig
-from src.schema.dataset import DatasetConfig as DatasetConfig
-from src.schema.dataset import IdxConfig as IdxConfig
-from src.schema.dataset import IdxFile as IdxFile
-from src.schema.dataset import IdxFiles as IdxFiles
-from src.schema.dataset import ImageFolderConfig as ImageFolderConfig
-from src.schema.dataset import PublishedConfig as PublishedConfig
-from src.schema.dataset import SyntheticConfig as SyntheticConfig
-from src.schema.groups import DISCRIMINATORS as DISCRIMINATORS
-from src.schema.groups import PRIMARY as PRIMARY
-from src.schema.groups import SCHEMAS as SCHEMAS
-from src.schema.groups import SWEEPER_SCHEMAS as SWEEPER_SCHEMAS
-from src.schema.groups import as_tree as as_tree
-from src.schema.groups import flatten as flatten
-from src.schema.groups import is_place as is_place
-from src.schema.model import ConvBlock as ConvBlock
-from src.schema.model import ModelConfig as ModelConfig
-from src.schema.model import SequentialConfig as SequentialConfig
-from src.schema.naming import name_after as name_after
-from src.schema.naming import with_given_name as with_given_name
-from src.schema.networks import AlexNetConfig as AlexNetConfig
-from src.schema.networks import GoogLeNetConfig as GoogLeNetConfig
-from src.schema.networks import InceptionV3Config as InceptionV3Config
-from src.schema.networks import ResNetConfig as ResNetConfig
-from src.schema.optimizer import AdamConfig as AdamConfig
-from src.schema.optimizer import CosineConfig as CosineConfig
-from src.schema.optimizer import ReduceOnPlateauConfig as ReduceOnPlateauConfig
-from src.schema.optimizer import RMSpropConfig as RMSpropConfig
-from src.schema.optimizer import ScheduleConfig as ScheduleConfig
-from src.schema.pipelines import BestOfSweepConfig as BestOfSweepConfig
-from src.schema.pipelines import CompareModelsConfig as CompareModelsConfig
-from src.schema.pipelines import ReproduceConfig as ReproduceConfig
-from src.schema.pipelines import for_training as for_training
-from src.schema.run import Config as Config
-from src.schema.space import Choice as Choice
-from src.schema.space import Dimension as Dimension
-from src.schema.space import Interval as Interval
-from src.schema.space import Scalar as Scalar
-from src.schema.sweep import PRUNERS as PRUNERS
-from src.schema.sweep import SAMPLERS as SAMPLERS
-from src.schema.sweep import PrunerConfig as PrunerConfig
-from src.schema.sweep import SamplerConfig as SamplerConfig
-from src.schema.sweep import SweeperConfig as SweeperConfig
-from src.schema.training import MONITORS as MONITORS
-from src.schema.training import TrackingConfig as TrackingConfig
-from src.schema.training import TrainingConfig as TrainingConfig
-from src.schema.transfer import BACKBONES as BACKBONES
-from src.schema.transfer import TransferConfig as TransferConfig
-from src.schema.verbs import EvaluateConfig as EvaluateConfig
-from src.schema.verbs import ExplainConfig as ExplainConfig
-from src.schema.verbs import PredictConfig as PredictConfig
-from src.schema.verbs import RegisterConfig as RegisterConfig
-from src.schema.verbs import SummaryConfig as SummaryConfig
-from src.schema.verbs import UiConfig as UiConfig
-from src.schema.verbs import check_registry_names as check_registry_names
+from src.schema.augmentation import AugmentationConfig
+from src.schema.checks import FREE, PLACE, cores, output_size, require
+from src.schema.dataset import (
+    CifarConfig,
+    DatasetConfig,
+    IdxConfig,
+    IdxFile,
+    IdxFiles,
+    ImageFolderConfig,
+    PublishedConfig,
+    SyntheticConfig,
+)
+from src.schema.groups import DISCRIMINATORS, PRIMARY, SCHEMAS, SWEEPER_SCHEMAS, as_tree, flatten, is_place
+from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
+from src.schema.naming import name_after, with_given_name
+from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
+from src.schema.optimizer import AdamConfig, CosineConfig, ReduceOnPlateauConfig, RMSpropConfig, ScheduleConfig
+from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig, for_training
+from src.schema.run import Config
+from src.schema.space import Choice, Dimension, Interval, Scalar
+from src.schema.sweep import PRUNERS, SAMPLERS, PrunerConfig, SamplerConfig, SweeperConfig
+from src.schema.training import MONITORS, TrackingConfig, TrainingConfig
+from src.schema.transfer import BACKBONES, TransferConfig
+from src.schema.verbs import (
+    EvaluateConfig,
+    ExplainConfig,
+    PredictConfig,
+    RegisterConfig,
+    SummaryConfig,
+    UiConfig,
+    check_registry_names,
+)

@@ -1,6 +1,3 @@
 """The space that a sweep searches."""
 
-from src.space.space import Space as Space
-from src.space.space import SweepPlan as SweepPlan
-from src.space.space import config_of as config_of
-from src.space.space import has_key as has_key
+from src.space.space import Space, SweepPlan, config_of, has_key

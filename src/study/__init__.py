@@ -4,45 +4,26 @@ Several processes, terminals and machines may work on one study. Optuna's own lo
 claimed, given up and told under a lock of ours (`claims`, `locks`): the number of trials is exact, whoever is killed.
 """
 
-from src.study.claims import Claims, Verdict
-from src.study.numbers import ranked, trial_rows
-from src.study.pictures import study_figures, study_page
-from src.study.sampling import check_sampler, picker
-from src.study.storage import Storage, is_outage, open_existing, open_storage
-from src.study.studies import (
-    ask_to_stop,
-    check_setting,
-    find_study,
-    first_of_setting,
-    is_stopped,
-    open_study,
-    study_names,
-    unique_id,
-)
-from src.study.watch import STOPPED, Stopped, TrialWatch
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "STOPPED",
-    "Claims",
-    "Stopped",
-    "Storage",
-    "TrialWatch",
-    "Verdict",
-    "ask_to_stop",
-    "check_sampler",
-    "check_setting",
-    "find_study",
-    "first_of_setting",
-    "is_outage",
-    "is_stopped",
-    "open_existing",
-    "open_storage",
-    "open_study",
-    "picker",
-    "ranked",
-    "study_figures",
-    "study_names",
-    "study_page",
-    "trial_rows",
-    "unique_id",
-]
+from src.process.lazy import lazy_package
+
+if TYPE_CHECKING:
+    from src.study.claims import Claims, Verdict
+    from src.study.numbers import ranked, trial_rows
+    from src.study.pictures import study_figures, study_page
+    from src.study.sampling import check_sampler, picker
+    from src.study.storage import Storage, is_outage, open_existing, open_storage
+    from src.study.studies import (
+        ask_to_stop,
+        check_setting,
+        find_study,
+        first_of_setting,
+        is_stopped,
+        open_study,
+        study_names,
+        unique_id,
+    )
+    from src.study.watch import STOPPED, Stopped, TrialWatch
+else:
+    __getattr__ = lazy_package(__name__)

@@ -4,62 +4,32 @@ A run is opened with `start_run` in the store that `open_store` gave; everything
 yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all that passes through here.
 """
 
-from src.tracking.artifacts import abandon_model
-from src.tracking.opening import failures_told, resume_run, start_run
-from src.tracking.pages import experiment_page
-from src.tracking.parents import pipeline_run
-from src.tracking.provenance import code_digest, origin_tags, packages
-from src.tracking.registry import Registry, Version, data_of_run
-from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result
-from src.tracking.run import Run, as_param
-from src.tracking.store import Store, artifact_root, open_store, store_folder
-from src.tracking.sweep import (
-    StudyId,
-    TrialRun,
-    adopt_orphans,
-    earlier_parents,
-    end_other_trials,
-    open_parent_run,
-    read_config,
-    record_failed_trial,
-    record_lost_trial,
-    study_runs,
-    tag_run,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "FINGERPRINT",
-    "UNRECOGNIZED",
-    "Registry",
-    "Run",
-    "Store",
-    "StudyId",
-    "TrialRun",
-    "Version",
-    "abandon_model",
-    "adopt_orphans",
-    "artifact_root",
-    "as_param",
-    "code_digest",
-    "data_of_run",
-    "earlier_parents",
-    "end_other_trials",
-    "experiment_page",
-    "failures_told",
-    "fingerprint",
-    "finished_result",
-    "open_parent_run",
-    "open_store",
-    "origin_tags",
-    "packages",
-    "pipeline_run",
-    "read_config",
-    "record_failed_trial",
-    "record_lost_trial",
-    "recorded_result",
-    "resume_run",
-    "start_run",
-    "store_folder",
-    "study_runs",
-    "tag_run",
-]
+from src.process.lazy import lazy_package
+
+if TYPE_CHECKING:
+    from src.tracking.artifacts import abandon_model
+    from src.tracking.opening import failures_told, resume_run, start_run
+    from src.tracking.pages import experiment_page
+    from src.tracking.parents import pipeline_run
+    from src.tracking.provenance import code_digest, origin_tags, packages
+    from src.tracking.registry import Registry, Version, data_of_run
+    from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result
+    from src.tracking.run import Run, as_param
+    from src.tracking.store import Store, artifact_root, open_store, store_folder
+    from src.tracking.sweep import (
+        StudyId,
+        TrialRun,
+        adopt_orphans,
+        earlier_parents,
+        end_other_trials,
+        open_parent_run,
+        read_config,
+        record_failed_trial,
+        record_lost_trial,
+        study_runs,
+        tag_run,
+    )
+else:
+    __getattr__ = lazy_package(__name__)
