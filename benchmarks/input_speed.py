@@ -143,7 +143,6 @@ def network_speed(name: str) -> float:
     from src import fitting
     from src.models import build_model
 
-    fitting.prepare_devices()
     config = composed(f"model={name}")
     model = build_model(config.model, (28, 28, 1), CLASSES)
     random = np.random.default_rng(1)

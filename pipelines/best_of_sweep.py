@@ -8,6 +8,7 @@ Interrupted anywhere, the same command goes on where it stopped.
 
 from collections.abc import Sequence
 
+from src import console
 from src.cli.command import entry_point
 from src.register import register
 from src.reports import best_of_sweep as finals
@@ -54,7 +55,6 @@ def best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> BestOf
 def main(config: BestOfSweepConfig, overrides: list[str]) -> None:
     """Runs the pipeline, then says how good the best is, and who is the champion."""
     result = best_of_sweep(config, overrides)
-    from src import console
 
     scores = ", ".join(f"{final.metrics['test_accuracy']:.4f}" for final in result.finals)
     spread = format_metric(result.spread)

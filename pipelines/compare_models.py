@@ -6,6 +6,7 @@ python -m pipelines.compare_models 'models=[lenot,lenet5,cnn_mnist_v2]' 'seeds=[
 
 from collections.abc import Sequence
 
+from src import console
 from src.cli.command import entry_point
 from src.reports import compare_models as leaderboard
 from src.results import ComparisonResult
@@ -34,7 +35,6 @@ def compare_models(config: CompareModelsConfig, overrides: Sequence[str] = ()) -
 def main(config: CompareModelsConfig, overrides: list[str]) -> None:
     """Compares, then shows the table."""
     result = compare_models(config, overrides)
-    from src import console
 
     title = f"{config.dataset.name}, seeds {', '.join(map(str, config.seeds))}"
     console.table(title, leaderboard.COLUMNS, [leaderboard.cells(row) for row in result.rows])

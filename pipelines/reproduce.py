@@ -4,6 +4,7 @@ python -m pipelines.reproduce run_id=RUN
 python -m pipelines.reproduce run_id=RUN data_dir=FOLDER
 """
 
+from src import console
 from src.cli.command import entry_point
 from src.errors import ResultDiffers
 from src.reports import reproduce as drift
@@ -14,8 +15,6 @@ from src.train import train
 
 def reproduce(config: ReproduceConfig) -> ReproductionResult:
     """Checks code, configuration, packages and data one by one, trains the run again and compares what comes out."""
-    from src import console
-
     again, rows = drift.check_origin(config)
     console.table(f"run {config.run_id}, then and now", drift.COLUMNS, rows)
     result = train(again)
@@ -26,7 +25,6 @@ def reproduce(config: ReproduceConfig) -> ReproductionResult:
 def main(config: ReproduceConfig, overrides: list[str]) -> None:
     """Reproduces, then says whether the result is the same; exit code 1 when it is not."""
     result = reproduce(config)
-    from src import console
 
     data = [row for row in result.origin if row.what == "data"]
     console.table(f"run {result.run_id}, trained again", drift.COLUMNS, [*data, *result.results])

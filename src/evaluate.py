@@ -6,10 +6,9 @@ python -m src.evaluate model_uri=models:/NAME@champion
 
 from typing import TYPE_CHECKING
 
+from src import console, fitting, reports, tracking
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
-from src.process.imports import heavy_imports
-from src.reports.evaluation import record_evaluation, unrecognized_classes
 from src.results import EvaluationResult
 from src.schema import EvaluateConfig
 from src.tracked import load_tracked_dataset, load_tracked_model
@@ -28,24 +27,18 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         ModelFileError: the model's files are missing or altered.
         DataError: the data found here is not what the model was trained on.
     """
-    from src import tracking
-
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config())
-        with heavy_imports():
-            from src import fitting
-
-            fitting.prepare_devices()
 
         dataset = load_tracked_dataset(run, trained, config.data_dir)
         scores = fitting.score(load_tracked_model(run, config.model_uri), dataset.test)
-        metrics = record_evaluation(run, dataset, scores, step=run.best_epoch)
+        metrics = reports.record_evaluation(run, dataset, scores, step=run.best_epoch)
     return EvaluationResult(
         run_id=run.run_id or "",
         experiment_id=run.experiment_id,
         metrics=metrics,
         images=len(dataset.test),
-        warnings=dataset.warnings + unrecognized_classes(dataset, scores),
+        warnings=dataset.warnings + reports.unrecognized_classes(dataset, scores),
     )
 
 
@@ -53,7 +46,6 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
 def main(config: EvaluateConfig, overrides: list[str]) -> None:
     """Scores, then says what came out and where it is kept."""
     result = evaluate(config)
-    from src import console
 
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     console.warn(result.warnings)

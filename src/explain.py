@@ -4,22 +4,19 @@ python -m src.explain run_id=RUN
 python -m src.explain run_id=RUN image=FILE output=FOLDER
 """
 
+from __future__ import annotations
+
 import os
 import re
-from typing import TYPE_CHECKING
 
+from src import console, datasets, figures, fitting, inspection, models, reports, tracking
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.places import local_path
-from src.process.imports import heavy_imports
-from src.reports.inside import examples, keep, map_pictures, record_inside, without_convolutions
 from src.results import ExplanationResult
 from src.schema import Config, ExplainConfig, ImageFolderConfig
 from src.tracked import load_tracked_dataset, load_tracked_model
-
-if TYPE_CHECKING:
-    from src.tracking import Run
 
 TOP = 5  # classes in the answer to one image, and how many of them Grad-CAM is drawn for
 WITH_HEAT = 3
@@ -36,15 +33,9 @@ def explain(config: ExplainConfig) -> ExplanationResult:
         DataError: an image that cannot be read, or data (the names of folders, for one image) that is not what the
             model was trained on.
     """
-    from src import tracking
-
     check_paths(config)
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config())
-        with heavy_imports():
-            from src import fitting
-
-            fitting.prepare_devices()
 
         looked = look_at_test if config.image is None else look_at_image
         return looked(config, run, trained)
@@ -64,15 +55,13 @@ def check_paths(config: ExplainConfig) -> None:
         raise ConfigError(f"output: cannot write into {there}; give a folder of yours")
 
 
-def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> ExplanationResult:
+def look_at_test(config: ExplainConfig, run: tracking.Run, trained: Config) -> ExplanationResult:
     """Filters, the first test image's feature maps, Grad-CAM of right and wrong predictions."""
-    from src import fitting
-
     dataset = load_tracked_dataset(run, trained, config.data_dir)
     model = load_tracked_model(run, config.model_uri)
     probabilities = fitting.score(model, dataset.test).probabilities
-    pictures = record_inside(run, model, dataset, probabilities, config.output)
-    right, wrong = examples(dataset, probabilities)
+    pictures = reports.record_inside(run, model, dataset, probabilities, config.output)
+    right, wrong = reports.examples(dataset, probabilities)
     return ExplanationResult(
         run_id=run.run_id or "",
         experiment_id=run.experiment_id,
@@ -83,35 +72,31 @@ def look_at_test(config: ExplainConfig, run: "Run", trained: Config) -> Explanat
             for seen in (*right, *wrong)
         ],
         pictures=pictures,
-        notes=dataset.warnings + ([] if pictures else [without_convolutions(model)]),
+        notes=dataset.warnings + ([] if pictures else [reports.without_convolutions(model)]),
     )
 
 
-def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> ExplanationResult:
+def look_at_image(config: ExplainConfig, run: tracking.Run, trained: Config) -> ExplanationResult:
     """The most probable classes of an image file, its feature maps, Grad-CAM of the first of these classes."""
-    from src import figures, inspection
-    from src.datasets.image_file import read_image
-    from src.models import predict
-
     assert config.image is not None
     height, width, channels = trained.dataset.input_shape
     resize = trained.dataset.resize if isinstance(trained.dataset, ImageFolderConfig) else "stretch"
     file = local_path(config.image)
-    image, size = read_image(file, height, width, channels, resize)
+    image, size = datasets.read_image(file, height, width, channels, resize)
     model = load_tracked_model(run, config.model_uri)
-    probabilities = predict(model, image[None])[0]
+    probabilities = models.predict(model, image[None])[0]
     best = [int(at) for at in probabilities.argsort()[::-1][:TOP]]
     answers = [(trained.dataset.class_names[at], float(probabilities[at])) for at in best]
 
     name = figures.short_name(file.name)
-    drawn = list(map_pictures(model, image, name))
+    drawn = list(reports.map_pictures(model, image, name))
     shown = best[:WITH_HEAT]
     heats = inspection.grad_cam(model, image[None].repeat(len(shown), axis=0), shown)
     if heats is not None:
         drawn.append(("grad_cam.png", figures.plot_class_heats(image, answers[: len(shown)], heats, name)))
     stem = re.sub(r"[^\w.-]+", "_", file.stem)
-    pictures = keep(run, ((f"images/{stem}/{path}", figure) for path, figure in drawn), config.output)
-    notes = [] if heats is not None else [without_convolutions(model)]
+    pictures = reports.keep(run, ((f"images/{stem}/{path}", figure) for path, figure in drawn), config.output)
+    notes = [] if heats is not None else [reports.without_convolutions(model)]
     if size != (height, width):
         notes.append(f"{file} is {size[0]}x{size[1]} pixels; it was resized to {height}x{width}, which the model takes")
     return ExplanationResult(
@@ -129,7 +114,6 @@ def look_at_image(config: ExplainConfig, run: "Run", trained: Config) -> Explana
 def main(config: ExplainConfig, overrides: list[str]) -> None:
     """Looks, then says what was seen and where it is kept."""
     explained = explain(config)
-    from src import console
 
     console.table(explained.title, explained.columns, explained.rows)
     for note in explained.notes:

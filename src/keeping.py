@@ -1,5 +1,7 @@
 """A run's trained weights: a check for disk space before training, and saving them however the run ends."""
 
+from __future__ import annotations
+
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src import console, datasets, saving, tracking
 from src.cli.mistakes import quoted
 from src.errors import NotEnoughSpace, TrainingDiverged
 from src.process.interrupt import deferred
@@ -16,8 +19,6 @@ from src.schema import Config
 if TYPE_CHECKING:
     import keras
 
-    from src.datasets import Dataset
-    from src.tracking import Run
 
 EXAMPLES = 16  # test images that the saved formats must agree on, and that are stored with an MLflow model
 QUICK = ("model.keras",)  # the format of which a model is kept where time counts
@@ -26,10 +27,8 @@ EXAMPLE_BYTES = 42  # of JSON for each pixel of these images, in the two copies 
 RESCUED = ".weights"  # the folder of weights that no run could keep
 
 
-def check_space(run: "Run", model: "keras.Model", is_light: bool) -> None:
+def check_space(run: tracking.Run, model: keras.Model, is_light: bool) -> None:
     """Raise NotEnoughSpace unless the disk has room for what the run keeps of its model."""
-    from src import saving
-
     if run.run_id is None:
         return
     kept = sum(saving.file_size(model, name) for name in (QUICK if is_light else saving.formats_for(model)))
@@ -51,20 +50,18 @@ def check_space(run: "Run", model: "keras.Model", is_light: bool) -> None:
         )
 
 
-def keep_model(run: "Run", model: "keras.Model", dataset: "Dataset", formats: tuple[str, ...] | None = None) -> None:
+def keep_model(
+    run: tracking.Run, model: keras.Model, dataset: datasets.Dataset, formats: tuple[str, ...] | None = None
+) -> None:
     """Puts the model's files, checked by reading them back, into the run's folder `model/`."""
-    from src import saving
-
     if run.run_id is None:
         return
     with run.new_folder("model") as folder:
         saving.save_model(model, folder, dataset.test.images[:EXAMPLES], formats or saving.formats_for(model))
 
 
-def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
+def keep_last_epoch(run: tracking.Run, model: keras.Model, dataset: datasets.Dataset) -> None:
     """Save the last epoch's weights of an interrupted training; an error here must not hide the interruption."""
-    from src import console
-
     console.say("stopping: saving the last epoch's weights")
     try:
         keep_model(run, model, dataset, QUICK)
@@ -78,12 +75,12 @@ def keep_last_epoch(run: "Run", model: "keras.Model", dataset: "Dataset") -> Non
 class Trained:
     """Trained weights that a failure must not lose; `model` is None while there are none worth saving."""
 
-    run: "Run | None" = None
-    model: "keras.Model | None" = None
-    dataset: "Dataset | None" = None
+    run: tracking.Run | None = None
+    model: keras.Model | None = None
+    dataset: datasets.Dataset | None = None
     is_kept: bool = False
 
-    def set(self, run: "Run", model: "keras.Model", dataset: "Dataset") -> None:
+    def set(self, run: tracking.Run, model: keras.Model, dataset: datasets.Dataset) -> None:
         """Note that the model has trained weights, and the run that they belong to."""
         self.run, self.model, self.dataset = run, model, dataset
 
@@ -110,8 +107,6 @@ def weights_rescued(config: Config, only_in_run: bool) -> Iterator[Trained]:
 
 def _rescue(trained: Trained, uri: str, only_in_run: bool) -> str:
     """Save the weights in the run, else in the first folder that can be written, and return where. Never raises."""
-    from src import saving, tracking
-
     run, dataset = trained.run, trained.dataset
     assert run is not None
     assert dataset is not None

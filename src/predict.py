@@ -7,11 +7,11 @@ python -m src.predict run_id=RUN images=pixels.csv
 
 import os
 
+from src import console, datasets, fitting, tracking
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.places import local_path
-from src.process.imports import heavy_imports
 from src.results import PredictionResult
 from src.schema import ImageFolderConfig, PredictConfig
 from src.tables import csv_line
@@ -30,9 +30,6 @@ def predict(config: PredictConfig) -> PredictionResult:
         ModelFileError: the model's files are missing or altered.
         DataError: no images, rows that are not pixels, or bad files with `on_bad_image=error`.
     """
-    from src import console, tracking
-    from src.datasets.unlabelled import read_unlabelled
-
     source, output = local_path(config.images), local_path(config.output)
     if output.exists() and source.is_file() and output.samefile(source):
         raise ConfigError(f"output: {output} is the file of the images, which would be lost; name another")
@@ -41,11 +38,7 @@ def predict(config: PredictConfig) -> PredictionResult:
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config()).dataset
         resize = trained.resize if isinstance(trained, ImageFolderConfig) else "stretch"
-        found = read_unlabelled(source, trained.input_shape, resize, config.batch_size)
-        with heavy_imports():
-            from src import fitting
-
-            fitting.prepare_devices()
+        found = datasets.read_unlabelled(source, trained.input_shape, resize, config.batch_size)
         model = load_tracked_model(run, config.model_uri)
     classes, bad_files, counts = trained.class_names, [], dict.fromkeys(trained.class_names, 0)
     part = output.with_name(f".part-{output.name}")
@@ -77,7 +70,6 @@ def predict(config: PredictConfig) -> PredictionResult:
 def main(config: PredictConfig, overrides: list[str]) -> None:
     """Predicts, then says how many images are of which class, and what was passed over."""
     result = predict(config)
-    from src import console
 
     total = sum(result.counts.values())
     rows = [(name, f"{count:,}") for name, count in result.counts.items() if count]

@@ -6,22 +6,20 @@ python -m src.register run_id=RUN alias=champion if_better=true
 python -m src.register run_id=RUN alias=champion on_other_data=move
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from src import console, reports, saving, tracking
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ModelFileError, StoreError, UserError
-from src.process.imports import heavy_imports
 from src.process.interrupt import deferred
-from src.reports.evaluation import read_predictions
 from src.results import RegistrationResult, best_metrics
 from src.schema import RegisterConfig, check_registry_names
-
-if TYPE_CHECKING:
-    from src.tracking import Registry, Run, Version
 
 SIGNIFICANCE = 0.05  # a difference that chance alone would make less often than this is taken for one
 AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and those of the model's files
@@ -39,8 +37,6 @@ def register(config: RegisterConfig) -> RegistrationResult:
         ModelFileError: a model file that is missing, altered, or answers differently.
         UserError: the alias points to a model of other data, and `on_other_data` is `error`.
     """
-    from src import tracking
-
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run is registered")
@@ -51,8 +47,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         check_registry_names(name, config.alias)
         registry = tracking.Registry(config.tracking)
         check_alias(registry, run, name, config)  # first, since the next step takes seconds
-        with heavy_imports():
-            check_formats(run)
+        check_formats(run)
         check_alias(registry, run, name, config)
         version = registry.version_of_run(name, str(run.run_id))
         is_new = version is None
@@ -76,22 +71,18 @@ def register(config: RegisterConfig) -> RegistrationResult:
 
 def scores_of(config: RegisterConfig, run_id: str) -> dict[str, str]:
     """Return the run's scores as tags for its version: of its best epoch, and of the test split if it was scored."""
-    from src import tracking
-
     result = tracking.recorded_result(config.tracking, run_id)
     tested = {name: result.metrics[name] for name in ("test_accuracy", "test_loss") if name in result.metrics}
     return {name: str(value) for name, value in (best_metrics(result.metrics, result.best_epoch) | tested).items()}
 
 
-def check_formats(run: "Run") -> None:
+def check_formats(run: tracking.Run) -> None:
     """Raises ModelFileError unless every format of the run's model answers as the run says that its model did."""
-    from src import saving
-
     with run.logged_model_folder() as logged, run.model_folder() as folder:
         images = run.examples(logged)
         expected = saving.predict_with(saving.keras_file(logged), images)
         saving.check_formats(folder, saving.formats_in(folder), images, expected)
-    stored = read_predictions(run)
+    stored = reports.read_predictions(run)
     if stored is None:
         return
     scores = stored.scores[: len(images)]
@@ -111,17 +102,15 @@ class Verdict(NamedTuple):
     p_value: float | None = None
 
 
-def check_alias(registry: "Registry", run: "Run", name: str, config: RegisterConfig) -> None:
+def check_alias(registry: tracking.Registry, run: tracking.Run, name: str, config: RegisterConfig) -> None:
     """Raise UserError when the alias points to a model of other data and the configuration does not say what to do."""
     holder = registry.version_of_alias(name, config.alias) if config.alias else None
     if holder and not config.if_better:
         settle(registry, run, config, holder)
 
 
-def describe_difference(registry: "Registry", run: "Run", holder: "Version") -> str | None:
+def describe_difference(registry: tracking.Registry, run: tracking.Run, holder: tracking.Version) -> str | None:
     """Describe how the data of a version differs from the run's, as the end of a sentence; None for the same data."""
-    from src import tracking
-
     theirs, ours = registry.data_of(holder), tracking.data_of_run(run.params)
     if theirs.digest is None:
         return f"{_origin(holder)}, so its data is not known"
@@ -139,7 +128,7 @@ def describe_difference(registry: "Registry", run: "Run", holder: "Version") -> 
     return f"was trained and tested on other data ({'; '.join(parts)})" if parts else None
 
 
-def _origin(holder: "Version") -> str:
+def _origin(holder: tracking.Version) -> str:
     """The reason why a version has no run that can be read, as the end of a sentence."""
     return (
         f"came from run {holder.run_id}, which is gone or cannot be read"
@@ -153,7 +142,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def move(registry: "Registry", run: "Run", version: "Version", config: RegisterConfig) -> Verdict:
+def move(registry: tracking.Registry, run: tracking.Run, version: tracking.Version, config: RegisterConfig) -> Verdict:
     """Moves the alias to the version: in any case, or if it is better than the one that has the alias.
 
     Raises:
@@ -179,7 +168,7 @@ def move(registry: "Registry", run: "Run", version: "Version", config: RegisterC
     return verdict
 
 
-def settle(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
+def settle(registry: tracking.Registry, run: tracking.Run, config: RegisterConfig, holder: tracking.Version) -> Verdict:
     """Decide whether the alias leaves the version that has it: as it was asked for, or for the better of the two.
 
     Raises:
@@ -205,15 +194,15 @@ def settle(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Ve
     return Verdict(True, f"asked for; version {holder.number} was the {config.alias} before")
 
 
-def challenge(registry: "Registry", run: "Run", config: RegisterConfig, holder: "Version") -> Verdict:
+def challenge(
+    registry: tracking.Registry, run: tracking.Run, config: RegisterConfig, holder: tracking.Version
+) -> Verdict:
     """Decide whether the run's model is better than the holder's, on the same data and by more than chance."""
-    from src import tracking
-
     champion = f"{config.alias} (version {holder.number})"
     if not registry.has_run(holder):
         return Verdict(False, f"the {champion} {_origin(holder)}, so the two cannot be compared")
     with tracking.resume_run(config.tracking, run_id=holder.run_id) as before:
-        ours, theirs = read_predictions(run), read_predictions(before)
+        ours, theirs = reports.read_predictions(run), reports.read_predictions(before)
     if ours is None or theirs is None:
         missing = run.run_id if ours is None else holder.run_id
         raise StoreError(
@@ -269,7 +258,6 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
 def main(config: RegisterConfig, overrides: list[str]) -> None:
     """Registers, then says which version it is and who has the alias."""
     result = register(config)
-    from src import console
 
     console.say_registration(result, config.tracking.uri)
 

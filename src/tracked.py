@@ -1,19 +1,19 @@
 """The data and the model of a tracked run."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from src import datasets, saving, tracking
 from src.errors import DataError
 from src.schema import Config, DatasetConfig, IdxConfig
 
 if TYPE_CHECKING:
     import keras
 
-    from src.datasets import Dataset
-    from src.tracking import Run
 
-
-def load_tracked_dataset(run: "Run", trained: Config, data_dir: str | None) -> "Dataset":
+def load_tracked_dataset(run: tracking.Run, trained: Config, data_dir: str | None) -> datasets.Dataset:
     """The data set that the run was trained on, as much of it as the run used.
 
     Args:
@@ -24,39 +24,33 @@ def load_tracked_dataset(run: "Run", trained: Config, data_dir: str | None) -> "
     Raises:
         DataError: the data cannot be found, or is not what the run was trained on.
     """
-    from src.datasets import load_dataset
-
-    dataset = load_dataset(as_found(run, trained, data_dir))
+    dataset = datasets.load_dataset(as_found(run, trained, data_dir))
     if trained.training.max_batches is not None:
         dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
     _check_digest(run, dataset)
     return dataset
 
 
-def as_found(run: "Run", trained: Config, data_dir: str | None) -> DatasetConfig:
+def as_found(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:
     """The data set's config, looking for what was found when the run was trained, whatever can be found now."""
-    from src.datasets import moved_to
-
-    wanted = trained.dataset if data_dir is None else moved_to(trained.dataset, data_dir)
+    wanted = trained.dataset if data_dir is None else datasets.moved_to(trained.dataset, data_dir)
     if isinstance(wanted, IdxConfig):
         wanted = replace(wanted, source=run.params.get("resolved.data_source", wanted.source))
     return wanted
 
 
-def load_tracked_model(run: "Run", model_uri: str | None) -> "keras.Model":
+def load_tracked_model(run: tracking.Run, model_uri: str | None) -> keras.Model:
     """The model that the run keeps, or the one behind the URI.
 
     Raises:
         StoreError: the run keeps no model.
         ModelFileError: the model's files are missing or altered.
     """
-    from src import saving
-
     with run.model_folder(model_uri) as folder:
         return saving.load_model(saving.keras_file(folder))
 
 
-def _check_digest(run: "Run", dataset: "Dataset") -> None:
+def _check_digest(run: tracking.Run, dataset: datasets.Dataset) -> None:
     source, digest = run.params.get("resolved.data_source"), run.params.get("resolved.data_digest", "")
     if digest != dataset.digest:
         raise DataError(

@@ -5,36 +5,34 @@ python -m src.train model=lenot dataset=mnist training.epochs=3 optimizer=adam o
 python -m src.train --help
 """
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from src import console, datasets, fitting, models, reports, saving, tracking
 from src.cli.command import entry_point
 from src.errors import ModelFileError
 from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, keep_model, weights_rescued
 from src.places import local_path
-from src.process.imports import heavy_imports, one_thread_per_operation
+from src.process.imports import one_thread_per_operation
 from src.process.interrupt import deferred
-from src.reports.run import description, image_counts, record_pictures, record_setting
 from src.results import TrainResult, best_metrics
 from src.schema import Config, TransferConfig
 
 if TYPE_CHECKING:
     import keras
 
-    from src.datasets import Dataset
-    from src.fitting import Fit, Observer
-    from src.tracking import Run, Store
-
 
 def train(
     config: Config,
     *,
-    dataset: "Dataset | None" = None,
-    store: "Store | None" = None,
-    observers: "Sequence[Observer]" = (),
+    dataset: datasets.Dataset | None = None,
+    store: tracking.Store | None = None,
+    observers: Sequence[fitting.Observer] = (),
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
@@ -58,29 +56,18 @@ def train(
     """
     # TensorFlow and MLflow are imported here, once the config is known to be good; MLflow first, for it is faster
     # to say that its store cannot be reached.
-    from src import console
-
-    with heavy_imports():
-        from src import tracking
 
     if store is None:
         store = tracking.open_store(config.tracking)
-    with heavy_imports():
-        from src import fitting, saving
-        from src.datasets import load_dataset
-        from src.models import predict
-        from src.reports.evaluation import record_evaluation, unrecognized_classes
-
-        fitting.prepare_devices()
 
     if dataset is None:
-        dataset = load_dataset(config.dataset)
+        dataset = datasets.load_dataset(config.dataset)
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
     if not config.dataset.class_names:  # they are the folders' names: whoever reads the run needs them
         config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
     is_light = config.tracking.detail == "light" or not config.tracking.enabled
-    console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {image_counts(dataset)} images")
+    console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {reports.image_counts(dataset)} images")
     fingerprint = tracking.fingerprint(config, dataset.digest)
     if config.tracking.on_duplicate == "reuse" and not observers:
         earlier = tracking.finished_result(store, fingerprint, dataset.warnings)
@@ -99,7 +86,7 @@ def train(
             model = prepare_model(config, dataset)
         if config.tracking.save_model:
             check_space(run, model, is_light)
-        record_setting(run, config, dataset, model, is_light)
+        reports.record_setting(run, config, dataset, model, is_light)
 
         fitted = fit_and_watch(model, dataset, config, run, observers, trained)
         with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
@@ -121,15 +108,15 @@ def train(
         scores = fitting.score(model, dataset.test) if config.evaluate_test else None
         found: list[str] = []  # warnings that only the scores show
         if scores is not None:
-            metrics |= record_evaluation(run, dataset, scores, step=fitted.best_epoch)
-            found = unrecognized_classes(dataset, scores)
+            metrics |= reports.record_evaluation(run, dataset, scores, step=fitted.best_epoch)
+            found = reports.unrecognized_classes(dataset, scores)
         if not is_light:
             with deferred():
-                record_pictures(run, config, model, dataset, fitted, scores)
+                reports.record_pictures(run, config, model, dataset, fitted, scores)
         if is_kept and not is_light:
             examples = dataset.test.images[:EXAMPLES]
             bare = saving.uncompiled(model)
-            run.log_model(bare, config.model.name, examples, predict(bare, examples), fitted.best_epoch)
+            run.log_model(bare, config.model.name, examples, models.predict(bare, examples), fitted.best_epoch)
 
         result = TrainResult(
             run_id=run.run_id,
@@ -140,33 +127,27 @@ def train(
             stopped=fitted.stopped,
             warnings=dataset.warnings + found,
         )
-        run.describe(description(config, result, dataset))
+        run.describe(reports.description(config, result, dataset))
     console.warn(found)
     return result
 
 
-def prepare_model(config: Config, dataset: "Dataset") -> "keras.Model":
+def prepare_model(config: Config, dataset: datasets.Dataset) -> keras.Model:
     """The network, compiled, with fresh weights or with those that `training.initial_weights` names."""
-    from src import console, fitting
-    from src.models import build_model
-    from src.models.transfer import load_backbone
-
     if config.training.precision == "auto" and fitting.resolved_precision("auto") == "float32":
         console.say("training.precision=auto: no processor with instructions for bfloat16 here, so it is float32")
     with fitting.precision(config.training.precision):
-        model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
+        model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
     if config.training.initial_weights:
         start_from(config.training.initial_weights, model, config)
     elif isinstance(config.model, TransferConfig):
-        load_backbone(model, config.model)
+        models.load_backbone(model, config.model)
     fitting.compile_model(model, config, batches(dataset, config))
     return model
 
 
-def start_from(name: str, model: "keras.Model", config: Config) -> None:
+def start_from(name: str, model: keras.Model, config: Config) -> None:
     """Gives the model the weights of a model file, or of the model that a run keeps."""
-    from src import fitting, saving, tracking
-
     if (file := local_path(name)).is_file():
         fitting.copy_weights(saving.load_model(file), model, name)
         return
@@ -177,16 +158,14 @@ def start_from(name: str, model: "keras.Model", config: Config) -> None:
 
 
 def fit_and_watch(
-    model: "keras.Model",
-    dataset: "Dataset",
+    model: keras.Model,
+    dataset: datasets.Dataset,
     config: Config,
-    run: "Run",
-    observers: "Sequence[Observer]",
+    run: tracking.Run,
+    observers: Sequence[fitting.Observer],
     trained: Trained,
-) -> "Fit":
+) -> fitting.Fit:
     """Trains with a line in the terminal and a point in MLflow for each epoch; an interruption keeps the last epoch."""
-    from src import console, fitting
-
     monitor = config.training.monitor if dataset.validation else None
     lines = console.EpochLines(config.training.most_epochs, batches(dataset, config), monitor)
     try:
@@ -201,17 +180,14 @@ def fit_and_watch(
             trained.set(run, model, dataset)
 
 
-def in_float32(model: "keras.Model", config: Config, dataset: "Dataset") -> "keras.Model":
+def in_float32(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:
     """The model that is scored and saved: the trained one, computing in float32 whatever it was trained in."""
-    from src import fitting
-    from src.models import build_model
-
     if model.dtype_policy.name == "float32":
         return model
-    return fitting.copy_weights(model, build_model(config.model, dataset.input_shape, len(dataset.class_names)))
+    return fitting.copy_weights(model, models.build_model(config.model, dataset.input_shape, len(dataset.class_names)))
 
 
-def batches(dataset: "Dataset", config: Config) -> int:
+def batches(dataset: datasets.Dataset, config: Config) -> int:
     """Batches in an epoch, the last one possibly smaller."""
     return math.ceil(len(dataset.train) / config.training.batch_size)
 
@@ -222,7 +198,6 @@ def main(config: Config, overrides: list[str]) -> None:
     if config.trains_in_parts:
         one_thread_per_operation()  # the batch is divided among the cores, see `src.fitting.parts`
     result = train(config, overrides=overrides)
-    from src import console
 
     names = dict.fromkeys((config.training.monitor, "test_loss", "test_accuracy"))
     metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)

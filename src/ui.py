@@ -4,6 +4,8 @@ python -m src.ui
 python -m src.ui port=5001 open=true
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import http.client
@@ -16,11 +18,10 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
-from src import links
+from src import console, links, tracking
 from src.cli.command import entry_point
 from src.errors import UserError
 from src.places import resolve_address
-from src.process.imports import heavy_imports
 from src.process.interrupt import deferred
 from src.schema import UiConfig
 
@@ -37,13 +38,9 @@ def show(config: UiConfig) -> None:
     Raises:
         UserError: the store cannot be opened, the port is taken, or the server ended by itself.
     """
-    from src import console
-
     is_served = links.is_server(config.tracking.uri)
     if not is_served:
         check_port(config.port)
-    with heavy_imports():
-        from src import tracking
 
     if is_served:
         console.say("the runs are on a tracking server, which has its own UI:")
@@ -94,7 +91,7 @@ def environment(uri: str, artifacts: str | None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def mlflow_server(port: int, variables: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def mlflow_server(port: int, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """MLflow's server for as long as the block lasts, its own processes included.
 
     One worker is enough for one person, and is up in half the time and a fifth of the memory of MLflow's four.
@@ -110,7 +107,7 @@ def mlflow_server(port: int, variables: Mapping[str, str]) -> Iterator["subproce
             end(server)
 
 
-def end(server: "subprocess.Popen[bytes]") -> None:
+def end(server: subprocess.Popen[bytes]) -> None:
     """End the server and its processes; those that do not react are killed, also after a second Ctrl-C."""
     if server.poll() is not None:
         return
@@ -127,7 +124,7 @@ def end(server: "subprocess.Popen[bytes]") -> None:
         server.wait()
 
 
-def wait_until_up(server: "subprocess.Popen[bytes]", port: int) -> bool:
+def wait_until_up(server: subprocess.Popen[bytes], port: int) -> bool:
     """Wait until the server answers; False when it has ended before."""
     while server.poll() is None:
         connection = http.client.HTTPConnection(HOST, port, timeout=5)  # it uses no proxy
@@ -142,8 +139,6 @@ def wait_until_up(server: "subprocess.Popen[bytes]", port: int) -> bool:
 def open_browser(address: str) -> None:
     """Open the address in the browser that the environment names (BROWSER), or the usual one."""
     import webbrowser
-
-    from src import console
 
     if not webbrowser.open(address):
         console.say("no browser could be opened here; open the address above in yours")

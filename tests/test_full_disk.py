@@ -103,13 +103,13 @@ def test_a_full_folder_for_temporary_files_does_not_matter_to_a_local_store(disk
 
 KILLED_SERVER = """
 import os, signal, sys
-from src import train
+from src import reports, train
 pid = int(sys.argv.pop(1))
-original = train.record_pictures
+original = reports.record_pictures
 def killing(*arguments):
     os.killpg(pid, signal.SIGKILL)
     return original(*arguments)
-train.record_pictures = killing
+reports.record_pictures = killing
 train.main()
 """
 

@@ -1,5 +1,7 @@
 """One line an epoch, and a bar within it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -32,7 +34,7 @@ class EpochLines:
         )
         self.task: TaskID | None = None
 
-    def __enter__(self) -> "EpochLines":
+    def __enter__(self) -> EpochLines:
         if console.is_terminal:
             self.bar.start()
             self.task = self.bar.add_task(f"epoch 1/{self.epochs}", total=self.batches)

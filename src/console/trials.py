@@ -1,5 +1,7 @@
 """How a sweep stands: a line for each trial that ends, and a live view above it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -41,7 +43,7 @@ class SweepView:
         if self.before:
             say(f"taken up again: {self.before} trials have ended before")
 
-    def __enter__(self) -> "SweepView":
+    def __enter__(self) -> SweepView:
         if console.is_terminal:
             self.live.start()
         return self

@@ -1,5 +1,7 @@
 """What lies in a folder of images: which files belong to which class and split, and which are left out unseen."""
 
+from __future__ import annotations
+
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -122,7 +124,7 @@ def _check_splits(folder: Path, names: set[str]) -> None:
 
 
 def _collect(
-    listing: Listing, root: Path, folder: Path, entry: "os.DirEntry[str]", split: str | None, class_name: str | None
+    listing: Listing, root: Path, folder: Path, entry: os.DirEntry[str], split: str | None, class_name: str | None
 ) -> None:
     """Adds what an entry holds: a file, or a folder with all that is below it."""
     path = Path(entry.path).relative_to(folder).as_posix()
@@ -145,7 +147,7 @@ def _collect(
         listing.files.append(ImageFile(path, split, class_name, stat.st_size, changed))
 
 
-def _why_not(entry: "os.DirEntry[str]", root: Path, is_folder: bool, suffix: str) -> str | None:
+def _why_not(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str) -> str | None:
     """Why an entry is not even opened, or None."""
     if not _is_text(entry.name):
         return "name that is not UTF-8"
@@ -161,7 +163,7 @@ def _why_not(entry: "os.DirEntry[str]", root: Path, is_folder: bool, suffix: str
     return "format that is not read" if suffix in NOT_READ else None
 
 
-def _readable_entries(listing: Listing, entry: "os.DirEntry[str]", path: str) -> list["os.DirEntry[str]"]:
+def _readable_entries(listing: Listing, entry: os.DirEntry[str], path: str) -> list[os.DirEntry[str]]:
     try:
         return list(_entries(Path(entry.path)))
     except PermissionError:
@@ -169,19 +171,19 @@ def _readable_entries(listing: Listing, entry: "os.DirEntry[str]", path: str) ->
         return []
 
 
-def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         yield from (entry for entry in entries if not entry.name.startswith("."))
 
 
-def _folders(folder: Path) -> list["os.DirEntry[str]"]:
+def _folders(folder: Path) -> list[os.DirEntry[str]]:
     try:
         return [entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
     except PermissionError as error:
         raise DataError(f"the folder {folder} cannot be read ({error.strerror}); allow it, or name another") from error
 
 
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # links that lead to each other

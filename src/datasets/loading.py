@@ -3,6 +3,8 @@
 `LOADERS` maps a data set's `loader` to the function that reads its source; everything after that is the same for all.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 from collections import Counter
@@ -45,7 +47,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def head(self, count: int | None) -> "Split":
+    def head(self, count: int | None) -> Split:
         """The first `count` images, or all of them when it is None."""
         return self if count is None else Split(self.images[:count], self.labels[:count])
 
@@ -89,7 +91,7 @@ class Dataset:
         counts = (np.bincount(split.labels, minlength=len(self.class_names)).tolist() for split in splits)
         return list(zip(self.class_names, *counts, strict=True))
 
-    def head(self, count: int | None) -> "Dataset":
+    def head(self, count: int | None) -> Dataset:
         """The same data set with at most `count` images in each split."""
         validation = self.validation and self.validation.head(count)
         return dataclasses.replace(

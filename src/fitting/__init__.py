@@ -6,7 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.fitting.augmentation import augmented
-    from src.fitting.devices import precision, prepare_devices, resolved_precision, threads
+    from src.fitting.devices import precision, resolved_precision, threads
     from src.fitting.epochs import Fit
     from src.fitting.memory import advice_when_full
     from src.fitting.optimizers import compile_model

@@ -1,6 +1,5 @@
 """What the machine computes with: its devices, threads, and number formats."""
 
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -14,16 +13,6 @@ from src.schema import cores
 
 PROCESSOR = Path("/proc/cpuinfo")
 BFLOAT16 = re.compile(r"^(flags|Features)\s*:.*\b(amx_bf16|avx512_bf16|bf16)\b", re.MULTILINE)
-
-
-def prepare_devices() -> int:
-    """Lets every visible GPU take memory as it needs it, not all at once; returns how many there are."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns when many networks are trained in one process
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    tf.config.list_logical_devices()  # the driver speaks up when it is first asked
-    return len(gpus)
 
 
 def threads() -> int:

@@ -14,7 +14,7 @@ from keras import layers
 from src.schema import output_size
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-COLUMNS = ("layer", "kind", "output", "output size", "parameters", "parameter formula", "activations")
+LAYER_COLUMNS = ("layer", "kind", "output", "output size", "parameters", "parameter formula", "activations")
 
 
 class LayerRow(NamedTuple):
@@ -39,7 +39,7 @@ class LayerRow(NamedTuple):
     activations: int
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text, in the order of `COLUMNS`."""
+        """The row as text, in the order of `LAYER_COLUMNS`."""
         shape = "x".join(map(str, self.output_shape))
         numbers = f"{self.parameters:,}", self.parameter_formula, f"{self.activations:,}"
         return (self.name, self.kind, shape, self.size_formula, *numbers)

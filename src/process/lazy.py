@@ -8,6 +8,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from src.process.imports import heavy_imports
@@ -49,3 +50,11 @@ def _names_under_type_checking(source: str) -> dict[str, str]:
         if isinstance(imported, ast.ImportFrom)
         for alias in imported.names
     }
+
+
+def import_now(*packages: ModuleType) -> None:
+    """Import everything that these lazy packages export, for a process that will soon need it."""
+    for package in packages:
+        names = _names_under_type_checking(Path(str(package.__file__)).read_text(encoding="utf-8"))
+        for name in names:
+            getattr(package, name)

@@ -1,10 +1,12 @@
 """After a sweep: its best configuration trained again on all that may be trained on, and what came of it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from src import datasets, study, tracking
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
@@ -12,9 +14,6 @@ from src.results import BestOfSweepResult, SweepResult, format_metric
 from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training
 from src.space import SweepPlan
 from src.space.planning import plan_line
-
-if TYPE_CHECKING:
-    from src.tracking import Run
 
 PIPELINE = "best_of_sweep"
 PLATEAU = "reduce_on_plateau"  # the schedule that needs validation images
@@ -43,15 +42,12 @@ def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
 
 
 @contextmanager
-def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "Iterator[Run]":
+def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> Iterator[tracking.Run]:
     """The run that the final trainings stand under; nobody else goes on from the same sweep meanwhile.
 
     Raises:
         UserError: the sweep has no best trial, or none whose setting is known, or is not done.
     """
-    from src import study as search
-    from src import tracking
-
     if sweep.best_trial is None:
         raise UserError(f"study {sweep.study_name} has no completed trial, so there is no best one; narrow the space")
     if sweep.best_config is None or sweep.best_epoch is None:
@@ -65,7 +61,7 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "It
             f"{sweep.counts.running} trials of study {sweep.study_name} are still run by others; "
             "give the same command once they are done"
         )
-    storage = search.open_storage(plan.settings.storage, config.tracking.uri)
+    storage = study.open_storage(plan.settings.storage, config.tracking.uri)
     with closing(storage), storage.locks.holding(f"{PIPELINE} {sweep.study_name}"):
         name = f"best of {sweep.study_name}"
         with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name) as run:
@@ -74,12 +70,10 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> "It
 
 def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]:
     """The best trial's configuration for each seed, to be trained as long as was best for it, on train + validation."""
-    from src.datasets import load_dataset
-
     trial = config_from_dict(dict(sweep.best_config or {}))
     limit = trial.dataset.limit
     if limit is not None:
-        limit += len(load_dataset(trial.dataset).validation or ())
+        limit += len(datasets.load_dataset(trial.dataset).validation or ())
     return [
         replace(
             trial,
@@ -99,7 +93,7 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
     ]
 
 
-def record(run: "Run", result: BestOfSweepResult) -> None:
+def record(run: tracking.Run, result: BestOfSweepResult) -> None:
     """Writes the pipeline's table, figures and story into its run."""
     metrics = {**result.sweep.best_metrics, "test_accuracy_mean": result.mean}
     if result.spread is not None:
@@ -115,7 +109,7 @@ def record(run: "Run", result: BestOfSweepResult) -> None:
     run.describe(description(run, result))
 
 
-def description(run: "Run", result: BestOfSweepResult) -> str:
+def description(run: tracking.Run, result: BestOfSweepResult) -> str:
     """The pipeline in Markdown: the sweep, its best trial, the final trainings, the verdict."""
 
     def link(text: str, run_id: str | None) -> str:

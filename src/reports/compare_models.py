@@ -1,22 +1,20 @@
 """Several networks on the same data: who is best, how large, how slow."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from src import figures, fitting, saving, tracking
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.links import run_page
-from src.process.imports import heavy_imports
 from src.results import LeaderboardRow, TrainResult, format_metric, standard_deviation
 from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
-
-if TYPE_CHECKING:
-    from src.tracking import Run
 
 PIPELINE = "compare_models"
 COLUMNS = (
@@ -51,10 +49,8 @@ def plan(config: CompareModelsConfig, overrides: Sequence[str]) -> dict[str, lis
 
 
 @contextmanager
-def begin(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> "Iterator[Run]":
+def begin(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
     """The run that the trainings stand under, found again by what is compared."""
-    from src import tracking
-
     leaves = [
         {name: value for name, value in flatten(each).items() if not is_place(name)}
         for configs in planned.values()
@@ -76,16 +72,12 @@ def ranked(config: CompareModelsConfig, results: Mapping[str, Sequence[TrainResu
 
 
 def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]) -> LeaderboardRow:
-    from src import tracking
 
     validated = [result.metrics["val_accuracy"] for result in results]  # at the best epoch
     tested = [result.metrics["test_accuracy"] for result in results]
-    with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, heavy_imports():
-        from src import fitting, saving
-
-        with run.model_folder() as folder:
-            file: Path = saving.keras_file(folder)
-            size, latency = file.stat().st_size, fitting.latency(saving.load_model(file))
+    with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, run.model_folder() as folder:
+        file: Path = saving.keras_file(folder)
+        size, latency = file.stat().st_size, fitting.latency(saving.load_model(file))
     return LeaderboardRow(
         model=model,
         best_val_accuracy=statistics.fmean(validated),
@@ -117,10 +109,8 @@ def cells(row: LeaderboardRow) -> tuple[str, ...]:
     )
 
 
-def record(run: "Run", rows: Sequence[LeaderboardRow]) -> None:
+def record(run: tracking.Run, rows: Sequence[LeaderboardRow]) -> None:
     """Writes the leaderboard into the pipeline's run: as CSV, as a picture, as its description."""
-    from src import figures
-
     run.log_table("leaderboard.csv", LeaderboardRow._fields, rows)
     run.log_figure("figures/leaderboard.png", figures.plot_leaderboard(rows))
     best = rows[0]

@@ -1,34 +1,30 @@
 """What scoring a model leaves behind in its run."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_fscore_support
+
+from src import datasets, figures, fitting, tracking
 from src.errors import NotKept
 from src.tables import read_table
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from src.datasets import Dataset
-    from src.fitting import Scores
-    from src.tracking import Run
-
 
 PREDICTIONS = "tables/test_predictions.csv"
 COLUMNS = ("index", "file", "label", "class", "predicted", "predicted_class", "score", "label_score")
 MAX_NAMED = 5  # classes in a warning; the tables of a run have them all
 
 
-def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: int) -> dict[str, float]:
+def record_evaluation(
+    run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores, step: int
+) -> dict[str, float]:
     """Puts test metrics, confusion matrix, worst mistakes, per-class figures and every prediction into the run.
 
     Returns:
         `test_loss` and `test_accuracy`.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    from src import figures, tracking
-
     labels, predicted = dataset.test.labels, scores.probabilities.argmax(axis=1)
     metrics = {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
     run.log_new_metrics(metrics, step)
@@ -74,10 +70,8 @@ def record_evaluation(run: "Run", dataset: "Dataset", scores: "Scores", step: in
     return metrics
 
 
-def unrecognized_classes(dataset: "Dataset", scores: "Scores") -> list[str]:
+def unrecognized_classes(dataset: datasets.Dataset, scores: fitting.Scores) -> list[str]:
     """Return a warning that names the classes of which no test image was recognized; an empty list without any."""
-    import numpy as np
-
     labels, predicted, count = dataset.test.labels, scores.probabilities.argmax(axis=1), len(dataset.class_names)
     images, recognized, guesses = (
         np.bincount(these, minlength=count) for these in (labels, labels[labels == predicted], predicted)
@@ -97,15 +91,13 @@ def unrecognized_classes(dataset: "Dataset", scores: "Scores") -> list[str]:
 class Predictions(NamedTuple):
     """What a run's model predicted for each of n test images; `scores` are the probabilities of the predictions."""
 
-    labels: "npt.NDArray[np.int64]"
-    predicted: "npt.NDArray[np.int64]"
-    scores: "npt.NDArray[np.float64]"
+    labels: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
 
 
-def read_predictions(run: "Run") -> Predictions | None:
+def read_predictions(run: tracking.Run) -> Predictions | None:
     """The test predictions that the run keeps, None when it was not scored."""
-    import numpy as np
-
     try:
         with run.reading(PREDICTIONS) as file:
             rows = read_table(file)

@@ -1,9 +1,12 @@
 """Pictures of what a network has learned and where it looks."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from src import datasets, figures, inspection, tracking
 from src.errors import DataError
 from src.places import local_path
 
@@ -11,20 +14,16 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from src.datasets import Dataset
-    from src.figures import Prediction
-    from src.tracking import Run
-
 
 MOST = 6  # right and wrong predictions that are shown
 Picture = tuple[str, Any]  # the path below figures/, and the Matplotlib figure
 
 
 def record_inside(
-    run: "Run",
-    model: "keras.Model",
-    dataset: "Dataset",
-    probabilities: "np.ndarray | None",
+    run: tracking.Run,
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    probabilities: np.ndarray | None,
     output: str | None = None,
 ) -> list[str]:
     """Puts the pictures of `inside` into the run, and into a folder where one is named.
@@ -35,7 +34,7 @@ def record_inside(
     return keep(run, inside(model, dataset, probabilities), output)
 
 
-def inside(model: "keras.Model", dataset: "Dataset", probabilities: "np.ndarray | None") -> "Iterator[Picture]":
+def inside(model: keras.Model, dataset: datasets.Dataset, probabilities: np.ndarray | None) -> Iterator[Picture]:
     """Pictures of what a trained network has learned and where it looks.
 
     Args:
@@ -44,8 +43,6 @@ def inside(model: "keras.Model", dataset: "Dataset", probabilities: "np.ndarray 
         probabilities: float32, (n, classes), of the test split; None where it may not be scored, and then there is no
             Grad-CAM.
     """
-    from src import figures, inspection
-
     if (filters := inspection.first_filters(model)) is not None:
         yield "filters.png", figures.plot_filters(filters.kernels, filters.name)
     first = figures.image_name(0, dataset.test_files[0] if dataset.test_files else None)
@@ -59,25 +56,23 @@ def inside(model: "keras.Model", dataset: "Dataset", probabilities: "np.ndarray 
         yield "grad_cam.png", figures.plot_grad_cam(right, wrong, dataset.test.images, heats)
 
 
-def map_pictures(model: "keras.Model", image: "np.ndarray", what: str) -> "Iterator[Picture]":
+def map_pictures(model: keras.Model, image: np.ndarray, what: str) -> Iterator[Picture]:
     """The feature maps of every convolution, a page for each dozen of them."""
-    from src import figures, inspection
-
     pages = figures.feature_maps_data(inspection.feature_maps(model, image))
     for number, page in enumerate(pages, start=1):
         of = f"{what}, page {number} of {len(pages)}" if len(pages) > 1 else what
         yield f"feature_maps/page_{number}.png", figures.plot_feature_maps(page, image, of)
 
 
-def examples(dataset: "Dataset", probabilities: "np.ndarray") -> "tuple[list[Prediction], list[Prediction]]":
+def examples(
+    dataset: datasets.Dataset, probabilities: np.ndarray
+) -> tuple[list[figures.Prediction], list[figures.Prediction]]:
     """Right test predictions, each of another class, and the worst mistakes."""
-    from src import figures
-
     split = dataset.test.labels, probabilities, dataset.class_names, MOST, dataset.test_files
     return figures.right_predictions_data(*split), figures.worst_mistakes_data(*split)
 
 
-def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[str]:
+def keep(run: tracking.Run, pictures: Iterator[Picture], output: str | None) -> list[str]:
     """Puts pictures into the run, and into a folder where one is named; returns where they are in the run."""
     kept = []
     for path, figure in pictures:
@@ -95,5 +90,5 @@ def keep(run: "Run", pictures: "Iterator[Picture]", output: str | None) -> list[
     return kept
 
 
-def without_convolutions(model: "keras.Model") -> str:
+def without_convolutions(model: keras.Model) -> str:
     return f"{model.name} has no convolutions, and so no filters, feature maps or Grad-CAM"

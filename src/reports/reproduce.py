@@ -1,19 +1,19 @@
 """What has changed since a run was trained: code, configuration, data, packages, and what comes out now."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from src import tracking
 from src.cli.compose import compose_config, config_from_dict
 from src.errors import ConfigError, NotKept, StoreError
 from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config, DatasetConfig, ImageFolderConfig, ReproduceConfig, flatten, is_place, name_after
 from src.tracked import as_found
-
-if TYPE_CHECKING:
-    from src.tracking import Run
 
 COLUMNS = ("what", "then", "now", "verdict")
 SAME, CHANGED = "same", "CHANGED"
@@ -31,8 +31,6 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         StoreError: no such run, or one that did not finish.
         ConfigError: its recorded configuration names something that no configuration has.
     """
-    from src import tracking
-
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
@@ -54,8 +52,6 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
 
 def compare(config: ReproduceConfig, again: Config, rows: list[DriftRow], result: TrainResult) -> ReproductionResult:
     """Adds data and results to what differs, and keeps all of it with the new run."""
-    from src import tracking
-
     then = tracking.recorded_result(config.tracking, config.run_id).metrics
     with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
         images = {split: int(old.params[f"resolved.{split}_images"]) for split in ("validation", "test")}
@@ -90,8 +86,7 @@ def description(result: ReproductionResult) -> str:
 # --- where it was trained, and where it is trained again ---------------------------------------------------------
 
 
-def _code(run: "Run") -> list[DriftRow]:
-    from src import tracking
+def _code(run: tracking.Run) -> list[DriftRow]:
 
     here = tracking.origin_tags()
     commits = [tags.get("mlflow.source.git.commit", "unknown")[:12] for tags in (run.tags, here)]
@@ -101,14 +96,14 @@ def _code(run: "Run") -> list[DriftRow]:
     return [*rows, _row("code (SHA-256 of src/)", then[:12], now[:12])]
 
 
-def _configuration(run: "Run", recorded: Mapping[str, Any], trained: Config) -> list[DriftRow]:
+def _configuration(run: tracking.Run, recorded: Mapping[str, Any], trained: Config) -> list[DriftRow]:
     """The recorded configuration against the params, and against what the same line composes to today."""
-    from src.tracking import as_param
-
     rows = [
-        DriftRow(f"config {name}: its param and config/config.yaml", run.params[name], as_param(value), CHANGED)
+        DriftRow(
+            f"config {name}: its param and config/config.yaml", run.params[name], tracking.as_param(value), CHANGED
+        )
         for name, value in flatten(recorded).items()
-        if name in run.params and not is_place(name) and run.params[name] != as_param(value)
+        if name in run.params and not is_place(name) and run.params[name] != tracking.as_param(value)
     ]
     typed = run.read_overrides()
     if typed is None:
@@ -124,7 +119,12 @@ def _configuration(run: "Run", recorded: Mapping[str, Any], trained: Config) -> 
     today = flatten(composed)
     names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
     rows += [
-        DriftRow(f"config {name}", as_param(leaves.get(name)), as_param(redact_tree(today.get(name), name)), CHANGED)
+        DriftRow(
+            f"config {name}",
+            tracking.as_param(leaves.get(name)),
+            tracking.as_param(redact_tree(today.get(name), name)),
+            CHANGED,
+        )
         for name in names
         if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
         if name not in _given_by_folder(composed.dataset)
@@ -140,8 +140,7 @@ def _given_by_folder(dataset: DatasetConfig) -> set[str]:
     return {f"dataset.{key}" for key, holds in is_given.items() if holds}
 
 
-def _packages(run: "Run") -> list[DriftRow]:
-    from src import tracking
+def _packages(run: tracking.Run) -> list[DriftRow]:
 
     try:
         with run.reading("environment/packages.txt") as file:
@@ -162,8 +161,7 @@ def _versions(listed: str) -> Mapping[str, str]:
     return {found[1]: found[2] for found in re.finditer(r"^(?:# )?([\w.-]+)(?:==| )(\S+)$", listed, re.MULTILINE)}
 
 
-def _machine(run: "Run") -> list[DriftRow]:
-    from src import tracking
+def _machine(run: tracking.Run) -> list[DriftRow]:
 
     here = tracking.origin_tags()["host"]
     return [DriftRow("machine", run.tags.get("host", "unknown"), here, _verdict(run.tags.get("host"), here))]

@@ -1,25 +1,25 @@
 """Records of a training run besides its metrics: settings, pictures, description."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
+from src import datasets, figures, fitting, models, tracking
+from src.reports.inside import record_inside
 from src.results import TrainResult
 from src.schema import Config
 
 if TYPE_CHECKING:
     import keras
 
-    from src.datasets import Dataset
-    from src.fitting import Fit, Scores
-    from src.tracking import Run
 
 AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
 
 
-def record_setting(run: "Run", config: Config, dataset: "Dataset", model: "keras.Model", is_light: bool) -> None:
+def record_setting(
+    run: tracking.Run, config: Config, dataset: datasets.Dataset, model: keras.Model, is_light: bool
+) -> None:
     """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
-    from src import figures, fitting, tracking
-    from src.models.arithmetic import COLUMNS, layer_table
-
     run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
     run.log_params(
         {f"resolved.{split}_images": count for split, count in sizes(dataset).items()}
@@ -35,7 +35,7 @@ def record_setting(run: "Run", config: Config, dataset: "Dataset", model: "keras
     )
     if is_light:
         return
-    run.log_table("tables/layers.csv", COLUMNS, [row.cells() for row in layer_table(model)])
+    run.log_table("tables/layers.csv", models.LAYER_COLUMNS, [row.cells() for row in models.layer_table(model)])
     run.log_table("tables/classes.csv", ("class", "train", "validation", "test"), dataset.class_counts())
     samples = figures.samples_data(dataset.train.labels, dataset.class_names)
     run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
@@ -47,12 +47,14 @@ def record_setting(run: "Run", config: Config, dataset: "Dataset", model: "keras
 
 
 def record_pictures(
-    run: "Run", config: Config, model: "keras.Model", dataset: "Dataset", fitted: "Fit", scores: "Scores | None"
+    run: tracking.Run,
+    config: Config,
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    fitted: fitting.Fit,
+    scores: fitting.Scores | None,
 ) -> None:
     """Learning curves, augmented images where there are any, and a look inside the network."""
-    from src import figures, fitting
-    from src.reports.inside import record_inside
-
     curves = figures.learning_curves_data(
         fitted.history, fitted.best_epoch if dataset.validation else None, fitted.phases
     )
@@ -65,7 +67,7 @@ def record_pictures(
     record_inside(run, model, dataset, scores and scores.probabilities)
 
 
-def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
+def description(config: Config, result: TrainResult, dataset: datasets.Dataset) -> str:
     """The run in a few lines of Markdown: what was trained on what, and how well it did."""
     shown = [name for name in ("test_accuracy", "val_accuracy", "accuracy") if name in result.metrics]
     epochs = f"best epoch {result.best_epoch} of {len(result.history['loss'])}"
@@ -81,11 +83,11 @@ def description(config: Config, result: TrainResult, dataset: "Dataset") -> str:
     return "\n".join(lines)
 
 
-def sizes(dataset: "Dataset") -> dict[str, int]:
+def sizes(dataset: datasets.Dataset) -> dict[str, int]:
     """Images in each split."""
     return {"train": len(dataset.train), "validation": len(dataset.validation or ()), "test": len(dataset.test)}
 
 
-def image_counts(dataset: "Dataset") -> str:
+def image_counts(dataset: datasets.Dataset) -> str:
     """`55,000 train, 5,000 validation, 10,000 test`."""
     return ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())

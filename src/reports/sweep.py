@@ -1,21 +1,21 @@
 """A sweep as something to look at: its trials as a table, its best as a recipe, its story in a few lines."""
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any
+
+from src import console, figures, study, tracking
 from src.links import run_page
 from src.reports.recipe import _keep_recipe, best_recipe
 from src.results import BEST_METRICS, Counts, SweepResult, TrialRow, trial_name
 from src.schema import as_tree
 from src.space import SweepPlan
 
-if TYPE_CHECKING:
-    from src.tracking import Run
-
 COLUMNS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
 
 
-def record_search(run: "Run", plan: SweepPlan) -> None:
+def record_search(run: tracking.Run, plan: SweepPlan) -> None:
     """What is searched and how, as params of the parent run, and what was typed."""
     run.log_overrides(plan.line)
     settings = as_tree(plan.settings)
@@ -29,7 +29,7 @@ def record_search(run: "Run", plan: SweepPlan) -> None:
 
 
 def record_results(
-    run: "Run",
+    run: tracking.Run,
     plan: SweepPlan,
     study_name: str,
     rows: Sequence[TrialRow],
@@ -48,8 +48,6 @@ def record_results(
         known: the ids of the trials' runs that exist; only those are linked.
         config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
     """
-    from src.study import ranked
-
     names = [dimension.name for dimension in plan.space.dimensions]
     run.log_table(
         "trials.csv",
@@ -70,7 +68,7 @@ def record_results(
         ],
     )
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
-    best = next(iter(ranked(linked, plan.direction)), None)
+    best = next(iter(study.ranked(linked, plan.direction)), None)
     config = None if best is None else config_of_trial(best)
     metrics: dict[str, float] = {}
     if best is not None:
@@ -103,12 +101,10 @@ def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
     return {name: best.value, **found} if name in BEST_METRICS and best.value is not None else found
 
 
-def record_pictures(
-    run: "Run", rows: Sequence[TrialRow], metric: str, plots: Iterable[tuple[str, Any]], page: str
+def record_plots(
+    run: tracking.Run, rows: Sequence[TrialRow], metric: str, plots: Iterable[tuple[str, Any]], page: str
 ) -> None:
     """The sweep's pictures under `figures/`, and `sweep.html` with the same plots to be hovered over."""
-    from src import figures
-
     curves = figures.trial_curves_data(rows)
     if curves:
         run.log_figure("figures/intermediate_values.png", figures.plot_trial_curves(curves, metric))
@@ -117,20 +113,19 @@ def record_pictures(
     run.log_page("sweep.html", page)
 
 
-def description(run: "Run", plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts) -> str:
+def description(run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts) -> str:
     """The sweep in Markdown: how many trials of what kind, and the five best with links to their runs."""
-    from src.console import count_words, short
-    from src.study import ranked
-
-    lines = [f"{count_words(counts)}; {plan.settings.sampler.name} sampler, {plan.settings.pruner.name} pruner."]
+    lines = [
+        f"{console.count_words(counts)}; {plan.settings.sampler.name} sampler, {plan.settings.pruner.name} pruner."
+    ]
     names = [dimension.name for dimension in plan.space.dimensions]
-    top = ranked(rows, plan.direction)[:5]
+    top = study.ranked(rows, plan.direction)[:5]
     if top:
         lines += ["", f"| trial | {plan.metric} | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
     for row in top:
         name = trial_name(row.number)
         link = f"[{name}]({run_page(run.experiment_id, row.run_id)})" if row.run_id else name
-        cells = [short(row.params.get(name, "")) for name in names]
+        cells = [console.short(row.params.get(name, "")) for name in names]
         lines.append(f"| {link} | {row.value:.4f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

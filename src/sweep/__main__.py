@@ -8,6 +8,7 @@ python -m src.sweep stop STUDY --storage postgresql://ada@db.example/optuna
 import argparse
 import sys
 
+from src import console, study
 from src.errors import ConfigError, UserError
 from src.places import name_variables, read_variable, tidy_environment
 from src.redact import redact
@@ -15,18 +16,15 @@ from src.redact import redact
 
 def status(study_name: str | None, storage_url: str) -> None:
     """Prints how each study stands, or the trials of one."""
-    from src import console
-    from src import study as search
-
-    storage = search.open_existing(storage_url)
+    storage = study.open_existing(storage_url)
     if study_name is not None:
-        study = search.find_study(study_name, storage.optuna)
-        rows = search.trial_rows(study.get_trials(deepcopy=False))
+        opened = study.find_study(study_name, storage.optuna)
+        rows = study.trial_rows(opened.get_trials(deepcopy=False))
         console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
         return
     cells = []
-    for name in search.study_names(storage.optuna):
-        rows = search.trial_rows(search.find_study(name, storage.optuna).get_trials(deepcopy=False))
+    for name in study.study_names(storage.optuna):
+        rows = study.trial_rows(study.find_study(name, storage.optuna).get_trials(deepcopy=False))
         states = [row.state for row in rows]
         cells.append((name, *(str(states.count(state)) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))))
     console.table("studies", ("study", "complete", "pruned", "failed", "running"), cells)
@@ -34,12 +32,9 @@ def status(study_name: str | None, storage_url: str) -> None:
 
 def stop(study_name: str, storage_url: str) -> None:
     """Asks everybody who works on the study to stop: running trials end with their epoch, no other begins."""
-    from src import console
-    from src import study as search
-
-    study = search.find_study(study_name, search.open_existing(storage_url).optuna)
-    running = [row for row in search.trial_rows(study.get_trials(deepcopy=False)) if row.state == "RUNNING"]
-    search.ask_to_stop(study)
+    opened = study.find_study(study_name, study.open_existing(storage_url).optuna)
+    running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
+    study.ask_to_stop(opened)
     console.say(
         f"asked {study_name} to stop; {len(running)} trials are running. The sweep's own command goes on with it"
     )

@@ -3,6 +3,8 @@
 `run_study` is the story. Any part of it may be killed at any time: the same command goes on where it ended.
 """
 
+from __future__ import annotations
+
 import shlex
 import signal
 import sys
@@ -10,8 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from src import console, reports, study, tracking
 from src.errors import StoreError, UserError
 from src.process.interrupt import Interrupted
 from src.redact import HIDDEN, redact
@@ -22,10 +24,6 @@ from src.sweep.runs import config_of_trial, open_parent, runs_of_trials, warning
 from src.sweep.setting import describe_setting, find_data, setting_digest
 from src.sweep.worker import Job
 from src.sweep.workers import Workers
-
-if TYPE_CHECKING:
-    from src.study import Claims, Storage
-    from src.tracking import Run, Store
 
 TICK = 0.5  # seconds between two looks at the study
 
@@ -46,9 +44,9 @@ class Sweep:
     """
 
     job: Job
-    claims: "Claims"
-    store: "Store"
-    parent: "Run"
+    claims: study.Claims
+    store: tracking.Store
+    parent: tracking.Run
 
 
 def run_study(plan: SweepPlan) -> SweepResult:
@@ -66,13 +64,9 @@ def run_study(plan: SweepPlan) -> SweepResult:
     n_trials = min(plan.settings.n_trials or len(queue), len(queue) if is_grid(plan) else sys.maxsize)
     # Workers first: what they import takes longer than all that is done here meanwhile.
     with Workers(min(plan.settings.n_jobs, n_trials)) as workers:
-        from src import console, tracking
-        from src import study as search
-        from src.reports import recipe
-
-        recipe.check_recipe_name(plan.settings.save_best_as)
-        search.check_sampler(plan.settings.sampler, plan.space.dimensions)
-        storage = search.open_storage(plan.settings.storage, plan.example.tracking.uri)
+        reports.check_recipe_name(plan.settings.save_best_as)
+        study.check_sampler(plan.settings.sampler, plan.space.dimensions)
+        storage = study.open_storage(plan.settings.storage, plan.example.tracking.uri)
         store = tracking.open_store(plan.example.tracking)
         data = find_data(plan)
         for found in data:
@@ -84,7 +78,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
             workers.kill()
             result, error = record(sweep, error)
     say_how_it_stands(sweep, result, error)
-    if error is not None and search.is_outage(error):
+    if error is not None and study.is_outage(error):
         raise StoreError(f"{plan.settings.storage} failed during the sweep: {str(error).splitlines()[0]}") from error
     if error is not None:
         raise error
@@ -94,24 +88,21 @@ def run_study(plan: SweepPlan) -> SweepResult:
 
 def begin(
     plan: SweepPlan,
-    storage: "Storage",
-    store: "Store",
+    storage: study.Storage,
+    store: tracking.Store,
     setting: Mapping[str, str],
     queue: list[dict[str, Scalar]],
     n_trials: int,
 ) -> Sweep:
     """Makes the study and its MLflow run, or resumes them and says which of its runs are gone."""
-    from src import console, tracking
-    from src import study as search
-
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
     with storage.locks.holding(f"study {name}"):
-        study = search.open_study(name, storage.optuna, plan.direction)
-        search.check_setting(study, setting, plan.space.dimensions, plan.settings.on_change)
-        search.ask_to_stop(study, False)
-        study_id = tracking.StudyId(name, search.unique_id(study))
+        opened = study.open_study(name, storage.optuna, plan.direction)
+        study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change)
+        study.ask_to_stop(opened, False)
+        study_id = tracking.StudyId(name, study.unique_id(opened))
         parent = open_parent(store, study_id, plan)
-    rows = search.trial_rows(study.get_trials(deepcopy=False))
+    rows = study.trial_rows(opened.get_trials(deepcopy=False))
     runs = runs_of_trials(store, study_id, parent)
     console.warn(warnings_of(store, study_id, plan.example.tracking, rows, runs))
 
@@ -128,7 +119,7 @@ def begin(
         first=len(rows),
         deadline=None if plan.settings.timeout is None else time.monotonic() + plan.settings.timeout,
     )
-    claims = search.Claims(name, *storage, plan.settings, n_trials=n_trials, on_dead=lose)
+    claims = study.Claims(name, *storage, plan.settings, n_trials=n_trials, on_dead=lose)
     return Sweep(job, claims, store, parent)
 
 
@@ -140,16 +131,12 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
     Returns:
         Where the sweep stands, None when that cannot be found out, and what ended it before its time.
     """
-    from src import console, tracking
-    from src import study as search
-    from src.reports import sweep as report
-
     job, plan, parent = sweep.job, sweep.job.plan, sweep.parent
     result, is_shared = None, False
     try:
         with sweep.claims.recording(), tracking.failures_told(plan.example.tracking.uri):
             sweep.claims.give_up_dead()
-            counts, rows = sweep.claims.counts(), search.trial_rows(sweep.claims.trials())
+            counts, rows = sweep.claims.counts(), study.trial_rows(sweep.claims.trials())
             is_shared = counts.running > 0  # another terminal is still at it
             running = [row.number for row in rows if row.state == "RUNNING"]
             there = open_parent(sweep.store, job.study, plan)
@@ -157,8 +144,8 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
             runs = runs_of_trials(sweep.store, job.study, parent)
             tracking.end_other_trials(sweep.store, runs, running)
             known = {run.run_id for run in runs}
-            first = search.first_of_setting(sweep.claims.study)
-            result = report.record_results(
+            first = study.first_of_setting(sweep.claims.study)
+            result = reports.record_results(
                 parent,
                 plan,
                 job.study.name,
@@ -168,9 +155,9 @@ def record(sweep: Sweep, error: BaseException | None) -> tuple[SweepResult | Non
                 lambda row: config_of_trial(sweep.store, plan, row, known, first),
             )
             if parent.run_id is not None and result.best_trial is not None:
-                plots = search.study_figures(sweep.claims.study, plan.metric)
-                page = search.study_page(sweep.claims.study, plan.metric)
-                report.record_pictures(parent, rows, plan.metric, plots, page)
+                plots = study.study_figures(sweep.claims.study, plan.metric)
+                page = study.study_page(sweep.claims.study, plan.metric)
+                reports.record_plots(parent, rows, plan.metric, plots, page)
             if counts.counted >= job.n_trials and isinstance(error, Interrupted | StoppedElsewhere):
                 error = None  # it came too late
     except Exception as problem:
@@ -189,9 +176,6 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseExcep
 
     The command is not printed after an error whose message already says what to do.
     """
-    from src import console
-    from src import study as search
-
     plan = sweep.job.plan
     if result is not None:
         console.say(console.count_words(result.counts))
@@ -208,7 +192,7 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseExcep
             console.say(f"hydra.sweeper.timeout={seconds} ended before a trial began; set a longer one")
         if error is None or isinstance(error, Interrupted | StoppedElsewhere):
             console.say(f"resume with: {same_command()}")
-        elif isinstance(error, StoreError) or search.is_outage(error):
+        elif isinstance(error, StoreError) or study.is_outage(error):
             console.say(f"once that works again, resume with: {same_command()}")
     run_id = sweep.parent.run_id if result is None else result.run_id
     if run_id is not None:
@@ -235,13 +219,10 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
     Returns:
         What ended the sweep before its time.
     """
-    from src import console, tracking
-    from src import study as search
-
     job, claims = sweep.job, sweep.claims
 
     def rows() -> list[TrialRow]:
-        return search.trial_rows(claims.trials())
+        return study.trial_rows(claims.trials())
 
     try:
         if claims.is_done():
@@ -254,7 +235,7 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
         stopping = killed = False
         with console.SweepView(job.plan.metric, job.plan.direction, job.n_trials, rows()) as view:
             while workers.wait(TICK):
-                if (received or search.is_stopped(claims.study)) and not stopping:
+                if (received or study.is_stopped(claims.study)) and not stopping:
                     stopping = True
                     workers.stop()
                     console.say("stopping: the running trials end with their epoch; Ctrl-C once more ends them at once")
@@ -277,10 +258,11 @@ def watch(workers: Workers, sweep: Sweep, received: list[int]) -> BaseException 
 
 
 def _why_failing(rows: list[TrialRow], max_failures: int) -> str:
-    from src.study import STOPPED
 
     reasons = [row.reason for row in rows if row.state == "FAIL"]
-    last = next((reason for reason in reversed(reasons) if reason != STOPPED), STOPPED)  # others end because of it
+    last = next(
+        (reason for reason in reversed(reasons) if reason != study.STOPPED), study.STOPPED
+    )  # others end because of it
     return (
         f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: {last}. "
         "Narrow the space, or allow more"

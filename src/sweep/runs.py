@@ -1,36 +1,31 @@
 """The MLflow runs of a study that is resumed: the two stores refer to each other, and either may have been cleared."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Container, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from src import console, reports, tracking
 from src.errors import ConfigError, NotKept
 from src.links import mlflow_command
 from src.results import TrialRow
 from src.schema import TrackingConfig, as_tree, is_place, with_given_name
 from src.space import SweepPlan, config_of
 
-if TYPE_CHECKING:
-    from src.tracking import Run, Store, StudyId, TrialRun
-
 MAX_LISTED = 10  # trials, or spans of them, named in a warning
 
 
-def open_parent(store: "Store", study: "StudyId", plan: SweepPlan) -> "Run":
+def open_parent(store: tracking.Store, study: tracking.StudyId, plan: SweepPlan) -> tracking.Run:
     """Return the parent run of the trials' runs, created again with its params when it is gone."""
-    from src import tracking
-    from src.reports import sweep as report
-
     parent, is_blank = tracking.open_parent_run(store, study, plan.example.tags)
     if is_blank:
-        report.record_search(parent, plan)
+        reports.record_search(parent, plan)
     return parent
 
 
-def runs_of_trials(store: "Store", study: "StudyId", parent: "Run") -> "list[TrialRun]":
+def runs_of_trials(store: tracking.Store, study: tracking.StudyId, parent: tracking.Run) -> list[tracking.TrialRun]:
     """Return the runs of a study's trials, and put those of a lost parent under the study's run."""
-    from src import console, tracking
-
     runs = tracking.study_runs(store, study)
     if parent.run_id is not None and (count := tracking.adopt_orphans(store, parent.run_id, runs)):
         what = "the run of 1 trial" if count == 1 else f"the runs of {count} trials"
@@ -39,11 +34,11 @@ def runs_of_trials(store: "Store", study: "StudyId", parent: "Run") -> "list[Tri
 
 
 def warnings_of(
-    store: "Store",
-    study: "StudyId",
+    store: tracking.Store,
+    study: tracking.StudyId,
     tracking_config: TrackingConfig,
     rows: Sequence[TrialRow],
-    runs: "Sequence[TrialRun]",
+    runs: Sequence[tracking.TrialRun],
 ) -> list[str]:
     """Return the lines of a warning about lost or earlier runs, to be shown before anything is trained.
 
@@ -63,9 +58,8 @@ def warnings_of(
 
 
 def _lines_of_missing(
-    store: "Store", study: "StudyId", tracking_config: TrackingConfig, missing: Sequence[TrialRow]
+    store: tracking.Store, study: tracking.StudyId, tracking_config: TrackingConfig, missing: Sequence[TrialRow]
 ) -> list[str]:
-    from src import tracking
 
     deleted = {run.run_id for run in tracking.study_runs(store, study, deleted=True)}
     restorable = [str(row.run_id) for row in missing if row.run_id in deleted]
@@ -86,8 +80,7 @@ def _lines_of_missing(
     return [*lines, "To start a new study instead: hydra.sweeper.study_name=NAME, with another name"]
 
 
-def _lines_of_earlier(store: "Store", study: "StudyId") -> list[str]:
-    from src import tracking
+def _lines_of_earlier(store: tracking.Store, study: tracking.StudyId) -> list[str]:
 
     earlier = tracking.earlier_parents(store, study)
     if not earlier:
@@ -99,7 +92,7 @@ def _lines_of_earlier(store: "Store", study: "StudyId") -> list[str]:
 
 
 def config_of_trial(
-    store: "Store", plan: SweepPlan, row: TrialRow, known: Container[str], first: int
+    store: tracking.Store, plan: SweepPlan, row: TrialRow, known: Container[str], first: int
 ) -> Mapping[str, Any] | None:
     """Return the resolved configuration that a trial was trained with, None when it is no longer known.
 
@@ -112,8 +105,6 @@ def config_of_trial(
         known: the ids of the runs that the store has.
         first: the number of the first trial that was made with the study's present setting.
     """
-    from src import tracking
-
     drawn = None
     with contextlib.suppress(ConfigError):
         drawn = as_tree(config_of(plan.space.draw_from(row.params)))

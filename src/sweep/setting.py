@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from src import datasets
 from src.redact import redact_tree
 from src.schema import Choice, Dimension, as_tree, flatten, is_place, with_given_name
 from src.space import SweepPlan
@@ -27,13 +28,11 @@ class Data(NamedTuple):
 
 def find_data(plan: SweepPlan) -> list[Data]:
     """The data sets of the sweep: found and verified once, before the workers read them."""
-    from src.datasets import load_dataset
-
     configs = {repr(config.dataset): config.dataset for config in (plan.example, *plan.space.configs())}
     given = {tree["dataset"]["name"] for tree in plan.space.trees().values()}
     found = []
     for config in configs.values():
-        dataset = load_dataset(config)
+        dataset = datasets.load_dataset(config)
         name = config.name if config.name in given else with_given_name({"dataset": as_tree(config)})["dataset"]["name"]
         found.append(Data(name, dataset.source, dataset.digest, dataset.warnings))
     return found

@@ -5,6 +5,8 @@ all the rest. Its job comes through a pipe; so does the wish to stop; and when t
 parent is gone and the worker goes too.
 """
 
+from __future__ import annotations
+
 import atexit
 import contextlib
 import dataclasses
@@ -21,22 +23,22 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from src import console, datasets, fitting, models, saving, study, tracking
 from src.errors import StoreError, UserError
-from src.process.imports import heavy_imports
 from src.process.interrupt import raise_on_signals
+from src.process.lazy import import_now
 from src.redact import redact
-from src.results import best_metrics, trial_name
+from src.results import TrainResult, best_metrics, trial_name
 from src.schema import Config, DatasetConfig, Scalar
 from src.space import SweepPlan, config_of
+from src.train import train
 
 if TYPE_CHECKING:
     import optuna
     from omegaconf import DictConfig
 
-    from src.datasets import Dataset
-    from src.results import TrainResult
-    from src.study import Claims
-    from src.tracking import Store, StudyId
 
 RECYCLE = 3  # exit code of a worker that asks for a successor
 FAILING = 4  # exit code of a worker that found too many failed trials in a row
@@ -62,7 +64,7 @@ class Job:
     """
 
     plan: SweepPlan
-    study: "StudyId"
+    study: tracking.StudyId
     parent_run_id: str | None
     n_trials: int
     queue: list[dict[str, Scalar]]
@@ -93,9 +95,7 @@ def work(connection: Connection) -> None:
     os._exit(code)
 
 
-def _listen(
-    connection: Connection, jobs: "queue.SimpleQueue[Job]", stop: threading.Event, busy: threading.Event
-) -> None:
+def _listen(connection: Connection, jobs: queue.SimpleQueue[Job], stop: threading.Event, busy: threading.Event) -> None:
     try:
         jobs.put(connection.recv())
         connection.recv()
@@ -109,28 +109,20 @@ def _listen(
 
 def _import_early() -> None:
     """What every trial needs, imported while the parent still opens its stores."""
-    from src import console
-
     console.console.quiet = True
-    with heavy_imports():
-        from src import evaluate, fitting, saving, tracking  # noqa: F401
-
-        fitting.prepare_devices()
+    import_now(tracking, study, datasets, models, fitting, saving)
 
 
 class Worker:
     """Runs trials of one study, one after the other."""
 
     def __init__(self, job: Job, stop: threading.Event) -> None:
-        from src import study as search
-        from src import tracking
-
         self.job = job
         self.stop = stop
         self.owner = uuid.uuid4().hex
-        self.store: Store = tracking.open_store(job.plan.example.tracking)
-        storage = search.open_storage(job.plan.settings.storage, job.plan.example.tracking.uri)
-        self.claims: Claims = search.Claims(
+        self.store: tracking.Store = tracking.open_store(job.plan.example.tracking)
+        storage = study.open_storage(job.plan.settings.storage, job.plan.example.tracking.uri)
+        self.claims: study.Claims = study.Claims(
             job.study.name,
             *storage,
             job.plan.settings,
@@ -139,24 +131,20 @@ class Worker:
             first=job.first,
             on_dead=self._lose,
         )
-        self.datasets: dict[str, Dataset] = {}
+        self.datasets: dict[str, datasets.Dataset] = {}
 
     def run(self) -> int:
         """Trials until there is none left, or the process should end for another reason; returns its exit code."""
-        import psutil
-
-        from src.study import Verdict, picker
-
         memory = psutil.Process().memory_info
         at_start: int | None = None
         with self.claims.alive(self.owner):
             while not self.stop.is_set() and not self._is_too_late():
-                claimed = self.claims.claim(self.owner, lambda trial: self.job.plan.space.draw(picker(trial)))
-                if claimed == Verdict.WAIT:
+                claimed = self.claims.claim(self.owner, lambda trial: self.job.plan.space.draw(study.picker(trial)))
+                if claimed == study.Verdict.WAIT:
                     self.stop.wait(WAIT_SECONDS)
-                elif claimed == Verdict.FAILING:
+                elif claimed == study.Verdict.FAILING:
                     return FAILING
-                elif isinstance(claimed, Verdict):
+                elif isinstance(claimed, study.Verdict):
                     return 0
                 else:
                     is_alive = self.run_trial(*claimed)
@@ -169,7 +157,7 @@ class Worker:
     def _is_too_late(self) -> bool:
         return self.job.deadline is not None and time.monotonic() > self.job.deadline
 
-    def run_trial(self, trial: "optuna.Trial", drawn: "DictConfig | Exception") -> bool:
+    def run_trial(self, trial: optuna.Trial, drawn: DictConfig | Exception) -> bool:
         """Trains what was drawn and tells the study how it went, whatever happens.
 
         Returns:
@@ -179,14 +167,11 @@ class Worker:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
-        from src.study import Stopped, TrialWatch
-        from src.train import train
-
         try:
             if isinstance(drawn, Exception):
                 raise drawn
             config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
-            watch = TrialWatch(trial, self.job.plan.metric, config.training.most_epochs, self.stop)
+            watch = study.TrialWatch(trial, self.job.plan.metric, config.training.most_epochs, self.stop)
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),
@@ -201,7 +186,7 @@ class Worker:
             if isinstance(stop, StoreError):
                 with contextlib.suppress(Exception):  # it says FAILED, if it can be reached at all
                     self._lose(trial.number)
-            if not isinstance(stop, Stopped):
+            if not isinstance(stop, study.Stopped):
                 raise
         except Exception as error:
             is_ours = self._fail(trial, error)
@@ -211,8 +196,7 @@ class Worker:
             self._lose(trial.number)
         return is_ours
 
-    def _fail(self, trial: "optuna.Trial", error: Exception) -> bool:
-        from src import tracking
+    def _fail(self, trial: optuna.Trial, error: Exception) -> bool:
 
         run_id = tracking.record_failed_trial(
             self.store,
@@ -226,8 +210,7 @@ class Worker:
         reason = redact(f"{type(error).__name__}: {error}")[:MOST_REASON]
         return self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
 
-    def _tell(self, trial: "optuna.Trial", result: "TrainResult", pruned: bool) -> bool:
-        from src import tracking
+    def _tell(self, trial: optuna.Trial, result: TrainResult, pruned: bool) -> bool:
 
         attributes: dict[str, Any] = {
             "run_id": result.run_id,
@@ -240,7 +223,6 @@ class Worker:
         return self.claims.complete(trial, self.owner, result.metrics[self.job.plan.metric], attributes)
 
     def _lose(self, number: int) -> None:
-        from src import tracking
 
         tracking.record_lost_trial(
             self.store,
@@ -258,15 +240,13 @@ class Worker:
         value = metrics[self.job.plan.metric]
         return best is None or (value > best if self.job.plan.direction == "maximize" else value < best)
 
-    def _dataset(self, config: DatasetConfig) -> "Dataset":
+    def _dataset(self, config: DatasetConfig) -> datasets.Dataset:
         """The data set, read once; the last two are kept."""
-        from src.datasets import load_dataset
-
         key = repr(config)
         if key not in self.datasets:
             while len(self.datasets) > 1:
                 del self.datasets[next(iter(self.datasets))]
-            self.datasets[key] = load_dataset(config)
+            self.datasets[key] = datasets.load_dataset(config)
         return self.datasets[key]
 
 

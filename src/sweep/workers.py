@@ -1,5 +1,7 @@
 """The worker processes of a sweep as their parent sees them: started early, replaced when dead, gone when it goes."""
 
+from __future__ import annotations
+
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -27,7 +29,7 @@ class Workers:
         self._ended: Sequence[object] = []
         self.failing = False
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Workers:
         with _share_of_cores(self.n_jobs):
             for _ in range(self.n_jobs):
                 self._start()

@@ -1,5 +1,7 @@
 """Runs that say RUNNING although the process that began them was killed, and the models that it was writing."""
 
+from __future__ import annotations
+
 import contextlib
 import platform
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 PARENTS = ("sweep", "pipeline")  # tags of runs that the same command resumes, in any process
 
 
-def end_runs_left_behind(client: "mlflow.MlflowClient", experiment_id: str) -> list[str]:
+def end_runs_left_behind(client: mlflow.MlflowClient, experiment_id: str) -> list[str]:
     """Mark runs KILLED that a process of this machine began and left RUNNING when it was killed.
 
     Their half-written models become FAILED, and half-written files are removed. Errors of the store are ignored: it is
@@ -38,7 +40,7 @@ def end_runs_left_behind(client: "mlflow.MlflowClient", experiment_id: str) -> l
     return ended
 
 
-def _models_of(client: "mlflow.MlflowClient", experiment_id: str, run_id: str) -> list[LoggedModel]:
+def _models_of(client: mlflow.MlflowClient, experiment_id: str, run_id: str) -> list[LoggedModel]:
     """The models that a run began to log and did not finish."""
     found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
     return [model for model in found if model.status == LoggedModelStatus.PENDING]

@@ -10,7 +10,7 @@ import pytest
 
 from src.cli.compose import CONF, compose_config
 from src.models import build_model
-from src.models.arithmetic import COLUMNS, LayerRow, layer_table
+from src.models.arithmetic import LAYER_COLUMNS, LayerRow, layer_table
 
 SIDES = (96, 80)  # large enough for any network, and not a square
 WITH_FORMULA = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "BatchNormalization"}
@@ -102,7 +102,7 @@ def test_same_padding_strides_and_batch_normalisation_have_formulas_of_their_own
 
 def test_a_row_as_text_has_a_cell_for_each_column() -> None:
     row = LayerRow("conv_0", "Conv2D", (28, 28, 6), "floor((32 - 5) / 1) + 1 = 28", 1_560, "(5x5x1 + 1) x 60", 4_704)
-    assert dict(zip(COLUMNS, row.cells(), strict=True)) == {
+    assert dict(zip(LAYER_COLUMNS, row.cells(), strict=True)) == {
         "layer": "conv_0",
         "kind": "Conv2D",
         "output": "28x28x6",

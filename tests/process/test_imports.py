@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from src.process import imports
 from src.process.imports import OBJECTS, heavy_imports, one_thread_per_operation
 from tests.conftest import ROOT
 
@@ -103,3 +104,30 @@ def test_operations_get_one_thread_unless_somebody_has_decided_or_it_is_too_late
         monkeypatch.setitem(sys.modules, "tensorflow", sys)
     one_thread_per_operation()
     assert os.environ.get("TF_NUM_INTRAOP_THREADS") == after
+
+
+def test_devices_are_prepared_once_after_the_first_import_of_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[object] = []
+    monkeypatch.setattr(imports, "_prepare_devices", prepared.append)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with heavy_imports():
+        pass
+    assert prepared == []
+    with heavy_imports(), heavy_imports():
+        monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    with heavy_imports():
+        pass
+    assert prepared == [sys]
+
+
+def test_every_command_that_computes_lets_a_gpu_take_memory_as_needed() -> None:
+    script = """
+from src.process import imports
+prepared = []
+imports._prepare_devices = lambda tensorflow: prepared.append(tensorflow.__name__)
+from src import saving
+saving.load_model
+print(prepared)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "['tensorflow']\n"
