@@ -24,9 +24,8 @@ import yaml
 from src.cli.compose import compose_config
 from src.redact import is_secret_name
 from src.schema import Config
-from tests.conftest import ROOT, Workplace
-from tests.datasets.conftest import put_class
-from tests.servers import (
+from tests.support.pictures import put_class
+from tests.support.servers import (
     NEEDED,
     OUTSIDE,
     SECRETS,
@@ -37,6 +36,7 @@ from tests.servers import (
     read_only,
     team_services,
 )
+from tests.support.workplace import ROOT, Workplace
 
 TOOLS = Path(sys.executable).parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -19,8 +19,8 @@ from PIL import Image
 
 from src.cli.compose import compose_config
 from src.register import register
-from tests.conftest import ROOT, TrainedRun
 from tests.models.test_models import TABLE
+from tests.support.workplace import ROOT, TrainedRun
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 IN_ORDER = ROOT / "docs/tutorial.md"  # tests/test_tutorial.py

@@ -16,7 +16,7 @@ from src.fitting import Scores
 from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
-from tests.conftest import TrainedRun, Workplace
+from tests.support.workplace import TrainedRun, Workplace
 
 
 def evaluate_run(workplace: Workplace, *overrides: str):

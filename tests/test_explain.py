@@ -14,8 +14,8 @@ from src.errors import ConfigError, DataError, StoreError
 from src.explain import explain
 from src.results import ExplanationResult
 from src.train import train
-from tests.conftest import TrainedRun, Workplace
-from tests.datasets.conftest import put_class
+from tests.support.pictures import put_class
+from tests.support.workplace import TrainedRun, Workplace
 
 DIGIT = 3  # in the test split of the sample
 INSIDE = ["figures/filters.png", "figures/feature_maps/page_1.png", "figures/grad_cam.png"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import Workplace
-from tests.servers import missing, plain_server
+from tests.support.servers import missing, plain_server
+from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.fault
 SMALL = ("dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense")

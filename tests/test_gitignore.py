@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 STORES = ["mlflow.db", "mlflow.db-wal", "mlflow.db-journal", ".mlflow.db.lock", ".mlflow.db.new", "mlartifacts/1/model"]
 STORES += [

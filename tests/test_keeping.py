@@ -20,7 +20,7 @@ from src.models import build_model
 from src.schema import Config
 from src.tracking import Run, open_store, start_run
 from src.train import start_from
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 
 class Ready(NamedTuple):

@@ -13,8 +13,8 @@ from src.predict import predict
 from src.results import PredictionResult
 from src.tables import read_table
 from src.train import train
-from tests.conftest import TrainedRun, Workplace
-from tests.datasets.conftest import put_class
+from tests.support.pictures import put_class
+from tests.support.workplace import TrainedRun, Workplace
 
 COUNT = 20
 

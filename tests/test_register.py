@@ -23,7 +23,7 @@ from src.results import RegistrationResult
 from src.schema import as_tree
 from src.tracking import Registry, Version
 from src.train import train
-from tests.conftest import Workplace, copy_of
+from tests.support.workplace import Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "training.epochs=3"]
 

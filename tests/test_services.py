@@ -16,9 +16,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
-from tests.conftest import Workplace
-from tests.servers import SECRETS, Postgres, Team, make_databases, plain_server, postgres_server, team_services
-from tests.study.conftest import opened
+from tests.support.servers import SECRETS, Postgres, Team, make_databases, plain_server, postgres_server, team_services
+from tests.support.studies import opened
+from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.services
 SMALL = ("dataset=synthetic", "training.epochs=2")

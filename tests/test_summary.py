@@ -1,6 +1,6 @@
 """`python -m src.summary`: the layer arithmetic in the terminal."""
 
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 
 def test_the_table_has_every_layer_with_its_formulas_and_nothing_is_written(workplace: Workplace):

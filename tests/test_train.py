@@ -26,7 +26,7 @@ from src.saving import load_model
 from src.schema.checks import cores
 from src.schema.run import MOST_PARTS
 from src.train import prepare_model, train
-from tests.conftest import ROOT, TrainedRun, Workplace
+from tests.support.workplace import ROOT, TrainedRun, Workplace
 
 SMALL = ("dataset=synthetic", "training.epochs=2")
 

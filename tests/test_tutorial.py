@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import ROOT
-from tests.servers import free_port
+from tests.support.servers import free_port
+from tests.support.workplace import ROOT
 
 pytestmark = pytest.mark.services
 FENCE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)

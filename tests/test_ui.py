@@ -25,8 +25,8 @@ from src import ui
 from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.schema import TrackingConfig
-from tests.conftest import Workplace
-from tests.servers import free_port, plain_server
+from tests.support.servers import free_port, plain_server
+from tests.support.workplace import Workplace
 
 SIDE = "workflowType=machine_learning"
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from src.links import EXPERIMENTS, address
-from tests.browser.conftest import PATIENCE, Shot, Tracked, Ui
+from tests.support.browser import PATIENCE, Shot, Tracked, Ui
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)

@@ -15,7 +15,7 @@ import yaml
 
 from src.cli.compose import CONF
 from src.train import main
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 # Wherever a check below fails to stop a run, the run is a small one that leaves nothing behind.
 HARMLESS = ["dataset=synthetic", "tracking=off", "training.max_batches=1"]

@@ -10,7 +10,7 @@ from rich.console import Console
 from src import console
 from src.console import EpochLines, SweepView, epochs, lines, trials
 from src.results import Counts, RegistrationResult, TrialRow
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 LOGS = {"loss": 0.07741, "accuracy": 0.9757, "val_loss": 0.2, "val_accuracy": 0.983, "learning_rate": 1e-3}
 TIMES = {"epoch_seconds": 3.14, "images_per_second": 17_864.4}

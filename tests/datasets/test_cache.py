@@ -15,7 +15,7 @@ from src.datasets.arrays import BadFile
 from src.datasets.cache import arranged, decoded_images
 from src.datasets.listing import list_images
 from src.errors import DataError
-from tests.datasets.conftest import Photos, put_image
+from tests.support.pictures import Photos, put_image
 
 
 def decode(photos: Photos, **changes: object) -> tuple[np.ndarray, list[BadFile]]:

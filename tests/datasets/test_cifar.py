@@ -17,7 +17,7 @@ from src.datasets import cifar as cifar_module
 from src.datasets.cifar import FOLDER, read_archive
 from src.errors import DataError
 from src.schema import CifarConfig
-from tests.datasets.conftest import Mirror, gives
+from tests.support.mirror import Mirror, gives
 
 PUBLISHED: CifarConfig = compose_config(["dataset=cifar10"]).dataset
 COUNT = 10  # images in a batch, one of each class

@@ -13,7 +13,7 @@ import pytest
 from src.datasets import download
 from src.datasets.download import fetch
 from src.errors import DataError
-from tests.datasets.conftest import Answer, Handler, Mirror, gives
+from tests.support.mirror import Answer, Handler, Mirror, gives
 
 NAME = "digits.gz"
 CONTENT = bytes(range(256)) * 40

@@ -16,7 +16,7 @@ from src.datasets import Dataset, class_names_of, load_dataset, moved_to
 from src.datasets.arrays import BadFile, Duplicate
 from src.datasets.image_folder import deal, load_image_folder
 from src.errors import ConfigError, DataError
-from tests.datasets.conftest import Photos, put_class, put_image
+from tests.support.pictures import Photos, put_class, put_image
 
 
 def counts(dataset: Dataset) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from src.datasets.unlabelled import Batch, read_unlabelled
 from src.errors import DataError
-from tests.datasets.conftest import put_image
+from tests.support.pictures import put_image
 
 SHAPE = (6, 6, 1)
 

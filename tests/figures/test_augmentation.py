@@ -3,7 +3,7 @@
 import numpy as np
 
 from src import figures
-from tests.figures.conftest import GRAY, places, png, values
+from tests.support.figures import GRAY, places, png, values
 
 
 def test_each_row_is_an_image_and_its_versions() -> None:

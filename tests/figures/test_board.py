@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.figures.board import Board, square
-from tests.figures.conftest import images, png, texts
+from tests.support.figures import images, png, texts
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, (1, 1)), (1, (1, 1)), (2, (1, 2)), (5, (2, 3)), (25, (5, 5))])

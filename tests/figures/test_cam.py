@@ -4,7 +4,7 @@ import numpy as np
 
 from src import figures
 from src.figures import Prediction
-from tests.figures.conftest import GRAY, images, texts, values
+from tests.support.figures import GRAY, images, texts, values
 
 HEATS = np.linspace(0, 1, 3 * 4 * 4).reshape(3, 4, 4)
 RIGHT, WRONG = Prediction(2, "ant", "ant", 0.9, 0.9), Prediction(0, "ant", "bee", 0.8, 0.2)

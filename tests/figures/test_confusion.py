@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.figures import Confusion
-from tests.figures.conftest import texts, visible
+from tests.support.figures import texts, visible
 
 
 def test_confusion_counts_true_classes_in_rows_and_one_that_is_absent_too() -> None:

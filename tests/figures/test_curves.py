@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.figures import LearningCurves
-from tests.figures.conftest import visible
+from tests.support.figures import visible
 
 HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.3, 0.6], "learning_rate": [1e-3, 1e-3]}
 VALIDATION = {"val_loss": [2.5, 1.5], "val_accuracy": [0.2, 0.5]}

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from src import figures
 from src.cli.compose import CONF
 from src.figures import Confusion, Prediction
-from tests.figures.conftest import images, png, visible
 from tests.figures.test_curves import HISTORY, VALIDATION, curves
 from tests.figures.test_predictions import WORST
+from tests.support.figures import images, png, visible
 
 GRAY4 = np.zeros((4, 4, 4, 1), np.uint8)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from src import figures
-from tests.figures.conftest import images, values
+from tests.support.figures import images, values
 
 
 def test_filters_share_one_scale_with_zero_in_its_middle() -> None:

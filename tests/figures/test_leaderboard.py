@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.results import LeaderboardRow
-from tests.figures.conftest import texts
+from tests.support.figures import texts
 
 
 def row(model: str, accuracy: float, spread: float, parameters: int, latency: float, seeds: int = 3) -> LeaderboardRow:

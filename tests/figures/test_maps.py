@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src import figures
-from tests.figures.conftest import GRAY, above, places, texts, values
+from tests.support.figures import GRAY, above, places, texts, values
 
 CALM, LIVELY, WILD = np.zeros((2, 2)), np.eye(2), 5 * np.eye(2)
 

@@ -5,7 +5,7 @@ import pytest
 
 from src import figures
 from src.figures import Prediction
-from tests.figures.conftest import GRAY, above, images, places, png, values
+from tests.support.figures import GRAY, above, images, places, png, values
 
 LABELS = np.array([0, 1, 0, 2, 1])
 PROBABILITIES = np.array(

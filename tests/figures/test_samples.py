@@ -4,7 +4,7 @@ import numpy as np
 
 from src import figures
 from src.figures import ClassSamples
-from tests.figures.conftest import centre, images, places, texts, values
+from tests.support.figures import centre, images, places, texts, values
 
 
 def test_a_class_shows_its_first_images_and_how_many_it_has() -> None:

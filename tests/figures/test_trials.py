@@ -5,7 +5,7 @@ import numpy as np
 from src import figures
 from src.figures import TrialCurve
 from src.results import TrialRow
-from tests.figures.conftest import png
+from tests.support.figures import png
 
 
 def trial_row(number: int, state: str, reported: dict[int, float]) -> TrialRow:

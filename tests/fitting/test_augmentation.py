@@ -13,7 +13,7 @@ from src.fitting import augmented
 from src.fitting.augmentation import augmenter
 from src.fitting.batches import scoring_batches, training_batches
 from src.schema import AugmentationConfig
-from tests.fitting.conftest import ready
+from tests.support.training import ready
 
 SIDE = 16
 DARK, BRIGHT = 60, 160

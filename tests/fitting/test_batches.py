@@ -11,7 +11,7 @@ import pytest
 
 from src.datasets import Split
 from src.fitting import batches
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 
 def labelled(count: int) -> Split:

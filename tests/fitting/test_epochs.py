@@ -5,7 +5,7 @@ import pytest
 
 from src.fitting import fit
 from src.fitting.epochs import class_weights
-from tests.fitting.conftest import STANDING_STILL, ready
+from tests.support.training import STANDING_STILL, ready
 
 
 def test_a_class_weighs_the_more_the_fewer_images_it_has() -> None:

@@ -13,7 +13,7 @@ from src.fitting import Weights, fit
 from src.models import predict
 from src.process.interrupt import Interrupted, deferred
 from src.schema import MONITORS
-from tests.fitting.conftest import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
+from tests.support.training import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 
 
 def test_the_same_seed_gives_the_same_history_and_another_seed_another() -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from src.errors import NotEnoughMemory
 from src.fitting import fit, memory
-from tests.fitting.conftest import ready
+from tests.support.training import ready
 
 
 def test_the_least_memory_holds_weights_gradients_and_the_maps_of_each_image() -> None:

@@ -10,7 +10,7 @@ from src.cli.compose import CONF, compose_config
 from src.fitting import optimizers
 from src.models import build_model
 from src.schema import CosineConfig
-from tests.fitting.conftest import BATCHES
+from tests.support.training import BATCHES
 
 ADAM = {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-3}
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {  # every setting, none at its default

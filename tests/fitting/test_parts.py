@@ -10,7 +10,7 @@ from src.fitting import compile_model, epochs, fit
 from src.fitting.devices import precision
 from src.fitting.parts import in_parts, parts_for
 from src.models.arithmetic import multiply_adds
-from tests.fitting.conftest import ready
+from tests.support.training import ready
 
 LENOT = ["model=lenot", "model.dense=[20]", "training.steps_per_execution=2"]
 

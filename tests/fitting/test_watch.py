@@ -7,7 +7,7 @@ import pytest
 
 from src.errors import TrainingDiverged
 from src.fitting import fit
-from tests.fitting.conftest import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
+from tests.support.training import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 
 COSINE = ["schedule=cosine", "schedule.alpha=0.2"]
 PLATEAU = [*STANDING_STILL, "schedule=reduce_on_plateau", "schedule.patience=1", "schedule.min_learning_rate=4e-21"]

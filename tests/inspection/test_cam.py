@@ -14,7 +14,7 @@ from src.errors import ConfigError
 from src.inspection import grad_cam
 from src.models import build_model
 from src.schema import ConvBlock
-from tests.inspection.conftest import SIDE, nested_network, network
+from tests.support.networks import SIDE, nested_network, network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 1), dtype=np.uint8)
 SMALL = {"alexnet": 63, "inception_v3": 32, "hand_signs_cnn": 32}  # pixels a side, 28 for all others

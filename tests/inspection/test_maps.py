@@ -6,7 +6,7 @@ import pytest
 
 from src.inspection import feature_maps, first_filters
 from src.schema import ConvBlock
-from tests.inspection.conftest import SIDE, nested_network, network
+from tests.support.networks import SIDE, nested_network, network
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 1), dtype=np.uint8)
 

@@ -9,8 +9,8 @@ from keras import layers
 from src.cli.compose import compose_config
 from src.models import BUILDERS
 from src.models.blocks import Block, Box, block_graph, mermaid
-from tests.conftest import ROOT
 from tests.models.test_models import built
+from tests.support.workplace import ROOT
 
 CHART = re.compile(r"<!-- model=(\w+) block=(\w*) -->\n```mermaid\n(.*?)\n```", re.DOTALL)
 CHARTS = CHART.findall((ROOT / "docs" / "models.md").read_text())

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import Workplace, copy_of
-from tests.sweep.conftest import Study
+from tests.support.sweeps import Study
+from tests.support.workplace import Workplace, copy_of
 
 SPACE = ["dataset=synthetic", "dataset.limit=300", "training.epochs=3", "model.dropout=0,0.3", "seeds=[1,2]"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 LINE = ["models=[lenot,dense]", "seeds=[1,2]", "dataset=synthetic", "training.epochs=2"]
 

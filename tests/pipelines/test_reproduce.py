@@ -12,8 +12,8 @@ from pipelines.reproduce import reproduce
 from src.cli.compose import compose_config
 from src.results import DriftRow, ReproductionResult
 from src.train import train
-from tests.conftest import Workplace, copy_of
-from tests.datasets.conftest import put_class, put_image
+from tests.support.pictures import put_class, put_image
+from tests.support.workplace import Workplace, copy_of
 
 pytestmark = pytest.mark.services
 LINE = ["model.dropout=0.1", "dataset=synthetic", "training.epochs=2"]

@@ -10,7 +10,7 @@ import pytest
 
 from src.process import imports
 from src.process.imports import OBJECTS, heavy_imports, one_thread_per_operation
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 
 def greet(fail: bool = False) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 LAZY = sorted(file.parent.name for file in (ROOT / "src").glob("*/__init__.py") if "lazy_package" in file.read_text())
 HEAVY = ("keras", "tensorflow", "mlflow", "optuna", "matplotlib", "rich", "sqlalchemy", "sklearn")

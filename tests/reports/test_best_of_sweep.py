@@ -16,8 +16,8 @@ from src.schema import BestOfSweepConfig, Config, as_tree
 from src.space import SweepPlan
 from src.study import open_storage
 from src.tracking import Run
-from tests.conftest import Workplace
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
 
 DONE = Counts(complete=2, pruned=0, failed=0, running=0, retried=0)
 SWEPT = ["model.dropout=0,0.1"]

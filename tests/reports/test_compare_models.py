@@ -15,8 +15,8 @@ from src.reports import compare_models as leaderboard
 from src.reports.compare_models import COLUMNS, cells
 from src.results import LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config
-from tests.conftest import Workplace
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
 
 ROW = LeaderboardRow("lenot", 0.99123, 0.00034, 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1")
 

@@ -14,8 +14,8 @@ from src.reports import reproduce as drift
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config
 from src.tracking import code_digest, origin_tags
-from tests.conftest import Workplace
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
 
 LINE = ["dataset=synthetic", "model.dropout=0.1", "training.epochs=2"]
 

@@ -17,7 +17,7 @@ from src.schema import as_tree
 from src.space import config_of
 from src.tracking import Run
 from tests.space.test_planning import own_model, plan
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
 
 
 def row(number: int, value: float, params: dict[str, Any], run_id: str | None = None) -> TrialRow:

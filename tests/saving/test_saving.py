@@ -20,7 +20,7 @@ from src.errors import ModelFileError
 from src.models import predict
 from src.models.sequential import build_sequential
 from src.schema import ConvBlock, SequentialConfig
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 12, 10, 1), dtype=np.uint8)
 CONFIG = SequentialConfig(  # a layer of every kind

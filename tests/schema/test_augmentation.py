@@ -5,7 +5,7 @@ import pytest
 from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.schema import AugmentationConfig
-from tests.schema.conftest import (
+from tests.support.configs import (
     INF,
     NAN,
     Make,

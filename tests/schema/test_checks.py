@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from src.errors import ConfigError
 from src.schema import checks
 from src.schema.checks import at_least, one_of, output_size, require
-from tests.schema.conftest import INF, NAN
+from tests.support.configs import INF, NAN
 
 
 def test_what_is_required_and_holds_passes() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from src.errors import ConfigError
 from src.schema.dataset import CifarConfig, IdxConfig, IdxFile, IdxFiles, ImageFolderConfig
-from tests.schema.conftest import (
+from tests.support.configs import (
     IMAGES,
     INF,
     NAN,
@@ -15,7 +15,7 @@ from tests.schema.conftest import (
     Ranges,
     range_tests,
 )
-from tests.schema.conftest import dataset as synthetic
+from tests.support.configs import dataset as synthetic
 
 FILE = IdxFile(name="images", sha256="0" * 64)
 FILES = IdxFiles(train_images=FILE, train_labels=FILE, test_images=FILE, test_labels=FILE)

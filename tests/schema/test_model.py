@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from src.errors import ConfigError
 from src.schema.model import ConvBlock, ModelConfig
-from tests.schema.conftest import (
+from tests.support.configs import (
     DEEP,
     NAN,
     TOO_SMALL,

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from src.schema import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
-from tests.schema.conftest import NAN, Ranges, range_tests
+from tests.support.configs import NAN, Ranges, range_tests
 
 SHARES: tuple[list[Any], list[Any]] = ([0.0, 0.99], [1.0, -0.1, NAN])
 STEMS: tuple[list[Any], list[Any]] = (["auto", "imagenet", "small"], ["paper", ""])

@@ -11,7 +11,7 @@ from src.schema.optimizer import (
     RMSpropConfig,
     SGDConfig,
 )
-from tests.schema.conftest import INF, NAN, Make, Ranges, range_tests
+from tests.support.configs import INF, NAN, Make, Ranges, range_tests
 
 rmsprop: Make = partial(RMSpropConfig, name="rmsprop")
 adam: Make = partial(AdamConfig, name="adam")

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from src import schema
 from src.errors import ConfigError
 from src.schema import as_tree, flatten
-from tests.conftest import ROOT
-from tests.schema.conftest import (
+from tests.support.configs import (
     DEEP,
     TOO_SMALL,
     Make,
@@ -23,6 +22,7 @@ from tests.schema.conftest import (
     network,
     range_tests,
 )
+from tests.support.workplace import ROOT
 
 TRACKING = schema.TrackingConfig(name="mlflow")
 

@@ -16,7 +16,7 @@ from src.schema.sweep import (
     SamplerConfig,
     SweeperConfig,
 )
-from tests.schema.conftest import INF, NAN, Make, Ranges, range_tests
+from tests.support.configs import INF, NAN, Make, Ranges, range_tests
 
 # --- settings ------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import pytest
 
 from src.errors import ConfigError
 from src.schema.training import TrainingConfig
-from tests.schema.conftest import Make, Ranges, range_tests
+from tests.support.configs import Make, Ranges, range_tests
 
 training: Make = TrainingConfig
 MONITORS = ["loss", "accuracy", "val_loss", "val_accuracy"]

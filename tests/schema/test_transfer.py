@@ -7,7 +7,7 @@ import pytest
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.schema import TransferConfig
-from tests.schema.conftest import NAN, Ranges, range_tests
+from tests.support.configs import NAN, Ranges, range_tests
 
 transfer = partial(TransferConfig, name="net", family="transfer", backbone="MobileNetV2")
 RANGES: Ranges = [

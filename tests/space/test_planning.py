@@ -27,7 +27,7 @@ from src.errors import ConfigError
 from src.schema import PRUNERS, SAMPLERS, AdamConfig, Choice, Interval, Scalar
 from src.space import SweepPlan, config_of
 from src.space.planning import plan_sweep
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 OPTUNA = "hydra/sweeper=optuna"
 ANY = ["model.dropout=0.1,0.2"]  # something to sweep over, where it does not matter what

@@ -1,37 +1,17 @@
 """Studies of a test's own: in memory for one process, in a file or in PostgreSQL for several."""
 
-import itertools
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
 
-import optuna
 import pytest
 from optuna.storages import RDBStorage
 
-from src.schema import PRUNERS, SAMPLERS, Interval, Scalar, SweeperConfig
-from src.study import Claims, Storage, Verdict, open_storage, open_study, picker
+from src.study import Storage
 from src.study.locks import FileLocks
-from tests.servers import execute
-
-SPAWN = multiprocessing.get_context("spawn")
-X = Interval("x", 0.0, 1.0)
-_names = itertools.count()
+from tests.support.servers import execute
+from tests.support.studies import _names, closing_storage
 
 # --- studies -------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def closing_storage(storage: Storage) -> Iterator[Storage]:
-    """The storage, without a connection left open after the block."""
-    try:
-        yield storage
-    finally:
-        storage.optuna.remove_session()
-        storage.optuna.engine.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -42,74 +22,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
         yield opened
 
 
-def sweeper(sampler: str = "random", **changes: Any) -> SweeperConfig:
-    """`hydra.sweeper` with what matters to a search."""
-    settings: dict[str, Any] = {"n_trials": 1, "max_failures": 1000} | changes
-    return SweeperConfig(
-        name="search", sampler=SAMPLERS[sampler](name=sampler), pruner=PRUNERS["none"](name="none"), **settings
-    )
-
-
-def claims_on(
-    storage: Storage,
-    name: str | None = None,
-    *,
-    n_trials: int,
-    direction: Literal["maximize", "minimize"] = "maximize",
-    queue: Sequence[Mapping[str, Scalar]] = (),
-    first: int = 0,
-    on_dead: Callable[[int], object] = int,
-    **settings: Any,
-) -> Claims:
-    """The claims of a new study, or of the one with this name."""
-    name = name or f"study-{next(_names)}"
-    open_study(name, storage.optuna, direction)
-    return Claims(name, *storage, sweeper(**settings), n_trials=n_trials, queue=queue, first=first, on_dead=on_dead)
-
-
-def draw(trial: optuna.Trial) -> Scalar:
-    return picker(trial)(X)
-
-
-def claimed(claims: Claims, owner: str = "me") -> optuna.Trial:
-    """The trial that the owner gets; one who is not `alive` is dead from now on."""
-    found = claims.claim(owner, draw)
-    assert not isinstance(found, Verdict), found
-    return found[0]
-
-
-def run_all(claims: Claims, owner: str = "me") -> Verdict:
-    """Completes trials until there is none; returns why."""
-    with claims.alive(owner):
-        while not isinstance(found := claims.claim(owner, draw), Verdict):
-            assert claims.complete(found[0], owner, 0.5, {})
-    return found
-
-
 # --- processes -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def started(target: Callable[..., object], *arguments: tuple[Any, ...]) -> Iterator[list[BaseProcess]]:
-    """A process for each tuple of arguments; none of them outlives the block."""
-    processes: list[BaseProcess] = []
-    try:
-        for given in arguments:
-            process: BaseProcess = SPAWN.Process(target=target, args=given, daemon=True)
-            process.start()
-            processes.append(process)
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
-            process.close()
-
-
-def exit_codes(processes: Sequence[BaseProcess]) -> list[int | None]:
-    for process in processes:
-        process.join(120)
-    return [process.exitcode for process in processes]
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------
@@ -130,9 +43,3 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'optuna.db'}"
     return str(request.getfixturevalue("database"))
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Storage]:
-    with closing_storage(open_storage(url, "sqlite:///mlflow.db")) as storage:
-        yield storage

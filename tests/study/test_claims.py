@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from src.schema import Interval
 from src.study import Claims, Storage, Verdict, picker
-from tests.study.conftest import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
+from tests.support.studies import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
 
 End = Callable[[Claims, optuna.Trial, str], bool]
 ENDS: dict[str, End] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from src.study.locks import FileLocks, Locks, PostgresLocks
-from tests.study.conftest import SPAWN, exit_codes, started
+from tests.support.studies import SPAWN, exit_codes, started
 
 ROUNDS = 25
 UNUSUAL = ["", "..", "a/b", "/etc/passwd", "line\nbreak", "both \"kinds\" of 'quotes'", "Prüfung №7 🧪", "long " * 100]

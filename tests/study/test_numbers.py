@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from src.results import TrialRow
 from src.study import Storage, ranked, trial_rows
-from tests.study.conftest import claimed, claims_on
+from tests.support.studies import claimed, claims_on
 
 BEGIN = datetime(2026, 1, 1, 12)
 

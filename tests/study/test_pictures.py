@@ -8,7 +8,7 @@ import pytest
 from src.schema import Choice, Interval
 from src.study import Storage, picker, study_figures, study_page
 from src.study.claims import Claims
-from tests.study.conftest import claims_on
+from tests.support.studies import claims_on
 
 SPACE = (Interval("model.dropout", 0.0, 0.5), Choice("model.dense", ("[16]", "[32,16]"), ([16], [32, 16])))
 ALL = {"history", "importances", "parallel_coordinates", "slices", "contour", "timeline"}

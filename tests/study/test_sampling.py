@@ -32,7 +32,7 @@ from src.errors import ConfigError
 from src.schema import Choice, Dimension, Interval, SamplerConfig, Scalar, SweeperConfig
 from src.study import Storage, check_sampler, picker
 from src.study.sampling import build_pruner, build_sampler
-from tests.study.conftest import claimed, claims_on
+from tests.support.studies import claimed, claims_on
 
 FOLDER = CONF / "hydra" / "sweeper"
 SAMPLER_NAMES = sorted(path.stem for path in (FOLDER / "sampler").glob("*.yaml"))

@@ -18,8 +18,8 @@ from src.errors import StoreError
 from src.redact import redact
 from src.study import is_outage, open_existing, open_storage
 from src.study.locks import FileLocks, PostgresLocks
-from tests.servers import execute
-from tests.study.conftest import SPAWN, closing_storage, exit_codes, opened, started
+from tests.support.servers import execute
+from tests.support.studies import SPAWN, closing_storage, exit_codes, opened, started
 
 MLFLOW = "sqlite:///mlflow.db"
 

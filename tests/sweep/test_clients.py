@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port
-from tests.sweep.conftest import Swept
+from tests.support.servers import free_port
+from tests.support.sweeps import Swept
 
 
 def tool(name: str) -> str:

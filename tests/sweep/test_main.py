@@ -4,8 +4,8 @@ import pytest
 from optuna import create_study
 from optuna.trial import TrialState, create_trial
 
-from tests.conftest import Workplace
-from tests.sweep.conftest import SMALL, SPACE, Study
+from tests.support.sweeps import SMALL, SPACE, Study
+from tests.support.workplace import Workplace
 
 NAME = "grid-0123abcd"
 

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from src.study.storage import open_existing
-from tests.conftest import Workplace
-from tests.sweep.conftest import SMALL, SPACE, Study, Swept
+from tests.support.sweeps import SMALL, SPACE, Study, Swept
+from tests.support.workplace import Workplace
 
 # --- what a sweep leaves behind ------------------------------------------------------------------------------------
 

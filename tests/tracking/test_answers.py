@@ -13,8 +13,8 @@ from requests import HTTPError, Response
 from src.errors import StoreError
 from src.schema import Config
 from src.tracking import open_store, resume_run
-from tests.conftest import Workplace
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.tracking import Run, abandon_model, failures_told, open_store, start_run
 from src.tracking.artifacts import RESERVED
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 TOO_MUCH = 200_000  # bytes; files may have half of that
 

@@ -14,7 +14,7 @@ from src.schema import Config
 from src.tracking import open_store
 from src.tracking.left_behind import end_runs_left_behind
 from src.tracking.process import process_name
-from tests.tracking.conftest import config_for
+from tests.support.runs import config_for
 
 HALF = "half"  # a file of a model that was being written
 

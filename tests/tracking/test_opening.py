@@ -11,8 +11,8 @@ from src.errors import StoreError
 from src.process.interrupt import Interrupted
 from src.schema import Config
 from src.tracking import resume_run
-from tests.conftest import Workplace
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
 
 
 @pytest.mark.parametrize(

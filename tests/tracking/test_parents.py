@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from src.schema import Config
 from src.tracking import pipeline_run
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
 
 LONG_AGO = 1_700_000_000_000  # ms since 1970
 

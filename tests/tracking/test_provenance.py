@@ -10,7 +10,7 @@ import pytest
 from src.cli.compose import compose_config
 from src.tracking import provenance
 from src.tracking.provenance import difference, git, packages, standard_tags
-from tests.conftest import ROOT
+from tests.support.workplace import ROOT
 
 
 def test_the_tags_name_the_commit_that_is_checked_out():

@@ -14,7 +14,7 @@ from src.results import TrainResult
 from src.schema import Config
 from src.tracking import fingerprint, provenance
 from src.train import train
-from tests.conftest import Workplace, copy_of
+from tests.support.workplace import Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "training.epochs=2", "tracking.detail=light"]
 

@@ -14,8 +14,8 @@ from src.errors import NotKept, StoreError
 from src.schema import Config
 from src.tracking import Run, resume_run
 from src.tracking.artifacts import Artifacts
-from tests.conftest import TrainedRun
-from tests.tracking.conftest import new_run
+from tests.support.runs import new_run
+from tests.support.workplace import TrainedRun
 
 
 def test_asking_twice_for_the_same_metric_adds_no_point(config: Config, client: MlflowClient):

@@ -19,8 +19,8 @@ from src.links import VARIABLE
 from src.schema import Config
 from src.tracking import open_store, resume_run
 from src.tracking.store import FIRST_TABLES, refusal, store_folder
-from tests.conftest import Workplace
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
 
 
 def test_a_store_is_made_where_there_is_none_with_its_artifacts_beside_it(config: Config, workplace: Workplace):

@@ -23,7 +23,7 @@ from src.tracking import (
     study_runs,
     tag_run,
 )
-from tests.tracking.conftest import config_for, new_run
+from tests.support.runs import config_for, new_run
 
 STUDY = StudyId("lenot", "0123abcd")
 OTHER = StudyId("lenot", "4567cdef")  # of the same name

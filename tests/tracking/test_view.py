@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from src.schema import Config
 from src.tracking import open_store
 from src.tracking.view import experiment_tags
-from tests.conftest import TrainedRun
+from tests.support.workplace import TrainedRun
 
 TAG = "mlflow.sharedViewState.results"
 FORMER_STATE = (  # as earlier versions wrote it, without metrics of the best epoch

@@ -5,7 +5,7 @@ from mlflow import MlflowClient
 
 from src.errors import StoreError
 from src.schema import Config
-from tests.tracking.conftest import new_run
+from tests.support.runs import new_run
 
 
 def test_points_of_epochs_are_written_in_order_and_all_there_at_the_end(config: Config, client: MlflowClient):

@@ -23,7 +23,7 @@ import sqlalchemy
 import yaml
 from sqlalchemy.exc import OperationalError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SUPERUSER = "ada"
 OUTSIDE = "/var/tmp"  # a contained process has a /tmp of its own
 

@@ -1,0 +1,1 @@
+"""What several tests share and pytest does not provide: workplaces, servers, small networks, studies."""

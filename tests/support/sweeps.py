@@ -1,0 +1,86 @@
+"""What a study and its runs look like from outside."""
+
+import collections
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from mlflow import MlflowClient
+
+from tests.support.workplace import Workplace
+
+SMALL = ["dataset=synthetic", "training.epochs=2"]
+SPACE = [
+    "hydra/sweeper=optuna",
+    "model.dropout=interval(0,0.5)",
+    "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))",
+]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The one study of a workplace, and its runs in MLflow, read with the libraries' own clients."""
+
+    folder: Path
+
+    @property
+    def storage(self) -> str:
+        return f"sqlite:///{self.folder / 'optuna.db'}"
+
+    @property
+    def study(self) -> optuna.Study:
+        (name,) = optuna.get_all_study_names(self.storage)
+        return optuna.load_study(study_name=name, storage=self.storage)
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def runs(self) -> list[Any]:
+        experiment = self.client.get_experiment_by_name("convlab")
+        assert experiment is not None
+        return list(self.client.search_runs([experiment.experiment_id], max_results=1000))
+
+    @property
+    def parent(self) -> Any:
+        (parent,) = [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
+        return parent
+
+    @property
+    def children(self) -> dict[int, Any]:
+        """The run of each trial that has one, by the trial's number."""
+        found = [run for run in self.runs() if run.data.tags.get("mlflow.parentRunId") == self.parent.info.run_id]
+        by_number = {int(run.data.tags["trial"]): run for run in found}
+        assert len(by_number) == len(found)
+        return by_number
+
+    def artifact(self, name: str) -> str:
+        """The text of an artifact of the parent run."""
+        return Path(self.client.download_artifacts(self.parent.info.run_id, name)).read_text()
+
+    def assert_whole(self, n_trials: int) -> None:
+        """Exactly so many trials count, no number is missing, nothing says RUNNING, MLflow says what Optuna says."""
+        trials = self.study.trials
+        assert [trial.number for trial in trials] == list(range(len(trials)))
+        retried = {trial.user_attrs.get("retry_of") for trial in trials}
+        assert len([trial for trial in trials if trial.number not in retried]) == n_trials
+        states = collections.Counter(trial.state.name for trial in trials)
+        assert not states.keys() - {"COMPLETE", "PRUNED", "FAIL"}
+        children = self.children
+        for trial in trials:
+            if trial.user_attrs.get("interrupted"):
+                assert trial.number not in children or children[trial.number].info.status == "KILLED"
+            else:
+                expected = "FAILED" if trial.state.name == "FAIL" else "FINISHED"
+                assert children[trial.number].info.status == expected
+        assert self.parent.info.status == "FINISHED"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep of which every third configuration is impossible, and what the command said."""
+
+    workplace: Workplace
+    out: str
+    study: Study
