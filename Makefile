@@ -54,7 +54,7 @@ serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@cham
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
 	$(BIN)/python -m src.figures
 
-results: setup ## Write the README's tables of results, and their picture, from benchmarks/results/*.json
+results: setup ## Write the tables and the picture of docs/results.md from benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.report
 
 screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images

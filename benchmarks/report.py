@@ -1,4 +1,4 @@
-"""Writes the tables of the README between their marks, and the picture, from what the benchmarks have measured.
+"""Write the tables of docs/results.md between their marks, and its picture, from what the benchmarks measured.
 
 python -m benchmarks.report          or make results
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from benchmarks.measuring import PUBLISHED, ROOT, ratio
 from src.figures.colours import BLUE, GRAY, ORANGE
 
-README = ROOT / "README.md"
+DOCUMENT = ROOT / "docs/results.md"
 PICTURE = ROOT / "docs/images/speed.png"
 NETWORKS = {"lenot": "LeNot", "cnn_mnist_v2": "32-64-64 convnet"}
 KINDS = {
@@ -203,7 +203,7 @@ def with_tables(text: str, results: dict[str, Results]) -> str:
 
 def main() -> None:
     results = {path.stem: json.loads(path.read_text()) for path in sorted(PUBLISHED.glob("*.json"))}
-    README.write_text(with_tables(README.read_text(), results))
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(), results))
     if "train_speed" in results:
         plot_speed(results["train_speed"]).savefig(PICTURE, dpi=110)
 

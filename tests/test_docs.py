@@ -1,11 +1,13 @@
 """Every command of the documents works, and every option that they should name is named."""
 
 import argparse
+import contextlib
 import importlib
 import json
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +72,14 @@ def write_pictures(folder: Path) -> None:
             Image.new("RGB", (40, 30), colour).save(folder / name / f"{number}.png")
 
 
+def write_own_network(folder: Path) -> None:
+    """The file that docs/models.md shows, at the place that it names."""
+    page = (ROOT / "docs/models.md").read_text()
+    (name, text) = re.findall(r"`(my_conf/model/\w+\.yaml)`:\n\n```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_text(text)
+
+
 @pytest.mark.usefixtures("signals_restored")
 @pytest.mark.parametrize("command", MARKED)
 def test_every_python_command_works_as_written(
@@ -103,6 +113,8 @@ def test_every_python_command_works_as_written(
             arguments.append("training.batch_size=8")
         if "-m" in arguments or any(argument.startswith("hparams_search=") for argument in arguments):
             arguments += QUICK_SWEEP
+    if "--config-dir" in arguments:
+        write_own_network(tmp_path)
     if module in ("pipelines.best_of_sweep", "pipelines.compare_models"):
         arguments += QUICK_PIPELINE
         arguments += QUICK_SWEEP[1:] if module == "pipelines.best_of_sweep" else ["models=[dense]"]
@@ -125,6 +137,20 @@ def test_every_python_command_works_as_written(
             main()
         assert stopped.value.code == 2
         assert capsys.readouterr().err.strip() == expected
+
+
+def test_the_backup_command_copies_a_database_that_is_in_use(tmp_path: Path):
+    (script,) = re.findall(r"^python -c \"(.*mlflow\.db.*)\"$", (ROOT / "docs/runs.md").read_text(), re.MULTILINE)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as store:
+        store.execute("PRAGMA journal_mode = WAL")
+        store.execute("CREATE TABLE runs (number INTEGER)")
+        store.executemany("INSERT INTO runs VALUES (?)", [(number,) for number in range(1000)])
+        store.execute("BEGIN IMMEDIATE")  # a transaction of another process that is not finished
+        store.execute("INSERT INTO runs VALUES (1000)")
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    with contextlib.closing(sqlite3.connect(tmp_path / "backup-mlflow.db")) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert copy.execute("SELECT count(*) FROM runs").fetchall() == [(1000,)]
 
 
 @pytest.mark.parametrize("target", sorted({c.split()[1] for c in commands() if c.startswith("make ")}))
@@ -196,14 +222,14 @@ GROUPS = ["dataset", "model", "augmentation", "optimizer", "schedule", "tracking
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_readme_lists_every_option_of_a_group(group: str):
-    (row,) = re.findall(rf"^\| `{group}` \|([^|]*)\|", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_the_settings_page_lists_every_option_of_a_group(group: str):
+    (row,) = re.findall(rf"^\| `{group}` \|([^|]*)\|", (ROOT / "docs/settings.md").read_text(), re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", row)) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
 
 
-def test_the_readme_says_of_every_network_what_the_tests_know():
+def test_the_models_page_has_the_sizes_of_every_network():
     row = r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| [^|]+ \| (\d+)"
-    rows = re.findall(row, (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(row, (ROOT / "docs/models.md").read_text(), re.MULTILINE)
     for name, parameters, smallest in rows:
         config = compose_config([f"model={name}", "dataset.image_size=[512,512]"])
         assert int(smallest) == config.model.smallest_input, name
@@ -211,10 +237,15 @@ def test_the_readme_says_of_every_network_what_the_tests_know():
     assert sorted(name for name, _, _ in rows) == sorted(TABLE)
 
 
-def test_the_readme_shows_every_room():
+def test_the_architecture_page_lists_every_module_and_package_of_src():
+    text = (ROOT / "docs/architecture.md").read_text()
+    names = {path.name for path in (ROOT / "src").iterdir() if not path.name.startswith("__")}
+    assert not [name for name in names if f"src/{name}" not in text]
+
+
+def test_the_readme_links_every_page():
     text = (ROOT / "README.md").read_text()
-    rooms = {path.name for path in (ROOT / "src").iterdir() if not path.name.startswith("__")}
-    assert not [room for room in rooms if f"src/{room}" not in text]
+    assert not [page.name for page in (ROOT / "docs").glob("*.md") if f"](docs/{page.name})" not in text]
 
 
 def test_every_picture_and_page_that_a_document_names_exists():

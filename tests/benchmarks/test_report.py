@@ -1,4 +1,4 @@
-"""The README's tables of results come from what was measured."""
+"""The tables of docs/results.md come from what was measured."""
 
 import io
 from typing import Any
