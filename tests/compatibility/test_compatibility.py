@@ -14,7 +14,7 @@ import yaml
 from mlflow import MlflowClient
 from optuna.trial import FrozenTrial
 
-from tests.conftest import Workplace
+from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.services
 ARCHIVE = Path(__file__).with_name("store.tar.xz")
