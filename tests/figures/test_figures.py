@@ -65,7 +65,13 @@ def test_a_picture_shows_as_many_images_as_there_are_and_saves_as_png(
 
 
 def test_drawing_needs_no_pyplot_and_so_no_window_system() -> None:
-    program = "import sys, src.figures; print('matplotlib.pyplot' in sys.modules, 'matplotlib.figure' in sys.modules)"
+    program = """
+import sys
+from src import figures
+from src.process.lazy import import_now
+import_now(figures)
+print("matplotlib.pyplot" in sys.modules, "matplotlib.figure" in sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", program], cwd=CONF.parent, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from src.cli.compose import compose_config
 from src.errors import ConfigError
-from src.reports import sweep as report
+from src.reports import recipe
 from src.reports.recipe import best_recipe, check_recipe_name, difference
 from src.reports.sweep import description, record_results
 from src.results import Counts, SweepResult, TrialRow
@@ -132,7 +132,7 @@ def test_a_best_trial_with_an_unknown_configuration_has_no_recipe() -> None:
 def test_a_recipe_that_a_person_wrote_is_not_written_over_and_one_of_a_sweep_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "CONF", tmp_path)
+    monkeypatch.setattr(recipe, "CONF", tmp_path)
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text("seed: 3\n")
     (tmp_path / "experiment" / "best.yaml").write_text("# The best of the study x\nseed: 3\n")

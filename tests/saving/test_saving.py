@@ -127,12 +127,12 @@ def test_a_format_that_would_fill_the_disk_is_not_started(tmp_path: Path) -> Non
     script = f"""
 import resource, signal, sys
 from pathlib import Path
-from src import saving
+from src.saving import files
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-saving.check_room(Path({str(tmp_path)!r}), 40_000)
+files.check_room(Path({str(tmp_path)!r}), 40_000)
 try:
-    saving.check_room(Path({str(tmp_path)!r}), 60_000)
+    files.check_room(Path({str(tmp_path)!r}), 60_000)
 except OSError as error:
     print(error.strerror)
 """
