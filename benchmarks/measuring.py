@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from src.fitting.dividing import divides_batches
 from src.schema import Config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,7 +108,7 @@ def _peak_mb(pid: int) -> float:
 
 def threads(config: Config) -> dict[str, Any]:
     """The variables that have TensorFlow compute with as many threads as `src.train` would with this config."""
-    return {"TF_NUM_INTRAOP_THREADS": "1"} if config.trains_in_parts else {}
+    return {"TF_NUM_INTRAOP_THREADS": "1"} if divides_batches(config) else {}
 
 
 def in_turn(

@@ -15,7 +15,7 @@ from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.places import local_path
 from src.results import ExplanationResult
-from src.schema import Config, ExplainConfig, ImageFolderConfig
+from src.schema import Config, ExplainConfig
 from src.tracked import load_tracked_dataset, load_tracked_model
 
 TOP = 5  # classes in the answer to one image, and how many of them Grad-CAM is drawn for
@@ -80,7 +80,7 @@ def look_at_image(config: ExplainConfig, run: tracking.Run, trained: Config) -> 
     """The most probable classes of an image file, its feature maps, Grad-CAM of the first of these classes."""
     assert config.image is not None
     height, width, channels = trained.dataset.input_shape
-    resize = trained.dataset.resize if isinstance(trained.dataset, ImageFolderConfig) else "stretch"
+    resize = trained.dataset.resize_mode
     file = local_path(config.image)
     image, size = datasets.read_image(file, height, width, channels, resize)
     model = load_tracked_model(run, config.model_uri)

@@ -13,7 +13,7 @@ from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
 from src.places import local_path
 from src.results import PredictionResult
-from src.schema import ImageFolderConfig, PredictConfig
+from src.schema import PredictConfig
 from src.tables import csv_line
 from src.tracked import load_tracked_model
 
@@ -37,8 +37,7 @@ def predict(config: PredictConfig) -> PredictionResult:
         raise ConfigError(f"output: {output} is a folder; give a file, such as {output / 'predictions.csv'}")
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config()).dataset
-        resize = trained.resize if isinstance(trained, ImageFolderConfig) else "stretch"
-        found = datasets.read_unlabelled(source, trained.input_shape, resize, config.batch_size)
+        found = datasets.read_unlabelled(source, trained.input_shape, trained.resize_mode, config.batch_size)
         model = load_tracked_model(run, config.model_uri)
     classes, bad_files, counts = trained.class_names, [], dict.fromkeys(trained.class_names, 0)
     part = output.with_name(f".part-{output.name}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src import datasets, saving, tracking
 from src.errors import DataError
-from src.schema import Config, DatasetConfig, IdxConfig
+from src.schema import Config, DatasetConfig
 
 if TYPE_CHECKING:
     import keras
@@ -33,10 +32,9 @@ def load_tracked_dataset(run: tracking.Run, trained: Config, data_dir: str | Non
 
 def as_found(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:
     """The data set's config, looking for what was found when the run was trained, whatever can be found now."""
-    wanted = trained.dataset if data_dir is None else datasets.moved_to(trained.dataset, data_dir)
-    if isinstance(wanted, IdxConfig):
-        wanted = replace(wanted, source=run.params.get("resolved.data_source", wanted.source))
-    return wanted
+    wanted = trained.dataset if data_dir is None else datasets.find_below(trained.dataset, data_dir)
+    source = run.params.get("resolved.data_source")
+    return wanted if source is None else wanted.from_source(source)
 
 
 def load_tracked_model(run: tracking.Run, model_uri: str | None) -> keras.Model:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from src import console, datasets, fitting, models, reports, saving, tracking
 from src.cli.command import entry_point
 from src.errors import ModelFileError
+from src.fitting.dividing import divides_batches
 from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, keep_model, weights_rescued
 from src.places import local_path
 from src.process.imports import one_thread_per_operation
@@ -167,7 +168,7 @@ def fit_and_watch(
 ) -> fitting.Fit:
     """Trains with a line in the terminal and a point in MLflow for each epoch; an interruption keeps the last epoch."""
     monitor = config.training.monitor if dataset.validation else None
-    lines = console.EpochLines(config.training.most_epochs, batches(dataset, config), monitor)
+    lines = console.EpochLines(config.training.max_epochs, batches(dataset, config), monitor)
     try:
         with lines:
             return fitting.fit(model, dataset, config, [lines, run.log_epoch, *observers], lines.on_batches)
@@ -195,7 +196,7 @@ def batches(dataset: datasets.Dataset, config: Config) -> int:
 @entry_point("train")
 def main(config: Config, overrides: list[str]) -> None:
     """Trains, then says where to look."""
-    if config.trains_in_parts:
+    if divides_batches(config):
         one_thread_per_operation()  # the batch is divided among the cores, see `src.fitting.parts`
     result = train(config, overrides=overrides)
 

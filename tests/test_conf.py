@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from src import schema
-from src.cli.compose import CONF, compose, compose_config, compose_tree, config_from_dict
+from src.cli.compose import CONF, compose, compose_config, compose_tree, config_from_dict, to_dataclass
 from src.errors import ConfigError
-from src.schema import as_tree, flatten
+from src.schema import as_tree, flatten, is_place, with_given_name
+from tests.support.workplace import ROOT
 
-FILES = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name != "local"]  # local/ is one machine's own
+FILES = [
+    path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in ("hydra", "local")
+]  # local/: a machine's own
 OPTIONS = pytest.mark.parametrize(("group", "option"), [(path.parent.name, path.stem) for path in FILES])
-TYPED = [(path.parent.name, path.stem) for path in FILES if path.parent.name in schema.SCHEMAS]
+TYPED = [(path.parent.name, path.stem) for path in FILES if path.parent.name in schema.RUN_GROUPS]
 SEARCHES = [path for path in FILES if path.parent.name == "hparams_search"]  # tests/space/test_planning.py plans them
-RECIPES = [path for path in FILES if path.parent.name not in schema.SCHEMAS and path not in SEARCHES]
+RECIPES = [path for path in FILES if path.parent.name not in schema.RUN_GROUPS and path not in SEARCHES]
+STORED: dict[str, dict[str, Any]] = json.loads((ROOT / "tests/support/options.json").read_text(encoding="utf-8"))
 PRIMARY = [path.stem for path in sorted(CONF.glob("*.yaml"))]
 
 
@@ -42,11 +47,33 @@ def test_every_option_of_every_group_composes_and_reads_back_from_yaml(group: st
     assert config_from_dict(kept) == config
 
 
+@pytest.mark.parametrize("stored", STORED)
+def test_an_option_has_the_keys_and_values_that_fingerprints_and_studies_were_made_of(stored: str) -> None:
+    """The file has what older versions composed. A difference makes old runs and studies look like others."""
+    group, _, option = stored.rpartition("=")
+    if group.startswith("hydra/"):
+        group, found = group.replace("/", "."), composed_sweeper(stored)
+    else:
+        found = flatten(with_given_name(as_tree(composed(group, option))))
+    expected = {name: value for name, value in STORED[stored].items() if not is_place(name) and "storage" not in name}
+    assert {name: found.get(name, "missing") for name in expected} == expected
+    if group in ("dataset", "model", "optimizer", "schedule", "hydra.sweeper.sampler", "hydra.sweeper.pruner"):
+        assert {name for name in found if name.startswith(f"{group}.")} == set(STORED[stored])
+
+
+def composed_sweeper(option: str) -> dict[str, Any]:
+    """The leaves of `hydra.sweeper` with an option of the sweeper, its sampler or its pruner."""
+    chosen = [] if option.startswith("hydra/sweeper=") or option.endswith("=grid") else ["hydra/sweeper=optuna"]
+    needed = ["hydra.sweeper.pruner.lower=0"] if option.endswith("=threshold") else []
+    sweeper = compose("train", [*chosen, option, *needed], with_hydra=True).hydra.sweeper
+    return flatten(to_dataclass(sweeper, "hydra.sweeper."), "hydra.sweeper")
+
+
 @pytest.mark.parametrize(("group", "option"), TYPED)
 def test_an_option_is_named_after_its_file_and_typed_by_its_group(group: str, option: str) -> None:
     chosen = getattr(composed(group, option), group)
     assert compose_tree([f"{group}={option}"])[group]["name"] == option  # its folder names a data set later
-    assert type(chosen) in schema.SCHEMAS[group].values()
+    assert type(chosen) in schema.REGISTRY[group].kinds.values()
 
 
 @pytest.mark.parametrize(("group", "option"), TYPED)
@@ -67,9 +94,9 @@ def test_a_recipe_changes_the_default_run_and_says_its_command(recipe: Path) -> 
     assert any(f"{group}={name}" in line for line in header)
 
 
-@pytest.mark.parametrize("group", schema.SCHEMAS)
+@pytest.mark.parametrize("group", schema.RUN_GROUPS)
 def test_every_kind_of_a_group_is_used_by_one_of_its_files(group: str) -> None:
-    kinds = schema.SCHEMAS[group].values()
+    kinds = schema.REGISTRY[group].kinds.values()
     assert {type(getattr(composed(*typed), group)) for typed in TYPED if typed[0] == group} == set(kinds)
 
 

@@ -13,13 +13,13 @@ source = ConvlabSchemas("convlab", "convlab://")
 
 
 @pytest.mark.parametrize(
-    ("group", "name"), [(group, name) for group, kinds in schema.SCHEMAS.items() for name in kinds]
+    ("group", "name"), [(name, kind) for name, group in schema.REGISTRY.items() for kind in group.kinds]
 )
 def test_a_schema_is_a_typed_node_of_its_dataclass(group: str, name: str) -> None:
     assert source.is_group(f"schema/{group}")
     assert source.is_config(f"schema/{group}/{name}")
     found = source.load_config(f"schema/{group}/{name}.yaml")
-    assert OmegaConf.get_type(found.config) is schema.SCHEMAS[group][name]
+    assert OmegaConf.get_type(found.config) is schema.find_kind(group, name)
 
 
 def test_each_composition_gets_a_node_of_its_own() -> None:

@@ -337,7 +337,7 @@ def test_the_champion_itself_stays_the_champion(runs: Runs):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["if_better=true"], "if_better: better than what"),
+        (["if_better=true"], "if_better=true: there is no alias to compare with"),
         (["alias=latest"], "alias: got 'latest'"),
         (["alias=v12"], "alias: got 'v12'"),
         (["'alias=\"a b\"'"], "alias: got"),

@@ -21,10 +21,10 @@ from src.cli.compose import CONF, compose_config
 from src.datasets import load_dataset
 from src.errors import ModelFileError, StoreError, TrainingDiverged
 from src.fitting import devices
+from src.fitting.dividing import MAX_PARTS
+from src.process.machine import cores
 from src.results import TrainResult
 from src.saving import load_model
-from src.schema.checks import cores
-from src.schema.run import MOST_PARTS
 from src.train import prepare_model, train
 from tests.support.workplace import ROOT, TrainedRun, Workplace
 
@@ -86,7 +86,7 @@ def test_the_params_hold_the_resolved_config(trained: TrainedRun, client: Mlflow
 
 def test_a_command_divides_the_batches_of_a_small_network_among_few_cores(trained: TrainedRun, client: MlflowClient):
     parts = client.get_run(trained.run_id).data.params["resolved.parts"]
-    assert int(parts) == (cores() if cores() <= MOST_PARTS else 1)
+    assert int(parts) == (cores() if cores() <= MAX_PARTS else 1)
 
 
 def test_every_metric_of_training_has_one_point_an_epoch(trained: TrainedRun, client: MlflowClient):

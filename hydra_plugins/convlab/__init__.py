@@ -1,6 +1,6 @@
-"""Hydra's doors to this project: the sweep, and the dataclasses behind `conf/`.
+"""What Hydra finds of this project: the sweeper, and the dataclasses that type the files of `conf/`.
 
-Hydra imports this module at every start, so what is behind the doors is imported late.
+Hydra imports this module at every start, so it imports nothing heavy.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from src import schema, sweep
+from src.space.planning import plan_sweep
+
 
 class ConvlabSweeper(Sweeper):
     """`hydra/sweeper=optuna` and `hydra/sweeper=grid`; its settings are `hydra.sweeper.*`."""
@@ -26,19 +29,14 @@ class ConvlabSweeper(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Plans the sweep that was typed, then runs it."""
-        from src.space.planning import plan_sweep
-
-        plan = plan_sweep(self.loader, self.master, arguments)
-        from src.sweep import run_study
-
-        return run_study(plan)
+        return sweep.run_study(plan_sweep(self.loader, self.master, arguments))
 
 
 class ConvlabSchemas(ConfigSource):
-    """The dataclasses of `src.schema` as the configs `schema/...`; each becomes a node when one asks for it.
+    """The dataclasses of `src.schema` as the configs `schema/...`; a node is made when one is asked for.
 
     Hydra's `ConfigStore` would make all of them at every start, and copy all of them at every composition. None is
-    listed: they stand beside the options and not among them, and nobody chooses one.
+    listed, because they are not options to choose from.
     """
 
     @staticmethod
@@ -46,19 +44,20 @@ class ConvlabSchemas(ConfigSource):
         return "convlab"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        kind = self._kinds().get(config_path.removesuffix(".yaml"))
-        if kind is None:
+        schema_class = _find_schema(config_path)
+        if schema_class is None:
             raise ConfigLoadError(f"no schema {config_path!r}")
-        node = OmegaConf.structured(kind)
+        node = OmegaConf.structured(schema_class)
         if "tags" in node:
             OmegaConf.set_struct(node.tags, False)  # so that tags.owner=ada needs no plus sign
         return ConfigResult(provider=self.provider, path=self.full_path(), config=node, header={"package": None})
 
     def is_config(self, config_path: str) -> bool:
-        return config_path.removesuffix(".yaml") in self._kinds()
+        return _find_schema(config_path) is not None
 
     def is_group(self, config_path: str) -> bool:
-        return any(name.startswith(config_path.rstrip("/") + "/") for name in self._kinds())
+        folder, _, group = config_path.rstrip("/").partition("/")
+        return folder == "schema" and (not group or group in schema.REGISTRY)
 
     def available(self) -> bool:
         return True
@@ -66,14 +65,16 @@ class ConvlabSchemas(ConfigSource):
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         return []
 
-    @staticmethod
-    def _kinds() -> dict[str, type]:
-        from src import schema
 
-        grouped = schema.SCHEMAS | schema.SWEEPER_SCHEMAS
-        return {f"schema/{name}": kind for name, kind in schema.PRIMARY.items()} | {
-            f"schema/{group}/{name}": kind for group, kinds in grouped.items() for name, kind in kinds.items()
-        }
+def _find_schema(config_path: str) -> type | None:
+    """Return the dataclass of `schema/COMMAND` or `schema/GROUP/KIND`, None for any other path."""
+    folder, _, name = config_path.removesuffix(".yaml").partition("/")
+    group, _, kind = name.rpartition("/")
+    if folder != "schema":
+        return None
+    if not group:
+        return schema.PRIMARY.get(kind)
+    return schema.REGISTRY[group].find(kind) if group in schema.REGISTRY else None
 
 
 class ConvlabSearchPath(SearchPathPlugin):

@@ -201,11 +201,10 @@ def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
     """
     base = OmegaConf.structured(schema.Config)
     try:
-        for group in schema.SCHEMAS:
+        for group in schema.RUN_GROUPS:
             node = resolved.get(group) or {}
             schema.require(isinstance(node, dict), group, node, "a mapping")
-            kind = node.get(schema.DISCRIMINATORS[group]) if group in schema.DISCRIMINATORS else group
-            base[group] = OmegaConf.structured(_kind(group, kind))
+            base[group] = OmegaConf.structured(schema.kind_of(group, node))
         return cast(schema.Config, _to_object(OmegaConf.merge(base, _literal(resolved))))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from error
@@ -234,7 +233,10 @@ def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
     """
     hide_environment(composed)
     _tidy_values(composed, prefix, {})
-    return _to_object(composed)
+    config = _to_object(composed)
+    if isinstance(dataset := getattr(config, "dataset", None), schema.DatasetConfig):
+        config.dataset = dataset.named()
+    return config
 
 
 def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping[str, Any]) -> None:
@@ -257,7 +259,7 @@ def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping
         if isinstance(node, DictConfig | ListConfig):
             _tidy_values(node, f"{prefix}{key}.", of_field)
         elif isinstance(node, Node) and isinstance(written := node._value(), str) and of_field != schema.FREE:
-            if of_field == schema.PLACE and written != written.strip():
+            if schema.PLACE.items() <= of_field.items() and written != written.strip():
                 node._set_value(written.strip())
             if isinstance(value := _resolved(node), str) and not value.strip():
                 raise ConfigError(nothing_after(f"{prefix}{key}", node, "an empty string"))
@@ -272,7 +274,10 @@ def _resolved(node: Node) -> Any:
 
 
 def _to_object(composed: DictConfig | ListConfig) -> Any:
-    config = OmegaConf.to_object(composed)
+    try:
+        config = OmegaConf.to_object(composed)
+    except schema.WrongKind as error:
+        raise ConfigError(f"{error.what}; {_remedy(error)}") from error
     if tracking := getattr(config, "tracking", None):
         hide_password(tracking.uri)
     _refuse_unknown(config, "")
@@ -287,22 +292,24 @@ def hide_environment(composed: DictConfig | ListConfig) -> None:
 
 
 def _refuse_unknown(value: Any, prefix: str) -> None:
-    """Raises ConfigError for a key that a plus sign brought in, and for a kind that its group does not have."""
+    """Raises ConfigError for a key that a plus sign brought in."""
     if not dataclasses.is_dataclass(value):
         return
     known = sorted(field.name for field in dataclasses.fields(value))
     for key, item in vars(value).items():
         if key not in known:
             raise ConfigError(f"no key {prefix + key!r}{did_you_mean(key, known)}")
-        if not prefix and (name := schema.DISCRIMINATORS.get(key)):
-            _kind(key, getattr(item, name))
         for index, inner in enumerate(item) if isinstance(item, list) else ():
             _refuse_unknown(inner, f"{prefix}{key}.{index}.")
         _refuse_unknown(item, f"{prefix}{key}.")
 
 
-def _kind(group: str, kind: object) -> type:
-    kinds = schema.SCHEMAS[group]
-    if kind not in tuple(kinds):
-        raise ConfigError(f"{group}: no kind {kind!r}; known: {', '.join(kinds)}")
-    return kinds[kind]
+def _remedy(error: schema.WrongKind) -> str:
+    """Return what to type instead of the key that names a kind: the options of that kind."""
+    group = error.group
+    options = {path.stem: path.read_text(encoding="utf-8") for path in sorted((CONF / group.option).glob("*.yaml"))}
+    fitting = [name for name, text in options.items() if f"/schema/{group.name}/{error.received}@" in text]
+    if not fitting:
+        return f"choose with {group.option}=NAME{did_you_mean(str(error.received), list(options))}"
+    choices = " or ".join(f"{group.option}={name}" for name in fitting)
+    return f"choose {choices}, or remove `{group.dotted}.{group.key}`"

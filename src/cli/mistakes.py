@@ -10,7 +10,7 @@ from omegaconf import Node
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from src.errors import UserError
-from src.schema import PRUNERS, SAMPLERS, SCHEMAS
+from src.schema import REGISTRY, RUN_GROUPS
 
 SHORTER_LIST = "the list is shorter (its items count from 0); to make it longer, give the whole list"
 EXPECTED = {"Integer": "a whole number", "Float": "a number"}
@@ -39,7 +39,7 @@ def explain(error: BaseException) -> str:
         return _explain_value(error, cause)
     if swept := re.match(r"Ambiguous value for argument '(.+?)'", str(cause)):
         key, _, value = swept[1].partition("=")
-        if key in SCHEMAS:
+        if key in RUN_GROUPS:
             return f"{swept[1]}: several values; add -m to run each of them"
         return f"{swept[1]}: several values; add -m to run each of them, or write a list as '{key}=[{value}]'"
     return str(cause).splitlines()[0]
@@ -134,7 +134,7 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
         return f"no item {key!r}: {SHORTER_LIST}"
     if not key:  # of a mapping in a file: OmegaConf does not say where
         kind = re.search(r"str is not a subclass of (\w+)Config", sentence)
-        if kind and any(f"{kind[1]}Config" == known.__name__ for known in (*SAMPLERS.values(), *PRUNERS.values())):
+        if kind and f"{kind[1]}Config" in _searching_kinds():
             return (
                 "hydra.sweeper.sampler and hydra.sweeper.pruner are groups of settings: in a file, choose them in its "
                 "defaults list, `- override /hydra/sweeper/sampler: random`"
@@ -151,3 +151,9 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
     if truth := re.match(r"Value '(.*)' is not a valid bool", sentence):
         return f"{key}: got {truth[1]!r}, expected true or false"
     return f"{key}: {sentence[:1].lower()}{sentence[1:]}"
+
+
+def _searching_kinds() -> set[str]:
+    """Return the names of the config classes of samplers and pruners."""
+    kinds = (*REGISTRY["sampler"].kinds.values(), *REGISTRY["pruner"].kinds.values())
+    return {cls.__name__ for kind in kinds for cls in kind.mro()}

@@ -6,7 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.datasets.image_file import read_image
-    from src.datasets.loading import LOADERS, Dataset, Split, class_names_of, content_digest, load_dataset, moved_to
+    from src.datasets.loading import Dataset, Split, class_names_of, content_digest, find_below, load_dataset
     from src.datasets.unlabelled import read_unlabelled
 else:
     __getattr__ = lazy_package(__name__)

@@ -29,7 +29,8 @@ from src.datasets.images import BadImage, bombs_refused, decode
 from src.datasets.listing import ImageFile
 from src.errors import DataError
 from src.places import local_path
-from src.schema import ImageFolderConfig, cores
+from src.process.machine import cores
+from src.schema import ImageFolderConfig
 
 IN_MEMORY = 1 / 8  # of the memory that is free: larger arrays stay on disk. TensorFlow copies what is in memory
 AT_ONCE = 32 * 2**20  # bytes of decoded images that wait to be written

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.datasets.arrays import Arrays, BadFile
 from src.datasets.cache import arranged, decoded_images
-from src.datasets.listing import TEST, TRAIN, VALIDATION, ImageFile, Listing, list_classes, list_images
+from src.datasets.listing import TEST, TRAIN, VALIDATION, ImageFile, Listing, list_images
 from src.errors import ConfigError, DataError
 from src.places import local_path
 from src.schema import ImageFolderConfig
@@ -61,11 +61,6 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
         test_files=names[train:],
         bad_files=bad_files,
     )
-
-
-def folder_classes(config: ImageFolderConfig) -> list[str]:
-    """The classes' names, from the config or from the folders alone; no image is looked at."""
-    return list(config.class_names) or list_classes(local_path(config.folder))
 
 
 def deal(groups: Sequence[Sequence[int]]) -> list[int]:

@@ -1,6 +1,6 @@
 """Data sets as arrays: found, verified, split and limited.
 
-`LOADERS` maps a data set's `loader` to the function that reads its source; everything after that is the same for all.
+A data set's config says which function reads its source; everything after that is the same for all.
 """
 
 from __future__ import annotations
@@ -8,27 +8,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable
-from pathlib import PurePath
 
 import numpy as np
 
 from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
-from src.datasets.cifar import load_cifar
 from src.datasets.duplicates import find_duplicates
-from src.datasets.idx import load_idx
-from src.datasets.image_folder import folder_classes, load_image_folder
-from src.datasets.synthetic import load_synthetic
+from src.datasets.listing import list_classes
 from src.errors import ConfigError, DataError
 from src.places import local_path
-from src.schema import DatasetConfig, ImageFolderConfig, PublishedConfig
+from src.schema import DatasetConfig
 
-LOADERS: dict[str, Callable[..., Arrays]] = {
-    "idx": load_idx,
-    "cifar": load_cifar,
-    "image_folder": load_image_folder,
-    "synthetic": load_synthetic,
-}
 CHUNK = 32 * 2**20  # bytes of images that are digested at once: mapped ones need not all be in memory
 
 
@@ -107,12 +96,10 @@ def load_dataset(config: DatasetConfig) -> Dataset:
     """The data set that the config names.
 
     Raises:
-        ConfigError: a loader that does not exist, or a validation split that leaves nothing to train on.
+        ConfigError: a validation split that leaves nothing to train on.
         DataError: the data cannot be found, is damaged, or is not what the config says it is.
     """
-    if config.loader not in LOADERS:
-        raise ConfigError(f"dataset.loader: no loader {config.loader!r}; known: {', '.join(LOADERS)}")
-    arrays = LOADERS[config.loader](config)
+    arrays: Arrays = config.builder()(config)
     class_names = list(arrays.class_names or config.class_names)
     _check_images(config, arrays, len(class_names))
     train, validation = _split(config, arrays)
@@ -134,24 +121,21 @@ def load_dataset(config: DatasetConfig) -> Dataset:
 
 
 def class_names_of(config: DatasetConfig) -> list[str]:
-    """The names of the classes, without loading an image.
+    """Return the names of the classes, from the config or from the folders alone; no image is read.
 
     Raises:
         DataError: they are the names of folders, and there are none.
     """
-    return folder_classes(config) if isinstance(config, ImageFolderConfig) else list(config.class_names)
+    return list(config.class_names) or list_classes(local_path(config.root or ""))
 
 
-def moved_to(config: DatasetConfig, data_dir: str) -> DatasetConfig:
-    """The same data set, looked for below another folder first."""
-    if isinstance(config, PublishedConfig):
-        first = str(PurePath(data_dir.strip(), PurePath(config.folders[0]).name))
-        return dataclasses.replace(config, data_dir=data_dir, folders=[first, *config.folders[1:]])
-    if isinstance(config, ImageFolderConfig):
-        moved = PurePath(data_dir.strip(), PurePath(config.folder).name)
-        is_there = local_path(str(moved)).is_dir() or not local_path(config.folder).is_dir()
-        return dataclasses.replace(config, data_dir=data_dir, folder=str(moved) if is_there else config.folder)
-    return config
+def find_below(config: DatasetConfig, data_dir: str) -> DatasetConfig:
+    """Return the same data set, looked for below this folder first."""
+    moved = config.below(data_dir)
+    if config.root is None or moved.root is None:
+        return moved
+    is_only_here = local_path(config.root).is_dir() and not local_path(moved.root).is_dir()
+    return config if is_only_here else moved
 
 
 def content_digest(arrays: Arrays) -> str:

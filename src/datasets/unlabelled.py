@@ -13,7 +13,7 @@ from src.datasets.arrays import BadFile, Images
 from src.datasets.images import BadImage, bombs_refused, decode
 from src.datasets.listing import list_files
 from src.errors import DataError
-from src.schema import cores
+from src.process.machine import cores
 
 Shape = tuple[int, int, int]
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from src.datasets import Split
 from src.fitting.augmentation import augmenter
-from src.schema import AugmentationConfig, cores
+from src.process.machine import cores
+from src.schema import AugmentationConfig
 
 LARGEST_MAP = 256 * 2**20  # bytes that a batch may take in the largest layer when nothing is trained
 MOST_SCORED = 1_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from src.schema import cores
+from src.process.machine import cores
 
 PROCESSOR = Path("/proc/cpuinfo")
 BFLOAT16 = re.compile(r"^(flags|Features)\s*:.*\b(amx_bf16|avx512_bf16|bf16)\b", re.MULTILINE)

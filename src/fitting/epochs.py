@@ -10,8 +10,9 @@ from src.datasets.arrays import Labels
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches
 from src.fitting.optimizers import compile_model
 from src.fitting.parts import in_parts, parts_for
+from src.fitting.schedules import build_schedule
 from src.fitting.watch import Watch
-from src.schema import Config, ReduceOnPlateauConfig
+from src.schema import Config
 
 
 class Fit(NamedTuple):
@@ -57,15 +58,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
             restore_best_weights=True,
         )
         callbacks.append(keep_best)
-    if isinstance(config.schedule, ReduceOnPlateauConfig):
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
-                config.training.monitor,
-                factor=config.schedule.factor,
-                patience=config.schedule.patience,
-                min_lr=config.schedule.min_learning_rate,
-            )
-        )
+    callbacks += build_schedule(config, watch.batches).callbacks
     trained = in_parts(model, parts_for(config))
     if trained is not model:
         compile_model(trained, config, watch.batches)

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from src.fitting.devices import precision, threads
+from src.fitting.dividing import divides_batches
 from src.schema import Config
 
 
@@ -18,7 +19,7 @@ def parts_for(config: Config) -> int:
     """How many parts a batch is trained in: one for each core where operations have one thread, else 1."""
     if os.environ.get("TF_NUM_INTRAOP_THREADS") != "1" or tf.config.list_physical_devices("GPU"):
         return 1
-    return threads() if config.trains_in_parts else 1
+    return threads() if divides_batches(config) else 1
 
 
 def in_parts(model: keras.Model, parts: int) -> keras.Model:

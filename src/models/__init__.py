@@ -6,7 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.models.arithmetic import LAYER_COLUMNS, layer_table
-    from src.models.building import BUILDERS, build_model, predict
+    from src.models.building import build_model, predict
     from src.models.transfer import load_backbone
 else:
     __getattr__ = lazy_package(__name__)

@@ -1,1 +1,1 @@
-"""The process that a command runs in: its signals, and its slow imports."""
+"""The process that a command runs in: its signals, its slow imports, and its machine."""

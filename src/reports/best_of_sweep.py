@@ -11,12 +11,11 @@ from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
 from src.results import BestOfSweepResult, SweepResult, format_metric
-from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training
+from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training, kind_of
 from src.space import SweepPlan
 from src.space.planning import plan_line
 
 PIPELINE = "best_of_sweep"
-PLATEAU = "reduce_on_plateau"  # the schedule that needs validation images
 
 
 def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
@@ -33,9 +32,9 @@ def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
     for trial in plan.space.bases.values():  # those too that only some value of the space lets run
         if trial.dataset.validation_size == 0:
             raise ConfigError("dataset.validation_size=0: the best trial is found by a validation split; keep one")
-        if trial.schedule.name == PLATEAU:
+        if kind_of("schedule", trial.schedule).needs_validation:
             raise ConfigError(
-                f"schedule={PLATEAU}: the best trial is trained again on the validation images too, "
+                f"schedule={trial.schedule.name}: the best trial is trained again on the validation images too, "
                 "and then there is no plateau to be seen; use schedule=cosine or schedule=none"
             )
     return plan

@@ -9,7 +9,7 @@ import yaml
 from src.cli.compose import CONF, compose_tree
 from src.errors import ConfigError
 from src.results import TrialRow
-from src.schema import SCHEMAS, with_given_name
+from src.schema import RUN_GROUPS, with_given_name
 from src.space import SweepPlan
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     """
     name = plan.settings.save_best_as or "best"
     choices = plan.space.choices.get(plan.space.options_of(best.params), {})
-    options = {group: choices[group] for group in SCHEMAS if group in choices and group != "tracking"}
+    options = {group: choices[group] for group in RUN_GROUPS if group in choices and group != "tracking"}
     folders = [line for line in plan.line if line.startswith("hydra.searchpath=")]  # options of the user's own
     standard = compose_tree([*folders, *(f"{group}={option}" for group, option in options.items())])
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}

@@ -12,7 +12,7 @@ from src.cli.compose import compose_config, config_from_dict
 from src.errors import ConfigError, NotKept, StoreError
 from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
-from src.schema import Config, DatasetConfig, ImageFolderConfig, ReproduceConfig, flatten, is_place, name_after
+from src.schema import Config, ReproduceConfig, flatten, is_place
 from src.tracked import as_found
 
 COLUMNS = ("what", "then", "now", "verdict")
@@ -127,17 +127,9 @@ def _configuration(run: tracking.Run, recorded: Mapping[str, Any], trained: Conf
         )
         for name in names
         if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
-        if name not in _given_by_folder(composed.dataset)
+        if name not in {f"dataset.{key}" for key in composed.dataset.set_by_folder()}
     ]
     return rows or [DriftRow("config", "recorded", "as the same line composes today", SAME)]
-
-
-def _given_by_folder(dataset: DatasetConfig) -> set[str]:
-    """Names of the settings that a data set takes from its folder, wherever the folder is."""
-    if not isinstance(dataset, ImageFolderConfig):
-        return set()
-    is_given = {"class_names": not dataset.class_names, "name": dataset.name == name_after(dataset.folder)}
-    return {f"dataset.{key}" for key, holds in is_given.items() if holds}
 
 
 def _packages(run: tracking.Run) -> list[DriftRow]:

@@ -1,16 +1,16 @@
 """Checks of single values, and the size arithmetic that several configs share."""
 
+from __future__ import annotations
+
 import math
-import os
-from pathlib import Path
 
 from src.errors import ConfigError
-
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: the microseconds that it gets of each period, or max
 
 # The metadata of fields
 PLACE = {"holds": "place"}  # a path or an address, which the functions of `src.places` read
 FREE = {"holds": "anything"}  # an empty string too
+FILE_NAME = {"changes_result": False}  # says what a file of the data is called
+LOCATION = PLACE | FILE_NAME  # says where the data is: the same images elsewhere give the same result
 
 
 def require(holds: bool, name: str, received: object, expected: str) -> None:
@@ -32,13 +32,3 @@ def output_size(size: int, window: int, strides: int, padding: str) -> int:
     if padding == "same":
         return math.ceil(size / strides)
     return (size - window) // strides + 1
-
-
-def cores() -> int:
-    """How many cores this process may use, of the machine's and of its container's share."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = QUOTA.read_text().split()
-    except OSError:
-        return count
-    return count if quota == "max" else min(count, math.ceil(int(quota) / int(period)))

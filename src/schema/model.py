@@ -1,4 +1,6 @@
-"""What a model's YAML may say, and which images can pass through the network."""
+"""The settings of a network, `model.*`, and which images can pass through it."""
+
+from __future__ import annotations
 
 import itertools
 import re
@@ -7,20 +9,25 @@ from typing import ClassVar
 
 from src.errors import ConfigError
 from src.schema.checks import at_least, one_of, output_size, require
+from src.schema.kinds import Group, Kind
 
-MOST_DIVISIBLE_WEIGHTS = 2_000_000  # each part of a batch has a gradient of every one, to be added to the others
+MAX_DIVISIBLE_WEIGHTS = 2_000_000  # each part of a batch has a gradient of every one, to be added to the others
 
 
 @dataclass(kw_only=True)
-class ModelConfig:
-    """What every model says of itself; `family` is the key of `src.models.BUILDERS`."""
+class ModelConfig(Kind, group=Group("model", key="family", home="src.models")):
+    """The settings that every network has.
+
+    What a kind builds is a function `(config, input_shape, num_classes)` that returns the Keras model.
+    """
 
     name: str
-    family: str
+    family: str = ""  # the kind
     input_size: int | None = None  # resize to this many pixels a side, inside the model
     paper_size: ClassVar[int] = 224  # pixels a side that the network was published for
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         # MLflow names the logged model after it, and would merge one named `model` with the run's folder of that name.
         allowed = re.fullmatch(r"[\w-]+", self.name) and self.name != "model"
         require(bool(allowed), "model.name", self.name, "letters, digits, _ and -, and not `model`")
@@ -32,8 +39,12 @@ class ModelConfig:
         return 1
 
     def is_divisible(self, height: int, width: int, channels: int) -> bool:
-        """Whether a batch of such images is trained faster in parts, side by side, see `src.fitting.parts`."""
+        """Return whether a batch of such images is trained faster in parts, side by side: see `src.fitting.parts`."""
         return False
+
+    def phases(self, epochs: int) -> tuple[int, ...]:
+        """Return the number of epochs of each phase that a training of this many epochs consists of."""
+        return (epochs,)
 
     def check_input(self, height: int, width: int) -> None:
         """Raises ConfigError when images of this many pixels cannot pass through the network."""
@@ -69,7 +80,7 @@ class ConvBlock:
 
 
 @dataclass(kw_only=True)
-class SequentialConfig(ModelConfig):
+class SequentialConfig(ModelConfig, kind="sequential", builds="src.models.sequential:build_sequential"):
     """A plain convnet: convolutions, hidden dense layers, softmax."""
 
     input_padding: int = 0
@@ -97,7 +108,7 @@ class SequentialConfig(ModelConfig):
         return next(side for side in itertools.count(1) if self._fits(side))
 
     def is_divisible(self, height: int, width: int, channels: int) -> bool:
-        """Not with batch normalisation, which looks at the whole batch; nor with gradients of many weights to add."""
+        """Not with batch normalization, which looks at the whole batch; nor with gradients of many weights to add."""
         if any(block.batch_norm for block in self.conv):
             return False
         count = 0
@@ -110,7 +121,7 @@ class SequentialConfig(ModelConfig):
         for units in self.dense:
             count += inputs * units
             inputs = units
-        return count <= MOST_DIVISIBLE_WEIGHTS
+        return count <= MAX_DIVISIBLE_WEIGHTS
 
     def _fits(self, side: int) -> bool:
         try:
@@ -125,7 +136,7 @@ class SequentialConfig(ModelConfig):
         self._walk(height, width)
 
     def _walk(self, height: int, width: int) -> tuple[int, int]:
-        """Follows an image through the convolutions to its last map; raises ConfigError where it cannot go on."""
+        """Follows an image through the convolutions to its last map; raises ConfigError where it does not fit."""
         height, width = height + 2 * self.input_padding, width + 2 * self.input_padding
         for index, block in enumerate(self.conv):
             height, width = self._after_block(index, block, height, width)

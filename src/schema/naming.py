@@ -1,4 +1,4 @@
-"""The name of a data set that is a folder of images: that of the folder, made safe for MLflow."""
+"""The name of a data set that is a folder of images: the folder's name, made safe for MLflow."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from src.places import local_path
 
 UNNAMED = "image_folder"  # in conf/dataset/image_folder.yaml: the data set is named after its folder
 MAX_LENGTH = 100  # MLflow's database takes 250 characters of a run's name, which contains other names too
-# A folder whose name consists of these words is named after the folder that it is in: pets/train, pets/raw_images.
+# A folder whose name consists of these words is named after its parent folder: pets/train, pets/raw_images.
 GENERIC = {
     *("train", "training", "test", "testing", "val", "valid", "validation"),
     *("data", "dataset", "datasets", "set", "sets", "folder", "folders", "input", "inputs", "raw"),
@@ -36,7 +36,7 @@ def name_after(folder: str) -> str:
 def with_given_name(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration's tree as if its data set were not named after its folder.
 
-    The same images in another folder are the same data, so the folder's name may not distinguish two configurations.
+    The same images in another folder are the same data, so two configurations may not differ by the folder's name.
     """
     dataset = tree.get("dataset") or {}
     if dataset.get("loader") == "image_folder" and dataset.get("name") == name_after(str(dataset.get("folder"))):

@@ -1,4 +1,6 @@
-"""What the YAML of a named architecture may say, and the smallest image that each takes."""
+"""The settings of the published architectures, and the smallest image that each takes."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -10,7 +12,7 @@ STEMS = ("auto", "imagenet", "small")
 
 
 @dataclass(kw_only=True)
-class AlexNetConfig(ModelConfig):
+class AlexNetConfig(ModelConfig, kind="alexnet", builds="src.models.alexnet:build_alexnet"):
     """Five convolutions and two wide hidden layers."""
 
     dense: list[int] = field(default_factory=lambda: [4096, 4096])  # hidden units
@@ -29,9 +31,9 @@ class AlexNetConfig(ModelConfig):
 
 @dataclass(kw_only=True)
 class StemmedConfig(ModelConfig):
-    """A network made for ImageNet whose first layers shrink the image at once; a small image needs others.
+    """A network made for ImageNet whose first layers, the stem, shrink the image at once; a small image needs others.
 
-    The stem of the paper is taken where it leaves the last block a map of at least 2x2, otherwise a small one of the
+    `auto` uses the stem of the paper if it leaves the last block a map of at least 2x2, otherwise a small one of the
     same width that keeps the image's size.
     """
 
@@ -57,15 +59,15 @@ class StemmedConfig(ModelConfig):
 
 
 @dataclass(kw_only=True)
-class GoogLeNetConfig(StemmedConfig):
+class GoogLeNetConfig(StemmedConfig, kind="googlenet", builds="src.models.googlenet:build_googlenet"):
     """Nine inception modules."""
 
     smallest: ClassVar[dict[str, int]] = {"imagenet": 32, "small": 4}
 
 
 @dataclass(kw_only=True)
-class InceptionV3Config(StemmedConfig):
-    """Eleven inception modules with factorised convolutions."""
+class InceptionV3Config(StemmedConfig, kind="inception_v3", builds="src.models.inception_v3:build_inception_v3"):
+    """Eleven inception modules with factorized convolutions."""
 
     paper_size: ClassVar[int] = 299
     smallest: ClassVar[dict[str, int]] = {"imagenet": 75, "small": 7}
@@ -73,7 +75,7 @@ class InceptionV3Config(StemmedConfig):
 
 
 @dataclass(kw_only=True)
-class ResNetConfig(StemmedConfig):
+class ResNetConfig(StemmedConfig, kind="resnet", builds="src.models.resnet:build_resnet"):
     """Stages of residual blocks, with or without squeeze-and-excitation; the width doubles with each stage."""
 
     blocks: list[int] = field(default_factory=lambda: [2, 2, 2, 2])  # in each stage

@@ -1,4 +1,6 @@
-"""What the pipelines may be told: all that training may, and a few settings of their own."""
+"""The settings of the pipelines: those of training, and a few of their own."""
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,11 +24,11 @@ class PipelineConfig(Config):
         usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
         require(usable, "seeds", self.seeds, "different whole numbers from 0 to 4294967295, at least one")
         if not self.tracking.enabled:
-            raise ConfigError("tracking=off: a pipeline hands on what stands in the tracking store; leave it out")
+            raise ConfigError("tracking=off: the steps of a pipeline read the tracking store; remove `tracking=off`")
         if not self.tracking.save_model or self.tracking.detail != "full":
-            raise ConfigError("tracking.detail and tracking.save_model: a pipeline needs whole runs; leave them out")
+            raise ConfigError("tracking.detail, tracking.save_model: a pipeline needs complete runs; remove both")
         if not self.evaluate_test:
-            raise ConfigError("evaluate_test=false: a pipeline ends with the test split; leave it out")
+            raise ConfigError("evaluate_test=false: a pipeline ends with the test split; remove `evaluate_test=false`")
 
 
 @dataclass(kw_only=True)
@@ -60,7 +62,7 @@ class CompareModelsConfig(PipelineConfig):
 
 @dataclass(kw_only=True)
 class ReproduceConfig:
-    """A tracked run that is trained again."""
+    """A tracked run to train again."""
 
     tracking: TrackingConfig
     run_id: str
@@ -69,14 +71,17 @@ class ReproduceConfig:
 
     def __post_init__(self) -> None:
         if not self.tracking.enabled:
-            raise ConfigError("tracking=off: what came out is kept where the run itself is; leave it out")
+            raise ConfigError("tracking=off: the report is stored where the run is; remove `tracking=off`")
         if self.tracking.on_duplicate != "train":
             raise ConfigError(
-                "tracking.on_duplicate=reuse: the run itself would be taken, and compared with itself; leave it out"
+                "tracking.on_duplicate=reuse: the run would be reused and compared with itself; remove "
+                "`tracking.on_duplicate=reuse`"
             )
 
 
 def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:
-    """What was typed without the pipeline's own keys: what `src.train` would be told."""
-    own = {item.name for item in dataclasses.fields(config)} - {item.name for item in dataclasses.fields(Config)}
-    return [typed for typed in overrides if typed.lstrip("+~").partition("=")[0].partition(".")[0] not in own]
+    """Return the overrides without those of the pipeline's own keys: what `src.train` takes."""
+    names, trained = ({item.name for item in dataclasses.fields(kind)} for kind in (config, Config))
+    return [
+        typed for typed in overrides if typed.lstrip("+~").partition("=")[0].partition(".")[0] not in names - trained
+    ]

@@ -1,17 +1,16 @@
-"""What one training run is made of, and which combinations make sense."""
+"""The configuration of one training run, and which combinations of settings make sense."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import FREE, cores, require
+from src.schema.checks import FREE, require
 from src.schema.dataset import DatasetConfig
 from src.schema.model import ModelConfig
-from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
+from src.schema.optimizer import OptimizerConfig, ScheduleConfig
 from src.schema.training import TrackingConfig, TrainingConfig
-from src.schema.transfer import TransferConfig
-
-MOST_PARTS = 4  # of a batch; with more cores TensorFlow divides operations, as it does by itself
 
 
 @dataclass(kw_only=True)
@@ -24,7 +23,7 @@ class Config:
     schedule: ScheduleConfig
     training: TrainingConfig
     tracking: TrackingConfig
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # runs of before have none
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # older stored configs have none
     seed: int = 1
     evaluate_test: bool = True
     tags: dict[str, str] = field(default_factory=dict, metadata=FREE)
@@ -32,57 +31,38 @@ class Config:
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
         for name, value in self.tags.items():
-            require(isinstance(value, str), f"tags.{name}", value, "a text")
+            require(isinstance(value, str), f"tags.{name}", value, "a string")
         self.model.check_input(*self.dataset.image_size)
-        if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= self.training.epochs:
-            raise ConfigError(
-                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of training.epochs="
-                f"{self.training.epochs}; use less"
-            )
+        self.schedule.check_epochs(self.training.epochs)
+        phases = self.model.phases(self.training.epochs)
+        if len(phases) > 1:
+            self.schedule.check_epochs(min(phases), is_phase=True)
         if self.augmentation.flip and not self.dataset.flips:
             raise ConfigError(
-                f"augmentation.flip: the classes of {self.dataset.name} are not the same mirrored; leave it out with "
+                f"augmentation.flip: the classes of {self.dataset.name} are not the same when mirrored; set "
                 "augmentation.flip=null, or choose augmentation=digits (dataset.flips=true says that they are)"
             )
-        if isinstance(self.model, TransferConfig) and self.model.mode == "fine_tuning":
-            self._check_phases(self.model.head_epochs)
         if not self.has_monitor:
             self._check_without_validation()
 
     @property
     def has_monitor(self) -> bool:
-        """Whether there is a validation split whose metrics can choose the best epoch."""
+        """Whether there is a validation split whose metrics can select the best epoch."""
         return self.dataset.validation_size != 0
 
     @property
-    def trains_in_parts(self) -> bool:
-        """Whether batches are divided among the cores, see `src.fitting.parts`; a deterministic run's are not."""
-        if self.training.deterministic or cores() > MOST_PARTS:
-            return False
-        return self.model.is_divisible(*self.dataset.input_shape)
-
-    def _check_phases(self, head_epochs: int) -> None:
-        epochs = self.training.epochs
-        if head_epochs >= epochs:
-            raise ConfigError(
-                f"model.head_epochs: {head_epochs} leaves nothing of training.epochs={epochs} for fine-tuning; use "
-                "less, or model.mode=feature_extraction"
-            )
-        shortest = min(head_epochs, epochs - head_epochs)
-        if isinstance(self.schedule, CosineConfig) and self.schedule.warmup_epochs >= shortest:
-            raise ConfigError(
-                f"schedule.warmup_epochs: {self.schedule.warmup_epochs:g} leaves nothing of a phase of {shortest} "
-                "epochs; use less, or schedule=none"
-            )
+    def is_divisible(self) -> bool:
+        """Whether batches may be divided among the cores; those of a deterministic run are not."""
+        return not self.training.deterministic and self.model.is_divisible(*self.dataset.input_shape)
 
     def _check_without_validation(self) -> None:
-        for asked, name in (
+        for is_set, name in (
             (self.training.monitor != TrainingConfig.monitor, f"training.monitor={self.training.monitor}"),
             (self.training.early_stopping_patience is not None, "training.early_stopping_patience"),
-            (isinstance(self.schedule, ReduceOnPlateauConfig), f"schedule={self.schedule.name}"),
+            (self.schedule.needs_validation, f"schedule={self.schedule.name}"),
         ):
-            if asked:
+            if is_set:
                 raise ConfigError(
                     f"{name} with dataset.validation_size=0: without a validation split nothing is monitored and the "
-                    f"last weights are kept; leave {name} out, or keep a validation split"
+                    f"last weights are kept; remove `{name}`, or keep a validation split"
                 )

@@ -1,4 +1,6 @@
-"""The dimensions of the space that a sweep searches."""
+"""The dimensions of a search space."""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -12,14 +14,14 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Interval:
-    """Numbers between two bounds, both included; whole ones when the bounds are.
+    """Numbers between two bounds, both included; integers if the bounds are.
 
     Attributes:
         name: a key's dotted name.
         low, high: the bounds.
         step: distance between two values, None for any number.
         log: whether orders of magnitude are searched evenly.
-        is_falling: whether the values were typed from high to low, which only a grid cares about.
+        is_falling: whether the values were typed from high to low; the order matters only for a grid.
     """
 
     name: str
@@ -60,20 +62,20 @@ class Interval:
         return None if step is None else (Decimal(str(self.low)), Decimal(str(self.high)), Decimal(str(step)))
 
     def count(self) -> int | None:
-        """How many values there are, None when nobody can say."""
+        """Return the number of values, None if there is no end of them."""
         if self._exact is None:
             return None
         low, high, step = self._exact
         return int((high - low) / step) + 1
 
     def holds(self, value: Any) -> bool:
-        """Whether it is one of the values."""
+        """Return whether it is one of the values."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
             return False
         return self._exact is None or (Decimal(str(value)) - self._exact[0]) % self._exact[2] == 0
 
     def options(self) -> tuple[Scalar, ...] | None:
-        """Every value in the order in which they were typed, or None when there are too many to go through."""
+        """Return every value in the order in which they were typed, None if there is no end of them."""
         if self._exact is None:
             return None
         low, _, step = self._exact
@@ -82,7 +84,7 @@ class Interval:
         return numbers[::-1] if self.is_falling else numbers
 
     def samples(self) -> tuple[Scalar, ...]:
-        """A few values that stand for all: both ends, and something in between."""
+        """Return a few values that represent all: both ends, and one in between."""
         middle = (self.low + self.high) / 2
         return (self.low, int(middle) if self.is_whole or self.step else middle, self.high)
 
@@ -90,7 +92,7 @@ class Interval:
         return option
 
     def typed(self, low: float | None = None, high: float | None = None, whole: bool | None = None) -> str:
-        """What one would type for it, or for one with other bounds."""
+        """Return the override that describes this interval, or one with other bounds."""
         low, high = self.low if low is None else low, self.high if high is None else high
         whole = self.is_whole if whole is None else whole
         bounds = f"{math.ceil(low)},{math.floor(high)}" if whole else f"{_plain(low)},{_plain(high)}"
@@ -108,7 +110,7 @@ class Choice:
 
     Attributes:
         name: a key's dotted name, or a config group.
-        names: what stands for each value in the study: the value itself, or as text where it is a list.
+        names: the study's name for each value: the value itself, or a string for a list.
         values: the values.
     """
 
@@ -140,5 +142,5 @@ Dimension = Interval | Choice
 
 
 def _plain(number: float) -> str:
-    """As one would type it: 0, 0.1, 1234567, 1e-05."""
+    """Return the number as it would be typed: 0, 0.1, 1234567, 1e-05."""
     return str(number) if isinstance(number, int) else f"{number:.15g}"

@@ -1,30 +1,56 @@
-"""What a sweep may be told: `hydra.sweeper.*`."""
+"""The settings of a sweep, `hydra.sweeper.*`."""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from src.errors import ConfigError
-from src.schema.checks import FREE, PLACE, at_least, cores, one_of, require
+from src.schema.checks import FREE, PLACE, at_least, one_of, require
+from src.schema.kinds import Group, Kind
 
-MOST_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
+SEED_STEP = 1_000_003  # between the seeds of two trials; a prime, so that studies with nearby seeds share none
 
 
 @dataclass(kw_only=True)
-class SamplerConfig:
-    """Who proposes the parameters of the next trial; field names are those of the Optuna sampler that `name` picks."""
+class SamplerConfig(Kind, group=Group("sampler", key="name", home="src.study", parent="hydra.sweeper.")):
+    """The settings that every sampler has: the Optuna object that proposes the parameters of a trial."""
 
-    name: str
+    name: str = ""  # the kind
     seed: int = 1
+    is_exhaustive: ClassVar[bool] = False  # runs every combination of a grid and proposes nothing
+    needs_package: ClassVar[str | None] = None  # which this project does not install
+    needs_numbers: ClassVar[bool] = False  # cannot search a space that has only choices
 
     def __post_init__(self) -> None:
-        _check_kind("sampler", SAMPLERS, self)
+        super().__post_init__()
         require(0 <= self.seed < 2**32, "hydra.sweeper.sampler.seed", self.seed, "a whole number from 0 to 4294967295")
         at_least(1, "hydra.sweeper.sampler.n_startup_trials", getattr(self, "n_startup_trials", None))
 
+    def arguments(self, trials: int) -> dict[str, Any]:
+        """Return the arguments of what `builds` names, for a study that has this many trials."""
+        return self.settings() | {"seed": self.seed_after(trials)}
+
+    def seed_after(self, trials: int) -> int:
+        """Return another seed for each trial, the same one whenever the study is run again from the start."""
+        return (self.seed + SEED_STEP * trials) % 2**32
+
 
 @dataclass(kw_only=True)
-class TPEConfig(SamplerConfig):
+class RandomConfig(SamplerConfig, kind="random", builds="optuna.samplers:RandomSampler"):
+    """Independent random values."""
+
+
+@dataclass(kw_only=True)
+class GridConfig(SamplerConfig, kind="grid", builds="optuna.samplers:RandomSampler"):
+    """Every combination. All trials are enqueued, so the sampler that is built is never asked."""
+
+    is_exhaustive: ClassVar[bool] = True
+
+
+@dataclass(kw_only=True)
+class TPEConfig(SamplerConfig, kind="tpe", builds="optuna.samplers:TPESampler"):
     n_startup_trials: int = 10
     n_ei_candidates: int = 24
 
@@ -34,7 +60,7 @@ class TPEConfig(SamplerConfig):
 
 
 @dataclass(kw_only=True)
-class QMCConfig(SamplerConfig):
+class QMCConfig(SamplerConfig, kind="qmc", builds="src.study.sampling:qmc_sampler"):
     qmc_type: str = "sobol"
     scramble: bool = True
 
@@ -42,25 +68,38 @@ class QMCConfig(SamplerConfig):
         super().__post_init__()
         one_of(("sobol", "halton"), "hydra.sweeper.sampler.qmc_type", self.qmc_type)
 
+    def arguments(self, trials: int) -> dict[str, Any]:
+        """The sequence has one seed; only what is drawn apart from it has another seed for each trial."""
+        return self.settings() | {"seed": self.seed, "independent_seed": self.seed_after(trials)}
+
 
 @dataclass(kw_only=True)
-class CmaEsConfig(SamplerConfig):
+class CmaEsConfig(SamplerConfig, kind="cmaes", builds="optuna.samplers:CmaEsSampler"):
     n_startup_trials: int = 1
+    needs_numbers: ClassVar[bool] = True
+
+    def arguments(self, trials: int) -> dict[str, Any]:
+        return super().arguments(trials) | {"warn_independent_sampling": False}
 
 
 @dataclass(kw_only=True)
-class GPConfig(SamplerConfig):
+class GPConfig(SamplerConfig, kind="gp", builds="optuna.samplers:GPSampler"):
     n_startup_trials: int = 10
+    needs_package: ClassVar[str | None] = "torch"
+
+    def arguments(self, trials: int) -> dict[str, Any]:
+        return super().arguments(trials) | {"warn_independent_sampling": False}
 
 
 @dataclass(kw_only=True)
-class PrunerConfig:
-    """Which trials end early; field names are those of the Optuna pruner that `name` picks."""
+class PrunerConfig(Kind, group=Group("pruner", key="name", home="src.study", parent="hydra.sweeper.")):
+    """The settings that every pruner has: the Optuna object that ends unpromising trials early."""
 
-    name: str
+    name: str = ""  # the kind
+    ends_trials: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_kind("pruner", PRUNERS, self)
+        super().__post_init__()
         for key, least in (
             ("n_startup_trials", 0),
             ("n_warmup_steps", 0),
@@ -76,9 +115,23 @@ class PrunerConfig:
         ):
             at_least(least, f"hydra.sweeper.pruner.{key}", getattr(self, key, None))
 
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of what `builds` names; a resource that is null is found out from the first trials."""
+        return {
+            key: "auto" if value is None and key in ("min_resource", "max_resource") else value
+            for key, value in self.settings().items()
+        }
+
 
 @dataclass(kw_only=True)
-class MedianConfig(PrunerConfig):
+class NoPrunerConfig(PrunerConfig, kind="none", builds="optuna.pruners:NopPruner"):
+    """Every trial trains to its end."""
+
+    ends_trials: ClassVar[bool] = False
+
+
+@dataclass(kw_only=True)
+class MedianConfig(PrunerConfig, kind="median", builds="optuna.pruners:MedianPruner"):
     n_startup_trials: int = 5
     n_warmup_steps: int = 0
     interval_steps: int = 1
@@ -86,7 +139,7 @@ class MedianConfig(PrunerConfig):
 
 
 @dataclass(kw_only=True)
-class PercentileConfig(MedianConfig):
+class PercentileConfig(MedianConfig, kind="percentile", builds="optuna.pruners:PercentilePruner"):
     percentile: float = 25.0
 
     def __post_init__(self) -> None:
@@ -95,7 +148,7 @@ class PercentileConfig(MedianConfig):
 
 
 @dataclass(kw_only=True)
-class HyperbandConfig(PrunerConfig):
+class HyperbandConfig(PrunerConfig, kind="hyperband", builds="optuna.pruners:HyperbandPruner"):
     min_resource: int = 1
     max_resource: int | None = None  # epochs; null: found out from the first trials
     reduction_factor: int = 3
@@ -116,7 +169,7 @@ class HyperbandConfig(PrunerConfig):
 
 
 @dataclass(kw_only=True)
-class SuccessiveHalvingConfig(PrunerConfig):
+class SuccessiveHalvingConfig(PrunerConfig, kind="successive_halving", builds="optuna.pruners:SuccessiveHalvingPruner"):
     min_resource: int | None = None  # epochs; null: found out from the first trials
     reduction_factor: int = 4
     min_early_stopping_rate: int = 0
@@ -132,13 +185,13 @@ class SuccessiveHalvingConfig(PrunerConfig):
 
 
 @dataclass(kw_only=True)
-class PatientConfig(PrunerConfig):
+class PatientConfig(PrunerConfig, kind="patient", builds="src.study.sampling:patient_pruner"):
     patience: int = 2
     min_delta: float = 0.0
 
 
 @dataclass(kw_only=True)
-class ThresholdConfig(PrunerConfig):
+class ThresholdConfig(PrunerConfig, kind="threshold", builds="optuna.pruners:ThresholdPruner"):
     lower: float | None = None
     upper: float | None = None
     n_warmup_steps: int = 0
@@ -156,8 +209,8 @@ class ThresholdConfig(PrunerConfig):
 
 
 @dataclass(kw_only=True)
-class SweeperConfig:
-    """How a sweep is run. `_target_` is how Hydra finds the plugin."""
+class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper"):
+    """The settings of a sweep. Hydra finds the plugin by `_target_`."""
 
     _target_: str = "hydra_plugins.convlab.ConvlabSweeper"
     name: str
@@ -165,25 +218,24 @@ class SweeperConfig:
     pruner: PrunerConfig
     direction: str | None = None  # null: follows training.monitor
     storage: str = field(default="sqlite:///optuna.db", metadata=PLACE)
-    study_name: str | None = None  # null: from the search, and a digest of fixed config, space and data
-    n_trials: int | None = None  # how many trials the study has in the end; null: every combination of a grid
+    study_name: str | None = None  # null: the search's name and a digest of fixed config, space and data
+    n_trials: int | None = None  # total number of trials of the study; null: every combination of a grid
     n_jobs: int = 1  # worker processes
-    timeout: float | None = None  # seconds after which no further trial is begun
-    # The space: name -> what would be typed after the =
+    timeout: float | None = None  # seconds after which no further trial starts
+    # The space: each name with its values, as they would be typed after the =
     params: dict[str, Any] = field(default_factory=dict, metadata=FREE)
-    max_retries: int = 2  # how often a trial that was interrupted or killed is tried again
+    max_retries: int = 2  # of a trial that was interrupted or killed
     max_failures: int = 10  # failed trials in a row that end the sweep
     enqueue_default: bool = False  # the first trial has the values of the configuration itself
     save_models: str = "best"
-    save_best_as: str | None = None  # also keep best.yaml as conf/experiment/NAME.yaml
+    save_best_as: str | None = None  # also save best.yaml as conf/experiment/NAME.yaml
     on_change: str = "error"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for key in ("n_trials", "n_jobs", "max_failures"):
             at_least(1, f"hydra.sweeper.{key}", getattr(self, key))
         at_least(0, "hydra.sweeper.max_retries", self.max_retries)
-        most = MOST_JOBS_PER_CORE * cores()
-        require(self.n_jobs <= most, "hydra.sweeper.n_jobs", self.n_jobs, f"at most {most} on the {cores()} cores here")
         require(
             self.timeout is None or self.timeout > 0, "hydra.sweeper.timeout", self.timeout, "seconds above 0, or null"
         )
@@ -199,38 +251,12 @@ class SweeperConfig:
             value = getattr(self, key)
             allowed = value is None or (value.strip() and not set(value) & set("/\\"))
             require(bool(allowed), f"hydra.sweeper.{key}", value, "a name without slashes")
-        if self.n_trials is None and self.sampler.name != "grid":
+        if self.n_trials is None and not self.sampler.is_exhaustive:
             raise ConfigError(
                 f"hydra.sweeper.n_trials: {self.sampler.name} does not know when it is done; give a number of trials"
             )
-        if self.sampler.name == "grid" and self.pruner.name != "none":
+        if self.sampler.is_exhaustive and self.pruner.ends_trials:
             raise ConfigError(
-                f"hydra/sweeper/pruner={self.pruner.name}: a grid runs each combination to its end; leave it out"
+                f"hydra/sweeper/pruner={self.pruner.name}: a grid trains each combination to its end; remove "
+                f"`hydra/sweeper/pruner={self.pruner.name}`"
             )
-
-
-SAMPLERS: dict[str, type[SamplerConfig]] = {
-    "tpe": TPEConfig,
-    "random": SamplerConfig,
-    "grid": SamplerConfig,
-    "qmc": QMCConfig,
-    "cmaes": CmaEsConfig,
-    "gp": GPConfig,
-}
-PRUNERS: dict[str, type[PrunerConfig]] = {
-    "none": PrunerConfig,
-    "median": MedianConfig,
-    "percentile": PercentileConfig,
-    "hyperband": HyperbandConfig,
-    "successive_halving": SuccessiveHalvingConfig,
-    "patient": PatientConfig,
-    "threshold": ThresholdConfig,
-}
-
-
-def _check_kind(group: str, kinds: dict[str, Any], config: Any) -> None:
-    if kinds.get(config.name) is not type(config):
-        raise ConfigError(
-            f"hydra.sweeper.{group}.name: {config.name!r} cannot be set; choose with hydra/sweeper/{group}=NAME, "
-            f"one of {', '.join(kinds)}"
-        )

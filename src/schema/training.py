@@ -1,29 +1,35 @@
-"""What the YAML of training and of tracking may say."""
+"""The settings of training, `training.*`, and of tracking, `tracking.*`."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
+from src.schema.kinds import Group, Kind
 
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(kw_only=True)
-class TrainingConfig:
+class TrainingConfig(Kind, group=Group("training"), kind="training"):
+    """How long and by what a network is trained."""
+
     name: str = "default"
     epochs: int = 10
     batch_size: int = 128
     monitor: str = "val_accuracy"
-    last_epoch: int | None = None  # training ends after this epoch, with the schedules that `epochs` gives
+    last_epoch: int | None = None  # training ends after this epoch; schedules still count on `epochs`
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
-    precision: str = "float32"  # of the layers' arithmetic; auto: the fastest that the processor has instructions for
-    deterministic: bool = False  # the same figures bit for bit on the same machine, at some cost in speed
-    class_weights: str | None = None  # balanced: each class counts alike, however many images it has
-    initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id or a model file
+    precision: str = "float32"  # of the layers' arithmetic; auto: bfloat16 on processors with instructions for it
+    deterministic: bool = False  # the same results bit for bit on the same machine, somewhat slower
+    class_weights: str | None = None  # balanced: every class has the same weight, whatever its number of images
+    initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id, or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         counted = (
             "epochs",
             "last_epoch",
@@ -37,7 +43,7 @@ class TrainingConfig:
         if self.last_epoch is not None and self.last_epoch > self.epochs:
             raise ConfigError(
                 f"training.last_epoch: {self.last_epoch} is after the last of training.epochs={self.epochs}; "
-                f"use at most {self.epochs}, or leave it out"
+                f"use at most {self.epochs}, or remove `training.last_epoch`"
             )
         one_of(("float32", "auto", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
         if self.monitor.startswith("test_"):
@@ -50,13 +56,15 @@ class TrainingConfig:
         require(weights in (None, "balanced"), "training.class_weights", weights, "balanced or null")
 
     @property
-    def most_epochs(self) -> int:
-        """How many are trained when nothing else ends the training."""
+    def max_epochs(self) -> int:
+        """The number of epochs that are trained if nothing else ends the training."""
         return self.last_epoch or self.epochs
 
 
 @dataclass(kw_only=True)
-class TrackingConfig:
+class TrackingConfig(Kind, group=Group("tracking"), kind="tracking"):
+    """Where a run is recorded, and how much of it."""
+
     name: str
     enabled: bool = True
     uri: str = field(default="sqlite:///mlflow.db", metadata=PLACE)
@@ -64,9 +72,10 @@ class TrackingConfig:
     run_name: str | None = None
     system_metrics: bool = False  # processor and memory use, sampled by MLflow
     save_model: bool = True
-    on_duplicate: str = "train"  # reuse: a finished run of the same configuration, code and data is taken instead
-    detail: str = "full"  # light: params, metrics, config and what else takes no time, as the trials of a sweep have it
+    on_duplicate: str = "train"  # reuse: return a finished run of the same configuration, code and data instead
+    detail: str = "full"  # light: no pictures, tables, environment or logged model, as in the trials of a sweep
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         one_of(("train", "reuse"), "tracking.on_duplicate", self.on_duplicate)
         one_of(("full", "light"), "tracking.detail", self.detail)

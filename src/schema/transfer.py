@@ -1,4 +1,6 @@
-"""What the YAML of a network with a pretrained backbone may say."""
+"""The settings of a network with a pretrained backbone."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
@@ -9,11 +11,11 @@ from src.schema.model import ModelConfig
 
 
 class Backbone(NamedTuple):
-    """What Keras says of a network of `keras.applications`.
+    """What Keras documents about a network of `keras.applications`.
 
     Attributes:
-        scaling: how its weights want the pixels: `tf` from -1 to 1; `torch` less the mean of ImageNet and divided by
-            its deviation; `caffe` blue first, less the mean; `none` as they come, from 0 to 255.
+        scaling: how its weights expect the pixels: `tf` from -1 to 1; `torch` minus the mean of ImageNet and divided by
+            its deviation; `caffe` blue first, minus the mean; `none` unchanged, from 0 to 255.
         smallest: pixels a side of the smallest image that it takes.
     """
 
@@ -39,11 +41,11 @@ BACKBONES = (
 
 
 @dataclass(kw_only=True)
-class TransferConfig(ModelConfig):
+class TransferConfig(ModelConfig, kind="transfer", builds="src.models.transfer:build_transfer"):
     """A backbone of `keras.applications` with a new classifier on top.
 
-    `feature_extraction` trains the classifier alone. `fine_tuning` does so for `head_epochs` of `training.epochs`, then
-    trains the last blocks of the backbone as well, at a lower rate.
+    `feature_extraction` trains the classifier alone. `fine_tuning` does that for `head_epochs` of `training.epochs`,
+    then also trains the last blocks of the backbone, at a lower learning rate.
     """
 
     backbone: str
@@ -72,3 +74,13 @@ class TransferConfig(ModelConfig):
     @property
     def smallest_input(self) -> int:
         return BACKBONES[self.backbone].smallest
+
+    def phases(self, epochs: int) -> tuple[int, ...]:
+        if self.mode == "feature_extraction":
+            return (epochs,)
+        if self.head_epochs >= epochs:
+            raise ConfigError(
+                f"model.head_epochs: {self.head_epochs} leaves nothing of training.epochs={epochs} for fine-tuning; "
+                "use less, or model.mode=feature_extraction"
+            )
+        return (self.head_epochs, epochs - self.head_epochs)

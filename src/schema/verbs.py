@@ -1,4 +1,6 @@
-"""What the commands beside training may be told."""
+"""The settings of the commands other than training."""
+
+from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from src.schema.training import TrackingConfig
 
 @dataclass(kw_only=True)
 class TrackedModelConfig:
-    """One tracked model: from a run, or by a model URI."""
+    """One tracked model, named by its run or by a model URI."""
 
     tracking: TrackingConfig
     run_id: str | None = None
@@ -33,15 +35,15 @@ class EvaluateConfig(TrackedModelConfig):
 
 @dataclass(kw_only=True)
 class ExplainConfig(EvaluateConfig):
-    """A model to look into."""
+    """A model to explain."""
 
-    image: str | None = field(default=None, metadata=PLACE)  # a file to look at; null: the test split
-    output: str | None = field(default=None, metadata=PLACE)  # a folder that gets the pictures as well
+    image: str | None = field(default=None, metadata=PLACE)  # an image file to explain; null: the test split
+    output: str | None = field(default=None, metadata=PLACE)  # a folder that gets copies of the pictures
 
 
 @dataclass(kw_only=True)
 class PredictConfig(TrackedModelConfig):
-    """A model and images for it."""
+    """A model, and images to classify."""
 
     images: str = field(metadata=PLACE)  # a folder, an image file, or a CSV file of pixels
     output: str = field(default="predictions.csv", metadata=PLACE)
@@ -56,32 +58,32 @@ class PredictConfig(TrackedModelConfig):
 
 @dataclass(kw_only=True)
 class RegisterConfig:
-    """A run whose model is registered."""
+    """A run whose model to register."""
 
     tracking: TrackingConfig
     run_id: str
     name: str | None = None  # of the registered model; null: the data set's name
-    alias: str | None = None  # what is moved to the new version
-    if_better: bool = False  # only if the new one beats the one that has the alias
-    on_other_data: str = "error"  # error | move: an alias whose model was trained on other data
+    alias: str | None = None  # moved to the new version
+    if_better: bool = False  # only if the new version beats the one that has the alias
+    on_other_data: str = "error"  # error or move: the alias, if its model was trained on other data
 
     def __post_init__(self) -> None:
         one_of(("error", "move"), "on_other_data", self.on_other_data)
         check_registry_names(self.name, self.alias)
         if self.if_better and self.alias is None:
-            raise ConfigError("if_better: better than what? name the alias to be moved: alias=champion")
+            raise ConfigError("if_better=true: there is no alias to compare with; name one, such as alias=champion")
 
 
 def check_registry_names(name: str | None, alias: str | None, key: str = "name") -> None:
-    """Raises ConfigError for names that MLflow's registry does not take; `key` is where the name can be set."""
+    """Raises ConfigError for names that MLflow's registry does not accept; `key` is the setting that holds the name."""
     require(name is None or bool(re.fullmatch(r"[^/:'\"]+", name)), key, name, "a name without / : and quotes")
     is_free = alias is None or bool(re.fullmatch(r"(?!v\d+$|latest$)[\w-]+", alias, re.IGNORECASE))
-    require(is_free, "alias", alias, "letters, digits, - and _, and not latest or v1, which MLflow keeps for itself")
+    require(is_free, "alias", alias, "letters, digits, - and _, and not latest or v1, which MLflow reserves")
 
 
 @dataclass(kw_only=True)
 class UiConfig:
-    """The MLflow UI over a store."""
+    """A store to show in the MLflow UI."""
 
     tracking: TrackingConfig
     port: int = 5000  # of this machine

@@ -17,12 +17,14 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.compose import sweep_ready, to_dataclass
 from src.cli.mistakes import did_you_mean, explain
 from src.errors import ConfigError
-from src.schema import Choice, Config, Dimension, Interval, Scalar, SweeperConfig
+from src.process.machine import cores
+from src.schema import REGISTRY, RUN_GROUPS, Choice, Config, Dimension, Interval, Scalar, SweeperConfig, require
 from src.space.checks import check_key
 from src.space.space import Space, SweepPlan, config_of
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-MOST_COMBINATIONS = 500  # of groups: each is composed before the sweep begins
+MAX_COMBINATIONS = 500  # of groups: each is composed before the sweep starts
+MAX_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
 
 
 def plan_line(overrides: Sequence[str]) -> SweepPlan:
@@ -50,6 +52,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
         ConfigError: a name that no configuration has, a value that does not fit, or no configuration that could be run.
     """
     settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
+    n_jobs, limit = settings.n_jobs, MAX_JOBS_PER_CORE * cores()
+    require(n_jobs <= limit, "hydra.sweeper.n_jobs", n_jobs, f"at most {limit} on the {cores()} cores here")
     launcher = master.hydra.launcher
     if not isinstance(launcher, DictConfig) or launcher.get("_target_") != LAUNCHER:
         raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")
@@ -59,6 +63,9 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     fixed = {name: line for name, line in fixed.items() if name not in swept}
     if of_sweep := [name for name in swept if re.match(r"(hydra|tracking)\b|hparams_search$", name)]:
         raise ConfigError(f"{of_sweep[0]} belongs to the sweep as a whole and cannot differ between trials; choose one")
+    for group in RUN_GROUPS:
+        if (name := f"{group}.{REGISTRY[group].key}") in swept:
+            raise ConfigError(f"{name} follows from the chosen {group}; sweep over the group instead: {group}=A,B")
     if not swept:
         raise ConfigError(
             "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "
@@ -77,7 +84,7 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     space = Space(groups, tuple(keys), bases, default, chosen, typed=tuple(swept))
     for key in space.keys:
         check_key(space, key)
-    if settings.sampler.name == "grid":
+    if settings.sampler.is_exhaustive:
         space.grid()
     else:
         if "evaluate_test" in swept or (
@@ -125,7 +132,7 @@ def _metric(space: Space, settings: SweeperConfig) -> str:
             f"{', '.join(without)} without a validation split cannot be compared with the others; "
             "set dataset.validation_size for all"
         )
-    if settings.sampler.name == "grid":
+    if settings.sampler.is_exhaustive:
         return "accuracy"  # of the training images: there is nothing else to list the runs by
     raise ConfigError(
         "dataset.validation_size=0: a search compares trials by their validation split; keep one, or run a plain grid"
@@ -222,10 +229,10 @@ def _compose_each(
 ) -> tuple[dict[tuple[Scalar, ...], DictConfig], dict[tuple[Scalar, ...], dict[str, str]]]:
     """The configuration of each combination of the groups' options, and which option it has of every group."""
     combinations = list(itertools.product(*(group.names for group in groups)))
-    if len(combinations) > MOST_COMBINATIONS:
+    if len(combinations) > MAX_COMBINATIONS:
         raise ConfigError(
             f"the groups {', '.join(group.name for group in groups)} have {len(combinations):,} combinations, "
-            f"more than the {MOST_COMBINATIONS} that a sweep takes; search fewer options at once"
+            f"more than the {MAX_COMBINATIONS} that a sweep takes; search fewer options at once"
         )
     bases: dict[tuple[Scalar, ...], DictConfig] = {}
     choices: dict[tuple[Scalar, ...], dict[str, str]] = {}

@@ -200,8 +200,8 @@ def say_how_it_stands(sweep: Sweep, result: SweepResult | None, error: BaseExcep
 
 
 def is_grid(plan: SweepPlan) -> bool:
-    """Whether every combination is run, and none is proposed."""
-    return plan.settings.sampler.name == "grid"
+    """Return whether every combination is trained, and none is proposed."""
+    return plan.settings.sampler.is_exhaustive
 
 
 def first_trials(plan: SweepPlan) -> list[dict[str, Scalar]]:

@@ -171,7 +171,7 @@ class Worker:
             if isinstance(drawn, Exception):
                 raise drawn
             config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
-            watch = study.TrialWatch(trial, self.job.plan.metric, config.training.most_epochs, self.stop)
+            watch = study.TrialWatch(trial, self.job.plan.metric, config.training.max_epochs, self.stop)
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),

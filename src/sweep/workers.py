@@ -11,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 
 from src.errors import UserError
-from src.schema import cores
+from src.process.machine import cores
 from src.sweep.worker import FAILING, RECYCLE, Job, work
 
 MOST_DEATHS = 3  # of workers in a row, without a trial ended in between

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from src.cli.compose import compose_config
-from src.datasets import Dataset, load_dataset, moved_to
+from src.datasets import Dataset, find_below, load_dataset
 from src.datasets import cifar as cifar_module
 from src.datasets.cifar import FOLDER, read_archive
 from src.errors import DataError
@@ -164,7 +164,7 @@ def test_a_damaged_archive_elsewhere_is_left_where_it_is(config: CifarConfig, tm
 
 def test_it_is_looked_for_below_another_folder_first(config: CifarConfig, tmp_path: Path) -> None:
     extract(tmp_path / "usb/own")
-    assert is_the_set(load_dataset(moved_to(config, str(tmp_path / "usb"))))
+    assert is_the_set(load_dataset(find_below(config, str(tmp_path / "usb"))))
 
 
 # --- archives that are no CIFAR-10 -----------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.cli.compose import CONF, compose_config
-from src.datasets import LOADERS, Dataset, Split, content_digest, load_dataset
+from src.cli.compose import compose_config
+from src.datasets import Dataset, Split, content_digest, load_dataset
 from src.datasets.arrays import Arrays
+from src.datasets.synthetic import load_synthetic
 from src.errors import ConfigError, DataError
-from src.schema import DatasetConfig, SyntheticConfig
+from src.schema import SyntheticConfig
 
 SYNTHETIC = SyntheticConfig(
     name="synthetic",
@@ -26,8 +27,8 @@ SYNTHETIC = SyntheticConfig(
     train_size=40,
     test_size=20,
 )
-GIVEN = DatasetConfig(
-    name="given", loader="given", image_size=[3, 2], channels=1, class_names=["cat", "dog", "owl"], validation_size=4
+GIVEN = SyntheticConfig(
+    name="given", image_size=[3, 2], channels=1, class_names=["cat", "dog", "owl"], validation_size=4
 )
 
 
@@ -52,7 +53,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     """Loads arrays of the test's own as a data set, with changes to its config."""
 
     def load_given(arrays: Arrays, **changes: Any) -> Dataset:
-        monkeypatch.setitem(LOADERS, "given", lambda config: arrays)
+        monkeypatch.setattr(SyntheticConfig, "builder", staticmethod(lambda: lambda config: arrays))
         return load_dataset(replace(GIVEN, **changes))
 
     return load_given
@@ -72,7 +73,7 @@ def assert_holds(split: Split | None, images: np.ndarray, labels: np.ndarray) ->
 def test_the_first_images_are_for_validation_and_the_limit_applies_to_the_rest(
     validation_size: int, limit: int | None
 ) -> None:
-    drawn = LOADERS["synthetic"](SYNTHETIC)
+    drawn = load_synthetic(SYNTHETIC)
     end = None if limit is None else validation_size + limit
     dataset = load_dataset(replace(SYNTHETIC, validation_size=validation_size, limit=limit))
     assert_holds(dataset.validation, drawn.train_images[:validation_size], drawn.train_labels[:validation_size])
@@ -194,16 +195,6 @@ def test_images_of_another_shape_than_the_config_says_are_refused(
         load(draw(), **changes)
     assert f"given: its images are 3x2x1, the config says {configured}" in str(raised.value)
     assert "correct dataset.image_size and dataset.channels" in str(raised.value)
-
-
-def test_a_loader_that_does_not_exist_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="no loader 'idxx'; known: idx, cifar, image_folder, synthetic"):
-        load_dataset(replace(GIVEN, loader="idxx"))
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "dataset").glob("*.yaml")))
-def test_every_configured_data_set_has_a_loader(name: str) -> None:
-    assert compose_config([f"dataset={name}"]).dataset.loader in LOADERS
 
 
 # --- the real ones -----------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ from src.datasets import idx, load_dataset
 from src.datasets.arrays import Arrays
 from src.datasets.idx import Array, idx_digest, load_idx, read_idx
 from src.errors import DataError
-from src.schema import IdxConfig, IdxFile, IdxFiles
+from src.schema import IdxConfig
+from src.schema.dataset import IdxFile, IdxFiles
 
 anything = arrays(np.uint8, array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=6))
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.datasets import Dataset, class_names_of, load_dataset, moved_to
+from src.datasets import Dataset, class_names_of, find_below, load_dataset
 from src.datasets.arrays import BadFile, Duplicate
 from src.datasets.image_folder import deal, load_image_folder
 from src.errors import ConfigError, DataError
@@ -374,19 +374,19 @@ def test_a_folder_that_was_moved_is_found_below_the_other_place(pets: Photos, tm
     config, digest = pets.config(), load_dataset(pets.config()).digest
     (tmp_path / "new").mkdir()
     pets.folder.rename(tmp_path / "new/photos")
-    moved = moved_to(config, str(tmp_path / "new"))
+    moved = find_below(config, str(tmp_path / "new"))
     assert load_dataset(moved).digest == digest
 
 
 def test_a_folder_that_stands_where_it_was_is_taken_where_the_other_place_has_none(
     pets: Photos, tmp_path: Path
 ) -> None:
-    assert load_dataset(moved_to(pets.config(), str(tmp_path / "new"))).name == "photos"
+    assert load_dataset(find_below(pets.config(), str(tmp_path / "new"))).name == "photos"
 
 
 def test_a_folder_that_is_nowhere_is_missed_at_the_place_that_was_named(photos: Photos, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="new/photos does not exist"):
-        load_dataset(moved_to(photos.config(), str(tmp_path / "new")))
+        load_dataset(find_below(photos.config(), str(tmp_path / "new")))
 
 
 def test_a_tilde_is_the_home_folder(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from src.errors import ModelFileError, TrainingDiverged
 from src.fitting import Weights, fit
 from src.models import predict
 from src.process.interrupt import Interrupted, deferred
-from src.schema import MONITORS
+from src.schema.training import MONITORS
 from tests.support.training import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 
 

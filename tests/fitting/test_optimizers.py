@@ -8,8 +8,8 @@ import pytest
 
 from src.cli.compose import CONF, compose_config
 from src.fitting import optimizers
+from src.fitting.schedules import build_schedule
 from src.models import build_model
-from src.schema import CosineConfig
 from tests.support.training import BATCHES
 
 ADAM = {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-3}
@@ -33,19 +33,24 @@ def test_an_optimizer_is_keras_own_with_every_setting_of_its_config(name: str) -
     assert type(optimizer) is kind
 
 
+def cosine_rate(warmup_epochs: float, epochs: int, steps: int) -> Any:
+    """The learning rate as a function of the step, with 0.5 after the warm-up and a fifth of that at the end."""
+    typed = [f"schedule.warmup_epochs={warmup_epochs}", "schedule.alpha=0.2", f"training.epochs={epochs}"]
+    config = compose_config(["schedule=cosine", "optimizer.learning_rate=0.5", *typed])
+    return build_schedule(config, steps).learning_rate
+
+
 @pytest.mark.parametrize(
     ("warmup_epochs", "rates"), [(2, {0: 0, 8: 0.25, 16: 0.5, 28: 0.3, 40: 0.1}), (0, {0: 0.5, 20: 0.3, 40: 0.1})]
 )
 def test_cosine_warms_up_to_the_learning_rate_and_falls_to_alpha_times_it(warmup_epochs: int, rates: Any) -> None:
-    schedule = CosineConfig(name="cosine", warmup_epochs=warmup_epochs, alpha=0.2)
-    rate = optimizers.cosine_with_warmup(0.5, schedule, epochs=5, steps_per_epoch=8)
+    rate = cosine_rate(warmup_epochs, epochs=5, steps=8)
     assert {step: float(rate(step)) for step in rates} == pytest.approx(rates)
 
 
 @pytest.mark.parametrize(("warmup_epochs", "epochs", "steps"), [(1.9, 2, 4), (0.6, 1, 1)])
 def test_a_warm_up_leaves_at_least_one_step(warmup_epochs: float, epochs: int, steps: int) -> None:
-    schedule = CosineConfig(name="cosine", warmup_epochs=warmup_epochs, alpha=0.2)
-    rate = optimizers.cosine_with_warmup(0.5, schedule, epochs, steps)
+    rate = cosine_rate(warmup_epochs, epochs, steps)
     assert float(rate(epochs * steps)) == pytest.approx(0.1)
 
 

@@ -37,7 +37,7 @@ def divided(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def one_thread(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", str(cores))
-    monkeypatch.setattr("src.schema.run.cores", lambda: cores)  # whatever the machine has
+    monkeypatch.setattr("src.fitting.dividing.cores", lambda: cores)  # whatever the machine has
 
 
 @pytest.mark.parametrize("parts", [2, 3])

@@ -7,8 +7,8 @@ import pytest
 from keras import layers
 
 from src.cli.compose import compose_config
-from src.models import BUILDERS
 from src.models.blocks import Block, Box, block_graph, mermaid
+from src.schema import REGISTRY
 from tests.models.test_models import built
 from tests.support.workplace import ROOT
 
@@ -52,4 +52,4 @@ def test_a_flowchart_in_the_documents_is_what_the_network_is(name: str, block: s
 
 def test_every_family_of_our_own_has_a_flowchart() -> None:
     shown = {compose_config([f"model={name}", "dataset.image_size=[512,512]"]).model.family for name, _, _ in CHARTS}
-    assert shown == set(BUILDERS) - {"transfer"}
+    assert shown == set(REGISTRY["model"].kinds) - {"transfer"}

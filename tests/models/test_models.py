@@ -12,9 +12,9 @@ import pytest
 
 from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
-from src.models import BUILDERS, build_model, predict
+from src.models import build_model, predict
 from src.saving.sizes import bytes_needed
-from src.schema import SCHEMAS, ConvBlock, ModelConfig, SequentialConfig
+from src.schema import ConvBlock, SequentialConfig
 
 
 class Row(NamedTuple):
@@ -145,7 +145,7 @@ def test_the_weights_that_decide_about_parts_are_those_of_the_network() -> None:
     count = sum(math.prod(kernel.shape) for kernel in kernels[:-1])  # those of the classifier are few
     with pytest.MonkeyPatch.context() as patch:
         for most, is_divisible in ((count, True), (count - 1, False)):
-            patch.setattr("src.schema.model.MOST_DIVISIBLE_WEIGHTS", most)
+            patch.setattr("src.schema.model.MAX_DIVISIBLE_WEIGHTS", most)
             assert config.is_divisible(28, 28, 1) is is_divisible
 
 
@@ -167,12 +167,3 @@ def test_images_that_are_too_small_are_refused_before_anything_is_built() -> Non
     config = SequentialConfig(name="net", family="sequential", conv=[ConvBlock(filters=1, kernel_size=5)])
     with pytest.raises(ConfigError, match=r"model\.conv\.0\.kernel_size: 5 is larger than the 4x9 map"):
         build_model(config, (4, 9, 1), 10)
-
-
-def test_every_family_has_a_builder_and_every_builder_a_family() -> None:
-    assert set(BUILDERS) == set(SCHEMAS["model"])
-
-
-def test_a_family_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    with pytest.raises(ConfigError, match=r"model\.family: no family 'sequental'; known: .*\bsequential\b"):
-        build_model(ModelConfig(name="net", family="sequental"), (28, 28, 1), 10)

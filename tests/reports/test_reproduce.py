@@ -89,7 +89,7 @@ def test_it_is_trained_again_as_recorded_beside_the_old_run(original: Recorded) 
 
 @pytest.mark.parametrize("line", ["tracking=off", "tracking.on_duplicate=reuse"])
 def test_what_would_leave_nothing_to_compare_is_refused(line: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^{line}: .*; leave it out$"):
+    with pytest.raises(ConfigError, match=rf"^{line}: .*; remove `{line}`$"):
         compose_config(["run_id=r", line], "reproduce")
 
 

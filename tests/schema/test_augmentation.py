@@ -42,7 +42,7 @@ MIRRORED = ["augmentation=photos", "augmentation.flip=horizontal"]
 def test_an_augmentation_that_mirrors_digits_is_refused_with_what_to_do(mirrored: str) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^augmentation\.flip: the classes of mnist are not the same mirrored; .*augmentation=digits",
+        match=r"^augmentation\.flip: the classes of mnist are not the same when mirrored; .*augmentation=digits",
     ):
         compose_config([mirrored])
 

@@ -1,15 +1,12 @@
 """Single values, and the size of what comes out of a window."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import ConfigError
-from src.schema import checks
 from src.schema.checks import at_least, one_of, output_size, require
 from tests.support.configs import INF, NAN
 
@@ -57,13 +54,3 @@ def test_an_output_has_one_pixel_for_each_position_of_the_window(
     last = size - window if padding == "valid" else size - 1  # with `same` a window may hang over the edge
     positions = [start for start in range(size) if start <= last and start % strides == 0]
     assert output_size(size, window, strides, padding) == len(positions)
-
-
-@pytest.mark.parametrize(("quota", "count"), [("max 100000", 8), ("150000 100000", 2), ("6400000 100000", 8)])
-def test_a_container_has_as_many_cores_as_its_share(
-    quota: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cpu.max").write_text(f"{quota}\n")
-    monkeypatch.setattr(checks, "QUOTA", tmp_path / "cpu.max")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    assert checks.cores() == count

@@ -1,7 +1,8 @@
 """Which values a network may have, and which network fits which image."""
 
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,16 @@ def one_block(**changes: Any) -> Any:
     return network(conv=[ConvBlock(**{"filters": 4} | changes)])
 
 
+@dataclass(kw_only=True)
+class OtherConfig(ModelConfig):
+    """A model with nothing but what all models have."""
+
+    family: str = "other"
+    kind: ClassVar[str] = "other"
+
+
 def any_model(name: str = "net") -> ModelConfig:
-    return ModelConfig(name=name, family="other")
+    return OtherConfig(name=name)
 
 
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "leaky_relu"]

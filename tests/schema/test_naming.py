@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_model_name
 
-from src.schema import ImageFolderConfig, check_registry_names, name_after, with_given_name
-from src.schema.naming import MAX_LENGTH, UNNAMED
+from src.schema import DatasetConfig, ImageFolderConfig, check_registry_names, with_given_name
+from src.schema.naming import MAX_LENGTH, UNNAMED, name_after
 
 NAMES = [
     ("/home/ada/pets", "pets"),
@@ -74,9 +74,9 @@ def test_any_folder_gives_a_name_that_the_registry_accepts(folder: str) -> None:
     assert name_after(f"/{name}") in (name, UNNAMED)  # data, for one
 
 
-def folder(**changes: object) -> ImageFolderConfig:
+def folder(**changes: object) -> DatasetConfig:
     given: dict[str, object] = {"name": UNNAMED, "folder": "/home/ada/pets/train"} | changes
-    return ImageFolderConfig(loader="image_folder", image_size=[28, 28], channels=1, **given)  # type: ignore[arg-type]
+    return ImageFolderConfig(loader="image_folder", image_size=[28, 28], channels=1, **given).named()  # type: ignore[arg-type]
 
 
 def test_a_data_set_without_a_name_of_its_own_is_named_after_its_folder() -> None:

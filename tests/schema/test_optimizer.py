@@ -1,7 +1,5 @@
 """Which values optimizers and learning-rate schedules may have."""
 
-from functools import partial
-
 from src.schema.optimizer import (
     AdamConfig,
     AdamWConfig,
@@ -13,13 +11,13 @@ from src.schema.optimizer import (
 )
 from tests.support.configs import INF, NAN, Make, Ranges, range_tests
 
-rmsprop: Make = partial(RMSpropConfig, name="rmsprop")
-adam: Make = partial(AdamConfig, name="adam")
-adamw: Make = partial(AdamWConfig, name="adamw")
-nadam: Make = partial(NadamConfig, name="nadam")
-sgd: Make = partial(SGDConfig, name="sgd")
-plateau: Make = partial(ReduceOnPlateauConfig, name="reduce_on_plateau")
-cosine: Make = partial(CosineConfig, name="cosine")
+rmsprop: Make = RMSpropConfig
+adam: Make = AdamConfig
+adamw: Make = AdamWConfig
+nadam: Make = NadamConfig
+sgd: Make = SGDConfig
+plateau: Make = ReduceOnPlateauConfig
+cosine: Make = CosineConfig
 
 RANGES: Ranges = [
     (rmsprop, "optimizer.learning_rate", [1e-12, 10.0], [0.0, -1e-3, NAN, INF]),

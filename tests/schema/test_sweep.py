@@ -8,20 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.errors import ConfigError
+from src.schema.kinds import REGISTRY
 from src.schema.space import Choice, Dimension, Interval, Scalar
-from src.schema.sweep import (
-    PRUNERS,
-    SAMPLERS,
-    PrunerConfig,
-    SamplerConfig,
-    SweeperConfig,
-)
+from src.schema.sweep import PrunerConfig, SamplerConfig, SweeperConfig
 from tests.support.configs import INF, NAN, Make, Ranges, range_tests
 
 # --- settings ------------------------------------------------------------------------------------------------------
 
-sampler: dict[str, Make] = {name: partial(kind, name=name) for name, kind in SAMPLERS.items()}
-pruner: dict[str, Make] = {name: partial(kind, name=name) for name, kind in PRUNERS.items()}
+sampler: dict[str, Make] = dict(REGISTRY["sampler"].kinds)
+pruner: dict[str, Make] = dict(REGISTRY["pruner"].kinds)
 pruner["threshold"] = partial(pruner["threshold"], lower=0.0, upper=1.0)
 NONE, MEDIAN = pruner["none"](), pruner["median"]()
 
@@ -71,7 +66,11 @@ test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = ra
 
 REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     (sweeper, {"n_trials": None}, r"n_trials: tpe does not know when it is done; give a number"),
-    (sweeper, {"sampler": sampler["grid"](), "pruner": MEDIAN}, r"^hydra/sweeper/pruner=median: a grid .*leave it out"),
+    (
+        sweeper,
+        {"sampler": sampler["grid"](), "pruner": MEDIAN},
+        r"^hydra/sweeper/pruner=median: a grid .*remove `.*=median`$",
+    ),
     (pruner["successive_halving"], {"bootstrap_count": 1}, r"bootstrap_count: .* set hydra\.sweeper\.pruner\.min_res"),
     (pruner["hyperband"], {"bootstrap_count": 1}, r"bootstrap_count: .* set hydra\.sweeper\.pruner\.max_resource"),
     (pruner["hyperband"], {"min_resource": 9, "max_resource": 3}, r"pruner\.m(in|ax)_resource: "),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import optuna
 
-from src.schema import PRUNERS, SAMPLERS, Interval, Scalar, SweeperConfig
+from src.schema import Interval, Scalar, SweeperConfig, find_kind
 from src.study import Claims, Storage, Verdict, open_storage, open_study, picker
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -30,9 +30,8 @@ def closing_storage(storage: Storage) -> Iterator[Storage]:
 def sweeper(sampler: str = "random", **changes: Any) -> SweeperConfig:
     """`hydra.sweeper` with what matters to a search."""
     settings: dict[str, Any] = {"n_trials": 1, "max_failures": 1000} | changes
-    return SweeperConfig(
-        name="search", sampler=SAMPLERS[sampler](name=sampler), pruner=PRUNERS["none"](name="none"), **settings
-    )
+    kinds: dict[str, Any] = {"sampler": find_kind("sampler", sampler)(), "pruner": find_kind("pruner", "none")()}
+    return SweeperConfig(name="search", **kinds, **settings)
 
 
 def claims_on(

@@ -1,0 +1,149 @@
+"""The registry of kinds: one config class for each kind of model, data set, optimizer, schedule, sampler and pruner.
+
+A kind is declared once, next to its fields:
+
+    @dataclass(kw_only=True)
+    class ResNetConfig(StemmedConfig, kind="resnet", builds="src.models.resnet:build_resnet"):
+        blocks: list[int] = field(default_factory=lambda: [2, 2, 2, 2])
+
+A new kind is one Python file and one YAML file, and no list has to be changed:
+
+1. The Python file contains the config class, and what it builds unless a library has that. It is named after the kind
+   and lies in the `home` of its group: `src/models/densenet.py` declares the model of family `densenet`. It is imported
+   when a configuration asks for the kind. A kind may also be declared in `src/schema`, which is always imported. Its
+   builder is a string, so the libraries that it needs are imported when it is used.
+2. The YAML file is an option of the group: `conf/model/densenet.yaml` begins with `/schema/model/densenet@_here_`.
+
+Behavior that differs between kinds is a method or an attribute of the config class, with a default in the base class of
+the group: `model.is_divisible`, `schedule.needs_validation`, `sampler.is_exhaustive`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from src.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """A group of kinds that exclude each other.
+
+    Attributes:
+        name: the group's name, as in `/schema/NAME/KIND`.
+        key: the field that says in a stored config of which kind it is; None for a group with one kind.
+        home: the package in which a file named after a kind may declare it.
+        parent: the dotted name of the node that contains the group, with a trailing dot.
+        kinds: the classes by their kinds.
+    """
+
+    name: str
+    key: str | None = None
+    home: str | None = None
+    parent: str = ""
+    kinds: dict[str, type[Kind]] = dataclasses.field(default_factory=dict, compare=False)
+
+    @property
+    def dotted(self) -> str:
+        """The name that an override of a key begins with: `hydra.sweeper.sampler`."""
+        return self.parent + self.name
+
+    @property
+    def option(self) -> str:
+        """The name that an override of the group has: `hydra/sweeper/sampler`."""
+        return self.dotted.replace(".", "/")
+
+    def find(self, kind: object) -> type[Kind] | None:
+        """Return the class of a kind, None for one that does not exist."""
+        if isinstance(kind, str) and kind not in self.kinds and self.home and kind.isidentifier():
+            module = f"{self.home}.{kind}"
+            if importlib.util.find_spec(module):
+                importlib.import_module(module)  # declares the kind, if it is the file of one
+        return self.kinds.get(kind) if isinstance(kind, str) else None
+
+
+REGISTRY: dict[str, Group] = {}
+
+
+class WrongKind(ConfigError):
+    """The key that names a kind has another value than the config class gives it."""
+
+    def __init__(self, config: Kind, received: object) -> None:
+        self.group, self.kind, self.received = config.group, config.kind, received
+        super().__init__(f"{self.what}; choose another with {self.group.option}=NAME")
+
+    @property
+    def what(self) -> str:
+        """What came and what was expected, without what to do."""
+        return (
+            f"{self.group.dotted}.{self.group.key}: got {self.received!r}, but the chosen {self.group.name} is of the "
+            f"kind {self.kind!r}"
+        )
+
+
+@dataclasses.dataclass(kw_only=True)
+class Kind:
+    """A config class that knows what it builds.
+
+    The base class of a group is declared with `group=`, each of its kinds with `kind=` and `builds=`. A class without
+    `kind=` is a base class for several kinds. The field that is named by `group.key` gets the kind as its value.
+
+    Attributes:
+        group: the group that the class belongs to.
+        kind: the kind's name in stored configs.
+        builds: `module:name` of what is built from the config; it is imported when it is used.
+    """
+
+    group: ClassVar[Group]
+    kind: ClassVar[str] = ""
+    builds: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, group: Group | None = None, kind: str = "", builds: str = "", **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if group is not None:
+            cls.group = REGISTRY.setdefault(group.name, group)
+        if not kind:
+            return
+        known = cls.group.kinds.setdefault(kind, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.group.name}: the kind {kind!r} is declared twice, by {known} and {cls}")
+        cls.group.kinds[kind] = cls
+        cls.kind, cls.builds = kind, builds
+        if cls.group.key:  # the field of the base class, with another default
+            cls.__annotations__ = {cls.group.key: "str", **cls.__annotations__}
+            setattr(cls, cls.group.key, kind)
+
+    def __post_init__(self) -> None:
+        """Raises WrongKind when the key that names the kind was set to something else."""
+        received = getattr(self, self.group.key) if self.group.key else self.kind
+        if received != self.kind or not self.kind:
+            raise WrongKind(self, received)
+
+    @classmethod
+    def builder(cls) -> Callable[..., Any]:
+        """Return what `builds` names: a class or a function of the config, or of its settings."""
+        module, _, name = cls.builds.partition(":")
+        built: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return built
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields as nested dicts and lists, without the one that names the kind."""
+        settings = dataclasses.asdict(self)
+        settings.pop(self.group.key or "", None)
+        return settings
+
+
+def find_kind(group: str, kind: object) -> type[Kind]:
+    """Return the class of a kind.
+
+    Raises:
+        ConfigError: the group has no such kind.
+    """
+    found = REGISTRY[group].find(kind)
+    if found is None:
+        raise ConfigError(f"{group}: no kind {kind!r}; known: {', '.join(REGISTRY[group].kinds)}")
+    return found

@@ -1,0 +1,226 @@
+"""Config classes that know what they build: their declaration, their names in stored configs, what they refuse."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src import datasets, models
+from src.cli.compose import compose, compose_config, config_from_dict, to_dataclass
+from src.errors import ConfigError
+from src.schema import REGISTRY, Config, DatasetConfig, Kind, ModelConfig, ScheduleConfig, as_tree, find_kind, flatten
+from src.schema.optimizer import AdamConfig, CosineConfig, SGDConfig
+from src.schema.sweep import GridConfig, MedianConfig
+from tests.support.configs import IMAGES
+
+SEVERAL = [name for name, group in REGISTRY.items() if group.key]
+KINDS = [
+    pytest.param(group.name, kind, id=f"{group.name}-{kind}") for group in REGISTRY.values() for kind in group.kinds
+]
+
+# --- what a kind declares ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "kind"), KINDS)
+def test_what_a_kind_builds_exists_and_can_be_called(group: str, kind: str) -> None:
+    if REGISTRY[group].key:
+        assert callable(find_kind(group, kind).builder())
+
+
+@pytest.mark.parametrize("group", SEVERAL)
+def test_the_key_of_a_group_has_the_kind_as_its_value_in_every_class(group: str) -> None:
+    for kind, config in REGISTRY[group].kinds.items():
+        defaults = {field.name: field.default for field in fields(config)}
+        assert defaults[str(REGISTRY[group].key)] == kind
+
+
+# --- a key that names another kind ---------------------------------------------------------------------------------
+
+AGREES = ["model.family=sequential", "dataset.loader=idx", "optimizer.name=rmsprop", "schedule.name=none"]
+OTHERS = [
+    ("model.family=resnet", r"the kind 'sequential'; choose model=resnet18 or .*, or remove `model\.family`$"),
+    ("model.family=lenot", r"the kind 'sequential'; choose with model=NAME; did you mean 'lenot'\? known: alexnet, "),
+    ("dataset.loader=cifar", r"the kind 'idx'; choose dataset=cifar10, or remove `dataset\.loader`$"),
+    ("dataset.loader=idxx", r"the kind 'idx'; choose with dataset=NAME; known: cifar10, "),
+    ("optimizer.name=adam", r"the kind 'rmsprop'; choose optimizer=adam, or remove `optimizer\.name`$"),
+    ("optimizer.name=Adam", r"the kind 'rmsprop'; choose with optimizer=NAME; did you mean 'adam'\?"),
+    ("schedule.name=cosine", r"the kind 'none'; choose schedule=cosine, or remove `schedule\.name`$"),
+]
+SWEPT = [
+    ("hydra.sweeper.sampler.name=random", r"the kind 'tpe'; choose hydra/sweeper/sampler=random, or remove `hydra\."),
+    ("hydra.sweeper.pruner.name=median", r"the kind 'none'; choose hydra/sweeper/pruner=median, or remove `hydra\."),
+    ("hydra.sweeper.pruner.name=best", r"the kind 'none'; choose with hydra/sweeper/pruner=NAME; known: hyperband, "),
+]
+
+
+def test_every_group_of_several_kinds_is_tested_with_another_kind() -> None:
+    typed = {line.partition("=")[0] for line, _ in (*OTHERS, *SWEPT)}
+    assert typed == {f"{REGISTRY[name].dotted}.{REGISTRY[name].key}" for name in SEVERAL}
+
+
+@pytest.mark.parametrize("override", AGREES)
+def test_a_typed_kind_that_agrees_is_accepted(override: str) -> None:
+    assert compose_config([override]) == compose_config()
+
+
+@pytest.mark.parametrize(("override", "sentence"), OTHERS)
+def test_a_typed_kind_that_differs_is_refused_with_the_option_to_choose(override: str, sentence: str) -> None:
+    key, _, value = override.partition("=")
+    with pytest.raises(ConfigError, match=rf"^{key}: got '{value}', but the chosen \w+ is of {sentence}"):
+        compose_config([override])
+
+
+@pytest.mark.parametrize(("override", "sentence"), SWEPT)
+def test_a_typed_kind_of_a_sweep_that_differs_is_refused_with_the_option_to_choose(
+    override: str, sentence: str
+) -> None:
+    config = compose("train", ["hydra/sweeper=optuna", override], with_hydra=True)
+    with pytest.raises(
+        ConfigError, match=rf"^{override.replace('=', ': got .')}', but the chosen \w+ is of {sentence}"
+    ):
+        to_dataclass(config.hydra.sweeper, "hydra.sweeper.")
+
+
+def test_a_schedule_is_recorded_as_what_trained() -> None:
+    with pytest.raises(ConfigError, match=r"^schedule\.name: got 'none', but .*; choose schedule=none, or remove"):
+        compose_config(["schedule=cosine", "schedule.name=none"])
+
+
+@pytest.mark.parametrize(
+    ("config", "received"), [(SGDConfig, "adam"), (CosineConfig, "none"), (MedianConfig, "none"), (GridConfig, "")]
+)
+def test_a_class_refuses_the_name_of_another_kind(config: Any, received: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"\.name: got '{received}', but the chosen .* {config.kind!r}; choose another"
+    ):
+        config(name=received)
+
+
+def test_a_class_for_several_kinds_is_not_one_itself() -> None:
+    with pytest.raises(ConfigError, match=r"^schedule\.name: got ''"):
+        ScheduleConfig()
+
+
+@pytest.mark.parametrize("group", [name for name in SEVERAL if not REGISTRY[name].parent])
+@pytest.mark.parametrize("kind", ["nothing_like_it", "building", "../x", "", None, 3, []])
+def test_a_stored_config_of_an_unknown_kind_is_refused(group: str, kind: object) -> None:
+    tree = as_tree(compose_config())
+    tree[group][REGISTRY[group].key] = kind
+    with pytest.raises(ConfigError, match=rf"^{group}: no kind .*; known: "):
+        config_from_dict(tree)
+
+
+# --- a new kind ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registry_restored() -> Iterator[None]:
+    """Kinds that a test declares are forgotten after it."""
+    before = {name: dict(group.kinds) for name, group in REGISTRY.items()}
+    yield
+    for name, kinds in before.items():
+        REGISTRY[name].kinds.clear()
+        REGISTRY[name].kinds.update(kinds)
+
+
+NETWORK = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from src.schema import ModelConfig
+
+
+@dataclass(kw_only=True)
+class FlatConfig(ModelConfig, kind="flat", builds=f"{__name__}:build_flat"):
+    units: int = 3
+
+
+def build_flat(config: FlatConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    layers = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(config.units)]
+    return keras.Sequential([*layers, keras.layers.Dense(num_classes, activation="softmax")], name=config.name)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry_restored: None) -> Iterator[Path]:
+    """A folder that Python looks into as it does into src/models."""
+    models_package = importlib.import_module("src.models")
+    monkeypatch.setattr(models_package, "__path__", [*models_package.__path__, str(tmp_path)])
+    importlib.invalidate_caches()
+    yield tmp_path
+    sys.modules.pop("src.models.flat", None)
+
+
+def test_a_new_model_is_one_python_file_and_one_yaml(home: Path) -> None:
+    (home / "flat.py").write_text(NETWORK)
+    (home / "conf/model").mkdir(parents=True)
+    yaml = "defaults:\n  - /schema/model/flat@_here_\n  - _self_\nname: flat5\nunits: 5\n"
+    (home / "conf/model/flat5.yaml").write_text(yaml)
+    config = compose_config([f"hydra.searchpath=[file://{home}/conf]", "model=flat5"])
+    assert flatten(config.model) == {"name": "flat5", "family": "flat", "input_size": None, "units": 5}
+    assert models.build_model(config.model, (2, 2, 1), 4).count_params() == (4 + 1) * 5 + (5 + 1) * 4
+    assert config_from_dict(as_tree(config)) == config
+
+
+def test_a_kind_that_is_read_back_is_found_by_its_file(home: Path) -> None:
+    (home / "flat.py").write_text(NETWORK)
+    tree = as_tree(compose_config())
+    tree["model"] = {"name": "flat5", "family": "flat", "units": 4}
+    read: Any = config_from_dict(tree).model
+    assert (read.units, read.builds) == (4, "src.models.flat:build_flat")
+
+
+def test_a_file_that_declares_no_kind_is_not_one(home: Path) -> None:
+    (home / "flat.py").write_text("")
+    with pytest.raises(ConfigError, match=r"^model: no kind 'flat'; known: sequential, "):
+        find_kind("model", "flat")
+
+
+def test_a_new_data_set_has_the_behavior_that_all_have_by_default(registry_restored: None, tmp_path: Path) -> None:
+    @dataclass(kw_only=True)
+    class GivenConfig(DatasetConfig, kind="given", builds="src.datasets.synthetic:load_synthetic"):
+        train_size: int = 20
+        test_size: int = 10
+        seed: int = 0
+
+    config = GivenConfig(name="given", **IMAGES)
+    assert (config.resize_mode, config.root, config.set_by_folder()) == ("stretch", None, set())
+    assert config.named() is config.from_source("full") is datasets.find_below(config, str(tmp_path)) is config
+    assert len(datasets.load_dataset(config).test) == 10
+
+
+def test_a_kind_that_is_declared_twice_is_an_error(registry_restored: None) -> None:
+    with pytest.raises(TypeError, match="optimizer: the kind 'adam' is declared twice"):
+
+        class OtherAdam(AdamConfig, kind="adam", builds="keras.optimizers:Adam"):
+            pass
+
+
+def test_a_class_without_a_kind_of_its_own_is_of_the_kind_of_its_base(registry_restored: None) -> None:
+    @dataclass(kw_only=True)
+    class QuickAdam(AdamConfig):
+        learning_rate: float = 0.5
+
+    assert (QuickAdam().name, QuickAdam.kind) == ("adam", "adam")
+    assert find_kind("optimizer", "adam") is AdamConfig
+
+
+def test_settings_are_the_fields_without_the_one_that_names_the_kind() -> None:
+    assert SGDConfig(momentum=0.5).settings() == {
+        "learning_rate": 1e-3,
+        "clipnorm": None,
+        "momentum": 0.5,
+        "nesterov": False,
+    }
+
+
+@pytest.mark.parametrize("config", [Config, ModelConfig, Kind])
+def test_only_kinds_are_registered(config: type) -> None:
+    assert all(config not in group.kinds.values() for group in REGISTRY.values())
