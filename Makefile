@@ -52,7 +52,7 @@ serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@cham
 	$(BIN)/mlflow models serve -m $(MODEL) --env-manager local --host 127.0.0.1 --port $(or $(PORT),5001)
 
 pictures: setup ## Draw the pictures of the documents that come from numbers alone
-	$(BIN)/python -m src.figures
+	$(BIN)/python -m docs.drawings
 
 results: setup ## Write the tables and the picture of docs/results.md from benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.report

@@ -1,12 +1,12 @@
 """Draws the pictures of the documents that come from numbers alone.
 
-python -m src.figures
+python -m docs.drawings
 """
 
 from pathlib import Path
 
+from docs.drawings.edges import Edges, edges_data, edges_text, plot_edges
 from src.datasets.digits import load_digits
-from src.figures.edges import Edges, edges_data, edges_text, plot_edges
 
 EDGES = Path(__file__).resolve().parents[2] / "docs/images/edges.png"
 DIGIT = 4  # of the test split of the bundled digits

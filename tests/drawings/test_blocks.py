@@ -6,8 +6,8 @@ import keras
 import pytest
 from keras import layers
 
+from docs.drawings.blocks import Block, Box, block_graph, mermaid
 from src.cli.compose import compose_config
-from src.models.blocks import Block, Box, block_graph, mermaid
 from src.schema import REGISTRY
 from tests.models.test_models import built
 from tests.support.workplace import ROOT

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.figures.__main__ import EDGES, edges_of_a_digit
-from src.figures.edges import SOBEL, Step, edges_data, edges_text, plot_edges
+from docs.drawings.__main__ import EDGES, edges_of_a_digit
+from docs.drawings.edges import SOBEL, Step, edges_data, edges_text, plot_edges
 from tests.support.figures import png
 
 HALVES = np.repeat([[[0], [10]]], 4, axis=0).repeat(2, axis=1).astype(np.uint8)  # dark left, bright right: 4x4x1
