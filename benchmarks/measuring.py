@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from src.fitting.dividing import divides_batches
 from src.schema import Config
+from src.writing import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Path(__file__).resolve().parent / "results"
@@ -194,10 +195,8 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: boo
         "repetitions": measured,
     }
     file = results_file(benchmark, publish)
-    file.parent.mkdir(exist_ok=True, parents=True)
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(file)
+    with replacing(file) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n")
     print(f"\nwritten to {file}")
 
 

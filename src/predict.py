@@ -5,8 +5,6 @@ python -m src.predict model_uri=models:/NAME@champion images=FOLDER
 python -m src.predict run_id=RUN images=pixels.csv
 """
 
-import os
-
 from src import console, datasets, fitting, tracking
 from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
@@ -16,6 +14,7 @@ from src.results import PredictionResult
 from src.schema import PredictConfig
 from src.tables import csv_line
 from src.tracked import load_tracked_model
+from src.writing import replacing
 
 SHOWN = 5  # bad files that are named in the terminal
 
@@ -40,10 +39,12 @@ def predict(config: PredictConfig) -> PredictionResult:
         found = datasets.read_unlabelled(source, trained.input_shape, trained.resize_mode, config.batch_size)
         model = load_tracked_model(run, config.model_uri)
     classes, bad_files, counts = trained.class_names, [], dict.fromkeys(trained.class_names, 0)
-    part = output.with_name(f".part-{output.name}")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", newline="", encoding="utf-8") as file, console.progress("images", found.total) as advance:
+        with (
+            replacing(output) as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+            console.progress("images", found.total) as advance,
+        ):
             file.write(csv_line(("image", "predicted", "score", *classes)))
             for names, images, bad in found.batches:
                 if bad and config.on_bad_image == "error":
@@ -55,13 +56,10 @@ def predict(config: PredictConfig) -> PredictionResult:
                     scores = (f"{score:.6f}" for score in answer)
                     file.write(csv_line((name, classes[best], f"{answer[best]:.6f}", *scores)))
                 advance(len(names) + len(bad))
-        if not bad_files and not any(counts.values()):
-            raise DataError(f"there is no row of pixels in {source}")
-        os.replace(part, output)
+            if not bad_files and not any(counts.values()):
+                raise DataError(f"there is no row of pixels in {source}")
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}; name another file: output=") from error
-    finally:
-        part.unlink(missing_ok=True)
     return PredictionResult(output=str(output), counts=counts, bad_files=[(bad.path, bad.reason) for bad in bad_files])
 
 

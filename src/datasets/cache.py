@@ -8,8 +8,6 @@ array is compared before the array is used: what a disk or another program has c
 import hashlib
 import json
 import math
-import os
-import shutil
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +29,7 @@ from src.errors import DataError
 from src.places import local_path
 from src.process.machine import cores
 from src.schema import ImageFolderConfig
+from src.writing import remove, replacing
 
 IN_MEMORY = 1 / 8  # of the memory that is free: larger arrays stay on disk. TensorFlow copies what is in memory
 AT_ONCE = 32 * 2**20  # bytes of decoded images that wait to be written
@@ -106,19 +105,14 @@ def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callab
     """
     if (found := read()) is not None:
         return found
-    part = target.with_name(f"{target.name}.part")  # ours alone, under the lock
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock_of(target)):
             if (found := read()) is not None:  # another process has written it meanwhile
                 return found
-            _remove(part)
-            _remove(target)
-            try:
+            remove(target)  # it is damaged, and its space may be needed
+            with replacing(target) as part:
                 write(part)
-                os.replace(part, target)
-            finally:
-                _remove(part)
             found = read()
     except OSError as error:
         damaged = ", where the existing ones are damaged" if target.exists() else ""
@@ -198,9 +192,3 @@ def _checksum(*paths: Path) -> str:
             while count := file.readinto(buffer):
                 crc = zlib.crc32(buffer[:count], crc)
     return f"{crc:08x}"
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Fetching a file so that its final name only ever holds the whole, verified content."""
 
 import http.client
-import os
 import time
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from src.errors import DataError
+from src.writing import replacing
 
 TRIES = 3
 TIMEOUT = 10  # seconds without a byte
@@ -51,19 +51,15 @@ def lock_of(path: Path) -> Path:
 
 
 def _fetch_from_any(mirrors: list[str], target: Path, problem_with: Callable[[Path], str | None]) -> Path:
-    part = target.with_name(f"{target.name}.part")  # ours alone, under the lock
     problems = []
-    try:
+    with replacing(target) as part:
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{target.name}"
             problem = _try_mirror(url, part, problem_with)
             if problem is None:
-                os.replace(part, target)
                 return target
             problems.append(f"{url}: {problem}")
-    finally:
-        part.unlink(missing_ok=True)
-    raise DataError("; ".join(problems) or f"no mirror is set for {target.name}")
+        raise DataError("; ".join(problems) or f"no mirror is set for {target.name}")
 
 
 def _try_mirror(url: str, part: Path, problem_with: Callable[[Path], str | None]) -> str | None:

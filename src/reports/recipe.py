@@ -11,6 +11,7 @@ from src.errors import ConfigError
 from src.results import TrialRow
 from src.schema import RUN_GROUPS, with_given_name
 from src.space import SweepPlan
+from src.writing import replacing
 
 if TYPE_CHECKING:
     pass
@@ -73,7 +74,5 @@ def check_recipe_name(name: str | None) -> None:
 
 
 def _keep_recipe(name: str, recipe: str) -> None:
-    path = CONF / "experiment" / f"{name}.yaml"
-    part = path.with_suffix(".part")
-    part.write_text(recipe)
-    os.replace(part, path)
+    with replacing(CONF / "experiment" / f"{name}.yaml") as part:
+        part.write_text(recipe)

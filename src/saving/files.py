@@ -5,7 +5,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from src.errors import ModelFileError
 from src.models import predict
 from src.places import literal_folder
 from src.saving.contents import check_contents
+from src.writing import replacing
 
 KERAS_FILE = "model.keras"
 H5_FILE = "model.h5"
@@ -41,11 +41,11 @@ Probabilities = npt.NDArray[np.float32]
 def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[str, ...] = FORMATS) -> Path:
     """Writes the model in each format, with a manifest, and reads every one back.
 
-    All of it is written beside the folder first and renamed when it is whole and has been checked.
+    The folder appears under its name when it is complete and has been checked.
 
     Args:
         model: the model, its compilation is not kept.
-        folder: must not exist yet; its parent must.
+        folder: where to write; it is replaced when it exists.
         images: uint8, (n, height, width, channels); the formats must agree on their probabilities.
         formats: which of `model.keras`, `model.h5`, `saved_model`.
 
@@ -56,9 +56,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
         ModelFileError: a format that reads back as another model.
         OSError: the disk cannot be written.
     """
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with replacing(folder) as part:
         part.mkdir()
         with _quiet(), _disk_errors():
             for name in formats:
@@ -70,24 +68,18 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
                     uncompiled(model).save(part / name)
         (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
         check_formats(part, formats, images, predict(model, images))
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
 def save_weights(model: keras.Model, file: Path) -> None:
     """Writes the model as one `.keras` file, under a temporary name first, and does not read it back."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".part-{file.name}")
     try:
-        check_room(file.parent, file_size(model))
-        with _quiet(), _disk_errors():
-            uncompiled(model).save(part)
-        os.replace(part, file)
+        with replacing(file) as part:
+            check_room(file.parent, file_size(model))
+            with _quiet(), _disk_errors():
+                uncompiled(model).save(part)
     finally:
         with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
             file.parent.rmdir()  # only when it is empty
 
 

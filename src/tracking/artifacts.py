@@ -22,8 +22,8 @@ from requests import RequestException
 from src.errors import NotKept, StoreError
 from src.places import literal_folder, local_path, read_variable
 from src.process.interrupt import deferred
+from src.writing import PART, replacing
 
-PART = ".part-"  # what the names of unfinished files begin with
 RESERVED = 128 * 1024  # bytes: a status and an error are some pages of 4 KB, and as many in SQLite's journal
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -157,18 +157,8 @@ class Artifacts:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self.failures_told(path))
             root = self.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            target = root / path
-            part = target.with_name(f"{PART}{target.name}")
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(root / path) as part:
                 yield part
-                if target.is_dir():
-                    shutil.rmtree(target)
-                os.replace(part, target)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
             if self.folder is None:
                 self._client.log_artifacts(self._id, str(root))
 

@@ -13,6 +13,7 @@ import pytest
 from src.datasets import download
 from src.datasets.download import fetch
 from src.errors import DataError
+from src.writing import PART
 from tests.support.mirror import Answer, Handler, Mirror, gives
 
 NAME = "digits.gz"
@@ -108,9 +109,11 @@ def test_the_final_name_does_not_exist_while_the_file_is_arriving(
 
 
 def test_what_a_killed_download_left_behind_does_no_harm(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
-    (tmp_path / f"{NAME}.part").write_bytes(OTHER + CONTENT)
+    left_behind = tmp_path / f"{PART}{NAME}"
+    left_behind.write_bytes(OTHER + CONTENT)
     get(tmp_path, mirror(gives_the_file).url)
     assert files_in(tmp_path) == {NAME: CONTENT}
+    assert not left_behind.exists()
 
 
 def test_a_verified_file_is_not_fetched_again(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
