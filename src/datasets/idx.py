@@ -1,4 +1,4 @@
-"""MNIST and its relatives: IDX files or Keras' npz, found, verified by content, and downloaded when they are missing.
+"""MNIST and its relatives: IDX files, or Keras' npz of the same arrays.
 
 An IDX file is a header (two zero bytes, a type code, the number of dimensions, each dimension as a big-endian 32-bit
 integer) followed by the raw values; see http://yann.lecun.com/exdb/mnist/ as archived.
@@ -7,7 +7,6 @@ integer) followed by the raw values; see http://yann.lecun.com/exdb/mnist/ as ar
 import gzip
 import hashlib
 import math
-import os
 import zipfile
 import zlib
 from dataclasses import asdict
@@ -16,50 +15,43 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from src.datasets.arrays import Arrays
 from src.datasets.digits import load_digits
-from src.datasets.download import fetch, lock_of
+from src.datasets.published import Folder, download_file, find_or_download
 from src.errors import DataError
-from src.places import local_path
 from src.schema import IdxConfig
 
 VALIDATION_SIZE = 5_000  # the first training images, the split of the notebooks and of Geron 2019
 UNSIGNED_BYTE = 8
-MOST_DIMENSIONS = 3
-LARGEST = 1 << 30  # bytes in one file, so that a crafted gzip cannot fill the memory
+MAX_DIMENSIONS = 3
+MAX_BYTES = 1 << 30  # in one file, so that a crafted gzip cannot use up the memory
 NPZ_KEYS = {"train_images": "x_train", "train_labels": "y_train", "test_images": "x_test", "test_labels": "y_test"}
 
 Array = npt.NDArray[np.uint8]
 
 
 def load_idx(config: IdxConfig) -> Arrays:
-    """The full set, or the digits that stand in for it where `config.source` allows that.
+    """Return the full set, or the bundled digits when it cannot be found and `config.source` allows them.
 
     Raises:
-        DataError: the full set was asked for, and is neither on disk nor can be downloaded.
+        DataError: the full set is required, is not on disk, and cannot be downloaded.
     """
     if config.source == "sample":
         return load_digits([])
-    found, damaged = _find(config)
-    if found is None:
-        try:
-            found = _download(config)
-        except DataError as error:
-            reason = "; ".join([*damaged, str(error)])
-            if config.source == "full" or config.sample is None:
-                raise DataError(
-                    f"{config.name} is neither in {', '.join(config.folders)} nor could it be downloaded: {reason}. "
-                    f"Put its four IDX files into {config.folders[0]}, or set DATA_DIR to the folder above it"
-                ) from error
-            looked = f"the full {config.name} is neither in {', '.join(config.folders)} nor could it be downloaded"
-            return load_digits([*damaged, f"{looked}: {error}"])
+    try:
+        arrays, damaged = find_or_download(
+            config, partial(_find, config), partial(_download, config), "its four IDX files"
+        )
+    except DataError as error:
+        if config.source == "full" or config.sample is None:
+            raise
+        return load_digits([str(error)])
     return Arrays(
-        train_images=found["train_images"][..., np.newaxis],
-        train_labels=found["train_labels"],
-        test_images=found["test_images"][..., np.newaxis],
-        test_labels=found["test_labels"],
+        train_images=arrays["train_images"][..., np.newaxis],
+        train_labels=arrays["train_labels"],
+        test_images=arrays["test_images"][..., np.newaxis],
+        test_labels=arrays["test_labels"],
         validation_size=VALIDATION_SIZE,
         source="full",
         warnings=damaged,
@@ -67,120 +59,79 @@ def load_idx(config: IdxConfig) -> Arrays:
 
 
 def read_idx(path: Path) -> Array:
-    """The values of one IDX file, gzipped or not: uint8, in the shape that its header gives.
+    """Return the values of an IDX file, gzipped or not: uint8, in the shape that its header gives.
 
     Raises:
-        DataError: not an IDX file of unsigned bytes, or not whole.
+        DataError: it is not an IDX file of unsigned bytes, or not a complete one.
     """
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if zipped else path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    if len(content) > LARGEST:
-        raise DataError(f"{path} holds more than {LARGEST:,} bytes")
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{path} contains more than {MAX_BYTES:,} bytes")
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
         raise DataError(f"{path} is not an IDX file of unsigned bytes")
     dimensions = content[3]
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
-    if dimensions > MOST_DIMENSIONS or len(content) - start != math.prod(shape):
-        raise DataError(f"{path} says that it holds {shape} bytes, but holds {len(content) - start}")
+    if dimensions > MAX_DIMENSIONS or len(content) - start != math.prod(shape):
+        raise DataError(f"{path} contains {len(content) - start} bytes after its header, which says {shape}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def idx_digest(values: Array) -> str:
-    """SHA-256 in hex of the IDX file that would hold these values, so that an npz is held to the same digest."""
+    """Return the SHA-256 in hex of an IDX file with these values, so that an npz is verified by the same digest."""
     header = bytes([0, 0, UNSIGNED_BYTE, values.ndim]) + b"".join(side.to_bytes(4, "big") for side in values.shape)
     sha = hashlib.sha256(header)
     sha.update(np.ascontiguousarray(values).data)
     return sha.hexdigest()
 
 
-def _find(config: IdxConfig) -> tuple[dict[str, Array] | None, list[str]]:
-    """The four arrays from the first folder that has them whole, and a sentence for each damaged file on the way."""
-    damaged: list[str] = []
-    for position, folder in enumerate(local_path(folder) for folder in config.folders):
-        own = position == 0
-        arrays: dict[str, Array] = {}
-        for part, file in asdict(config.files).items():
-            for path in (folder / f"{file['name']}.gz", folder / file["name"]):
-                if part not in arrays and path.is_file():
-                    values = _verified(path, partial(read_idx, path), file["sha256"], own, damaged)
-                    if values is not None:
-                        arrays[part] = values
-        if len(arrays) < len(NPZ_KEYS) and config.npz and (folder / config.npz).is_file():
-            arrays = _find_in_npz(folder / config.npz, config, own, damaged)
-        if len(arrays) == len(NPZ_KEYS):
-            return arrays, damaged
-    return None, damaged
-
-
-def _find_in_npz(path: Path, config: IdxConfig, own: bool, damaged: list[str]) -> dict[str, Array]:
+def _find(config: IdxConfig, folder: Folder) -> dict[str, Array] | None:
+    """Return the four arrays from a folder's IDX files or from its npz, or None when neither has all of them."""
     arrays: dict[str, Array] = {}
     for part, file in asdict(config.files).items():
-        values = _verified(path, partial(_read_npz, path, NPZ_KEYS[part]), file["sha256"], own, damaged)
-        if values is None:
-            return {}
-        arrays[part] = values
-    return arrays
-
-
-def _read_npz(path: Path, key: str) -> Array:
-    try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
-            values = np.asarray(archive[key])
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if values.dtype != np.uint8:
-        raise DataError(f"{path} holds {key} as {values.dtype}, not as unsigned bytes")
-    return values
-
-
-def _verified(path: Path, read: partial[Array], sha256: str, own: bool, damaged: list[str]) -> Array | None:
-    """The values when their content is what it must be. Otherwise notes why not, and sets a file of ours aside."""
-    values, problem = _read_and_check(path, read, sha256)
-    if problem and own:
-        try:
-            with FileLock(lock_of(path)):  # another process may have fetched it anew meanwhile
-                values, problem = _read_and_check(path, read, sha256)
-                if problem and path.exists():
-                    os.replace(path, path.with_name(f"{path.name}.damaged"))
-                    problem += f"; set aside as {path.name}.damaged"
-        except OSError:
-            problem = f"{problem}; left where it is, since its folder cannot be written"
-    if problem:
-        damaged.append(problem)
-    return values
-
-
-def _read_and_check(path: Path, read: partial[Array], sha256: str) -> tuple[Array | None, str | None]:
-    try:
-        values = read()
-    except DataError as error:
-        return None, str(error)
-    if idx_digest(values) != sha256:
-        return None, f"{path} holds other content ({values.shape}) than the published file"
-    return values, None
+        for name in (f"{file['name']}.gz", file["name"]):
+            if part not in arrays:
+                values = folder.read(name, partial(_read_published, file["sha256"]))
+                if values is not None:
+                    arrays[part] = values
+    if len(arrays) < len(NPZ_KEYS) and config.npz:
+        return folder.read(config.npz, partial(_read_npz, config))
+    return arrays if len(arrays) == len(NPZ_KEYS) else None
 
 
 def _download(config: IdxConfig) -> dict[str, Array]:
+    return {
+        part: download_file(config, f"{file['name']}.gz", partial(_read_published, file["sha256"]))
+        for part, file in asdict(config.files).items()
+    }
+
+
+def _read_published(sha256: str, path: Path) -> Array:
+    return _checked(path, read_idx(path), sha256)
+
+
+def _read_npz(config: IdxConfig, path: Path) -> dict[str, Array]:
     arrays = {}
     for part, file in asdict(config.files).items():
-        path = fetch(
-            f"{file['name']}.gz",
-            config.mirrors,
-            local_path(config.folders[0]),
-            partial(_problem, file["sha256"]),
-        )
-        arrays[part] = read_idx(path)
+        key = NPZ_KEYS[part]
+        try:
+            with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+                values = np.asarray(archive[key])
+        except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+        if values.dtype != np.uint8:
+            raise DataError(f"{path} contains {key} as {values.dtype}, not as unsigned bytes")
+        arrays[part] = _checked(path, values, file["sha256"])
     return arrays
 
 
-def _problem(sha256: str, path: Path) -> str | None:
-    try:
-        return None if idx_digest(read_idx(path)) == sha256 else "it serves other content than the published file"
-    except DataError as error:
-        return str(error)
+def _checked(path: Path, values: Array, sha256: str) -> Array:
+    if idx_digest(values) != sha256:
+        raise DataError(f"{path} has other content than the published file")
+    return values

@@ -104,9 +104,7 @@ def test_the_archive_is_downloaded_once_verified_and_read(
 
 def test_a_mirror_with_other_content_is_refused(config: CifarConfig, mirror: Callable[..., Mirror]) -> None:
     server = mirror(partial(gives, packed({**BATCHES, "test_batch.bin": bytes(len(BATCHES["test_batch.bin"]))})))
-    with pytest.raises(
-        DataError, match=r"nor could it be downloaded: .*other content.*Put cifar-10-binary.tar.gz into"
-    ):
+    with pytest.raises(DataError, match=r"cannot be downloaded: .*other content.*Put cifar-10-binary.tar.gz into"):
         load_dataset(replace(config, mirrors=[server.url]))
 
 
@@ -150,14 +148,14 @@ def test_a_damaged_archive_is_set_aside_and_fetched_anew(
     (own / config.archive).write_bytes(ARCHIVE[:100])
     dataset = load_dataset(replace(config, mirrors=[mirror(partial(gives, ARCHIVE)).url]))
     assert is_the_set(dataset)
-    assert "set aside as cifar-10-binary.tar.gz.damaged" in dataset.warnings[0]
+    assert "renamed to cifar-10-binary.tar.gz.damaged" in dataset.warnings[0]
     assert (own / f"{config.archive}.damaged").read_bytes() == ARCHIVE[:100]
 
 
 def test_a_damaged_archive_elsewhere_is_left_where_it_is(config: CifarConfig, tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / config.archive).write_bytes(b"damaged")
-    with pytest.raises(DataError, match=r"later/cifar-10-binary\.tar\.gz: it holds other content"):
+    with pytest.raises(DataError, match=r"later/cifar-10-binary\.tar\.gz has other content"):
         load_dataset(config)
     assert (tmp_path / "later" / config.archive).read_bytes() == b"damaged"
 
@@ -174,13 +172,16 @@ SHORT = {**BATCHES, "data_batch_2.bin": BATCHES["data_batch_2.bin"][:-1]}
 REFUSED: dict[str, tuple[bytes, str]] = {
     "no archive": (b"<html>", "cannot be read"),
     "cut off": (ARCHIVE[: len(ARCHIVE) // 2], "cannot be read"),
-    "a batch is missing": (packed(dict(list(BATCHES.items())[1:])), "holds no data_batch_1.bin in a folder"),
+    "a batch is missing": (packed(dict(list(BATCHES.items())[1:])), "does not contain data_batch_1.bin in a folder"),
     "a batch is short": (packed(SHORT), "data_batch_2.bin has 30,729 bytes, expected 30,730: 10 images of 32x32x3"),
-    "absolute": (packed(BATCHES, member("/etc/passwd", 1)), "leads out of it: /etc/passwd"),
-    "above": (packed(BATCHES, member(f"{FOLDER}/../../x", 1)), "leads out of it"),
-    "symbolic link": (packed(BATCHES, member("x", 0, tarfile.SYMTYPE, "/etc/passwd")), "no plain file or folder: x"),
-    "hard link": (packed(BATCHES, member("x", 0, tarfile.LNKTYPE, "y")), "no plain file or folder: x"),
-    "device": (packed(BATCHES, member("x", 0, tarfile.CHRTYPE)), "no plain file or folder: x"),
+    "absolute": (packed(BATCHES, member("/etc/passwd", 1)), "unpacked outside of it: /etc/passwd"),
+    "above": (packed(BATCHES, member(f"{FOLDER}/../../x", 1)), "unpacked outside of it"),
+    "symbolic link": (
+        packed(BATCHES, member("x", 0, tarfile.SYMTYPE, "/etc/passwd")),
+        "not a regular file or folder: x",
+    ),
+    "hard link": (packed(BATCHES, member("x", 0, tarfile.LNKTYPE, "y")), "not a regular file or folder: x"),
+    "device": (packed(BATCHES, member("x", 0, tarfile.CHRTYPE)), "not a regular file or folder: x"),
     "too large": (packed(BATCHES, member("x", LARGE)), "has a member of 1,000,000 bytes, x"),
     "too many": (packed(BATCHES, *(member(f"{number}") for number in range(40))), "has more than 32 members"),
 }
@@ -190,7 +191,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 def test_an_archive_that_is_not_as_it_should_be_is_refused(
     config: CifarConfig, own: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, sentence: str
 ) -> None:
-    monkeypatch.setattr(cifar_module, "LARGEST_MEMBER", LARGE - 1)
+    monkeypatch.setattr(cifar_module, "MAX_MEMBER_BYTES", LARGE - 1)
     (own / config.archive).write_bytes(content)
     with pytest.raises(DataError) as refused:
         load_dataset(replace(config, sha256=sha256(content)))

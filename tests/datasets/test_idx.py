@@ -163,8 +163,8 @@ GOOD = idx_bytes(SET["train_images"])
         pytest.param(gzip.compress(b"<html>"), "is not an IDX file", id="a gzipped web page"),
         pytest.param(b"\0\0\x0d" + GOOD[3:], "is not an IDX file of unsigned bytes", id="floats"),
         pytest.param(GOOD[:10], "bytes", id="half a header"),
-        pytest.param(GOOD[:-1], "holds 179", id="one byte short"),
-        pytest.param(GOOD + b"\0", "holds 181", id="one byte too many"),
+        pytest.param(GOOD[:-1], "contains 179 bytes", id="one byte short"),
+        pytest.param(GOOD + b"\0", "contains 181 bytes", id="one byte too many"),
         pytest.param(gzip.compress(GOOD)[:-20], "cannot be read", id="truncated gz"),
         pytest.param(gzip.compress(GOOD)[:2], "cannot be read", id="two bytes of gz"),
         pytest.param(gzip.compress(GOOD) + b"junk", "cannot be read", id="gz with junk after it"),
@@ -188,9 +188,9 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_file_that_would_fill_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(idx, "LARGEST", 1_000)
+    monkeypatch.setattr(idx, "MAX_BYTES", 1_000)
     (tmp_path / "bomb").write_bytes(pack(idx_bytes(np.zeros(1_000, np.uint8))))
-    with pytest.raises(DataError, match="holds more than 1,000 bytes"):
+    with pytest.raises(DataError, match="contains more than 1,000 bytes"):
         read_idx(tmp_path / "bomb")
 
 
@@ -295,7 +295,7 @@ def test_a_second_load_asks_no_server(config: IdxConfig, mirror: Mirror) -> None
 
 def test_a_mirror_with_other_content_is_refused(config: IdxConfig, own: Path, mirror: Mirror, tmp_path: Path) -> None:
     put(tmp_path / "served", {"test_labels": SET["test_labels"][::-1]}, "gz")
-    with pytest.raises(DataError, match=f"{NAMES['test_labels']}.gz: it serves other content than the published file"):
+    with pytest.raises(DataError, match=f"{NAMES['test_labels']}.gz: it has other content than the published file"):
         load_idx(replace(config, mirrors=[mirror.url]))
     assert f"{NAMES['test_labels']}.gz" not in contents(own)
 
@@ -344,7 +344,7 @@ def test_a_damaged_file_of_ours_is_set_aside_and_named_with_what_to_do(
     with pytest.raises(DataError) as raised:
         load_idx(config)
     assert str(own / name) in str(raised.value)
-    assert f"set aside as {name}.damaged" in str(raised.value)
+    assert f"renamed to {name}.damaged" in str(raised.value)
     assert f"Put its four IDX files into {own}, or set DATA_DIR" in str(raised.value)
     assert name not in contents(own)
     assert contents(own)[f"{name}.damaged"] == content
@@ -359,7 +359,7 @@ def test_a_damaged_file_of_someone_else_is_named_and_left_alone(
     with pytest.raises(DataError) as raised:
         load_idx(config)
     assert str(later / name) in str(raised.value)
-    assert "set aside" not in str(raised.value)
+    assert "renamed" not in str(raised.value)
     assert contents(later) == before
 
 
@@ -401,7 +401,7 @@ def test_an_npz_is_held_to_the_digest_of_each_idx_file(config: IdxConfig, own: P
     changed = SET[part].copy()
     changed.flat[-1] ^= 1
     put(own, SET | {part: changed}, "npz")
-    with pytest.raises(DataError, match=r"mnist\.npz holds other content"):
+    with pytest.raises(DataError, match=r"mnist\.npz has other content"):
         load_idx(config)
 
 
@@ -452,7 +452,7 @@ def test_nothing_stands_in_for_a_set_that_is_nowhere(
 ) -> None:
     with pytest.raises(DataError) as raised:
         load_idx(replace(config, source=source, sample=sample))
-    assert f"mnist is neither in {own}, {later} nor could it be downloaded" in str(raised.value)
+    assert f"mnist is not in {own} or {later} and cannot be downloaded" in str(raised.value)
     assert f"{TRAIN_IMAGES}.gz" in str(raised.value)
     assert "set DATA_DIR" in str(raised.value)
 
@@ -461,10 +461,10 @@ def test_auto_falls_back_to_the_digits_and_names_what_was_damaged(config: IdxCon
     put_damaged(own, f"{TRAIN_IMAGES}.gz", b"damaged")
     found = load_idx(replace(config, source="auto"))
     assert (found.source, len(found.train_labels), found.validation_size) == ("sample", 4_000, 500)
-    assert str(own / f"{TRAIN_IMAGES}.gz") in found.warnings[0]
-    assert found.warnings[1].startswith(f"the full mnist is neither in {own}, ")
-    assert "nor could it be downloaded: no mirror is set" in found.warnings[1]
-    assert "NOT the full MNIST" in found.warnings[2]
+    assert found.warnings[0].startswith(f"mnist is not in {own} or ")
+    assert f"cannot be downloaded: {own / TRAIN_IMAGES}.gz is not an IDX file" in found.warnings[0]
+    assert "no mirror is set" in found.warnings[0]
+    assert "NOT the full MNIST" in found.warnings[1]
 
 
 def test_sample_looks_neither_at_the_disk_nor_at_a_server(config: IdxConfig, own: Path, mirror: Mirror) -> None:
