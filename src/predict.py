@@ -36,7 +36,7 @@ def predict(config: PredictConfig) -> PredictionResult:
         raise ConfigError(f"output: {output} is a folder; give a file, such as {output / 'predictions.csv'}")
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
         trained = config_from_dict(run.read_config()).dataset
-        found = datasets.read_unlabelled(source, trained.input_shape, trained.resize_mode, config.batch_size)
+        found = datasets.read_unlabeled(source, trained.input_shape, trained.resize_mode, config.batch_size)
         model = load_tracked_model(run, config.model_uri)
     classes, bad_files, counts = trained.class_names, [], dict.fromkeys(trained.class_names, 0)
     try:

@@ -1,4 +1,4 @@
-"""Data sets as arrays: found, verified, split and limited."""
+"""Data sets as arrays: find, verify, split and limit them."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,6 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.datasets.image_file import read_image
     from src.datasets.loading import Dataset, Split, class_names_of, content_digest, find_below, load_dataset
-    from src.datasets.unlabelled import read_unlabelled
+    from src.datasets.unlabeled import read_unlabeled
 else:
     __getattr__ = lazy_package(__name__)

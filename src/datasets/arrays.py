@@ -1,4 +1,4 @@
-"""What every loader returns."""
+"""The arrays that every loader returns."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,14 +11,14 @@ Labels = npt.NDArray[np.unsignedinteger]
 
 
 class BadFile(NamedTuple):
-    """A file that is left out: its path below the data set's folder, and why, in words that files are counted by."""
+    """A skipped file: its path below the data set's folder, and the reason as one of a few fixed phrases."""
 
     path: str
     reason: str
 
 
 class Duplicate(NamedTuple):
-    """An image whose pixels occur in an earlier split as well, by the two splits and the files in them."""
+    """An image with the same pixels as one in an earlier split: both splits, and the file in each."""
 
     split: str
     file: str
@@ -28,17 +28,17 @@ class Duplicate(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """A source as it was read, before it is split.
+    """A data set as it was read, before it is split.
 
     Attributes:
-        train_images, test_images: uint8, (n, height, width, channels), 0-255; mapped from a file where they are many.
+        train_images, test_images: uint8, (n, height, width, channels), 0-255; mapped from a file when there are many.
         train_labels, test_labels: an unsigned type, (n,); uint8 for up to 256 classes.
-        validation_size: how many of the first training images are this source's own validation split.
+        validation_size: number of the first training images that are the validation split by default.
         source: `full`, `sample`, `folder` or `synthetic`.
-        warnings: what a reader of the results must know.
-        class_names: one for each label, None where the config has them.
-        train_files, test_files: where each image came from, None for a source that is no folder of images.
-        bad_files: what was left out.
+        warnings: sentences that a reader of the results must know.
+        class_names: one for each label, None when the config contains them.
+        train_files, test_files: the path of each image, None for a data set that is not a folder of images.
+        bad_files: the skipped files.
     """
 
     train_images: Images

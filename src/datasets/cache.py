@@ -1,8 +1,9 @@
 """Decoded images on disk: each file is decoded once, by several threads, into one array that can be mapped.
 
-A folder's name is a digest of everything that the pixels in it depend on, so that it is never out of date. It appears
-under that name when it is whole, and a lock keeps several processes from doing the same work. A checksum beside each
-array is compared before the array is used: what a disk or another program has changed is written again.
+A folder's name is a digest of everything that the pixels in it depend on, so its content is never out of date. The
+folder appears under that name when it is complete, and a lock prevents several processes from doing the same work. A
+checksum next to each array is compared before the array is used. An array that a disk or another program has changed is
+written again.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from filelock import FileLock
 
 from src.datasets.arrays import BadFile, Images
 from src.datasets.download import lock_of
-from src.datasets.images import BadImage, bombs_refused, decode
+from src.datasets.images import BadImage, decode, enforce_pixel_limit
 from src.datasets.listing import ImageFile
 from src.errors import DataError
 from src.places import local_path
@@ -31,20 +32,20 @@ from src.process.machine import cores
 from src.schema import ImageFolderConfig
 from src.writing import remove, replacing
 
-IN_MEMORY = 1 / 8  # of the memory that is free: larger arrays stay on disk. TensorFlow copies what is in memory
-AT_ONCE = 32 * 2**20  # bytes of decoded images that wait to be written
-CHUNK = 2**18  # bytes of a file that are summed at once: they stay in the cache of a core
+MAX_MEMORY_SHARE = 1 / 8  # of the free memory: larger arrays stay on disk, because TensorFlow copies those in memory
+BATCH_BYTES = 32 * 2**20  # of decoded images that wait to be written
+CHUNK_BYTES = 2**18  # of a file that are summed at once: they fit into the cache of a core
 IMAGES, BAD = "images.npy", "bad.json"
 
-Found = TypeVar("Found")
+Content = TypeVar("Content")
 
 
 def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tuple[Images, list[BadFile]]:
-    """The files' images, decoded now or earlier, and the files that are none.
+    """Return the images of the files, decoded now or earlier, and the files that are not images.
 
     Returns:
-        uint8, (good files, height, width, channels), mapped from disk, in the files' order without the bad ones; and
-        the bad files.
+        uint8, (good files, height, width, channels), mapped from disk, in the order of the files without the bad ones;
+        and the bad files.
 
     Raises:
         DataError: the cache cannot be written.
@@ -54,21 +55,21 @@ def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tup
     def read() -> tuple[Images, list[BadFile]] | None:
         if not _is_unchanged(folder / IMAGES, folder / BAD):
             return None
-        images, bad = _mapped(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
+        images, bad = _map(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
         return (images, bad) if images.shape == (len(files) - len(bad), *config.input_shape) else None
 
     return _read_or_write(folder, read, partial(_decode_into, config, files))
 
 
-def arranged(images: Images, order: npt.NDArray[np.int64]) -> Images:
-    """The images in this order: in memory where they are few enough, else mapped from a second file beside the first.
+def reorder(images: Images, order: npt.NDArray[np.int64]) -> Images:
+    """Return the images in another order: in memory if they are few, else mapped from a second file.
 
     Args:
-        images: what `decoded_images` gave.
-        order: the place of each image in `images`.
+        images: as `decoded_images` returns them.
+        order: the index in `images` of each image of the result.
     """
     size = images[0].nbytes
-    if not isinstance(images, np.memmap) or len(order) * size <= IN_MEMORY * psutil.virtual_memory().available:
+    if not isinstance(images, np.memmap) or len(order) * size <= MAX_MEMORY_SHARE * psutil.virtual_memory().available:
         return np.asarray(images[order])
     digest = hashlib.sha256(order.tobytes()).hexdigest()[:16]
     path = Path(str(images.filename)).with_name(f"arranged-{digest}.npy")
@@ -76,29 +77,29 @@ def arranged(images: Images, order: npt.NDArray[np.int64]) -> Images:
     shape = (len(order), *images.shape[1:])
 
     def read() -> Images | None:
-        found = _mapped(path) if _is_unchanged(path) else None
+        found = _map(path) if _is_unchanged(path) else None
         return found if found is not None and found.shape == shape else None
 
     def write(part: Path) -> None:
         with part.open("wb") as file:
             _write_header(file, shape)
-            for start in range(0, len(order), _rows(size)):
-                file.write(images[order[start : start + _rows(size)]].tobytes())
-        _checksum_file(path).write_text(_checksum(part))  # before the array has its name, so that none lacks it
+            for start in range(0, len(order), _batch_size(size)):
+                file.write(images[order[start : start + _batch_size(size)]].tobytes())
+        _checksum_file(path).write_text(_checksum(part))  # before the array gets its name, so that every array has one
 
     return _read_or_write(path, read, write)
 
 
 def _key(config: ImageFolderConfig, files: Sequence[ImageFile]) -> str:
-    """A digest of what the pixels depend on: the files, how they are resized, and who decodes them."""
+    """Return a digest of everything that the pixels depend on: the files, the resizing, and the version of Pillow."""
     sha = hashlib.sha256(repr((config.input_shape, config.resize, PIL.__version__)).encode())
     for file in files:
         sha.update(repr((file.path, file.size, file.changed)).encode())
     return sha.hexdigest()[:32]
 
 
-def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callable[[Path], None]) -> Found:
-    """Return what `read` finds; where that is None, let `write` fill a temporary path and rename it to the target.
+def _read_or_write(target: Path, read: Callable[[], Content | None], write: Callable[[Path], None]) -> Content:
+    """Return what `read` returns. When that is None, call `write` with a temporary path, rename it, and read again.
 
     Raises:
         DataError: the target cannot be written, or does not read back.
@@ -122,21 +123,21 @@ def _read_or_write(target: Path, read: Callable[[], Found | None], write: Callab
         ) from error
     if found is None:
         raise DataError(
-            f"decoded images do not read back from {target.parent} as they were written; check the disk, or set "
+            f"decoded images read back from {target.parent} differ from what was written; check the disk, or set "
             "dataset.cache_dir to a folder on another one"
         )
     return found
 
 
 def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Path) -> None:
-    """Writes the images, one after the other and never through a mapping: a full disk is then an error, not a crash."""
+    """Write the images one after the other, not through a mapping: then a full disk is an error and not a crash."""
     shape = config.input_shape
     read = partial(_read_or_reason, config, local_path(config.folder))
     part.mkdir()
     bad: list[BadFile] = []
-    with (part / IMAGES).open("wb") as array, bombs_refused(), ThreadPoolExecutor(cores()) as threads:
+    with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
         _write_header(array, (len(files), *shape))
-        step = _rows(math.prod(shape))
+        step = _batch_size(math.prod(shape))
         for start in range(0, len(files), step):
             group = files[start : start + step]
             for file, found in zip(group, threads.map(read, group), strict=True):
@@ -157,17 +158,17 @@ def _read_or_reason(config: ImageFolderConfig, folder: Path, file: ImageFile) ->
         return str(bad)
 
 
-def _rows(size: int) -> int:
-    """How many images of this many bytes are handled at once."""
-    return max(cores(), AT_ONCE // size)
+def _batch_size(size: int) -> int:
+    """Return the number of images of this many bytes that are processed together."""
+    return max(cores(), BATCH_BYTES // size)
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """An npy header, which NumPy pads so that one for fewer images takes as many bytes."""
+    """Write an npy header, which NumPy pads so that one for fewer images has the same size."""
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
-def _mapped(path: Path) -> Images:
+def _map(path: Path) -> Images:
     array: Images = np.load(path, mmap_mode="r")
     return array
 
@@ -185,8 +186,8 @@ def _checksum_file(array: Path) -> Path:
 
 
 def _checksum(*paths: Path) -> str:
-    """CRC-32 over the files: several times faster than SHA-256, and enough to detect damage, if not forgery."""
-    crc, buffer = 0, memoryview(bytearray(CHUNK))
+    """Return the CRC-32 of the files: much faster than SHA-256, and enough to detect damage, but not forgery."""
+    crc, buffer = 0, memoryview(bytearray(CHUNK_BYTES))
     for path in paths:
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(buffer):

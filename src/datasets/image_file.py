@@ -1,30 +1,30 @@
-"""One image from a file that somebody brings along: read and checked as those of a folder are."""
+"""One image from a file that a user names, read and checked like those of a folder of images."""
 
 from pathlib import Path
 
 from PIL import Image
 
-from src.datasets.images import SUFFIXES, TOO_LARGE, BadImage, Picture, bombs_refused, decode
+from src.datasets.images import SUFFIXES, TOO_LARGE, BadImage, Picture, decode, enforce_pixel_limit
 from src.errors import DataError
 
 
 def read_image(path: Path, height: int, width: int, channels: int, resize: str = "stretch") -> Picture:
-    """The image of a file, upright as its camera says, resized and in grey or RGB as a model takes it.
+    """Return the image in a file, upright, resized, and in grayscale or RGB as the model needs it.
 
     Args:
         path: the file.
-        height, width, channels: of the model's images.
-        resize: how the images that the model was trained on were brought to their size: `crop`, `pad` or `stretch`.
+        height, width, channels: the shape of the model's images.
+        resize: how the images that the model was trained on were resized: `crop`, `pad` or `stretch`.
 
     Raises:
-        DataError: what a folder of images would leave out: an unknown format, a damaged file, too many pixels.
+        DataError: a folder of images would skip this file: an unknown format, a damaged file, too many pixels.
     """
     try:
-        with bombs_refused():
+        with enforce_pixel_limit():
             return decode(path, height, width, channels, resize)
     except BadImage as bad:
         if str(bad) == TOO_LARGE:
-            raise DataError(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from bad
+            raise DataError(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make the image smaller") from bad
         raise DataError(
-            f"{path} is not an image that can be read ({bad}); give a whole {', '.join(SUFFIXES)} file"
+            f"{path} is not an image that can be read ({bad}); give an undamaged {', '.join(SUFFIXES)} file"
         ) from bad

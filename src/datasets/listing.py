@@ -1,4 +1,4 @@
-"""What lies in a folder of images: which files belong to which class and split, and which are left out unseen."""
+"""The files in a folder of images by class and split, and the files that are skipped without opening them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from src.datasets.arrays import BadFile
 from src.datasets.images import SUFFIXES
 from src.errors import DataError
 
+MAX_NAMED = 5  # files or links in a sentence
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
-LIKE_VALIDATION = ("val", "valid", "dev")
-READ = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
-# Someone who puts these here means them as images; whatever else lies about (notes, Thumbs.db) is passed over.
-NOT_READ = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".tga", ".ico", ".dng"}
-NOT_READ |= {".pbm", ".pgm", ".ppm", ".pnm"}
+VALIDATION_SYNONYMS = ("val", "valid", "dev")
+READABLE = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
+# Such files are meant as images, so they are reported. Other files (notes, Thumbs.db) are skipped silently.
+UNREADABLE = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".tga", ".ico", ".dng"}
+UNREADABLE |= {".pbm", ".pgm", ".ppm", ".pnm"}
 
 
 class ImageFile(NamedTuple):
-    """An image by its path below the folder, and what a change of its content would change."""
+    """An image file: its path below the folder, its split and class, and facts that change with its content."""
 
     path: str
     split: str | None
     class_name: str
     size: int
-    changed: tuple[int, int]  # when its content and when its entry changed, in nanoseconds
+    changed: tuple[int, int]  # times of the last change of its content and of its entry, in nanoseconds
 
 
 @dataclass
@@ -36,31 +37,33 @@ class Listing:
     """A folder's images in the order of their paths.
 
     Attributes:
-        splits: the folders of ready splits, none where the classes are right below the folder.
-        class_names: sorted; those without an image too.
-        files: what may be decoded.
-        bad_files: what need not be tried: links out of the folder, formats that are not read, and so on.
+        splits: the folders of existing splits, none when the classes are directly below the folder.
+        class_names: sorted, including classes without an image.
+        files: the images to decode.
+        bad_files: files that are skipped without decoding: links out of the folder, formats that are not read, etc.
+        links: paths of links in place of a class or split. Links to folders are not followed.
     """
 
     splits: list[str]
     class_names: list[str]
     files: list[ImageFile] = field(default_factory=list)
     bad_files: list[BadFile] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
 
 
 def list_classes(folder: Path) -> list[str]:
-    """The names of the classes, sorted, from the folders alone."""
+    """Return the sorted names of the classes, from the folders alone."""
     return _layout(folder).class_names
 
 
 def list_images(folder: Path) -> Listing:
-    """Every file below the folder that a class holds.
+    """Return every file in the folders of the classes.
 
-    Links to files inside the folder are followed; links to folders, and links that lead out of it, are not. Names that
-    begin with a dot are passed over.
+    Links to files inside the folder are followed. Links to folders, and links that lead out of it, are not. Names that
+    begin with a dot are skipped.
 
     Raises:
-        DataError: the folder is missing or may not be read, or its sub-folders are no classes or splits.
+        DataError: the folder is missing or cannot be read, or its subfolders are not classes or splits.
     """
     listing = _layout(folder)
     root = folder.resolve()
@@ -73,7 +76,7 @@ def list_images(folder: Path) -> Listing:
 
 
 def list_files(folder: Path) -> Listing:
-    """Every image file below the folder, whatever folders there are; links are treated as in `list_images`."""
+    """Return every image file below the folder, in any subfolder. Links are treated as in `list_images`."""
     listing, root = Listing([], []), folder.resolve()
     for entry in _entries(folder):
         _collect(listing, root, folder, entry, None, "")
@@ -83,57 +86,72 @@ def list_files(folder: Path) -> Listing:
 
 
 def _layout(folder: Path) -> Listing:
-    """Splits and classes, from the names of folders alone."""
+    """Return splits and classes, from the names of folders alone."""
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "does not exist"
+        problem = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(
-            f"the folder of images {folder} {what}; put a folder for each class into it, or name another with "
-            "dataset.folder=FOLDER"
+            f"the folder of images {folder} {problem}; put a folder for each class into it, or set "
+            "dataset.folder=FOLDER to another one"
         )
     names = {entry.name for entry in _folders(folder)}
     splits: list[str] = []
-    small = {name.lower() for name in names}
-    if TRAIN in small and small & {TEST, VALIDATION, *LIKE_VALIDATION}:
+    lowercase = {name.lower() for name in names}
+    if TRAIN in lowercase and lowercase & {TEST, VALIDATION, *VALIDATION_SYNONYMS}:
         splits = [split for split in SPLITS if split in names]
         _check_splits(folder, names)
-    below = [folder / split for split in splits] or [folder]
-    inner = (entry.name for place in below for entry in _folders(place))
-    class_names = sorted({_class_name(name) for name in inner if _is_text(name)})
+    parents = [folder / split for split in splits] or [folder]
+    inner = (entry.name for parent in parents for entry in _folders(parent))
+    class_names = sorted({_class_name(name) for name in inner if _is_utf8(name)})
+    links = sorted({path for parent in (folder, *parents) for path in _linked_folders(folder, parent)})
     if len(class_names) < 2:
         found = f"only one folder, {class_names[0]!r}," if class_names else "no folder of images"
-        raise DataError(f"there is {found} in {folder}; at least two classes are needed, each in a folder of its own")
-    return Listing(splits, class_names)
+        raise DataError(
+            f"there is {found} in {folder}; at least two classes are needed, each in its own folder"
+            f"{explain_links(links)}"
+        )
+    return Listing(splits, class_names, links=links)
+
+
+def explain_links(links: list[str]) -> str:
+    """Return the end of a sentence about links in place of classes or splits, empty when there are none."""
+    if not links:
+        return ""
+    names = ", ".join(links[:MAX_NAMED]) + (", ..." if len(links) > MAX_NAMED else "")
+    return (
+        f". Links to folders are not followed: {names}; replace them by the folders, for example with "
+        "cp -rL FOLDER COPY, and set dataset.folder=COPY"
+    )
 
 
 def _check_splits(folder: Path, names: set[str]) -> None:
     if capitals := [name for name in sorted(names) if name.lower() in SPLITS and name not in SPLITS]:
         raise DataError(
-            f"{folder} has folders {', '.join(capitals)}, which are taken for splits where they are written small; "
+            f"{folder} has folders {', '.join(capitals)}; the names of splits are lowercase: "
             f"rename them to {', '.join(name.lower() for name in capitals)}"
         )
     if TEST not in names:
         raise DataError(
-            f"{folder} has a folder {TRAIN} but no folder {TEST}; add one, or put the classes right into {folder}, "
-            "where they are split by dataset.test_fraction"
+            f"{folder} has a folder {TRAIN} but no folder {TEST}; add one, or put the classes directly into {folder}, "
+            f"to split them by dataset.test_fraction{explain_links(_linked_folders(folder, folder))}"
         )
-    if others := sorted(map(_shown, names - set(SPLITS))):
+    if others := sorted(map(_printable, names - set(SPLITS))):
         raise DataError(
-            f"{folder} has folders {TRAIN} and {TEST}, and beside them {', '.join(others)}; of ready splits there are "
-            f"{', '.join(SPLITS)} and no others: rename or move away what stands beside them"
+            f"{folder} has folders {TRAIN} and {TEST}, and also {', '.join(others)}; the only splits are "
+            f"{', '.join(SPLITS)}: rename or move the other folders"
         )
 
 
 def _collect(
     listing: Listing, root: Path, folder: Path, entry: os.DirEntry[str], split: str | None, class_name: str | None
 ) -> None:
-    """Adds what an entry holds: a file, or a folder with all that is below it."""
+    """Add a file, or everything below a folder, to the listing."""
     path = Path(entry.path).relative_to(folder).as_posix()
     is_folder = _is_folder(entry)
     suffix = Path(entry.name).suffix.lower()
-    if not is_folder and suffix not in READ | NOT_READ:
+    if not is_folder and suffix not in READABLE | UNREADABLE:
         return
-    if reason := _why_not(entry, root, is_folder, suffix):
-        listing.bad_files.append(BadFile(_shown(path), reason))
+    if reason := _reason_to_skip(entry, root, is_folder, suffix):
+        listing.bad_files.append(BadFile(_printable(path), reason))
     elif is_folder:
         if class_name is None and path != split:
             class_name = _class_name(entry.name)
@@ -147,9 +165,9 @@ def _collect(
         listing.files.append(ImageFile(path, split, class_name, stat.st_size, changed))
 
 
-def _why_not(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str) -> str | None:
-    """Why an entry is not even opened, or None."""
-    if not _is_text(entry.name):
+def _reason_to_skip(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str) -> str | None:
+    """Return the reason to skip an entry without opening it, or None."""
+    if not _is_utf8(entry.name):
         return "name that is not UTF-8"
     if entry.is_symlink():
         if not Path(os.path.realpath(entry.path)).is_relative_to(root):
@@ -158,9 +176,9 @@ def _why_not(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str) 
             return "link to a folder"
     if is_folder:
         return None
-    if not Path(entry.path).is_file():  # a pipe would be waited on for ever
+    if not Path(entry.path).is_file():  # reading a pipe would wait forever
         return "not a file"
-    return "format that is not read" if suffix in NOT_READ else None
+    return "format that is not read" if suffix in UNREADABLE else None
 
 
 def _readable_entries(listing: Listing, entry: os.DirEntry[str], path: str) -> list[os.DirEntry[str]]:
@@ -180,7 +198,15 @@ def _folders(folder: Path) -> list[os.DirEntry[str]]:
     try:
         return [entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
     except PermissionError as error:
-        raise DataError(f"the folder {folder} cannot be read ({error.strerror}); allow it, or name another") from error
+        raise DataError(
+            f"the folder {folder} cannot be read ({error.strerror}); allow reading it, or set another one"
+        ) from error
+
+
+def _linked_folders(folder: Path, parent: Path) -> list[str]:
+    """Return the paths below the folder of links to folders in one of its subfolders."""
+    links = (entry for entry in _entries(parent) if entry.is_symlink() and _is_folder(entry))
+    return [_printable(Path(entry.path).relative_to(folder).as_posix()) for entry in links]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -191,13 +217,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _class_name(name: str) -> str:
-    """The folder's name, composed: macOS keeps an `ü` as an u and its dots."""
+    """Return the folder's name with composed characters: macOS stores `ü` as a `u` and its dots."""
     return unicodedata.normalize("NFC", name)
 
 
-def _is_text(name: str) -> bool:
-    return not any("\udc80" <= sign <= "\udcff" for sign in name)  # how Python keeps bytes that it cannot read
+def _is_utf8(name: str) -> bool:
+    return not any("\udc80" <= sign <= "\udcff" for sign in name)  # Python's characters for bytes that are not UTF-8
 
 
-def _shown(path: str) -> str:
+def _printable(path: str) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Data sets as arrays: found, verified, split and limited.
+"""Data sets as arrays: find, verify, split and limit them.
 
 A data set's config says which function reads its source; everything after that is the same for all.
 """
@@ -18,7 +18,7 @@ from src.errors import ConfigError, DataError
 from src.places import local_path
 from src.schema import DatasetConfig
 
-CHUNK = 32 * 2**20  # bytes of images that are digested at once: mapped ones need not all be in memory
+CHUNK_BYTES = 32 * 2**20  # of images that are hashed together, so that mapped images need not all be in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: uint8, (n, height, width, channels), 0-255; an `np.memmap` where they are too many for the memory.
+        images: uint8, (n, height, width, channels), 0-255; an `np.memmap` when they are too many for the memory.
         labels: an unsigned type, (n,), indices into the data set's class names.
     """
 
@@ -37,7 +37,7 @@ class Split:
         return len(self.labels)
 
     def head(self, count: int | None) -> Split:
-        """The first `count` images, or all of them when it is None."""
+        """Return the first `count` images, or all of them when it is None."""
         return self if count is None else Split(self.images[:count], self.labels[:count])
 
 
@@ -47,18 +47,18 @@ class Dataset:
 
     Attributes:
         name: the data set's name.
-        train: what is trained on, after validation was set aside and `limit` was applied.
-        validation: what chooses the best epoch, or None when there is none.
-        test: what is scored once.
+        train: the images to train on, without the validation split and after `limit` was applied.
+        validation: the images that select the best epoch, or None.
+        test: the images that are scored once.
         test_files: the path of each test image below the data set's folder, None for a source that is not a folder.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
-        digest: SHA-256 in hex over the source's image bytes, train then test, then its label bytes; it does not
-            depend on the container, the split into train and validation, or the limit.
-        source: where the images came from: `full`, `sample`, `folder` or `synthetic`.
-        warnings: what a reader of the results must know.
-        bad_files: what was left out of a folder of images.
-        duplicates: images of a folder that an earlier split has as well.
+        digest: SHA-256 in hex over the image bytes, train then test, then the label bytes; it does not depend on the
+            file format, the split into train and validation, or the limit.
+        source: the origin of the images: `full`, `sample`, `folder` or `synthetic`.
+        warnings: sentences that a reader of the results must know.
+        bad_files: the skipped files of a folder of images.
+        duplicates: images of a folder that an earlier split contains too.
     """
 
     name: str
@@ -75,13 +75,13 @@ class Dataset:
     test_files: list[str] | None = None
 
     def class_counts(self) -> list[tuple[str, int, int, int]]:
-        """Each class with its images for training, validation and testing."""
+        """Return each class with its numbers of images for training, validation and testing."""
         splits = (self.train, self.validation or self.train.head(0), self.test)
         counts = (np.bincount(split.labels, minlength=len(self.class_names)).tolist() for split in splits)
         return list(zip(self.class_names, *counts, strict=True))
 
     def head(self, count: int | None) -> Dataset:
-        """The same data set with at most `count` images in each split."""
+        """Return the same data set with at most `count` images in each split."""
         validation = self.validation and self.validation.head(count)
         return dataclasses.replace(
             self,
@@ -93,11 +93,11 @@ class Dataset:
 
 
 def load_dataset(config: DatasetConfig) -> Dataset:
-    """The data set that the config names.
+    """Return the data set of a config.
 
     Raises:
-        ConfigError: a validation split that leaves nothing to train on.
-        DataError: the data cannot be found, is damaged, or is not what the config says it is.
+        ConfigError: the validation split leaves nothing to train on.
+        DataError: the data cannot be found, is damaged, or is not what the config says.
     """
     arrays: Arrays = config.builder()(config)
     class_names = list(arrays.class_names or config.class_names)
@@ -113,7 +113,7 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         class_names=class_names,
         digest=content_digest(arrays),
         source=arrays.source,
-        warnings=[*arrays.warnings, *_told(duplicates)],
+        warnings=[*arrays.warnings, *_warn_of_duplicates(duplicates)],
         bad_files=arrays.bad_files,
         duplicates=duplicates,
         test_files=arrays.test_files,
@@ -124,7 +124,7 @@ def class_names_of(config: DatasetConfig) -> list[str]:
     """Return the names of the classes, from the config or from the folders alone; no image is read.
 
     Raises:
-        DataError: they are the names of folders, and there are none.
+        DataError: they are the names of folders, and there are no such folders.
     """
     return list(config.class_names) or list_classes(local_path(config.root or ""))
 
@@ -139,15 +139,16 @@ def find_below(config: DatasetConfig, data_dir: str) -> DatasetConfig:
 
 
 def content_digest(arrays: Arrays) -> str:
-    """SHA-256 in hex over image bytes (train, test), then label bytes (train, test).
+    """Return the SHA-256 in hex over the image bytes (train, test), then the label bytes (train, test).
 
-    Images of a folder are taken in the order of their paths: that in the arrays depends on the validation split.
+    Images of a folder are hashed in the order of their paths, because their order in the arrays depends on the
+    validation split.
     """
     sha = hashlib.sha256()
     for kind in ("images", "labels"):
         for split in ("train", "test"):
             part, files = getattr(arrays, f"{split}_{kind}"), getattr(arrays, f"{split}_files")
-            step = max(1, CHUNK // max(1, part[:1].nbytes))
+            step = max(1, CHUNK_BYTES // max(1, part[:1].nbytes))
             order = None if files is None else np.argsort(files)
             for start in range(0, len(part), step):
                 chunk = slice(start, start + step)
@@ -158,13 +159,13 @@ def content_digest(arrays: Arrays) -> str:
 def _check_images(config: DatasetConfig, arrays: Arrays, num_classes: int) -> None:
     if arrays.train_images.shape[1:] != config.input_shape:
         raise DataError(
-            f"{config.name}: its images are {_by(arrays.train_images.shape[1:])}, "
-            f"the config says {_by(config.input_shape)}; correct dataset.image_size and dataset.channels"
+            f"{config.name}: its images are {_shown(arrays.train_images.shape[1:])}, but the config says "
+            f"{_shown(config.input_shape)}; correct dataset.image_size and dataset.channels"
         )
     classes = int(max(arrays.train_labels.max(), arrays.test_labels.max())) + 1
     if classes != num_classes:
         raise DataError(
-            f"{config.name}: its labels run from 0 to {classes - 1}, "
+            f"{config.name}: its labels are 0 to {classes - 1}, "
             f"but dataset.class_names has {num_classes} names; give {classes} names"
         )
 
@@ -174,7 +175,7 @@ def _split(config: DatasetConfig, arrays: Arrays) -> tuple[Split, Split | None]:
     everything = Split(arrays.train_images, arrays.train_labels)
     if size >= len(everything):
         raise ConfigError(
-            f"dataset.validation_size: {size} leaves nothing of the {len(everything)} training images of {config.name} "
+            f"dataset.validation_size={size} leaves none of the {len(everything)} training images of {config.name} "
             f"({arrays.source}); use less than {len(everything)}"
         )
     if size == 0:
@@ -183,7 +184,7 @@ def _split(config: DatasetConfig, arrays: Arrays) -> tuple[Split, Split | None]:
 
 
 def _duplicates(arrays: Arrays, validation_size: int) -> list[Duplicate]:
-    """Looked for where people make the splits; a published data set is what it is."""
+    """Return the images in two splits of a folder. Published data sets are not searched: their splits are fixed."""
     if arrays.train_files is None or arrays.test_files is None:
         return []
     images, files = arrays.train_images, arrays.train_files
@@ -196,16 +197,17 @@ def _duplicates(arrays: Arrays, validation_size: int) -> list[Duplicate]:
     )
 
 
-def _told(duplicates: list[Duplicate]) -> list[str]:
+def _warn_of_duplicates(duplicates: list[Duplicate]) -> list[str]:
+    """Return a list with one warning, empty when there are no duplicates."""
     if not duplicates:
         return []
     counts = Counter((duplicate.split, duplicate.other_split) for duplicate in duplicates)
-    told = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
+    places = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
     return [
-        f"{len(duplicates)} images are in two splits, pixel by pixel ({told}): scores on them say little; the run's "
-        "tables/duplicates.csv lists them"
+        f"{len(duplicates)} images are in two splits with the same pixels ({places}): scores on them say little; "
+        "the run's tables/duplicates.csv lists them"
     ]
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _shown(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in shape)

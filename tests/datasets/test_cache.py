@@ -12,7 +12,7 @@ import pytest
 
 from src.datasets import cache, load_dataset
 from src.datasets.arrays import BadFile
-from src.datasets.cache import arranged, decoded_images
+from src.datasets.cache import decoded_images, reorder
 from src.datasets.listing import list_images
 from src.errors import DataError
 from tests.support.pictures import Photos, put_image
@@ -40,7 +40,7 @@ def test_images_stand_in_the_order_of_their_paths_without_the_bad_ones(pets: Pho
 def test_decoding_by_many_threads_gives_what_one_gives(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = decode(pets)
     monkeypatch.setattr(cache, "cores", lambda: 8)
-    monkeypatch.setattr(cache, "AT_ONCE", 1)
+    monkeypatch.setattr(cache, "BATCH_BYTES", 1)
     many, _ = decode(pets, cache_dir=str(pets.cache / "other"))
     np.testing.assert_array_equal(one, many)
 
@@ -255,15 +255,15 @@ def test_a_folder_of_bad_files_alone_is_an_array_without_images(photos: Photos) 
 def test_few_images_are_read_into_memory(pets: Photos) -> None:
     images, _ = decode(pets)
     order = np.arange(len(images))[::-1].copy()
-    in_memory = arranged(images, order)
+    in_memory = reorder(images, order)
     assert not isinstance(in_memory, np.memmap)
     np.testing.assert_array_equal(in_memory, images[::-1])
 
 
 def test_many_images_stay_on_disk_and_are_the_same_data_set(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     in_memory = load_dataset(pets.config())
-    monkeypatch.setattr(cache, "IN_MEMORY", 0)
-    monkeypatch.setattr(cache, "AT_ONCE", 1)
+    monkeypatch.setattr(cache, "MAX_MEMORY_SHARE", 0)
+    monkeypatch.setattr(cache, "BATCH_BYTES", 1)
     on_disk = load_dataset(pets.config())
     assert on_disk.validation is not None
     for split in (on_disk.train, on_disk.validation, on_disk.test, on_disk.head(3).train):
@@ -274,10 +274,10 @@ def test_many_images_stay_on_disk_and_are_the_same_data_set(pets: Photos, monkey
 
 
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.95])
-def test_changed_pixels_of_images_in_order_are_arranged_again(
+def test_changed_pixels_of_images_in_order_are_written_again(
     pets: Photos, place: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+    monkeypatch.setattr(cache, "MAX_MEMORY_SHARE", 0)
     before = load_dataset(pets.config())
     pixels = np.array(before.train.images)
     (file,) = kept(pets)[0].glob("arranged-*.npy")
@@ -287,10 +287,10 @@ def test_changed_pixels_of_images_in_order_are_arranged_again(
     np.testing.assert_array_equal(after.train.images, pixels)
 
 
-def test_images_that_an_older_version_arranged_are_arranged_again(
+def test_images_that_an_older_version_reordered_are_written_again(
     pets: Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "IN_MEMORY", 0)
+    monkeypatch.setattr(cache, "MAX_MEMORY_SHARE", 0)
     before = load_dataset(pets.config())
     (checksum,) = kept(pets)[0].glob("arranged-*.npy.crc32")
     checksum.unlink()

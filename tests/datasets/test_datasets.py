@@ -98,7 +98,7 @@ def test_a_validation_size_of_0_keeps_every_image_for_training(load: Load) -> No
 def test_a_validation_split_that_leaves_nothing_to_train_on_is_refused(load: Load, size: int) -> None:
     with pytest.raises(ConfigError) as raised:
         load(draw(), validation_size=size)
-    assert f"dataset.validation_size: {size} leaves nothing of the 16 training images" in str(raised.value)
+    assert f"dataset.validation_size={size} leaves none of the 16 training images" in str(raised.value)
     assert "use less than 16" in str(raised.value)
 
 
@@ -175,7 +175,7 @@ def test_one_changed_byte_anywhere_changes_the_digest(part: str, data: st.DataOb
 def test_class_names_that_do_not_fit_the_labels_are_refused(load: Load, names: list[str]) -> None:
     with pytest.raises(DataError) as raised:
         load(draw(), class_names=names)
-    assert "given: its labels run from 0 to 2" in str(raised.value)
+    assert "given: its labels are 0 to 2" in str(raised.value)
     assert f"dataset.class_names has {len(names)} names; give 3 names" in str(raised.value)
 
 
@@ -193,7 +193,7 @@ def test_images_of_another_shape_than_the_config_says_are_refused(
 ) -> None:
     with pytest.raises(DataError) as raised:
         load(draw(), **changes)
-    assert f"given: its images are 3x2x1, the config says {configured}" in str(raised.value)
+    assert f"given: its images are 3x2x1, but the config says {configured}" in str(raised.value)
     assert "correct dataset.image_size and dataset.channels" in str(raised.value)
 
 

@@ -63,5 +63,5 @@ def test_a_package_with_other_digits_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         digits_module, "_packaged", digits_module._packaged.__wrapped__
     )  # what was read before does not count
-    with pytest.raises(DataError, match=r"not the known ones; install the version in requirements\.lock"):
+    with pytest.raises(DataError, match=r"not the expected ones; install the version in requirements\.lock"):
         load_digits([])

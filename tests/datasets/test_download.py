@@ -202,7 +202,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(
     folder = tmp_path / "file" / "mnist"
     with pytest.raises(DataError) as raised:
         get(folder, mirror(gives_the_file).url)
-    assert f"cannot write {folder / NAME}: Not a directory" in str(raised.value)
+    assert f"{folder / NAME} cannot be written: Not a directory" in str(raised.value)
     assert "set dataset.data_dir to a writable folder" in str(raised.value)
 
 

@@ -59,7 +59,7 @@ def unreadable(folder: Path) -> dict[str, Path]:
     [
         ("text", "not an image of a known format"),
         ("cut", "truncated or damaged"),
-        ("deep", "16 bits a channel"),
+        ("deep", "16 bits per channel"),
         ("folder", "cannot be read"),
         ("missing", "cannot be read"),
     ],
@@ -68,7 +68,7 @@ def test_what_a_folder_would_leave_out_is_named_with_the_reason(tmp_path: Path, 
     path = unreadable(tmp_path)[kind]
     with pytest.raises(DataError) as refused:
         read_image(path, 4, 6, 1)
-    sentence = f"{path} is not an image that can be read ({reason}); give a whole PNG, JPEG, BMP, GIF, WEBP file"
+    sentence = f"{path} is not an image that can be read ({reason}); give an undamaged PNG, JPEG, BMP, GIF, WEBP file"
     assert str(refused.value) == sentence
 
 
@@ -76,5 +76,5 @@ def test_an_image_that_would_fill_the_memory_is_refused_by_its_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 23)
-    with pytest.raises(DataError, match=r"a\.png has more than 23 pixels; make it smaller"):
+    with pytest.raises(DataError, match=r"a\.png has more than 23 pixels; make the image smaller"):
         read_image(saved(tmp_path / "a.png"), 4, 6, 1)

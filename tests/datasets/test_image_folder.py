@@ -122,9 +122,7 @@ def test_a_validation_size_of_0_trains_on_the_folder_for_validation_too(photos: 
 
 def test_another_validation_size_beside_a_folder_for_validation_is_refused(photos: Photos) -> None:
     put_splits(photos.folder, train=5, validation=2, test=3)
-    with pytest.raises(
-        ConfigError, match=r"validation_size=3: .* has a folder validation.*leave .* out, or set it to 0"
-    ):
+    with pytest.raises(ConfigError, match=r"validation_size=3: .* has a folder validation.*remove .*, or set it to 0"):
         load_dataset(photos.config(validation_size=3))
 
 
@@ -234,9 +232,30 @@ def a_class_that_is_not_tested(folder: Path) -> None:
     put_class(folder / "train", "owl", 5)
 
 
+def links_instead_of_classes(folder: Path) -> None:
+    for name in ("cat", "dog"):
+        put_class(folder.with_name("elsewhere"), name, 5)
+        folder.mkdir(exist_ok=True)
+        (folder / name).symlink_to(folder.with_name("elsewhere") / name)
+
+
+def links_instead_of_splits(folder: Path) -> None:
+    put_splits(folder.with_name("elsewhere"), train=5, test=2)
+    folder.mkdir()
+    for name in ("train", "test"):
+        (folder / name).symlink_to(folder.with_name("elsewhere") / name)
+
+
+def a_link_instead_of_a_split(folder: Path) -> None:
+    put_splits(folder, train=5, validation=2)
+    put_splits(folder.with_name("elsewhere"), test=2)
+    (folder / "test").symlink_to(folder.with_name("elsewhere") / "test")
+
+
+NOT_FOLLOWED = "Links to folders are not followed: {}; replace them by the folders, for example with cp -rL"
 REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (nothing, r"folder of images .*photos does not exist; put a folder for each class into it, or .*dataset\.folder="),
-    (a_file, r"photos is no folder"),
+    (a_file, r"photos is not a folder"),
     (an_empty_folder, r"there is no folder of images in .*photos; at least two classes"),
     (one_class, r"there is only one folder, 'cat', in .*photos; at least two classes"),
     (an_empty_class, r"class 'dog' in .*photos has no usable images: put some into its folder"),
@@ -244,8 +263,11 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (a_class_with(2), r"class 'dog' in .*photos has 2 usable images: at least 3 are needed"),
     (a_class_of_bad_images, r"class 'dog' .* no usable images.*1 of 6 image files .* cannot be used \(1 empty file\)"),
     (no_test_folder, r"has a folder train but no folder test; add one"),
-    (a_folder_beside_the_splits, r"beside them val; .*train, validation, test and no others"),
-    (splits_in_capitals, r"has folders TEST, Train, .*; rename them to test, train"),
+    (a_folder_beside_the_splits, r"and also val; the only splits are train, validation, test"),
+    (splits_in_capitals, r"has folders TEST, Train; .*: rename them to test, train"),
+    (links_instead_of_classes, rf"there is no folder of images in .*photos; .*{NOT_FOLLOWED.format('cat, dog')}"),
+    (links_instead_of_splits, rf"there is no folder of images in .*photos; .*{NOT_FOLLOWED.format('test, train')}"),
+    (a_link_instead_of_a_split, rf"no folder test; add one, .*{NOT_FOLLOWED.format('test')}"),
     (a_class_that_is_not_tested, r"class 'owl' .*: none of them for test; every class needs at least one"),
 ]
 
@@ -314,6 +336,7 @@ def test_bad_files_are_left_out_listed_and_told_by_reason(messy: Photos) -> None
         r"9 of 69 image files in .*photos cannot be used \(2 link out of the folder, 2 not a file", warning
     )
     assert "tables/bad_images.csv" in warning
+    assert "Links to folders are not followed: owl; replace them by the folders" in warning
 
 
 def test_bad_files_are_fatal_where_that_is_asked_for(messy: Photos) -> None:
@@ -363,7 +386,8 @@ def test_the_same_pixels_in_two_splits_are_reported_with_both_files(photos: Phot
     ]
     (warning,) = dataset.warnings
     assert (
-        "2 images are in two splits, pixel by pixel (1 in validation and in train, 1 in test and in train)" in warning
+        "2 images are in two splits with the same pixels (1 in validation and in train, 1 in test and in train)"
+        in warning
     )
 
 

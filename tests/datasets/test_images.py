@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from src.datasets import images
-from src.datasets.images import BadImage, bombs_refused, decode
+from src.datasets.images import BadImage, decode, enforce_pixel_limit
 
 GRADIENT = np.linspace(0, 255, 40 * 20 * 3).reshape(20, 40, 3).astype(np.uint8)  # twice as wide as high
 
@@ -37,7 +37,7 @@ def read(tmp_path: Path) -> Callable[..., np.ndarray]:
         resize: str = "crop",
     ) -> np.ndarray:
         (tmp_path / name).write_bytes(content)
-        with bombs_refused():
+        with enforce_pixel_limit():
             return decode(tmp_path / name, *size, channels, resize).pixels
 
     return read_content
@@ -121,8 +121,8 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png_that_says_it_is(width: int, height: int, depth: int = 8, colour: int = 0) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+def png_that_says_it_is(width: int, height: int, depth: int = 8, color: int = 0) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     )
@@ -141,8 +141,8 @@ BAD = {
     "really_a_png.jpg": (encoded(of("RGB"), "PNG"), "suffix of another format"),
     "really_a_png.webp": (encoded(of("RGB"), "PNG"), "suffix of another format"),
     "cmyk.jpg": (encoded(of("CMYK"), "JPEG"), "CMYK"),
-    "gray16.png": (encoded(Image.fromarray(np.zeros((4, 4), np.uint16)), "PNG"), "16 bits a channel"),
-    "rgb16.png": (png_that_says_it_is(2, 2, depth=16, colour=2), "16 bits a channel"),
+    "gray16.png": (encoded(Image.fromarray(np.zeros((4, 4), np.uint16)), "PNG"), "16 bits per channel"),
+    "rgb16.png": (png_that_says_it_is(2, 2, depth=16, color=2), "16 bits per channel"),
     "animated.gif": (animated("GIF"), "animated"),
     "animated.png": (animated("PNG"), "animated"),
     "animated.webp": (animated("WEBP"), "animated"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.datasets.unlabelled import Batch, read_unlabelled
+from src.datasets.unlabeled import Batch, read_unlabeled
 from src.errors import DataError
 from tests.support.pictures import put_image
 
@@ -16,7 +16,7 @@ SHAPE = (6, 6, 1)
 
 
 def batches(place: Path, batch_size: int = 4, shape: tuple[int, int, int] = SHAPE) -> list[Batch]:
-    return list(read_unlabelled(place, shape, "stretch", batch_size).batches)
+    return list(read_unlabeled(place, shape, "stretch", batch_size).batches)
 
 
 def names(found: list[Batch]) -> list[str]:
@@ -40,7 +40,7 @@ def test_a_folder_and_all_below_it_comes_in_the_order_of_its_paths_a_batch_at_a_
 
 
 def test_one_file_is_one_image(tmp_path: Path) -> None:
-    found = read_unlabelled(put_image(tmp_path / "a.png", shade=9), SHAPE, "crop", 4)
+    found = read_unlabeled(put_image(tmp_path / "a.png", shade=9), SHAPE, "crop", 4)
     (batch,) = found.batches
     assert (found.total, batch.names, int(batch.images.max())) == (1, ["a.png"], 9)
 
@@ -81,13 +81,13 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     assert bad(batches(tmp_path / "folder")) == [("b.png", "link out of the folder")]
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(None, "there is no"), ([], "there is no image file in")])
+@pytest.mark.parametrize(("content", "sentence"), [(None, "{} does not exist"), ([], "there is no image file in {}")])
 def test_a_place_without_images_is_named(tmp_path: Path, content: list[str] | None, sentence: str) -> None:
     place = tmp_path / "place"
     if content is not None:
         place.mkdir()
         (place / "notes.txt").touch()
-    with pytest.raises(DataError, match=f"{sentence} {place}"):
+    with pytest.raises(DataError, match=sentence.format(place)):
         batches(place)
 
 
@@ -113,12 +113,12 @@ def test_rows_are_images_with_or_without_a_header_and_labels(
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("1,2,3", r"line 2 of .*pixels.csv has 3 values; the model takes 2x2x1 = 4"),
+        ("1,2,3", r"line 2 of .*pixels.csv has 3 values; the model needs 2x2x1 = 4"),
         ("1,2,3,4,5", r"line 2 of .* has 5 values"),
-        ("1,2,3,256", r"line 2 of .* has values from 1 to 256; pixels go from 0 to 255"),
+        ("1,2,3,256", r"line 2 of .* has values from 1 to 256; pixels are from 0 to 255"),
         ("-1,2,3,4", r"line 2 of .* has values from -1 to 4"),
-        ("0.5,0.1,0,1", r"line 2 of .*'0.5'; pixels are whole numbers from 0 to 255"),
-        ("1,2,3,x", r"line 2 of .*'x'; pixels are whole numbers"),
+        ("0.5,0.1,0,1", r"line 2 of .*'0.5'; pixels are integers from 0 to 255"),
+        ("1,2,3,x", r"line 2 of .*'x'; pixels are integers"),
     ],
 )
 def test_a_row_that_is_no_image_is_named_by_its_line(tmp_path: Path, line: str, sentence: str) -> None:
@@ -130,7 +130,7 @@ def test_a_row_that_is_no_image_is_named_by_its_line(tmp_path: Path, line: str, 
 @pytest.mark.parametrize("line", [",2,3,4", "x,2,3,4", "1,nan,3,4"])
 def test_a_first_line_with_one_bad_value_is_no_header(tmp_path: Path, line: str) -> None:
     (tmp_path / "pixels.csv").write_text(f"{line}\n1,2,3,4\n")
-    with pytest.raises(DataError, match=r"line 1 of .*; pixels are whole numbers"):
+    with pytest.raises(DataError, match=r"line 1 of .*; pixels are integers"):
         batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
 
 

@@ -1,4 +1,4 @@
-"""Images to be classified: from a folder, from one file, or from a CSV file of pixels, a batch at a time."""
+"""Images to classify, read in batches from a folder, an image file, or a CSV file of pixels."""
 
 import csv
 import itertools
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.datasets.arrays import BadFile, Images
-from src.datasets.images import BadImage, bombs_refused, decode
+from src.datasets.images import BadImage, decode, enforce_pixel_limit
 from src.datasets.listing import list_files
 from src.errors import DataError
 from src.process.machine import cores
@@ -19,12 +19,12 @@ Shape = tuple[int, int, int]
 
 
 class Batch(NamedTuple):
-    """Some images in the order of their source.
+    """A batch of images in the order in which they are stored.
 
     Attributes:
-        names: a path below the folder, a file's name, or a row's number counted from 0; one for each image.
+        names: a path below the folder, the name of a file, or the number of a row, from 0; one for each image.
         images: uint8, (n, height, width, channels), 0-255.
-        bad_files: what came in between and is no usable image.
+        bad_files: the files among them that are not usable images.
     """
 
     names: list[str]
@@ -32,48 +32,50 @@ class Batch(NamedTuple):
     bad_files: list[BadFile]
 
 
-class Unlabelled(NamedTuple):
-    """How many images there are at most, and the batches that bring them."""
+class Unlabeled(NamedTuple):
+    """An upper bound for the number of images, and the batches."""
 
     total: int
     batches: Iterator[Batch]
 
 
-def read_unlabelled(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabelled:
-    """The images of a folder and all below it, of one file, or of a CSV file with a row of pixels for each.
+def read_unlabeled(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabeled:
+    """Return the images of a folder with its subfolders, of one file, or of a CSV file with a row of pixels for each.
 
     Only one batch and the next are in memory at a time.
 
     Args:
         place: the folder or file.
-        shape: height, width and channels that the model takes; files are brought to them.
-        resize: how: `crop`, `pad` or `stretch`.
-        batch_size: at most so many at once.
+        shape: height, width and channels of the model's input; images in files are resized to it.
+        resize: how they are resized: `crop`, `pad` or `stretch`.
+        batch_size: maximum number of images in a batch.
 
     Raises:
-        DataError: there is no such place, it cannot be read, no image is in it, or a row is not one of pixels.
+        DataError: the folder or file does not exist, cannot be read, has no image, or a row does not contain pixels.
     """
     try:
         return _read(place, shape, resize, batch_size)
     except OSError as error:
-        raise DataError(f"{place} cannot be read: {error.strerror or error}; allow it, or name another") from error
+        raise DataError(
+            f"{place} cannot be read: {error.strerror or error}; allow reading it, or give another one"
+        ) from error
 
 
-def _read(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabelled:
+def _read(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabeled:
     if place.is_dir():
         listing = list_files(place)
         if not listing.files and not listing.bad_files:
             raise DataError(f"there is no image file in {place}; give a folder of images, or a CSV file of pixels")
         paths = [file.path for file in listing.files]
         read = _from_files(place, paths, listing.bad_files, shape, resize, batch_size)
-        return Unlabelled(len(paths), read)
+        return Unlabeled(len(paths), read)
     if not place.is_file():
-        raise DataError(f"there is no {place}; give a folder of images, an image file, or a CSV file of pixels")
+        raise DataError(f"{place} does not exist; give a folder of images, an image file, or a CSV file of pixels")
     if place.suffix.lower() == ".csv":
         with place.open("rb") as file:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
-        return Unlabelled(lines + 1, _from_rows(place, shape, batch_size))
-    return Unlabelled(1, _from_files(place.parent, [place.name], [], shape, resize, batch_size))
+        return Unlabeled(lines + 1, _from_rows(place, shape, batch_size))
+    return Unlabeled(1, _from_files(place.parent, [place.name], [], shape, resize, batch_size))
 
 
 def _from_files(
@@ -85,16 +87,16 @@ def _from_files(
         except BadImage as reason:
             return BadFile(path, str(reason))
 
-    def begun(group: Sequence[str]) -> Iterator[Images | BadFile]:
+    def start_reading(group: Sequence[str]) -> Iterator[Images | BadFile]:
         return threads.map(read, group)
 
     if bad:
         yield Batch([], np.empty((0, *shape), np.uint8), list(bad))
     groups = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    with bombs_refused(), ThreadPoolExecutor(cores()) as threads:
-        ahead = [begun(group) for group in groups[:1]]
+    with enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
+        ahead = [start_reading(group) for group in groups[:1]]
         for group, following in itertools.zip_longest(groups, groups[1:]):
-            ahead += [begun(following)] if following else []  # decoded while this batch is classified
+            ahead += [start_reading(following)] if following else []  # decoded while this batch is classified
             found = dict(zip(group, ahead.pop(0), strict=True))
             images = {path: image for path, image in found.items() if not isinstance(image, BadFile)}
             stacked = np.stack(list(images.values())) if images else np.empty((0, *shape), np.uint8)
@@ -102,9 +104,10 @@ def _from_files(
 
 
 def _from_rows(file: Path, shape: Shape, batch_size: int) -> Iterator[Batch]:
-    """A row for each image: pixels row by row, channels last; a column `label` is passed over.
+    """Yield the images of a CSV file, one per line: pixels row by row, channels last; a column `label` is skipped.
 
-    The first line is a header when it names a column `label`, or holds no number: one bad value makes none of it.
+    The first line is a header when it has a column `label` or no number at all. So one bad value does not make a line
+    of pixels a header.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
@@ -114,8 +117,8 @@ def _from_rows(file: Path, shape: Shape, batch_size: int) -> Iterator[Batch]:
             has_header = label is not None or not any(_is_number(cell) for cell in first)
             numbered = enumerate(rows if has_header else itertools.chain([first], rows))
             while group := list(itertools.islice(numbered, batch_size)):
-                pixels = [_pixels(file, at + 1 + has_header, row, label, shape) for at, row in group if row]
-                names = [str(at) for at, row in group if row]
+                pixels = [_pixels(file, number + 1 + has_header, row, label, shape) for number, row in group if row]
+                names = [str(number) for number, row in group if row]
                 yield Batch(names, np.array(pixels, np.uint8).reshape(-1, *shape), [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{file} is not a CSV file of pixels: {error}") from error
@@ -126,16 +129,16 @@ def _pixels(file: Path, line: int, row: list[str], label: int | None, shape: Sha
     height, width, channels = shape
     if len(cells) != height * width * channels:
         raise DataError(
-            f"line {line} of {file} has {len(cells)} values; the model takes {height}x{width}x{channels} = "
-            f"{height * width * channels} (a column `label` is passed over where the first line names it)"
+            f"line {line} of {file} has {len(cells)} values; the model needs {height}x{width}x{channels} = "
+            f"{height * width * channels} (a column `label` is skipped when the first line names it)"
         )
     try:
         pixels = [int(cell) for cell in cells]
     except ValueError as error:
-        raise DataError(f"line {line} of {file}: {error}; pixels are whole numbers from 0 to 255") from error
+        raise DataError(f"line {line} of {file}: {error}; pixels are integers from 0 to 255") from error
     if min(pixels) < 0 or max(pixels) > 255:
         raise DataError(
-            f"line {line} of {file} has values from {min(pixels)} to {max(pixels)}; pixels go from 0 to 255"
+            f"line {line} of {file} has values from {min(pixels)} to {max(pixels)}; pixels are from 0 to 255"
         )
     return pixels
 
