@@ -51,7 +51,7 @@ serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@cham
 	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DISABLE_TELEMETRY=true \
 	$(BIN)/mlflow models serve -m $(MODEL) --env-manager local --host 127.0.0.1 --port $(or $(PORT),5001)
 
-pictures: setup ## Draw the pictures of the documents that come from numbers alone
+pictures: setup ## Draw the pictures of the documents that need no training
 	$(BIN)/python -m docs.drawings
 
 results: setup ## Write the tables and the picture of docs/results.md from benchmarks/results/*.json

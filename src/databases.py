@@ -1,4 +1,4 @@
-"""Checks of databases by their address, and the creation of SQLite files."""
+"""Check databases by their addresses, and create SQLite files."""
 
 import contextlib
 import os
@@ -17,19 +17,23 @@ from src.errors import StoreError
 from src.places import resolve_address, sqlite_address
 
 CONNECT_SECONDS = 5
-IDLE_SECONDS = 10  # a file that has not changed for this long is no longer being filled
-EMPTY_SECONDS = 5  # the same for an empty file, which its creator fills at once, on a busy machine within seconds
-PATIENCE_SECONDS = 120  # MLflow takes seconds to make its tables, on a slow disk a minute
-ATTEMPTS = 3  # to make a file; the second finds what another process has made meanwhile
-JOURNALS = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database
+IDLE_SECONDS = 10  # no process fills a file that has not changed for this long
+EMPTY_SECONDS = 5  # the same for an empty file: its creator fills it at once, or within seconds on a busy machine
+MAX_WAIT_SECONDS = 120  # MLflow needs seconds to create its tables, or a minute on a slow disk
+MAX_ATTEMPTS = 3  # to create a file; the second one finds what another process has created meanwhile
+JOURNALS = ("-wal", "-shm", "-journal")  # suffixes of the files that SQLite keeps next to a database
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def make_writable(folder: Path, setting: str) -> None:
-    """The folder exists and can be written; `setting` is what to change otherwise.
+    """Create a folder if it does not exist, and check that it can be written.
+
+    Args:
+        folder: the folder.
+        setting: the key or variable to change when it cannot be written.
 
     Raises:
-        StoreError: it cannot be made, or not be written into.
+        StoreError: it cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +43,7 @@ def make_writable(folder: Path, setting: str) -> None:
 
 
 def check_port(uri: str, setting: str) -> None:
-    """Raises StoreError unless something listens where the address leads; answers within seconds."""
+    """Raise StoreError unless a server listens at the address; this takes at most some seconds."""
     url = sqlalchemy.make_url(uri)
     try:
         address = (url.host or "localhost", url.port or PORTS[url.get_backend_name()])
@@ -49,10 +53,10 @@ def check_port(uri: str, setting: str) -> None:
 
 
 def tables(uri: str, setting: str) -> set[str]:
-    """The names of the tables in the database; a SQLite file that does not exist yet has none.
+    """Return the names of the tables in a database. A SQLite file that does not exist yet has none.
 
     Raises:
-        StoreError: it cannot be opened, or is no database.
+        StoreError: it cannot be opened, or is not a database.
     """
     waits = {"connect_timeout": CONNECT_SECONDS} if uri.startswith(("postgresql", "mysql")) else {}
     engine = sqlalchemy.create_engine(resolve_address(uri), connect_args=waits)
@@ -66,12 +70,12 @@ def tables(uri: str, setting: str) -> set[str]:
 
 
 def check_owner(uri: str, setting: str, product: str, own_tables: set[str]) -> None:
-    """Raises StoreError when the database holds tables, and not those of the product."""
+    """Raise StoreError when the database has tables, but not those of the product."""
     found = tables(uri, setting)
     if found and not own_tables <= found:
         some = ", ".join(sorted(found)[:3])
         raise StoreError(
-            f"{setting}={uri} is the database of something else (it holds {some}); give {product} a database of its own"
+            f"{setting}={uri} is the database of another program (it contains {some}); give {product} its own database"
         )
 
 
@@ -81,21 +85,22 @@ def have_tables(
     has_all: Callable[[sqlite3.Connection], bool],
     make: Callable[[str], object],
 ) -> bool:
-    """Make sure that a SQLite file has its tables, and return whether it does; a file with other tables stays as it is.
+    """Create the tables of a SQLite file unless they exist, and return whether it has them at the end.
 
-    A file that another process is filling is never replaced: this waits for it. A new file is made under another name
-    and gets its own when it is complete. A file without tables that no process fills is filled in one transaction.
+    A file with other tables stays as it is. A file that another process is filling is never replaced: this waits for
+    it. A new file is created under another name and gets its name when it is complete. A file without tables that no
+    process fills is filled in one transaction.
 
     Args:
         database: the file.
-        own_tables: some tables that are made early; a file that holds only other tables is not waited for.
-        has_all: returns whether all tables are there; it may raise SQLite's error for a missing table.
-        make: makes the tables in the database at an address.
+        own_tables: some tables that are created early; this does not wait for a file that has only other tables.
+        has_all: returns whether all tables exist; it may raise SQLite's error for a missing table.
+        make: creates the tables in the database at an address.
 
     Raises:
         StoreError: the file cannot be written.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         found = _wait_for_tables(database, own_tables, has_all)
         if found is not None:
             return found
@@ -119,8 +124,8 @@ def have_tables(
 def _wait_for_tables(
     database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]
 ) -> bool | None:
-    """Wait until no process fills the file; return whether it is complete, or None when it may be made or filled."""
-    unchanged_since, seen, end = time.monotonic(), _last_change(database), time.monotonic() + PATIENCE_SECONDS
+    """Wait until no process fills the file. Return whether it is complete, or None when it can be created or filled."""
+    unchanged_since, seen, end = time.monotonic(), _last_change(database), time.monotonic() + MAX_WAIT_SECONDS
     while True:
         if seen is None:
             return None
@@ -139,7 +144,7 @@ class _Look(NamedTuple):
     """The state of a file at one look."""
 
     has_all: bool = False
-    is_settled: bool = False  # there is nothing to wait for
+    is_settled: bool = False  # waiting longer changes nothing
     is_empty: bool = False
 
     @property
@@ -157,7 +162,7 @@ def _look(database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Conne
                 return _Look(is_empty=True)
             is_whole = has_all(connection)
             return _Look(is_whole, is_settled=is_whole)
-    except sqlite3.OperationalError:  # no such table, or locked by the process that makes them
+    except sqlite3.OperationalError:  # no such table, or locked by the process that creates them
         return _Look(is_settled=not database.is_file())
     except sqlite3.DatabaseError:  # not a database
         return _Look(is_settled=True)
@@ -175,7 +180,7 @@ def _give_name(new: Path, database: Path) -> None:
 
 
 def _fill(new: Path, database: Path) -> None:
-    """Copies a database into one without tables, unless another process has made some meanwhile."""
+    """Copy a database into one without tables, unless another process has created some meanwhile."""
     with contextlib.closing(sqlite3.connect(new)) as source, contextlib.closing(sqlite3.connect(database)) as target:
         if not _tables(target):
             source.backup(target)
@@ -204,5 +209,5 @@ def _last_change(database: Path) -> float | None:
 
 
 def _connect(database: Path) -> sqlite3.Connection:
-    """A connection to a file that exists."""
+    """Return a connection to a file that exists."""
     return sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", timeout=1, uri=True)

@@ -1,7 +1,7 @@
-"""CSV files that a spreadsheet shows without running anything, and that are read back exactly as they were written.
+"""CSV files that a spreadsheet shows without running formulas, and that read back exactly as they were written.
 
-A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or the end of a line as a formula, and names of
-classes and files can be anything. Such a string gets a leading apostrophe. So does one that begins with an apostrophe.
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or a line break as a formula, and names of classes
+and files can contain anything. Such a string gets a leading apostrophe, and so does one that begins with an apostrophe.
 """
 
 import csv
@@ -17,16 +17,16 @@ QUOTED = re.compile(r'[,"\r\n]')
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """Return a row as a line with its line break; None is an empty cell, and numbers stay as they are."""
+    """Return a row as a line with a line break. None is an empty cell, and numbers stay as they are."""
     texts = [_escaped(cell) for cell in cells]
     if texts == [""]:
         return '""\n'  # an empty line would be a row without cells
-    # The writer of the csv module would leave a carriage return unquoted, and its reader end the row there.
+    # The csv module writes a carriage return without quotes, and then reads it as the end of the row.
     return ",".join(f'"{text.replace(chr(34), chr(34) * 2)}"' if QUOTED.search(text) else text for text in texts) + "\n"
 
 
 def read_rows(file: Path) -> list[list[str]]:
-    """Return all rows of a file of such lines, the header too, as the strings that were written.
+    """Return all rows of such a file, including the header, as the strings that were written.
 
     Raises:
         ValueError: it is not UTF-8, or not CSV.
@@ -39,7 +39,7 @@ def read_rows(file: Path) -> list[list[str]]:
 
 
 def read_table(file: Path) -> list[dict[str, str]]:
-    """Return the rows of a file with a header, each by the names of its columns.
+    """Return the rows of a file with a header, each as a dictionary by column.
 
     Raises:
         ValueError: it is not UTF-8, not CSV, or a row does not have as many cells as the header.

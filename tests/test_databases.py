@@ -1,4 +1,4 @@
-"""Checks of databases by their address, and the creation of SQLite files."""
+"""Checks of databases by their addresses, and the creation of SQLite files."""
 
 import os
 import re
@@ -31,21 +31,23 @@ def make_tables(path: Path, *names: str) -> str:
 
 
 @pytest.mark.parametrize("below", [".", "new", "new/and/deep"])
-def test_a_folder_is_made_with_those_above_it_and_nothing_is_left_in_it(tmp_path: Path, below: str):
+def test_a_folder_is_created_with_its_parents_and_nothing_is_left_in_it(tmp_path: Path, below: str):
     make_writable(tmp_path / below, SETTING)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert (tmp_path / below).is_dir()
 
 
 @pytest.mark.parametrize(("below", "reason"), [("file", "File exists"), ("file/below", "Not a directory")])
-def test_a_folder_that_cannot_be_made_is_named_with_the_reason_and_the_setting(tmp_path: Path, below: str, reason: str):
+def test_a_folder_that_cannot_be_created_is_named_with_the_reason_and_the_setting(
+    tmp_path: Path, below: str, reason: str
+):
     (tmp_path / "file").touch()
     sentence = f"cannot write into {tmp_path / below} ({reason}); set {SETTING} to a writable place"
     with pytest.raises(StoreError, match=re.escape(sentence)):
         make_writable(tmp_path / below, SETTING)
 
 
-def test_a_folder_that_takes_no_file_is_refused():
+def test_a_folder_that_cannot_be_written_is_refused():
     folder = Path("/proc/self")  # a folder in which even root makes no file
     if not folder.is_dir():
         pytest.skip("there is no /proc here")
@@ -65,12 +67,12 @@ def port() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "mysql", "mssql"])
-def test_where_something_listens_an_address_is_taken(port: socket.socket, scheme: str):
+def test_an_address_where_a_server_listens_is_accepted(port: socket.socket, scheme: str):
     port.listen()
     check_port(f"{scheme}://ada:secret@127.0.0.1:{port.getsockname()[1]}/x", SETTING)
 
 
-def test_where_nothing_listens_an_address_is_refused_with_what_to_do(port: socket.socket):
+def test_an_address_where_no_server_listens_is_refused_with_the_remedy(port: socket.socket):
     uri = f"postgresql://127.0.0.1:{port.getsockname()[1]}/x"
     sentence = rf"the database {uri} does not answer \(.*refused\); start it, or correct tracking\.uri"
     with pytest.raises(StoreError, match=sentence):
@@ -94,7 +96,7 @@ def test_a_file_that_does_not_exist_has_no_tables(tmp_path: Path):
     assert tables(f"sqlite:///{tmp_path / 'a.db'}", SETTING) == set()
 
 
-def test_a_file_that_is_no_database_is_refused_with_the_setting(tmp_path: Path):
+def test_a_file_that_is_not_a_database_is_refused_with_the_setting(tmp_path: Path):
     (tmp_path / "a.db").write_text("a text of some length " * 100)
     sentence = rf"{SETTING}=sqlite:///.*a\.db is not a database that can be opened: file is not a database$"
     with pytest.raises(StoreError, match=sentence):
@@ -112,7 +114,7 @@ OWN = {"experiments", "runs"}
 
 
 @pytest.mark.parametrize("names", [(), ("experiments", "runs"), ("experiments", "runs", "tags")])
-def test_an_empty_database_and_the_products_own_are_taken(tmp_path: Path, names: tuple[str, ...]):
+def test_an_empty_database_and_one_of_the_product_are_accepted(tmp_path: Path, names: tuple[str, ...]):
     check_owner(make_tables(tmp_path / "a.db", *names), SETTING, "MLflow", OWN)
 
 
@@ -124,11 +126,11 @@ def test_an_empty_database_and_the_products_own_are_taken(tmp_path: Path, names:
         (("trials", "studies", "alembic_version", "version_info"), "alembic_version, studies, trials"),
     ],
 )
-def test_the_database_of_something_else_is_refused_with_some_of_its_tables(
+def test_the_database_of_another_program_is_refused_with_some_of_its_tables(
     tmp_path: Path, names: tuple[str, ...], some: str
 ):
     uri = make_tables(tmp_path / "a.db", *names)
-    sentence = f"{SETTING}={uri} is the database of something else (it holds {some}); give MLflow a database of its own"
+    sentence = f"{SETTING}={uri} is the database of another program (it contains {some}); give MLflow its own database"
     with pytest.raises(StoreError, match=re.escape(sentence)):
         check_owner(uri, SETTING, "MLflow", OWN)
 

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documents that come from numbers alone.
+"""Draw the pictures of the documents that need no training.
 
 python -m docs.drawings
 """
@@ -13,11 +13,12 @@ DIGIT = 4  # of the test split of the bundled digits
 
 
 def edges_of_a_digit() -> Edges:
-    """The example of docs/models.md."""
+    """Return the example of docs/models.md."""
     return edges_data(load_digits([]).test_images[DIGIT])
 
 
 def main() -> None:
+    """Write `docs/images/edges.png`."""
     data = edges_of_a_digit()
     plot_edges(data).savefig(EDGES, metadata={"Description": "\n".join(edges_text(data))})
 

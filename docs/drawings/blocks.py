@@ -1,4 +1,4 @@
-"""A part of a network as a graph: what stands in each of its boxes, and what flows into what."""
+"""Flowcharts of blocks of a network, for the documents."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ FOLDED = (layers.BatchNormalization, layers.Activation)
 
 
 class Box(NamedTuple):
-    """A layer, with the normalisation and the activation that follow it.
+    """A layer with the normalization and the activation after it.
 
     Attributes:
-        text: what it does: `conv 3x3, 64`.
-        then: what follows inside the box: `batch norm, relu`.
-        size: of its output: `28x28x64`.
+        text: the layer, such as `conv 3x3, 64`.
+        then: the layers after it in the same box, such as `batch norm, relu`.
+        size: of the output, such as `28x28x64`.
     """
 
     text: str
@@ -25,17 +25,17 @@ class Box(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Boxes, what comes in first and then in the order of the network; edges from box to box, by number."""
+    """Boxes, the input first and then in the order of the network, and edges as pairs of their indices."""
 
     boxes: list[Box]
     edges: list[tuple[int, int]]
 
 
 def block_graph(model: keras.Model, prefix: str = "") -> Block:
-    """The layers whose names are the prefix, or begin with it and an underscore; all of them where it is empty.
+    """Return the layers whose names are the prefix, or begin with it and an underscore; with an empty one all layers.
 
     Args:
-        model: a functional network without models as layers.
+        model: a functional network that contains no models as layers.
         prefix: such as `stage_1_block_1`.
     """
     producer = {id(layer.output): layer.name for layer in model.layers}
@@ -45,7 +45,7 @@ def block_graph(model: keras.Model, prefix: str = "") -> Block:
     entry = next(layer for layer in model.layers if layer.name == before[chosen[0].name][0])
 
     boxes = [Box(INPUT, "", _size(entry))]
-    place: dict[str, int] = {entry.name: 0}  # in which box a layer is
+    place: dict[str, int] = {entry.name: 0}  # the index of the box of each layer
     edges = []
     for layer in chosen:
         sources = [place[name] for name in before[layer.name]]
@@ -104,13 +104,13 @@ def _text(layer: keras.layers.Layer) -> str:
 
 
 def _window(size: tuple[int, int], layer: keras.layers.Layer) -> str:
-    """`3x3`, or `3x3/2` with strides of 2."""
+    """Return `3x3`, or `3x3/2` for strides of 2."""
     strides = layer.strides[0]
     return f"{size[0]}x{size[1]}" + (f"/{strides}" if strides > 1 else "")
 
 
 def mermaid(block: Block) -> str:
-    """The block as a flowchart in Mermaid's language, which Markdown pages show as a picture."""
+    """Return the block as a Mermaid flowchart, which Markdown pages show as a picture."""
     lines = ["flowchart TD"]
     for number, box in enumerate(block.boxes):
         text = "<br/>".join(part for part in (box.text, box.then, box.size) if part)

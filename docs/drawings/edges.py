@@ -1,4 +1,4 @@
-"""A worked example of convolution: the vertical edges of a digit, and how large what comes out is."""
+"""A worked example of convolution: the vertical edges of a digit, and the sizes of the results."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,11 +17,11 @@ LEGIBLE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "boxstyle": 
 
 
 class Step(NamedTuple):
-    """What a convolution or a pooling makes of the digit.
+    """The result of a convolution or a pooling.
 
     Attributes:
-        name: which one.
-        formula: how the side of the output comes about.
+        name: of the operation.
+        formula: for the side of the result.
         values: (side, side).
     """
 
@@ -35,9 +35,9 @@ class Edges(NamedTuple):
 
     Attributes:
         digit: (side, side), 0-255.
-        corner: row and column of the patch on which the kernel answers most strongly.
-        sum_: that answer, written out.
-        steps: the same kernel with other padding and strides, and a pooling.
+        corner: row and column of the patch with the largest result.
+        sum_: that result as a sum.
+        steps: the results of the kernel with different padding and strides, and of a pooling.
     """
 
     digit: Values
@@ -47,7 +47,7 @@ class Edges(NamedTuple):
 
 
 def edges_data(image: Image) -> Edges:
-    """The Sobel kernel for vertical edges on a square image: uint8, (side, side, 1)."""
+    """Return the results of the Sobel kernel for vertical edges on a square image: uint8, (side, side, 1)."""
     digit = image[..., 0].astype(int)
     side, window = len(digit), len(SOBEL)
     valid = convolve(digit)
@@ -65,7 +65,7 @@ def edges_data(image: Image) -> Edges:
 
 
 def convolve(digit: Values) -> Values:
-    """The kernel's answer at each place where it fits: the sum of its weights times the pixels below them."""
+    """Return the kernel's result at each position: the sum of its weights times the pixels below them."""
     return np.einsum("rcij,ij->rc", _windows(digit, len(SOBEL)), SOBEL)
 
 
@@ -78,7 +78,7 @@ def _formula(side: int, window: int, strides: int) -> str:
 
 
 def plot_edges(data: Edges) -> Figure:
-    """Digit, kernel and one of its answers above, all of its answers below; orange is positive, purple negative."""
+    """Draw digit, kernel and one result above, and all results below. Orange is positive, purple is negative."""
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     figure.suptitle("a 3x3 kernel for vertical edges on a digit")
     cells = figure.subplots(2, 4)
@@ -110,7 +110,7 @@ def plot_edges(data: Edges) -> Figure:
 
 
 def edges_text(data: Edges) -> Iterator[str]:
-    """What the picture says, in lines; it carries them with it, so that a test can hold it to the code."""
+    """Yield lines that describe the picture. The file contains them, so that a test can compare it with the code."""
     yield data.sum_
     for step in data.steps:
         yield f"{step.name}: {step.formula}, values from {step.values.min()} to {step.values.max()}"

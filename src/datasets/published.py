@@ -1,6 +1,6 @@
 """Published data sets: found in one of several folders, verified, set aside when damaged, downloaded when missing.
 
-The loader of such a data set brings functions that read its files and raise DataError for content that is not the
+The loader of such a data set provides functions that read its files and raise DataError for content that is not the
 published one. The sentence of that error begins with the file's path.
 """
 

@@ -1,4 +1,4 @@
-"""AlexNet: the convnet that won ImageNet in 2012."""
+"""AlexNet, the convolutional network that won the ImageNet challenge in 2012."""
 
 import keras
 from keras import layers
@@ -8,17 +8,17 @@ from src.schema import AlexNetConfig
 
 
 def build_alexnet(config: AlexNetConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Five convolutions with overlapping 3x3/2 pooling, dropout, two hidden layers of 4096 units.
+    """Return AlexNet: five convolutions with overlapping 3x3/2 pooling, dropout, two hidden layers of 4096 units.
 
     Reference:
         Krizhevsky, Sutskever, Hinton 2012, "ImageNet Classification with Deep Convolutional Neural Networks", as the
         single tower of Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks": 61,100,840
-        parameters on 224x224x3 images and 1000 classes. One tower is built because it needs no grouped convolutions:
-        they were there to split the network over two graphics cards (60,965,224 parameters).
+        parameters on 224x224x3 images and 1000 classes. The original (60,965,224 parameters) has grouped
+        convolutions only to divide the network between two graphics cards; a single tower does not need them.
 
     Departures:
-        No local response normalisation; Keras' initial weights; dropout before each hidden layer, as in the paper,
-        but no weight decay (`optimizer=adamw` has it). Images are scaled to [0, 1] and no mean is subtracted.
+        No local response normalization. Keras' initial weights. Dropout before each hidden layer, as in the paper, but
+        no weight decay (`optimizer=adamw` has it). Images are scaled to [0, 1] and no mean is subtracted.
     """
     inputs, features = pixels(input_shape, config.input_size)
     features = layers.ZeroPadding2D(2, name="padding")(features)

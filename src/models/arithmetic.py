@@ -1,8 +1,8 @@
-"""The layer arithmetic of a network: how each layer's output size and number of parameters come about.
+"""The arithmetic of a network's layers: formulas for the output size and the number of parameters of each layer.
 
-A convolution or pooling of window f and stride s turns a side of n pixels into floor((n - f) / s) + 1, with `same`
-padding into ceil(n / s). A convolution has (f x f x channels + 1) x filters parameters, a dense layer
-(inputs + 1) x units; the one is the bias.
+A convolution or pooling with window f and stride s turns a side of n pixels into floor((n - f) / s) + 1, or with `same`
+padding into ceil(n / s). A convolution has (f x f x channels + 1) x filters parameters, and a dense layer
+(inputs + 1) x units. The 1 is the bias.
 """
 
 import math
@@ -18,16 +18,16 @@ LAYER_COLUMNS = ("layer", "kind", "output", "output size", "parameters", "parame
 
 
 class LayerRow(NamedTuple):
-    """One layer.
+    """The arithmetic of one layer.
 
     Attributes:
         name: the layer's name.
         kind: its Keras class.
         output_shape: height, width and channels, or the length of a vector.
-        size_formula: how one side of the output comes about, empty where it is the input's.
-        parameters: how many, moving statistics included.
-        parameter_formula: the same as a formula with its numbers, empty where there are none.
-        activations: values in the output of one image.
+        size_formula: a formula for one side of the output, empty when it is as long as that of the input.
+        parameters: number of parameters, including moving statistics.
+        parameter_formula: the same as a formula with its numbers, empty when there are no parameters.
+        activations: number of values in the output for one image.
     """
 
     name: str
@@ -39,25 +39,25 @@ class LayerRow(NamedTuple):
     activations: int
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text, in the order of `LAYER_COLUMNS`."""
+        """Return the row as strings, in the order of `LAYER_COLUMNS`."""
         shape = "x".join(map(str, self.output_shape))
         numbers = f"{self.parameters:,}", self.parameter_formula, f"{self.activations:,}"
         return (self.name, self.kind, shape, self.size_formula, *numbers)
 
 
 def layer_table(model: keras.Model) -> list[LayerRow]:
-    """A row for each layer, in the model's order; the parameters add up to `model.count_params()`."""
+    """Return a row for each layer, in the model's order. The sum of the parameters is `model.count_params()`."""
     return [_row(layer) for layer in model.layers]
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """About how many multiplications the network takes for one image: each parameter once per pixel that it makes."""
+    """Estimate the multiplications of the network for one image: each parameter, once for each pixel of its output."""
     return sum(
         multiply_adds(layer)
         if isinstance(layer, keras.Model)
         else layer.count_params() * math.prod(layer.output.shape[1:-1])
         for layer in model.layers
-        if not isinstance(layer.output, list)  # cuts batches, computes nothing
+        if not isinstance(layer.output, list)  # it divides batches and computes nothing
     )
 
 
@@ -85,7 +85,7 @@ def _size(layer: keras.layers.Layer) -> str:
 
 
 def _parameters(layer: keras.layers.Layer) -> tuple[int, str]:
-    """The number of parameters computed from the layer's settings, and the formula with its numbers."""
+    """Return the number of parameters, computed from the layer's settings, and the formula with its numbers."""
     if isinstance(layer, layers.Conv2D):
         (rows, columns), channels = layer.kernel_size, layer.input.shape[-1] // layer.groups
         return _weighted(rows * columns * channels, f"{rows}x{columns}x{channels}", layer.filters, layer.use_bias)

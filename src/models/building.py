@@ -1,7 +1,7 @@
 """Networks from their configs. A config knows the function that builds its network.
 
-Every network takes raw pixels (uint8, 0-255; its first layer scales them to [0, 1]) and returns class probabilities
-(float32), so that a served model cannot differ from the one that was trained.
+The input of every network is raw pixels (uint8, 0-255; its first layer scales them to [0, 1]) and its output is class
+probabilities (float32). So a served model cannot preprocess images in another way than the training did.
 """
 
 import keras
@@ -12,12 +12,12 @@ from src.schema import ModelConfig
 
 
 def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Return the network, not yet compiled, with random weights from Keras' own seed.
+    """Return the network, not compiled, with initial weights that depend on Keras' global random seed.
 
     Args:
-        config: which network, and its settings.
+        config: the network and its settings.
         input_shape: height, width and channels of the images.
-        num_classes: how many probabilities it returns.
+        num_classes: number of probabilities in the output.
 
     Raises:
         ConfigError: images that are too small for the network.
@@ -27,7 +27,7 @@ def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_clas
 
 
 def predict(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return the probabilities of a few images, without compiling anything for it.
+    """Return the probabilities of a few images, without compiling a function.
 
     Args:
         model: any of the networks.

@@ -1,4 +1,4 @@
-"""GoogLeNet, the first of the Inception networks."""
+"""GoogLeNet, the first Inception network."""
 
 from typing import NamedTuple
 
@@ -10,17 +10,17 @@ from src.schema import GoogLeNetConfig
 
 
 class Module(NamedTuple):
-    """Filters of an inception module, a row of the paper's table 1."""
+    """Numbers of filters in an inception module, a row of the paper's table 1."""
 
     one: int  # 1x1
     three_reduce: int
-    three: int  # 3x3, behind a 1x1 of `three_reduce`
+    three: int  # 3x3, after a 1x1 with `three_reduce`
     five_reduce: int
-    five: int  # 5x5, behind a 1x1 of `five_reduce`
-    pool: int  # 1x1 behind a 3x3 pooling
+    five: int  # 5x5, after a 1x1 with `five_reduce`
+    pool: int  # 1x1 after a 3x3 pooling
 
 
-STAGES = {  # a pooling stands between the stages
+STAGES = {  # with a pooling between the stages
     "3": {"a": Module(64, 96, 128, 16, 32, 32), "b": Module(128, 128, 192, 32, 96, 64)},
     "4": {
         "a": Module(192, 96, 208, 16, 48, 64),
@@ -34,15 +34,16 @@ STAGES = {  # a pooling stands between the stages
 
 
 def build_googlenet(config: GoogLeNetConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """A stem and nine inception modules, then the mean of each map.
+    """Return GoogLeNet: a stem and nine inception modules, then the mean of each map.
 
     Reference:
         Szegedy et al. 2014, "Going Deeper with Convolutions", table 1. 7,005,832 trainable parameters on 224x224x3
-        images and 1000 classes, with batch normalisation and without the auxiliary heads.
+        images and 1000 classes, with batch normalization and without the auxiliary heads.
 
     Departures:
-        Batch normalisation after every convolution (Ioffe and Szegedy 2015) instead of local response normalisation; no
-        auxiliary heads, which it makes superfluous. The small stem keeps the widths and leaves out strides and pooling.
+        Batch normalization after every convolution (Ioffe and Szegedy 2015) instead of local response normalization.
+        No auxiliary heads, which batch normalization makes superfluous. The small stem has the same widths, but no
+        strides and no pooling.
     """
     inputs, features = pixels(input_shape, config.input_size)
     is_small = config.stem_for(*input_shape[:2]) == "small"
@@ -56,7 +57,7 @@ def build_googlenet(config: GoogLeNetConfig, input_shape: tuple[int, int, int], 
 
 
 def imagenet_stem(features: keras.KerasTensor) -> keras.KerasTensor:
-    """The paper's: an eighth of the image's side, 192 channels."""
+    """The stem of the paper: an eighth of the image's side, 192 channels."""
     features = conv_bn(features, 64, 7, "stem_1", strides=2)
     features = layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool_1")(features)
     features = conv_bn(features, 64, 1, "stem_2")
@@ -65,14 +66,14 @@ def imagenet_stem(features: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def small_stem(features: keras.KerasTensor) -> keras.KerasTensor:
-    """The image's own size, 192 channels."""
+    """The stem for small images: the size of the image, 192 channels."""
     features = conv_bn(features, 64, 3, "stem_1")
     features = conv_bn(features, 64, 1, "stem_2")
     return conv_bn(features, 192, 3, "stem_3")
 
 
 def inception_module(features: keras.KerasTensor, module: Module, name: str) -> keras.KerasTensor:
-    """Four branches side by side: 1x1, 3x3, 5x5, pooling; the larger two behind a 1x1 that narrows."""
+    """Four parallel branches: 1x1, 3x3, 5x5 and pooling. A 1x1 convolution before 3x3 and 5x5 reduces the channels."""
     one = conv_bn(features, module.one, 1, f"{name}_1x1")
     three = conv_bn(features, module.three_reduce, 1, f"{name}_3x3_reduce")
     three = conv_bn(three, module.three, 3, f"{name}_3x3")

@@ -1,15 +1,11 @@
-"""Pieces that several networks share: tensor in, tensor out."""
-
-from collections.abc import Callable
+"""Layers that several networks share, as functions from tensor to tensor."""
 
 import keras
 from keras import layers
 
-Piece = Callable[[keras.KerasTensor], keras.KerasTensor]
-
 
 def pixels(input_shape: tuple[int, int, int], input_size: int | None) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The input of raw pixels, and the same images scaled to [0, 1] and, where a size is given, resized.
+    """Return the input of raw pixels, and the images scaled to [0, 1] and, if a size is given, resized.
 
     Returns:
         The input: uint8, (batch, height, width, channels), 0-255. The images: (batch, height, width, channels), 0-1.
@@ -17,7 +13,7 @@ def pixels(input_shape: tuple[int, int, int], input_size: int | None) -> tuple[k
     inputs = keras.Input(input_shape, dtype="uint8", name="pixels")
     images = layers.Rescaling(1 / 255, name="rescale")(inputs)
     if input_size is not None:
-        # Resizing passes its own training=True on to the layers after it unless it is told otherwise.
+        # Without training=False, Resizing passes training=True on to the layers after it.
         images = layers.Resizing(input_size, input_size, name="resize")(images, training=False)
     return inputs, images
 
@@ -33,14 +29,14 @@ def conv_bn(
     scale: bool = True,
     activation: str | None = "relu",
 ) -> keras.KerasTensor:
-    """Convolution without bias, batch normalisation, activation.
+    """A convolution without bias, batch normalization, and an activation.
 
     Args:
         features: (batch, height, width, channels).
-        filters, kernel_size, strides, padding: the convolution's.
-        name: what the layers' names begin with.
-        scale: whether the normalisation multiplies; a ReLU and a convolution after it can do that as well.
-        activation: None leaves it out.
+        filters, kernel_size, strides, padding: of the convolution.
+        name: prefix of the layers' names.
+        scale: whether the normalization multiplies by a weight; not needed when a ReLU and a convolution follow.
+        activation: None for no activation.
     """
     features = layers.Conv2D(
         filters,
@@ -56,7 +52,7 @@ def conv_bn(
 
 
 def classifier(features: keras.KerasTensor, num_classes: int, dropout: float) -> keras.KerasTensor:
-    """Class probabilities from maps: their mean, dropout where wanted, softmax.
+    """Class probabilities from maps: the mean of each map, dropout unless it is 0, softmax.
 
     Args:
         features: (batch, height, width, channels).
@@ -71,5 +67,5 @@ def classifier(features: keras.KerasTensor, num_classes: int, dropout: float) ->
 
 
 def probabilities(features: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
-    """Class probabilities, float32, (batch, num_classes), from a vector of features; float32 under any precision."""
+    """Class probabilities from a vector of features: float32 under any precision policy, (batch, num_classes)."""
     return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)

@@ -1,4 +1,4 @@
-"""Residual networks; squeeze-and-excitation goes into a slot of their blocks."""
+"""Residual networks, with optional squeeze-and-excitation in their blocks."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,18 @@ Recalibrate = Callable[[keras.KerasTensor, str], keras.KerasTensor]  # maps and 
 
 
 def build_resnet(config: ResNetConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """A stem, stages of residual blocks that halve the side and double the width, then the mean of each map.
+    """Return a ResNet: a stem, stages of residual blocks that halve the side and double the width, then a mean.
 
     Reference:
         He et al. 2015, "Deep Residual Learning for Image Recognition", table 1; the small stem is that of its section
         4.2. Trainable parameters on 224x224x3 images and 1000 classes: 11,689,512 (18 layers), 21,797,672 (34),
         25,557,032 (50).
-        Hu et al. 2017, "Squeeze-and-Excitation Networks", figure 3: with ratio r each block of C channels has another
-        (C + 1) C / r + (C / r + 1) C; SE-ResNet-50 has 28,088,024, SE-ResNet-18 11,778,592.
+        Hu et al. 2017, "Squeeze-and-Excitation Networks", figure 3: with ratio r each block of C channels has
+        (C + 1) C / r + (C / r + 1) C parameters more. SE-ResNet-50 has 28,088,024, SE-ResNet-18 11,778,592.
 
     Departures:
-        A bottleneck halves the side in its 3x3 convolution, not in its first 1x1, as torchvision and the SE authors do.
-        No weight decay (`optimizer=adamw` has it).
+        A bottleneck halves the side in its 3x3 convolution and not in its first 1x1, as in torchvision and in the code
+        of the SE authors. No weight decay (`optimizer=adamw` has it).
     """
     inputs, features = pixels(input_shape, config.input_size)
     is_small = config.stem_for(*input_shape[:2]) == "small"
@@ -39,13 +39,13 @@ def build_resnet(config: ResNetConfig, input_shape: tuple[int, int, int], num_cl
 
 
 def imagenet_stem(features: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    """A 7x7 convolution and a pooling: a quarter of the image's side."""
+    """The stem of the paper: a 7x7 convolution and a pooling, a quarter of the image's side."""
     features = conv_bn(features, filters, 7, "stem", strides=2)
     return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(features)
 
 
 def small_stem(features: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    """A 3x3 convolution: the image's own size."""
+    """The stem for small images: a 3x3 convolution, the size of the image."""
     return conv_bn(features, filters, 3, "stem")
 
 
@@ -71,7 +71,7 @@ def bottleneck_block(
 def add_shortcut(
     features: keras.KerasTensor, residual: keras.KerasTensor, strides: int, name: str
 ) -> keras.KerasTensor:
-    """The sum of a block's input and its residual; a 1x1 convolution fits the input to another shape."""
+    """The sum of a block's input and its residual. A 1x1 convolution adapts the input when the shapes differ."""
     channels = residual.shape[-1]
     if strides != 1 or features.shape[-1] != channels:
         features = conv_bn(features, channels, 1, f"{name}_shortcut", strides=strides, activation=None)
@@ -80,12 +80,15 @@ def add_shortcut(
 
 
 def unchanged(features: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """No squeeze-and-excitation."""
+    """Return the features as they are: a block without squeeze-and-excitation."""
     return features
 
 
 def squeeze_excite(ratio: int) -> Recalibrate:
-    """Weighs each map by what all maps hold on average: squeeze to a vector, excite to a weight per channel."""
+    """Return a function that multiplies each map by a weight, computed from the means of all maps.
+
+    The means are the squeeze to a vector, the weights are the excitation of each channel.
+    """
 
     def recalibrate(features: keras.KerasTensor, name: str) -> keras.KerasTensor:
         channels = features.shape[-1]

@@ -1,4 +1,4 @@
-"""Plain convnets: convolutions with pooling, then hidden dense layers, then softmax."""
+"""Sequential networks: convolutions with pooling, hidden dense layers, softmax."""
 
 import keras
 from keras import layers
@@ -10,7 +10,7 @@ POOLING = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
 
 
 def build_sequential(config: SequentialConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """One builder for every network that is a list of layers; the lists are in `conf/model/`, with their sources."""
+    """Return a network that is a list of layers. The lists are in `conf/model/`, with their sources."""
     inputs, features = pixels(input_shape, config.input_size)
     if config.input_padding:
         features = layers.ZeroPadding2D(config.input_padding, name="input_padding")(features)
@@ -25,9 +25,9 @@ def build_sequential(config: SequentialConfig, input_shape: tuple[int, int, int]
 
 
 def conv_block(features: keras.KerasTensor, block: ConvBlock, activation: str, index: int) -> keras.KerasTensor:
-    """Convolution, batch normalisation where wanted, activation, pooling where wanted.
+    """A convolution, optional batch normalization, an activation, and optional pooling.
 
-    A convolution that is followed by batch normalisation has no bias: the normalisation would cancel it.
+    A convolution before batch normalization has no bias, because the normalization would cancel it.
     """
     features = layers.Conv2D(
         block.filters,

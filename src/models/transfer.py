@@ -1,4 +1,4 @@
-"""Transfer learning: a backbone of `keras.applications`, its own preprocessing inside the model, a new classifier."""
+"""Transfer learning: a backbone of `keras.applications`, with its preprocessing in the model, and a new classifier."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from src.schema import BACKBONES, TransferConfig
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green, blue from 0 to 1
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # of red, green, blue from 0 to 255
-# What Keras calls the blocks of its networks; a group of its own, where there is one, tells them apart.
+# Keras' names for the blocks of its networks. Where there is a group, its text identifies the block.
 BLOCK = re.compile(
     r"conv\d+_block\d+"  # ResNet, DenseNet
     r"|block\d+_\d+|mixed_?\d+[a-z]?$"  # Inception
@@ -30,13 +30,13 @@ BLOCK = re.compile(
 
 
 def build_transfer(config: TransferConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """The backbone, frozen and with random weights, inlined into one flat graph; `load_backbone` gives it others.
+    """Return a network with a frozen backbone and random weights, as one flat graph; `load_backbone` loads others.
 
-    Gray images are given to its three channels alike.
+    A gray image becomes all three channels of the backbone's input.
 
     Reference:
         `keras.applications`, whose pages name the paper of each backbone; the procedure is that of Keras' guide to
-        transfer learning: a frozen backbone, then its last blocks at a lower rate, normalisation statistics kept.
+        transfer learning: a frozen backbone, then its last blocks at a lower rate with fixed normalization statistics.
     """
     inputs, features = pixels(input_shape, config.input_size)
     if input_shape[-1] == 1:
@@ -50,26 +50,28 @@ def build_transfer(config: TransferConfig, input_shape: tuple[int, int, int], nu
 
 
 def scaled(images: keras.KerasTensor, scaling: str) -> keras.KerasTensor:
-    """Images from 0 to 1 as the backbone's own `preprocess_input` would make them from 0 to 255."""
+    """Scale images from [0, 1] as the backbone's `preprocess_input` scales them from [0, 255]."""
     if scaling == "tf":
         return layers.Rescaling(2.0, offset=-1.0, name="preprocess")(images)
     if scaling == "torch":
         variance = [std**2 for std in IMAGENET_STD]
         return layers.Normalization(mean=IMAGENET_MEAN, variance=variance, name="preprocess")(images)
     if scaling == "caffe":
-        offset = [-mean for mean in CAFFE_MEAN]  # red stays first: `take_weights` turns the first kernel around
+        offset = [
+            -mean for mean in CAFFE_MEAN
+        ]  # red stays first: `copy_weights` reverses the channels of the first kernel
         return layers.Rescaling(255.0, offset=offset, name="preprocess")(images)
     return layers.Rescaling(255.0, name="preprocess")(images)
 
 
 def backbone_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers between the preprocessing and the mean of each map, in the model's order."""
+    """Return the layers between the preprocessing and the mean of each map, in the model's order."""
     names = [layer.name for layer in model.layers]
     return model.layers[names.index("preprocess") + 1 : names.index("features")]
 
 
 def blocks_of(model: keras.Model) -> list[list[keras.layers.Layer]]:
-    """The backbone's layers by block, first block first; a layer between two blocks belongs to the later one."""
+    """Return the layers of each block of the backbone; a layer between two blocks belongs to the later one."""
     blocks: dict[str, list[keras.layers.Layer]] = {}
     waiting: list[keras.layers.Layer] = []
     for layer in backbone_layers(model):
@@ -82,48 +84,44 @@ def blocks_of(model: keras.Model) -> list[list[keras.layers.Layer]]:
 
 
 def unfreeze_last_blocks(model: keras.Model, count: int) -> None:
-    """Lets the last blocks of the backbone train; their batch normalisation keeps the statistics that it came with.
-
-    Raises:
-        ConfigError: the backbone has fewer blocks.
-    """
+    """Make the last blocks of the backbone trainable, except for batch normalization, which keeps its statistics."""
     for block in blocks_of(model)[-count:]:
         for layer in block:
             layer.trainable = not isinstance(layer, layers.BatchNormalization)
 
 
 def check_blocks(model: keras.Model, config: TransferConfig) -> None:
-    """Raises ConfigError when the backbone has fewer blocks than are to be unfrozen."""
-    if config.mode == "fine_tuning" and config.unfrozen_blocks > (most := len(blocks_of(model))):
+    """Raise ConfigError when the backbone has fewer blocks than `unfrozen_blocks`."""
+    if config.mode == "fine_tuning" and config.unfrozen_blocks > (count := len(blocks_of(model))):
         raise ConfigError(
-            f"model.unfrozen_blocks: {config.unfrozen_blocks} is more than the {most} blocks of {config.backbone}; "
-            f"use at most {most}"
+            f"model.unfrozen_blocks={config.unfrozen_blocks} is more than the {count} blocks of {config.backbone}; "
+            f"use at most {count}"
         )
 
 
 def load_backbone(model: keras.Model, config: TransferConfig) -> None:
-    """Gives the backbone the weights that the config names.
+    """Load the weights of the config into the backbone.
 
     Raises:
-        ModelFileError: they can neither be found nor downloaded, or belong to another network.
+        ModelFileError: they cannot be found or downloaded, or belong to another network.
     """
     if config.weights is None:
         return
     source = _imagenet(config.backbone) if config.weights == "imagenet" else _from_file(config.backbone, config.weights)
-    take_weights(model, source, config.backbone)
+    copy_weights(model, source, config.backbone)
 
 
-def take_weights(model: keras.Model, source: keras.Model, backbone: str) -> None:
-    """Copies the weights of a bare backbone, and makes up for what Keras does outside of it."""
+def copy_weights(model: keras.Model, source: keras.Model, backbone: str) -> None:
+    """Copy the weights of a backbone without a top, and adapt them to the preprocessing of this model."""
     ours = backbone_layers(model)
     weights = [weight for layer in ours for weight in layer.weights]
     for weight, value in zip(weights, source.get_weights(), strict=True):
         weight.assign(value)
-    if BACKBONES[backbone].scaling == "caffe":  # its first convolution wants blue first
+    if BACKBONES[backbone].scaling == "caffe":  # its first convolution expects blue first
         kernel = next(layer for layer in ours if isinstance(layer, layers.Conv2D)).kernel
         kernel.assign(np.flip(kernel, axis=2))
     if backbone.startswith("EfficientNetB"):
-        # With ImageNet's weights, and no others, Keras divides by the root of the deviation behind the normalisation.
+        # With ImageNet's weights only, Keras divides by the root of the deviation after the normalization.
         normalization = next(layer for layer in ours if isinstance(layer, layers.Normalization))
         mean, variance, *count = normalization.get_weights()
         normalization.set_weights([mean, variance * np.array(IMAGENET_STD, np.float32), *count])
@@ -136,7 +134,7 @@ def _application(backbone: str, **settings: Any) -> keras.Model:
 
 
 def _imagenet(backbone: str) -> keras.Model:
-    """The backbone with the weights that Keras downloads, or finds in its cache."""
+    """Return the backbone with the weights that Keras downloads or finds in its cache."""
     cache = local_path(read_variable("KERAS_HOME") or "~/.keras") / "models"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -146,24 +144,24 @@ def _imagenet(backbone: str) -> keras.Model:
         url = re.search(r"https?://\S+/([\w.-]+\.h5)", str(error))
         file = url[1] if url else "its file without the top"
         raise ModelFileError(
-            f"the ImageNet weights of {backbone} can neither be found nor downloaded ({_first_line(error)}); put "
-            f"{file} into {cache}, name a weights file with model.weights=FILE, or use random ones: model.weights=null"
+            f"the ImageNet weights of {backbone} cannot be found or downloaded ({_first_line(error)}); put "
+            f"{file} into {cache}, set model.weights=FILE to a weights file, or use random ones: model.weights=null"
         ) from error
 
 
 def _from_file(backbone: str, path: str) -> keras.Model:
-    """The backbone with the weights of a file."""
+    """Return the backbone with the weights of a file."""
     file = local_path(path)
     if not file.is_file():
-        raise ModelFileError(f"model.weights={path}: there is no such file; give imagenet, null, or a weights file")
+        raise ModelFileError(f"model.weights={path}: there is no such file; use imagenet, null, or a weights file")
     model = _application(backbone, input_shape=(224, 224, 3))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of each layer before it raises
+            warnings.simplefilter("ignore")  # it warns about each layer before it raises
             model.load_weights(file)
-    except Exception as error:  # a file of another network, or no weights at all
+    except Exception as error:  # a file of another network, or not a weights file
         raise ModelFileError(
-            f"model.weights={path} does not hold the weights of {backbone} without its top: {_first_line(error)}"
+            f"model.weights={path} does not contain the weights of {backbone} without its top: {_first_line(error)}"
         ) from error
     return model
 

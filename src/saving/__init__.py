@@ -1,4 +1,4 @@
-"""A trained model as files, and back."""
+"""Write a trained model to files, check them, and read them back."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
 """Checks of a model file before Keras reads it.
 
-Nothing in it may run code, lead to another file, or need more memory than the weights of its layers explain.
+Nothing in it may run code, refer to another file, or need more memory than the weights of its layers explain.
 """
 
 import copy
@@ -29,12 +29,12 @@ OVERHEAD = 4 * 2**20  # bytes that HDF5 needs around the numbers: about 3 KB for
 
 
 def check_contents(path: Path) -> None:
-    """Raises ModelFileError for a `.keras` or `.h5` file that holds more than layers of Keras and their weights.
+    """Raise ModelFileError for a `.keras` or `.h5` file that contains more than layers of Keras and their weights.
 
-    That is a Lambda layer or a class from another module, an archive member that would be unpacked elsewhere, a link
-    or a data set of HDF5 that takes its numbers from another file, and anything that would use up the memory: layers
-    or weights out of proportion to the file or to each other. The suffix decides what is looked for, as it decides what
-    Keras reads: one file may be both an archive and HDF5.
+    Refused are Lambda layers and classes from other modules, archive members that would be unpacked elsewhere, links
+    and HDF5 data sets that read their numbers from another file, and everything that would use up the memory: layers or
+    weights out of proportion to the file or to each other. The suffix selects the checks, as it selects how Keras reads
+    the file. One file may be both an archive and HDF5.
     """
     if path.suffix == ".keras":
         _check_archive(path)
@@ -64,7 +64,7 @@ def _check_archive(path: Path) -> None:
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
-        raise _refused(path, f"it has {len(members):,} members, more than {MAX_MEMBERS:,}")
+        raise _refused(path, f"it has {len(members):,} members; the limit is {MAX_MEMBERS:,}")
     names = set()
     for member in members:
         place = PurePosixPath(member.filename)
@@ -78,21 +78,21 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 
 def _unpack(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Return the content of a member, read with a bound: the archive may state a wrong size, and Keras trusts it."""
+    """Return the content of a member, read up to a limit: the archive may state a wrong size, and Keras trusts it."""
     one_more = copy.copy(member)
     one_more.file_size += 1
     with archive.open(one_more) as opened:
         content = opened.read(one_more.file_size)
     if len(content) != member.file_size:
-        raise _refused(path, f"its member {member.filename!r} is not as long as the archive says")
+        raise _refused(path, f"its member {member.filename!r} does not have the length that the archive says")
     return content
 
 
 def _allowed_bytes(path: Path, config: str | bytes, copies: int) -> int:
-    """The bytes of weights that a file with these layers may hold.
+    """Return the maximum bytes of weights in a file with these layers.
 
     Raises:
-        ModelFileError: the layers need more than a file of this size can hold weights for.
+        ModelFileError: the layers need more weights than a file of this size can contain.
     """
     needed, size = bytes_needed(config), path.stat().st_size
     largest = min(MAX_BYTES, max(MAX_TEXT, MAX_EXPANSION * size))
@@ -102,7 +102,7 @@ def _allowed_bytes(path: Path, config: str | bytes, copies: int) -> int:
 
 
 def _check_hdf5(path: Path, file: BinaryIO) -> None:
-    """Checks a whole model in HDF5."""
+    """Check a whole model in HDF5."""
     with h5py.File(file, "r") as opened:
         if CONFIG_ATTRIBUTE not in opened.attrs:
             return  # Keras reports that before it reads anything else
@@ -117,7 +117,7 @@ def _check_hdf5(path: Path, file: BinaryIO) -> None:
 
 
 def _check_numbers(path: Path, opened: h5py.File, allowed: int) -> None:
-    """Checks the groups and data sets of an HDF5 file, whose numbers may take this many bytes in memory."""
+    """Check the groups and data sets of an HDF5 file, whose numbers may take this many bytes in memory."""
     if (size := _check_group(path, opened, set())) > allowed:
         raise _too_large_weights(path, size, allowed)
 
@@ -128,18 +128,18 @@ def _check_group(path: Path, group: h5py.Group, seen: set[int]) -> int:
     for name in group:
         place = f"{group.name.rstrip('/')}/{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise _refused(path, f"{place} is a link to elsewhere")
+            raise _refused(path, f"{place} is a link to another place")
         item = group[name]
         if (address := h5py.h5o.get_info(item.id).addr) in seen:
-            continue  # groups that hold each other would be followed forever
+            continue  # groups that contain each other would be followed forever
         seen.add(address)
         if isinstance(item, h5py.Group):
             size += _check_group(path, item, seen)
             continue
         if item.is_virtual or item.external:
-            raise _refused(path, f"{place} takes its numbers from another file")
+            raise _refused(path, f"{place} reads its numbers from another file")
         if item.dtype.hasobject:
-            raise _refused(path, f"{place} does not hold numbers")
+            raise _refused(path, f"{place} does not contain numbers")
         size += max(math.prod(item.shape or ()), math.prod(item.chunks or ())) * item.dtype.itemsize
     return size
 
@@ -152,18 +152,18 @@ def _check_layers(path: Path, config: Any) -> None:
         return
     name, module = str(config.get("class_name", "")), config.get("module")
     if "lambda" in name.lower():
-        raise _refused(path, f"it has a {name} layer, which runs code of its own")
+        raise _refused(path, f"it has a {name} layer, which can run any code")
     if name and module is not None and str(module).partition(".")[0] != "keras":
-        raise _refused(path, f"it names {module}.{name}, which is not Keras' own")
+        raise _refused(path, f"it names {module}.{name}, which is not part of Keras")
     layers = config.get("layers")
     if isinstance(layers, list) and len(layers) > MAX_LAYERS:
-        raise _refused(path, f"it has {len(layers):,} layers, more than {MAX_LAYERS:,}")
+        raise _refused(path, f"it has {len(layers):,} layers; the limit is {MAX_LAYERS:,}")
     for item in config.values():
         _check_layers(path, item)
 
 
 def _refused(path: Path, why: str) -> ModelFileError:
-    return ModelFileError(f"{path} is not read: {why}; only models of Keras' own layers are")
+    return ModelFileError(f"{path} is not read: {why}; only models of Keras' layers can be read")
 
 
 def _too_large_weights(path: Path, size: int, allowed: int) -> ModelFileError:

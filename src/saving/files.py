@@ -1,4 +1,4 @@
-"""A trained model as files: three formats, a manifest of SHA-256, and proof that each reads back as the same model."""
+"""A trained model as files: three formats, a manifest of SHA-256, and a check that each reads back equal."""
 
 import contextlib
 import errno
@@ -29,36 +29,36 @@ H5_FILE = "model.h5"
 SAVED_MODEL = "saved_model"
 MANIFEST = "manifest.json"
 FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
-FLOAT = 4  # bytes
-OVERHEAD = 64 * 1024  # bytes of a small network's file besides its weights
-OVERHEAD_OF_ARRAY = 4 * 1024  # bytes of names and shapes for each array of weights
-TOLERANCE = 1e-5  # largest difference between probabilities before and after the round trip
+FLOAT_BYTES = 4
+OVERHEAD = 64 * 1024  # bytes of a small network's file apart from its weights
+ARRAY_OVERHEAD = 4 * 1024  # bytes of names and shapes for each array of weights
+TOLERANCE = 1e-5  # maximum difference between the probabilities of the model before and after the round trip
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
 
 def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[str, ...] = FORMATS) -> Path:
-    """Writes the model in each format, with a manifest, and reads every one back.
+    """Write the model in each format, with a manifest, and read every format back.
 
     The folder appears under its name when it is complete and has been checked.
 
     Args:
-        model: the model, its compilation is not kept.
+        model: the model. Its optimizer and compilation are not saved.
         folder: where to write; it is replaced when it exists.
-        images: uint8, (n, height, width, channels); the formats must agree on their probabilities.
-        formats: which of `model.keras`, `model.h5`, `saved_model`.
+        images: uint8, (n, height, width, channels), for which the formats must give the same probabilities.
+        formats: some of `model.keras`, `model.h5`, `saved_model`.
 
     Returns:
         The folder.
 
     Raises:
-        ModelFileError: a format that reads back as another model.
+        ModelFileError: a format reads back as another model.
         OSError: the disk cannot be written.
     """
     with replacing(folder) as part:
         part.mkdir()
-        with _quiet(), _disk_errors():
+        with _hide_format_advice(), _disk_errors():
             for name in formats:
                 check_room(part, file_size(model, name))
                 if name == SAVED_MODEL:
@@ -72,11 +72,11 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
 
 
 def save_weights(model: keras.Model, file: Path) -> None:
-    """Writes the model as one `.keras` file, under a temporary name first, and does not read it back."""
+    """Write the model as one `.keras` file, without reading it back."""
     try:
         with replacing(file) as part:
             check_room(file.parent, file_size(model))
-            with _quiet(), _disk_errors():
+            with _hide_format_advice(), _disk_errors():
                 uncompiled(model).save(part)
     finally:
         with contextlib.suppress(OSError):
@@ -84,9 +84,9 @@ def save_weights(model: keras.Model, file: Path) -> None:
 
 
 def file_size(model: keras.Model, name: str = KERAS_FILE) -> int:
-    """Estimate the bytes that a format takes: the weights, and the names and shapes of layers."""
+    """Estimate the bytes of a format: the weights, and the names and shapes of layers."""
     copies = 2 if name == SAVED_MODEL else 1  # Keras exports each variable under two names
-    return copies * (FLOAT * int(model.count_params()) + OVERHEAD + OVERHEAD_OF_ARRAY * len(model.weights))
+    return copies * (FLOAT_BYTES * int(model.count_params()) + OVERHEAD + ARRAY_OVERHEAD * len(model.weights))
 
 
 def check_room(folder: Path, size: int) -> None:
@@ -99,7 +99,7 @@ def check_room(folder: Path, size: int) -> None:
 
 
 def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expected: Probabilities) -> None:
-    """Raises ModelFileError unless each format in the folder answers to the images as expected."""
+    """Raise ModelFileError unless each format in the folder gives the expected probabilities for the images."""
     for name in formats:
         difference = float(np.abs(predict_with(folder / name, images) - expected).max())
         if not difference <= TOLERANCE:
@@ -107,30 +107,30 @@ def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expect
 
 
 def formats_in(folder: Path) -> tuple[str, ...]:
-    """The formats that a run's model folder holds, its files checked against its manifest."""
+    """Return the formats in a run's model folder, after checking its files against its manifest."""
     check_manifest(folder)
     return tuple(name for name in FORMATS if (folder / name).exists())
 
 
 def formats_for(model: keras.Model) -> tuple[str, ...]:
-    """The formats that hold this model: HDF5 reads back only Keras' public layers, which few backbones go beyond."""
+    """Return the formats for this model: HDF5 reads back only Keras' public layers, and a few backbones have others."""
     is_plain = all(getattr(keras.layers, type(step).__name__, None) is type(step) for step in model.operations)
     return FORMATS if is_plain else tuple(name for name in FORMATS if name != H5_FILE)
 
 
 def uncompiled(model: keras.Model) -> keras.Model:
-    """The same layers and weights without the optimizer, which the `.keras` format would keep otherwise."""
+    """Return the same layers and weights without the optimizer, which the `.keras` format would save too."""
     return keras.Model(model.input, model.output, name=model.name)
 
 
 def manifest(folder: Path) -> dict[str, str]:
-    """SHA-256 in hex of every file below the folder, by its path within it."""
+    """Return the SHA-256 in hex of every file below the folder, by its path in the folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def check_manifest(folder: Path) -> None:
-    """Raises ModelFileError unless the folder holds exactly the files, with the content, that its manifest lists."""
+    """Raise ModelFileError unless the folder contains exactly the files and content that its manifest lists."""
     try:
         listed = dict(json.loads((folder / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -138,13 +138,11 @@ def check_manifest(folder: Path) -> None:
     found = manifest(folder)
     wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
     if wrong:
-        raise ModelFileError(
-            f"{folder} does not hold what its {MANIFEST} lists: {', '.join(wrong)} missing, added or changed"
-        )
+        raise ModelFileError(f"{folder} differs from its {MANIFEST}: {', '.join(wrong)} missing, added or changed")
 
 
 def keras_file(folder: Path) -> Path:
-    """The `.keras` file in a run's model folder, checked against its manifest, or in an MLflow LoggedModel."""
+    """Return the `.keras` file in a run's model folder, after checking its manifest, or in an MLflow LoggedModel."""
     if (folder / "MLmodel").is_file():
         return folder / "data" / KERAS_FILE
     check_manifest(folder)
@@ -152,26 +150,26 @@ def keras_file(folder: Path) -> Path:
 
 
 def load_model(path: Path) -> keras.Model:
-    """The model of a `.keras` or `.h5` file, looked through, then read in Keras' safe mode: nothing in it can run code.
+    """Return the model in a `.keras` or `.h5` file, which is checked and read in Keras' safe mode: it cannot run code.
 
     Raises:
-        ModelFileError: no such file, not a model, or one with more in it than layers of Keras and their weights.
+        ModelFileError: the file does not exist, is not a model, or contains more than layers of Keras and weights.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}")
     try:
         check_contents(path)
-        with _quiet():
+        with _hide_format_advice():
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except ModelFileError:
         raise
-    except Exception as error:  # a damaged file makes Keras, zipfile and HDF5 raise nearly anything
+    except Exception as error:  # a damaged file makes Keras, zipfile and HDF5 raise almost any error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelFileError(f"{path} is not a model that Keras can read: {reason}") from error
 
 
 def predict_with(path: Path, images: Images) -> Probabilities:
-    """Probabilities from a model in any of the three formats: float32, (n, classes)."""
+    """Return the probabilities of a model in any of the three formats: float32, (n, classes)."""
     if path.name == SAVED_MODEL:
         check_manifest(path.parent)
         with literal_folder(path.parent) as plain:
@@ -193,8 +191,8 @@ def _disk_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the advice to prefer `.keras` over HDF5: both are written on purpose."""
+def _hide_format_advice() -> Iterator[None]:
+    """Hide Keras' advice to use `.keras` instead of HDF5: both are written on purpose."""
     verbosity = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""The bytes that a model takes, found from its configuration before anything is allocated."""
+"""The memory that a model needs, computed from its configuration before anything is allocated."""
 
 import json
 import math
@@ -13,18 +13,18 @@ import tensorflow as tf
 def bytes_needed(config: str | bytes) -> int:
     """Return the bytes of a model's variables, and of the tensors that its layers compute while they are built.
 
-    The model is built in a graph, where neither takes memory. It is built in a thread of its own, because Keras keeps
+    The model is built in a graph, where neither takes memory. It is built in its own thread, because Keras keeps
     its name counters and its list of variables without values by thread: they disappear with the thread.
 
     Args:
-        config: the layers as JSON, as the `.keras` and the `.h5` format hold them.
+        config: the layers as JSON, as in the `.keras` and the `.h5` format.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_bytes_needed, json.loads(config)).result()
 
 
 def _bytes_needed(config: dict[str, Any]) -> int:
-    state = random.getstate()  # initializers draw their seeds from it, which must not change what is drawn later
+    state = random.getstate()  # initializers draw their seeds from it, and later random numbers must not change
     try:
         with tf.Graph().as_default() as graph, keras.StatelessScope(initialize_variables=False):
             model = _build(config)

@@ -1,4 +1,4 @@
-"""Folders of images, each with pixels of its own; servers to download from."""
+"""Folders of images that all differ, and servers to download from."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

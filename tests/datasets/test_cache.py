@@ -1,4 +1,4 @@
-"""The cache of decoded images: written once, whole or not at all, never out of date, mapped where it is large."""
+"""The cache of decoded images: written once, complete or not at all, never out of date, mapped when it is large."""
 
 import errno
 import json
@@ -26,7 +26,7 @@ def kept(photos: Photos) -> list[Path]:
     return sorted(path for path in photos.cache.iterdir() if path.is_dir())
 
 
-def test_images_stand_in_the_order_of_their_paths_without_the_bad_ones(pets: Photos) -> None:
+def test_images_are_in_the_order_of_their_paths_without_the_bad_ones(pets: Photos) -> None:
     for shade, name in enumerate(("aa.png", "ab.png", "ac.png")):
         put_image(pets.folder / "cat" / name, shade=shade)
     before, _ = decode(pets)
@@ -37,7 +37,7 @@ def test_images_stand_in_the_order_of_their_paths_without_the_bad_ones(pets: Pho
     np.testing.assert_array_equal(after, np.delete(before, place, axis=0))
 
 
-def test_decoding_by_many_threads_gives_what_one_gives(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoding_by_many_threads_gives_the_same_as_by_one(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     one, _ = decode(pets)
     monkeypatch.setattr(cache, "cores", lambda: 8)
     monkeypatch.setattr(cache, "BATCH_BYTES", 1)
@@ -72,7 +72,7 @@ def remove(photos: Photos) -> None:
 
 
 @pytest.mark.parametrize("change", [touch, replace_by_one_of_the_same_age, rename, remove])
-def test_a_changed_file_is_decoded_anew(pets: Photos, change: Callable[[Photos], None]) -> None:
+def test_a_changed_file_is_decoded_again(pets: Photos, change: Callable[[Photos], None]) -> None:
     decode(pets)
     change(pets)
     decode(pets)
@@ -136,7 +136,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_cache_is_written_anew(pets: Photos, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_cache_is_written_again(pets: Photos, damage: Callable[[Path], None]) -> None:
     before = np.array(decode(pets)[0])
     damage(kept(pets)[0])
     np.testing.assert_array_equal(decode(pets)[0], before)
@@ -171,7 +171,7 @@ LISTS = [
 
 
 @pytest.mark.parametrize("content", LISTS)
-def test_a_changed_list_of_bad_files_is_written_anew(pets: Photos, content: bytes) -> None:
+def test_a_changed_list_of_bad_files_is_written_again(pets: Photos, content: bytes) -> None:
     (pets.folder / "cat/000.png").write_bytes(b"")
     images, bad = decode(pets)
     before = np.array(images)
@@ -192,17 +192,17 @@ def test_a_changed_checksum_means_that_the_images_are_decoded_again(pets: Photos
 
 def test_images_that_do_not_fit_the_list_of_files_are_decoded_again(pets: Photos) -> None:
     whole = np.array(decode(pets)[0])
-    here = kept(pets)[0]
+    old = kept(pets)[0]
     put_image(pets.folder / "cat" / "zz.png")
     longer = len(decode(pets)[0])
-    (other,) = (folder for folder in kept(pets) if folder != here)
-    for file in other.iterdir():
-        shutil.copy(file, here)
+    (new,) = (folder for folder in kept(pets) if folder != old)
+    for file in new.iterdir():
+        shutil.copy(file, old)
     (pets.folder / "cat" / "zz.png").unlink()
     assert len(decode(pets)[0]) == len(whole) == longer - 1
 
 
-def test_damaged_images_that_cannot_be_written_anew_are_never_used(
+def test_damaged_images_that_cannot_be_written_again_are_never_used(
     pets: Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decode(pets)
@@ -216,7 +216,7 @@ def test_damaged_images_that_cannot_be_written_anew_are_never_used(
         decode(pets)
 
 
-def test_what_an_interrupted_decoding_left_is_not_taken_for_a_cache(
+def test_the_remains_of_an_interrupted_decoding_are_not_used_as_a_cache(
     pets: Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*arguments: object) -> None:
@@ -230,7 +230,7 @@ def test_what_an_interrupted_decoding_left_is_not_taken_for_a_cache(
     assert len(decode(pets)[0]) == 60
 
 
-def test_a_cache_that_cannot_be_written_is_answered_with_the_key_to_set(pets: Photos) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error_that_names_the_key(pets: Photos) -> None:
     pets.cache.write_text("a file, not a folder")
     with pytest.raises(DataError, match=r"cannot write decoded images .*set dataset\.cache_dir to a writable folder"):
         decode(pets)
@@ -242,7 +242,7 @@ def test_a_cache_that_may_only_be_read_is_enough(pets: Photos, monkeypatch: pyte
     assert len(decode(pets)[0]) == 60
 
 
-def test_a_folder_of_bad_files_alone_is_an_array_without_images(photos: Photos) -> None:
+def test_a_folder_with_only_bad_files_gives_an_array_without_images(photos: Photos) -> None:
     for name in ("a", "b"):
         put_image(photos.folder / name / "1.png").write_bytes(b"")
     images, bad = decode(photos)
@@ -298,7 +298,7 @@ def test_images_that_an_older_version_reordered_are_written_again(
     assert checksum.exists()
 
 
-def test_the_cache_says_which_files_were_bad(pets: Photos) -> None:
+def test_the_cache_lists_the_bad_files(pets: Photos) -> None:
     (pets.folder / "cat/000.png").write_bytes(b"")
     decode(pets)
     assert json.loads((kept(pets)[0] / cache.BAD).read_text()) == [["cat/000.png", "empty file"]]

@@ -1,4 +1,4 @@
-"""CIFAR-10's archive, made up in small: found, downloaded, verified, and read without trusting what it holds."""
+"""CIFAR-10 with a small synthetic archive: found, downloaded, verified, and read without trusting its content."""
 
 import hashlib
 import io
@@ -27,9 +27,9 @@ LABELS = np.tile(RANDOM.permutation(COUNT).astype(np.uint8), 6)
 
 
 def batch(number: int) -> bytes:
-    own = slice(number * COUNT, (number + 1) * COUNT)
-    planes = IMAGES[own].transpose(0, 3, 1, 2).reshape(COUNT, -1)
-    return np.concatenate([LABELS[own, np.newaxis], planes], axis=1).tobytes()
+    rows = slice(number * COUNT, (number + 1) * COUNT)
+    planes = IMAGES[rows].transpose(0, 3, 1, 2).reshape(COUNT, -1)
+    return np.concatenate([LABELS[rows, np.newaxis], planes], axis=1).tobytes()
 
 
 BATCHES = {name: batch(number) for number, name in enumerate(PUBLISHED.batches)}
@@ -69,16 +69,16 @@ def config(tmp_path: Path) -> CifarConfig:
         sha256=sha256(ARCHIVE),
         batches={name: sha256(content) for name, content in BATCHES.items()},
         images_per_batch=COUNT,
-        folders=[str(tmp_path / "own"), str(tmp_path / "later")],
+        folders=[str(tmp_path / "first"), str(tmp_path / "later")],
         mirrors=[],
         validation_size=10,
     )
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
-    (tmp_path / "own").mkdir()
-    return tmp_path / "own"
+def first(tmp_path: Path) -> Path:
+    (tmp_path / "first").mkdir()
+    return tmp_path / "first"
 
 
 def is_the_set(dataset: Dataset) -> bool:
@@ -99,7 +99,7 @@ def test_the_archive_is_downloaded_once_verified_and_read(
     assert (dataset.source, dataset.warnings) == ("full", [])
     assert is_the_set(load_dataset(config))
     assert server.requests == ["/data/cifar-10-binary.tar.gz"]
-    assert [path.name for path in (tmp_path / "own").iterdir() if not path.name.startswith(".")] == [config.archive]
+    assert [path.name for path in (tmp_path / "first").iterdir() if not path.name.startswith(".")] == [config.archive]
 
 
 def test_a_mirror_with_other_content_is_refused(config: CifarConfig, mirror: Callable[..., Mirror]) -> None:
@@ -108,7 +108,7 @@ def test_a_mirror_with_other_content_is_refused(config: CifarConfig, mirror: Cal
         load_dataset(replace(config, mirrors=[server.url]))
 
 
-@pytest.mark.parametrize("folder", ["own", "later"])
+@pytest.mark.parametrize("folder", ["first", "later"])
 def test_an_archive_in_any_of_the_folders_is_used(config: CifarConfig, tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
     (tmp_path / folder / config.archive).write_bytes(ARCHIVE)
@@ -121,8 +121,8 @@ def extract(folder: Path) -> None:
         (folder / FOLDER / name).write_bytes(content)
 
 
-def test_an_extracted_folder_is_used(config: CifarConfig, own: Path) -> None:
-    extract(own)
+def test_an_extracted_folder_is_used(config: CifarConfig, first: Path) -> None:
+    extract(first)
     assert is_the_set(load_dataset(config))
 
 
@@ -132,27 +132,27 @@ def cut_short(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut_short, Path.unlink])
 def test_a_damaged_extracted_folder_is_named_and_the_archive_is_used(
-    config: CifarConfig, own: Path, damage: Callable[[Path], None]
+    config: CifarConfig, first: Path, damage: Callable[[Path], None]
 ) -> None:
-    extract(own)
-    damage(own / FOLDER / "data_batch_3.bin")
-    (own / config.archive).write_bytes(ARCHIVE)
+    extract(first)
+    damage(first / FOLDER / "data_batch_3.bin")
+    (first / config.archive).write_bytes(ARCHIVE)
     dataset = load_dataset(config)
     assert is_the_set(dataset)
     assert "data_batch_3.bin" in dataset.warnings[0]
 
 
-def test_a_damaged_archive_is_set_aside_and_fetched_anew(
-    config: CifarConfig, own: Path, mirror: Callable[..., Mirror]
+def test_a_damaged_archive_is_renamed_and_downloaded_again(
+    config: CifarConfig, first: Path, mirror: Callable[..., Mirror]
 ) -> None:
-    (own / config.archive).write_bytes(ARCHIVE[:100])
+    (first / config.archive).write_bytes(ARCHIVE[:100])
     dataset = load_dataset(replace(config, mirrors=[mirror(partial(gives, ARCHIVE)).url]))
     assert is_the_set(dataset)
     assert "renamed to cifar-10-binary.tar.gz.damaged" in dataset.warnings[0]
-    assert (own / f"{config.archive}.damaged").read_bytes() == ARCHIVE[:100]
+    assert (first / f"{config.archive}.damaged").read_bytes() == ARCHIVE[:100]
 
 
-def test_a_damaged_archive_elsewhere_is_left_where_it_is(config: CifarConfig, tmp_path: Path) -> None:
+def test_a_damaged_archive_in_another_folder_stays(config: CifarConfig, tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / config.archive).write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"later/cifar-10-binary\.tar\.gz has other content"):
@@ -160,8 +160,8 @@ def test_a_damaged_archive_elsewhere_is_left_where_it_is(config: CifarConfig, tm
     assert (tmp_path / "later" / config.archive).read_bytes() == b"damaged"
 
 
-def test_it_is_looked_for_below_another_folder_first(config: CifarConfig, tmp_path: Path) -> None:
-    extract(tmp_path / "usb/own")
+def test_it_is_searched_below_another_folder_first(config: CifarConfig, tmp_path: Path) -> None:
+    extract(tmp_path / "usb/first")
     assert is_the_set(load_dataset(find_below(config, str(tmp_path / "usb"))))
 
 
@@ -189,19 +189,19 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize(("content", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_an_archive_that_is_not_as_it_should_be_is_refused(
-    config: CifarConfig, own: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, sentence: str
+    config: CifarConfig, first: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, sentence: str
 ) -> None:
     monkeypatch.setattr(cifar_module, "MAX_MEMBER_BYTES", LARGE - 1)
-    (own / config.archive).write_bytes(content)
+    (first / config.archive).write_bytes(content)
     with pytest.raises(DataError) as refused:
         load_dataset(replace(config, sha256=sha256(content)))
     assert sentence in str(refused.value)
 
 
-def test_nothing_of_an_archive_is_written_to_disk(config: CifarConfig, own: Path) -> None:
-    (own / config.archive).write_bytes(ARCHIVE)
-    assert read_archive(own / config.archive, config) == BATCHES
-    assert [path.name for path in own.iterdir()] == [config.archive]
+def test_nothing_of_an_archive_is_written_to_disk(config: CifarConfig, first: Path) -> None:
+    (first / config.archive).write_bytes(ARCHIVE)
+    assert read_archive(first / config.archive, config) == BATCHES
+    assert [path.name for path in first.iterdir()] == [config.archive]
 
 
 def test_the_published_set_has_five_batches_to_train_on_and_one_to_test_on() -> None:

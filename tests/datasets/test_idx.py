@@ -1,4 +1,4 @@
-"""IDX files and npz: read exactly, found where they may lie, held to their SHA-256, and never believed when damaged."""
+"""IDX files and npz: read exactly, found in several folders, verified by their SHA-256, and refused when damaged."""
 
 import contextlib
 import functools
@@ -76,12 +76,12 @@ def put(folder: Path, values: dict[str, Array], container: str) -> None:
 @pytest.fixture
 def config(tmp_path: Path) -> IdxConfig:
     """MNIST's config for the small set: two folders that do not exist yet, and no mirror."""
-    folders = [str(tmp_path / "own"), str(tmp_path / "later")]
+    folders = [str(tmp_path / "first"), str(tmp_path / "later")]
     return replace(MNIST, files=FILES, folders=folders, mirrors=[], source="full", image_size=[3, 2], validation_size=5)
 
 
 @pytest.fixture
-def own(config: IdxConfig) -> Path:
+def first(config: IdxConfig) -> Path:
     return Path(config.folders[0])
 
 
@@ -179,13 +179,13 @@ def test_a_file_that_is_not_idx_is_refused_by_name(tmp_path: Path, content: byte
     assert problem in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere cannot be read"):
         read_idx(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
-def test_a_file_that_would_fill_the_memory_is_refused(
+def test_a_file_that_would_use_up_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
 ) -> None:
     monkeypatch.setattr(idx, "MAX_BYTES", 1_000)
@@ -200,7 +200,7 @@ CONTAINERS = pytest.mark.parametrize("container", ["gz", "plain", "npz"])
 
 
 @CONTAINERS
-@pytest.mark.parametrize("place", ["own", "later"])
+@pytest.mark.parametrize("place", ["first", "later"])
 def test_the_set_is_found_in_each_folder(config: IdxConfig, tmp_path: Path, place: str, container: str) -> None:
     put(tmp_path / place, SET, container)
     found = load_idx(config)
@@ -209,7 +209,7 @@ def test_the_set_is_found_in_each_folder(config: IdxConfig, tmp_path: Path, plac
 
 
 @pytest.mark.parametrize("folder", ["data/mnist", "home/.keras/datasets"])
-def test_mnist_is_looked_for_in_data_dir_and_in_the_cache_of_keras(
+def test_mnist_is_searched_in_data_dir_and_in_the_cache_of_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -218,51 +218,49 @@ def test_mnist_is_looked_for_in_data_dir_and_in_the_cache_of_keras(
     assert is_the_set(load_idx(replace(config, files=FILES, mirrors=[])))
 
 
-def test_images_get_a_channel_and_all_values_stay_bytes(config: IdxConfig, own: Path) -> None:
-    put(own, SET, "gz")
+def test_images_get_a_channel_and_all_values_stay_bytes(config: IdxConfig, first: Path) -> None:
+    put(first, SET, "gz")
     found = load_idx(config)
     assert found.train_images.shape == (30, 3, 2, 1)
     assert found.test_images.shape == (20, 3, 2, 1)
     assert {getattr(found, part).dtype for part in SET} == {np.dtype(np.uint8)}
 
 
-def test_the_first_5000_training_images_are_the_validation_split(config: IdxConfig, own: Path) -> None:
-    put(own, SET, "gz")
+def test_the_first_5000_training_images_are_the_validation_split(config: IdxConfig, first: Path) -> None:
+    put(first, SET, "gz")
     assert load_idx(config).validation_size == 5_000
 
 
-def test_one_folder_may_hold_some_files_plain_and_some_gzipped(config: IdxConfig, own: Path) -> None:
-    put(own, {part: SET[part] for part in ("train_images", "test_labels")}, "gz")
-    put(own, {part: SET[part] for part in ("train_labels", "test_images")}, "plain")
+def test_one_folder_may_hold_some_files_plain_and_some_gzipped(config: IdxConfig, first: Path) -> None:
+    put(first, {part: SET[part] for part in ("train_images", "test_labels")}, "gz")
+    put(first, {part: SET[part] for part in ("train_labels", "test_images")}, "plain")
     assert is_the_set(load_idx(config))
 
 
-def test_the_npz_is_used_where_an_idx_file_is_missing(config: IdxConfig, own: Path) -> None:
-    put(own, {"train_images": SET["train_images"]}, "gz")
-    put(own, SET, "npz")
+def test_the_npz_is_used_when_an_idx_file_is_missing(config: IdxConfig, first: Path) -> None:
+    put(first, {"train_images": SET["train_images"]}, "gz")
+    put(first, SET, "npz")
     assert is_the_set(load_idx(config))
 
 
-def test_the_plain_file_is_used_where_the_gzipped_one_is_damaged(config: IdxConfig, own: Path) -> None:
-    put(own, SET, "plain")
-    (own / f"{TRAIN_IMAGES}.gz").write_bytes(b"damaged")
+def test_the_plain_file_is_used_when_the_gzipped_one_is_damaged(config: IdxConfig, first: Path) -> None:
+    put(first, SET, "plain")
+    (first / f"{TRAIN_IMAGES}.gz").write_bytes(b"damaged")
     assert is_the_set(load_idx(config))
 
 
-def test_a_folder_that_has_only_a_part_does_not_hide_a_later_one_that_is_whole(
-    config: IdxConfig, own: Path, later: Path
-) -> None:
-    put(own, {"train_images": SET["train_images"]}, "gz")
+def test_an_incomplete_folder_does_not_hide_a_later_complete_one(config: IdxConfig, first: Path, later: Path) -> None:
+    put(first, {"train_images": SET["train_images"]}, "gz")
     put(later, SET, "gz")
     found = load_idx(config)
     assert is_the_set(found)
     assert found.warnings == []
 
 
-def test_what_one_folder_lacks_is_not_taken_from_another_but_fetched(
-    config: IdxConfig, own: Path, later: Path, mirror: Mirror
+def test_files_missing_in_one_folder_are_downloaded_and_not_read_from_another(
+    config: IdxConfig, first: Path, later: Path, mirror: Mirror
 ) -> None:
-    put(own, {part: SET[part] for part in ("train_images", "train_labels")}, "gz")
+    put(first, {part: SET[part] for part in ("train_images", "train_labels")}, "gz")
     put(later, {part: SET[part] for part in ("test_images", "test_labels")}, "gz")
     assert is_the_set(load_idx(replace(config, mirrors=[mirror.url])))
     assert sorted(mirror.requests) == sorted(f"{NAMES[part]}.gz" for part in ("test_images", "test_labels"))
@@ -279,11 +277,11 @@ def test_the_digest_does_not_depend_on_the_container(config: IdxConfig, tmp_path
 # --- downloaded --------------------------------------------------------------------------------------------------
 
 
-def test_what_is_nowhere_on_disk_is_fetched_into_the_first_folder(
-    config: IdxConfig, own: Path, later: Path, mirror: Mirror, tmp_path: Path
+def test_a_set_that_is_not_on_disk_is_downloaded_into_the_first_folder(
+    config: IdxConfig, first: Path, later: Path, mirror: Mirror, tmp_path: Path
 ) -> None:
     assert is_the_set(load_idx(replace(config, mirrors=[mirror.url])))
-    assert contents(own) == contents(tmp_path / "served")
+    assert contents(first) == contents(tmp_path / "served")
     assert not later.exists()
 
 
@@ -293,19 +291,19 @@ def test_a_second_load_asks_no_server(config: IdxConfig, mirror: Mirror) -> None
     assert len(mirror.requests) == 4
 
 
-def test_a_mirror_with_other_content_is_refused(config: IdxConfig, own: Path, mirror: Mirror, tmp_path: Path) -> None:
+def test_a_mirror_with_other_content_is_refused(config: IdxConfig, first: Path, mirror: Mirror, tmp_path: Path) -> None:
     put(tmp_path / "served", {"test_labels": SET["test_labels"][::-1]}, "gz")
     with pytest.raises(DataError, match=f"{NAMES['test_labels']}.gz: it has other content than the published file"):
         load_idx(replace(config, mirrors=[mirror.url]))
-    assert f"{NAMES['test_labels']}.gz" not in contents(own)
+    assert f"{NAMES['test_labels']}.gz" not in contents(first)
 
 
 # --- damaged -----------------------------------------------------------------------------------------------------
 
 
 def flip(content: bytes, bit: int) -> bytes:
-    at = bit // 8 % len(content)
-    return content[:at] + bytes([content[at] ^ 1 << bit % 8]) + content[at + 1 :]
+    position = bit // 8 % len(content)
+    return content[:position] + bytes([content[position] ^ 1 << bit % 8]) + content[position + 1 :]
 
 
 WRONG_SHAPE = struct.pack(">HBB3I", 0, 8, 3, 30, 2, 3) + GOOD[16:]
@@ -337,21 +335,21 @@ def put_damaged(folder: Path, name: str, content: bytes) -> None:
 
 
 @DAMAGE
-def test_a_damaged_file_of_ours_is_set_aside_and_named_with_what_to_do(
-    config: IdxConfig, own: Path, name: str, content: bytes
+def test_a_damaged_file_in_the_first_folder_is_renamed_and_named_with_the_remedy(
+    config: IdxConfig, first: Path, name: str, content: bytes
 ) -> None:
-    put_damaged(own, name, content)
+    put_damaged(first, name, content)
     with pytest.raises(DataError) as raised:
         load_idx(config)
-    assert str(own / name) in str(raised.value)
+    assert str(first / name) in str(raised.value)
     assert f"renamed to {name}.damaged" in str(raised.value)
-    assert f"Put its four IDX files into {own}, or set DATA_DIR" in str(raised.value)
-    assert name not in contents(own)
-    assert contents(own)[f"{name}.damaged"] == content
+    assert f"Put its four IDX files into {first}, or set DATA_DIR" in str(raised.value)
+    assert name not in contents(first)
+    assert contents(first)[f"{name}.damaged"] == content
 
 
 @DAMAGE
-def test_a_damaged_file_of_someone_else_is_named_and_left_alone(
+def test_a_damaged_file_in_another_folder_is_named_and_stays(
     config: IdxConfig, later: Path, name: str, content: bytes
 ) -> None:
     put_damaged(later, name, content)
@@ -364,19 +362,21 @@ def test_a_damaged_file_of_someone_else_is_named_and_left_alone(
 
 
 @DAMAGE
-@pytest.mark.parametrize("place", ["own", "later"])
-def test_a_damaged_file_is_named_in_a_warning_and_fetched_again(
-    config: IdxConfig, tmp_path: Path, own: Path, mirror: Mirror, place: str, name: str, content: bytes
+@pytest.mark.parametrize("place", ["first", "later"])
+def test_a_damaged_file_is_named_in_a_warning_and_downloaded_again(
+    config: IdxConfig, tmp_path: Path, first: Path, mirror: Mirror, place: str, name: str, content: bytes
 ) -> None:
     put_damaged(tmp_path / place, name, content)
     found = load_idx(replace(config, mirrors=[mirror.url]))
     assert is_the_set(found)
     assert [warning.startswith(f"{tmp_path / place / name} ") for warning in found.warnings] == [True]
-    assert contents(own)[f"{TRAIN_IMAGES}.gz"] == contents(tmp_path / "served")[f"{TRAIN_IMAGES}.gz"]
+    assert contents(first)[f"{TRAIN_IMAGES}.gz"] == contents(tmp_path / "served")[f"{TRAIN_IMAGES}.gz"]
 
 
-def test_a_damaged_set_gives_way_to_a_whole_one_in_a_later_folder(config: IdxConfig, own: Path, later: Path) -> None:
-    put_damaged(own, f"{TRAIN_IMAGES}.gz", b"damaged")
+def test_after_a_damaged_set_a_complete_one_in_a_later_folder_is_used(
+    config: IdxConfig, first: Path, later: Path
+) -> None:
+    put_damaged(first, f"{TRAIN_IMAGES}.gz", b"damaged")
     put(later, SET, "npz")
     found = load_idx(config)
     assert is_the_set(found)
@@ -385,7 +385,7 @@ def test_a_damaged_set_gives_way_to_a_whole_one_in_a_later_folder(config: IdxCon
 
 @given(part=st.sampled_from(list(SET)), container=st.sampled_from(["gz", "plain", "npz"]), bit=st.integers(0, 1 << 12))
 @settings(deadline=None)
-def test_whichever_bit_of_a_file_flips_wrong_data_is_never_returned(
+def test_wrong_data_is_never_returned_after_any_flipped_bit(
     tmp_path_factory: pytest.TempPathFactory, part: str, container: str, bit: int
 ) -> None:
     folder = tmp_path_factory.mktemp("flipped")
@@ -397,16 +397,16 @@ def test_whichever_bit_of_a_file_flips_wrong_data_is_never_returned(
 
 
 @pytest.mark.parametrize("part", list(SET))
-def test_an_npz_is_held_to_the_digest_of_each_idx_file(config: IdxConfig, own: Path, part: str) -> None:
+def test_an_npz_is_verified_by_the_digest_of_each_idx_file(config: IdxConfig, first: Path, part: str) -> None:
     changed = SET[part].copy()
     changed.flat[-1] ^= 1
-    put(own, SET | {part: changed}, "npz")
+    put(first, SET | {part: changed}, "npz")
     with pytest.raises(DataError, match=r"mnist\.npz has other content"):
         load_idx(config)
 
 
-def test_an_npz_that_lacks_an_array_is_refused(config: IdxConfig, own: Path) -> None:
-    put(own, {part: SET[part] for part in SET if part != "test_labels"}, "npz")
+def test_an_npz_that_lacks_an_array_is_refused(config: IdxConfig, first: Path) -> None:
+    put(first, {part: SET[part] for part in SET if part != "test_labels"}, "npz")
     with pytest.raises(DataError, match=r"mnist\.npz cannot be read: .*y_test"):
         load_idx(config)
 
@@ -422,10 +422,10 @@ class Trap:
 
 
 def test_an_npz_with_pickled_objects_is_refused_without_loading_them(
-    config: IdxConfig, own: Path, tmp_path: Path
+    config: IdxConfig, first: Path, tmp_path: Path
 ) -> None:
     trace = tmp_path / "executed"
-    put(own, SET | {"train_images": np.array([Trap(trace)], dtype=object)}, "npz")
+    put(first, SET | {"train_images": np.array([Trap(trace)], dtype=object)}, "npz")
     with pytest.raises(DataError, match=r"mnist\.npz cannot be read: Object arrays cannot be loaded"):
         load_idx(config)
     assert not trace.exists()
@@ -435,8 +435,8 @@ def test_an_npz_with_pickled_objects_is_refused_without_loading_them(
 
 
 @pytest.mark.parametrize("source", ["auto", "full"])
-def test_the_full_set_is_taken_where_it_is_there(config: IdxConfig, own: Path, source: str) -> None:
-    put(own, SET, "gz")
+def test_the_full_set_is_used_when_it_exists(config: IdxConfig, first: Path, source: str) -> None:
+    put(first, SET, "gz")
     assert is_the_set(load_idx(replace(config, source=source)))
 
 
@@ -447,32 +447,32 @@ def test_the_full_set_is_taken_where_it_is_there(config: IdxConfig, own: Path, s
         pytest.param("auto", None, id="there is no sample"),
     ],
 )
-def test_nothing_stands_in_for_a_set_that_is_nowhere(
-    config: IdxConfig, own: Path, later: Path, source: str, sample: str | None
+def test_a_missing_set_is_an_error_when_it_is_required_or_has_no_sample(
+    config: IdxConfig, first: Path, later: Path, source: str, sample: str | None
 ) -> None:
     with pytest.raises(DataError) as raised:
         load_idx(replace(config, source=source, sample=sample))
-    assert f"mnist is not in {own} or {later} and cannot be downloaded" in str(raised.value)
+    assert f"mnist is not in {first} or {later} and cannot be downloaded" in str(raised.value)
     assert f"{TRAIN_IMAGES}.gz" in str(raised.value)
     assert "set DATA_DIR" in str(raised.value)
 
 
-def test_auto_falls_back_to_the_digits_and_names_what_was_damaged(config: IdxConfig, own: Path) -> None:
-    put_damaged(own, f"{TRAIN_IMAGES}.gz", b"damaged")
+def test_auto_falls_back_to_the_digits_and_names_what_was_damaged(config: IdxConfig, first: Path) -> None:
+    put_damaged(first, f"{TRAIN_IMAGES}.gz", b"damaged")
     found = load_idx(replace(config, source="auto"))
     assert (found.source, len(found.train_labels), found.validation_size) == ("sample", 4_000, 500)
-    assert found.warnings[0].startswith(f"mnist is not in {own} or ")
-    assert f"cannot be downloaded: {own / TRAIN_IMAGES}.gz is not an IDX file" in found.warnings[0]
+    assert found.warnings[0].startswith(f"mnist is not in {first} or ")
+    assert f"cannot be downloaded: {first / TRAIN_IMAGES}.gz is not an IDX file" in found.warnings[0]
     assert "no mirror is set" in found.warnings[0]
     assert "NOT the full MNIST" in found.warnings[1]
 
 
-def test_sample_looks_neither_at_the_disk_nor_at_a_server(config: IdxConfig, own: Path, mirror: Mirror) -> None:
-    put_damaged(own, f"{TRAIN_IMAGES}.gz", b"damaged")
-    before = contents(own)
+def test_sample_looks_neither_at_the_disk_nor_at_a_server(config: IdxConfig, first: Path, mirror: Mirror) -> None:
+    put_damaged(first, f"{TRAIN_IMAGES}.gz", b"damaged")
+    before = contents(first)
     found = load_idx(replace(config, source="sample", mirrors=[mirror.url]))
     assert found.source == "sample"
-    assert contents(own) == before
+    assert contents(first) == before
     assert mirror.requests == []
 
 
@@ -484,27 +484,27 @@ def test_a_header_with_an_impossible_shape_is_refused(tmp_path: Path, shape: tup
         read_idx(tmp_path / "values")
 
 
-def test_an_npz_with_an_unknown_compression_is_refused_by_name(config: IdxConfig, own: Path) -> None:
-    put(own, SET, "npz")
-    content = (own / "mnist.npz").read_bytes()
-    at = content.index(b"PK\1\2") + 6  # the version needed to extract
-    (own / "mnist.npz").write_bytes(content[:at] + b"\x6d" + content[at + 1 :])
+def test_an_npz_with_an_unknown_compression_is_refused_by_name(config: IdxConfig, first: Path) -> None:
+    put(first, SET, "npz")
+    content = (first / "mnist.npz").read_bytes()
+    position = content.index(b"PK\1\2") + 6  # the version needed to extract
+    (first / "mnist.npz").write_bytes(content[:position] + b"\x6d" + content[position + 1 :])
     with pytest.raises(DataError, match=r"mnist\.npz cannot be read"):
         load_idx(config)
 
 
-def test_a_single_array_under_the_name_of_the_npz_is_refused_by_name(config: IdxConfig, own: Path) -> None:
-    own.mkdir()
-    with (own / "mnist.npz").open("wb") as file:
+def test_a_single_array_under_the_name_of_the_npz_is_refused_by_name(config: IdxConfig, first: Path) -> None:
+    first.mkdir()
+    with (first / "mnist.npz").open("wb") as file:
         np.save(file, SET["train_images"])
     with pytest.raises(DataError, match=r"mnist\.npz"):
         load_idx(config)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "S1", "M8[s]"])
-def test_an_npz_of_other_values_than_bytes_is_refused(config: IdxConfig, own: Path, dtype: str) -> None:
+def test_an_npz_of_other_values_than_bytes_is_refused(config: IdxConfig, first: Path, dtype: str) -> None:
     images = SET["train_images"]
     other = images.astype(dtype) if dtype == "M8[s]" else images.view(dtype)
-    put(own, SET | {"train_images": other}, "npz")
+    put(first, SET | {"train_images": other}, "npz")
     with pytest.raises(DataError, match=r"mnist\.npz"):
         load_idx(config)

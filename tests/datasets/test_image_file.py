@@ -1,4 +1,4 @@
-"""Image files that people bring along: read as those of a folder are, refused with a sentence where they are none."""
+"""Image files that a user names: read like those of a folder, and refused with a sentence when they are not images."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def test_an_image_of_the_right_size_is_read_as_it_is(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(9, 5), (9, 5, 3)])
-def test_it_is_stretched_and_has_the_channels_that_the_model_takes(
+def test_it_is_stretched_and_has_the_channels_of_the_model(
     tmp_path: Path, shape: tuple[int, ...], channels: int
 ) -> None:
     image = read_image(saved(tmp_path / "a.png", np.full(shape, 200, np.uint8)), 7, 8, channels)
@@ -37,9 +37,7 @@ def test_it_is_stretched_and_has_the_channels_that_the_model_takes(
 
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (400, 600)), (3, (400, 600)), (6, (600, 400)), (8, (600, 400))])
-def test_its_size_is_that_of_the_whole_file_as_the_camera_was_held(
-    tmp_path: Path, orientation: int, size: tuple[int, int]
-) -> None:
+def test_its_size_is_that_of_the_upright_image(tmp_path: Path, orientation: int, size: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = saved(tmp_path / "a.jpg", np.zeros((400, 600), np.uint8), exif=exif)  # decoded at an eighth of its size
@@ -64,7 +62,7 @@ def unreadable(folder: Path) -> dict[str, Path]:
         ("missing", "cannot be read"),
     ],
 )
-def test_what_a_folder_would_leave_out_is_named_with_the_reason(tmp_path: Path, kind: str, reason: str) -> None:
+def test_a_file_that_a_folder_would_skip_is_named_with_the_reason(tmp_path: Path, kind: str, reason: str) -> None:
     path = unreadable(tmp_path)[kind]
     with pytest.raises(DataError) as refused:
         read_image(path, 4, 6, 1)
@@ -72,7 +70,7 @@ def test_what_a_folder_would_leave_out_is_named_with_the_reason(tmp_path: Path, 
     assert str(refused.value) == sentence
 
 
-def test_an_image_that_would_fill_the_memory_is_refused_by_its_header(
+def test_an_image_that_would_use_up_the_memory_is_refused_by_its_header(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 23)

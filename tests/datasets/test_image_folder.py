@@ -1,4 +1,4 @@
-"""Folders of images: what becomes a class, which images go where, what is said about those that cannot be used."""
+"""Folders of images: classes, splits, and the report about files that cannot be used."""
 
 import os
 import re
@@ -51,7 +51,7 @@ def test_the_files_of_the_test_images_are_in_their_order_also_with_a_limit(pets:
 
 
 @pytest.mark.parametrize("limit", [3, 6, 21])
-def test_every_run_of_training_images_is_about_stratified(pets: Photos, limit: int) -> None:
+def test_every_part_of_the_training_images_is_nearly_stratified(pets: Photos, limit: int) -> None:
     labels = load_dataset(pets.config(limit=limit)).train.labels
     assert abs(int((labels == 1).sum()) - limit / 3) <= 1
 
@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another(pets: Photo
 
 
 @pytest.mark.parametrize("changes", [{"validation_size": 0}, {"validation_size": 9}, {"limit": 5}])
-def test_the_digest_does_not_depend_on_what_is_set_aside(pets: Photos, changes: dict[str, int]) -> None:
+def test_the_digest_does_not_depend_on_the_split(pets: Photos, changes: dict[str, int]) -> None:
     put_class(pets.folder, "emu", 11)  # classes of odd sizes are dealt in another order when fewer are left of each
     assert load_dataset(pets.config(**changes)).digest == load_dataset(pets.config()).digest
 
@@ -100,7 +100,7 @@ def put_splits(folder: Path, **sizes: int) -> None:
         put_class(folder / split, "dog", size)
 
 
-def test_ready_splits_are_kept(photos: Photos) -> None:
+def test_existing_splits_are_kept(photos: Photos) -> None:
     put_splits(photos.folder, train=5, validation=2, test=3)
     dataset = load_dataset(photos.config())
     assert counts(dataset) == {"cat": (5, 2, 3), "dog": (5, 2, 3)}
@@ -108,7 +108,7 @@ def test_ready_splits_are_kept(photos: Photos) -> None:
     assert {file.partition("/")[0] for file in (arrays.train_files or [])[:4]} == {"validation"}
 
 
-def test_without_a_folder_for_validation_a_share_of_the_training_images_is_taken(photos: Photos) -> None:
+def test_without_a_folder_for_validation_a_share_of_the_training_images_is_used(photos: Photos) -> None:
     put_splits(photos.folder, train=10, test=3)
     assert counts(load_dataset(photos.config())) == {"cat": (8, 2, 3), "dog": (8, 2, 3)}
 
@@ -120,7 +120,7 @@ def test_a_validation_size_of_0_trains_on_the_folder_for_validation_too(photos: 
     assert counts(dataset)["cat"] == (7, 0, 3)
 
 
-def test_another_validation_size_beside_a_folder_for_validation_is_refused(photos: Photos) -> None:
+def test_another_validation_size_besides_a_folder_for_validation_is_refused(photos: Photos) -> None:
     put_splits(photos.folder, train=5, validation=2, test=3)
     with pytest.raises(ConfigError, match=r"validation_size=3: .* has a folder validation.*remove .*, or set it to 0"):
         load_dataset(photos.config(validation_size=3))
@@ -151,7 +151,7 @@ def test_a_name_is_the_same_however_its_letters_are_composed(photos: Photos) -> 
     assert load_dataset(config).class_names == config.class_names
 
 
-def test_images_may_lie_deeper_in_the_folder_of_their_class(pets: Photos) -> None:
+def test_images_may_be_in_subfolders_of_their_class(pets: Photos) -> None:
     put_image(pets.folder / "dog/puppies/tiny/1.png")
     assert sum(counts(load_dataset(pets.config()))["dog"]) == 21
 
@@ -170,7 +170,7 @@ def test_labels_are_bytes_unless_the_classes_are_too_many(photos: Photos, classe
     assert sorted(dataset.test.labels.tolist()) == list(range(classes))
 
 
-def test_the_names_of_the_classes_can_be_had_without_looking_at_an_image(photos: Photos) -> None:
+def test_the_names_of_the_classes_are_found_without_reading_an_image(photos: Photos) -> None:
     for name in ("dog", "cat"):
         (photos.folder / name).mkdir(parents=True)
     assert class_names_of(photos.config()) == ["cat", "dog"]
@@ -273,7 +273,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
 
 
 @pytest.mark.parametrize(("make", "sentence"), REFUSED, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_folder_that_is_no_data_set_is_refused_with_the_reason(
+def test_a_folder_that_is_not_a_data_set_is_refused_with_the_reason(
     photos: Photos, make: Callable[[Path], None], sentence: str
 ) -> None:
     make(photos.folder)
@@ -281,7 +281,7 @@ def test_a_folder_that_is_no_data_set_is_refused_with_the_reason(
         load_dataset(photos.config())
 
 
-def test_two_images_are_enough_for_a_class_where_there_is_no_validation_split(photos: Photos) -> None:
+def test_two_images_are_enough_for_a_class_without_a_validation_split(photos: Photos) -> None:
     a_class_with(2)(photos.folder)
     assert counts(load_dataset(photos.config(validation_size=0)))["dog"] == (1, 0, 1)
 
@@ -327,7 +327,7 @@ BAD = [
 ]
 
 
-def test_bad_files_are_left_out_listed_and_told_by_reason(messy: Photos) -> None:
+def test_bad_files_are_skipped_listed_and_counted_by_reason(messy: Photos) -> None:
     dataset = load_dataset(messy.config())
     assert dataset.bad_files == BAD
     assert counts(dataset) == {"cat": (28, 6, 6), "dog": (14, 3, 3)}
@@ -339,7 +339,7 @@ def test_bad_files_are_left_out_listed_and_told_by_reason(messy: Photos) -> None
     assert "Links to folders are not followed: owl; replace them by the folders" in warning
 
 
-def test_bad_files_are_fatal_where_that_is_asked_for(messy: Photos) -> None:
+def test_bad_files_are_an_error_when_the_config_says_so(messy: Photos) -> None:
     with pytest.raises(DataError) as refused:
         load_dataset(messy.config(on_bad_image="error"))
     assert "9 of 69 image files" in str(refused.value)
@@ -347,7 +347,7 @@ def test_bad_files_are_fatal_where_that_is_asked_for(messy: Photos) -> None:
     assert "dataset.on_bad_image=skip" in str(refused.value)
 
 
-def test_a_folder_without_bad_files_is_loaded_where_they_would_be_fatal(pets: Photos) -> None:
+def test_a_folder_without_bad_files_is_loaded_when_they_would_be_an_error(pets: Photos) -> None:
     assert load_dataset(pets.config(on_bad_image="error")).bad_files == []
 
 
@@ -357,7 +357,7 @@ def test_a_link_to_a_file_in_the_folder_is_followed(pets: Photos) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_left_out(pets: Photos) -> None:
+def test_a_file_that_may_not_be_read_is_skipped(pets: Photos) -> None:
     (pets.folder / "cat/000.png").chmod(0)
     assert load_dataset(pets.config()).bad_files == [BadFile("cat/000.png", "cannot be read")]
 
@@ -394,7 +394,7 @@ def test_the_same_pixels_in_two_splits_are_reported_with_both_files(photos: Phot
 # --- where the folder is -------------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_was_moved_is_found_below_the_other_place(pets: Photos, tmp_path: Path) -> None:
+def test_a_moved_folder_is_found_below_the_other_folder(pets: Photos, tmp_path: Path) -> None:
     config, digest = pets.config(), load_dataset(pets.config()).digest
     (tmp_path / "new").mkdir()
     pets.folder.rename(tmp_path / "new/photos")
@@ -402,13 +402,11 @@ def test_a_folder_that_was_moved_is_found_below_the_other_place(pets: Photos, tm
     assert load_dataset(moved).digest == digest
 
 
-def test_a_folder_that_stands_where_it_was_is_taken_where_the_other_place_has_none(
-    pets: Photos, tmp_path: Path
-) -> None:
+def test_a_folder_is_used_where_it_was_when_the_other_folder_does_not_contain_it(pets: Photos, tmp_path: Path) -> None:
     assert load_dataset(find_below(pets.config(), str(tmp_path / "new"))).name == "photos"
 
 
-def test_a_folder_that_is_nowhere_is_missed_at_the_place_that_was_named(photos: Photos, tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_below_the_other_folder(photos: Photos, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="new/photos does not exist"):
         load_dataset(find_below(photos.config(), str(tmp_path / "new")))
 

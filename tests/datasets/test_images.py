@@ -1,4 +1,4 @@
-"""One image file: upright and in size, whatever its kind; a file that is no usable image is refused with the reason."""
+"""Image files: upright and resized in every format; a file that is not a usable image is refused with the reason."""
 
 import io
 import struct
@@ -61,7 +61,7 @@ KINDS = {
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind_gives_the_same_picture(read: Callable[..., np.ndarray], name: str, channels: int) -> None:
+def test_every_format_gives_the_same_pixels(read: Callable[..., np.ndarray], name: str, channels: int) -> None:
     expected = np.asarray(of("L" if channels == 1 else "RGB"), np.int16).reshape(20, 40, channels)
     pixels = read(KINDS[name], name, channels=channels)
     assert (pixels.dtype.name, pixels.shape) == ("uint8", (20, 40, channels))
@@ -73,12 +73,12 @@ def test_every_mode_of_eight_bits_or_fewer_is_read(read: Callable[..., np.ndarra
     assert read(encoded(of(mode), "PNG")).shape == (20, 40, 3)
 
 
-def test_what_is_transparent_becomes_white(read: Callable[..., np.ndarray]) -> None:
+def test_transparent_pixels_become_white(read: Callable[..., np.ndarray]) -> None:
     nothing = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
     assert read(encoded(nothing, "PNG"), size=(4, 4)).min() == 255
 
 
-def test_a_picture_that_lies_on_its_side_is_turned_upright(read: Callable[..., np.ndarray]) -> None:
+def test_an_image_that_lies_on_its_side_is_turned_upright(read: Callable[..., np.ndarray]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     pixels = read(encoded(of("RGB"), "PNG", exif=exif), size=(40, 20))
@@ -94,7 +94,7 @@ def test_crop_fills_the_size_and_cuts_the_ends(read: Callable[..., np.ndarray]) 
     assert pixels.tolist() == BARS[:, 2:10, np.newaxis].tolist()
 
 
-def test_pad_keeps_the_whole_image_and_puts_black_beside_it(read: Callable[..., np.ndarray]) -> None:
+def test_pad_keeps_the_whole_image_and_adds_black_borders(read: Callable[..., np.ndarray]) -> None:
     content = encoded(Image.fromarray(BARS), "PNG")
     pixels = read(content, size=(12, 12), channels=1, resize="pad")
     assert pixels[2:10, :, 0].tolist() == BARS.tolist()
@@ -109,7 +109,7 @@ def test_stretch_keeps_the_whole_image_and_changes_its_proportions(read: Callabl
 
 
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
-def test_a_large_photograph_comes_out_in_the_size_asked_for(read: Callable[..., np.ndarray], resize: str) -> None:
+def test_a_large_photograph_is_resized(read: Callable[..., np.ndarray], resize: str) -> None:
     photograph = encoded(of("RGB").resize((800, 400)), "JPEG")
     assert read(photograph, "a.jpg", size=(30, 50), resize=resize).shape == (30, 50, 3)
 
@@ -163,7 +163,7 @@ def test_a_bad_file_is_refused_with_the_reason(read: Callable[..., np.ndarray], 
     assert str(refused.value) == reason
 
 
-def test_an_image_with_as_many_pixels_as_are_allowed_is_decoded(
+def test_an_image_with_the_maximum_of_pixels_is_decoded(
     read: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20 * 40)

@@ -1,4 +1,4 @@
-"""Images to be classified: from folders, files, rows of pixels; batch by batch, in order; errors as sentences."""
+"""Images to classify from folders, files and rows of pixels: in batches, in order, with errors as sentences."""
 
 import itertools
 from pathlib import Path
@@ -30,7 +30,7 @@ def bad(found: list[Batch]) -> list[tuple[str, str]]:
 # --- files -------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_and_all_below_it_comes_in_the_order_of_its_paths_a_batch_at_a_time(tmp_path: Path) -> None:
+def test_a_folder_with_its_subfolders_comes_in_batches_in_the_order_of_the_paths(tmp_path: Path) -> None:
     for number in (3, 1, 2, 5, 4):
         put_image(tmp_path / f"folder/{number % 2}/ä {number}.png", shade=number)
     found = batches(tmp_path / "folder", batch_size=2)
@@ -45,19 +45,19 @@ def test_one_file_is_one_image(tmp_path: Path) -> None:
     assert (found.total, batch.names, int(batch.images.max())) == (1, ["a.png"], 9)
 
 
-def test_images_of_another_size_and_colour_are_brought_to_the_model_s(tmp_path: Path) -> None:
-    put_image(tmp_path / "grey.png", shade=77)
+def test_images_get_the_size_and_channels_of_the_model(tmp_path: Path) -> None:
+    put_image(tmp_path / "gray.png", shade=77)
     (batch,) = batches(tmp_path, shape=(9, 4, 3))
     assert batch.images.shape == (1, 9, 4, 3)
     assert np.unique(batch.images).tolist() == [77]
 
 
-def test_files_that_are_no_images_are_passed_over_with_their_reasons_and_the_others_come(tmp_path: Path) -> None:
+def test_files_that_are_not_images_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     put_image(tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no image")
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "photo.heic").write_bytes(b"x")
-    (tmp_path / "notes.txt").write_text("passed over in silence")
+    (tmp_path / "notes.txt").write_text("skipped silently")
     found = batches(tmp_path)
     assert names(found) == ["good.png"]
     assert sorted(bad(found)) == [
@@ -67,7 +67,7 @@ def test_files_that_are_no_images_are_passed_over_with_their_reasons_and_the_oth
     ]
 
 
-def test_a_batch_of_nothing_but_bad_files_holds_no_image(tmp_path: Path) -> None:
+def test_a_batch_of_only_bad_files_contains_no_image(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(b"no image")
     found = batches(tmp_path, batch_size=2)
@@ -102,11 +102,11 @@ def test_rows_are_images_with_or_without_a_header_and_labels(
 ) -> None:
     file = tmp_path_factory.mktemp("rows") / "pixels.csv"
     labels = labels and header
-    lines = [[*("label",) * labels, *(f"pixel{at}" for at in range(6))]] if header else []
+    lines = [[*("label",) * labels, *(f"pixel{index}" for index in range(6))]] if header else []
     lines += [[*("7",) * labels, *map(str, row)] for row in rows]
     file.write_text("".join(",".join(line) + "\n" for line in lines))
     found = batches(file, batch_size, (3, 2, 1))
-    assert names(found) == [str(at) for at in range(len(rows))]
+    assert names(found) == [str(number) for number in range(len(rows))]
     assert list(itertools.chain(*(batch.images.reshape(-1, 6).tolist() for batch in found))) == rows
 
 
@@ -121,20 +121,20 @@ def test_rows_are_images_with_or_without_a_header_and_labels(
         ("1,2,3,x", r"line 2 of .*'x'; pixels are integers"),
     ],
 )
-def test_a_row_that_is_no_image_is_named_by_its_line(tmp_path: Path, line: str, sentence: str) -> None:
+def test_a_row_that_is_not_an_image_is_named_by_its_line(tmp_path: Path, line: str, sentence: str) -> None:
     (tmp_path / "pixels.csv").write_text(f"0,0,0,0\n{line}\n")
     with pytest.raises(DataError, match=sentence):
         batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
 
 
 @pytest.mark.parametrize("line", [",2,3,4", "x,2,3,4", "1,nan,3,4"])
-def test_a_first_line_with_one_bad_value_is_no_header(tmp_path: Path, line: str) -> None:
+def test_a_first_line_with_one_bad_value_is_not_a_header(tmp_path: Path, line: str) -> None:
     (tmp_path / "pixels.csv").write_text(f"{line}\n1,2,3,4\n")
     with pytest.raises(DataError, match=r"line 1 of .*; pixels are integers"):
         batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
 
 
-def test_names_that_are_numbers_are_a_header_beside_a_label(tmp_path: Path) -> None:
+def test_names_that_are_numbers_are_a_header_next_to_a_label(tmp_path: Path) -> None:
     (tmp_path / "pixels.csv").write_text("label,0,1,2,3\n7,1,2,3,4\n")
     (batch,) = batches(tmp_path / "pixels.csv", shape=(2, 2, 1))
     assert (batch.names, batch.images.ravel().tolist()) == (["0"], [1, 2, 3, 4])
@@ -145,7 +145,7 @@ def test_a_place_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         batches(tmp_path / ("x" * 300))
 
 
-def test_bytes_that_are_no_text_are_no_rows(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pixels.csv").write_bytes(b"\xff\xfe\x00\x01" * 100)
     with pytest.raises(DataError, match=r"pixels.csv is not a CSV file of pixels"):
         batches(tmp_path / "pixels.csv")

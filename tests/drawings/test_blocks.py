@@ -1,4 +1,4 @@
-"""Blocks as graphs, and the flowcharts of them in the documents."""
+"""Flowcharts of blocks, and those in the documents."""
 
 import re
 
@@ -46,10 +46,10 @@ def test_a_flowchart_names_every_box_and_draws_every_edge() -> None:
 
 
 @pytest.mark.parametrize(("name", "block", "chart"), CHARTS, ids=[f"{name}-{block}" for name, block, _ in CHARTS])
-def test_a_flowchart_in_the_documents_is_what_the_network_is(name: str, block: str, chart: str) -> None:
+def test_a_flowchart_in_the_documents_shows_the_network(name: str, block: str, chart: str) -> None:
     assert chart == mermaid(block_graph(built(name), block))
 
 
-def test_every_family_of_our_own_has_a_flowchart() -> None:
+def test_every_family_apart_from_transfer_has_a_flowchart() -> None:
     shown = {compose_config([f"model={name}", "dataset.image_size=[512,512]"]).model.family for name, _, _ in CHARTS}
     assert shown == set(REGISTRY["model"].kinds) - {"transfer"}

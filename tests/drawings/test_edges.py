@@ -1,4 +1,4 @@
-"""The worked example of the documents: its arithmetic, what Keras makes of the same, and the picture that is kept."""
+"""The worked example of the documents: its arithmetic, compared with Keras, and its picture."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from tests.support.figures import png
 HALVES = np.repeat([[[0], [10]]], 4, axis=0).repeat(2, axis=1).astype(np.uint8)  # dark left, bright right: 4x4x1
 
 
-def test_an_edge_is_where_the_kernel_answers() -> None:
+def test_the_result_of_the_kernel_is_largest_at_an_edge() -> None:
     data = edges_data(HALVES)
     assert data.corner == (0, 0)
     assert data.sum_ == "-1·0 + 1·10 + -2·0 + 2·10 + -1·0 + 1·10 = 40"
@@ -35,12 +35,12 @@ def keras_says(step: Step, digit: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("step", edges_of_a_digit().steps, ids=lambda step: step.name)
-def test_a_step_is_what_keras_makes_of_the_digit_and_as_large_as_its_formula_says(step: Step) -> None:
+def test_a_step_has_the_values_of_keras_and_the_size_of_its_formula(step: Step) -> None:
     np.testing.assert_allclose(step.values, keras_says(step, edges_of_a_digit().digit))
     assert step.formula.endswith(f"= {len(step.values)}")
 
 
-def test_the_picture_of_the_documents_says_what_the_code_does() -> None:
+def test_the_picture_of_the_documents_shows_the_results_of_the_code() -> None:
     with Image.open(EDGES) as picture:
         assert picture.info["Description"].splitlines() == list(edges_text(edges_of_a_digit()))
 

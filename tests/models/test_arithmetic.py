@@ -1,4 +1,4 @@
-"""The layer table: its numbers are Keras' own, and its formulas work out to them."""
+"""The layer table: its numbers are those of Keras, and its formulas give them."""
 
 import functools
 import math
@@ -51,13 +51,13 @@ def test_the_parameters_add_up_to_those_of_the_model(name: str) -> None:
 
 
 @EVERY_NETWORK
-def test_a_parameter_formula_works_out_to_the_parameters(name: str) -> None:
+def test_a_parameter_formula_gives_the_parameters(name: str) -> None:
     formulas = [(row.parameter_formula, row.parameters) for row in built(name)[1] if row.kind in WITH_FORMULA]
     assert [worked_out(formula) for formula, _ in formulas] == [parameters for _, parameters in formulas]
 
 
 @EVERY_NETWORK
-def test_a_size_formula_works_out_to_one_side_of_the_output(name: str) -> None:
+def test_a_size_formula_gives_one_side_of_the_output(name: str) -> None:
     for row in built(name)[1]:
         if row.kind in WITH_SIZE:
             formula, _, result = row.size_formula.rpartition(" = ")
@@ -65,7 +65,7 @@ def test_a_size_formula_works_out_to_one_side_of_the_output(name: str) -> None:
 
 
 @EVERY_NETWORK
-def test_activations_are_the_values_that_one_image_leaves_in_the_layer(name: str) -> None:
+def test_activations_are_the_values_in_the_output_for_one_image(name: str) -> None:
     model, rows = built(name)
     outputs = keras.Model(model.input, [layer.output for layer in model.layers])(np.zeros((1, *SIDES, 3), np.uint8))
     assert [row.activations for row in rows] == [np.size(output) for output in outputs]
@@ -93,7 +93,7 @@ def test_a_formula_shows_the_numbers_that_go_in(kind: str, size: str, parameters
         ("batch_norm_0", "", "4 x 6"),
     ],
 )
-def test_same_padding_strides_and_batch_normalisation_have_formulas_of_their_own(
+def test_same_padding_strides_and_batch_normalization_have_their_own_formulas(
     layer: str, size: str, parameters: str
 ) -> None:
     row = next(row for row in built("options")[1] if row.name == layer)

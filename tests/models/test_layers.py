@@ -1,4 +1,4 @@
-"""Pieces that networks share, each from tensor to tensor."""
+"""Layers that several networks share."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ def returned_by(outputs: keras.KerasTensor, inputs: keras.KerasTensor, values: n
     return keras.Model(inputs, outputs)(values).numpy()
 
 
-def test_pixels_come_in_as_bytes_and_go_on_as_fractions() -> None:
+def test_pixels_are_scaled_from_bytes_to_fractions() -> None:
     inputs, images = pixels((2, 3, 1), input_size=None)
     assert (inputs.dtype, inputs.shape) == ("uint8", (None, 2, 3, 1))
     bytes_in = np.array([[[[0], [51], [102]], [[153], [204], [255]]]], np.uint8)

@@ -1,4 +1,4 @@
-"""Every network of conf/model: its parameters layer by layer, and what all of them take and return."""
+"""Every network of conf/model: its parameters layer by layer, its input and its output."""
 
 import functools
 import math
@@ -123,7 +123,7 @@ def test_a_network_returns_a_probability_for_each_class(name: str) -> None:
 
 
 @EVERY_MODEL
-def test_no_network_holds_a_lambda_layer_which_no_safe_loader_would_read(name: str) -> None:
+def test_no_network_has_a_lambda_layer_which_no_safe_loader_would_read(name: str) -> None:
     assert '"class_name": "Lambda"' not in built(name).to_json()
 
 
@@ -133,7 +133,7 @@ def test_a_network_is_named_after_its_file(name: str) -> None:
 
 
 @EVERY_MODEL
-def test_a_network_with_batch_normalisation_is_never_trained_in_parts(name: str) -> None:
+def test_a_network_with_batch_normalization_is_never_trained_in_parts(name: str) -> None:
     has_batch_norm = any(isinstance(layer, keras.layers.BatchNormalization) for layer in built(name).layers)
     model = compose_config([f"model={name}", "dataset=synthetic", "dataset.image_size=[224,224]"]).model
     assert not (has_batch_norm and model.is_divisible(28, 28, 1))
@@ -144,8 +144,8 @@ def test_the_weights_that_decide_about_parts_are_those_of_the_network() -> None:
     kernels = [weight for weight in built("fashion_cnn").trainable_weights if weight.name == "kernel"]
     count = sum(math.prod(kernel.shape) for kernel in kernels[:-1])  # those of the classifier are few
     with pytest.MonkeyPatch.context() as patch:
-        for most, is_divisible in ((count, True), (count - 1, False)):
-            patch.setattr("src.schema.model.MAX_DIVISIBLE_WEIGHTS", most)
+        for limit, is_divisible in ((count, True), (count - 1, False)):
+            patch.setattr("src.schema.model.MAX_DIVISIBLE_WEIGHTS", limit)
             assert config.is_divisible(28, 28, 1) is is_divisible
 
 

@@ -1,4 +1,4 @@
-"""The one builder of all plain convnets: what each option adds, and which images it can take."""
+"""The builder of sequential networks: the layers of each option, and the images that fit."""
 
 from typing import Any
 
@@ -60,12 +60,12 @@ def test_a_block_pools_as_it_says_or_not_at_all(block: dict[str, Any], kinds: li
     assert shape(model, "flatten") == (expected,)
 
 
-def test_several_convolutions_may_stand_before_a_pool() -> None:
+def test_several_convolutions_may_come_before_a_pooling() -> None:
     model = network({}, {}, {"pool": "max"})
     assert layers(model) == ["Conv2D", "Conv2D", "Conv2D", "MaxPooling2D", "Flatten"]
 
 
-def test_batch_normalisation_stands_before_the_activation_and_takes_the_bias_s_place() -> None:
+def test_batch_normalization_comes_before_the_activation_and_replaces_the_bias() -> None:
     model = network({"batch_norm": True, "pool": "max"}, activation="tanh")
     assert layers(model) == ["Conv2D", "BatchNormalization", "Activation", "MaxPooling2D", "Flatten"]
     assert not model.get_layer("conv_0").use_bias
@@ -73,7 +73,7 @@ def test_batch_normalisation_stands_before_the_activation_and_takes_the_bias_s_p
     assert activations == [keras.activations.linear, keras.activations.tanh]
 
 
-def test_a_convolution_without_batch_normalisation_has_a_bias() -> None:
+def test_a_convolution_without_batch_normalization_has_a_bias() -> None:
     assert network({}).get_layer("conv_0").use_bias
 
 

@@ -1,4 +1,4 @@
-"""Networks made for ImageNet on smaller images: which stem they take, and which images they refuse."""
+"""ImageNet networks on smaller images: the stem that they use, and the images that they refuse."""
 
 import functools
 from typing import Any
@@ -36,7 +36,7 @@ def stem_map(name: str, side: int) -> int:
 
 
 @EVERY_STEMMED
-def test_the_papers_stem_is_taken_where_it_leaves_the_last_block_at_least_2x2(name: str) -> None:
+def test_the_stem_of_the_paper_is_used_when_it_leaves_the_last_block_at_least_2x2(name: str) -> None:
     least = config(name).imagenet_from
     assert config(name).stem_for(least, least + 50) == "imagenet"
     assert min(last_map(name, least)) == 2
@@ -58,7 +58,7 @@ def test_the_size_that_images_are_resized_to_decides(name: str) -> None:
 
 @EVERY_STEMMED
 @pytest.mark.parametrize("stem", ["imagenet", "small"])
-def test_a_stem_that_is_chosen_is_taken_down_to_its_smallest_image(name: str, stem: str) -> None:
+def test_a_chosen_stem_is_used_down_to_its_smallest_image(name: str, stem: str) -> None:
     smallest = config(name).smallest
     assert config(name, stem).smallest_input == smallest[stem]
     assert last_map(name, smallest[stem], stem) == (1, 1)
@@ -66,7 +66,7 @@ def test_a_stem_that_is_chosen_is_taken_down_to_its_smallest_image(name: str, st
         build_model(config(name, stem), (smallest[stem] - 1, 512, 3), 10)
 
 
-def test_alexnet_refuses_a_digit_and_says_what_to_do() -> None:
+def test_alexnet_refuses_a_digit_with_the_remedy() -> None:
     with pytest.raises(
         ConfigError,
         match=r"dataset\.image_size: 28x28 is too small for alexnet, which needs at least 63x63; "
@@ -75,7 +75,7 @@ def test_alexnet_refuses_a_digit_and_says_what_to_do() -> None:
         compose_config(["model=alexnet"])
 
 
-def test_alexnet_takes_63_pixels() -> None:
+def test_alexnet_accepts_63_pixels() -> None:
     model = build_model(compose_config(["model=alexnet", "model.input_size=63"]).model, (28, 28, 1), 10)
     assert model.get_layer("pool_5").output.shape[1:3] == (1, 1)
 

@@ -1,4 +1,4 @@
-"""Backbones of Keras: their own preprocessing, their blocks, and whose weights they take."""
+"""Backbones of Keras: their preprocessing, their blocks, and the source of their weights."""
 
 import functools
 import sys
@@ -13,7 +13,7 @@ import pytest
 from src.cli.compose import compose_config
 from src.errors import ConfigError, ModelFileError
 from src.models import build_model
-from src.models.transfer import backbone_layers, blocks_of, load_backbone, take_weights, unfreeze_last_blocks
+from src.models.transfer import backbone_layers, blocks_of, copy_weights, load_backbone, unfreeze_last_blocks
 from src.schema import BACKBONES, TransferConfig
 
 # One backbone of each family, and how many blocks its paper or Keras counts; the quick ones have a scaling each.
@@ -55,7 +55,7 @@ def some_images(backbone: str, channels: int = 3) -> npt.NDArray[np.uint8]:
 
 @functools.cache
 def bare(backbone: str) -> keras.Model:
-    """Keras' own network without its top, its normalisations as if they had been trained."""
+    """Keras' own network without its top, its normalizations as if they had been trained."""
     side = BACKBONES[backbone].smallest
     model = getattr(keras.applications, backbone)(include_top=False, weights=None, input_shape=(side, side, 3))
     random = np.random.default_rng(1)
@@ -81,9 +81,9 @@ def test_the_backbones_are_those_of_keras() -> None:
 
 
 @EVERY_FAMILY
-def test_raw_images_reach_the_backbone_as_its_own_preprocessing_makes_them(backbone: str, blocks: int) -> None:
+def test_raw_images_reach_the_backbone_as_if_preprocessed_by_keras(backbone: str, blocks: int) -> None:
     model, theirs, images = built(backbone), bare(backbone), some_images(backbone)
-    take_weights(model, theirs, backbone)
+    copy_weights(model, theirs, backbone)
     preprocess = sys.modules[getattr(keras.applications, backbone).__module__].preprocess_input
     prepared = preprocess(images.astype(np.float32))
     if backbone.startswith("EfficientNetB"):  # as Keras builds it for the weights of ImageNet
@@ -106,11 +106,11 @@ def test_a_backbone_has_the_blocks_of_its_family(backbone: str, blocks: int) -> 
 
 
 def test_gray_images_are_given_to_all_three_channels() -> None:
-    model, colour = built("MobileNetV2", channels=1), built("MobileNetV2")
-    take_weights(model, bare("MobileNetV2"), "MobileNetV2")
-    take_weights(colour, bare("MobileNetV2"), "MobileNetV2")
+    model, color = built("MobileNetV2", channels=1), built("MobileNetV2")
+    copy_weights(model, bare("MobileNetV2"), "MobileNetV2")
+    copy_weights(color, bare("MobileNetV2"), "MobileNetV2")
     gray = some_images("MobileNetV2", channels=1)
-    np.testing.assert_allclose(maps_of(model, gray), maps_of(colour, np.repeat(gray, 3, axis=-1)), atol=1e-5)
+    np.testing.assert_allclose(maps_of(model, gray), maps_of(color, np.repeat(gray, 3, axis=-1)), atol=1e-5)
 
 
 # --- what is trained ------------------------------------------------------------------------------------------------
@@ -120,21 +120,21 @@ def trainable(model: keras.Model) -> set[str]:
     return {layer.name for layer in model.layers if layer.trainable_weights}
 
 
-def test_a_new_network_trains_its_classifier_alone() -> None:
+def test_a_new_network_trains_only_its_classifier() -> None:
     assert trainable(built()) == {"probabilities"}
 
 
-def test_the_last_blocks_can_be_unfrozen_all_but_their_normalisation() -> None:
+def test_the_last_blocks_can_be_unfrozen_all_but_their_normalization() -> None:
     model = built()
     unfreeze_last_blocks(model, 1)
     convolutions = {"block_16_expand", "block_16_depthwise", "block_16_project", "Conv_1"}
     assert trainable(model) == convolutions | {"probabilities"}
 
 
-def test_more_unfrozen_blocks_than_there_are_are_refused_with_their_number() -> None:
+def test_more_unfrozen_blocks_than_the_backbone_has_are_refused_with_their_number() -> None:
     fine_tuned: dict[str, Any] = {"mode": "fine_tuning", "weights": "imagenet"}
     built(unfrozen_blocks=17, **fine_tuned)
-    with pytest.raises(ConfigError, match=r"model\.unfrozen_blocks: 18 is more than the 17 blocks of MobileNetV2"):
+    with pytest.raises(ConfigError, match=r"model\.unfrozen_blocks=18 is more than the 17 blocks of MobileNetV2"):
         built(unfrozen_blocks=18, **fine_tuned)
 
 
@@ -156,13 +156,13 @@ def test_a_file_gives_the_backbone_its_weights_and_leaves_the_classifier_alone(f
 def test_the_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     bare("VGG16").save_weights(tmp_path / "vgg.weights.h5")
     with pytest.raises(
-        ModelFileError, match=r"vgg\.weights\.h5 does not hold the weights of MobileNetV2 without its top"
+        ModelFileError, match=r"vgg\.weights\.h5 does not contain the weights of MobileNetV2 without its top"
     ):
         load_backbone(built(), config_of(weights=str(tmp_path / "vgg.weights.h5")))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no weights"])
-def test_a_file_that_is_missing_or_holds_no_weights_is_named(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_contains_no_weights_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "backbone.weights.h5"
     if content is not None:
         path.write_bytes(content)
@@ -170,14 +170,14 @@ def test_a_file_that_is_missing_or_holds_no_weights_is_named(content: bytes | No
         load_backbone(built(), config_of(weights=str(path)))
 
 
-def test_weights_that_cannot_be_downloaded_are_asked_for_by_the_name_of_their_file(
+def test_weights_that_cannot_be_downloaded_are_an_error_that_names_their_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there, whatever network there is
     with pytest.raises(
-        ModelFileError, match=r"put mobilenet_v2_weights_\w+\.0_224_no_top\.h5 into .*models, name"
+        ModelFileError, match=r"put mobilenet_v2_weights_\w+\.0_224_no_top\.h5 into .*models, set model"
     ) as refusal:
         load_backbone(built(), config_of(weights="imagenet"))
     assert str(tmp_path) in str(refusal.value)

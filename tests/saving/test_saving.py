@@ -53,13 +53,13 @@ def copied(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "model"))
 
 
-def test_hdf5_is_left_out_for_layers_that_it_cannot_read_back(model: keras.Model) -> None:
+def test_hdf5_is_not_a_format_for_layers_that_it_cannot_read_back(model: keras.Model) -> None:
     class Own(keras.layers.Layer):
         def call(self, values: Any) -> Any:
             return values
 
     assert saving.formats_for(model) == saving.FORMATS
-    for outputs in (Own()(model.output), model.output + 1.0):  # a layer of somebody's own, a bare operation
+    for outputs in (Own()(model.output), model.output + 1.0):  # a user-defined layer, a bare operation
         assert saving.formats_for(keras.Model(model.input, outputs)) == ("model.keras", "saved_model")
 
 
@@ -79,7 +79,7 @@ READERS = {"model.keras": plain_keras, "model.h5": plain_keras, "saved_model": p
 
 
 @pytest.mark.parametrize("name", saving.FORMATS)
-def test_every_format_gives_the_same_probabilities_for_raw_bytes_to_whoever_reads_it(
+def test_every_format_gives_the_same_probabilities_for_raw_bytes_to_every_reader(
     name: str, model: keras.Model, saved: Path
 ) -> None:
     for read in (READERS[name], lambda path: saving.predict_with(path, IMAGES)):
@@ -107,7 +107,7 @@ def test_a_model_that_does_not_read_back_as_itself_is_refused_and_leaves_nothing
     assert not (tmp_path / "model").exists()
 
 
-def test_a_write_that_fails_midway_leaves_nothing_and_the_next_one_is_whole(model: keras.Model, tmp_path: Path) -> None:
+def test_a_write_that_fails_midway_leaves_nothing_and_the_next_one_succeeds(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"model\.txt"):
         saving.save_model(model, tmp_path / "model", IMAGES, formats=("model.keras", "model.txt"))
     assert not list(tmp_path.iterdir())
@@ -157,18 +157,21 @@ def append(path: Path) -> None:
 
 
 HARM: list[tuple[Callable[[Path], object], str]] = [
-    (lambda folder: append(folder / "model.keras"), r"lists: model\.keras missing, added or changed"),
+    (lambda folder: append(folder / "model.keras"), r"manifest.json: model\.keras missing, added or changed"),
     (lambda folder: append(folder / "saved_model" / "saved_model.pb"), r"saved_model/saved_model\.pb"),
-    (lambda folder: (folder / "model.h5").unlink(), r"lists: model\.h5 "),
-    (lambda folder: (folder / "saved_model" / "extra.so").touch(), r"lists: saved_model/extra\.so "),
-    (lambda folder: shutil.rmtree(folder / "saved_model"), r"lists: saved_model/.*, saved_model/saved_model\.pb, "),
+    (lambda folder: (folder / "model.h5").unlink(), r"manifest.json: model\.h5 "),
+    (lambda folder: (folder / "saved_model" / "extra.so").touch(), r"manifest.json: saved_model/extra\.so "),
+    (
+        lambda folder: shutil.rmtree(folder / "saved_model"),
+        r"manifest.json: saved_model/.*, saved_model/saved_model\.pb, ",
+    ),
     (lambda folder: (folder / "manifest.json").unlink(), r"has no readable manifest\.json"),
     (lambda folder: (folder / "manifest.json").write_text("{"), r"has no readable manifest\.json"),
 ]
 
 
 @pytest.mark.parametrize(("harm", "sentence"), HARM)
-def test_a_folder_that_is_not_as_its_manifest_says_is_refused_by_the_files_name(
+def test_a_folder_that_differs_from_its_manifest_is_refused_with_the_files_name(
     harm: Callable[[Path], object], sentence: str, copied: Path
 ) -> None:
     saving.check_manifest(copied)
@@ -184,18 +187,18 @@ def test_a_saved_model_which_could_run_anything_is_not_even_opened_when_it_was_c
         saving.predict_with(copied / "saved_model", IMAGES)
 
 
-def test_the_keras_file_stands_in_a_run_s_folder_or_in_an_mlflow_model(saved: Path, tmp_path: Path) -> None:
+def test_the_keras_file_is_found_in_a_run_s_folder_and_in_an_mlflow_model(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "MLmodel").touch()
     assert saving.keras_file(saved) == saved / "model.keras"
     assert saving.keras_file(tmp_path) == tmp_path / "data" / "model.keras"
 
 
-# --- what is no model ----------------------------------------------------------------------------------------------
+# --- files that are not models -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "model", "model.txt"])
 @pytest.mark.parametrize("content", [b"", b"not a model"])
-def test_a_file_that_is_no_model_is_refused_by_name(name: str, content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused_by_name(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelFileError, match=f"/{name} is not a model that Keras can read: ."):
         saving.load_model(tmp_path / name)
@@ -219,17 +222,17 @@ def test_a_path_without_a_file_is_refused_by_name(path: str, tmp_path: Path) -> 
 def test_code_in_a_model_file_is_not_run(name: str, tmp_path: Path) -> None:
     inputs = keras.Input((2,))
     keras.Model(inputs, keras.layers.Lambda(lambda values: values * 2)(inputs)).save(tmp_path / name)
-    with pytest.raises(ModelFileError, match=f"/{name} is not read: it has a Lambda layer, which runs code"):
+    with pytest.raises(ModelFileError, match=f"/{name} is not read: it has a Lambda layer, which can run any code"):
         saving.load_model(tmp_path / name)
 
 
-def test_a_network_that_resizes_and_normalises_is_served_as_it_predicts(tmp_path: Path) -> None:
+def test_a_network_that_resizes_and_normalizes_is_served_as_it_predicts(tmp_path: Path) -> None:
     built = build_sequential(dataclasses.replace(CONFIG, input_size=14), (12, 10, 1), 3)
     saving.save_model(built, tmp_path / "model", IMAGES)
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_no_file_brings_an_optimizer_along(name: str, model: keras.Model, saved: Path) -> None:
+def test_no_file_contains_an_optimizer(name: str, model: keras.Model, saved: Path) -> None:
     assert model.compiled
     assert not keras.models.load_model(saved / name).compiled
 
@@ -247,7 +250,7 @@ def test_a_damaged_model_is_refused_by_name_or_still_readable(copied: Path) -> N
 
 
 @pytest.mark.parametrize("content", ["[]", "1", '"model.keras"'])
-def test_a_manifest_that_is_no_list_of_files_is_refused(content: str, copied: Path) -> None:
+def test_a_manifest_that_is_not_a_list_of_files_is_refused(content: str, copied: Path) -> None:
     (copied / "manifest.json").write_text(content)
     with pytest.raises(ModelFileError, match=r"manifest\.json"):
         saving.check_manifest(copied)

@@ -1,4 +1,4 @@
-"""The bytes that a model needs are known before anything is allocated, and finding them leaves nothing behind."""
+"""The memory that a model needs is known before anything is allocated, and computing it leaves nothing behind."""
 
 import random
 

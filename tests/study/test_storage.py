@@ -155,7 +155,7 @@ def test_a_database_that_mlflow_has_made_is_refused_and_left_as_it_is(folder: Pa
     MlflowClient(MLFLOW).search_experiments(max_results=1)
     before = (folder / "mlflow.db").read_bytes()
     with pytest.raises(
-        StoreError, match=r"is the database of something else \(it holds .*\); give Optuna a database of"
+        StoreError, match=r"is the database of another program \(it contains .*\); give Optuna its own database"
     ):
         open_storage(MLFLOW, "http://127.0.0.1:5000")
     assert (folder / "mlflow.db").read_bytes() == before
@@ -233,7 +233,7 @@ def test_a_database_that_postgresql_does_not_have_is_refused(postgres: str, name
 @pytest.mark.services
 def test_a_postgresql_database_of_something_else_is_refused(database: str):
     execute(database, "create table runs (run_id text)")
-    with pytest.raises(StoreError, match=r"is the database of something else \(it holds runs\)"):
+    with pytest.raises(StoreError, match=r"is the database of another program \(it contains runs\)"):
         open_storage(database, MLFLOW)
 
 

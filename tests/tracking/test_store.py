@@ -99,7 +99,7 @@ def test_the_database_of_something_else_is_refused_and_left_as_it_is(workplace: 
         database.execute("create table studies (study_id integer)")
         database.execute("create table alembic_version (version_num text)")
     before = (workplace.folder / "mlflow.db").read_bytes()
-    with pytest.raises(StoreError, match=r"database of something else \(it holds alembic_version, studies\)"):
+    with pytest.raises(StoreError, match=r"database of another program \(it contains alembic_version, studies\)"):
         open_store(config.tracking)
     assert (workplace.folder / "mlflow.db").read_bytes() == before
 
