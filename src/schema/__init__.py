@@ -2,7 +2,14 @@
 
 from src.schema.augmentation import AugmentationConfig
 from src.schema.checks import FREE, PLACE, output_size, require
-from src.schema.dataset import CifarConfig, DatasetConfig, IdxConfig, ImageFolderConfig, SyntheticConfig
+from src.schema.dataset import (
+    CifarConfig,
+    DatasetConfig,
+    IdxConfig,
+    ImageFolderConfig,
+    PublishedConfig,
+    SyntheticConfig,
+)
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
