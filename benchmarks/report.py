@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.measuring import PUBLISHED, ROOT, ratio
-from src.figures.colours import BLUE, GRAY, ORANGE
+from src.figures.colors import BLUE, GRAY, ORANGE
 
 DOCUMENT = ROOT / "docs/results.md"
 PICTURE = ROOT / "docs/images/speed.png"

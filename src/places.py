@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from src.errors import ConfigError
 from src.redact import is_secret_name
 
 # What this project and its libraries read by name. CUDA_VISIBLE_DEVICES is not among them: empty, it means no GPU.
@@ -30,6 +31,21 @@ _variables: dict[str, str] = {}  # those that were read, and had a value
 def local_path(text: str) -> Path:
     """The path without white space around it; a leading `~` or `~ada` is a home folder."""
     return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - it leaves ~ada alone where there is no such user
+
+
+def check_output_folder(folder: Path, key: str) -> None:
+    """Raise ConfigError unless files can be written to the folder, which is created later if it does not exist.
+
+    Args:
+        folder: the folder.
+        key: the setting that names it.
+    """
+    folder = folder.absolute()
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 - never raises
+    if not existing.is_dir():
+        raise ConfigError(f"{key}: {existing} is a file, not a folder; name another place")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"{key}: {existing} cannot be written; name a place in a folder of yours")
 
 
 @contextlib.contextmanager

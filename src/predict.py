@@ -1,81 +1,129 @@
-"""What a tracked model says of images that nobody has labelled.
+"""Classify unlabeled images with a tracked model.
 
 python -m src.predict run_id=RUN images=FOLDER output=predictions.csv
 python -m src.predict model_uri=models:/NAME@champion images=FOLDER
 python -m src.predict run_id=RUN images=pixels.csv
 """
 
-from src import console, datasets, fitting, tracking
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from src import console, datasets, fitting
 from src.cli.command import entry_point
-from src.cli.compose import config_from_dict
 from src.errors import ConfigError, DataError
-from src.places import local_path
-from src.results import PredictionResult
+from src.places import check_output_folder, local_path
+from src.results import PredictionResult, printable, short_name
 from src.schema import PredictConfig
 from src.tables import csv_line
-from src.tracked import load_tracked_model
+from src.tracked import open_tracked_model
 from src.writing import replacing
 
-SHOWN = 5  # bad files that are named in the terminal
+if TYPE_CHECKING:
+    import keras
+
+MAX_SHOWN = 5  # bad files that are named in the terminal
 
 
 def predict(config: PredictConfig) -> PredictionResult:
-    """Writes a CSV file with the class of each image and all probabilities.
+    """Write a CSV file with the class and all probabilities of each image.
 
-    Files are read as the model's training read its own: same size, same colours, cropped, padded or stretched alike.
+    Image files are read as in the training of the model: with the same size, colors and resizing.
 
     Raises:
+        ConfigError: the output cannot be written, or is the file of the images.
         StoreError: no such run or model.
         ModelFileError: the model's files are missing or altered.
         DataError: no images, rows that are not pixels, or bad files with `on_bad_image=error`.
     """
-    source, output = local_path(config.images), local_path(config.output)
-    if output.exists() and source.is_file() and output.samefile(source):
-        raise ConfigError(f"output: {output} is the file of the images, which would be lost; name another")
-    if output.is_dir():
-        raise ConfigError(f"output: {output} is a folder; give a file, such as {output / 'predictions.csv'}")
-    with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
-        trained = config_from_dict(run.read_config()).dataset
-        found = datasets.read_unlabeled(source, trained.input_shape, trained.resize_mode, config.batch_size)
-        model = load_tracked_model(run, config.model_uri)
-    classes, bad_files, counts = trained.class_names, [], dict.fromkeys(trained.class_names, 0)
+    images, output = local_path(config.images), local_path(config.output)
+    check_output(output, images)
+    with open_tracked_model(config) as tracked:
+        dataset = tracked.config.dataset
+        unlabeled = datasets.read_unlabeled(images, dataset.input_shape, dataset.resize_mode, config.batch_size)
+        model = tracked.load_model()
     try:
         with (
             replacing(output) as part,
             part.open("w", newline="", encoding="utf-8") as file,
-            console.progress("images", found.total) as advance,
+            console.progress("images", unlabeled.total) as advance,
         ):
-            file.write(csv_line(("image", "predicted", "score", *classes)))
-            for names, images, bad in found.batches:
-                if bad and config.on_bad_image == "error":
-                    raise DataError(f"{bad[0].path}: {bad[0].reason}; leave it out, or pass over it: on_bad_image=skip")
-                bad_files += bad
-                for name, answer in zip(names, fitting.probabilities(model, images), strict=True):
-                    best = int(answer.argmax())
-                    counts[classes[best]] += 1
-                    scores = (f"{score:.6f}" for score in answer)
-                    file.write(csv_line((name, classes[best], f"{answer[best]:.6f}", *scores)))
-                advance(len(names) + len(bad))
+            counts, bad_files = write_predictions(
+                file, model, dataset.class_names, unlabeled.batches, config.on_bad_image, advance
+            )
             if not bad_files and not any(counts.values()):
-                raise DataError(f"there is no row of pixels in {source}")
+                raise DataError(f"there is no row of pixels in {images}")
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}; name another file: output=") from error
     return PredictionResult(output=str(output), counts=counts, bad_files=[(bad.path, bad.reason) for bad in bad_files])
 
 
+def check_output(output: Path, images: Path) -> None:
+    """Raise ConfigError for an output file that cannot be written, or that would replace the images."""
+    if output.exists() and images.is_file() and output.samefile(images):
+        raise ConfigError(f"output: {output} contains the images, and would be overwritten; name another file")
+    if output.is_dir():
+        raise ConfigError(f"output: {output} is a folder; give a file, such as {output / 'predictions.csv'}")
+    check_output_folder(output.parent, "output")
+
+
+def write_predictions(
+    file: IO[str],
+    model: keras.Model,
+    class_names: Sequence[str],
+    batches: Iterator[datasets.Batch],
+    on_bad_image: str,
+    advance: Callable[[int], None],
+) -> tuple[dict[str, int], list[datasets.BadFile]]:
+    """Classify the images and write one row for each.
+
+    Args:
+        file: where the rows go.
+        model: any network with a probability for each class.
+        class_names: the name of each class.
+        batches: the images.
+        on_bad_image: `skip` or `error`.
+        advance: called with the number of images after each batch.
+
+    Returns:
+        The number of images of each class, and the files that were skipped.
+
+    Raises:
+        DataError: there is a bad file and `on_bad_image` is `error`.
+    """
+    counts = dict.fromkeys(class_names, 0)
+    bad_files: list[datasets.BadFile] = []
+    file.write(csv_line(("image", "predicted", "score", *class_names)))
+    for names, images, bad in batches:
+        if bad and on_bad_image == "error":
+            raise DataError(
+                f"{bad[0].path}: {bad[0].reason}; remove the file, or skip such files with on_bad_image=skip"
+            )
+        bad_files += bad
+        for name, probabilities in zip(names, fitting.probabilities(model, images), strict=True):
+            label = int(probabilities.argmax())
+            counts[class_names[label]] += 1
+            scores = (f"{probability:.6f}" for probability in (probabilities[label], *probabilities))
+            file.write(csv_line((name, class_names[label], *scores)))
+        advance(len(names) + len(bad))
+    return counts, bad_files
+
+
 @entry_point("predict")
 def main(config: PredictConfig, overrides: list[str]) -> None:
-    """Predicts, then says how many images are of which class, and what was passed over."""
+    """Classify the images, then print how many there are of each class and which files were skipped."""
     result = predict(config)
 
     total = sum(result.counts.values())
-    rows = [(name, f"{count:,}") for name, count in result.counts.items() if count]
-    console.table(f"{total:,} images", ("predicted", "images"), rows)
+    console.say(f"{total:,} images classified; the probabilities of each are in {result.output}")
+    rows = [(short_name(name), f"{count:,}") for name, count in result.counts.items() if count]
+    console.table("", ("predicted", "images"), rows)
     if result.bad_files:
-        first = "; ".join(f"{path}: {reason}" for path, reason in result.bad_files[:SHOWN])
-        more = "; ..." if len(result.bad_files) > SHOWN else ""
-        console.say(f"{len(result.bad_files)} files are no usable images and were passed over: {first}{more}")
-    console.say(f"probabilities of each: {result.output}")
+        first = "; ".join(f"{path}: {reason}" for path, reason in result.bad_files[:MAX_SHOWN])
+        more = "; ..." if len(result.bad_files) > MAX_SHOWN else ""
+        console.say(f"{len(result.bad_files)} files skipped, which are not usable images: {printable(first)}{more}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the verbs hand on: plain values, with `run_id` as the only handle between steps."""
+"""Results of the commands, as plain values: `run_id` is the only handle between two steps."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 # MLflow shows a metric's last value. These are the values of the epoch whose weights were kept.
 BEST_METRICS = ("best_val_accuracy", "best_val_loss", "best_epoch")
+MAX_NAME = 28  # characters of a name in a table or a title: so many fit above a picture
 
 
 def best_metrics(metrics: Mapping[str, float], best_epoch: int) -> dict[str, float]:
@@ -25,9 +26,20 @@ def format_metric(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def printable(text: str) -> str:
+    """Return the text on one line, with a placeholder for each character that cannot be shown, such as a line break."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def short_name(name: str) -> str:
+    """Return a name that fits on one line; of a long one only the end is shown, where the names of files differ."""
+    shown = printable(name)
+    return shown if len(shown) <= MAX_NAME else "\N{HORIZONTAL ELLIPSIS}" + shown[1 - MAX_NAME :]
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What one training run gave.
+    """The result of one training run.
 
     Attributes:
         run_id: the MLflow run, or None when tracking is off.

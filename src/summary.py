@@ -1,4 +1,4 @@
-"""The layers of a network, their sizes and parameters, without training it.
+"""Print the layers of a network with their sizes and parameters, without training it.
 
 python -m src.summary model=lenet5
 """
@@ -10,18 +10,15 @@ from src.schema import SummaryConfig
 
 @entry_point("summary")
 def main(config: SummaryConfig, overrides: list[str]) -> None:
-    """Prints the layer arithmetic."""
+    """Print the layer arithmetic."""
     num_classes = len(datasets.class_names_of(config.dataset))
     with fitting.advice_when_full(batch_size=1):
         model = models.build_model(config.model, config.dataset.input_shape, num_classes)
     rows = models.layer_table(model)
     height, width, channels = config.dataset.input_shape
-    console.table(
-        f"{config.model.name} on {height}x{width}x{channels} images, {num_classes} classes",
-        models.LAYER_COLUMNS,
-        [row.cells() for row in rows],
-    )
-    console.say(f"{sum(row.parameters for row in rows):,} parameters")
+    images = f"{height}x{width}x{channels} images, {num_classes} classes"
+    console.say(f"{config.model.name} on {images}: {sum(row.parameters for row in rows):,} parameters")
+    console.table("", models.LAYER_COLUMNS, [row.cells() for row in rows])
 
 
 if __name__ == "__main__":

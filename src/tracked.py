@@ -1,51 +1,111 @@
-"""The data and the model of a tracked run."""
+"""A tracked model: its run, the config and data that it was trained with, and its file."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import datasets, saving, tracking
-from src.errors import DataError
-from src.schema import Config, DatasetConfig
+from src import datasets, models, saving, tracking
+from src.cli.compose import config_from_dict
+from src.errors import DataError, ModelFileError
+from src.places import local_path
+from src.schema import Config, DatasetConfig, TrackedModelConfig, TransferConfig
 
 if TYPE_CHECKING:
     import keras
 
 
-def load_tracked_dataset(run: tracking.Run, trained: Config, data_dir: str | None) -> datasets.Dataset:
-    """The data set that the run was trained on, as much of it as the run used.
+@dataclass(frozen=True)
+class TrackedModel:
+    """A model that a run trained.
 
-    Args:
-        run: says what was found when it was trained.
-        trained: its config.
-        data_dir: where the data is on this machine; None: where the run found it.
-
-    Raises:
-        DataError: the data cannot be found, or is not what the run was trained on.
+    Attributes:
+        run: the run, to read from and to add to.
+        config: the configuration of the run.
+        file: the `.keras` file of the model, which was checked against its manifest.
     """
-    dataset = datasets.load_dataset(as_found(run, trained, data_dir))
-    if trained.training.max_batches is not None:
-        dataset = dataset.head(trained.training.max_batches * trained.training.batch_size)
-    _check_digest(run, dataset)
-    return dataset
+
+    run: tracking.Run
+    config: Config
+    file: Path
+
+    def load_dataset(self, data_dir: str | None) -> datasets.Dataset:
+        """Return the data set that the run was trained on, as much of it as the run used.
+
+        Args:
+            data_dir: the folder of the data on this machine; None for the one that the run used.
+
+        Raises:
+            DataError: the data cannot be found, or is not what the run was trained on.
+        """
+        dataset = datasets.load_dataset(locate_dataset(self.run, self.config, data_dir))
+        if self.config.training.max_batches is not None:
+            dataset = dataset.head(self.config.training.max_batches * self.config.training.batch_size)
+        _check_digest(self.run, dataset)
+        return dataset
+
+    def load_model(self) -> keras.Model:
+        """Return the model; this imports TensorFlow.
+
+        Raises:
+            ModelFileError: the file is damaged, or contains more than a model.
+        """
+        return saving.load_model(self.file)
 
 
-def as_found(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:
-    """The data set's config, looking for what was found when the run was trained, whatever can be found now."""
-    wanted = trained.dataset if data_dir is None else datasets.find_below(trained.dataset, data_dir)
-    source = run.params.get("resolved.data_source")
-    return wanted if source is None else wanted.from_source(source)
+@contextmanager
+def open_tracked_model(config: TrackedModelConfig) -> Iterator[TrackedModel]:
+    """Yield the model that `run_id` or `model_uri` names.
 
-
-def load_tracked_model(run: tracking.Run, model_uri: str | None) -> keras.Model:
-    """The model that the run keeps, or the one behind the URI.
+    A model URI is resolved once: its run and its file belong together even if an alias moves meanwhile. TensorFlow is
+    not imported before the model is loaded, so that mistakes are reported at once.
 
     Raises:
-        StoreError: the run keeps no model.
+        StoreError: no such run or model, or the run keeps no model.
         ModelFileError: the model's files are missing or altered.
     """
-    with run.model_folder(model_uri) as folder:
-        return saving.load_model(saving.keras_file(folder))
+    with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
+        trained = config_from_dict(run.read_config())
+        with run.model_folder(run.model_uri) as folder:
+            yield TrackedModel(run, trained, saving.keras_file(folder))
+
+
+def locate_dataset(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:
+    """Return the config of the data that the run was trained on, for this machine.
+
+    A run that was trained on a sample is given the sample, even if the full data set can be found now.
+    """
+    dataset = trained.dataset if data_dir is None else datasets.find_below(trained.dataset, data_dir)
+    source = run.params.get("resolved.data_source")
+    return dataset if source is None else dataset.from_source(source)
+
+
+def check_initial_weights(config: Config) -> None:
+    """Check the files that `training.initial_weights` and `model.weights` name, without importing TensorFlow.
+
+    The files of a run on a server are checked when they are loaded, since they would be fetched twice.
+
+    Raises:
+        ModelFileError: a file is missing, altered or not a model.
+        StoreError: the run does not exist or keeps no model.
+    """
+    name = config.training.initial_weights
+    if not name:
+        if isinstance(config.model, TransferConfig):
+            models.find_weights(config.model)
+    elif (file := local_path(name)).is_file():
+        saving.check_format(file)
+    elif not re.fullmatch(r"[0-9a-f]{32}", name):
+        raise ModelFileError(f"training.initial_weights={name}: there is no such file, and it is not the id of a run")
+    else:
+        with tracking.resume_run(config.tracking, run_id=name) as run:
+            if run.folder is not None:
+                with run.model_folder() as folder:
+                    saving.keras_file(folder)
 
 
 def _check_digest(run: tracking.Run, dataset: datasets.Dataset) -> None:
@@ -53,6 +113,6 @@ def _check_digest(run: tracking.Run, dataset: datasets.Dataset) -> None:
     if digest != dataset.digest:
         raise DataError(
             f"the {dataset.name} found here ({dataset.source}, digest {dataset.digest[:12]}) is not what run "
-            f"{run.run_id} was trained on ({source}, digest {digest[:12]}), and may hold its training images; "
+            f"{run.run_id} was trained on ({source}, digest {digest[:12]}), and may contain its training images; "
             "name the folder of the right data: data_dir=FOLDER"
         )

@@ -8,14 +8,12 @@ python -m src.train --help
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src import console, datasets, fitting, models, reports, saving, tracking
 from src.cli.command import entry_point
-from src.errors import ModelFileError
 from src.fitting.dividing import divides_batches
 from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, keep_model, weights_rescued
 from src.places import local_path
@@ -23,6 +21,7 @@ from src.process.imports import one_thread_per_operation
 from src.process.interrupt import deferred
 from src.results import TrainResult, best_metrics
 from src.schema import Config, TransferConfig
+from src.tracked import check_initial_weights
 
 if TYPE_CHECKING:
     import keras
@@ -58,6 +57,8 @@ def train(
     # TensorFlow and MLflow are imported here, once the config is known to be good; MLflow first, for it is faster
     # to say that its store cannot be reached.
 
+    if dataset is None:
+        datasets.check_dataset(config.dataset)
     if store is None:
         store = tracking.open_store(config.tracking)
 
@@ -77,6 +78,7 @@ def train(
             console.warn(earlier.warnings)
             return earlier
     console.warn(dataset.warnings)
+    check_initial_weights(config)
 
     with (
         weights_rescued(config, only_in_run=bool(observers)) as trained,
@@ -152,8 +154,6 @@ def start_from(name: str, model: keras.Model, config: Config) -> None:
     if (file := local_path(name)).is_file():
         fitting.copy_weights(saving.load_model(file), model, name)
         return
-    if not re.fullmatch(r"[0-9a-f]{32}", name):
-        raise ModelFileError(f"training.initial_weights={name}: there is no such file, and it is not the id of a run")
     with tracking.resume_run(config.tracking, run_id=name) as earlier, earlier.model_folder() as folder:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 

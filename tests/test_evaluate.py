@@ -1,6 +1,8 @@
 """`python -m src.evaluate`: a tracked model scored again gives what the run says, and nothing else is taken for it."""
 
 import csv
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -195,6 +197,10 @@ def test_other_data_than_the_model_was_trained_on_is_refused(workplace: Workplac
     config = compose_config(["dataset=synthetic", f"tracking.uri='{workplace.uri}'"])
     with start_run(open_store(config.tracking), config) as run:
         run.log_params({"resolved.data_source": "synthetic", "resolved.data_digest": "0" * 64})
+        with run.new_folder("model") as folder:
+            folder.mkdir()
+            (folder / "model.keras").touch()
+            (folder / "manifest.json").write_text(json.dumps({"model.keras": hashlib.sha256().hexdigest()}))
     with pytest.raises(DataError, match=r"is not what run .* was trained on \(synthetic, digest 000000000000\)"):
         evaluate_run(workplace, f"run_id={run.run_id}")
 

@@ -59,14 +59,12 @@ def test_the_table_shows_right_predictions_and_then_wrong_ones(trained: TrainedR
     assert all(re.fullmatch(r"#\d+", image) for image, *_ in rows)  # these digits have no files
 
 
-def test_an_image_of_another_size_is_resized_with_a_sentence_and_recognised(
-    trained: TrainedRun, digit_file: Path
-) -> None:
+def test_an_image_of_another_size_is_resized_with_a_note_and_recognized(trained: TrainedRun, digit_file: Path) -> None:
     result = explained(trained.workplace, f"run_id={trained.run_id}", f"image='{digit_file}'")
     assert result.title == "lenot on my digit.png"
     assert result.rows[0][0] == str(DIGIT)
     assert sorted((float(row[1]) for row in result.rows), reverse=True) == [float(row[1]) for row in result.rows]
-    assert result.notes == [f"{digit_file} is 84x84 pixels; it was resized to 28x28, which the model takes"]
+    assert result.notes == [f"{digit_file} is 84x84 pixels; it was resized to 28x28 for the model"]
     assert set(figures_of(trained, "images/my_digit")) == {"feature_maps/page_1.png", "grad_cam.png"}
 
 
@@ -156,5 +154,5 @@ def test_an_image_that_cannot_be_read_is_named(trained: TrainedRun, tmp_path: Pa
 def test_an_output_that_is_a_file_is_refused(below: str, workplace: Workplace, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("mine")
-    with pytest.raises(ConfigError, match=r"output: .*notes\.txt is a file; give a folder"):
+    with pytest.raises(ConfigError, match=r"output: .*notes\.txt is a file, not a folder"):
         explained(workplace, "run_id=RUN", f"output='{file}{below}'")

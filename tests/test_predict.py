@@ -89,7 +89,7 @@ def test_files_that_are_no_images_are_listed_or_end_it_and_then_nothing_is_writt
     (tmp_path / "b.png").write_bytes(b"no image")
     output = tmp_path / "answers.csv"
     arguments = [f"run_id={trained.run_id}", f"images='{tmp_path}'", f"output='{output}'"]
-    with pytest.raises(DataError, match=r"b.png: not an image of a known format; leave it out"):
+    with pytest.raises(DataError, match=r"b.png: not an image of a known format; remove the file"):
         predicted(trained.workplace, *arguments, "on_bad_image=error")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
     result = predicted(trained.workplace, *arguments)
@@ -135,7 +135,7 @@ def test_an_output_that_is_a_folder_is_refused(trained, tmp_path):
 def test_the_file_of_the_images_is_never_written_over(trained, tmp_path):
     file = tmp_path / "pixels.csv"
     file.write_text("0\n")
-    with pytest.raises(ConfigError, match="is the file of the images"):
+    with pytest.raises(ConfigError, match="contains the images, and would be overwritten"):
         predicted(
             trained.workplace, f"run_id={trained.run_id}", f"images='{file}'", f"output='{tmp_path}/./pixels.csv'"
         )

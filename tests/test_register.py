@@ -8,17 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from src import register as register_module
+from src import reports
 from src.cli.compose import compose_config
 from src.errors import ConfigError, ModelFileError, StoreError, UserError
-from src.register import mcnemar, register
+from src.register import register
 from src.results import RegistrationResult
 from src.schema import as_tree
 from src.tracking import Registry, Version
@@ -146,15 +143,15 @@ def test_processes_that_register_a_run_at_once_get_the_same_version(runs: Runs, 
 
 def test_a_champion_that_was_crowned_meanwhile_is_fought_too(runs: Runs, monkeypatch: pytest.MonkeyPatch):
     runs.register(runs.poorer, "name=meanwhile", "alias=champion")
-    fight = register_module.challenge
+    decide = reports.decide_alias
 
-    def overtaken(*fighters: Any) -> register_module.Verdict:
-        monkeypatch.setattr(register_module, "challenge", fight)
-        verdict = fight(*fighters)
+    def overtaken(*arguments: Any) -> reports.AliasDecision:
+        monkeypatch.setattr(reports, "decide_alias", decide)
+        decision = decide(*arguments)
         runs.register(runs.good, "name=meanwhile", "alias=champion")
-        return verdict._replace(moved=True)
+        return decision._replace(moves=True)
 
-    monkeypatch.setattr(register_module, "challenge", overtaken)
+    monkeypatch.setattr(reports, "decide_alias", overtaken)
     assert not runs.register(runs.poor, "name=meanwhile", "alias=champion", "if_better=true").moved
     assert runs.client.get_model_version_by_alias("meanwhile", "champion").run_id == runs.good
 
@@ -185,6 +182,16 @@ def test_a_better_model_takes_the_alias_from_a_poorer_one_and_the_p_value_is_kep
     assert result.p_value is not None
     assert 0 < float(version.tags["mcnemar_p_value"]) == pytest.approx(result.p_value, rel=1e-4)
     assert result.p_value < 0.05
+
+
+def test_a_p_value_does_not_stay_on_a_version_that_gets_the_alias_without_a_comparison(runs: Runs):
+    runs.register(runs.good, "name=later", "alias=champion")
+    runs.register(runs.poor, "name=later", "alias=champion", "if_better=true")
+    assert "mcnemar_p_value" in runs.client.get_model_version("later", "2").tags
+    assert runs.register(runs.poor, "name=later", "alias=champion").moved
+    tags = runs.client.get_model_version("later", "2").tags
+    assert "mcnemar_p_value" not in tags
+    assert tags["verdict"] == "as asked; version 1 was the champion before"
 
 
 def test_a_poorer_model_is_registered_but_does_not_move_the_alias(runs: Runs):
@@ -306,15 +313,15 @@ def digest(runs: Runs, run_id: str) -> str:
 
 def test_an_alias_that_another_process_moved_to_other_data_stays_there(runs: Runs, monkeypatch: pytest.MonkeyPatch):
     runs.register(runs.poor, "name=raced", "alias=champion")
-    settle = register_module.settle
+    decide = reports.decide_alias
 
-    def overtaken(*arguments: Any) -> register_module.Verdict:
-        verdict = settle(*arguments)
-        monkeypatch.setattr(register_module, "settle", settle)
+    def overtaken(*arguments: Any) -> reports.AliasDecision:
+        decision = decide(*arguments)
+        monkeypatch.setattr(reports, "decide_alias", decide)
         runs.register(runs.elsewhere, "name=raced", "alias=champion", MOVE)  # another process, just after the check
-        return verdict
+        return decision
 
-    monkeypatch.setattr(register_module, "settle", overtaken)
+    monkeypatch.setattr(reports, "decide_alias", overtaken)
     with pytest.raises(UserError, match="was trained and tested on other data"):
         runs.register(runs.good, "name=raced", "alias=champion")
     assert versions(runs, "raced") == {runs.poor: None, runs.elsewhere: "champion"}
@@ -422,33 +429,5 @@ def test_a_format_that_answers_differently_is_refused_though_its_manifest_fits(c
 def test_a_model_that_answers_otherwise_than_the_stored_predictions_is_refused(copied: Runs):
     table = artifacts(copied) / "tables/test_predictions.csv"
     shutil.copy(copied.workplace.folder / "mlartifacts" / copied.poor / "artifacts/tables/test_predictions.csv", table)
-    with pytest.raises(ModelFileError, match=r"does not answer as its tables/test_predictions.csv says"):
+    with pytest.raises(ModelFileError, match=r"does not give the predictions in its tables/test_predictions"):
         copied.register(copied.good)
-
-
-# --- McNemar's test ----------------------------------------------------------------------------------------------
-
-
-def answers(only_first: int, only_second: int, both: int = 5):
-    first = np.repeat([True, False, True], [only_first, only_second, both])
-    second = np.repeat([False, True, True], [only_first, only_second, both])
-    return first, second
-
-
-@pytest.mark.parametrize(
-    ("only_first", "only_second", "p_value"),
-    [(0, 0, 1.0), (1, 1, 1.0), (5, 0, 2 * 0.5**5), (8, 2, 2 * (1 + 10 + 45) / 2**10)],
-)
-def test_the_p_value_is_that_of_a_fair_coin_on_the_images_that_tell_them_apart(
-    only_first: int, only_second: int, p_value: float
-):
-    test = mcnemar(*answers(only_first, only_second))
-    assert (test.first_only, test.second_only) == (only_first, only_second)
-    assert test.p_value == pytest.approx(p_value)
-
-
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
-def test_images_that_both_get_right_say_nothing_and_the_order_does_not_matter(first: int, second: int, both: int):
-    test = mcnemar(*answers(first, second, both))
-    assert 0 <= test.p_value <= 1
-    assert test.p_value == pytest.approx(mcnemar(*answers(second, first, 0)).p_value)

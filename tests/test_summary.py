@@ -8,7 +8,7 @@ def test_the_table_has_every_layer_with_its_formulas_and_nothing_is_written(work
     assert done.returncode == 0, done.stderr
     assert "floor((32 - 5) / 1) + 1 = 28" in done.stdout
     assert "(5x5x6 + 1) x 16" in done.stdout
-    assert done.stdout.splitlines()[-1] == "61,706 parameters"
+    assert done.stdout.splitlines()[0] == "lenet5 on 28x28x1 images, 10 classes: 61,706 parameters"
     assert not [path for path in workplace.folder.iterdir() if not path.name.startswith(".")]
 
 

@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
+    from src.datasets.arrays import BadFile
     from src.datasets.image_file import read_image
-    from src.datasets.loading import Dataset, Split, class_names_of, content_digest, find_below, load_dataset
-    from src.datasets.unlabeled import read_unlabeled
+    from src.datasets.loading import (
+        Dataset,
+        Split,
+        check_dataset,
+        class_names_of,
+        content_digest,
+        find_below,
+        load_dataset,
+    )
+    from src.datasets.unlabeled import Batch, read_unlabeled
 else:
     __getattr__ = lazy_package(__name__)

@@ -8,7 +8,17 @@ import numpy as np
 
 from src.datasets.arrays import Arrays, BadFile
 from src.datasets.cache import decoded_images, reorder
-from src.datasets.listing import MAX_NAMED, TEST, TRAIN, VALIDATION, ImageFile, Listing, explain_links, list_images
+from src.datasets.listing import (
+    MAX_NAMED,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    ImageFile,
+    Listing,
+    explain_links,
+    list_classes,
+    list_images,
+)
 from src.errors import ConfigError, DataError
 from src.places import local_path
 from src.schema import ImageFolderConfig
@@ -60,6 +70,11 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
         test_files=names[train:],
         bad_files=bad_files,
     )
+
+
+def check_folders(config: ImageFolderConfig) -> None:
+    """Raise DataError for a folder that is missing, or whose folders are not the classes; no image is opened."""
+    _check_classes(config, list_classes(local_path(config.folder)))
 
 
 def deal(groups: Sequence[Sequence[int]]) -> list[int]:

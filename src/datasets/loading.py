@@ -13,10 +13,11 @@ import numpy as np
 
 from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
 from src.datasets.duplicates import find_duplicates
+from src.datasets.image_folder import check_folders
 from src.datasets.listing import list_classes
 from src.errors import ConfigError, DataError
 from src.places import local_path
-from src.schema import DatasetConfig
+from src.schema import DatasetConfig, ImageFolderConfig
 
 CHUNK_BYTES = 32 * 2**20  # of images that are hashed together, so that mapped images need not all be in memory
 
@@ -129,8 +130,14 @@ def class_names_of(config: DatasetConfig) -> list[str]:
     return list(config.class_names) or list_classes(local_path(config.root or ""))
 
 
+def check_dataset(config: DatasetConfig) -> None:
+    """Raise DataError for a folder of images that is missing, or whose folders are not the classes; opens no image."""
+    if isinstance(config, ImageFolderConfig):
+        check_folders(config)
+
+
 def find_below(config: DatasetConfig, data_dir: str) -> DatasetConfig:
-    """Return the same data set, looked for below this folder first."""
+    """Return the config of the same data set, which is searched below this folder first."""
     moved = config.below(data_dir)
     if config.root is None or moved.root is None:
         return moved

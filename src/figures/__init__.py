@@ -1,4 +1,4 @@
-"""Pictures, each in two halves: `*_data` computes plain numbers that tests compare, `plot_*` draws them."""
+"""Pictures in two steps: `*_data` computes plain numbers, which tests compare, and `plot_*` draws them."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         image_name,
         plot_mistakes,
         right_predictions_data,
-        short_name,
         worst_mistakes_data,
     )
     from src.figures.samples import ClassSamples, plot_samples, samples_data

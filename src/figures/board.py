@@ -9,18 +9,20 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from src.results import printable
+
 Image = npt.NDArray[np.uint8]  # height, width, channels
 Images = npt.NDArray[np.uint8]  # number, height, width, channels
 
 EDGE, GAP, LINE = 0.15, 0.08, 0.16  # inches: around everything, between cells, from a line of text to the next
-NARROWEST = 6.2  # inches that a title has
+MIN_WIDTH = 6.2  # inches, so that a title fits
 
 
 class Board:
-    """Cells in rows and columns, each for an image with lines of text above it; all of them on one pair of axes.
+    """Cells in rows and columns on one pair of axes, each for an image with lines of text above it.
 
-    Everything has its place in inches before it is drawn. As many axes as there are images, fitted to each other while
-    they are drawn, take several times as long.
+    The place of everything is computed in inches before it is drawn. One pair of axes for each image, with a layout
+    that Matplotlib computes while it draws, takes several times as long.
 
     Attributes:
         figure: the picture.
@@ -33,23 +35,23 @@ class Board:
         lines: Sequence[int],
         cell: float,
         *,
-        words: float = 0,
+        text_width: float = 0,
         left: float = EDGE,
         right: float = EDGE,
     ) -> None:
-        """An empty board.
+        """Make an empty board.
 
         Args:
-            title: above everything, in one or more lines.
-            columns: cells in a row.
-            lines: of text above the cells of each row.
-            cell: inches of a side.
-            words: inches that the text above a cell takes, of which there may be more than its image has.
-            left, right: inches at the sides, for the names of rows and for a scale.
+            title: one or more lines above everything.
+            columns: the number of cells in a row.
+            lines: for each row, the number of lines of text above its cells.
+            cell: the side of a cell in inches.
+            text_width: the width of the text above a cell in inches; it may be wider than the cell.
+            left, right: margins in inches, for the names of rows and for a scale.
         """
-        self.cell, self.step = cell, max(cell, words) + GAP
+        self.cell, self.step = cell, max(cell, text_width) + GAP
         used = left + columns * self.step - GAP + right
-        width = max(used, NARROWEST)
+        width = max(used, MIN_WIDTH)
         self.left = left + (width - used) / 2
         top = EDGE + 0.25 * (title.count("\n") + 1)
         self.tops = []  # of the images of each row
@@ -65,12 +67,12 @@ class Board:
         self.axes.text(width / 2, EDGE, title, ha="center", va="top", fontsize=11, parse_math=False)
 
     def show(self, row: int, column: int, image: Image) -> None:
-        """Puts an image into a cell: uint8, (height, width, channels), with one channel in grey."""
-        is_grey = image.shape[-1] == 1
-        self.draw(row, column, image[..., 0] if is_grey else image, cmap="gray" if is_grey else None, vmin=0, vmax=255)
+        """Draw an image in a cell: uint8, (height, width, channels); a single channel is drawn in gray."""
+        is_gray = image.shape[-1] == 1
+        self.draw(row, column, image[..., 0] if is_gray else image, cmap="gray" if is_gray else None, vmin=0, vmax=255)
 
     def draw(self, row: int, column: int, values: npt.NDArray[Any], **style: Any) -> None:
-        """Puts what Matplotlib's `imshow` makes of the values into a cell, in its middle, in its own proportions."""
+        """Draw values in the middle of a cell, in their own proportions; `style` is for Matplotlib's `imshow`."""
         height, width = values.shape[0], values.shape[1]
         scale = self.cell / max(height, width)
         height, width = height * scale, width * scale
@@ -80,22 +82,22 @@ class Board:
         self.axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor="0.8", linewidth=0.5))
 
     def write(self, row: int, column: int, text: str, line: int = 0, align: str = "center", **style: Any) -> None:
-        """A line of text above a cell; line 0 is the one next to it. Line breaks in names are not drawn."""
+        """Write a line of text above a cell; line 0 is the one next to the cell. Line breaks in names are not drawn."""
         x = self._x(column) + (self.cell / 2 if align == "center" else 0)
         y = self.tops[row] - 0.03 - LINE * line
         self.axes.text(x, y, printable(text), ha=align, va="bottom", parse_math=False, **style)
 
-    def name(self, row: int, text: str, **style: Any) -> None:
-        """The row's name, at its left."""
+    def name_row(self, row: int, text: str, **style: Any) -> None:
+        """Write the name of a row at its left."""
         y = self.tops[row] + self.cell / 2
         self.axes.text(self.left - GAP, y, text, ha="right", va="center", parse_math=False, **style)
 
-    def add_scale(self, colours: ScalarMappable, label: str) -> None:
-        """What the colours mean, at the right."""
+    def add_scale(self, colors: ScalarMappable, label: str) -> None:
+        """Draw the scale of the colors at the right."""
         width, height = self.figure.get_size_inches()
         tall = min(height - 2 * EDGE - 0.25, 4.0)
         place = (1 - 0.75 / width, (height - 0.25 - tall) / 2 / height, 0.12 / width, tall / height)
-        bar = self.figure.colorbar(colours, cax=self.figure.add_axes(place))
+        bar = self.figure.colorbar(colors, cax=self.figure.add_axes(place))
         bar.set_label(label, fontsize=8)
         bar.ax.tick_params(labelsize=8)
 
@@ -103,12 +105,7 @@ class Board:
         return self.left + column * self.step + (self.step - GAP - self.cell) / 2
 
 
-def printable(text: str) -> str:
-    """The text on one line, with a placeholder for each character that cannot be drawn, such as a line break."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
-
-
-def square(count: int) -> tuple[int, int]:
-    """Rows and columns for so many cells, about as many of the one as of the other, and at least one."""
+def grid_shape(count: int) -> tuple[int, int]:
+    """Return the rows and columns of a nearly square grid for this many cells; at least 1 by 1."""
     columns = max(1, int(np.ceil(np.sqrt(count))))
     return max(1, -(-count // columns)), columns

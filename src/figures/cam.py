@@ -1,4 +1,4 @@
-"""Grad-CAM: where a network looks, laid over the image."""
+"""Grad-CAM heat maps over their images."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,26 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from src.figures.board import Board, Image, Images
-from src.figures.predictions import Prediction, show_prediction, words
+from src.figures.predictions import Prediction, show_prediction, text_width
 
 HEAT = "plasma"
-SCALE = 1.0  # inches for it, at the right
+SCALE = 1.0  # inches for the scale at the right
 Heats = npt.NDArray[np.floating]
 
 
 def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], images: Images, heats: Heats) -> Figure:
-    """Right predictions above, wrong ones below, each as the image and as what spoke for the predicted class.
+    """Draw right predictions and then wrong ones, each as the image and as what spoke for the predicted class.
 
     Args:
         right, wrong: the predictions.
-        images: uint8, (n, height, width, channels), of the split that the predictions count in.
+        images: uint8, (n, height, width, channels), of the whole split.
         heats: (right and wrong, height, width), 0-1, in the order of the predictions, right ones first.
     """
     groups = [group for group in (right, wrong) if group]
     columns = max([len(group) for group in groups], default=1)
     lines = [2, 0] * max(len(groups), 1)
-    title, widest = "Grad-CAM: what spoke for the predicted class", words([*right, *wrong])
-    board = Board(title, columns, lines, cell=1.8, words=widest, right=SCALE)
+    title = "Grad-CAM: what spoke for the predicted class"
+    board = Board(title, columns, lines, cell=1.8, text_width=text_width([*right, *wrong]), right=SCALE)
     remaining = iter(heats)
     for number, group in enumerate(groups):
         for column, prediction in enumerate(group):
@@ -37,26 +37,26 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
     return _with_scale(board)
 
 
-def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: Heats, what: str) -> Figure:
-    """One image, then what in it speaks for each class.
+def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: Heats, name: str) -> Figure:
+    """Draw one image, and then what speaks for each class in it.
 
     Args:
         image: uint8, (height, width, channels).
         answers: the name and the probability of each class.
         heats: (classes, height, width), 0-1.
-        what: the image's name.
+        name: of the image.
     """
-    title = f"Grad-CAM of {what}: what speaks for each class"
+    title = f"Grad-CAM of {name}: what speaks for each class"
     board = Board(title, len(answers) + 1, [1], cell=2.1, right=SCALE)
     board.show(0, 0, image)
-    for column, ((name, score), heat) in enumerate(zip(answers, heats, strict=True), start=1):
+    for column, ((class_name, probability), heat) in enumerate(zip(answers, heats, strict=True), start=1):
         _lay_over(board, 0, column, image, heat)
-        board.write(0, column, f"{name} ({score:.2f})", fontsize=9)
+        board.write(0, column, f"{class_name} ({probability:.2f})", fontsize=9)
     return _with_scale(board)
 
 
 def _lay_over(board: Board, row: int, column: int, image: Image, heat: npt.NDArray[np.floating]) -> None:
-    """The image in grey, and the heat on it, the thicker the hotter."""
+    """Draw the image in gray, and the heat over it: more opaque where it is hotter."""
     board.draw(row, column, image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
     board.draw(row, column, heat, cmap=HEAT, vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
 

@@ -1,15 +1,22 @@
-"""Loss and accuracy, epoch by epoch."""
+"""Learning curves: loss and accuracy for each epoch."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from src.figures.colours import BLUE, GREEN
+from src.figures.colors import BLUE, GREEN
 
 
 class LearningCurves(NamedTuple):
-    """Epochs counted from 1, the curves of each panel by metric name; `best_epoch` is None where nothing chose it."""
+    """The curves of a run.
+
+    Attributes:
+        epochs: counted from 1.
+        loss, accuracy: the curves of each panel, by metric name.
+        best_epoch: None without a validation split, which would choose it.
+        phases: the name and the first epoch of each phase of the training.
+    """
 
     epochs: list[int]
     loss: dict[str, list[float]]
@@ -21,7 +28,7 @@ class LearningCurves(NamedTuple):
 def learning_curves_data(
     history: Mapping[str, list[float]], best_epoch: int | None, phases: tuple[tuple[str, int], ...] = ()
 ) -> LearningCurves:
-    """The loss and accuracy curves of a history, training beside validation, and the first epoch of each phase."""
+    """Return the loss and accuracy curves of a history, for training and for validation."""
     loss, accuracy = (
         {name: history[name] for name in (metric, f"val_{metric}") if name in history}
         for metric in ("loss", "accuracy")
@@ -30,15 +37,15 @@ def learning_curves_data(
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:
-    """Loss and accuracy side by side, training dashed, the best epoch marked, another ground for each later phase."""
+    """Draw loss and accuracy side by side: training dashed, the best epoch marked, later phases shaded."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     panels = (("loss", data.loss, BLUE), ("accuracy", data.accuracy, GREEN))
-    for axes, (title, curves, colour) in zip(figure.subplots(1, 2), panels, strict=True):
+    for axes, (title, curves, color) in zip(figure.subplots(1, 2), panels, strict=True):
         for name, values in curves.items():
             style = "-" if name.startswith("val_") else "--"
-            axes.plot(data.epochs, values, style, color=colour, label=name, marker=".")
+            axes.plot(data.epochs, values, style, color=color, label=name, marker=".")
         if data.best_epoch is not None:
-            axes.axvline(data.best_epoch, color="grey", linewidth=1, label=f"best epoch ({data.best_epoch})")
+            axes.axvline(data.best_epoch, color="gray", linewidth=1, label=f"best epoch ({data.best_epoch})")
         for name, first in data.phases[1:]:
             axes.axvspan(first - 0.5, data.epochs[-1] + 0.5, color="tab:orange", alpha=0.12, label=name)
         axes.set(title=title, xlabel="epoch")

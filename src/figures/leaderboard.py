@@ -1,16 +1,16 @@
-"""Networks side by side: how good, how slow, how large."""
+"""A comparison of networks: accuracy, latency and size."""
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from src.figures.colours import BLUE, GREEN
+from src.figures.colors import BLUE, GREEN
 from src.results import LeaderboardRow
 
 
 def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
-    """A line for each network, the best on top: validation and test accuracy with their spread, latency, parameters."""
+    """Draw a line for each network, the best at the top: accuracies with their spread, latency, parameters."""
     figure = Figure(figsize=(11, 1.6 + 0.45 * len(rows)), layout="constrained")
     places = range(len(rows), 0, -1)
     accuracy, latency, parameters = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
@@ -25,10 +25,10 @@ def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
         accuracy.errorbar(means, lines, xerr=bars, fmt="o", color=color, capsize=4, label=label)
     accuracy.set_xlabel("accuracy" + (f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"))
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    accuracy.locator_params(axis="x", nbins=6)  # of networks that hardly differ, the labels are long
+    accuracy.locator_params(axis="x", nbins=6)  # the labels of nearly equal accuracies are long
     latency.barh(places, [1000 * row.latency for row in rows], height=0.5, color=BLUE)
     latency.set_xlabel("latency of one image, ms")
-    # Points, for on a logarithmic axis only places mean something, and with their numbers: it has few that fit.
+    # Points, because the length of a bar means nothing on a logarithmic axis; with numbers, because it has few ticks.
     parameters.plot([row.parameters for row in rows], places, "o", color=BLUE)
     for place, row in zip(places, rows, strict=True):
         where = (row.parameters, place)

@@ -1,4 +1,4 @@
-"""Single images and what the model takes them for."""
+"""Single images with their true and predicted classes."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -7,24 +7,22 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from src.figures.board import Board, Images, printable, square
-from src.figures.colours import BLUE, RED
+from src.figures.board import Board, Images, grid_shape
+from src.figures.colors import BLUE, RED
+from src.results import short_name
 
 Labels = npt.NDArray[np.integer]
 Probabilities = npt.NDArray[np.floating]
 
 
-MAX_NAME = 28  # characters of an image's name in a title
-
-
 class Prediction(NamedTuple):
-    """A test image, its class and the one it was taken for.
+    """A test image with its true and its predicted class.
 
     Attributes:
-        image: its place in the split.
-        true, predicted: names of classes.
-        score, true_score: the model's probabilities for these classes.
-        file: where the image came from, None where it did not come from a file of its own.
+        image: the index of the image in the split.
+        true, predicted: the names of the classes.
+        score, true_score: the probabilities of the predicted and of the true class.
+        file: the file of the image, None for an image without its own file.
     """
 
     image: int
@@ -36,32 +34,26 @@ class Prediction(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The image's file, or `#787` by its place."""
+        """The file of the image, or `#787` from its index."""
         return image_name(self.image, self.file)
 
 
-def image_name(place: int, file: str | None) -> str:
-    """An image's file, or `#787` by its place in the split."""
-    return f"#{place}" if file is None else file
-
-
-def short_name(name: str) -> str:
-    """Return a name that fits on one line of a title: a long one is cut to its end, where files differ."""
-    shown = printable(name)
-    return shown if len(shown) <= MAX_NAME else "\N{HORIZONTAL ELLIPSIS}" + shown[1 - MAX_NAME :]
+def image_name(index: int, file: str | None) -> str:
+    """Return the file of an image, or `#787` from its index in the split."""
+    return f"#{index}" if file is None else file
 
 
 def worst_mistakes_data(
     labels: Labels,
     probabilities: Probabilities,
     class_names: Sequence[str],
-    most: int = 25,
+    max_count: int = 25,
     files: Sequence[str] | None = None,
 ) -> list[Prediction]:
-    """The wrong predictions that the model was most sure of, surest first."""
+    """Return the wrong predictions with the highest scores, in descending order."""
     predicted, scores = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
-    surest = wrong[np.argsort(-scores[wrong], kind="stable")][:most]
+    surest = wrong[np.argsort(-scores[wrong], kind="stable")][:max_count]
     return _predictions(surest, labels, probabilities, class_names, files)
 
 
@@ -69,13 +61,13 @@ def right_predictions_data(
     labels: Labels,
     probabilities: Probabilities,
     class_names: Sequence[str],
-    most: int,
+    max_count: int,
     files: Sequence[str] | None = None,
 ) -> list[Prediction]:
-    """The first right prediction of each class, in the order of the split: as many different classes as there are."""
+    """Return the first right prediction of each class, in the order of the split."""
     right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
     _, firsts = np.unique(labels[right], return_index=True)
-    return _predictions(right[np.sort(firsts)][:most], labels, probabilities, class_names, files)
+    return _predictions(right[np.sort(firsts)][:max_count], labels, probabilities, class_names, files)
 
 
 def _predictions(
@@ -88,40 +80,40 @@ def _predictions(
     predicted = probabilities.argmax(axis=1)
     return [
         Prediction(
-            int(at),
-            class_names[labels[at]],
-            class_names[predicted[at]],
-            float(probabilities[at, predicted[at]]),
-            float(probabilities[at, labels[at]]),
-            None if files is None else files[at],
+            int(index),
+            class_names[labels[index]],
+            class_names[predicted[index]],
+            float(probabilities[index, predicted[index]]),
+            float(probabilities[index, labels[index]]),
+            None if files is None else files[index],
         )
-        for at in images
+        for index in images
     ]
 
 
 def plot_mistakes(mistakes: Sequence[Prediction], images: Images) -> Figure:
-    """Each image with what it was taken for, how surely, and what it is."""
-    rows, columns = square(len(mistakes))
-    where = "its file" if mistakes and mistakes[0].file is not None else "its place in the test split"
-    title = f"worst mistakes: what it was taken for, what it is, {where}"
-    board = Board(title, columns, [2] * rows, cell=1.9, words=words(mistakes))
-    for at, mistake in enumerate(mistakes):
-        show_prediction(board, *divmod(at, columns), mistake, images)
+    """Draw each image with its predicted and its true class and their probabilities."""
+    rows, columns = grid_shape(len(mistakes))
+    name = "file" if mistakes and mistakes[0].file is not None else "index in the test split"
+    title = f"worst mistakes: predicted class, true class, {name}"
+    board = Board(title, columns, [2] * rows, cell=1.9, text_width=text_width(mistakes))
+    for index, mistake in enumerate(mistakes):
+        show_prediction(board, *divmod(index, columns), mistake, images)
     return board.figure
 
 
-def words(predictions: Sequence[Prediction]) -> float:
-    """Inches that the longest line above them takes."""
-    return 0.066 * max((len(_is(prediction)) for prediction in predictions), default=0)
+def text_width(predictions: Sequence[Prediction]) -> float:
+    """Return the width in inches of the longest line above the images; an average letter is 0.066 inches wide."""
+    return 0.066 * max((len(_true_class(prediction)) for prediction in predictions), default=0)
 
 
 def show_prediction(board: Board, row: int, column: int, prediction: Prediction, images: Images) -> None:
-    """The image; above it what it was taken for, how surely, and what it is."""
+    """Draw the image, and above it the predicted and the true class with their probabilities."""
     board.show(row, column, images[prediction.image])
-    colour = BLUE if prediction.predicted == prediction.true else RED
-    board.write(row, column, f"{prediction.predicted} ({prediction.score:.2f})", line=1, color=colour, fontsize=9)
-    board.write(row, column, _is(prediction), fontsize=8)
+    color = BLUE if prediction.predicted == prediction.true else RED
+    board.write(row, column, f"{prediction.predicted} ({prediction.score:.2f})", line=1, color=color, fontsize=9)
+    board.write(row, column, _true_class(prediction), fontsize=8)
 
 
-def _is(prediction: Prediction) -> str:
+def _true_class(prediction: Prediction) -> str:
     return f"is {prediction.true} ({prediction.true_score:.2f}), {short_name(prediction.name)}"

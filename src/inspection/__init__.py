@@ -1,6 +1,6 @@
-"""A look inside a trained network, as numbers; `src.figures` draws them.
+"""Numbers from inside a trained network (filters, feature maps, Grad-CAM), which `src.figures` draws.
 
-All of it works on any Keras model that classifies images; a model that is a layer of another one is walked into.
+They work for any Keras model that classifies images, also for one that contains other models as layers.
 """
 
 from typing import TYPE_CHECKING

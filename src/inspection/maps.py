@@ -1,4 +1,4 @@
-"""What convolutions have learned, and what they make of an image."""
+"""The kernels of convolutions, and their outputs for an image."""
 
 from typing import NamedTuple
 
@@ -6,28 +6,28 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from src.inspection.listening import Heard, leaf_layers, listening
+from src.inspection.calls import LayerCall, leaf_layers, observed_calls
 from src.models.arithmetic import CONVOLUTIONS
 
 
 class Filters(NamedTuple):
-    """Kernels of a convolution: its layer's name, and float32, (filters, height, width, channels)."""
+    """The kernels of a convolution: its layer's name, and float32, (filters, height, width, channels)."""
 
     name: str
     kernels: npt.NDArray[np.float32]
 
 
 class FeatureMaps(NamedTuple):
-    """What a convolution makes of an image: its layer's name, and float32, (height, width, channels)."""
+    """The output of a convolution for an image: its layer's name, and float32, (height, width, channels)."""
 
     name: str
     maps: npt.NDArray[np.float32]
 
 
 def first_filters(model: keras.Model) -> Filters | None:
-    """The kernels of the first convolution that looks at more than one pixel; None where there is none.
+    """Return the kernels of the first convolution larger than 1x1; None for a network without one.
 
-    Of a depthwise or separable convolution, the kernels that look at one channel each.
+    For a depthwise or separable convolution these are the kernels that each see one channel.
     """
     for name, layer in leaf_layers(model):
         if isinstance(layer, CONVOLUTIONS) and max(layer.kernel_size) > 1:
@@ -45,18 +45,18 @@ def _kernels(layer: keras.layers.Layer) -> npt.NDArray[np.float32]:
 
 
 def feature_maps(model: keras.Model, image: npt.NDArray[np.uint8]) -> list[FeatureMaps]:
-    """The output of every convolution, in the order in which the image passes through them.
+    """Return the output of every convolution, in the order in which the image passes through them.
 
     Args:
-        model: any network; depthwise and separable convolutions count, and those of a model inside the model.
+        model: any network; depthwise and separable convolutions count, and so do those of a model inside the model.
         image: uint8, (height, width, channels), 0-255.
     """
     found: list[FeatureMaps] = []
 
-    def hear(call: Heard) -> None:
+    def keep_maps(call: LayerCall) -> None:
         if isinstance(call.layer, CONVOLUTIONS):
             found.append(FeatureMaps(call.name, keras.ops.convert_to_numpy(call.outputs[0]).astype(np.float32)))
 
-    with listening(model, hear):
+    with observed_calls(model, keep_maps):
         model(image[np.newaxis], training=False)
     return found

@@ -8,5 +8,6 @@ if TYPE_CHECKING:
     from src.models.arithmetic import LAYER_COLUMNS, layer_table
     from src.models.building import build_model, predict
     from src.models.transfer import load_backbone
+    from src.models.weights import find_weights
 else:
     __getattr__ = lazy_package(__name__)

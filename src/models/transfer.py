@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from keras import layers
 
 from src.errors import ConfigError, ModelFileError
 from src.models.layers import classifier, pixels
+from src.models.weights import find_weights
 from src.places import local_path, read_variable
 from src.schema import BACKBONES, TransferConfig
 
@@ -107,7 +109,8 @@ def load_backbone(model: keras.Model, config: TransferConfig) -> None:
     """
     if config.weights is None:
         return
-    source = _imagenet(config.backbone) if config.weights == "imagenet" else _from_file(config.backbone, config.weights)
+    file = find_weights(config)
+    source = _imagenet(config.backbone) if file is None else _from_file(config, file)
     copy_weights(model, source, config.backbone)
 
 
@@ -149,19 +152,17 @@ def _imagenet(backbone: str) -> keras.Model:
         ) from error
 
 
-def _from_file(backbone: str, path: str) -> keras.Model:
+def _from_file(config: TransferConfig, file: Path) -> keras.Model:
     """Return the backbone with the weights of a file."""
-    file = local_path(path)
-    if not file.is_file():
-        raise ModelFileError(f"model.weights={path}: there is no such file; use imagenet, null, or a weights file")
-    model = _application(backbone, input_shape=(224, 224, 3))
+    model = _application(config.backbone, input_shape=(224, 224, 3))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns about each layer before it raises
             model.load_weights(file)
     except Exception as error:  # a file of another network, or not a weights file
         raise ModelFileError(
-            f"model.weights={path} does not contain the weights of {backbone} without its top: {_first_line(error)}"
+            f"model.weights={config.weights} does not contain the weights of {config.backbone} without its top: "
+            f"{_first_line(error)}"
         ) from error
     return model
 

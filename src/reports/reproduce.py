@@ -13,7 +13,7 @@ from src.errors import ConfigError, NotKept, StoreError
 from src.redact import HIDDEN, redact_tree
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config, ReproduceConfig, flatten, is_place
-from src.tracked import as_found
+from src.tracked import locate_dataset
 
 COLUMNS = ("what", "then", "now", "verdict")
 SAME, CHANGED = "same", "CHANGED"
@@ -39,7 +39,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         rows = [*_code(run), *_configuration(run, recorded, trained), *_packages(run), *_machine(run)]
         again = replace(
             trained,
-            dataset=as_found(run, trained, config.data_dir),
+            dataset=locate_dataset(run, trained, config.data_dir),
             tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
             tags={**trained.tags, "reproduces": config.run_id},
         )

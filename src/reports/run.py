@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
-from src.reports.inside import record_inside
+from src.reports.explanation import record_explanation
 from src.results import TrainResult
 from src.schema import Config
 
@@ -64,7 +64,7 @@ def record_pictures(
         versions = fitting.augmented(images, config.augmentation, config.seed, AUGMENTED)
         picture = figures.plot_augmentation(images, versions, config.augmentation.name)
         run.log_figure("figures/augmentation.png", picture)
-    record_inside(run, model, dataset, scores and scores.probabilities)
+    record_explanation(run, model, dataset, scores and scores.probabilities)
 
 
 def description(config: Config, result: TrainResult, dataset: datasets.Dataset) -> str:

@@ -6,19 +6,16 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.saving.files import (
-        FORMATS,
         TOLERANCE,
         check_formats,
-        check_manifest,
         file_size,
         formats_for,
-        formats_in,
-        keras_file,
         load_model,
         predict_with,
         save_model,
         save_weights,
         uncompiled,
     )
+    from src.saving.stored import FORMATS, check_format, check_manifest, formats_in, keras_file
 else:
     __getattr__ = lazy_package(__name__)

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import tempfile
@@ -22,13 +21,9 @@ from src.errors import ModelFileError
 from src.models import predict
 from src.places import literal_folder
 from src.saving.contents import check_contents
+from src.saving.stored import FORMATS, H5_FILE, KERAS_FILE, MANIFEST, SAVED_MODEL, check_manifest, file_digests
 from src.writing import replacing
 
-KERAS_FILE = "model.keras"
-H5_FILE = "model.h5"
-SAVED_MODEL = "saved_model"
-MANIFEST = "manifest.json"
-FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
 FLOAT_BYTES = 4
 OVERHEAD = 64 * 1024  # bytes of a small network's file apart from its weights
 ARRAY_OVERHEAD = 4 * 1024  # bytes of names and shapes for each array of weights
@@ -66,7 +61,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
                         model.export(plain / name, format="tf_saved_model", verbose=False)
                 else:
                     uncompiled(model).save(part / name)
-        (part / MANIFEST).write_text(json.dumps(manifest(part), indent=2) + "\n")
+        (part / MANIFEST).write_text(json.dumps(file_digests(part), indent=2) + "\n")
         check_formats(part, formats, images, predict(model, images))
     return folder
 
@@ -106,12 +101,6 @@ def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expect
             raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
 
 
-def formats_in(folder: Path) -> tuple[str, ...]:
-    """Return the formats in a run's model folder, after checking its files against its manifest."""
-    check_manifest(folder)
-    return tuple(name for name in FORMATS if (folder / name).exists())
-
-
 def formats_for(model: keras.Model) -> tuple[str, ...]:
     """Return the formats for this model: HDF5 reads back only Keras' public layers, and a few backbones have others."""
     is_plain = all(getattr(keras.layers, type(step).__name__, None) is type(step) for step in model.operations)
@@ -121,32 +110,6 @@ def formats_for(model: keras.Model) -> tuple[str, ...]:
 def uncompiled(model: keras.Model) -> keras.Model:
     """Return the same layers and weights without the optimizer, which the `.keras` format would save too."""
     return keras.Model(model.input, model.output, name=model.name)
-
-
-def manifest(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 in hex of every file below the folder, by its path in the folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def check_manifest(folder: Path) -> None:
-    """Raise ModelFileError unless the folder contains exactly the files and content that its manifest lists."""
-    try:
-        listed = dict(json.loads((folder / MANIFEST).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{folder} has no readable {MANIFEST}: {error}") from error
-    found = manifest(folder)
-    wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
-    if wrong:
-        raise ModelFileError(f"{folder} differs from its {MANIFEST}: {', '.join(wrong)} missing, added or changed")
-
-
-def keras_file(folder: Path) -> Path:
-    """Return the `.keras` file in a run's model folder, after checking its manifest, or in an MLflow LoggedModel."""
-    if (folder / "MLmodel").is_file():
-        return folder / "data" / KERAS_FILE
-    check_manifest(folder)
-    return folder / KERAS_FILE
 
 
 def load_model(path: Path) -> keras.Model:

@@ -28,6 +28,7 @@ from src.schema.verbs import (
     PredictConfig,
     RegisterConfig,
     SummaryConfig,
+    TrackedModelConfig,
     UiConfig,
     check_registry_names,
 )

@@ -13,6 +13,7 @@ from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
+from src.tracking.registry import fixed_uri
 from src.tracking.run import Run
 from src.tracking.store import Store, check_exists, client_of, prepare_store, problems_told, refusal
 
@@ -100,7 +101,8 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         prepare_store(config.uri)
         client = client_of(config.uri)
     try:
-        found = client.get_run(run_id or _run_of_model(str(model_uri)))
+        fixed = None if model_uri is None else fixed_uri(client, model_uri)
+        found = client.get_run(run_id or _run_of_model(str(fixed)))
     except StoreError:
         raise
     except (MlflowException, ImportError, ValueError) as error:  # the last two: of places that MLflow knows how to read
@@ -108,6 +110,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
             raise StoreError(problem) from error
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
+    run.model_uri = fixed
     if found.info.lifecycle_stage != "active":
         restore = mlflow_command(config.uri, "runs", "restore", "--run-id", str(run.run_id))
         raise StoreError(f"run {run.run_id} was deleted; name another, or restore it: {restore}")

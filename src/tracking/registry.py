@@ -1,4 +1,4 @@
-"""The model registry: numbered versions of a model under one name, and aliases such as `champion` that point to one."""
+"""The model registry: numbered versions of models under one name, and aliases such as `champion` for one of them."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import mlflow
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS as VERSIONS
 
 from src.errors import StoreError
@@ -17,13 +18,13 @@ from src.schema import TrackingConfig
 from src.tracking.run import Run
 from src.tracking.store import open_store
 
-# MLflow's error codes for a run that does not exist; a server with users gives the last to all but the admin.
+# MLflow's error codes for a run that does not exist; a server with users answers all but the admin with the last one.
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
 DIGEST_TAG = "data_digest"  # of a version
 
 
 class Version(NamedTuple):
-    """One version of a registered model, and the run that trained it; its id is empty when no run did."""
+    """One version of a registered model; `run_id` is the run that trained it, empty for a model without a run."""
 
     name: str
     number: int
@@ -43,35 +44,43 @@ class ModelData(NamedTuple):
 
 
 def data_of_run(params: Mapping[str, str]) -> ModelData:
-    """The data that a run's params say it was trained on."""
+    """Return the data that a run was trained on, from its params."""
     classes: list[str] = []
     with contextlib.suppress(ValueError):  # the names of very many classes are cut
         classes = json.loads(params.get("dataset.class_names", "[]"))
     return ModelData(params.get("resolved.data_digest"), classes)
 
 
-class Registry:
-    """The registry of a tracking store.
+def fixed_uri(client: mlflow.MlflowClient, model_uri: str) -> str:
+    """Return a URI that will always lead to the model that this one leads to now: an alias may move at any time."""
+    if not model_uri.startswith("models:"):
+        return model_uri
+    return "models:/" + "/".join(map(str, get_model_name_and_version(client, model_uri)))
 
-    Raises:
-        StoreError: the store cannot be reached, is not one, or tracking is off.
-    """
+
+class Registry:
+    """The model registry of a tracking store."""
 
     def __init__(self, config: TrackingConfig) -> None:
+        """Open the registry.
+
+        Raises:
+            StoreError: the store cannot be reached, is not one, or tracking is off.
+        """
         client = open_store(config).client
         if client is None:
-            raise StoreError("tracking=off: without a tracking store there is no model registry; leave it out")
+            raise StoreError("tracking=off: without a tracking store there is no model registry; remove `tracking=off`")
         self._client: mlflow.MlflowClient = client
 
     def version_of_run(self, name: str, run_id: str) -> Version | None:
-        """The run's version under this name, None when it was not registered yet."""
+        """Return the run's version under this name, None when the run was not registered."""
         found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-        return Version(name, min(int(each.version) for each in found), run_id) if found else None
+        return Version(name, min(int(version.version) for version in found), run_id) if found else None
 
     def add(self, name: str, run: Run, description: str, tags: Mapping[str, str]) -> Version:
-        """Registers the model that the run logged as the next version of the name, which is made when it is new.
+        """Register the model that the run logged as the next version of the name, which is created if it is new.
 
-        Where several processes do so at once the first version stays, and each gets that one.
+        When several processes do this at once, the first version stays and each process gets that one.
         """
         try:
             self._client.create_registered_model(name)
@@ -82,7 +91,7 @@ class Registry:
         assert isinstance(shown, dict)
         model_id = run.model_id
         with deferred():
-            made = self._client.create_model_version(
+            created = self._client.create_model_version(
                 name,
                 f"models:/{model_id}",
                 run_id=run.run_id,
@@ -90,16 +99,16 @@ class Registry:
                 tags=shown,
                 description=redact(description),
             )
-            version = Version(name, int(made.version), str(run.run_id))
+            version = Version(name, int(created.version), str(run.run_id))
             first = self.version_of_run(name, version.run_id) or version
             if first != version:
-                self._client.delete_model_version(name, made.version)
+                self._client.delete_model_version(name, created.version)
                 return first
             self._note_on_model(str(model_id), name, version.number)
             return version
 
     def _note_on_model(self, model_id: str, name: str, number: int) -> None:
-        """Without this tag, which `mlflow.register_model` sets, the model's page calls it not registered."""
+        """Set a tag as `mlflow.register_model` does: without it, the model's page says that it is not registered."""
         known = json.loads(self._client.get_logged_model(model_id).tags.get(VERSIONS, "[]"))
         self._client.set_logged_model_tags(
             model_id, {VERSIONS: json.dumps([*known, {"name": name, "version": number}])}
@@ -118,7 +127,7 @@ class Registry:
         return None
 
     def data_of(self, version: Version) -> ModelData:
-        """The data of a version's model, by the version's own tag, else by the run that trained it."""
+        """Return the data of a version's model, from the tag of the version, or else from the run that trained it."""
         tags = self._client.get_model_version(version.name, str(version.number)).tags
         run = self._run_of(version)
         found = data_of_run(run.data.params) if run else ModelData(None, [])
@@ -140,10 +149,14 @@ class Registry:
             raise
 
     def move_alias(self, version: Version, alias: str) -> None:
-        """Makes the alias point to this version, and to no other."""
+        """Make the alias point to this version, and to no other."""
         self._client.set_registered_model_alias(version.name, alias, str(version.number))
 
-    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
-        """Adds tags to a version."""
+    def tag(self, version: Version, tags: Mapping[str, str | None]) -> None:
+        """Set tags of a version, and delete those whose value is None."""
+        existing = self._client.get_model_version(version.name, str(version.number)).tags
         for name, value in tags.items():
-            self._client.set_model_version_tag(version.name, str(version.number), name, redact(value))
+            if value is not None:
+                self._client.set_model_version_tag(version.name, str(version.number), name, redact(value))
+            elif name in existing:
+                self._client.delete_model_version_tag(version.name, str(version.number), name)

@@ -46,6 +46,7 @@ class Run:
         self.status = "RUNNING"
         self.end_time: int | None = None  # in ms since 1970, of a run that has ended and in which nothing ran since
         self.model_ids: list[str] = []  # of the models that it has logged
+        self.model_uri: str | None = None  # of the model that the run was found by: always of the same one
         self._writer = Writer("" if client is None else client.tracking_uri)
         self._artifacts = None if client is None else Artifacts(client, run_id)
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from src.figures.board import Board, square
+from src.figures.board import Board, grid_shape
 from tests.support.figures import images, png, texts
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, (1, 1)), (1, (1, 1)), (2, (1, 2)), (5, (2, 3)), (25, (5, 5))])
-def test_cells_make_about_a_square(count: int, expected: tuple[int, int]) -> None:
-    assert square(count) == expected
+def test_cells_make_about_a_grid_shape(count: int, expected: tuple[int, int]) -> None:
+    assert grid_shape(count) == expected
 
 
 def test_an_image_keeps_its_proportions_in_the_middle_of_its_cell() -> None:
@@ -38,7 +38,7 @@ def test_cells_and_lines_of_text_do_not_touch_each_other() -> None:
 
 def test_a_row_has_its_name_at_its_left_and_text_is_no_formula() -> None:
     board = Board("$\\a$", 1, [0], cell=1.0, left=2.0)
-    board.name(0, "$\\b$")
+    board.name_row(0, "$\\b$")
     board.show(0, 0, np.zeros((3, 3, 1), np.uint8))
     assert png(board.figure)
     assert texts(board.axes) == ["$\\a$", "$\\b$"]

@@ -189,6 +189,10 @@ def test_a_saved_model_which_could_run_anything_is_not_even_opened_when_it_was_c
 
 def test_the_keras_file_is_found_in_a_run_s_folder_and_in_an_mlflow_model(saved: Path, tmp_path: Path) -> None:
     (tmp_path / "MLmodel").touch()
+    with pytest.raises(ModelFileError, match=r"there is no model file .*data/model\.keras"):
+        saving.keras_file(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "model.keras").touch()
     assert saving.keras_file(saved) == saved / "model.keras"
     assert saving.keras_file(tmp_path) == tmp_path / "data" / "model.keras"
 

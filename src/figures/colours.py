@@ -1,4 +1,0 @@
-"""Colours that people tell apart whatever they see of red and green: Okabe and Ito 2008, "Color Universal Design"."""
-
-BLUE, GREEN, RED, ORANGE = "#0072B2", "#009E73", "#D55E00", "#E69F00"
-GRAY = "#999999"

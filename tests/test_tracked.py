@@ -1,0 +1,205 @@
+"""A tracked model: its URI is resolved once, and mistakes are reported before TensorFlow is imported."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+from PIL import Image
+
+from src.cli.compose import compose_config
+from src.evaluate import evaluate
+from src.explain import explain
+from src.predict import predict
+from src.train import train
+from tests.support.pictures import put_class
+from tests.support.workplace import Workplace, copy_of
+
+QUICK = ["dataset=synthetic", "model=dense", "training.epochs=1", "training.max_batches=4"]
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Two runs with other weights and other class names; each is a version of the model `rivals`."""
+
+    workplace: Workplace
+    first: str
+    second: str
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.workplace.uri)
+
+
+@pytest.fixture(scope="module")
+def rivals(tmp_path_factory: pytest.TempPathFactory) -> Rivals:
+    workplace = Workplace(tmp_path_factory.mktemp("rivals"))
+    changes = [[], ["seed=2", "dataset.class_names=[a,b,c,d,e,f,g,h,i,j]"]]
+    where = f"tracking.uri='{workplace.uri}'"
+    both = Rivals(workplace, *(str(train(compose_config([*QUICK, where, *change])).run_id) for change in changes))
+    both.client.create_registered_model("rivals")
+    for run_id in (both.first, both.second):
+        (logged,) = both.client.get_run(run_id).outputs.model_outputs
+        both.client.create_model_version(
+            "rivals", f"models:/{logged.model_id}", run_id=run_id, model_id=logged.model_id
+        )
+    Image.fromarray(np.arange(784, dtype=np.uint8).reshape(28, 28)).save(workplace.folder / "image.png")
+    return both
+
+
+def evaluated(workplace: Workplace, model: str) -> object:
+    config = [f"tracking.uri='{workplace.uri}'", "data_dir=null", model]
+    result = evaluate(compose_config(config, "evaluate"))
+    return result.run_id, result.metrics
+
+
+def explained(workplace: Workplace, model: str) -> object:
+    config = [f"tracking.uri='{workplace.uri}'", "data_dir=null", model]
+    result = explain(compose_config(config, "explain"))
+    return result.run_id, result.rows
+
+
+def predicted(workplace: Workplace, model: str) -> object:
+    places = [f"images='{workplace.folder / 'image.png'}'", f"output='{workplace.folder / 'predictions.csv'}'"]
+    predict(compose_config([f"tracking.uri='{workplace.uri}'", *places, model], "predict"))
+    return (workplace.folder / "predictions.csv").read_text()
+
+
+@pytest.mark.parametrize("use", [evaluated, explained, predicted])
+def test_an_alias_that_moves_meanwhile_does_not_mix_two_models(
+    rivals: Rivals, use: Callable[[Workplace, str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, other = (use(rivals.workplace, f"run_id={run_id}") for run_id in (rivals.first, rivals.second))
+    assert expected != other
+    rivals.client.set_registered_model_alias("rivals", "champion", "1")
+    resolve = SqlAlchemyStore.get_model_version_by_alias
+
+    def overtaken(store: SqlAlchemyStore, name: str, alias: str) -> object:
+        version = resolve(store, name, alias)
+        rivals.client.set_registered_model_alias(name, alias, "2")  # another process, just after this one has looked
+        return version
+
+    monkeypatch.setattr(SqlAlchemyStore, "get_model_version_by_alias", overtaken)
+    assert use(rivals.workplace, "model_uri='models:/rivals@champion'") == expected
+
+
+# --- mistakes that are reported before TensorFlow is imported ------------------------------------------------------
+
+# Runs commands one after the other in a process that cannot import TensorFlow; prints their exit codes and messages.
+WITHOUT_TENSORFLOW = """
+import contextlib, importlib, io, json, os, sys
+sys.modules["tensorflow"] = None
+answers = {}
+for name, (module, *arguments) in json.loads(sys.argv[1]).items():
+    sys.argv = [module, *arguments]
+    messages, code = io.StringIO(), 0
+    with contextlib.redirect_stderr(messages):
+        try:
+            importlib.import_module(module).main()
+        except SystemExit as end:
+            code = end.code
+        except ImportError as error:
+            messages.write(f"imports {error.name}")
+    answers[name] = code, messages.getvalue()
+print("answers:" + json.dumps(answers))
+"""
+TRAIN = "src.train tracking.uri='{new}' training.epochs=1 dataset=synthetic"
+FOLDER = "src.train tracking.uri='{new}' training.epochs=1 dataset=image_folder dataset.folder="
+MODEL = "tracking.uri='{whole}' run_id={run}"
+NO_MANIFEST = "tracking.uri='{no_manifest}' run_id={run}"
+NO_MODEL = "tracking.uri='{no_model}' run_id={run}"
+MISTAKES = {  # a command, its exit code, and what it says
+    "data set, missing": (FOLDER + "nowhere", 1, "nowhere does not exist"),
+    "data set, empty": (FOLDER + "empty", 1, "no folder of images in empty"),
+    "data set, val": (FOLDER + "split", 1, "but no folder test"),
+    "data set, other classes": (FOLDER + "pets dataset.class_names=[cat,cow]", 1, "missing: cow; extra: dog"),
+    "weights, missing": (TRAIN + " training.initial_weights=w.keras", 1, "there is no such file, and it is not the id"),
+    "weights, no model": (TRAIN + " training.initial_weights=notes.keras", 1, "is not a model that Keras can read"),
+    "weights, missing run": (TRAIN + " training.initial_weights=" + "0" * 32, 1, "has no " + "0" * 32),
+    "weights, no manifest": (
+        TRAIN.replace("new", "no_manifest") + " training.initial_weights={run}",
+        1,
+        "has no readable manifest.json",
+    ),
+    "weights, run without": (TRAIN.replace("new", "no_model") + " training.initial_weights={run}", 1, "keeps no model"),
+    "backbone, missing": (
+        TRAIN + " model=transfer model.backbone=MobileNetV2 model.weights=w.h5",
+        1,
+        "model.weights=w.h5: there is no such file",
+    ),
+    "images, missing": (f"src.predict {MODEL} images=nowhere", 1, "there is no nowhere"),
+    "images, empty": (f"src.predict {MODEL} images=empty", 1, "there is no image file in empty"),
+    "output, below a file": (f"src.predict {MODEL} images=pets output=notes.png/a.csv", 2, "is a file, not a folder"),
+    "image, missing": (f"src.explain {MODEL} image=gone.png", 1, "there is no image file gone.png"),
+    "image, no image": (f"src.explain {MODEL} image=notes.png", 1, "is not an image that can be read"),
+    "pictures, a file": (f"src.explain {MODEL} output=notes.png", 2, "is a file, not a folder"),
+    "evaluate, no manifest": (f"src.evaluate {NO_MANIFEST}", 1, "has no readable manifest.json"),
+    "explain, no manifest": (f"src.explain {NO_MANIFEST}", 1, "has no readable manifest.json"),
+    "predict, no manifest": (f"src.predict {NO_MANIFEST} images=pets", 1, "has no readable manifest.json"),
+    "register, no manifest": (f"src.register {NO_MANIFEST}", 1, "has no readable manifest.json"),
+    "evaluate, no model": (f"src.evaluate {NO_MODEL}", 1, "keeps no model"),
+    "explain, no model": (f"src.explain {NO_MODEL}", 1, "keeps no model"),
+    "predict, no model": (f"src.predict {NO_MODEL} images=pets", 1, "keeps no model"),
+    "register, no model": (f"src.register {NO_MODEL}", 1, "keeps no model"),
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The exit code and the message of each command of `MISTAKES`, and the stores that they used."""
+
+    answers: dict[str, tuple[int, str]]
+    stores: list[str]
+
+
+@pytest.fixture(scope="module")
+def answers(rivals: Rivals, tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    folder = tmp_path_factory.mktemp("mistakes")
+    for name in ("pets/cat", "pets/dog", "split/train/cat", "split/val/cat"):
+        put_class(folder, name, 3)
+    (folder / "empty").mkdir()
+    (folder / "notes.keras").write_text("not a model")
+    (folder / "notes.png").write_text("not an image")
+    no_manifest, no_model = (copy_of(rivals.workplace, folder / name) for name in ("no_manifest", "no_model"))
+    model = f"mlartifacts/{rivals.first}/artifacts/model"
+    (no_manifest.folder / model / "manifest.json").unlink()
+    shutil.rmtree(no_model.folder / model)
+    workplaces = {
+        "new": Workplace(folder),
+        "whole": rivals.workplace,
+        "no_manifest": no_manifest,
+        "no_model": no_model,
+    }
+    stores = {name: workplace.uri for name, workplace in workplaces.items()}
+    commands = {name: line.format(run=rivals.first, **stores).split() for name, (line, _, _) in MISTAKES.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, json.dumps(commands)],
+        cwd=folder,
+        env=Workplace(folder).environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Answers(json.loads(done.stdout.partition("answers:")[2]), list(stores.values()))
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_reported_before_tensorflow_is_imported(answers: Answers, mistake: str) -> None:
+    _, expected, sentence = MISTAKES[mistake]
+    code, said = answers.answers[mistake]
+    assert said.startswith("error: ")
+    assert sentence in said
+    assert code == expected
+
+
+def test_such_a_mistake_leaves_no_failed_run(answers: Answers) -> None:
+    for uri in answers.stores:
+        client = MlflowClient(uri)
+        runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+        assert {run.info.status for run in runs} <= {"FINISHED"}
