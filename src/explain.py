@@ -52,7 +52,7 @@ def explain_test_split(tracked: TrackedModel, data_dir: str | None, output: str 
     return ExplanationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
-        title=f"{tracked.config.model.name} on {len(dataset.test):,} test images: some right ones, the worst mistakes",
+        title=f"{tracked.config.model.name} on {len(dataset.test):,} test images: right predictions, worst mistakes",
         columns=("image", "is", "predicted", "score", "true score"),
         rows=[
             (shown.name, shown.true, shown.predicted, f"{shown.score:.4f}", f"{shown.true_score:.4f}")
@@ -99,7 +99,8 @@ def main(config: ExplainConfig, overrides: list[str]) -> None:
     result = explain(config)
 
     rows = [tuple(short_name(cell) for cell in row) for row in result.rows]
-    console.table(printable(result.title), result.columns, rows)
+    console.say(printable(result.title))
+    console.table("", result.columns, rows)
     for note in result.notes:
         console.say(printable(note))
     if result.pictures:

@@ -123,7 +123,8 @@ def main(config: PredictConfig, overrides: list[str]) -> None:
     if result.bad_files:
         first = "; ".join(f"{path}: {reason}" for path, reason in result.bad_files[:MAX_SHOWN])
         more = "; ..." if len(result.bad_files) > MAX_SHOWN else ""
-        console.say(f"{len(result.bad_files)} files skipped, which are not usable images: {printable(first)}{more}")
+        count = f"{len(result.bad_files)} unusable file{'s' * (len(result.bad_files) != 1)} skipped"
+        console.say(f"{count}: {printable(first)}{more}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class TrainResult:
         metrics: the metrics of that epoch, and `test_loss` and `test_accuracy` when the test split was scored.
         history: metric name -> one value per epoch.
         stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
-        warnings: what a reader of the figures must know, such as a stand-in data set.
+        warnings: facts that change how to read the metrics, such as a sample in place of the data set.
     """
 
     run_id: str | None
@@ -62,14 +62,14 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
-    """What one model scored on the test split.
+    """The scores of one model on the test split.
 
     Attributes:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy`.
         images: the number of images scored.
-        warnings: what a reader of the metrics must know.
+        warnings: facts that change how to read the metrics.
     """
 
     run_id: str
@@ -81,14 +81,14 @@ class EvaluationResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplanationResult:
-    """What a look inside a model gave.
+    """The explanation of a model's predictions.
 
     Attributes:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
-        title, columns, rows: the predictions that were looked at, as a table.
-        pictures: where the pictures are in the run.
-        notes: what a reader of them must know.
+        title, columns, rows: the predictions that are explained, as a table.
+        pictures: the paths of the pictures in the run.
+        notes: facts that change how to read them.
     """
 
     run_id: str
@@ -102,12 +102,12 @@ class ExplanationResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionResult:
-    """What a model said of images.
+    """The predictions of a model for images.
 
     Attributes:
         output: the file with a row for each image.
-        counts: how many images it put into each class.
-        bad_files: what was passed over, and why.
+        counts: the number of images predicted as each class.
+        bad_files: the files that were skipped, and why.
     """
 
     output: str
@@ -117,17 +117,17 @@ class PredictionResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrationResult:
-    """Where a run's model stands in the registry.
+    """A run's model in the registry.
 
     Attributes:
         name: of the registered model.
-        version: the run's version of it.
-        is_new: whether it was registered just now.
+        version: the number of the run's version.
+        is_new: True for a version that was added just now.
         run_id: the run.
-        alias: what was to be moved to the version, or None.
-        moved: whether it was.
-        reason: why.
-        p_value: of McNemar's test against the version that had the alias, None where the two were not compared.
+        alias: the alias that was to be moved to the version, or None.
+        moved: True if it was moved.
+        reason: why it was moved, or why not.
+        p_value: of McNemar's test against the version that had the alias, None when the two were not compared.
     """
 
     name: str
@@ -146,14 +146,14 @@ class TrialRow(NamedTuple):
     Attributes:
         number: counted from 0.
         state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
-        value: the metric at the best epoch; None when there is none.
+        value: the metric at the best epoch; None without one.
         params: by dotted name.
         seconds: from its claim to its end, None while it runs.
-        best_epoch: counted from 1, None when there is none.
-        epochs: how many were trained.
+        best_epoch: counted from 1; None without one.
+        epochs: the number of epochs trained.
         reported: the metric at the end of each epoch, by epoch.
         run_id: its MLflow run.
-        interrupted: whether it was stopped or killed.
+        interrupted: True for a trial that was stopped or killed.
         reason: why it failed, empty when it did not.
         validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
     """
@@ -178,18 +178,18 @@ class TrialRow(NamedTuple):
 
 
 def trial_name(number: int) -> str:
-    """`trial-007`, as the run of a trial is called."""
+    """Return the name of a trial's run: `trial-007`."""
     return f"trial-{number:03}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """How a study stands.
+    """The numbers of a study's trials by state.
 
     Attributes:
-        complete, pruned, failed: trials that count towards `n_trials`.
-        running: trials that somebody runs.
-        retried: interrupted trials that were tried again, or still will be.
+        complete, pruned, failed: trials that count toward `n_trials`.
+        running: trials that a worker trains now.
+        retried: interrupted trials that were retried, or will be.
     """
 
     complete: int
@@ -210,17 +210,17 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """Where a sweep stands at its end.
+    """The result of a sweep.
 
     Attributes:
         study_name: of the Optuna study.
-        run_id: the MLflow run that the trials' runs stand under, or None when tracking is off.
-        counts: how many trials ended how.
+        run_id: the MLflow run that is the parent of the trials' runs, or None when tracking is off.
+        counts: the numbers of trials by state.
         best_trial: the number of the best trial, or None when none was completed.
         best_value: its metric at its best epoch.
-        best_run_id: its MLflow run, or None when that is gone.
+        best_run_id: its MLflow run, or None when the run is gone.
         best_params: its parameters, by dotted name.
-        best_metrics: those of `BEST_METRICS` that are known for it.
+        best_metrics: those of `BEST_METRICS` that are known.
         best_epoch: its epoch with that value, counted from 1.
         best_config: the resolved configuration that it was trained with, or None when that is no longer known.
     """
@@ -239,12 +239,12 @@ class SweepResult:
 
 @dataclass(frozen=True, kw_only=True)
 class BestOfSweepResult:
-    """What came of a sweep.
+    """The result of the pipeline `best_of_sweep`.
 
     Attributes:
         run_id: the MLflow run of the pipeline.
         experiment_id: of that run.
-        sweep: how the sweep stands.
+        sweep: the result of the sweep.
         seeds: of the final trainings.
         finals: the best configuration trained again, for each seed.
         registration: of the first seed's model.
@@ -259,12 +259,12 @@ class BestOfSweepResult:
 
     @property
     def mean(self) -> float:
-        """Of the test accuracies."""
+        """The mean of the test accuracies."""
         return statistics.fmean(self._accuracies)
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the test accuracies, None for a single one."""
+        """The standard deviation of the test accuracies, None for a single one."""
         return standard_deviation(self._accuracies)
 
     @property
@@ -278,10 +278,10 @@ class LeaderboardRow(NamedTuple):
     Attributes:
         model: its name.
         best_val_accuracy, best_val_spread: mean and standard deviation over the seeds of the validation accuracy at the
-            best epoch, which ranks the networks; a single seed has no spread.
+            best epoch, which ranks the networks; the spread of a single seed is None.
         accuracy, spread: the same for the test accuracy.
-        seeds: how many.
-        parameters: weights, those that do not train too.
+        seeds: the number of seeds.
+        parameters: the number of weights, trainable or not.
         seconds: of training, mean over the seeds.
         size: of `model.keras`, in bytes.
         latency: of one image, in seconds.
@@ -303,12 +303,12 @@ class LeaderboardRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonResult:
-    """A comparison.
+    """The result of the pipeline `compare_models`.
 
     Attributes:
         run_id: the MLflow run of the pipeline.
         experiment_id: of that run.
-        rows: of the networks, the best by validation accuracy first.
+        rows: one for each network, the best by validation accuracy first.
     """
 
     run_id: str
@@ -317,12 +317,12 @@ class ComparisonResult:
 
 
 class DriftRow(NamedTuple):
-    """One thing that was looked at when a run was trained again.
+    """One comparison between a run and the same run trained again.
 
     Attributes:
         what: a part of the code, a setting, a package, the data, a metric.
-        then, now: how it was and how it is.
-        verdict: `same`, `CHANGED`, or `within chance` for a metric that differs no more than repeated training does.
+        then, now: its values in the two runs.
+        verdict: `same`, `CHANGED`, or `within chance` for a metric that differs no more than in repeated training.
     """
 
     what: str
@@ -333,14 +333,14 @@ class DriftRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ReproductionResult:
-    """A run trained again.
+    """The result of the pipeline `reproduce`: a run trained again.
 
     Attributes:
         run_id: the new run.
         experiment_id: of that run.
-        reproduces: the old one.
-        origin: what went into it.
-        results: what came out of it.
+        reproduces: the old run.
+        origin: comparisons of what the runs were trained from: code, settings, packages, data.
+        results: comparisons of their metrics.
     """
 
     run_id: str
@@ -351,10 +351,10 @@ class ReproductionResult:
 
     @property
     def changed(self) -> list[str]:
-        """What changed, of all that was looked at."""
+        """The names of everything that changed."""
         return [row.what for row in (*self.origin, *self.results) if row.verdict == "CHANGED"]
 
     @property
     def is_same(self) -> bool:
-        """Whether the result is, whatever changed on the way to it."""
+        """True if the metrics are the same, even if something else changed."""
         return all(row.verdict != "CHANGED" for row in self.results)

@@ -1,4 +1,4 @@
-"""`python -m src.evaluate`: a tracked model scored again gives what the run says, and nothing else is taken for it."""
+"""`python -m src.evaluate`: a tracked model scored again gives the metrics of its run, and other data is refused."""
 
 import csv
 import hashlib
@@ -121,7 +121,7 @@ def scores_of(predicted: list[int], classes: int = 5) -> Scores:
     return Scores(1.0, 0.5, probabilities)
 
 
-def test_predictions_are_read_back_whatever_characters_class_and_file_names_hold(workplace: Workplace, tmp_path: Path):
+def test_predictions_are_read_back_with_any_characters_in_class_and_file_names(workplace: Workplace, tmp_path: Path):
     config = compose_config([f"tracking.uri='{workplace.uri}'"])
     dataset = data_of([0, 1, 2, 3, 4])
     with start_run(open_store(config.tracking), config) as run:

@@ -1,4 +1,4 @@
-"""`python -m src.explain`: pictures of a tracked model in its run, and sentences for what cannot be looked at."""
+"""`python -m src.explain`: pictures of a tracked model in its run, and messages for inputs that cannot be explained."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def explained(workplace: Workplace, *overrides: str) -> ExplanationResult:
 
 @pytest.fixture(scope="session")
 def digit_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real digit, three times as large, in colour."""
+    """A real digit, three times as large, in color."""
     digit = load_dataset(compose_config(["dataset.source=sample"]).dataset).test.images[DIGIT, ..., 0]
     path = tmp_path_factory.mktemp("images") / "my digit.png"
     Image.fromarray(digit).resize((84, 84)).convert("RGB").save(path)
@@ -39,7 +39,7 @@ def figures_of(trained: TrainedRun, folder: str = "") -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.png")}
 
 
-def test_a_look_by_the_command_replaces_the_pictures_that_training_made_by_the_same(
+def test_the_command_replaces_the_pictures_of_the_training_by_the_same_ones(
     trained: TrainedRun, tmp_path: Path
 ) -> None:
     before = figures_of(trained)
@@ -68,7 +68,7 @@ def test_an_image_of_another_size_is_resized_with_a_note_and_recognized(trained:
     assert set(figures_of(trained, "images/my_digit")) == {"feature_maps/page_1.png", "grad_cam.png"}
 
 
-def test_a_network_without_convolutions_is_said_to_have_none(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_network_without_convolutions_has_a_note_instead_of_pictures(workplace: Workplace, tmp_path: Path) -> None:
     overrides = ["dataset=synthetic", "model=dense", "training.epochs=1", "tracking.detail=light"]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     file = tmp_path / "a.png"
@@ -99,11 +99,11 @@ def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders_and_its_im
     assert shown <= {path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")}
     assert len(shown) == 2  # of each class one test image
     look = [f"run_id={run_id}", f"image='{pictures / 'old cat' / '000.png'}'"]
-    put_class(pictures, "dog", 1)  # whatever has become of the folder since
+    put_class(pictures, "dog", 1)  # the folder may have changed since
     assert {name for name, _ in explained(workplace, *look).rows} == {"Möwe", "old cat"}
 
 
-def test_without_evaluate_test_there_is_no_grad_cam_until_one_asks(workplace: Workplace) -> None:
+def test_without_evaluate_test_there_is_no_grad_cam_until_it_is_asked_for(workplace: Workplace) -> None:
     overrides = ["dataset=synthetic", "training.epochs=1", "evaluate_test=false", f"tracking.uri='{workplace.uri}'"]
     run_id = str(train(compose_config(overrides)).run_id)
     client = MlflowClient(workplace.uri)
@@ -116,7 +116,7 @@ def test_without_evaluate_test_there_is_no_grad_cam_until_one_asks(workplace: Wo
     assert explained(workplace, f"run_id={run_id}").pictures == INSIDE
 
 
-# --- what cannot be looked at ------------------------------------------------------------------------------------
+# --- inputs that cannot be explained -----------------------------------------------------------------------------
 
 
 def test_a_run_must_be_named(workplace: Workplace) -> None:
@@ -138,7 +138,7 @@ def test_a_run_without_a_model_is_named(workplace: Workplace) -> None:
         explained(workplace, f"run_id={run_id}")
 
 
-def test_an_image_that_is_not_there_is_named_before_anything_else(workplace: Workplace) -> None:
+def test_a_missing_image_is_named_before_anything_else(workplace: Workplace) -> None:
     with pytest.raises(DataError, match=r"there is no image file gone\.png; give the path of one: image=FILE"):
         explained(workplace, "run_id=RUN", "image=gone.png")
 

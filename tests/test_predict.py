@@ -1,4 +1,4 @@
-"""`python -m src.predict`: what a tracked model said of its test images it says of them as files and as rows."""
+"""`python -m src.predict`: a tracked model gives the same predictions for its test images as files and as rows."""
 
 import csv
 from pathlib import Path
@@ -55,7 +55,7 @@ def agree(result: PredictionResult, expected: list[tuple[str, str]]) -> bool:
     ]
 
 
-def test_files_get_the_answers_that_the_run_recorded_for_the_same_images(trained, digits, expected, tmp_path):
+def test_files_get_the_predictions_that_the_run_recorded_for_the_same_images(trained, digits, expected, tmp_path):
     for at, digit in enumerate(digits):
         Image.fromarray(digit[..., 0]).save(tmp_path / f"{at:02}.png")
     result = predicted(trained.workplace, f"run_id={trained.run_id}", f"images='{tmp_path}'", "batch_size=8")
@@ -63,7 +63,7 @@ def test_files_get_the_answers_that_the_run_recorded_for_the_same_images(trained
     assert sum(result.counts.values()) == COUNT
 
 
-def test_rows_of_pixels_get_them_too_by_the_command(trained, digits, expected, tmp_path):
+def test_rows_of_pixels_get_the_same_predictions_from_the_command(trained, digits, expected, tmp_path):
     lines = [",".join(map(str, digit.ravel())) for digit in digits]
     (tmp_path / "pixels.csv").write_text("\n".join(lines) + "\n")
     output = tmp_path / "new" / "answers.csv"
@@ -75,7 +75,7 @@ def test_rows_of_pixels_get_them_too_by_the_command(trained, digits, expected, t
     assert agree(PredictionResult(output=str(output), counts={}, bad_files=[]), expected)
 
 
-def test_each_row_has_a_probability_for_each_class_and_they_make_one(trained, digits, tmp_path):
+def test_each_row_has_a_probability_for_each_class_and_they_add_up_to_one(trained, digits, tmp_path):
     Image.fromarray(digits[0][..., 0]).save(tmp_path / "a.png")
     (row,) = rows_of(predicted(trained.workplace, f"run_id={trained.run_id}", f"images='{tmp_path}/a.png'"))
     scores = [float(row[str(digit)]) for digit in range(10)]
@@ -84,7 +84,7 @@ def test_each_row_has_a_probability_for_each_class_and_they_make_one(trained, di
     assert max(scores) == float(row["score"])
 
 
-def test_files_that_are_no_images_are_listed_or_end_it_and_then_nothing_is_written(trained, digits, tmp_path):
+def test_unusable_files_are_listed_or_else_end_the_command_and_then_nothing_is_written(trained, digits, tmp_path):
     Image.fromarray(digits[0][..., 0]).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no image")
     output = tmp_path / "answers.csv"
@@ -122,7 +122,7 @@ def test_classes_are_named_after_their_folders_and_a_spreadsheet_does_not_run_th
         (["run_id=0123"], StoreError, "has no 0123"),
     ],
 )
-def test_what_cannot_be_is_answered_with_a_sentence(trained, overrides: list[str], error: type, sentence: str):
+def test_a_wrong_setting_is_reported_in_a_sentence(trained, overrides: list[str], error: type, sentence: str):
     with pytest.raises(error, match=sentence):
         predicted(trained.workplace, "images=.", *overrides)
 
@@ -132,7 +132,7 @@ def test_an_output_that_is_a_folder_is_refused(trained, tmp_path):
         predicted(trained.workplace, f"run_id={trained.run_id}", "images=.", f"output='{tmp_path}'")
 
 
-def test_the_file_of_the_images_is_never_written_over(trained, tmp_path):
+def test_the_file_of_the_images_is_never_overwritten(trained, tmp_path):
     file = tmp_path / "pixels.csv"
     file.write_text("0\n")
     with pytest.raises(ConfigError, match="contains the images, and would be overwritten"):
@@ -143,7 +143,7 @@ def test_the_file_of_the_images_is_never_written_over(trained, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "label,a,b\n"])
-def test_a_file_without_rows_is_an_error_as_a_folder_without_images_is(trained, tmp_path, content: str):
+def test_a_file_without_rows_is_an_error(trained, tmp_path, content: str):
     (tmp_path / "pixels.csv").write_text(content)
     with pytest.raises(DataError, match="there is no row of pixels in"):
         predicted(

@@ -1,4 +1,4 @@
-"""`python -m src.register`: versions and aliases in a real registry, and the fight for an alias."""
+"""`python -m src.register`: versions and aliases in a real registry, and candidates against champions."""
 
 import contextlib
 import json
@@ -60,7 +60,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(workplace, *(str(train(compose_config([*SMALL, where, *change])).run_id) for change in changes))
 
 
-def test_the_command_says_which_version_a_run_became(runs: Runs):
+def test_the_command_prints_the_version_of_a_run(runs: Runs):
     done = runs.workplace.run("src.register", f"run_id={runs.good}", "name=by-command", "alias=champion")
     assert done.returncode == 0, done.stderr
     version, alias, where = done.stdout.splitlines()
@@ -80,7 +80,7 @@ def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: 
 SCORES = ["best_val_accuracy", "best_val_loss", "best_epoch", "test_accuracy", "test_loss"]
 
 
-def test_a_run_of_a_folder_is_registered_under_the_name_it_recorded_wherever_that_is_done(
+def test_a_run_of_a_folder_is_registered_under_its_recorded_name_from_any_folder(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     copied = replace(runs, workplace=copy_of(runs.workplace, tmp_path / "older"))
@@ -105,7 +105,7 @@ def test_a_version_has_the_scores_of_its_run_s_best_epoch_and_test(runs: Runs):
     assert tags["best_epoch"] == str(int(metrics["best_epoch"]))
 
 
-def test_a_version_that_was_made_before_there_were_scores_gets_them_when_its_run_is_registered_again(runs: Runs):
+def test_a_version_without_scores_gets_them_when_its_run_is_registered_again(runs: Runs):
     runs.register(runs.good, "name=older")
     for name in SCORES:
         runs.client.delete_model_version_tag("older", "1", name)
@@ -122,7 +122,7 @@ def test_the_page_of_a_model_knows_all_its_versions(runs: Runs):
     assert versions == [{"name": name, "version": 1} for name in names]
 
 
-def test_the_same_run_is_the_same_version_however_often(runs: Runs):
+def test_a_run_that_is_registered_twice_has_one_version(runs: Runs):
     first, again = runs.register(runs.good, "name=often"), runs.register(runs.good, "name=often")
     assert (first.version, first.is_new, again.version, again.is_new) == (1, True, 1, False)
     assert len(runs.client.search_model_versions("name = 'often'")) == 1
@@ -141,7 +141,7 @@ def test_processes_that_register_a_run_at_once_get_the_same_version(runs: Runs, 
     assert [version.version for version in runs.client.search_model_versions("name = 'at-once'")] == [1]
 
 
-def test_a_champion_that_was_crowned_meanwhile_is_fought_too(runs: Runs, monkeypatch: pytest.MonkeyPatch):
+def test_a_champion_that_another_process_has_just_chosen_is_compared_too(runs: Runs, monkeypatch: pytest.MonkeyPatch):
     runs.register(runs.poorer, "name=meanwhile", "alias=champion")
     decide = reports.decide_alias
 
@@ -165,7 +165,7 @@ def test_a_champion_that_no_run_registered_is_not_compared_and_keeps_the_alias(r
     assert "was not registered from a run" in result.reason
 
 
-def test_an_alias_that_was_asked_for_moves_to_whatever_version(runs: Runs):
+def test_an_alias_without_conditions_moves_to_any_version(runs: Runs):
     runs.register(runs.good, "name=asked", "alias=champion")
     result = runs.register(runs.poor, "name=asked", "alias=champion")
     assert (result.moved, result.p_value) == (True, None)
@@ -260,7 +260,7 @@ def test_classes_of_other_names_are_other_data_and_are_named(runs: Runs):
 
 
 @pytest.mark.parametrize("if_better", [False, True])
-def test_an_alias_moves_to_other_data_when_that_is_asked_for_and_the_reason_says_so(runs: Runs, if_better: bool):
+def test_an_alias_moves_to_other_data_if_asked_and_the_reason_says_so(runs: Runs, if_better: bool):
     name, line = f"moved-{if_better}", ["alias=champion", f"if_better={if_better}"]
     runs.register(runs.elsewhere, f"name={name}", "alias=champion")
     result = runs.register(runs.poor, f"name={name}", *line, MOVE)
@@ -290,7 +290,7 @@ def test_a_champion_without_a_run_loses_its_alias_only_when_asked_for(runs: Runs
     assert runs.register(runs.good, "name=given", "alias=champion", MOVE).moved
 
 
-def test_the_data_of_a_champion_comes_from_its_tag_or_else_from_its_run(copied: Runs):
+def test_the_data_of_a_champion_is_read_from_its_tag_or_else_from_its_run(copied: Runs):
     line = ["name=told", "alias=champion"]
     copied.register(copied.elsewhere, *line)
     copied.client.delete_model_version_tag("told", "1", "data_digest")
@@ -351,7 +351,7 @@ def test_the_champion_itself_stays_the_champion(runs: Runs):
         (["name=a/b"], "name: got 'a/b'"),
     ],
 )
-def test_names_that_the_registry_does_not_take_are_refused_from_the_line(overrides: list[str], sentence: str):
+def test_names_that_the_registry_does_not_accept_are_refused_on_the_command_line(overrides: list[str], sentence: str):
     with pytest.raises(ConfigError, match=sentence):
         compose_config(["run_id=r", *(text.strip("'") for text in overrides)], "register")
 
@@ -387,7 +387,7 @@ def test_a_run_without_a_whole_model_is_refused_by_its_state(runs: Runs, light: 
         runs.register(light)
 
 
-def test_a_data_set_s_name_that_the_registry_does_not_take_needs_another(runs: Runs):
+def test_a_data_set_with_a_name_that_the_registry_does_not_accept_needs_another_name(runs: Runs):
     line = ["dataset.name=a/b", "training.epochs=1", "training.max_batches=1", "training.batch_size=1"]
     run_id = str(train(compose_config([*SMALL, f"tracking.uri='{runs.workplace.uri}'", *line])).run_id)
     with pytest.raises(ConfigError, match="name: got 'a/b', expected a name without"):
@@ -415,7 +415,7 @@ def test_a_format_that_was_altered_is_refused_and_the_alias_does_not_move(copied
     assert copied.client.get_model_version_by_alias("synthetic", "champion").run_id == copied.poor
 
 
-def test_a_format_that_answers_differently_is_refused_though_its_manifest_fits(copied: Runs):
+def test_a_format_with_other_predictions_is_refused_even_if_its_manifest_fits(copied: Runs):
     model = artifacts(copied) / "model"
     other = copied.workplace.folder / "mlartifacts" / copied.poor / "artifacts/model"
     shutil.copy(other / "model.h5", model / "model.h5")
@@ -426,7 +426,7 @@ def test_a_format_that_answers_differently_is_refused_though_its_manifest_fits(c
         copied.register(copied.good)
 
 
-def test_a_model_that_answers_otherwise_than_the_stored_predictions_is_refused(copied: Runs):
+def test_a_model_that_contradicts_the_stored_predictions_is_refused(copied: Runs):
     table = artifacts(copied) / "tables/test_predictions.csv"
     shutil.copy(copied.workplace.folder / "mlartifacts" / copied.poor / "artifacts/tables/test_predictions.csv", table)
     with pytest.raises(ModelFileError, match=r"does not give the predictions in its tables/test_predictions"):

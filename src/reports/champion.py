@@ -1,4 +1,4 @@
-"""The comparison of a candidate with the champion: whether an alias moves from one model version to another."""
+"""The decision between a candidate and the champion: an alias moves to the candidate, or it does not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ MAX_NAMED = 5  # classes in a message
 
 
 class AliasDecision(NamedTuple):
-    """Whether an alias moves, why, and the p-value of McNemar's test (None when the two were not compared)."""
+    """The decision about an alias.
+
+    Attributes:
+        moves: True if the alias moves to the candidate.
+        reason: why it moves, or why not.
+        p_value: of McNemar's test, None when the two models were not compared.
+    """
 
     moves: bool
     reason: str
@@ -28,12 +34,12 @@ class AliasDecision(NamedTuple):
 def decide_alias(
     registry: tracking.Registry, run: tracking.Run, config: RegisterConfig, champion: tracking.Version
 ) -> AliasDecision:
-    """Decide whether the alias moves from the champion to the model of the run.
+    """Decide if the alias moves from the champion to the model of the run.
 
     Args:
         registry: of the store.
         run: the run of the candidate.
-        config: what the user asked for.
+        config: the alias, and the conditions under which it moves.
         champion: the version that the alias points to.
 
     Raises:
@@ -63,7 +69,7 @@ def decide_alias(
 def _compare(
     registry: tracking.Registry, run: tracking.Run, config: RegisterConfig, champion: tracking.Version
 ) -> AliasDecision:
-    """Decide whether the candidate is better than the champion, on the same data and by more than chance."""
+    """Decide if the candidate is better than the champion, on the same data and by more than chance."""
     holder = _holder(config, champion)
     if not registry.has_run(champion):
         return AliasDecision(False, f"the {holder} {_missing_run(champion)}, so the two cannot be compared")
@@ -143,7 +149,7 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
     """Return the exact test: of the images on which two equals differ, each is right on half, binomially distributed.
 
     Args:
-        first, second: for each image whether the classifier is right, (n,).
+        first, second: for each image, True if the classifier is right; (n,).
 
     Reference: McNemar 1947, Note on the sampling error of the difference between correlated proportions.
     """

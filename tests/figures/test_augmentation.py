@@ -1,4 +1,4 @@
-"""The picture of augmented images: each beside its own versions."""
+"""The picture of augmented images: each next to its own versions."""
 
 import numpy as np
 

@@ -8,7 +8,7 @@ from tests.support.figures import images, png, texts
 
 
 @pytest.mark.parametrize(("count", "expected"), [(0, (1, 1)), (1, (1, 1)), (2, (1, 2)), (5, (2, 3)), (25, (5, 5))])
-def test_cells_make_about_a_grid_shape(count: int, expected: tuple[int, int]) -> None:
+def test_cells_form_a_nearly_square_grid(count: int, expected: tuple[int, int]) -> None:
     assert grid_shape(count) == expected
 
 
@@ -36,7 +36,7 @@ def test_cells_and_lines_of_text_do_not_touch_each_other() -> None:
         assert not [other for other in boxes[at + 1 :] if box.overlaps(other)]
 
 
-def test_a_row_has_its_name_at_its_left_and_text_is_no_formula() -> None:
+def test_a_row_has_its_name_at_its_left_and_text_is_not_read_as_a_formula() -> None:
     board = Board("$\\a$", 1, [0], cell=1.0, left=2.0)
     board.name_row(0, "$\\b$")
     board.show(0, 0, np.zeros((3, 3, 1), np.uint8))

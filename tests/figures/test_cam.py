@@ -10,17 +10,17 @@ HEATS = np.linspace(0, 1, 3 * 4 * 4).reshape(3, 4, 4)
 RIGHT, WRONG = Prediction(2, "ant", "ant", 0.9, 0.9), Prediction(0, "ant", "bee", 0.8, 0.2)
 
 
-def test_right_predictions_stand_above_wrong_ones_each_with_its_own_heat_below_it() -> None:
+def test_right_predictions_are_above_wrong_ones_each_with_its_heat_below_it() -> None:
     figure = figures.plot_grad_cam([RIGHT], [WRONG], GRAY, HEATS)
     _, *captions = texts(figure.axes[0])
     assert captions == ["ant (0.90)", "is ant (0.90), #2", "bee (0.80)", "is ant (0.20), #0"]
-    grey = [GRAY[place, ..., 0].tolist() for place in (2, 0)]
-    assert values(figure) == [grey[0], grey[0], HEATS[0].tolist(), grey[1], grey[1], HEATS[1].tolist()]
+    gray = [GRAY[place, ..., 0].tolist() for place in (2, 0)]
+    assert values(figure) == [gray[0], gray[0], HEATS[0].tolist(), gray[1], gray[1], HEATS[1].tolist()]
     tops = [image.get_extent()[3] for image in images(figure)]
     assert tops[0] < tops[1] == tops[2] < tops[3] < tops[4] == tops[5]
 
 
-def test_right_and_wrong_are_told_apart_by_two_colours() -> None:
+def test_right_and_wrong_are_distinguished_by_two_colors() -> None:
     (axes, _) = figures.plot_grad_cam([RIGHT], [WRONG], GRAY, HEATS).axes
     assert len({text.get_color() for text in axes.texts if text.get_text() in ("ant (0.90)", "bee (0.80)")}) == 2
 

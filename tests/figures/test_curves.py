@@ -11,7 +11,7 @@ HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.3, 0.6], "learning_rate": [1e-3, 1
 VALIDATION = {"val_loss": [2.5, 1.5], "val_accuracy": [0.2, 0.5]}
 
 
-def test_learning_curves_stand_in_two_panels_training_beside_validation() -> None:
+def test_learning_curves_are_in_two_panels_with_training_and_validation_together() -> None:
     assert figures.learning_curves_data(HISTORY | VALIDATION, best_epoch=2) == LearningCurves(
         epochs=[1, 2],
         loss={"loss": [2.0, 1.0], "val_loss": [2.5, 1.5]},
@@ -31,14 +31,12 @@ def curves(history: dict[str, list[float]], best_epoch: int | None) -> Figure:
 
 
 @pytest.mark.parametrize(("best_epoch", "marks"), [(2, ["best epoch (2)"]), (None, [])])
-def test_the_curves_are_named_and_the_best_epoch_is_marked_where_there_is_one(
-    best_epoch: int | None, marks: list[str]
-) -> None:
+def test_the_curves_are_named_and_a_best_epoch_is_marked(best_epoch: int | None, marks: list[str]) -> None:
     legends = [[text.get_text() for text in axes.get_legend().texts] for axes in visible(curves(HISTORY, best_epoch))]
     assert legends == [["loss", *marks], ["accuracy", *marks]]
 
 
-def test_the_later_phases_of_a_training_stand_on_another_ground() -> None:
+def test_the_later_phases_of_a_training_are_shaded() -> None:
     data = figures.learning_curves_data(HISTORY | VALIDATION, 2, (("classifier", 1), ("fine-tuning", 2)))
     for axes in figures.plot_learning_curves(data).axes:
         legend = axes.get_legend()

@@ -1,4 +1,4 @@
-"""That every picture can be drawn and saved, whatever it is of."""
+"""Every picture can be drawn and saved, for all kinds of data."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ PICTURES: dict[str, tuple[Callable[[], Figure], int, int]] = {  # with how many 
     "confusion with its scale": (lambda: confusion("ab"), 2, 1),
     "confusion of many": (lambda: confusion([f"class {index}" for index in range(40)]), 2, 1),
     "mistakes": (lambda: figures.plot_mistakes(WORST, np.zeros((4, 5, 5, 1), np.uint8)), 1, 3),
-    "one mistake in colour": (lambda: figures.plot_mistakes(WORST[:1], np.zeros((4, 5, 5, 3), np.uint8)), 1, 1),
+    "one mistake in color": (lambda: figures.plot_mistakes(WORST[:1], np.zeros((4, 5, 5, 3), np.uint8)), 1, 1),
     "no mistake": (lambda: figures.plot_mistakes([], np.zeros((4, 5, 5, 1), np.uint8)), 1, 0),
     "filters": (lambda: figures.plot_filters(np.ones((6, 3, 3, 1)), "conv"), 1, 6),
     "one filter of zeros": (lambda: figures.plot_filters(np.zeros((1, 5, 5, 3)), "conv"), 1, 1),
@@ -49,7 +49,7 @@ PICTURES: dict[str, tuple[Callable[[], Figure], int, int]] = {  # with how many 
     "grad-cam": (lambda: figures.plot_grad_cam(WORST[:1], WORST[1:], GRAY4, np.zeros((3, 4, 4))), 2, 3 * 3),
     "grad-cam without mistakes": (lambda: figures.plot_grad_cam(WORST, [], GRAY4, np.ones((3, 4, 4))), 2, 3 * 3),
     "grad-cam of nothing": (lambda: figures.plot_grad_cam([], [], GRAY4, np.zeros((0, 4, 4))), 2, 0),
-    "heats of an image in colour": (lambda: class_heats((4, 9, 3)), 2, 1 + 2 * 2),
+    "heats of an image in color": (lambda: class_heats((4, 9, 3)), 2, 1 + 2 * 2),
     "more filters than are shown": (lambda: figures.plot_filters(np.ones((70, 3, 3, 1)), "conv"), 1, 64),
 }
 
@@ -76,7 +76,7 @@ print("matplotlib.pyplot" in sys.modules, "matplotlib.figure" in sys.modules)
     assert done.stdout.split() == ["False", "True"]
 
 
-def test_a_class_name_is_no_formula() -> None:
+def test_a_class_name_is_not_read_as_a_formula() -> None:
     mistakes = [Prediction(0, "$\\b$", "b", 0.5, 0.25)]
     for figure in (confusion(["$\\b$", "b"]), figures.plot_mistakes(mistakes, np.zeros((1, 9, 9, 1), np.uint8))):
         assert png(figure)

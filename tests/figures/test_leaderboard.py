@@ -43,7 +43,7 @@ def drawn(figure: Figure) -> Any:
     return canvas.get_renderer()
 
 
-def test_each_network_has_its_line_the_best_on_top() -> None:
+def test_each_network_has_a_line_with_the_best_at_the_top() -> None:
     accuracy = figures.plot_leaderboard(ROWS).axes[0]
     lines = zip(accuracy.get_yticks(), accuracy.get_yticklabels(), strict=True)
     assert [(place, label.get_text()) for place, label in lines] == [(2, "cnn_mnist_v2"), (1, "lenot")]
@@ -105,7 +105,7 @@ def test_the_picture_grows_with_the_networks() -> None:
 
 
 @pytest.mark.parametrize("rows", LIKENESSES.values(), ids=LIKENESSES)
-def test_no_label_lies_over_another(rows: Sequence[LeaderboardRow]) -> None:
+def test_labels_do_not_overlap(rows: Sequence[LeaderboardRow]) -> None:
     figure = figures.plot_leaderboard(rows)
     renderer = drawn(figure)
     for axes in figure.axes:
@@ -115,7 +115,7 @@ def test_no_label_lies_over_another(rows: Sequence[LeaderboardRow]) -> None:
 
 
 @pytest.mark.parametrize("rows", LIKENESSES.values(), ids=LIKENESSES)
-def test_what_is_drawn_lies_inside(rows: Sequence[LeaderboardRow]) -> None:
+def test_everything_is_drawn_inside_the_picture(rows: Sequence[LeaderboardRow]) -> None:
     figure = figures.plot_leaderboard(rows)
     renderer = drawn(figure)
     for axes in figure.axes:

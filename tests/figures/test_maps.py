@@ -21,7 +21,7 @@ def test_of_many_maps_eight_are_shown() -> None:
 
 
 @pytest.mark.parametrize(("convolutions", "pages"), [(0, []), (1, [1]), (12, [12]), (53, [12, 12, 12, 12, 5])])
-def test_every_convolution_stands_on_a_page_a_dozen_on_each(convolutions: int, pages: list[int]) -> None:
+def test_every_convolution_is_on_a_page_a_dozen_on_each(convolutions: int, pages: list[int]) -> None:
     layers = [(f"conv_{index}", np.zeros((2, 2, 1))) for index in range(convolutions)]
     drawn = figures.feature_maps_data(layers)
     assert [len(page) for page in drawn] == pages

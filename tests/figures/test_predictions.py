@@ -25,7 +25,7 @@ WORST = [
 
 
 @pytest.mark.parametrize(("max_count", "expected"), [(25, WORST), (2, WORST[:2])])
-def test_the_worst_mistakes_are_the_surest_first_and_in_the_split_s_order_where_equal(
+def test_the_worst_mistakes_are_in_order_of_their_scores_and_then_of_the_split(
     max_count: int, expected: list[Prediction]
 ) -> None:
     assert figures.worst_mistakes_data(LABELS, PROBABILITIES, ["ant", "bee", "cow"], max_count) == expected
@@ -81,7 +81,7 @@ def test_the_title_of_a_mistake_has_its_file_on_one_line_cut_to_the_end_of_a_lon
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_long_names_of_classes_have_room(count: int) -> None:
+def test_long_names_of_classes_do_not_overlap(count: int) -> None:
     name = "n02085620-Chihuahua, Mexico"
     mistakes = [Prediction(12_345, name, name[::-1], 0.5, 0.25, "a/DCIM/IMG_20261128_123456.JPG")] * count
     figure = figures.plot_mistakes([each._replace(image=at) for at, each in enumerate(mistakes)], GRAY)

@@ -1,4 +1,4 @@
-"""Samples of a data set: the first images of each class, beside its name and how many there are."""
+"""Samples of a data set: the first images of each class, with its name and number of images."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from src.figures import ClassSamples
 from tests.support.figures import centre, images, places, texts, values
 
 
-def test_a_class_shows_its_first_images_and_how_many_it_has() -> None:
+def test_a_class_shows_its_first_images_and_their_number() -> None:
     labels = np.array([1, 0, 1, 1] + [0] * 10, np.uint8)
     assert figures.samples_data(labels, ["cat", "dog", "emu"]) == [
         ClassSamples("cat", 11, [1, 4, 5, 6, 7, 8, 9, 10]),

@@ -49,7 +49,7 @@ def test_the_heat_is_the_maps_weighed_by_their_mean_gradients(of: int, expected:
     assert heat_of(two_halves(), image, [of], "conv")[0, ::4, ::4] == pytest.approx(np.array(expected))
 
 
-def test_what_speaks_against_a_class_is_cold() -> None:
+def test_evidence_against_a_class_has_no_heat() -> None:
     model = two_halves()
     model.get_layer("probabilities").set_weights([-np.ones((4, 2), np.float32), np.zeros(2, np.float32)])
     assert not heat_of(model, np.full((1, 8, 8, 1), 200, np.uint8), [0]).any()
@@ -72,13 +72,13 @@ def test_the_layer_is_the_last_whose_maps_are_as_large_as_those_of_the_last_conv
 
 
 @pytest.mark.parametrize("classes", [[0, 0, 0], [2, 1, 0]])
-def test_a_batch_gives_what_its_images_give_alone(classes: list[int]) -> None:
+def test_a_batch_gives_the_same_heat_as_its_images_alone(classes: list[int]) -> None:
     model = network(ConvBlock(filters=6), ConvBlock(filters=6))
     alone = [heat_of(model, IMAGES[index : index + 1], [of])[0] for index, of in enumerate(classes)]
     np.testing.assert_allclose(heat_of(model, IMAGES, classes), np.stack(alone), atol=1e-5)
 
 
-def test_models_that_are_layers_are_walked_into_though_they_are_frozen() -> None:
+def test_layers_of_inner_models_count_even_if_they_are_frozen() -> None:
     model = nested_network()
     chosen, last, early = (heat_of(model, IMAGES, [0, 1, 2], name) for name in (None, "backbone/relu", "seq/conv"))
     np.testing.assert_array_equal(chosen, last)
@@ -90,7 +90,7 @@ def test_a_network_without_convolutions_has_no_grad_cam() -> None:
     assert grad_cam(network(), IMAGES, [0, 0, 0]) is None
 
 
-def test_a_layer_that_does_not_exist_is_answered_with_the_nearest() -> None:
+def test_a_layer_that_does_not_exist_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"net has no layer 'conv0' .* did you mean 'conv_0'\? known: .*conv_0"):
         grad_cam(network(ConvBlock(filters=2)), IMAGES, [0, 0, 0], layer="conv0")
 
@@ -103,7 +103,7 @@ def built(name: str) -> keras.Model:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("model/*.yaml")))
-def test_every_network_has_a_heat_for_each_place_or_no_convolution(name: str) -> None:
+def test_every_network_has_a_heat_map_or_no_convolution(name: str) -> None:
     side = SMALL.get(name, 28)
     images = np.random.default_rng(0).integers(0, 256, (2, side, side, 1), dtype=np.uint8)
     if name == "dense":

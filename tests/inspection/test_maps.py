@@ -11,7 +11,7 @@ from tests.support.networks import SIDE, nested_network, network
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 1), dtype=np.uint8)
 
 
-def test_the_filters_of_the_first_convolution_come_one_by_one() -> None:
+def test_the_filters_of_the_first_convolution_are_separate_kernels() -> None:
     model = network(ConvBlock(filters=6, kernel_size=5), ConvBlock(filters=7, kernel_size=3), channels=3)
     kernel = model.get_layer("conv_0").kernel.numpy()  # (height, width, channels, filters)
     filters = first_filters(model)
@@ -21,11 +21,11 @@ def test_the_filters_of_the_first_convolution_come_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("blocks", [[], [ConvBlock(filters=6, kernel_size=1)]])
-def test_a_network_without_a_convolution_that_sees_neighbours_has_no_filters(blocks: list[ConvBlock]) -> None:
+def test_a_network_without_a_convolution_larger_than_one_pixel_has_no_filters(blocks: list[ConvBlock]) -> None:
     assert first_filters(network(*blocks)) is None
 
 
-def test_a_convolution_of_single_pixels_is_passed_over_and_a_depthwise_one_has_a_filter_for_each_channel() -> None:
+def test_a_one_by_one_convolution_is_skipped_and_a_depthwise_one_has_a_filter_for_each_channel() -> None:
     model = nested_network()
     filters = first_filters(model)
     assert filters is not None
@@ -34,7 +34,7 @@ def test_a_convolution_of_single_pixels_is_passed_over_and_a_depthwise_one_has_a
     np.testing.assert_equal(filters.kernels[2, ..., 0], kernel[..., 2, 0])
 
 
-def test_feature_maps_are_what_each_convolution_returns() -> None:
+def test_feature_maps_are_the_outputs_of_each_convolution() -> None:
     model = network(ConvBlock(filters=2, kernel_size=3, pool="max"), ConvBlock(filters=5, kernel_size=3, strides=2))
     found = feature_maps(model, IMAGE)
     assert [(maps.name, maps.maps.shape) for maps in found] == [("conv_0", (10, 10, 2)), ("conv_1", (2, 2, 5))]
@@ -43,7 +43,7 @@ def test_feature_maps_are_what_each_convolution_returns() -> None:
         np.testing.assert_allclose(maps, until_there(IMAGE[np.newaxis])[0], atol=1e-6)
 
 
-def test_feature_maps_reach_into_models_that_are_layers() -> None:
+def test_feature_maps_include_those_of_inner_models() -> None:
     found = feature_maps(nested_network(), IMAGE)
     assert [(maps.name, maps.maps.shape) for maps in found] == [
         ("seq/conv", (12, 12, 4)),
@@ -56,7 +56,7 @@ def test_a_network_without_convolutions_has_no_feature_maps() -> None:
     assert feature_maps(network(), IMAGE) == []
 
 
-def test_looking_leaves_the_network_as_it_was() -> None:
+def test_observing_leaves_the_network_unchanged() -> None:
     model = nested_network()
     before = model(IMAGE[np.newaxis]).numpy()
     feature_maps(model, IMAGE)
@@ -66,7 +66,7 @@ def test_looking_leaves_the_network_as_it_was() -> None:
     np.testing.assert_array_equal(model(IMAGE[np.newaxis]).numpy(), before)
 
 
-def test_looking_leaves_the_network_as_it_was_even_where_the_image_does_not_fit() -> None:
+def test_observing_leaves_the_network_unchanged_even_if_the_image_does_not_fit() -> None:
     model = network(ConvBlock(filters=2, kernel_size=3))
     with pytest.raises(ValueError, match="incompatible with the layer"):
         feature_maps(model, IMAGE[:5])
