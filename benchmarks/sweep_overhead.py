@@ -80,9 +80,9 @@ def measure(sweep: Any, trials: int) -> None:
     train.keep_model = lambda *arguments: None  # type: ignore[attr-defined]
     fitting.seed_everything = lambda *arguments: None
 
-    storage = search.open_storage(sweep.settings.storage, sweep.example.tracking.uri)
+    storage = search.open_storage(sweep.settings.storage, sweep.tracking.uri)
     study = search.open_study("overhead", storage.optuna, sweep.direction)
-    store = tracking.open_store(sweep.example.tracking)
+    store = tracking.open_store(sweep.tracking)
     study_id = tracking.StudyId("overhead", search.unique_id(study))
     parent, _ = tracking.open_parent_run(store, study_id)
     from src import console

@@ -7,6 +7,14 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.console.epochs import EpochLines
     from src.console.lines import console, progress, say, say_registration, say_where, table, warn
-    from src.console.trials import TRIAL_COLUMNS, SweepView, count_words, params_line, short, trial_cells
+    from src.console.trials import (
+        TRIAL_COLUMNS,
+        SweepView,
+        count_words,
+        params_line,
+        say_with_params,
+        short,
+        trial_cells,
+    )
 else:
     __getattr__ = lazy_package(__name__)

@@ -1,7 +1,8 @@
-"""How a sweep stands: a line for each trial that ends, and a live view above it."""
+"""The trials of a sweep in the terminal: a line for each one that ends, and the state of the sweep in a live view."""
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -15,16 +16,17 @@ from src.redact import redact
 from src.results import Counts, TrialRow, format_metric
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
+BAR_WIDTH = 24  # characters: with the counts of a thousand trials, the line fits into 80
 
 
 class SweepView:
-    """One line for each trial that ends, and on a terminal how the sweep stands; used inside `with`.
+    """Prints a line for each trial that ends, and shows the state of the sweep on a terminal; used inside `with`.
 
     Args:
-        metric: what the trials are compared by.
-        direction: `maximize` or `minimize`; the best so far is marked with a star.
+        metric: the metric that compares the trials.
+        direction: `maximize` or `minimize`; the best trial so far is marked with a star.
         n_trials: how many trials the study has in the end.
-        rows: the trials that there are; those that have ended are counted, not told.
+        rows: the trials that there are; no line is printed for those that have ended.
     """
 
     def __init__(self, metric: str, direction: str, n_trials: int, rows: Sequence[TrialRow]) -> None:
@@ -32,16 +34,16 @@ class SweepView:
         self.sign = 1 if direction == "maximize" else -1
         self.n_trials = n_trials
         self.best: TrialRow | None = None
-        self.told: set[int] = set()
-        self.began = time.monotonic()
+        self.printed: set[int] = set()  # numbers of the trials that have ended
+        self.started = time.monotonic()
         self.live = Live(console=console, refresh_per_second=2, transient=True)
         for row in rows:
             if row.state in ENDED:
-                self._is_best(row)
-                self.told.add(row.number)
-        self.before = len(self.told)
-        if self.before:
-            say(f"taken up again: {self.before} trials have ended before")
+                self._note_if_best(row)
+                self.printed.add(row.number)
+        self.earlier = len(self.printed)
+        if self.earlier:
+            say(f"resuming: {self.earlier} trial{'s' * (self.earlier != 1)} already finished")
 
     def __enter__(self) -> SweepView:
         if console.is_terminal:
@@ -53,50 +55,43 @@ class SweepView:
     ) -> None:
         self.live.stop()
 
-    def update(self, rows: Sequence[TrialRow], counts: Counts) -> bool:
-        """Tells of the trials that ended since the last time; returns whether one of them came to its own end."""
-        new = [row for row in rows if row.state in ENDED and row.number not in self.told]
-        for row in new:
-            self.told.add(row.number)
-            say(self.line(row))
-        self.live.update(Group(*self.standing(counts)))
-        return any(not row.interrupted for row in new)
+    def update(self, rows: Sequence[TrialRow], counts: Counts) -> None:
+        """Print the trials that have ended since the last call, and show the state of the sweep."""
+        for row in rows:
+            if row.state in ENDED and row.number not in self.printed:
+                self.printed.add(row.number)
+                say_with_params(self.line(row), row.params, row.reason.partition("\n")[0])
+        self.live.update(Group(*self.state_lines(counts)))
 
     def line(self, row: TrialRow) -> str:
-        """`trial  7  COMPLETE  val_accuracy 0.9830 *  3 epochs  4.1 s  model.dropout=0.1`."""
+        """Return `trial  7  COMPLETE  val_accuracy 0.9830 *  3 epochs  4.1 s`."""
         parts = [
             f"trial {row.number:>{len(str(self.n_trials))}}",
             "INTERRUPTED" if row.interrupted else f"{row.state:<8}",
         ]
         if row.value is not None:
-            parts.append(f"{self.metric} {row.value:.4f}" + (" *" if self._is_best(row) else "  "))
-        parts += [
-            f"{row.epochs} epoch{'s' * (row.epochs != 1)}",
-            duration(row.seconds or 0.0),
-            params_line(row.params),
-        ]
-        if row.reason:
-            parts.append(row.reason.splitlines()[0])
+            star = " *" if self._note_if_best(row) else "  "
+            parts.append(f"{self.metric} {row.value:.4f}{star}")
+        parts += [f"{row.epochs} epoch{'s' * (row.epochs != 1)}", duration(row.seconds or 0.0)]
         return "  ".join(parts)
 
-    def standing(self, counts: Counts) -> list[Text]:
-        """How the sweep stands, in up to three lines: how far, the best so far, how fast."""
-        width = 30
-        filled = min(width, round(width * counts.counted / self.n_trials))
-        others = (("running", counts.running), ("pruned", counts.pruned), ("failed", counts.failed))
-        told = "  ".join(f"{number} {kind}" for kind, number in others if number)
-        lines = [f"{counts.counted}/{self.n_trials} trials  {'━' * filled}{'╌' * (width - filled)}  {told}"]
+    def state_lines(self, counts: Counts) -> list[Text]:
+        """Return up to three lines: the number of trials, the best trial so far, the speed."""
+        filled = min(BAR_WIDTH, round(BAR_WIDTH * counts.counted / self.n_trials))
+        kinds = (("running", counts.running), ("pruned", counts.pruned), ("failed", counts.failed))
+        numbers = "  ".join(f"{number} {kind}" for kind, number in kinds if number)
+        lines = [f"{counts.counted}/{self.n_trials} trials  {'━' * filled}{'╌' * (BAR_WIDTH - filled)}  {numbers}"]
         if self.best is not None:
-            lines.append(
-                f"best  trial {self.best.number}  {self.metric} {self.best.value:.4f}  {params_line(self.best.params)}"
-            )
-        ended, seconds = len(self.told) - self.before, time.monotonic() - self.began
+            best = f"best: trial {self.best.number}, {self.metric} {self.best.value:.4f}"
+            lines.append(f"{best}  {params_line(self.best.params)}")
+        ended, seconds = len(self.printed) - self.earlier, time.monotonic() - self.started
         if ended:
             left = (self.n_trials - counts.counted) * seconds / ended
             lines.append(f"{60 * ended / seconds:.1f} trials/min  {duration(left)} left")
         return [Text(redact(line), overflow="ellipsis", no_wrap=True) for line in lines]
 
-    def _is_best(self, row: TrialRow) -> bool:
+    def _note_if_best(self, row: TrialRow) -> bool:
+        """Remember a trial if it is the best so far; return whether it is."""
         if row.state != "COMPLETE" or row.value is None:
             return False
         if self.best is not None and self.sign * row.value <= self.sign * (self.best.value or 0.0):
@@ -109,7 +104,7 @@ TRIAL_COLUMNS = ("trial", "state", "value", "epochs", "time", "parameters")
 
 
 def trial_cells(row: TrialRow) -> tuple[str, ...]:
-    """A trial as a row of a table."""
+    """Return the cells of a trial, in the order of `TRIAL_COLUMNS`."""
     return (
         str(row.number),
         "INTERRUPTED" if row.interrupted else row.state,
@@ -120,21 +115,39 @@ def trial_cells(row: TrialRow) -> tuple[str, ...]:
     )
 
 
+def say_with_params(text: str, params: Mapping[str, object], reason: str = "") -> None:
+    """Print a text, parameters and a reason: on one line, or indented below where a terminal is too narrow for it.
+
+    A file or a pipe has no width to keep to.
+    """
+    details = [part for part in (params_line(params), reason) if part]
+    line = "  ".join([text, *details])
+    if not console.is_terminal or len(line) <= console.width:
+        say(line)
+        return
+    say(text)
+    for part in details:
+        for wrapped in textwrap.wrap(
+            part, console.width, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+        ):
+            say(wrapped)
+
+
 def params_line(params: Mapping[str, object]) -> str:
-    """`model.dropout=0.123 model.conv.0.filters=8`, numbers shortened."""
+    """Return `model.dropout=0.123 model.conv.0.filters=8`, with shortened numbers."""
     return " ".join(f"{name}={short(value)}" for name, value in params.items())
 
 
 def short(value: object) -> str:
-    """A parameter's value as one would type it, with four digits at most."""
+    """Return a parameter's value as it would be typed, with at most four digits."""
     if value is None:
         return "null"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def count_words(counts: Counts) -> str:
-    """`20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted`."""
+    """Return `20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted`."""
     kinds = (("complete", counts.complete), ("pruned", counts.pruned), ("failed", counts.failed))
-    told = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
-    again = f"; {counts.retried} interrupted" if counts.retried else ""
-    return f"{counts.counted} trials: {told or 'none ended'}{again}"
+    numbers = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
+    retried = f"; {counts.retried} interrupted" if counts.retried else ""
+    return f"{counts.counted} trial{'s' * (counts.counted != 1)}: {numbers or 'none finished'}{retried}"

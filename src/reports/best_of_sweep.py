@@ -25,16 +25,16 @@ def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
         ConfigError: nothing to sweep over, or trials whose best could not be trained again without validation images.
     """
     plan = plan_line(for_training(config, overrides))
-    if plan.example.evaluate_test:
-        raise ConfigError(
-            "evaluate_test: no trial may see the test split, which is scored at the very end; leave it out"
-        )
-    for trial in plan.space.bases.values():  # those too that only some value of the space lets run
-        if trial.dataset.validation_size == 0:
-            raise ConfigError("dataset.validation_size=0: the best trial is found by a validation split; keep one")
-        if kind_of("schedule", trial.schedule).needs_validation:
+    for trial in plan.space.trees().values():  # also those that only some value of the space lets run
+        if trial["evaluate_test"]:
             raise ConfigError(
-                f"schedule={trial.schedule.name}: the best trial is trained again on the validation images too, "
+                "evaluate_test: no trial may see the test split, which is scored at the very end; leave it out"
+            )
+        if trial["dataset"]["validation_size"] == 0:
+            raise ConfigError("dataset.validation_size=0: the best trial is found by a validation split; keep one")
+        if kind_of("schedule", trial["schedule"]).needs_validation:
+            raise ConfigError(
+                f"schedule={trial['schedule']['name']}: the best trial is trained again on the validation images too, "
                 "and then there is no plateau to be seen; use schedule=cosine or schedule=none"
             )
     return plan

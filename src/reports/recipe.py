@@ -2,42 +2,37 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from src.cli.compose import CONF, compose_tree
 from src.errors import ConfigError
 from src.results import TrialRow
-from src.schema import RUN_GROUPS, with_given_name
+from src.schema import RUN_GROUPS, is_place, with_given_name
 from src.space import SweepPlan
 from src.writing import replacing
 
-if TYPE_CHECKING:
-    pass
-
-
 MADE_HERE = "# The best of the study"  # marks a recipe that a sweep may write over
-NOT_IN_RECIPE = {"tracking", "tags", "evaluate_test"}  # what belongs to one machine or to the sweep
-PLACES = {"data_dir", "folders", "mirrors", "npz"}
+FOLDER = "dataset.folder"  # the one place that is part of a recipe: it says which images
 
 
 def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mapping[str, Any]) -> str:
-    """An experiment file that trains a trial's configuration again, with a test score at the end.
+    """Returns an experiment file that trains a trial's configuration again, with a test score at the end.
 
     Args:
-        plan: of the sweep.
-        study_name: of the study.
+        plan: the checked settings of the sweep.
+        study_name: the name of the study.
         best: the trial.
-        config: the resolved configuration that it was trained with.
+        config: the resolved configuration of the trial.
     """
     name = plan.settings.save_best_as or "best"
     choices = plan.space.choices.get(plan.space.options_of(best.params), {})
     options = {group: choices[group] for group in RUN_GROUPS if group in choices and group != "tracking"}
-    folders = [line for line in plan.line if line.startswith("hydra.searchpath=")]  # options of the user's own
+    folders = [line for line in plan.line if line.startswith("hydra.searchpath=")]  # with the user's own options
     standard = compose_tree([*folders, *(f"{group}={option}" for group, option in options.items())])
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
-    body |= difference(standard, with_given_name(config), NOT_IN_RECIPE)
+    body |= difference(standard, {**with_given_name(config), "evaluate_test": standard["evaluate_test"]})
     body["tags"] = {"experiment": name, "best_of": study_name}
     return (
         "# @package _global_\n"
@@ -47,32 +42,47 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     )
 
 
-def difference(standard: Mapping[str, Any], wanted: Mapping[str, Any], left_out: set[str]) -> dict[str, Any]:
-    """What must be set in `standard` to get `wanted`: nested dicts, lists whole."""
-    found: dict[str, Any] = {}
+def difference(standard: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns what must be set in `standard` to get `wanted`, as nested dicts; a list is set as a whole.
+
+    Places are not set, because they belong to one machine; `FOLDER` is the exception.
+
+    Args:
+        standard: nested dicts.
+        wanted: nested dicts.
+        prefix: the dotted name of both with a trailing dot, empty for a whole configuration.
+    """
+    changes: dict[str, Any] = {}
     for key, value in wanted.items():
-        if key in left_out or standard.get(key) == value:
+        name, default = f"{prefix}{key}", standard.get(key)
+        if isinstance(value, dict) and isinstance(default, dict):
+            value = difference(default, value, f"{name}.")
+            if not value:
+                continue
+        elif default == value or (is_place(name) and name != FOLDER):
             continue
-        before = standard.get(key)
-        both = isinstance(value, dict) and isinstance(before, dict)
-        found[key] = difference(before, value, PLACES) if both else value  # type: ignore[arg-type]
-    return {key: value for key, value in found.items() if value != {}}
+        changes[key] = value
+    return changes
 
 
 def check_recipe_name(name: str | None) -> None:
-    """Raises ConfigError when a recipe of this name exists that no sweep has made."""
+    """Raises ConfigError if a recipe of this name exists that was not made by a sweep, or cannot be written."""
     if name is None:
         return
     path = CONF / "experiment" / f"{name}.yaml"
     if not os.access(path.parent, os.W_OK):
-        raise ConfigError(f"hydra.sweeper.save_best_as={name}: {path.parent} cannot be written; leave it out")
+        raise ConfigError(
+            f"hydra.sweeper.save_best_as={name}: {path.parent} cannot be written; make it writable, or remove "
+            f"`hydra.sweeper.save_best_as={name}`"
+        )
     if path.exists() and MADE_HERE not in path.read_text():
         raise ConfigError(
-            f"hydra.sweeper.save_best_as={name}: conf/experiment/{name}.yaml was not made by a sweep and is not "
-            "written over; choose another name"
+            f"hydra.sweeper.save_best_as={name}: conf/experiment/{name}.yaml was not made by a sweep, so it is "
+            "not replaced; choose another name"
         )
 
 
-def _keep_recipe(name: str, recipe: str) -> None:
+def save_recipe(name: str, recipe: str) -> None:
+    """Write a recipe to `conf/experiment/`."""
     with replacing(CONF / "experiment" / f"{name}.yaml") as part:
         part.write_text(recipe)

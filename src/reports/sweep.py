@@ -1,25 +1,34 @@
-"""A sweep as something to look at: its trials as a table, its best as a recipe, its story in a few lines."""
+"""What a sweep leaves in its run: a table of its trials, its best configuration as a recipe, plots, a description."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from src import console, figures, study, tracking
 from src.links import run_page
-from src.reports.recipe import _keep_recipe, best_recipe
-from src.results import BEST_METRICS, Counts, SweepResult, TrialRow, trial_name
-from src.schema import as_tree
+from src.reports.markdown import Markdown, escape, link, table
+from src.reports.recipe import best_recipe, save_recipe
+from src.results import BEST_METRICS, Counts, SweepResult, TrialRow, format_metric, trial_name
+from src.schema import as_tree, flatten
 from src.space import SweepPlan
 
-COLUMNS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
+TRIAL_FIELDS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
+MAX_LISTED = 5  # best trials in the description
+
+ConfigOfTrial = Callable[[TrialRow], Mapping[str, Any] | None]
 
 
 def record_search(run: tracking.Run, plan: SweepPlan) -> None:
-    """What is searched and how, as params of the parent run, and what was typed."""
+    """Records the command line, the search and what all trials have in common, as params of the parent run."""
     run.log_overrides(plan.line)
     settings = as_tree(plan.settings)
     kept = {name: settings[name] for name in ("sampler", "pruner", "max_retries", "max_failures", "storage")}
+    leaves = [flatten(tree).items() for tree in plan.space.trees().values()]
+    tracking.record_common(
+        run, [{name: value for name, value in items if not plan.space.is_swept(name)} for items in leaves]
+    )
     run.log_params(
         {f"hydra.sweeper.{name}.{key}": value for name in ("sampler", "pruner") for key, value in kept[name].items()}
         | {f"hydra.sweeper.{name}": kept[name] for name in ("max_retries", "max_failures", "storage")}
@@ -35,76 +44,35 @@ def record_results(
     rows: Sequence[TrialRow],
     counts: Counts,
     known: Container[str],
-    config_of_trial: Callable[[TrialRow], Mapping[str, Any] | None],
+    config_of_trial: ConfigOfTrial,
+    warnings: Sequence[str] = (),
 ) -> SweepResult:
     """Writes `trials.csv`, `best.yaml` and the description into the parent run, over those of an earlier end.
 
     Args:
         run: the parent run.
-        plan: of the sweep.
-        study_name: of the study.
+        plan: the checked settings of the sweep.
+        study_name: the name of the study.
         rows: its trials.
-        counts: how they ended.
+        counts: how many trials ended how.
         known: the ids of the trials' runs that exist; only those are linked.
         config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
+        warnings: what a reader of the results must know.
     """
-    names = [dimension.name for dimension in plan.space.dimensions]
-    run.log_table(
-        "trials.csv",
-        (*COLUMNS, *names),
-        [
-            (
-                row.number,
-                "INTERRUPTED" if row.interrupted else row.state,
-                "" if row.value is None else row.value,
-                "" if row.seconds is None else f"{row.seconds:.2f}",
-                row.best_epoch or "",
-                row.epochs,
-                row.run_id or "",
-                row.reason,
-                *("null" if (value := row.params.get(name, "")) is None else value for name in names),
-            )
-            for row in rows
-        ],
-    )
+    _record_trials(run, plan, rows)
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
     best = next(iter(study.ranked(linked, plan.direction)), None)
-    config = None if best is None else config_of_trial(best)
-    metrics: dict[str, float] = {}
+    result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts)
     if best is not None:
-        metrics = _best_metrics(best, plan.metric)
-        if config is not None:
-            recipe = best_recipe(plan, study_name, best, config)
-            run.log_text("best.yaml", recipe)
-            if plan.settings.save_best_as:
-                _keep_recipe(plan.settings.save_best_as, recipe)
-        run.log_metrics({plan.metric: best.value or 0.0, **metrics}, step=counts.counted)
-        run.flush()
-    run.describe(description(run, plan, linked, counts))
-    return SweepResult(
-        study_name=study_name,
-        run_id=run.run_id,
-        counts=counts,
-        best_trial=best.number if best else None,
-        best_value=best.value if best else None,
-        best_run_id=best.run_id if best else None,
-        best_params=dict(best.params) if best else {},
-        best_metrics=metrics,
-        best_epoch=best.best_epoch if best else None,
-        best_config=config,
-    )
-
-
-def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
-    """Those of `BEST_METRICS` that are known of a trial. One of an earlier version has its value and its epoch only."""
-    found, name = best.best_metrics, f"best_{metric}"
-    return {name: best.value, **found} if name in BEST_METRICS and best.value is not None else found
+        result = _record_best(run, plan, result, best, config_of_trial(best))
+    run.describe(describe_sweep(run, plan, linked, counts, warnings))
+    return result
 
 
 def record_plots(
     run: tracking.Run, rows: Sequence[TrialRow], metric: str, plots: Iterable[tuple[str, Any]], page: str
 ) -> None:
-    """The sweep's pictures under `figures/`, and `sweep.html` with the same plots to be hovered over."""
+    """Writes the sweep's plots under `figures/`, and `sweep.html` with interactive ones."""
     curves = figures.trial_curves_data(rows)
     if curves:
         run.log_figure("figures/intermediate_values.png", figures.plot_trial_curves(curves, metric))
@@ -113,21 +81,93 @@ def record_plots(
     run.log_page("sweep.html", page)
 
 
-def description(run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts) -> str:
-    """The sweep in Markdown: how many trials of what kind, and the five best with links to their runs."""
-    lines = [
-        f"{console.count_words(counts)}; {plan.settings.sampler.name} sampler, {plan.settings.pruner.name} pruner."
+def describe_sweep(
+    run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts, warnings: Sequence[str] = ()
+) -> str:
+    """Returns the sweep in Markdown: the best trial, the counts, a table of the best trials, the search, warnings."""
+    top = study.ranked(rows, plan.direction)[:MAX_LISTED]
+    parts = [
+        _best_line(run, plan, top[0]) if top else "No trial is complete.",
+        f"{console.count_words(counts)}.",
+        _best_table(run, plan, top) if top else "",
+        _describe_search(plan),
+        *(f"**Warning:** {escape(warning)}" for warning in warnings),
     ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _record_trials(run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow]) -> None:
     names = [dimension.name for dimension in plan.space.dimensions]
-    top = study.ranked(rows, plan.direction)[:5]
-    if top:
-        lines += ["", f"| trial | {plan.metric} | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
-    for row in top:
-        name = trial_name(row.number)
-        link = f"[{name}]({run_page(run.experiment_id, row.run_id)})" if row.run_id else name
-        cells = [console.short(row.params.get(name, "")) for name in names]
-        lines.append(f"| {link} | {row.value:.4f} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    run.log_table("trials.csv", (*TRIAL_FIELDS, *names), [_trial_cells(row, names) for row in rows])
 
 
-# --- the best trial as a recipe ------------------------------------------------------------------------------------
+def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[object]:
+    """Returns the cells of a trial in `trials.csv`: those of `TRIAL_FIELDS`, then its parameters."""
+    params = [row.params.get(name, "") for name in names]
+    return [
+        row.number,
+        "INTERRUPTED" if row.interrupted else row.state,
+        "" if row.value is None else row.value,
+        "" if row.seconds is None else f"{row.seconds:.2f}",
+        row.best_epoch or "",
+        row.epochs,
+        row.run_id or "",
+        row.reason,
+        *("null" if value is None else value for value in params),
+    ]
+
+
+def _record_best(
+    run: tracking.Run, plan: SweepPlan, result: SweepResult, best: TrialRow, config: Mapping[str, Any] | None
+) -> SweepResult:
+    """Writes the best trial's recipe and metrics, and returns the result with the trial in it."""
+    if config is not None:
+        recipe = best_recipe(plan, result.study_name, best, config)
+        run.log_text("best.yaml", recipe)
+        if plan.settings.save_best_as:
+            save_recipe(plan.settings.save_best_as, recipe)
+    metrics = _best_metrics(best, plan.metric)
+    run.log_new_metrics({plan.metric: best.value or 0.0, **metrics}, step=result.counts.counted)
+    run.flush()
+    return replace(
+        result,
+        best_trial=best.number,
+        best_value=best.value,
+        best_run_id=best.run_id,
+        best_params=dict(best.params),
+        best_metrics=metrics,
+        best_epoch=best.best_epoch,
+        best_config=config,
+    )
+
+
+def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
+    """Returns the metrics of `BEST_METRICS` that are known. Trials of earlier versions have their value and epoch."""
+    name = f"best_{metric}"
+    value = {name: best.value} if name in BEST_METRICS and best.value is not None else {}
+    return value | best.best_metrics
+
+
+def _best_line(run: tracking.Run, plan: SweepPlan, best: TrialRow) -> str:
+    """Returns the best value, its trial and its parameters."""
+    params = f" with {escape(console.params_line(best.params))}" if best.params else ""
+    return f"**{escape(plan.metric)} {format_metric(best.value)}**: {_trial_link(run, best)}{params}"
+
+
+def _best_table(run: tracking.Run, plan: SweepPlan, top: Sequence[TrialRow]) -> str:
+    names = [dimension.name for dimension in plan.space.dimensions]
+    rows = [
+        (_trial_link(run, row), format_metric(row.value), *(console.short(row.params.get(name, "")) for name in names))
+        for row in top
+    ]
+    return table(("trial", plan.metric, *names), rows)
+
+
+def _describe_search(plan: SweepPlan) -> str:
+    """Returns the samplers and the dimensions, one a line."""
+    searched = f"Searched by the {plan.settings.sampler.name} sampler with pruner {plan.settings.pruner.name}:"
+    return "\n".join([searched, "", *(f"- {escape(f'{it.name}: {it}')}" for it in plan.space.dimensions)])
+
+
+def _trial_link(run: tracking.Run, row: TrialRow) -> Markdown:
+    return link(trial_name(row.number), run_page(run.experiment_id, row.run_id) if row.run_id else None)

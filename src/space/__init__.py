@@ -1,3 +1,3 @@
 """The space that a sweep searches."""
 
-from src.space.space import Space, SweepPlan, config_of, has_key
+from src.space.space import Space, SweepPlan

@@ -1,9 +1,9 @@
-"""Whether the keys that are searched exist, and take the values that they are searched over."""
+"""Checks that the swept keys exist and accept the values that are searched."""
 
 import copy
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, IntegerNode, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import node_of
@@ -14,30 +14,30 @@ from src.space.space import Space, has_key
 
 
 def check_key(space: Space, key: Dimension) -> None:
-    """Raises ConfigError unless some configuration has the key, and each that has it takes the values."""
-    homes = [config for base in space.bases.values() for config in _with_parents(base, space, key)]
-    homes = [config for config in homes if has_key(config, key.name)]
-    if not homes:
+    """Raises ConfigError if no configuration has the key, or if one that has it does not accept the values."""
+    configs = [config for base in space.bases.values() for config in _with_parents(base, space, key)]
+    configs = [config for config in configs if has_key(config, key.name)]
+    if not configs:
         raise ConfigError(_no_such_key(next(iter(space.bases.values())), key.name))
-    for home in homes:
+    for config in configs:
         for option in key.samples():
-            _check_value(home, key, option)
+            _check_value(config, key, option)
 
 
 def _with_parents(base: DictConfig, space: Space, key: Dimension) -> list[DictConfig]:
-    """The configuration itself and, for an item of a list that is chosen too, with each of those lists."""
-    found = [base]
+    """Return the configuration, and its variants with each searched value of a list that the key is an item of."""
+    configs = [base]
     for parent in space.keys:
         if key.name.startswith(f"{parent.name}."):
             for option in parent.options() or ():
                 config = copy.deepcopy(base)
                 OmegaConf.update(config, parent.name, parent.value(option))
-                found.append(config)
-    return found
+                configs.append(config)
+    return configs
 
 
 def _no_such_key(config: DictConfig, name: str) -> str:
-    """The sentence for a name that leads nowhere, about the first step that is wrong."""
+    """Return the message for a key that does not exist, about the first part of its name that is wrong."""
     steps = name.split(".")
     depth = next(depth for depth in range(len(steps)) if not has_key(config, ".".join(steps[: depth + 1])))
     parent: Any = OmegaConf.select(config, ".".join(steps[:depth])) if depth else config
@@ -47,23 +47,22 @@ def _no_such_key(config: DictConfig, name: str) -> str:
     return f"no key {name!r}{did_you_mean(steps[depth], known)}"
 
 
-def _holds_nothing(value: Any) -> bool:
+def _has_empty_string(value: Any) -> bool:
     """Return whether the value, or an item of it, is an empty string."""
     if isinstance(value, list | dict):
-        return any(map(_holds_nothing, value.values() if isinstance(value, dict) else value))
+        return any(map(_has_empty_string, value.values() if isinstance(value, dict) else value))
     return isinstance(value, str) and not value.strip()
 
 
-def _check_value(home: DictConfig, key: Dimension, option: Scalar) -> None:
-    trial = copy.deepcopy(home)
+def _check_value(config: DictConfig, key: Dimension, option: Scalar) -> None:
+    trial = copy.deepcopy(config)
     value = key.value(option)
-    if _holds_nothing(value) and not key.name.startswith("tags."):
-        raise ConfigError(nothing_after(key.name, node_of(home, key.name), "an empty string as one of its values"))
+    if _has_empty_string(value) and not key.name.startswith("tags."):
+        raise ConfigError(nothing_after(key.name, node_of(config, key.name), "an empty string as one of its values"))
     try:
         OmegaConf.update(trial, key.name, value)
     except OmegaConfBaseException as error:
-        sentence = explain(error)
-        if isinstance(key, Interval) and "expected a whole number" in sentence:
-            remedy = "range(START,STOP,STEP) of whole numbers" if key.step else key.typed(whole=True)
-            raise ConfigError(f"{key.name}: takes whole numbers; write {key.name}={remedy}") from error
-        raise ConfigError(sentence) from error
+        if isinstance(key, Interval) and isinstance(node_of(config, key.name), IntegerNode):
+            remedy = "range(START,STOP,STEP) with integers" if key.step else key.typed(whole=True)
+            raise ConfigError(f"{key.name}: expected integers; write {key.name}={remedy}") from error
+        raise ConfigError(explain(error)) from error

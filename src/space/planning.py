@@ -1,4 +1,4 @@
-"""From Hydra's override grammar to a space, every name and value checked against the composed configurations."""
+"""Planning of a sweep: Hydra's overrides become a space, checked against the composed configurations."""
 
 import itertools
 import math
@@ -18,9 +18,20 @@ from src.cli.compose import sweep_ready, to_dataclass
 from src.cli.mistakes import did_you_mean, explain
 from src.errors import ConfigError
 from src.process.machine import cores
-from src.schema import REGISTRY, RUN_GROUPS, Choice, Config, Dimension, Interval, Scalar, SweeperConfig, require
+from src.schema import (
+    REGISTRY,
+    RUN_GROUPS,
+    Choice,
+    Config,
+    DatasetConfig,
+    Dimension,
+    Interval,
+    Scalar,
+    SweeperConfig,
+    require,
+)
 from src.space.checks import check_key
-from src.space.space import Space, SweepPlan, config_of
+from src.space.space import Space, SweepPlan, build_config
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MAX_COMBINATIONS = 500  # of groups: each is composed before the sweep starts
@@ -28,7 +39,7 @@ MAX_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
 
 
 def plan_line(overrides: Sequence[str]) -> SweepPlan:
-    """The sweep that `python -m src.train -m <overrides>` runs.
+    """Return the sweep that `python -m src.train -m <overrides>` runs.
 
     Raises:
         ConfigError: see `plan_sweep`.
@@ -41,15 +52,15 @@ def plan_line(overrides: Sequence[str]) -> SweepPlan:
 
 
 def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -> SweepPlan:
-    """What `hydra.sweeper` and the command line ask for; the line wins over `hydra.sweeper.params`.
+    """Return the sweep that `hydra.sweeper` and the command line describe; the command line wins.
 
     Args:
-        loader: Hydra's, to compose with.
-        master: what Hydra composed for the sweep as a whole.
-        typed: the overrides of the command line that are not Hydra's own.
+        loader: Hydra's loader, which composes the configurations.
+        master: the configuration that Hydra composed for the sweep as a whole.
+        typed: the overrides of the command line, without those of `hydra`.
 
     Raises:
-        ConfigError: a name that no configuration has, a value that does not fit, or no configuration that could be run.
+        ConfigError: a key that no configuration has, a value that does not fit, or a space in which nothing can run.
     """
     settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
     n_jobs, limit = settings.n_jobs, MAX_JOBS_PER_CORE * cores()
@@ -59,10 +70,38 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
         raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")
     overrides = _effective(loader, settings, typed)
     swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
-    fixed = {override.key_or_group: str(override.input_line) for override in overrides}
-    fixed = {name: line for name, line in fixed.items() if name not in swept}
-    if of_sweep := [name for name in swept if re.match(r"(hydra|tracking)\b|hparams_search$", name)]:
-        raise ConfigError(f"{of_sweep[0]} belongs to the sweep as a whole and cannot differ between trials; choose one")
+    fixed = {
+        override.key_or_group: str(override.input_line) for override in overrides if override.key_or_group not in swept
+    }
+    _check_swept(swept)
+    space = _compose_space(loader, master, swept, list(fixed.values()))
+    if settings.sampler.is_exhaustive:
+        space.grid()
+    else:
+        _check_test_split(space, swept, fixed)
+        _set_unless_typed(space, fixed, "tracking.detail", "light")
+    if "evaluate_test" not in swept:
+        _set_unless_typed(space, fixed, "evaluate_test", False)
+    example = _find_runnable(space)
+    metric = _metric(space, settings)
+    search = str(master.hydra.runtime.choices.hparams_search)
+    return SweepPlan(
+        space=space,
+        settings=settings,
+        name=settings.name if search == "grid" else search,
+        metric=metric,
+        direction=_direction(settings, metric),
+        line=(*typed, *(str(setting) for setting in master.hydra.overrides.hydra)),
+        tracking=example.tracking,
+        tags={name: value for name, value in example.tags.items() if f"tags.{name}" not in swept},
+        datasets=_datasets(example, *space.configs()),
+    )
+
+
+def _check_swept(swept: Mapping[str, Override]) -> None:
+    """Raises ConfigError if nothing is swept, or if a setting of the whole sweep is."""
+    if shared := [name for name in swept if re.match(r"(hydra|tracking)\b|hparams_search$", name)]:
+        raise ConfigError(f"{shared[0]} belongs to the sweep as a whole and cannot differ between trials; choose one")
     for group in RUN_GROUPS:
         if (name := f"{group}.{REGISTRY[group].key}") in swept:
             raise ConfigError(f"{name} follows from the chosen {group}; sweep over the group instead: {group}=A,B")
@@ -71,42 +110,45 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
             "nothing to sweep over: give several values (seed=1,2,3), an interval, or hparams_search=NAME; "
             "a single run is python -m src.train without -m"
         )
+
+
+def _check_test_split(space: Space, swept: Mapping[str, Override], fixed: Mapping[str, str]) -> None:
+    """Raises ConfigError if a trial of a search would score the test split."""
+    is_scored = any(base.evaluate_test for base in space.bases.values())
+    if "evaluate_test" in swept or ("evaluate_test" in fixed and is_scored):
+        raise ConfigError(
+            "evaluate_test: a search that looks at the test split would choose by it; remove evaluate_test, "
+            "and score the best trial afterwards: python -m src.evaluate run_id=RUN"
+        )
+
+
+def _datasets(*configs: Config) -> tuple[DatasetConfig, ...]:
+    """Return the data sets of the configurations, each once."""
+    return tuple({repr(config.dataset): config.dataset for config in configs}.values())
+
+
+def _compose_space(
+    loader: ConfigLoader, master: DictConfig, swept: Mapping[str, Override], fixed: Sequence[str]
+) -> Space:
+    """Return the space of the swept names, each key and its values checked."""
     known = {name: _group_options(loader, master, name) for name in swept}
     groups = tuple(_group(override, known[name]) for name, override in swept.items() if known[name])
     keys = [_dimension(override) for name, override in swept.items() if not known[name]]
-    # As typed, but parents before what lies in them.
+    # In the order of the command line, but each key before the keys inside it.
     keys.sort(key=lambda key: sum(key.name.startswith(f"{name}.") for name in swept))
     choices = master.hydra.runtime.choices
     default = tuple(
         choices.get(group.name) if choices.get(group.name) in group.names else group.names[0] for group in groups
     )
-    bases, chosen = _compose_each(loader, master, groups, list(fixed.values()))
-    space = Space(groups, tuple(keys), bases, default, chosen, typed=tuple(swept))
+    bases, options = _compose_each(loader, master, groups, fixed)
+    space = Space(groups, tuple(keys), bases, default, options, typed=tuple(swept))
     for key in space.keys:
         check_key(space, key)
-    if settings.sampler.is_exhaustive:
-        space.grid()
-    else:
-        if "evaluate_test" in swept or (
-            "evaluate_test" in fixed and any(base.evaluate_test for base in bases.values())
-        ):
-            raise ConfigError(
-                "evaluate_test: a search that looks at the test split would choose by it; leave it out, "
-                "and score the best trial afterwards: python -m src.evaluate run_id=RUN"
-            )
-        _set_unless_typed(space, fixed, "tracking.detail", "light")
-    if "evaluate_test" not in swept:
-        _set_unless_typed(space, fixed, "evaluate_test", False)
-    example = _some_that_can_run(space)
-    metric = _metric(space, settings)
-    search = str(choices.hparams_search)
-    name = settings.name if search == "grid" else search
-    line = (*typed, *(str(setting) for setting in master.hydra.overrides.hydra))
-    return SweepPlan(space, settings, name, metric, _direction(settings, metric), line, example)
+    return space
 
 
 def _group_options(loader: ConfigLoader, master: DictConfig, name: str) -> list[str]:
-    """The options of a config group, those of the user's own folders included; none for a key."""
+    """Return the options of a config group, also those in the user's own folders; none for a key."""
     overrides = OmegaConf.to_container(master.hydra.overrides.hydra)
     return loader.get_group_options(name, config_name=master.hydra.job.config_name, overrides=overrides)  # type: ignore[arg-type]
 
@@ -118,7 +160,7 @@ def _set_unless_typed(space: Space, fixed: Mapping[str, str], name: str, value: 
 
 
 def _metric(space: Space, settings: SweeperConfig) -> str:
-    """The metric that the trials are compared by."""
+    """Return the metric that compares the trials."""
     if any(key.name in ("training.monitor", "dataset.validation_size") for key in space.keys):
         raise ConfigError("training.monitor and dataset.validation_size cannot be swept: trials must be comparable")
     monitors = {str(base.training.monitor) for base in space.bases.values()}
@@ -129,13 +171,14 @@ def _metric(space: Space, settings: SweeperConfig) -> str:
         return monitors.pop()
     if len(without) < len(space.bases):
         raise ConfigError(
-            f"{', '.join(without)} without a validation split cannot be compared with the others; "
+            f"{', '.join(without)}: no validation split, so these cannot be compared with the others; "
             "set dataset.validation_size for all"
         )
     if settings.sampler.is_exhaustive:
-        return "accuracy"  # of the training images: there is nothing else to list the runs by
+        return "accuracy"  # of the training images: there is no other metric that all runs have
     raise ConfigError(
-        "dataset.validation_size=0: a search compares trials by their validation split; keep one, or run a plain grid"
+        "dataset.validation_size=0: a search compares trials by their validation split; "
+        "set dataset.validation_size above 0, or run a plain grid"
     )
 
 
@@ -144,22 +187,22 @@ def _direction(settings: SweeperConfig, metric: str) -> Literal["maximize", "min
     if settings.direction not in (None, natural):
         raise ConfigError(
             f"hydra.sweeper.direction={settings.direction} contradicts training.monitor={metric}, "
-            f"which one wants to {natural}; leave the direction out"
+            f"which a sweep must {natural}; remove `hydra.sweeper.direction={settings.direction}`"
         )
     return natural
 
 
 def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[str]) -> list[Override]:
-    """The last override of each name: first those of the search file, then those of the line."""
+    """Return the last override of each name; those of the command line come after those of the search file."""
     for name, value in settings.params.items():
         if not isinstance(value, Scalar):
             raise ConfigError(
-                f"hydra.sweeper.params.{name}: got {value!r}, expected what one would type after the =, such as "
+                f"hydra.sweeper.params.{name}: got {value!r}, expected what follows the = on a command line, such as "
                 "choice(3,5,7) or interval(0,0.5)"
             )
-    words = {True: "true", False: "false", None: "null"}
+    literals = {True: "true", False: "false", None: "null"}
     lines = [
-        f"{name}={words[value] if value is None or isinstance(value, bool) else value}"
+        f"{name}={literals[value] if value is None or isinstance(value, bool) else value}"
         for name, value in settings.params.items()
     ]
     try:
@@ -192,7 +235,7 @@ def _dimension(override: Override) -> Dimension:
     tags: set[str] = getattr(value, "tags", set())
     if tags - {"log"} or (tags and not isinstance(value, IntervalSweep)):
         raise ConfigError(
-            f"{override.input_line}: the only tag is log, and it goes with an interval: tag(log,interval(1e-4,1e-2))"
+            f"{override.input_line}: log is the only tag, for an interval only: tag(log,interval(1e-4,1e-2))"
         )
     if isinstance(value, IntervalSweep):
         assert value.start is not None
@@ -221,18 +264,18 @@ def _range(name: str, value: RangeSweep) -> Dimension:
     return Interval(name, kind(low), kind(high), step=kind(abs(step)), is_falling=step < 0)
 
 
-# --- checks against the composed configurations --------------------------------------------------------------------
+# --- composed configurations ---------------------------------------------------------------------------------------
 
 
 def _compose_each(
     loader: ConfigLoader, master: DictConfig, groups: Sequence[Choice], fixed: Sequence[str]
 ) -> tuple[dict[tuple[Scalar, ...], DictConfig], dict[tuple[Scalar, ...], dict[str, str]]]:
-    """The configuration of each combination of the groups' options, and which option it has of every group."""
+    """Return the configuration of each combination of the groups' options, and its option of every config group."""
     combinations = list(itertools.product(*(group.names for group in groups)))
     if len(combinations) > MAX_COMBINATIONS:
         raise ConfigError(
             f"the groups {', '.join(group.name for group in groups)} have {len(combinations):,} combinations, "
-            f"more than the {MAX_COMBINATIONS} that a sweep takes; search fewer options at once"
+            f"a sweep accepts at most {MAX_COMBINATIONS}; search fewer options at once"
         )
     bases: dict[tuple[Scalar, ...], DictConfig] = {}
     choices: dict[tuple[Scalar, ...], dict[str, str]] = {}
@@ -250,23 +293,29 @@ def _compose_each(
     return bases, choices
 
 
-def _some_that_can_run(space: Space) -> Config:
-    """A configuration that can be run, as composed or somewhere in the space; else the first one's error is raised."""
+def _find_runnable(space: Space) -> Config:
+    """Return a configuration that can be run: a base configuration, or one from the space.
+
+    Raises:
+        ConfigError: there is none; the error is that of the first base configuration.
+    """
     problems: list[ConfigError] = []
-    most = max((len(key.samples()) for key in space.keys), default=0)
-    for options, config in space.bases.items():
+    count = max((len(key.samples()) for key in space.keys), default=0)
+    for options, composed in space.bases.items():
         params = dict(zip((group.name for group in space.groups), options, strict=True))
-        for place in (None, *range(most)):
+        for index in (None, *range(count)):
             try:
-                return config_of(config if place is None else _at(space, params, place))
+                return build_config(composed) if index is None else _draw_sample(space, params, index)
             except ConfigError as error:
                 problems.append(error)
     raise problems[0]
 
 
-def _at(space: Space, params: Mapping[str, Scalar], place: int) -> DictConfig:
+def _draw_sample(space: Space, params: Mapping[str, Scalar], index: int) -> Config:
+    """Return the configuration with these groups' options, and with the sample of this index of each key."""
+
     def pick(key: Dimension) -> Scalar:
         samples = key.samples()
-        return params[key.name] if key.name in params else samples[place % len(samples)]
+        return params[key.name] if key.name in params else samples[index % len(samples)]
 
     return space.draw(pick)

@@ -1,7 +1,8 @@
-"""What a sweep searches: dimensions, and one base configuration per combination of config groups.
+"""The space of a sweep: its dimensions, and one base configuration for each combination of config groups.
 
-A `Space` is plain data that a worker process can be handed. Its configurations stay typed and unresolved, so that what
-is tied by interpolation stays tied in every trial. `src.space.planning` makes one from what was typed.
+A `Space` is plain data, which can be sent to a worker process. Its configurations stay typed and unresolved, so that
+values that are tied by interpolation stay tied in every trial. `src.space.planning` reads a space from the command
+line.
 """
 
 import contextlib
@@ -16,22 +17,22 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.compose import to_dataclass
 from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.schema import Choice, Config, Dimension, Scalar, SweeperConfig
+from src.schema import Choice, Config, DatasetConfig, Dimension, Scalar, SweeperConfig, TrackingConfig
 
-MOST_TRIALS = 10_000  # of a grid
+MAX_TRIALS = 10_000  # of a grid
 Pick = Callable[[Dimension], Scalar]
 
 
 @dataclass(frozen=True)
 class Space:
-    """Which configurations there are to try.
+    """The configurations that a sweep may try.
 
     Attributes:
-        groups: config groups that are chosen from, such as `model`.
-        keys: dimensions of single keys, parents before what lies in them.
+        groups: the dimensions that are config groups, such as `model`.
+        keys: the dimensions that are single keys; a key comes before the keys inside it.
         bases: the options of the groups, in their order -> the configuration that they compose to.
-        default: the options that are chosen where nothing is searched.
-        choices: the options of the groups -> the chosen option of every group there is.
+        default: the options of the groups in the configuration that is not swept.
+        choices: the options of the groups -> the chosen option of every config group.
         typed: the names of all dimensions, in the order in which they were typed.
     """
 
@@ -46,38 +47,42 @@ class Space:
     def dimensions(self) -> tuple[Dimension, ...]:
         return (*self.groups, *self.keys)
 
-    def draw(self, pick: Pick) -> DictConfig:
-        """One configuration: `pick` is asked for each group, then for each key that exists with what was chosen."""
-        config = copy.deepcopy(self.bases[tuple(pick(group) for group in self.groups)])
-        for key in self.keys:
-            if has_key(config, key.name):
-                OmegaConf.update(config, key.name, key.value(pick(key)))
-        return config
-
-    def draw_from(self, params: Mapping[str, Scalar]) -> DictConfig:
-        """The configuration with these parameters, as a trial keeps them.
+    def draw(self, pick: Pick) -> Config:
+        """Return a checked configuration. `pick` chooses each group, then each key that exists with those options.
 
         Raises:
-            ConfigError: they are not parameters of this space.
+            ConfigError: the configuration cannot be built, such as a kernel that is larger than its map.
         """
-        drawn = set()
+        composed = copy.deepcopy(self.bases[tuple(pick(group) for group in self.groups)])
+        for key in self.keys:
+            if has_key(composed, key.name):
+                OmegaConf.update(composed, key.name, key.value(pick(key)))
+        return build_config(composed)
+
+    def draw_from(self, params: Mapping[str, Scalar]) -> Config:
+        """Return the configuration with the parameters of a trial.
+
+        Raises:
+            ConfigError: the parameters are not from this space, or their configuration cannot be built.
+        """
+        used = set()
 
         def pick(dimension: Dimension) -> Scalar:
             if dimension.name not in params:
-                raise ConfigError(f"{dimension.name}: the trial was drawn from another space, which lacks it")
-            drawn.add(dimension.name)
+                raise ConfigError(f"{dimension.name}: the trial comes from another space, which does not have it")
+            used.add(dimension.name)
             return params[dimension.name]
 
         config = self.draw(pick)
-        if others := params.keys() - drawn:
-            raise ConfigError(f"{', '.join(sorted(others))}: the trial was drawn from another space")
+        if others := params.keys() - used:
+            raise ConfigError(f"{', '.join(sorted(others))}: the trial comes from another space")
         return config
 
     def grid(self) -> list[dict[str, Scalar]]:
-        """The parameters of every combination, in the order in which they were typed, the last name changing fastest.
+        """Return the parameters of every combination, in the order of the command line; the last name changes fastest.
 
         Raises:
-            ConfigError: an interval has no end of values, or there are too many combinations.
+            ConfigError: an interval has infinitely many values, or there are too many combinations.
         """
         for key in self.keys:
             if key.count() is None:
@@ -85,24 +90,24 @@ class Space:
                     f"{key.name}: a grid cannot go through {key}; give range(START,STOP,STEP) or choice(...), "
                     "or search with hydra/sweeper=optuna"
                 )
-            if (key.count() or 0) > MOST_TRIALS:
+            if (key.count() or 0) > MAX_TRIALS:
                 raise self._too_many
-        found: list[dict[str, Scalar]] = [{}]
+        combinations: list[dict[str, Scalar]] = [{}]
         for group in self.groups:
-            found = [params | {group.name: name} for params in found for name in group.names]
+            combinations = [params | {group.name: name} for params in combinations for name in group.names]
         for key in self.keys:
-            found = [more for params in found for more in self._with_key(params, key)]
-            if len(found) > MOST_TRIALS:
+            combinations = [longer for params in combinations for longer in self._with_key(params, key)]
+            if len(combinations) > MAX_TRIALS:
                 raise self._too_many
-        places = {dimension.name: dimension.options() or () for dimension in self.dimensions}
+        options = {dimension.name: dimension.options() or () for dimension in self.dimensions}
         return sorted(
-            found,
-            key=lambda params: [places[name].index(params[name]) if name in params else -1 for name in self.typed],
+            combinations,
+            key=lambda params: [options[name].index(params[name]) if name in params else -1 for name in self.typed],
         )
 
     @property
     def _too_many(self) -> ConfigError:
-        return ConfigError(f"the grid has more than {MOST_TRIALS:,} combinations; search with hydra/sweeper=optuna")
+        return ConfigError(f"the grid has more than {MAX_TRIALS:,} combinations; search with hydra/sweeper=optuna")
 
     def _with_key(self, params: dict[str, Scalar], key: Dimension) -> list[dict[str, Scalar]]:
         config = copy.deepcopy(self.bases[tuple(params[group.name] for group in self.groups)])
@@ -114,38 +119,42 @@ class Space:
         return [params | {key.name: option} for option in key.options() or ()]
 
     def defaults(self) -> dict[str, Scalar]:
-        """The parameters that the configuration itself has, where they lie in the space."""
-        config = self.bases[self.default]
-        found = dict(zip((group.name for group in self.groups), self.default, strict=True))
+        """Return the parameters that the configuration has without a sweep, as far as they are in the space."""
+        composed = self.bases[self.default]
+        params = dict(zip((group.name for group in self.groups), self.default, strict=True))
         for key in self.keys:
-            if has_key(config, key.name):
-                value = OmegaConf.select(config, key.name)
-                name = _option_of(key, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
-                if name is not None:
-                    found[key.name] = name[0]
-        return found
+            if has_key(composed, key.name):
+                value = OmegaConf.select(composed, key.name)
+                option = _option_of(key, OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
+                if option is not None:
+                    params[key.name] = option[0]
+        return params
 
     def options_of(self, params: Mapping[str, Scalar]) -> tuple[Scalar, ...]:
-        """The options of the groups that these parameters have, the key of `bases` and `choices`."""
+        """Return the options of the groups in these parameters: a key of `bases` and of `choices`."""
         return tuple(params[group.name] for group in self.groups if group.name in params)
 
     def configs(self) -> list[Config]:
-        """The configurations as composed, those left out that cannot be run as they are."""
-        found = []
-        for config in self.bases.values():
+        """Return the base configurations, except those that only a value of the space makes possible to run."""
+        configs = []
+        for composed in self.bases.values():
             with contextlib.suppress(ConfigError):
-                found.append(config_of(config))
-        return found
+                configs.append(build_config(composed))
+        return configs
 
     def trees(self, resolve: bool = True) -> dict[str, Any]:
-        """The label of each combination of groups -> what it composes to, as nested dicts and lists."""
+        """Return the base configurations as nested dicts and lists, each by its label."""
         return {
             self.label(options): OmegaConf.to_container(config, resolve=resolve, throw_on_missing=False)
             for options, config in self.bases.items()
         }
 
+    def is_swept(self, name: str) -> bool:
+        """Return whether a key is a dimension, or is inside a key that is one."""
+        return any(name == key.name or name.startswith(f"{key.name}.") for key in self.keys)
+
     def label(self, options: Sequence[Scalar]) -> str:
-        """`model=lenot,optimizer=adam`, empty where no group is searched."""
+        """Return `model=lenot,optimizer=adam`; an empty string if no group is searched."""
         return ",".join(sorted(f"{group.name}={option}" for group, option in zip(self.groups, options, strict=True)))
 
 
@@ -156,28 +165,30 @@ def _option_of(key: Dimension, value: Any) -> tuple[Scalar] | None:
 
 
 def has_key(config: DictConfig, name: str) -> bool:
-    """Whether the dotted name leads to a value, null and values that are still missing included, or to a new tag."""
+    """Return whether a configuration has this dotted key, even if its value is null or missing; any tag is a key."""
     path, _, last = name.rpartition(".")
     parent = OmegaConf.select(config, path) if path else config
     if isinstance(parent, ListConfig):
         return last.isdigit() and int(last) < len(parent)
     if not isinstance(parent, DictConfig):
         return False
-    return last in parent.keys() or not OmegaConf.is_struct(parent)  # noqa: SIM118 - `in parent` leaves out missing values
+    return last in parent.keys() or not OmegaConf.is_struct(parent)  # noqa: SIM118 - `in parent` is False for missing values
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """A sweep that was found to make sense.
+    """A checked sweep.
 
     Attributes:
-        space: which configurations there are to try.
+        space: the configurations to try.
         settings: `hydra.sweeper`.
-        name: the search's, or the sweeper's for a space that was typed.
-        metric: what the trials are compared by, at the best epoch of each.
+        name: the name of the search, or of the sweeper if the space was typed.
+        metric: the metric that compares the trials, at the best epoch of each.
         direction: `maximize` or `minimize`.
-        line: what was typed.
-        example: a configuration of the space that can be run; what all of them have in common can be read from it.
+        line: the overrides of the command line.
+        tracking: the tracking settings, which all trials have in common.
+        tags: the tags that all trials have in common.
+        datasets: the data sets of the space, each once.
     """
 
     space: Space
@@ -186,17 +197,19 @@ class SweepPlan:
     metric: str
     direction: Literal["maximize", "minimize"]
     line: tuple[str, ...]
-    example: Config
+    tracking: TrackingConfig
+    tags: Mapping[str, str]
+    datasets: tuple[DatasetConfig, ...]
 
 
-def config_of(drawn: DictConfig) -> Config:
-    """The dataclass of a drawn configuration.
+def build_config(composed: DictConfig) -> Config:
+    """Return the dataclass of a composed configuration.
 
     Raises:
         ConfigError: it cannot be built, such as a kernel that is larger than its map.
     """
     try:
-        config = to_dataclass(drawn)
+        config = to_dataclass(composed)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from error
     assert isinstance(config, Config)

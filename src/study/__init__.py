@@ -1,7 +1,8 @@
-"""Optuna: which trials a study has, who proposes their parameters, and who may run one.
+"""Optuna: the trials of a study, the samplers that propose their parameters, and the claims of workers.
 
-Several processes, terminals and machines may work on one study. Optuna's own locks do not hold on SQLite, so a trial is
-claimed, given up and told under a lock of ours (`claims`, `locks`): the number of trials is exact, whoever is killed.
+Several processes, terminals and machines may work on one study. Optuna's own locks have no effect on SQLite, so a trial
+is claimed and ended under a lock of ours (`claims`, `locks`). So the number of trials is exact, even if a process is
+killed at any time.
 """
 
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.study.claims import Claims, Verdict
+    from src.study.claims import Claims, NoTrial
     from src.study.numbers import ranked, trial_rows
     from src.study.pictures import study_figures, study_page
     from src.study.sampling import check_sampler, picker

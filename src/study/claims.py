@@ -1,9 +1,9 @@
-"""Which process may run which trial, so that a study has exactly as many trials as were asked for.
+"""Claims: the exclusive right of one worker to one trial, which makes the number of trials of a study exact.
 
 One lock is held from counting the trials until the parameters of the next one are drawn. Each worker holds a lock of
-its own for as long as it lives, and writes its name on the trials that it runs: whoever finds a running trial whose
-owner's lock is free has found a dead one. That trial becomes FAIL with the user attribute `interrupted`, and its
-parameters are tried again under the next number, `max_retries` times at most; then it counts as it is.
+its own for as long as it lives, and writes its name on the trials that it runs. So a running trial whose owner's lock
+is free has lost its worker. That trial becomes FAIL with the user attribute `interrupted`, and its parameters are tried
+again under the next number, `max_retries` times at most; then it counts as it is.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ RETRY_OF = "retry_of"
 QUEUED = "queued"
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
 
-Drawn = TypeVar("Drawn")
+T = TypeVar("T")
 
 
-class Verdict(enum.Enum):
-    """Why there is no trial to run."""
+class NoTrial(enum.Enum):
+    """Why a claim gets no trial."""
 
-    WAIT = "others are still running theirs, and one of them may have to be tried again"
+    WAIT = "other workers are running the last trials, and one of them may have to be tried again"
     DONE = "the study has all its trials"
     FAILING = "too many trials failed in a row"
 
@@ -44,13 +44,13 @@ class Claims:
     """The trials of one study, shared with every other process that works on it.
 
     Args:
-        study_name: of a study that exists.
+        study_name: the name of a study that exists.
         storage: Optuna's storage.
-        locks: those that go with it.
+        locks: the locks of this storage.
         settings: `hydra.sweeper`.
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials, in this order; after them the sampler proposes.
-        first: the number of the first trial that belongs to this command: what failed before is forgiven.
+        first: the number of the first trial of this command; earlier failures do not count as failures in a row.
         on_dead: called with the number of each trial whose worker was found dead.
     """
 
@@ -83,41 +83,42 @@ class Claims:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Nobody else claims, gives up or tells a trial of this study while the block lasts."""
+        """Waits for the study's lock: no other process claims or ends a trial of the study inside the block."""
         with self._locks.holding(f"study {self.study.study_name}"):
             yield
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Nobody else writes the study's results into its run while the block lasts; its trials go on."""
+        """Waits for the lock on the results: no other process writes them inside the block, while trials continue."""
         with self._locks.holding(f"results {self.study.study_name}"):
             yield
 
     @contextmanager
     def alive(self, owner: str) -> Iterator[None]:
-        """The sign of life of a worker with this name, for as long as the block lasts."""
+        """Shows other processes that the worker with this name is alive, as long as the block lasts."""
         with self._locks.holding(f"owner {owner}"):
             yield
         self._locks.forget(f"owner {owner}")
 
-    def claim(
-        self, owner: str, draw: Callable[[optuna.Trial], Drawn]
-    ) -> tuple[optuna.Trial, Drawn | Exception] | Verdict:
-        """The next trial and what `draw` made of it, which may be an error, or why there is none.
+    def claim(self, owner: str, draw: Callable[[optuna.Trial], T]) -> tuple[optuna.Trial, T | Exception] | NoTrial:
+        """Claims the next trial.
 
         Args:
             owner: the caller's name, under which it is `alive`.
             draw: asks the trial for its parameters.
+
+        Returns:
+            The trial and what `draw` returned or raised for it, or the reason why there is no trial.
         """
         with self.exclusive():
             self._give_up_dead()
             trials = self.trials()
-            counts = count(trials, self._settings.max_retries)
+            counts = count_trials(trials, self._settings.max_retries)
             waiting = any(trial.state == TrialState.WAITING for trial in trials)
             if not waiting and counts.counted + counts.running >= self._n_trials:
-                return Verdict.WAIT if counts.running else Verdict.DONE
+                return NoTrial.WAIT if counts.running else NoTrial.DONE
             if self._failed_in_a_row(trials):
-                return Verdict.FAILING
+                return NoTrial.FAILING
             if not waiting:
                 self._enqueue_next(trials)
             self.study.sampler = build_sampler(self._settings.sampler, len(trials))
@@ -129,19 +130,20 @@ class Claims:
                 return trial, error
 
     def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Tells the value of a trial; False when it is no longer the caller's."""
-        return self._tell(trial.number, owner, TrialState.COMPLETE, value, attributes)
+        """Ends a trial with its value; returns False when it is no longer the caller's, like the next three methods."""
+        return self._end_trial(trial.number, owner, TrialState.COMPLETE, value, attributes)
 
     def prune(self, trial: optuna.Trial, owner: str, attributes: Mapping[str, Any]) -> bool:
-        return self._tell(trial.number, owner, TrialState.PRUNED, None, attributes)
+        """Ends a trial that the pruner stopped."""
+        return self._end_trial(trial.number, owner, TrialState.PRUNED, None, attributes)
 
     def fail(self, trial: optuna.Trial, owner: str, reason: str, attributes: Mapping[str, Any]) -> bool:
-        """A trial that raised, diverged or cannot be built: it counts, and the reason is kept."""
-        return self._tell(trial.number, owner, TrialState.FAIL, None, {**attributes, REASON: reason})
+        """Ends a trial that raised an error, diverged or cannot be built; it counts, and its reason is stored."""
+        return self._end_trial(trial.number, owner, TrialState.FAIL, None, {**attributes, REASON: reason})
 
     def interrupt(self, trial: optuna.Trial, owner: str, reason: str) -> bool:
-        """A trial that was stopped: it does not count, and is tried again when the study goes on."""
-        return self._tell(trial.number, owner, TrialState.FAIL, None, {INTERRUPTED: True, REASON: reason})
+        """Ends a trial that was stopped; it does not count, and is tried again when the study is resumed."""
+        return self._end_trial(trial.number, owner, TrialState.FAIL, None, {INTERRUPTED: True, REASON: reason})
 
     def give_up_dead(self) -> list[int]:
         """Ends the trials whose worker is dead as interrupted; returns their numbers."""
@@ -149,15 +151,20 @@ class Claims:
             return self._give_up_dead()
 
     def counts(self) -> Counts:
-        return count(self.trials(), self._settings.max_retries)
+        """Returns how many trials ended how."""
+        return count_trials(self.trials(), self._settings.max_retries)
+
+    def count_ended(self) -> int:
+        """Returns the number of trials that ended without being interrupted."""
+        return sum(trial.state.is_finished() and not trial.user_attrs.get(INTERRUPTED) for trial in self.trials())
 
     def is_done(self) -> bool:
-        """Whether there is nothing left to run."""
+        """Returns whether the study has all its trials, and none is running."""
         counts = self.counts()
         return not counts.running and counts.counted >= self._n_trials
 
     def best_value(self) -> float | None:
-        """The best value of a completed trial, None while there is none."""
+        """Returns the best value of a completed trial, None while there is none."""
         values = [
             trial.value for trial in self.trials() if trial.state == TrialState.COMPLETE and trial.value is not None
         ]
@@ -165,21 +172,21 @@ class Claims:
         return pick(values, default=None)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials by number, not to be changed."""
+        """Returns all trials by number; they must not be changed."""
         return self.study.get_trials(deepcopy=False)
 
-    def _tell(
+    def _end_trial(
         self, number: int, owner: str, state: TrialState, value: float | None, attributes: Mapping[str, Any]
     ) -> bool:
         with self.exclusive():
             trial = self.trials()[number]
             if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != owner:
-                return False  # somebody took it for dead: it is theirs to try again
-            self._note(number, attributes)
+                return False  # another process took this worker for dead, and the trial is tried again
+            self._set_attributes(number, attributes)
             self.study.tell(number, value, state)
             return True
 
-    def _note(self, number: int, attributes: Mapping[str, Any]) -> None:
+    def _set_attributes(self, number: int, attributes: Mapping[str, Any]) -> None:
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
         for name, attribute in attributes.items():
             self._storage.set_trial_user_attr(trial_id, name, attribute)
@@ -189,25 +196,25 @@ class Claims:
             trial
             for trial in self.trials()
             if trial.state == TrialState.RUNNING
-            # One without an owner was being claimed when its claimer died: we hold the lock that it held.
+            # A trial without an owner lost its worker during the claim: we hold the lock that the worker held.
             and (OWNER not in trial.user_attrs or self._locks.is_free(f"owner {trial.user_attrs[OWNER]}"))
         ]
         for trial in dead:
-            self._note(trial.number, {INTERRUPTED: True, REASON: "its worker was killed"})
+            self._set_attributes(trial.number, {INTERRUPTED: True, REASON: "its worker was killed"})
             self.study.tell(trial.number, state=TrialState.FAIL)
-            with contextlib.suppress(Exception):  # where runs are kept cannot be reached: the study stays right
+            with contextlib.suppress(Exception):  # the study is right even if the store of the runs cannot be reached
                 self._on_dead(trial.number)
             if OWNER in trial.user_attrs:
                 self._locks.forget(f"owner {trial.user_attrs[OWNER]}")
         return [trial.number for trial in dead]
 
     def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
-        """Puts the parameters that must come next, if there are any, where `ask` will find them."""
+        """Enqueues the parameters that must come next, if there are any: those of a retry, or of the queue."""
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
-            if is_owed(trial, self._settings.max_retries) and trial.number not in retried:
+            if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
                 attributes = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1, RETRY_OF: trial.number}
-                # What it was enqueued with: it may have been killed before all of that was drawn.
+                # With the parameters that it was enqueued with: it may have been killed before all of them were drawn.
                 params = trial.system_attrs.get("fixed_params", {}) | trial.params
                 if QUEUED in trial.user_attrs:
                     attributes[QUEUED] = trial.user_attrs[QUEUED]
@@ -221,29 +228,30 @@ class Claims:
                 return
 
     def _failed_in_a_row(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Returns whether the last trials of this command, `max_failures` of them, all failed."""
         ended = [
             trial.state
             for trial in trials[self._first :]
-            if trial.state.is_finished() and not is_owed(trial, self._settings.max_retries)
+            if trial.state.is_finished() and not can_retry(trial, self._settings.max_retries)
         ]
         last = ended[-self._settings.max_failures :]
         return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}
 
 
-def is_owed(trial: FrozenTrial, max_retries: int) -> bool:
-    """Whether the trial was interrupted, and may be tried again under another number."""
+def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
+    """Returns whether the trial was interrupted and may be tried again under another number, so it does not count."""
     interrupted = trial.state == TrialState.FAIL and trial.user_attrs.get(INTERRUPTED, False)
     return bool(interrupted) and trial.user_attrs.get(RETRIES, 0) < max_retries
 
 
-def count(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:
-    """How the study of these trials stands."""
-    owed = [trial for trial in trials if is_owed(trial, max_retries)]
+def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:
+    """Returns how many trials ended how."""
+    retried = [trial for trial in trials if can_retry(trial, max_retries)]
     by_state = {state: sum(trial.state == state for trial in trials) for state in STATES}
     return Counts(
         complete=by_state[TrialState.COMPLETE],
         pruned=by_state[TrialState.PRUNED],
-        failed=by_state[TrialState.FAIL] - len(owed),
+        failed=by_state[TrialState.FAIL] - len(retried),
         running=by_state[TrialState.RUNNING] + by_state[TrialState.WAITING],
-        retried=len(owed),
+        retried=len(retried),
     )

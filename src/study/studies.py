@@ -118,11 +118,11 @@ def _check_choices(study: optuna.Study, dimensions: Sequence[Dimension]) -> None
 def _kind_of_dimension(dimension: Dimension) -> str:
     if isinstance(dimension, Choice):
         return f"a choice from {dimension.names}"
-    return ("whole numbers" if dimension.is_whole else "numbers") + (" on a log scale" if dimension.log else "")
+    return ("integers" if dimension.is_whole else "numbers") + (" on a log scale" if dimension.log else "")
 
 
 def _kind_of_distribution(distribution: BaseDistribution) -> str:
     if isinstance(distribution, CategoricalDistribution):
         return f"a choice from {tuple(distribution.choices)}"
     is_whole, is_log = isinstance(distribution, IntDistribution), getattr(distribution, "log", False)
-    return ("whole numbers" if is_whole else "numbers") + (" on a log scale" if is_log else "")
+    return ("integers" if is_whole else "numbers") + (" on a log scale" if is_log else "")

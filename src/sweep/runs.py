@@ -1,4 +1,4 @@
-"""The MLflow runs of a study that is resumed: the two stores refer to each other, and either may have been cleared."""
+"""The MLflow runs of a resumed study. The two stores refer to each other, and either may have been cleared."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from src.errors import ConfigError, NotKept
 from src.links import mlflow_command
 from src.results import TrialRow
 from src.schema import TrackingConfig, as_tree, is_place, with_given_name
-from src.space import SweepPlan, config_of
+from src.space import SweepPlan
+from src.sweep.setting import Data
 
 MAX_LISTED = 10  # trials, or spans of them, named in a warning
 
 
-def open_parent(store: tracking.Store, study: tracking.StudyId, plan: SweepPlan) -> tracking.Run:
-    """Return the parent run of the trials' runs, created again with its params when it is gone."""
-    parent, is_blank = tracking.open_parent_run(store, study, plan.example.tags)
+def open_parent(store: tracking.Store, study: tracking.StudyId, plan: SweepPlan, data: Sequence[Data]) -> tracking.Run:
+    """Return the parent run of the trials' runs, created again with its params and data sets when it is gone."""
+    parent, is_blank = tracking.open_parent_run(store, study, plan.tags)
     if is_blank:
+        for dataset in data:
+            parent.log_dataset(dataset.name, dataset.digest, dataset.source, dict(dataset.images))
         reports.record_search(parent, plan)
     return parent
 
@@ -28,8 +31,8 @@ def runs_of_trials(store: tracking.Store, study: tracking.StudyId, parent: track
     """Return the runs of a study's trials, and put those of a lost parent under the study's run."""
     runs = tracking.study_runs(store, study)
     if parent.run_id is not None and (count := tracking.adopt_orphans(store, parent.run_id, runs)):
-        what = "the run of 1 trial" if count == 1 else f"the runs of {count} trials"
-        console.say(f"study {study.name}: the parent of {what} was gone; the new parent is run {parent.run_id}")
+        orphans = "the run of 1 trial" if count == 1 else f"the runs of {count} trials"
+        console.say(f"study {study.name}: the parent of {orphans} was gone; the new parent is run {parent.run_id}")
     return runs
 
 
@@ -43,8 +46,8 @@ def warnings_of(
     """Return the lines of a warning about lost or earlier runs, to be shown before anything is trained.
 
     Args:
-        store: where runs are kept.
-        study: whose trials and runs.
+        store: the store of the runs.
+        study: the name and id of the study.
         tracking_config: the store and the experiment as configured.
         rows: the study's trials.
         runs: the trials' runs that the store has.
@@ -60,13 +63,12 @@ def warnings_of(
 def _lines_of_missing(
     store: tracking.Store, study: tracking.StudyId, tracking_config: TrackingConfig, missing: Sequence[TrialRow]
 ) -> list[str]:
-
     deleted = {run.run_id for run in tracking.study_runs(store, study, deleted=True)}
     restorable = [str(row.run_id) for row in missing if row.run_id in deleted]
     numbers = _spans([row.number for row in missing])
-    what = f"run of trial {numbers} is" if len(missing) == 1 else f"runs of {len(missing)} trials ({numbers}) are"
+    subject = f"run of trial {numbers} is" if len(missing) == 1 else f"runs of {len(missing)} trials ({numbers}) are"
     lines = [
-        f"study {study.name}: the {what} not in experiment {tracking_config.experiment!r} of {tracking_config.uri}.",
+        f"study {study.name}: the {subject} not in experiment {tracking_config.experiment!r} of {tracking_config.uri}.",
         "Their values stay in the study and still count. Figures, best.yaml and trials.csv are made from the study.",
         "To get them back in MLflow:",
     ]
@@ -81,7 +83,6 @@ def _lines_of_missing(
 
 
 def _lines_of_earlier(store: tracking.Store, study: tracking.StudyId) -> list[str]:
-
     earlier = tracking.earlier_parents(store, study)
     if not earlier:
         return []
@@ -96,27 +97,29 @@ def config_of_trial(
 ) -> Mapping[str, Any] | None:
     """Return the resolved configuration that a trial was trained with, None when it is no longer known.
 
-    Its data is looked for where the sweep finds it now: it may have moved since.
+    Its data set has the place where the sweep finds it now, because it may have moved.
 
     Args:
-        store: where runs are kept.
-        plan: what is searched and how.
+        store: the store of the runs.
+        plan: the checked settings of the sweep.
         row: the trial.
         known: the ids of the runs that the store has.
-        first: the number of the first trial that was made with the study's present setting.
+        first: the number of the first trial with the study's present setting.
     """
-    drawn = None
+    from_params = None
     with contextlib.suppress(ConfigError):
-        drawn = as_tree(config_of(plan.space.draw_from(row.params)))
+        from_params = as_tree(plan.space.draw_from(row.params))
     if row.run_id is not None and row.run_id in known:
         with contextlib.suppress(NotKept):  # its files may be gone too
             recorded = tracking.read_config(store, row.run_id)
-            return recorded if drawn is None else recorded | {"dataset": _moved(recorded["dataset"], drawn["dataset"])}
-    return drawn if row.number >= first else None
+            if from_params is None:
+                return recorded
+            return recorded | {"dataset": _with_places_of(recorded["dataset"], from_params["dataset"])}
+    return from_params if row.number >= first else None
 
 
-def _moved(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data set that a trial recorded, at the place where the sweep finds it now, and named after that place."""
+def _with_places_of(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a trial's data set with the place where the sweep finds it now, and named after that place."""
     if recorded.get("loader") != now["loader"]:
         return recorded
     has_given_name = with_given_name({"dataset": now})["dataset"] != now
@@ -125,7 +128,7 @@ def _moved(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _spans(numbers: Sequence[int]) -> str:
-    """`0-3, 7, 9-11`, cut when there are many."""
+    """Return `0-3, 7, 9-11`, cut when there are many."""
     spans: list[list[int]] = []
     for number in numbers:
         if spans and spans[-1][-1] == number - 1:

@@ -1,4 +1,4 @@
-"""What a study is about: all that its trials have in common. The same setting gives the same study name."""
+"""The setting of a study: everything that its trials have in common. The same setting gives the same study name."""
 
 import hashlib
 import json
@@ -8,75 +8,79 @@ from typing import Any, NamedTuple
 
 from src import datasets
 from src.redact import redact_tree
+from src.reports.run import sizes
 from src.schema import Choice, Dimension, as_tree, flatten, is_place, with_given_name
 from src.space import SweepPlan
 
 
 class Data(NamedTuple):
-    """A data set as a study records it, and the warnings about it.
+    """A data set as a sweep records it.
 
     Attributes:
-        name: from the configuration; `image_folder` when it comes from the folder, which is not part of a study.
-        source, digest, warnings: of the data set.
+        name: from the configuration; `image_folder` if it is the folder's name, which is not part of a study.
+        source: where the data set came from.
+        digest: its SHA-256 in hex.
+        warnings: what a reader of results must know about it.
+        images: the number of images in each split.
     """
 
     name: str
     source: str
     digest: str
     warnings: list[str]
+    images: Mapping[str, int] = {}
 
 
 def find_data(plan: SweepPlan) -> list[Data]:
-    """The data sets of the sweep: found and verified once, before the workers read them."""
-    configs = {repr(config.dataset): config.dataset for config in (plan.example, *plan.space.configs())}
-    given = {tree["dataset"]["name"] for tree in plan.space.trees().values()}
-    found = []
-    for config in configs.values():
+    """Returns the data sets of the sweep, found and verified once, before the workers read them."""
+    names_given = {tree["dataset"]["name"] for tree in plan.space.trees().values()}
+    data = []
+    for config in plan.datasets:
         dataset = datasets.load_dataset(config)
-        name = config.name if config.name in given else with_given_name({"dataset": as_tree(config)})["dataset"]["name"]
-        found.append(Data(name, dataset.source, dataset.digest, dataset.warnings))
-    return found
+        named = with_given_name({"dataset": as_tree(config)})["dataset"]["name"]
+        name = config.name if config.name in names_given else named
+        data.append(Data(name, dataset.source, dataset.digest, dataset.warnings, sizes(dataset)))
+    return data
 
 
 def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
-    """Dotted name -> value, as text: what is fixed, `space ...` for each dimension, `data ...` for each data set.
+    """Returns the setting as strings: each fixed key, `space ...` for each dimension, `data ...` for each data set.
 
-    Where groups are searched, what differs between their options stands as one digest for each combination.
+    Keys that differ between the options of a searched group are one digest for each combination of groups.
     """
-    searched = tuple(key.name for key in plan.space.keys)
     typed = plan.space.trees(resolve=False)
     leaves = {
         label: {
-            name: _told(flatten(typed[label]).get(name), value)
+            name: _with_tie(flatten(typed[label]).get(name), value)
             for name, value in flatten(tree).items()
-            if not _is_left_out(name, searched)
+            if not (is_place(name) or plan.space.is_swept(name))
         }
         for label, tree in plan.space.trees(resolve=True).items()
     }
-    in_how_many = Counter(item for found in leaves.values() for item in found.items())
-    shared = {name: value for (name, value), times in in_how_many.items() if times == len(leaves)}
+    occurrences = Counter(item for values in leaves.values() for item in values.items())
+    shared = {name: value for (name, value), times in occurrences.items() if times == len(leaves)}
     setting = dict(shared)
-    for label, found in leaves.items():
-        if own := {name: value for name, value in found.items() if name not in shared}:
-            setting[f"options {label}"] = _digest(own)
+    for label, values in leaves.items():
+        if differing := {name: value for name, value in values.items() if name not in shared}:
+            setting[f"options {label}"] = _digest(differing)
     setting |= {f"space {dimension.name}": _kind_and_values(dimension) for dimension in plan.space.dimensions}
     setting |= _describe_data(data)
-    shown = redact_tree(setting)
-    assert isinstance(shown, dict)
-    return shown
+    redacted = redact_tree(setting)
+    assert isinstance(redacted, dict)
+    return redacted
 
 
 def setting_digest(setting: Mapping[str, str]) -> str:
-    """Eight hex digits."""
+    """Returns eight hex digits that identify the setting."""
     return _digest(setting)[:8]
 
 
 def _describe_data(data: Sequence[Data]) -> dict[str, str]:
-    """Return a line for each name; several data sets may share one."""
+    """Returns a line for each name; several data sets may share one."""
     lines: dict[str, dict[str, None]] = {}
-    for found in data:
-        lines.setdefault(f"data {found.name}", {})[f"{found.source} {found.digest[:16]}"] = None
-    return {name: ", ".join(described) for name, described in lines.items()}
+    for dataset in data:
+        lines.setdefault(f"data {dataset.name}", {})[f"{dataset.source} {dataset.digest[:16]}"] = None
+    return {name: ", ".join(sources) for name, sources in lines.items()}
 
 
 def _kind_and_values(dimension: Dimension) -> str:
@@ -85,14 +89,10 @@ def _kind_and_values(dimension: Dimension) -> str:
     return f"{'whole numbers' if dimension.is_whole else 'numbers'} {dimension}"
 
 
-def _told(typed: Any, value: Any) -> str:
-    """The value, and what it is tied to: it may change from trial to trial."""
+def _with_tie(typed: Any, value: Any) -> str:
+    """Returns the value, and the interpolation that it comes from: such a value may differ between trials."""
     tie = f" from {typed}" if isinstance(typed, str) and "${" in typed else ""
     return json.dumps(value) + tie
-
-
-def _is_left_out(name: str, searched: tuple[str, ...]) -> bool:
-    return is_place(name) or any(name == key or name.startswith(f"{key}.") for key in searched)
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""What a worker process does: claim a trial, train, tell, again, until the study has all its trials.
+"""A worker process of a sweep: it claims a trial, trains it, and reports it, until the study has all its trials.
 
-The process is started before anyone knows what it will be asked to do, because importing TensorFlow takes longer than
-all the rest. Its job comes through a pipe; so does the wish to stop; and when the other end of the pipe is closed, the
-parent is gone and the worker goes too.
+The process is started before its job is known, because importing TensorFlow takes longer than everything else. The job
+comes through a pipe, and so does the request to stop. When the other end of the pipe is closed, the parent has ended,
+and the worker ends too.
 """
 
 from __future__ import annotations
@@ -32,34 +32,32 @@ from src.process.lazy import import_now
 from src.redact import redact
 from src.results import TrainResult, best_metrics, trial_name
 from src.schema import Config, DatasetConfig, Scalar
-from src.space import SweepPlan, config_of
+from src.space import SweepPlan
 from src.train import train
 
 if TYPE_CHECKING:
     import optuna
-    from omegaconf import DictConfig
 
-
-RECYCLE = 3  # exit code of a worker that asks for a successor
+RECYCLE = 3  # exit code of a worker that asks to be replaced
 FAILING = 4  # exit code of a worker that found too many failed trials in a row
-MOST_GROWTH = 512 * 2**20  # bytes of memory that trials may leave behind in one process
-WAIT_SECONDS = 0.5
-ORPHANED = 1
-MOST_REASON = 2_000  # characters
+MAX_GROWTH = 512 * 2**20  # bytes of memory that trials may leave behind in one process
+WAIT_SECONDS = 0.5  # between two attempts to claim a trial
+ORPHANED = 1  # exit code of a worker whose parent has ended
+MAX_REASON = 2_000  # characters
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know.
+    """The job of a worker.
 
     Attributes:
-        plan: what is searched and how.
-        study: of a study that exists.
+        plan: the checked settings of the sweep.
+        study: the name and id of the study, which exists.
         parent_run_id: the MLflow run of the sweep, None when tracking is off.
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials.
-        first: the number of the first trial that belongs to this command.
-        deadline: time after which no further trial is begun, by the monotonic clock that all processes of the machine
+        first: the number of the first trial of this command.
+        deadline: the time after which no further trial starts, by the monotonic clock that all processes of the machine
             share, or None.
     """
 
@@ -73,8 +71,13 @@ class Job:
 
 
 def work(connection: Connection) -> None:
-    """The life of a worker process; `connection` brings the job, and after it at most the wish to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what follows from it
+    """Runs a worker process to its end.
+
+    Args:
+        connection: sends the job, and then at most the request to stop.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent handles it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # it was blocked until now, see `Workers`
     stop, busy = threading.Event(), threading.Event()
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs, stop, busy), daemon=True).start()
@@ -91,11 +94,13 @@ def work(connection: Connection) -> None:
             print(redact(traceback.format_exc()), file=sys.stderr)
         print(redact(f"a worker ended: {error}"), file=sys.stderr, flush=True)
         code = UserError.exit_code
-    atexit._run_exitfuncs()  # TensorFlow's temporary files go; its own goodbye would take a second
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends anyway
+    atexit._run_exitfuncs()  # removes TensorFlow's temporary files; a regular exit would take a second longer
     os._exit(code)
 
 
 def _listen(connection: Connection, jobs: queue.SimpleQueue[Job], stop: threading.Event, busy: threading.Event) -> None:
+    """Passes on the job and the request to stop, and ends the process when the parent has ended."""
     try:
         jobs.put(connection.recv())
         connection.recv()
@@ -108,7 +113,7 @@ def _listen(connection: Connection, jobs: queue.SimpleQueue[Job], stop: threadin
 
 
 def _import_early() -> None:
-    """What every trial needs, imported while the parent still opens its stores."""
+    """Imports what every trial needs, while the parent still opens its stores."""
     console.console.quiet = True
     import_now(tracking, study, datasets, models, fitting, saving)
 
@@ -120,8 +125,8 @@ class Worker:
         self.job = job
         self.stop = stop
         self.owner = uuid.uuid4().hex
-        self.store: tracking.Store = tracking.open_store(job.plan.example.tracking)
-        storage = study.open_storage(job.plan.settings.storage, job.plan.example.tracking.uri)
+        self.store: tracking.Store = tracking.open_store(job.plan.tracking)
+        storage = study.open_storage(job.plan.settings.storage, job.plan.tracking.uri)
         self.claims: study.Claims = study.Claims(
             job.study.name,
             *storage,
@@ -129,48 +134,52 @@ class Worker:
             n_trials=job.n_trials,
             queue=job.queue,
             first=job.first,
-            on_dead=self._lose,
+            on_dead=self._record_loss,
         )
         self.datasets: dict[str, datasets.Dataset] = {}
 
     def run(self) -> int:
-        """Trials until there is none left, or the process should end for another reason; returns its exit code."""
+        """Runs trials until none is left, or the process must end for another reason; returns its exit code."""
         memory = psutil.Process().memory_info
         at_start: int | None = None
         with self.claims.alive(self.owner):
             while not self.stop.is_set() and not self._is_too_late():
                 claimed = self.claims.claim(self.owner, lambda trial: self.job.plan.space.draw(study.picker(trial)))
-                if claimed == study.Verdict.WAIT:
+                if claimed == study.NoTrial.WAIT:
                     self.stop.wait(WAIT_SECONDS)
-                elif claimed == study.Verdict.FAILING:
+                elif claimed == study.NoTrial.FAILING:
                     return FAILING
-                elif isinstance(claimed, study.Verdict):
+                elif isinstance(claimed, study.NoTrial):
                     return 0
                 else:
-                    is_alive = self.run_trial(*claimed)
+                    is_ours = self.run_trial(*claimed)
                     used = memory().rss
                     at_start = at_start or used
-                    if not is_alive or used - at_start > MOST_GROWTH:
+                    if not is_ours or used - at_start > MAX_GROWTH:
                         return RECYCLE
         return 0
 
     def _is_too_late(self) -> bool:
         return self.job.deadline is not None and time.monotonic() > self.job.deadline
 
-    def run_trial(self, trial: optuna.Trial, drawn: DictConfig | Exception) -> bool:
-        """Trains what was drawn and tells the study how it went, whatever happens.
+    def run_trial(self, trial: optuna.Trial, config: Config | Exception) -> bool:
+        """Trains a trial and ends it in the study, whatever happens.
+
+        Args:
+            trial: a claimed trial.
+            config: its configuration, or the error that was raised for its parameters.
 
         Returns:
-            Whether the trial was still this worker's; otherwise somebody took the worker for dead.
+            True if the trial was still this worker's; False if another process took this worker for dead.
 
         Raises:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
         try:
-            if isinstance(drawn, Exception):
-                raise drawn
-            config = trial_config(config_of(drawn), trial.number, self.job.plan.settings.save_models)
+            if isinstance(config, Exception):
+                raise config
+            config = trial_config(config, trial.number, self.job.plan.settings.save_models)
             watch = study.TrialWatch(trial, self.job.plan.metric, config.training.max_epochs, self.stop)
             result = train(
                 config,
@@ -184,20 +193,19 @@ class Worker:
         except (KeyboardInterrupt, StoreError) as stop:
             is_ours = self.claims.interrupt(trial, self.owner, redact(str(stop)))
             if isinstance(stop, StoreError):
-                with contextlib.suppress(Exception):  # it says FAILED, if it can be reached at all
-                    self._lose(trial.number)
+                with contextlib.suppress(Exception):  # the store may be unreachable; otherwise the run is FAILED
+                    self._record_loss(trial.number)
             if not isinstance(stop, study.Stopped):
                 raise
         except Exception as error:
-            is_ours = self._fail(trial, error)
+            is_ours = self._record_failure(trial, error)
         else:
-            is_ours = self._tell(trial, result, pruned=watch.pruned)
+            is_ours = self._record_result(trial, result, pruned=watch.pruned)
         if not is_ours:
-            self._lose(trial.number)
+            self._record_loss(trial.number)
         return is_ours
 
-    def _fail(self, trial: optuna.Trial, error: Exception) -> bool:
-
+    def _record_failure(self, trial: optuna.Trial, error: Exception) -> bool:
         run_id = tracking.record_failed_trial(
             self.store,
             self.job.study,
@@ -207,11 +215,10 @@ class Worker:
             params=trial.params,
             error=error,
         )
-        reason = redact(f"{type(error).__name__}: {error}")[:MOST_REASON]
+        reason = redact(f"{type(error).__name__}: {error}")[:MAX_REASON]
         return self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
 
-    def _tell(self, trial: optuna.Trial, result: TrainResult, pruned: bool) -> bool:
-
+    def _record_result(self, trial: optuna.Trial, result: TrainResult, pruned: bool) -> bool:
         attributes: dict[str, Any] = {
             "run_id": result.run_id,
             "epochs": len(result.history["loss"]),
@@ -222,8 +229,8 @@ class Worker:
             return self.claims.prune(trial, self.owner, attributes)
         return self.claims.complete(trial, self.owner, result.metrics[self.job.plan.metric], attributes)
 
-    def _lose(self, number: int) -> None:
-
+    def _record_loss(self, number: int) -> None:
+        """Ends the run of a trial that was interrupted."""
         tracking.record_lost_trial(
             self.store,
             self.job.study,
@@ -233,7 +240,7 @@ class Worker:
         )
 
     def _worth_keeping(self, metrics: Mapping[str, float]) -> bool:
-        """Whether a trial with these metrics keeps its model: all of them do, or those that are the best so far."""
+        """Returns whether a trial with these metrics keeps its model: every trial does, or only the best so far."""
         if self.job.plan.settings.save_models == "all":
             return True
         best = self.claims.best_value()
@@ -241,7 +248,7 @@ class Worker:
         return best is None or (value > best if self.job.plan.direction == "maximize" else value < best)
 
     def _dataset(self, config: DatasetConfig) -> datasets.Dataset:
-        """The data set, read once; the last two are kept."""
+        """Returns the data set, which is read once; the last two stay in memory."""
         key = repr(config)
         if key not in self.datasets:
             while len(self.datasets) > 1:
@@ -251,10 +258,10 @@ class Worker:
 
 
 def trial_config(config: Config, number: int, save_models: str) -> Config:
-    """The configuration that a trial trains with: named after its number."""
-    tracking = dataclasses.replace(
+    """Returns the configuration of a trial's training: its run is named after its number."""
+    tracking_config = dataclasses.replace(
         config.tracking,
         run_name=trial_name(number),
         save_model=config.tracking.save_model and save_models != "none",
     )
-    return dataclasses.replace(config, tracking=tracking)
+    return dataclasses.replace(config, tracking=tracking_config)

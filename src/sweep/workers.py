@@ -1,38 +1,51 @@
-"""The worker processes of a sweep as their parent sees them: started early, replaced when dead, gone when it goes."""
+"""The worker processes of a sweep, seen from their parent: started early, replaced when they die, ended with it."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
 
 from src.errors import UserError
+from src.process.interrupt import deferred
 from src.process.machine import cores
 from src.sweep.worker import FAILING, RECYCLE, Job, work
 
-MOST_DEATHS = 3  # of workers in a row, without a trial ended in between
+MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that ended in between
 
 
 class Workers:
-    """`n_jobs` processes, each with its share of the cores, as long as the block lasts."""
+    """`n_jobs` processes, each with its share of the cores. They live as long as the block, at most.
+
+    Attributes:
+        n_jobs: how many processes run at a time.
+        failing: whether a worker found that too many trials failed in a row.
+    """
 
     def __init__(self, n_jobs: int) -> None:
         self.n_jobs = n_jobs
+        self.failing = False
         self._job: Job | None = None
         self._living: dict[SpawnProcess, Connection] = {}
-        self._deaths = 0
+        self._deaths = 0  # since the last progress
+        self._progress = 0
         self._stopping = False
         self._ended: Sequence[object] = []
-        self.failing = False
 
     def __enter__(self) -> Workers:
-        with _share_of_cores(self.n_jobs):
-            for _ in range(self.n_jobs):
-                self._start()
+        try:
+            with _share_of_cores(self.n_jobs):
+                for _ in range(self.n_jobs):
+                    self._start()
+        except BaseException:  # such as Ctrl-C
+            self.kill()
+            raise
         return self
 
     def __exit__(
@@ -40,22 +53,22 @@ class Workers:
     ) -> None:
         self.kill()
 
-    def begin(self, job: Job) -> None:
-        """Gives every worker its job."""
+    def give(self, job: Job) -> None:
+        """Gives every worker its job, also those that are started later."""
         self._job = job
         for connection in self._living.values():
             _send(connection, job)
 
     def wait(self, seconds: float) -> bool:
-        """Waits for something to happen; returns whether there is a worker left."""
+        """Waits until a worker ends, or for this time; returns whether a worker is left."""
         self._ended = wait([process.sentinel for process in self._living], seconds)
         return bool(self._living)
 
-    def look_after(self) -> None:
-        """Replaces who died, unless the sweep is to stop.
+    def replace_dead(self) -> None:
+        """Starts a worker for each one that died, unless the sweep stops.
 
         Raises:
-            UserError: workers die one after the other.
+            UserError: too many workers died without any progress.
         """
         for process in [process for process in self._living if process.sentinel in self._ended]:
             process.join()
@@ -66,60 +79,83 @@ class Workers:
             elif process.exitcode != 0 and not self._stopping:
                 self._replace(process.exitcode)
 
-    def note_progress(self) -> None:
-        """A trial has ended: workers that died before were not dying for nothing."""
-        self._deaths = 0
+    def note_progress(self, ended_trials: int) -> None:
+        """Forgets the deaths of workers when more trials have ended than at the last call."""
+        if ended_trials > self._progress:
+            self._deaths = 0
+        self._progress = ended_trials
 
     def stop(self) -> None:
-        """Lets each worker end its trial with the epoch, and begin no other."""
+        """Lets each worker end its trial with the epoch, and start no other trial."""
         self._stopping = True
         for connection in self._living.values():
             _send(connection, None)
 
     def kill(self) -> None:
-        """Ends all of them at once."""
+        """Ends all workers at once."""
         self._stopping = True
-        for process in self._living:
-            process.kill()
-        for process, connection in self._living.items():
-            process.join()
-            connection.close()
-        self._living.clear()
+        with deferred():
+            for process in self._living:
+                process.kill()
+            for process, connection in self._living.items():
+                process.join()
+                connection.close()
+            self._living.clear()
 
     def _replace(self, exit_code: int | None) -> None:
         if exit_code != RECYCLE:
             self._deaths += 1
-        if self._deaths >= MOST_DEATHS * self.n_jobs:
-            killed = exit_code is not None and exit_code < 0
-            remedy = "; too little memory? Try a smaller hydra.sweeper.n_jobs or training.batch_size" if killed else ""
+        if self._deaths >= MAX_DEATHS * self.n_jobs:
+            was_killed = exit_code is not None and exit_code < 0
+            remedy = (
+                "; if memory is short, use a smaller hydra.sweeper.n_jobs or training.batch_size" if was_killed else ""
+            )
             raise UserError(
                 f"{self._deaths} workers died one after the other, the last with exit code {exit_code}; "
-                f"what they said is above{remedy}"
+                f"their messages are above{remedy}"
             )
         with _share_of_cores(self.n_jobs):
             self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        self._living[process] = ours
+        resource_tracker.ensure_running()  # `multiprocessing` would start it below, and unblock Ctrl-C
+        with deferred(), _ctrl_c_blocked():
+            ours, theirs = context.Pipe()
+            process = context.Process(target=work, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            self._living[process] = ours
         if self._job is not None:
             _send(ours, self._job)
 
 
 def _send(connection: Connection, message: Job | None) -> None:
-    with suppress(OSError):  # it has just died; `wait` will find it
+    with suppress(OSError):  # the worker has just died; `wait` will find it
         connection.send(message)
 
 
 @contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Blocks SIGINT; a process that is started inside never receives it until it unblocks it itself.
+
+    Ctrl-C goes to all processes of a terminal. A worker would answer it with a trace before it can ignore it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _share_of_cores(n_jobs: int) -> Iterator[None]:
-    """Started inside, a process finds in its environment how many threads it may use, before it imports anything."""
+    """Sets the number of threads in the environment of the processes that are started inside.
+
+    TensorFlow reads it when it is imported. A value that the user has set is left alone.
+    """
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    unset = [name for name in names if name not in os.environ]  # whoever has set one knows why
+    unset = [name for name in names if name not in os.environ]
     os.environ.update(dict.fromkeys(unset, str(max(1, cores() // n_jobs))))
     try:
         yield

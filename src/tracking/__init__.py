@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from src.tracking.artifacts import abandon_model
     from src.tracking.opening import failures_told, resume_run, start_run
     from src.tracking.pages import experiment_page
-    from src.tracking.parents import pipeline_run
+    from src.tracking.parents import pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
     from src.tracking.registry import Registry, Version, data_of_run
     from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result

@@ -1,35 +1,38 @@
-"""Runs that others stand under, found again by their tags whoever comes: those of sweeps and of pipelines."""
+"""Parent runs, those of sweeps and pipelines: any process finds them by their tags and resumes them."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 
 from src.process.interrupt import deferred
 from src.redact import redact_tree
-from src.schema import TrackingConfig
+from src.schema import TrackingConfig, is_place
 from src.tracking.opening import looked_after
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
 
 PARENT = "mlflow.parentRunId"
+MISSING = "???"  # OmegaConf's value of a key without a default
+NAMES = {"model": "model.name", "dataset": "dataset.name"}  # tag -> key of what the UI shows even if it differs
 
 
 def open_parent(
     store: Store, name: str, found_by: Mapping[str, str], tags: Mapping[str, str] | None = None
 ) -> tuple[Run, bool]:
-    """The run with these tags, as it was left, or a new one.
+    """Return the run with these tags as it was left, or a new one.
 
     Args:
-        store: what `open_store` gave.
-        name: of a new run.
+        store: from `open_store`.
+        name: the name of a new run.
         found_by: tags that no other run has.
-        tags: of a new run, beside those that it is found by.
+        tags: further tags of a new run.
 
     Returns:
-        The run, and whether it has no params yet: it is new, or was cut off when it was.
+        The run, and whether it has no params yet: it is new, or its process was killed when it was.
     """
     client, experiment_id = store
     if client is None:
@@ -47,6 +50,31 @@ def open_parent(
     return run, True
 
 
+def record_common(run: Run, configs: Sequence[Mapping[str, Any]]) -> None:
+    """Record what the configurations of a parent's runs have in common, so that the UI's columns show it.
+
+    Params are the keys that have the same value in all of them, except places. The names of models and data sets are
+    params and tags even if they differ, separated by commas.
+
+    Args:
+        run: the parent.
+        configs: dotted name -> value of each configuration, from `flatten`; at least one.
+    """
+    common = {
+        name: value
+        for name, value in configs[0].items()
+        if value != MISSING and not is_place(name)
+        if all(name in config and config[name] == value for config in configs)
+    }
+    names = {
+        key: ", ".join(dict.fromkeys(str(config[key]) for config in configs))
+        for key in NAMES.values()
+        if all(key in config for config in configs)
+    }
+    run.log_params(common | names)
+    run.set_tags({tag: names[key] for tag, key in NAMES.items() if key in names})
+
+
 def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:
     """Put runs under a parent."""
     for run_id in run_ids:
@@ -56,27 +84,27 @@ def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> Iterator[Run]:
-    """The run of a pipeline, which its trainings stand under; its status says how the block ended.
+    """Yield the run of a pipeline, the parent of its trainings; its status says how the block ended.
 
-    Its earlier end time stays if nothing was trained in the block.
+    It keeps its earlier end time if nothing was trained in the block.
 
     Args:
-        config: which store.
-        pipeline: which.
-        key: what tells this call from another with other settings, without quotes.
-        name: of a new run.
+        config: names the store.
+        pipeline: the name of the pipeline.
+        key: identifies the settings of this call; it contains no quotes.
+        name: the name of a new run.
     """
     store = open_store(config)
-    own = {"pipeline": pipeline, "pipeline_key": key}
-    with looked_after(lambda: open_parent(store, name, own)[0], config.uri) as run:
-        ended = run.end_time
+    found_by = {"pipeline": pipeline, "pipeline_key": key}
+    with looked_after(lambda: open_parent(store, name, found_by)[0], config.uri) as run:
+        end_time = run.end_time
         run.set_running()
-        for deleted in find_runs(store, own, ViewType.DELETED_ONLY):
+        for deleted in find_runs(store, found_by, ViewType.DELETED_ONLY):
             adopt(store, str(run.run_id), _children(store, deleted.info.run_id))
         before = _children(store, str(run.run_id))
         yield run
         if _children(store, str(run.run_id)) == before:
-            run.end_time = ended
+            run.end_time = end_time
 
 
 def _children(store: Store, run_id: str) -> list[str]:
@@ -84,7 +112,7 @@ def _children(store: Store, run_id: str) -> list[str]:
 
 
 def find_runs(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
-    """The runs that have all these tags, the oldest first. Values may not hold quotes."""
+    """Return the runs that have all these tags, the oldest first. Values must not contain quotes."""
     client, experiment_id = store
     if client is None:
         return []

@@ -40,7 +40,8 @@ def plan(*line: str, swept: list[str] = SWEPT) -> SweepPlan:
 def test_the_sweep_is_what_was_typed_without_the_pipelines_own_keys() -> None:
     found = plan("seeds=[4]", "registered_model=digits", "alias=best", "training.epochs=3")
     assert [dimension.name for dimension in found.space.dimensions] == ["model.dropout"]
-    assert (found.example.training.epochs, found.example.seed) == (3, 1)
+    (config,) = found.space.configs()
+    assert (config.training.epochs, config.seed) == (3, 1)
 
 
 def test_no_trial_sees_the_test_split() -> None:

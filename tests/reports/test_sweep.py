@@ -11,10 +11,9 @@ from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.reports import recipe
 from src.reports.recipe import best_recipe, check_recipe_name, difference
-from src.reports.sweep import description, record_results
+from src.reports.sweep import describe_sweep, record_results
 from src.results import Counts, SweepResult, TrialRow
 from src.schema import as_tree
-from src.space import config_of
 from src.tracking import Run
 from tests.space.test_planning import own_model, plan
 from tests.support.runs import config_for, new_run
@@ -30,13 +29,16 @@ def row(number: int, value: float, params: dict[str, Any], run_id: str | None = 
         ({"a": 1}, {"a": 1}, {}),
         ({"a": 1, "b": 2}, {"a": 1, "b": 3}, {"b": 3}),
         ({"a": {"b": [1, 2], "c": 1}}, {"a": {"b": [1], "c": 1}}, {"a": {"b": [1]}}),
-        ({"a": {"data_dir": "x"}}, {"a": {"data_dir": "y"}}, {}),
+        ({"dataset": {"data_dir": "x"}}, {"dataset": {"data_dir": "y"}}, {}),
+        ({"dataset": {"cache_dir": "x"}}, {"dataset": {"cache_dir": "y"}}, {}),
+        ({"dataset": {"folder": "images"}}, {"dataset": {"folder": "pets"}}, {"dataset": {"folder": "pets"}}),
         ({"tracking": {"uri": "x"}}, {"tracking": {"uri": "y"}}, {}),
+        ({"tags": {}}, {"tags": {"owner": "ada"}}, {}),
         ({}, {"a": {"b": None}}, {"a": {"b": None}}),
     ],
 )
 def test_only_what_differs_is_kept_and_nothing_of_one_machine(standard: Any, wanted: Any, found: Any) -> None:
-    assert difference(standard, wanted, {"tracking"}) == found
+    assert difference(standard, wanted) == found
 
 
 RECIPES = [
@@ -55,7 +57,7 @@ def test_a_recipe_composes_to_the_configuration_of_its_trial(
 ) -> None:
     sweep = plan(*typed)
     params = {dimension.name: dimension.samples()[-1] for dimension in sweep.space.dimensions} | chosen
-    trained = config_of(sweep.space.draw_from(params))
+    trained = sweep.space.draw_from(params)
     recipe = best_recipe(sweep, "study", row(7, 0.5, params), as_tree(trained))
     assert recipe.startswith(
         "# @package _global_\n# python -m src.train experiment=best\n# The best of the study study"
@@ -72,7 +74,7 @@ def test_a_recipe_composes_to_the_configuration_of_its_trial(
 
 def test_a_recipe_does_not_keep_a_name_that_its_folder_gives() -> None:
     sweep = plan("dataset=image_folder", "dataset.folder=pets/train", "seed=3,4")
-    config = as_tree(config_of(sweep.space.draw_from({"seed": 3})))
+    config = as_tree(sweep.space.draw_from({"seed": 3}))
     assert config["dataset"]["name"] == "pets"
     recipe = yaml.safe_load(best_recipe(sweep, "study", row(0, 0.5, {"seed": 3}), config))
     assert recipe["dataset"] == {"folder": "pets/train"}
@@ -80,18 +82,40 @@ def test_a_recipe_does_not_keep_a_name_that_its_folder_gives() -> None:
 
 def test_the_best_of_a_sweep_may_be_an_option_of_one_s_own_folder(tmp_path: Path) -> None:
     sweep = plan(own_model(tmp_path), "model=lenot,mine")
-    trained = config_of(sweep.space.draw_from({"model": "mine"}))
+    trained = sweep.space.draw_from({"model": "mine"})
     recipe = yaml.safe_load(best_recipe(sweep, "study", row(7, 0.5, {"model": "mine"}), as_tree(trained)))
     assert {"override /model": "mine"} in recipe["defaults"]
     assert "model" not in recipe
 
 
+SEVEN = Counts(complete=7, pruned=0, failed=0, running=0, retried=0)
+
+
+def test_the_description_begins_with_the_best_trial_then_counts_table_search_and_warnings() -> None:
+    sweep = plan("model.dropout=0.1,0.2")
+    rows = [row(0, 0.5, {"model.dropout": 0.1}, "run0"), row(1, 0.75, {"model.dropout": 0.2})]
+    parts = describe_sweep(Run(None, "", "9"), sweep, rows, SEVEN, ["a stand-in"]).split("\n\n")
+    assert parts[0] == "**val_accuracy 0.7500**: trial-001 with model.dropout=0.2"
+    assert parts[1] == "7 trials: 7 complete."
+    assert parts[2].startswith("| trial | val_accuracy | model.dropout |\n")
+    assert parts[3:] == [
+        "Searched by the grid sampler with pruner none:",
+        "- model.dropout: 0.1, 0.2",
+        "**Warning:** a stand-in",
+    ]
+
+
+def test_without_a_complete_trial_the_description_says_so() -> None:
+    none = Counts(complete=0, pruned=0, failed=1, running=0, retried=0)
+    text = describe_sweep(Run(None, "", "9"), plan("model.dropout=0.1,0.2"), [], none)
+    assert text.startswith("No trial is complete.\n\n1 trial: 1 failed.\n\nSearched")
+
+
 def test_the_description_links_the_five_best_trials() -> None:
     sweep = plan("model.dropout=0.1,0.2")
     rows = [row(number, number / 10, {"model.dropout": 0.1}, f"run{number}") for number in range(7)]
-    text = description(Run(None, "", "9"), sweep, rows, Counts(complete=7, pruned=0, failed=0, running=0, retried=0))
-    assert text.startswith("7 trials: 7 complete; grid sampler, none pruner.")
-    assert [line.split(" | ")[0] for line in text.splitlines() if "](" in line] == [
+    text = describe_sweep(Run(None, "", "9"), sweep, rows, SEVEN)
+    assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| [")] == [
         f"| [trial-00{number}](#/experiments/9/runs/run{number}?workflowType=machine_learning)"
         for number in (6, 5, 4, 3, 2)
     ]
@@ -138,13 +162,13 @@ def test_a_recipe_that_a_person_wrote_is_not_written_over_and_one_of_a_sweep_is(
     (tmp_path / "experiment" / "best.yaml").write_text("# The best of the study x\nseed: 3\n")
     check_recipe_name("best")
     check_recipe_name("new")
-    with pytest.raises(ConfigError, match=r"mine\.yaml was not made by a sweep .* choose another name"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml was not made by a sweep, .* choose another name"):
         check_recipe_name("mine")
 
 
 def test_a_recipe_is_yaml_with_the_options_of_its_groups() -> None:
     sweep = plan("model=lenot,dense")
-    config = as_tree(config_of(sweep.space.draw_from({"model": "dense"})))
+    config = as_tree(sweep.space.draw_from({"model": "dense"}))
     read = yaml.safe_load(best_recipe(sweep, "study", row(0, 0.5, {"model": "dense"}), config))
     assert {"override /model": "dense"} in read["defaults"]
     assert read["tags"] == {"experiment": "best", "best_of": "study"}

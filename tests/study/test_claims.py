@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from src.schema import Interval
-from src.study import Claims, Storage, Verdict, picker
+from src.study import Claims, NoTrial, Storage, picker
 from tests.support.studies import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
 
 End = Callable[[Claims, optuna.Trial, str], bool]
@@ -52,7 +52,7 @@ def states(claims: Claims) -> str:
 @pytest.mark.parametrize("n_trials", [1, 5])
 def test_one_worker_runs_exactly_as_many_trials_as_were_asked_for(memory: Storage, n_trials: int):
     claims = claims_on(memory, n_trials=n_trials)
-    assert run_all(claims) == Verdict.DONE
+    assert run_all(claims) == NoTrial.DONE
     assert [trial.number for trial in claims.trials()] == list(range(n_trials))
     assert states(claims) == "C" * n_trials
 
@@ -96,15 +96,15 @@ def test_while_others_run_the_last_trials_one_waits_and_after_them_all_is_done(m
     claims = claims_on(memory, n_trials=1)
     with claims.alive("me"):
         trial = claimed(claims)
-        assert claims.claim("other", draw) == Verdict.WAIT
+        assert claims.claim("other", draw) == NoTrial.WAIT
         claims.complete(trial, "me", 0.5, {})
-    assert claims.claim("other", draw) == Verdict.DONE
+    assert claims.claim("other", draw) == NoTrial.DONE
 
 
 def test_a_trial_that_cannot_be_drawn_is_the_callers_all_the_same(memory: Storage):
     claims = claims_on(memory, n_trials=1)
     found = claims.claim("me", lambda trial: [draw(trial), 1 / 0])
-    assert not isinstance(found, Verdict)
+    assert not isinstance(found, NoTrial)
     trial, error = found
     assert isinstance(error, ZeroDivisionError)
     assert claims.fail(trial, "me", "it cannot be drawn", {}) is True
@@ -149,11 +149,11 @@ def test_what_was_queued_is_tried_again_when_its_owner_dies_before_it_has_drawn(
     with claims.alive("me"):
         for _ in range(2):
             found = claims.claim("me", lambda trial: picker(trial)(Interval("x", 0, 2)))
-            assert not isinstance(found, Verdict)
+            assert not isinstance(found, NoTrial)
             claims.complete(found[0], "me", 0.5, {})
         with pytest.raises(Crash):
             claims.claim("the dying", crash)
-        while not isinstance(found := claims.claim("me", lambda trial: picker(trial)(Interval("x", 0, 2))), Verdict):
+        while not isinstance(found := claims.claim("me", lambda trial: picker(trial)(Interval("x", 0, 2))), NoTrial):
             claims.complete(found[0], "me", 0.5, {})
     assert [trial.params for trial in claims.trials() if trial.state == TrialState.COMPLETE] == queue
 
@@ -173,7 +173,7 @@ def test_a_trial_that_dies_too_often_counts_as_failed(memory: Storage, max_retri
     claims = claims_on(memory, n_trials=1, max_retries=max_retries)
     for _ in range(max_retries + 1):
         dies_while_it_runs(claims)
-    assert claims.claim("me", draw) == Verdict.DONE
+    assert claims.claim("me", draw) == NoTrial.DONE
     counts = claims.counts()
     assert (counts.failed, counts.retried) == (1, max_retries)
     assert len({trial.params["x"] for trial in claims.trials()}) == 1
@@ -217,7 +217,7 @@ def test_an_on_dead_that_raises_keeps_nobody_from_a_trial(memory: Storage):
 
     claims = claims_on(memory, n_trials=1, on_dead=cannot)
     dies_while_it_runs(claims)
-    assert run_all(claims) == Verdict.DONE
+    assert run_all(claims) == NoTrial.DONE
     assert states(claims) == "fC"
 
 
@@ -302,14 +302,14 @@ def test_too_many_failures_in_a_row_end_the_sweep(
     for letter in ended:
         ENDS[ends[letter]](before, claimed(before), "me")
     claims = claims_on(memory, name, n_trials=20, first=first, max_failures=3)
-    assert (claims.claim("me", draw) == Verdict.FAILING) is failing
+    assert (claims.claim("me", draw) == NoTrial.FAILING) is failing
 
 
 def test_a_study_that_has_all_its_trials_is_done_though_the_last_ones_failed(memory: Storage):
     claims = claims_on(memory, n_trials=3, max_failures=3)
     for _ in range(3):
         claims.fail(claimed(claims), "me", "it raised", {})
-    assert claims.claim("me", draw) == Verdict.DONE
+    assert claims.claim("me", draw) == NoTrial.DONE
 
 
 # --- how the study stands ------------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ class Worker:
             self.die()
         elif event == "claim" and self.trial is None:
             found = self.claims.claim(self.owner, draw)
-            self.trial = None if isinstance(found, Verdict) else found[0]
+            self.trial = None if isinstance(found, NoTrial) else found[0]
         elif event in ENDS and self.trial is not None:
             assert ENDS[event](self.claims, self.trial, self.owner)
             self.trial = None
@@ -410,7 +410,7 @@ def test_whatever_happens_the_study_ends_with_its_number_of_trials(
         assert claims.counts().counted + claims.counts().running <= n_trials
     for worker in workers:
         worker.life.close()
-    assert run_all(claims, "the last") == Verdict.DONE
+    assert run_all(claims, "the last") == NoTrial.DONE
     assert_whole(claims, n_trials)
     tried = [trial.params for trial in claims.trials()]
     assert [params for params in queue if params in tried] == queue[:n_trials]
@@ -468,7 +468,7 @@ def test_a_crash_at_any_commit_leaves_a_study_that_another_one_finishes(memory: 
         name = claims.study.study_name
         crashed = crashes(memory, claims, moment)
         claims = claims_on(memory, name, n_trials=2, max_retries=1, queue=queue)
-        assert run_all(claims, "the next") == Verdict.DONE
+        assert run_all(claims, "the next") == NoTrial.DONE
         assert_whole(claims, 2)
     assert moment > 10
 
@@ -484,8 +484,8 @@ def work(url: str, n_trials: int, ran: Path, starter: Connection | None = None) 
             if starter is not None:
                 starter.send("ready")
                 starter.recv()
-            while (found := claims.claim(owner, draw)) != Verdict.DONE:
-                if isinstance(found, Verdict):
+            while (found := claims.claim(owner, draw)) != NoTrial.DONE:
+                if isinstance(found, NoTrial):
                     time.sleep(0.02)
                     continue
                 (ran / str(found[0].number)).touch(exist_ok=False)

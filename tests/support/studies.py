@@ -10,7 +10,7 @@ from typing import Any, Literal
 import optuna
 
 from src.schema import Interval, Scalar, SweeperConfig, find_kind
-from src.study import Claims, Storage, Verdict, open_storage, open_study, picker
+from src.study import Claims, NoTrial, Storage, open_storage, open_study, picker
 
 SPAWN = multiprocessing.get_context("spawn")
 X = Interval("x", 0.0, 1.0)
@@ -58,14 +58,14 @@ def draw(trial: optuna.Trial) -> Scalar:
 def claimed(claims: Claims, owner: str = "me") -> optuna.Trial:
     """The trial that the owner gets; one who is not `alive` is dead from now on."""
     found = claims.claim(owner, draw)
-    assert not isinstance(found, Verdict), found
+    assert not isinstance(found, NoTrial), found
     return found[0]
 
 
-def run_all(claims: Claims, owner: str = "me") -> Verdict:
+def run_all(claims: Claims, owner: str = "me") -> NoTrial:
     """Completes trials until there is none; returns why."""
     with claims.alive(owner):
-        while not isinstance(found := claims.claim(owner, draw), Verdict):
+        while not isinstance(found := claims.claim(owner, draw), NoTrial):
             assert claims.complete(found[0], owner, 0.5, {})
     return found
 

@@ -34,7 +34,7 @@ class Resumed:
         return MlflowClient(self.config.tracking.uri)
 
     def warning(self, rows: list[TrialRow] | None = None) -> str:
-        parent = open_parent(self.store, STUDY, self.plan)
+        parent = open_parent(self.store, STUDY, self.plan, [])
         runs = runs_of_trials(self.store, STUDY, parent)
         shown = warnings_of(self.store, STUDY, self.config.tracking, self.rows if rows is None else rows, runs)
         return "\n".join(shown)
@@ -55,7 +55,7 @@ def resumed_in(workplace: Workplace, rows: list[TrialRow]) -> Resumed:
 def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workplace, list[TrialRow]]:
     workplace = Workplace(tmp_path_factory.mktemp("original"))
     study = resumed_in(workplace, [])
-    parent = open_parent(study.store, STUDY, study.plan)
+    parent = open_parent(study.store, STUDY, study.plan, [])
     rows = []
     for number, state in enumerate(("COMPLETE", "PRUNED", "FAIL", "COMPLETE", "PRUNED")):
         with new_run(study.config, parent_run_id=parent.run_id, tags=STUDY.tags_of_trial(number)) as run:
@@ -123,9 +123,9 @@ def test_a_new_study_with_the_name_of_an_earlier_one_is_reported_as_new(resumed:
 
 
 def test_runs_of_a_deleted_parent_get_the_new_parent(resumed: Resumed, capsys: pytest.CaptureFixture[str]) -> None:
-    first = str(open_parent(resumed.store, STUDY, resumed.plan).run_id)
+    first = str(open_parent(resumed.store, STUDY, resumed.plan, []).run_id)
     resumed.client.delete_run(first)
-    parent = open_parent(resumed.store, STUDY, resumed.plan)
+    parent = open_parent(resumed.store, STUDY, resumed.plan, [])
     runs_of_trials(resumed.store, STUDY, parent)
     said = f"the parent of the runs of 5 trials was gone; the new parent is run {parent.run_id}"
     assert said in capsys.readouterr().out

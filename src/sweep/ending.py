@@ -1,0 +1,164 @@
+"""The end of a sweep: what it leaves in its run, the run's status, the last lines, and the error that is raised."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from types import TracebackType
+
+from src import console, reports, study, tracking
+from src.errors import StoreError, UserError
+from src.redact import HIDDEN, redact
+from src.results import SweepResult
+from src.sweep.opening import Sweep
+from src.sweep.runs import config_of_trial, open_parent, runs_of_trials
+
+
+class StoppedElsewhere(UserError):
+    """Another process asked the sweep to stop."""
+
+
+class Ending:
+    """Decides how a sweep ends: the status of its run, what is printed, and the exit code.
+
+    `with ending:` keeps an error instead of raising it, so that the results are written after a failure too. `conclude`
+    raises it at the very end. An error carries its own exit code and message.
+
+    Attributes:
+        sweep: the sweep.
+        result: its result, None as long as it is unknown.
+        error: the first error, which ended the sweep before all its trials were done.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.result: SweepResult | None = None
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> Ending:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self.error is None:
+            self.error = error
+        elif error is not None:
+            console.warn([f"the results could not be written: {_first_line(error)}"])
+        return True
+
+    @property
+    def has_all_trials(self) -> bool:
+        """Whether no trial is left to run."""
+        return self.result is not None and self.result.counts.counted >= self.sweep.job.n_trials
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether someone stopped the sweep, so that it did not fail."""
+        return isinstance(self.error, KeyboardInterrupt | StoppedElsewhere)
+
+    @property
+    def status(self) -> str:
+        """The status of the sweep's run."""
+        if self.error is None:
+            return "FINISHED"
+        return "KILLED" if self.was_stopped else "FAILED"
+
+    def close_run(self) -> None:
+        """Set the status of the sweep's run, unless another terminal still runs trials of the sweep.
+
+        A run that was FINISHED before, and in which nothing ran since, keeps its status and end time.
+        """
+        if self.has_all_trials and self.was_stopped:
+            self.error = None  # the request came too late
+        is_shared = self.result is not None and self.result.counts.running > 0
+        parent = self.sweep.parent
+        if parent.run_id is not None and not is_shared and parent.status != "FINISHED":
+            with tracking.failures_told(self.sweep.plan.tracking.uri):
+                parent.end(self.status, self.error)
+
+    def conclude(self) -> SweepResult:
+        """Print the last lines, then return the result of the sweep, or raise what ended it."""
+        self._print_result()
+        self._print_how_to_resume()
+        run_id = self.sweep.parent.run_id
+        if run_id is not None:
+            console.say_where(run_id, self.sweep.parent.experiment_id, self.sweep.plan.tracking.uri)
+        if self.error is not None and study.is_outage(self.error):
+            storage = self.sweep.plan.settings.storage
+            raise StoreError(f"{storage} failed during the sweep: {_first_line(self.error)}") from self.error
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+    def _print_result(self) -> None:
+        if self.result is None:
+            return
+        console.say(console.count_words(self.result.counts))
+        if self.result.best_trial is not None:
+            best = f"best: trial {self.result.best_trial}, {self.sweep.plan.metric} {self.result.best_value:.4f}"
+            console.say_with_params(best, self.result.best_params)
+            if self.result.best_config is None:
+                console.say("best.yaml was not written: the run of this trial is gone, and the settings were changed")
+
+    def _print_how_to_resume(self) -> None:
+        """Print the command that resumes the sweep, unless the error's own message says what to do."""
+        if self.has_all_trials:
+            return
+        seconds = self.sweep.plan.settings.timeout
+        is_first = self.result is not None and self.result.counts.total == self.sweep.job.first
+        if seconds is not None and self.error is None and is_first:
+            console.say(f"hydra.sweeper.timeout={seconds} ended before a trial began; set a longer one")
+        if self.error is None or self.was_stopped:
+            console.say(f"resume with: {same_command()}")
+        elif isinstance(self.error, StoreError) or study.is_outage(self.error):
+            console.say(f"once that works again, resume with: {same_command()}")
+
+
+def write_results(sweep: Sweep) -> SweepResult:
+    """End what dead workers left behind, and write the tables and the description into the sweep's run."""
+    plan, claims = sweep.plan, sweep.claims
+    with tracking.failures_told(plan.tracking.uri):
+        claims.give_up_dead()
+        counts, rows = claims.counts(), study.trial_rows(claims.trials())
+        parent = open_parent(sweep.store, sweep.job.study, plan, sweep.data)
+        if parent.run_id != sweep.parent.run_id:  # it was deleted meanwhile
+            sweep.parent = parent
+        runs = runs_of_trials(sweep.store, sweep.job.study, sweep.parent)
+        tracking.end_other_trials(sweep.store, runs, [row.number for row in rows if row.state == "RUNNING"])
+        known = {run.run_id for run in runs}
+        first = study.first_of_setting(claims.study)
+        return reports.record_results(
+            sweep.parent,
+            plan,
+            sweep.job.study.name,
+            rows,
+            counts,
+            known,
+            lambda row: config_of_trial(sweep.store, plan, row, known, first),
+            sweep.warnings,
+        )
+
+
+def write_plots(sweep: Sweep, result: SweepResult) -> None:
+    """Write the plots of the study into the sweep's run, once a trial is complete."""
+    if result.run_id is None or result.best_trial is None:
+        return
+    plan, opened = sweep.plan, sweep.claims.study
+    with tracking.failures_told(plan.tracking.uri):
+        rows = study.trial_rows(sweep.claims.trials())
+        plots, page = study.study_figures(opened, plan.metric), study.study_page(opened, plan.metric)
+        reports.record_plots(sweep.parent, rows, plan.metric, plots, page)
+
+
+def same_command() -> str:
+    """Return the command that was typed, ready to be typed again."""
+    module = sys.modules["__main__"].__spec__
+    name = module.name if module is not None else "src.train"
+    typed = f"python -m {name} {shlex.join(sys.argv[1:])}"
+    return typed if redact(typed) == typed else f"{redact(typed)} (with the values that {HIDDEN} hides)"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
