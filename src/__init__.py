@@ -7,6 +7,7 @@ can import one. A value that is already in the environment wins, unless it is em
 import os
 
 from src.places import tidy_environment
+from src.process.interrupt import exit_on_ctrl_c
 
 DEFAULTS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # its errors come as Python exceptions too
@@ -18,6 +19,7 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+exit_on_ctrl_c()
 tidy_environment()
 os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this machine uses Keras with
 

@@ -1,6 +1,8 @@
 """Ctrl-C and SIGTERM as one exception, which waits while something is being written."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,6 +30,19 @@ def _handle(signum: int, frame: FrameType | None) -> None:
         _Guard.pending = signum
         return
     raise Interrupted(signum)
+
+
+def exit_on_ctrl_c() -> None:
+    """Ends a command that is still importing its libraries, on Ctrl-C, without a trace of what it was importing."""
+    main = sys.modules["__main__"].__spec__
+    is_command = sys.argv[0] == "-m" or (main is not None and main.name.startswith("pipelines."))
+    if is_command:  # and not a notebook, a test or a program of somebody else, which handles Ctrl-C itself
+        signal.signal(signal.SIGINT, _exit)
+
+
+def _exit(signum: int, frame: FrameType | None) -> None:
+    print(Interrupted(signum), file=sys.stderr, flush=True)
+    os._exit(Interrupted(signum).exit_code)
 
 
 def raise_on_signals(ctrl_c: bool = True) -> None:

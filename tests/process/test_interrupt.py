@@ -2,11 +2,14 @@
 
 import contextlib
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from src.process.interrupt import Interrupted, deferred, release
+from tests.support.workplace import Workplace
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("signals_are_ours")
@@ -113,3 +116,16 @@ def test_a_block_leaves_nothing_behind_for_the_next(signals: int) -> None:
     with pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGINT)
     save([], "no signal is left over")
+
+
+@pytest.mark.parametrize("module", ["src.train", "pipelines.best_of_sweep", "src.sweep"])
+def test_ctrl_c_ends_a_command_that_is_still_importing_with_one_sentence(workplace: Workplace, module: str) -> None:
+    for library in ("hydra", "optuna", "rich"):  # found here before the installed ones
+        (workplace.folder / f"{library}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = workplace.run(module, "status")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped by SIGINT\n")
+
+
+def test_a_program_of_somebody_else_handles_ctrl_c_itself() -> None:
+    code = "import src, signal; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
