@@ -20,6 +20,7 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,18 @@ class Job:
     queue: list[dict[str, Scalar]]
     first: int
     deadline: float | None
+
+
+def main() -> None:
+    """Runs a worker process that `src.sweep.workers` started: its arguments are a pipe, and what started the sweep.
+
+    The sweep's command becomes the main module of this process too, because runs record it as their source.
+    """
+    pipe, module, program = sys.argv[1:]
+    os.set_inheritable(int(pipe), False)
+    sys.argv = [program]
+    sys.modules["__main__"].__spec__ = ModuleSpec(module, None) if module else None
+    work(Connection(int(pipe)))
 
 
 def work(connection: Connection) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from types import TracebackType
 
 from src.errors import UserError
+from src.links import PROJECT
 from src.process.interrupt import deferred
 from src.process.machine import cores
-from src.sweep.worker import FAILING, RECYCLE, Job, work
+from src.sweep.worker import FAILING, RECYCLE, Job
 
+# `multiprocessing` would send the process what it needs after it has started it: if this process is killed in between,
+# the other one fails with a trace.
+CODE = "from src.sweep.worker import main; main()"
 MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that ended in between
 
 
@@ -32,7 +36,7 @@ class Workers:
         self.n_jobs = n_jobs
         self.failing = False
         self._job: Job | None = None
-        self._living: dict[SpawnProcess, Connection] = {}
+        self._living: dict[Connection, subprocess.Popen[bytes]] = {}
         self._deaths = 0  # since the last progress
         self._progress = 0
         self._stopping = False
@@ -56,12 +60,12 @@ class Workers:
     def give(self, job: Job) -> None:
         """Gives every worker its job, also those that are started later."""
         self._job = job
-        for connection in self._living.values():
+        for connection in self._living:
             _send(connection, job)
 
     def wait(self, seconds: float) -> bool:
         """Waits until a worker ends, or for this time; returns whether a worker is left."""
-        self._ended = wait([process.sentinel for process in self._living], seconds)
+        self._ended = wait(list(self._living), seconds)  # a worker sends nothing, so its connection is at its end
         return bool(self._living)
 
     def replace_dead(self) -> None:
@@ -70,14 +74,14 @@ class Workers:
         Raises:
             UserError: too many workers died without any progress.
         """
-        for process in [process for process in self._living if process.sentinel in self._ended]:
-            process.join()
-            self._living.pop(process).close()
-            if process.exitcode == FAILING:
+        for connection in [connection for connection in self._living if connection in self._ended]:
+            exit_code = self._living.pop(connection).wait()
+            connection.close()
+            if exit_code == FAILING:
                 self.failing = True
                 self.stop()
-            elif process.exitcode != 0 and not self._stopping:
-                self._replace(process.exitcode)
+            elif exit_code != 0 and not self._stopping:
+                self._replace(exit_code)
 
     def note_progress(self, ended_trials: int) -> None:
         """Forgets the deaths of workers when more trials have ended than at the last call."""
@@ -88,28 +92,26 @@ class Workers:
     def stop(self) -> None:
         """Lets each worker end its trial with the epoch, and start no other trial."""
         self._stopping = True
-        for connection in self._living.values():
+        for connection in self._living:
             _send(connection, None)
 
     def kill(self) -> None:
         """Ends all workers at once."""
         self._stopping = True
         with deferred():
-            for process in self._living:
+            for process in self._living.values():
                 process.kill()
-            for process, connection in self._living.items():
-                process.join()
+            for connection, process in self._living.items():
+                process.wait()
                 connection.close()
             self._living.clear()
 
-    def _replace(self, exit_code: int | None) -> None:
+    def _replace(self, exit_code: int) -> None:
         if exit_code != RECYCLE:
             self._deaths += 1
         if self._deaths >= MAX_DEATHS * self.n_jobs:
-            was_killed = exit_code is not None and exit_code < 0
-            remedy = (
-                "; if memory is short, use a smaller hydra.sweeper.n_jobs or training.batch_size" if was_killed else ""
-            )
+            hint = "; if memory is short, use a smaller hydra.sweeper.n_jobs or training.batch_size"
+            remedy = hint if exit_code < 0 else ""  # a signal ended it
             raise UserError(
                 f"{self._deaths} workers died one after the other, the last with exit code {exit_code}; "
                 f"their messages are above{remedy}"
@@ -118,14 +120,14 @@ class Workers:
             self._start()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        resource_tracker.ensure_running()  # `multiprocessing` would start it below, and unblock Ctrl-C
-        with deferred(), _ctrl_c_blocked():
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs,), daemon=True)
-            process.start()
-            theirs.close()
-            self._living[process] = ours
+        ours, theirs = Pipe()
+        module = sys.modules["__main__"].__spec__
+        command = [sys.executable, "-c", CODE, str(theirs.fileno()), module.name if module else "", sys.argv[0]]
+        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        with deferred(), _ctrl_c_blocked(), theirs:
+            self._living[ours] = subprocess.Popen(
+                command, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
         if self._job is not None:
             _send(ours, self._job)
 

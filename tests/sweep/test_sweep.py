@@ -100,6 +100,18 @@ def test_the_parent_is_named_after_the_study_and_says_what_was_searched(swept: S
     assert f"runs/{best.user_attrs['run_id']}" in parent.data.tags["mlflow.note.content"]
 
 
+def test_the_parent_says_what_all_trials_have_in_common(swept: Swept) -> None:
+    parent = swept.study.parent
+    names = ("model.name", "dataset.name", "optimizer.learning_rate", "training.epochs")
+    assert {name: parent.data.params[name] for name in names} == {
+        name: swept.study.children[0].data.params[name] for name in names
+    }
+    assert not {"seed", "tracking.run_name"} & parent.data.params.keys()
+    assert (parent.data.tags["model"], parent.data.tags["dataset"]) == ("lenot", "synthetic")
+    (parent_input,), (trial_input,) = (run.inputs.dataset_inputs for run in (parent, swept.study.children[0]))
+    assert parent_input.dataset == trial_input.dataset
+
+
 def test_the_table_of_trials_has_a_row_for_each(swept: Swept) -> None:
     header, *rows = swept.study.artifact("trials.csv").splitlines()
     assert header.startswith("number,state,value,seconds,best_epoch,epochs,run_id,reason,")
@@ -183,6 +195,8 @@ def test_a_repeated_finished_sweep_keeps_its_end_time_and_a_stopped_one_becomes_
     parent = study.parent.info
     finish(workplace, *command)
     assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time)
+    for metric in study.parent.data.metrics:
+        assert len(study.client.get_metric_history(parent.run_id, metric)) == 1  # nothing new was recorded
     study.client.set_terminated(parent.run_id, "KILLED", end_time=parent.end_time - 1)
     finish(workplace, *command)
     assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time - 1)
@@ -271,7 +285,20 @@ LONG = ["dataset=synthetic", "training.epochs=60", *SPACE, "hydra.sweeper.n_tria
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     children = psutil.Process(process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if "src.sweep.worker" in " ".join(child.cmdline())]
+
+
+def in_a_terminal(workplace: Workplace, *arguments: str) -> subprocess.Popen[str]:
+    """`python -m src.train arguments`, in a process group of its own, as a terminal starts a command."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "src.train", *arguments],
+        cwd=workplace.folder,
+        env=workplace.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def wait_for_running_trials(workplace: Workplace, count: int) -> None:
@@ -343,6 +370,42 @@ def test_a_killed_parent_takes_its_workers_along_and_the_same_command_goes_on(wo
 
 
 @pytest.mark.fault
+@pytest.mark.parametrize(
+    ("signum", "code", "message"), [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "stopped by SIGINT\n")]
+)
+def test_a_sweep_that_is_stopped_while_its_workers_start_leaves_no_trace_and_no_worker(
+    workplace: Workplace, signum: int, code: int, message: str
+) -> None:
+    process = in_a_terminal(workplace, "-m", *LONG)
+    while not (workers := workers_of(process)):
+        assert process.poll() is None
+    os.killpg(process.pid, signum) if signum == signal.SIGINT else process.send_signal(signum)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (code, "", message)
+    assert not psutil.wait_procs(workers, timeout=5)[1]
+
+
+@pytest.mark.fault
+def test_a_sweep_that_is_killed_while_it_writes_its_results_is_completed_by_the_same_command(
+    workplace: Workplace,
+) -> None:
+    command = ["-m", *QUICK, "seed=1,2"]
+    process = workplace.start("src.train", *command)
+    deadline = time.monotonic() + 120
+    while not list((workplace.folder / "mlartifacts").glob("*/artifacts/best.yaml")):
+        assert time.monotonic() < deadline, "no results were written"
+        time.sleep(0.01)
+    process.kill()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (-signal.SIGKILL, "")
+    finish(workplace, *command)
+    study = Study(workplace.folder)
+    study.assert_whole(2)
+    assert study.artifact("sweep.html")
+    assert not [path for path in (workplace.folder / "mlartifacts").rglob("*") if path.name.startswith(".part-")]
+
+
+@pytest.mark.fault
 def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: Workplace) -> None:
     processes = [workplace.start("src.train", "-m", *LONG) for _ in range(2)]
     wait_for_running_trials(workplace, 2)
@@ -372,17 +435,7 @@ def test_who_ends_while_another_terminal_writes_the_results_waits_for_it(workpla
 @pytest.mark.fault
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_lets_the_epochs_end_and_tells_how_to_go_on(workplace: Workplace, signum: int, code: int) -> None:
-    environment = workplace.environment()
-    command = ["-m", *LONG, "training.epochs=400"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "src.train", *command],
-        cwd=workplace.folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = in_a_terminal(workplace, "-m", *LONG, "training.epochs=400")
     wait_for_running_trials(workplace, 2)
     os.killpg(process.pid, signum) if signum == signal.SIGINT else process.send_signal(signum)  # as a terminal does it
     out, err = process.communicate(timeout=60)

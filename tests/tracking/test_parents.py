@@ -3,8 +3,8 @@
 import pytest
 from mlflow import MlflowClient
 
-from src.schema import Config
-from src.tracking import pipeline_run
+from src.schema import Config, flatten
+from src.tracking import pipeline_run, record_common
 from tests.support.runs import config_for, new_run
 
 LONG_AGO = 1_700_000_000_000  # ms since 1970
@@ -66,3 +66,19 @@ def test_the_trainings_of_a_deleted_run_are_put_under_the_new_one(config: Config
     second = follow(config, "deleted")
     assert second != first
     assert len(client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{second}'")) == 2
+
+
+def test_a_parent_has_the_params_that_its_runs_have_in_common_and_the_names_of_all(
+    config: Config, client: MlflowClient
+) -> None:
+    configs = [
+        flatten(config_for(config.tracking.uri, f"model={model}", f"seed={seed}"))
+        for model, seed in (("lenot", 1), ("dense", 2), ("dense", 3))
+    ]
+    with pipeline_run(config.tracking, "compare_models", "common", "compare") as parent:
+        record_common(parent, configs)
+    data = client.get_run(str(parent.run_id)).data
+    assert (data.params["model.name"], data.params["dataset.name"]) == ("lenot, dense", "synthetic")
+    assert data.params["training.epochs"] == str(config.training.epochs)
+    assert not {"seed", "tracking.uri"} & data.params.keys()
+    assert (data.tags["model"], data.tags["dataset"]) == ("lenot, dense", "synthetic")
