@@ -1,6 +1,7 @@
-"""Locks that the system or the database server frees when their holder dies: no clocks, no heartbeats, no guesses.
+"""Locks that the system or the database server frees when their holder dies, without clocks and heartbeats.
 
-Beside a SQLite file they are file locks; on PostgreSQL they are advisory locks that last as long as their connection.
+With SQLite they are file locks next to the database. On PostgreSQL they are advisory locks, which last as long as their
+connection.
 """
 
 import hashlib
@@ -12,8 +13,8 @@ from typing import Protocol
 import sqlalchemy
 from filelock import FileLock, Timeout
 
-# A lock lasts as long as its connection, so nothing between here and the server may take it for idle.
-# The server asks too: a client that lost its power closes nothing.
+# A lock lasts as long as its connection, so no firewall may close it as idle. The server probes the connection too,
+# because a client that loses its power does not close it.
 KEPT_ALIVE = {
     "connect_timeout": 5,
     "keepalives": 1,
@@ -24,16 +25,16 @@ KEPT_ALIVE = {
 
 
 class Locks(Protocol):
-    """Locks with a name of their own; each holder is a process, on whatever machine."""
+    """Locks by name, each held by one process on any machine."""
 
     def holding(self, name: str) -> AbstractContextManager[None]:
-        """Waits until nobody else holds the lock, then holds it for as long as the block lasts."""
+        """Waits for the lock, then holds it as long as the block lasts."""
 
     def is_free(self, name: str) -> bool:
-        """Whether nobody holds the lock, without waiting."""
+        """Returns at once whether no process holds the lock."""
 
     def forget(self, name: str) -> None:
-        """Removes what is left of a lock that nobody will ever want again."""
+        """Removes what is left of a lock that will never be used again."""
 
 
 class FileLocks:
@@ -90,9 +91,9 @@ class PostgresLocks:
             return is_free
 
     def forget(self, name: str) -> None:
-        """Nothing is left of one."""
+        """Does nothing: nothing is left of an advisory lock."""
 
 
 def _key(name: str) -> int:
-    """PostgreSQL knows advisory locks by a signed number of 64 bits."""
+    """Returns the name as PostgreSQL's key of an advisory lock, a signed integer of 64 bits."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)

@@ -1,4 +1,4 @@
-"""A study as plain numbers, for tables, lines and pictures."""
+"""The trials of a study as plain values, for tables, lines and pictures."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ VALIDATION = [name for name in BEST_METRICS if name != "best_epoch"]
 
 
 def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
-    """A row for each trial, by number."""
+    """Return a row for each trial, by number."""
     return [
         TrialRow(
             number=trial.number,
@@ -32,14 +32,14 @@ def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
 
 
 def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
-    """The trial's value. Optuna gives a pruned trial its last intermediate value, which is seldom the best epoch's."""
+    """Return a trial's value; for Optuna, that of a pruned trial is the last one reported, not the best epoch's."""
     if trial.state != TrialState.PRUNED:
         return trial.value
     return trial.intermediate_values.get(trial.user_attrs.get("best_epoch", -1), trial.value)
 
 
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:
-    """The completed trials, best first; of equals the earlier one."""
+    """Return the completed trials, best first; of equal ones the earlier comes first."""
     complete = [row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None]
     sign = -1 if direction == "maximize" else 1
     return sorted(complete, key=lambda row: (sign * (row.value or 0.0), row.number))

@@ -1,4 +1,4 @@
-"""The database in which Optuna keeps its studies: checked before anything slow begins."""
+"""The database of Optuna's studies, checked before anything slow begins."""
 
 import sqlite3
 from pathlib import Path
@@ -26,26 +26,26 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Storage(NamedTuple):
-    """Optuna's storage, and the locks that go with it."""
+    """Optuna's storage and its locks."""
 
     optuna: RDBStorage
     locks: Locks
 
     def close(self) -> None:
-        """Closes the connections; SQLite then puts its write-ahead file back into the database."""
+        """Closes the connections; SQLite then writes its write-ahead file into the database."""
         self.optuna.remove_session()
         self.optuna.engine.dispose()
 
 
 def open_storage(url: str, tracking_uri: str) -> Storage:
-    """The storage at the address, made when it does not exist.
+    """Return the storage at the address, created if it does not exist.
 
     Args:
         url: `sqlite:///FILE` or `postgresql://...`.
-        tracking_uri: MLflow's, which must be another database: both keep a table `alembic_version`.
+        tracking_uri: MLflow's address, which must be another database: both have a table `alembic_version`.
 
     Raises:
-        StoreError: an address that is wrong, a database that cannot be reached, or one that belongs to something else.
+        StoreError: a wrong address, or a database that cannot be reached or belongs to another program.
     """
     parsed = _parse(url)
     backend = parsed.get_backend_name()
@@ -64,7 +64,7 @@ def open_storage(url: str, tracking_uri: str) -> Storage:
 
 
 def open_existing(url: str) -> Storage:
-    """The storage at the address.
+    """Return the storage at the address.
 
     Raises:
         StoreError: there is none.
@@ -124,8 +124,10 @@ def _has_version(connection: sqlite3.Connection) -> bool:
 
 
 def _write_ahead(connection: Any, record: object) -> None:
-    """Lets a commit wait for the disk only now and then. Killed processes lose nothing by it; a machine that loses its
-    power may lose the last trials, which are then tried again, but never the file.
+    """Lets SQLite wait for the disk less often.
+
+    A killed process loses nothing. A machine that loses its power may lose the last trials, which are then tried again,
+    but never the file.
     """
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = normal")
@@ -154,5 +156,5 @@ def _storage(url: sqlalchemy.URL, connect_args: dict[str, object]) -> RDBStorage
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the error says that the storage failed, and not what was asked of it."""
+    """Return whether the storage itself failed, not a request to it."""
     return isinstance(error, SQLAlchemyError | StorageInternalError)

@@ -1,4 +1,4 @@
-"""How a study sees a training: an observer that reports each epoch and says when it should end."""
+"""An observer of a training that reports each epoch to its trial, and ends the training early."""
 
 import threading
 
@@ -8,13 +8,19 @@ STOPPED = "the sweep was stopped"
 
 
 class Stopped(KeyboardInterrupt):
-    """The sweep was asked to stop, so the trial ends with its epoch."""
+    """The sweep was asked to stop, so its trials end with their epoch."""
 
 
 class TrialWatch:
-    """An observer that reports each epoch to the trial, and ends the training when it is pruned or the sweep stops.
+    """Reports each epoch to the trial, and ends the training when the trial is pruned or the sweep stops.
 
-    A trial that has come to its last epoch is complete: there is nothing left to save by ending it.
+    A trial in its last epoch is neither pruned nor stopped: that would save nothing.
+
+    Args:
+        trial: the trial.
+        metric: the name of the metric to report.
+        epochs: the number of the last epoch.
+        stop: set when the sweep is asked to stop.
     """
 
     def __init__(self, trial: optuna.Trial, metric: str, epochs: int, stop: threading.Event) -> None:

@@ -14,7 +14,7 @@ from src.tracking.store import Store
 
 
 class StudyId(NamedTuple):
-    """What the runs of a study are found by: its name, which people read, and an id that no other study ever has."""
+    """What identifies the runs of a study: its name, for people, and an id that no other study ever has."""
 
     name: str
     unique: str
@@ -27,7 +27,7 @@ class StudyId(NamedTuple):
 
 
 class TrialRun(NamedTuple):
-    """The run of a trial, as a search finds it."""
+    """The run of a trial."""
 
     number: int
     run_id: str
@@ -36,22 +36,22 @@ class TrialRun(NamedTuple):
 
 
 def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None = None) -> tuple[Run, bool]:
-    """The parent run of a study's trials, as it was left, or a new one.
+    """Return the parent run of a study's trials as it was left, or a new one.
 
     Args:
-        store: what `open_store` gave.
-        study: whose run.
-        tags: of a new run, beside those that it is found by.
+        store: from `open_store`.
+        study: the name and id of the study.
+        tags: further tags of a new run.
 
     Returns:
         The run, and whether it has no params yet.
     """
-    own = {"study_id": study.unique, "sweep": "true"}
-    return open_parent(store, study.name, own, dict(tags or {}) | study.tags())
+    found_by = {"study_id": study.unique, "sweep": "true"}
+    return open_parent(store, study.name, found_by, dict(tags or {}) | study.tags())
 
 
 def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: str, parent_run_id: str | None) -> None:
-    """The KILLED run of a trial that was interrupted: what its worker began, or a new one when that was nothing."""
+    """Mark the run of an interrupted trial KILLED; create one if its worker had not."""
     if store.client is None:
         return
     for found in _search(store, study.tags_of_trial(number)):
@@ -71,7 +71,7 @@ def record_failed_trial(
     params: Mapping[str, Any],
     error: BaseException,
 ) -> str | None:
-    """The FAILED run of a trial that raised: the one that it began, or a new one when it could not even begin.
+    """Mark the run of a trial that raised an error FAILED; create one if the trial did not get that far.
 
     Returns:
         The run's id, None when tracking is off.
@@ -89,7 +89,7 @@ def record_failed_trial(
 
 
 def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[TrialRun]:
-    """The runs of a study's trials in the store's experiment, or those that were deleted there."""
+    """Return the runs of a study's trials in the store's experiment, or those that were deleted there."""
     found = _search(store, {"study_id": study.unique}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
     return [
         TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
@@ -106,7 +106,7 @@ def adopt_orphans(store: Store, parent_run_id: str, runs: Sequence[TrialRun]) ->
 
 
 def earlier_parents(store: Store, study: StudyId) -> list[str]:
-    """The parent runs of other studies with the same name, the oldest first."""
+    """Return the parent runs of other studies with the same name, the oldest first."""
     parents = [run for run in find_runs(store, {"sweep": "true"}) if run.data.tags.get("study") == redact(study.name)]
     return [run.info.run_id for run in parents if run.data.tags.get("study_id") != study.unique]
 
@@ -119,7 +119,7 @@ def end_other_trials(store: Store, runs: Sequence[TrialRun], running: Sequence[i
 
 
 def read_config(store: Store, run_id: str) -> dict[str, Any]:
-    """The resolved config that a run was trained with."""
+    """Return the resolved config of a run."""
     return Run(store.client, run_id, store.experiment_id).read_config()
 
 
@@ -133,12 +133,12 @@ def _new_child(store: Store, study: StudyId, number: int, run_name: str, parent_
 
 
 def tag_run(store: Store, run_id: str | None, tags: Mapping[str, str]) -> None:
-    """Adds tags to a run that has ended."""
+    """Add tags to a run that has ended."""
     client, experiment_id = store
     if client is not None and run_id is not None:
         Run(client, run_id, experiment_id).set_tags(tags)
 
 
 def _search(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
-    """The runs that have all these tags. Names are left out of the search: they may hold any kind of quotes."""
+    """Return the runs that have all these tags. Names are not searched for: they may contain any kind of quotes."""
     return find_runs(store, {name: value for name, value in tags.items() if name != "study"}, view)

@@ -59,7 +59,7 @@ def test_a_study_that_wants_the_opposite_is_refused(
     memory: Storage, request: pytest.FixtureRequest, first: Direction, second: Direction
 ):
     open_study(request.node.name, memory.optuna, first)
-    sentence = f"wants to {first} its value, this sweep to {second} its own; use another hydra.sweeper.study_name"
+    sentence = f"{first}s its value, this sweep {second}s it; use another hydra.sweeper.study_name"
     with pytest.raises(ConfigError, match=sentence):
         open_study(request.node.name, memory.optuna, second)
 
@@ -100,7 +100,7 @@ def test_the_wish_to_stop_reaches_everybody_until_it_is_taken_back(study: optuna
 # --- check_setting -------------------------------------------------------------------------------------------------
 
 
-def test_the_same_setting_is_taken_again(study: optuna.Study):
+def test_the_same_setting_is_accepted_again(study: optuna.Study):
     check_setting(study, BEFORE, [], "error")
     check_setting(study, dict(reversed(BEFORE.items())), [], "error")
     assert study.user_attrs[SETTING] == BEFORE
@@ -110,10 +110,10 @@ def test_the_same_setting_is_taken_again(study: optuna.Study):
     ("now", "told"),
     [
         ({**BEFORE, "seed": "2"}, r"setting: seed was 1, is 2\. Use another hydra\.sweeper\.study_name, or"),
-        ({**BEFORE, "epochs": "3"}, r"setting: epochs was not there, is 3\. Use"),
-        ({"seed": "1"}, r"setting: model\.dropout was 0\.2, is not there\. Use"),
+        ({**BEFORE, "epochs": "3"}, r"setting: epochs was not set, is 3\. Use"),
+        ({"seed": "1"}, r"setting: model\.dropout was 0\.2, is not set\. Use"),
         ({"model.dropout": "0.5", "seed": "2"}, r"setting: model\.dropout was 0\.2, is 0\.5; seed was 1, is 2\. Use"),
-        (BEFORE | dict.fromkeys("abcdefg", "1"), r"a was .*; e was not there, is 1 and 2 more\. Use"),
+        (BEFORE | dict.fromkeys("abcdefg", "1"), r"a was .*; e was not set, is 1 and 2 more\. Use"),
     ],
 )
 def test_another_setting_is_refused_with_what_has_changed(study: optuna.Study, now: dict[str, str], told: str):
@@ -123,9 +123,9 @@ def test_another_setting_is_refused_with_what_has_changed(study: optuna.Study, n
     assert study.user_attrs[SETTING] == BEFORE
 
 
-def test_a_setting_that_was_refused_is_told_with_the_way_to_go_on_all_the_same(study: optuna.Study):
+def test_a_refused_setting_is_answered_with_the_way_to_continue_anyway(study: optuna.Study):
     check_setting(study, BEFORE, [], "error")
-    with pytest.raises(ConfigError, match=r"go on all the same with hydra\.sweeper\.on_change=continue$"):
+    with pytest.raises(ConfigError, match=r"continue anyway with hydra\.sweeper\.on_change=continue$"):
         check_setting(study, {}, [], "error")
 
 
