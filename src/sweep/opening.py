@@ -91,7 +91,7 @@ def open_sweep(
         tracking.record_lost_trial(store, study_id, number, run_name=trial_name(number), parent_run_id=parent.run_id)
 
     claims = study.Claims(name, *storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss)
-    all_warnings = [*(line for found in data for line in found.warnings), *warnings]
+    all_warnings = [line for found in data for line in found.warnings] + ["\n".join(warnings)] * bool(warnings)
     return Sweep(job, claims, store, parent, data, all_warnings)
 
 

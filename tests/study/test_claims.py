@@ -1,4 +1,4 @@
-"""Claims: a study has exactly as many trials as were asked for, whoever runs them, stops or is killed."""
+"""Claims: a study has exactly as many trials as its settings say, whichever processes are stopped or killed."""
 
 import contextlib
 import itertools
@@ -158,7 +158,7 @@ def test_what_was_queued_is_tried_again_when_its_owner_dies_before_it_has_drawn(
     assert [trial.params for trial in claims.trials() if trial.state == TrialState.COMPLETE] == queue
 
 
-def test_what_is_owed_is_tried_again_when_its_retry_dies_before_it_has_drawn(memory: Storage):
+def test_a_retry_that_dies_before_its_parameters_are_drawn_is_tried_again(memory: Storage):
     claims = claims_on(memory, n_trials=1)
     claims.interrupt(claimed(claims), "me", "Ctrl-C")
     with pytest.raises(Crash):
@@ -192,13 +192,13 @@ def test_each_of_the_dead_has_its_trial_tried_again_once(memory: Storage):
 
 
 def test_on_dead_is_called_once_for_each_dead_trial(memory: Storage):
-    told: list[int] = []
-    claims = claims_on(memory, n_trials=3, on_dead=told.append)
+    dead: list[int] = []
+    claims = claims_on(memory, n_trials=3, on_dead=dead.append)
     dies_while_it_runs(claims)
     dies_while_it_runs(claims)
     claims.give_up_dead()
     run_all(claims)
-    assert told == [0, 1]
+    assert dead == [0, 1]
 
 
 def test_what_shows_that_a_worker_lived_is_gone_after_its_end_or_death(tmp_path: Path):
@@ -211,7 +211,7 @@ def test_what_shows_that_a_worker_lived_is_gone_after_its_end_or_death(tmp_path:
         assert len(list((tmp_path / ".optuna.db.locks").iterdir())) == 1
 
 
-def test_an_on_dead_that_raises_keeps_nobody_from_a_trial(memory: Storage):
+def test_an_error_in_on_dead_does_not_prevent_a_claim(memory: Storage):
     def cannot(number: int) -> None:
         raise ConnectionError
 
@@ -250,7 +250,7 @@ def test_a_trial_counts_unless_it_was_interrupted(memory: Storage, name: str, co
     assert claims.is_done() is bool(counted)
 
 
-def test_an_interrupted_trial_is_owed_and_comes_next(memory: Storage):
+def test_an_interrupted_trial_is_tried_again_next(memory: Storage):
     claims = claims_on(memory, n_trials=2)
     claims.interrupt(claimed(claims), "me", "Ctrl-C")
     run_all(claims)
@@ -312,7 +312,7 @@ def test_a_study_that_has_all_its_trials_is_done_though_the_last_ones_failed(mem
     assert claims.claim("me", draw) == NoTrial.DONE
 
 
-# --- how the study stands ------------------------------------------------------------------------------------------
+# --- counts ------------------------------------------------------------------------------------------
 
 
 def test_the_counts_tell_every_kind_of_trial(memory: Storage):
@@ -441,7 +441,7 @@ def live(claims: Claims) -> None:
 
 
 def crashes(storage: Storage, claims: Claims, moment: int) -> bool:
-    """Whether there are so many commits in a life; the last one of them is not made."""
+    """Return whether a life has this number of commits; the last of them is not made."""
     commits = itertools.count(1)
 
     def on_commit(connection: object) -> None:
@@ -477,7 +477,7 @@ def test_a_crash_at_any_commit_leaves_a_study_that_another_one_finishes(memory: 
 
 
 def work(url: str, n_trials: int, ran: Path, starter: Connection | None = None) -> None:
-    """Claims and tells until the study is done; a file for each trial shows that nobody else runs it."""
+    """Claims and tells until the study is done; a file for each trial shows that no other process runs it."""
     with opened(url) as storage:
         claims, owner = claims_on(storage, "shared", n_trials=n_trials), uuid.uuid4().hex
         with claims.alive(owner):
@@ -522,7 +522,7 @@ def test_processes_killed_at_any_moment_leave_a_study_that_the_others_finish(url
                 assert ours.recv() == "ready"
             for ours, _ in pipes:
                 ours.send("go")
-            for process in processes:  # the others go on meanwhile
+            for process in processes:  # the others continue meanwhile
                 time.sleep(moments.uniform(0, 0.15))
                 process.kill()
                 process.join()

@@ -57,7 +57,7 @@ def test_a_folder_of_any_name_can_hold_a_storage(folder: Path, monkeypatch: pyte
     assert [path.name for path in folder.iterdir()] == [odd.name]
 
 
-def test_whoever_comes_through_a_link_meets_the_same_locks(folder: Path):
+def test_the_database_has_the_same_locks_through_a_link(folder: Path):
     (folder / "here").mkdir()
     (folder / "here" / "link.db").symlink_to(folder / "optuna.db")
     with (

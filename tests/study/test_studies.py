@@ -1,4 +1,4 @@
-"""A study: the same one for everybody who comes later, made with one setting and told apart by an id of its own."""
+"""A study: every later process resumes it, it has one setting, and an id that no other study has."""
 
 import re
 from typing import Literal
@@ -107,7 +107,7 @@ def test_the_same_setting_is_accepted_again(study: optuna.Study):
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "sentence"),
     [
         ({**BEFORE, "seed": "2"}, r"setting: seed was 1, is 2\. Use another hydra\.sweeper\.study_name, or"),
         ({**BEFORE, "epochs": "3"}, r"setting: epochs was not set, is 3\. Use"),
@@ -116,9 +116,9 @@ def test_the_same_setting_is_accepted_again(study: optuna.Study):
         (BEFORE | dict.fromkeys("abcdefg", "1"), r"a was .*; e was not set, is 1 and 2 more\. Use"),
     ],
 )
-def test_another_setting_is_refused_with_what_has_changed(study: optuna.Study, now: dict[str, str], told: str):
+def test_another_setting_is_refused_with_what_has_changed(study: optuna.Study, now: dict[str, str], sentence: str):
     check_setting(study, BEFORE, [], "error")
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=sentence):
         check_setting(study, now, [], "error")
     assert study.user_attrs[SETTING] == BEFORE
 

@@ -185,5 +185,5 @@ def test_a_trial_s_data_is_looked_for_where_it_is_now(
     trial = row(0, run.run_id)._replace(params={"seed": 1})
     found = config_of_trial(open_store(config.tracking), moved, trial, {str(run.run_id)}, 0)
     assert found is not None
-    told = ("folder", "name", "resize")
-    assert [found["dataset"][key] for key in told] == ["animals/train", "animals", "pad"]
+    keys = ("folder", "name", "resize")
+    assert [found["dataset"][key] for key in keys] == ["animals/train", "animals", "pad"]

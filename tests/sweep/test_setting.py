@@ -187,8 +187,8 @@ def test_two_folders_in_one_search_are_both_part_of_it(tmp_path: Path) -> None:
     )
     both = find_data(found)
     assert [of.name for of in both] == ["image_folder", "image_folder"]
-    told = describe_setting(found, both)["data image_folder"]
-    assert told == f"folder {both[0].digest[:16]}, folder {both[1].digest[:16]}"
+    line = describe_setting(found, both)["data image_folder"]
+    assert line == f"folder {both[0].digest[:16]}, folder {both[1].digest[:16]}"
     assert describe_setting(found, [both[0], both[0]])["data image_folder"] == f"folder {both[0].digest[:16]}"
 
 

@@ -139,7 +139,7 @@ def test_a_secret_that_was_typed_is_nowhere(swept: Swept) -> None:
     assert "tok-5150" not in swept.out
 
 
-def test_nothing_is_written_beside_the_stores(swept: Swept) -> None:
+def test_nothing_is_written_next_to_the_stores(swept: Swept) -> None:
     ours = {"optuna.db-wal", "optuna.db-shm"}  # as long as this test has the study open
     names = {path.name for path in swept.workplace.folder.iterdir()} - {".keras", ".config", ".cache"} - ours
     stores = {"mlflow.db", ".mlflow.db.lock", "mlartifacts", "optuna.db", ".optuna.db.lock", ".optuna.db.locks"}
@@ -149,13 +149,13 @@ def test_nothing_is_written_beside_the_stores(swept: Swept) -> None:
 @pytest.mark.services
 def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_rest(workplace: Workplace) -> None:
     command = ["-m", *SMALL, *SPACE]
-    for total, told in ((2, 2), (2, 0), (3, 1)):
+    for total, new in ((2, 2), (2, 0), (3, 1)):
         done = workplace.run("src.train", *command, f"hydra.sweeper.n_trials={total}")
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("COMPLETE  val_accuracy") == told
+        assert done.stdout.count("COMPLETE  val_accuracy") == new
         Study(workplace.folder).assert_whole(total)
     params = [tuple(trial.params.values()) for trial in Study(workplace.folder).study.trials]
-    assert len(set(params)) == 3  # taken up again, the sampler does not repeat itself
+    assert len(set(params)) == 3  # the sampler of a resumed study does not repeat itself
 
 
 QUICK = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
@@ -234,7 +234,9 @@ def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace
 
 
 @pytest.mark.services
-def test_after_the_timeout_no_further_trial_begins_and_the_command_to_go_on_is_told(workplace: Workplace) -> None:
+def test_after_the_timeout_no_further_trial_begins_and_the_way_to_resume_is_printed(
+    workplace: Workplace,
+) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=range(1,100)", "hydra.sweeper.timeout=0.1")
     assert done.returncode == 0, done.stderr
     assert "resume with: python -m src.train -m dataset=synthetic training.epochs=2 'seed=range(1,100)'" in done.stdout
@@ -302,7 +304,7 @@ def in_a_terminal(workplace: Workplace, *arguments: str) -> subprocess.Popen[str
 
 
 def wait_for_running_trials(workplace: Workplace, count: int) -> None:
-    """Until so many trials are in the middle of their training."""
+    """Return when this number of trials is in the middle of their training."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if (workplace.folder / "optuna.db").exists():
@@ -357,7 +359,7 @@ def test_trials_that_are_killed_and_not_tried_again_end_the_sweep_like_those_tha
 
 
 @pytest.mark.fault
-def test_a_killed_parent_takes_its_workers_along_and_the_same_command_goes_on(workplace: Workplace) -> None:
+def test_the_workers_of_a_killed_parent_end_and_the_same_command_resumes_the_sweep(workplace: Workplace) -> None:
     process = workplace.start("src.train", "-m", *LONG)
     wait_for_running_trials(workplace, 1)
     workers = workers_of(process)
@@ -417,7 +419,7 @@ def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: W
 
 
 @pytest.mark.fault
-def test_who_ends_while_another_terminal_writes_the_results_waits_for_it(workplace: Workplace) -> None:
+def test_a_sweep_that_ends_while_another_terminal_writes_the_results_waits_for_it(workplace: Workplace) -> None:
     command = ["-m", "dataset=synthetic", "training.epochs=1", *SPACE]
     finish(workplace, *command, "hydra.sweeper.n_trials=1")
     study = Study(workplace.folder)
@@ -434,7 +436,7 @@ def test_who_ends_while_another_terminal_writes_the_results_waits_for_it(workpla
 
 @pytest.mark.fault
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_signal_lets_the_epochs_end_and_tells_how_to_go_on(workplace: Workplace, signum: int, code: int) -> None:
+def test_one_signal_lets_the_epochs_end_and_prints_how_to_resume(workplace: Workplace, signum: int, code: int) -> None:
     process = in_a_terminal(workplace, "-m", *LONG, "training.epochs=400")
     wait_for_running_trials(workplace, 2)
     os.killpg(process.pid, signum) if signum == signal.SIGINT else process.send_signal(signum)  # as a terminal does it
@@ -467,7 +469,7 @@ def test_a_second_ctrl_c_ends_everything_at_once(workplace: Workplace) -> None:
 
 
 def wait_for_epoch_to_begin(workplace: Workplace) -> None:
-    """Until a trial's run is RUNNING in MLflow: its first epoch takes long."""
+    """Return when a trial's run is RUNNING in MLflow: its first epoch takes long."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if any((workplace.folder / "mlartifacts").glob("*/artifacts/config/config.yaml")):

@@ -1,4 +1,4 @@
-"""The runs of a sweep: one parent for the study, found again whoever comes; one child for each trial."""
+"""The runs of a sweep: one parent for the study, which every process finds; one child for each trial."""
 
 import itertools
 from pathlib import Path
