@@ -164,9 +164,10 @@ def _best_table(run: tracking.Run, plan: SweepPlan, top: Sequence[TrialRow]) -> 
 
 
 def _describe_search(plan: SweepPlan) -> str:
-    """Returns the samplers and the dimensions, one a line."""
-    searched = f"Searched by the {plan.settings.sampler.name} sampler with pruner {plan.settings.pruner.name}:"
-    return "\n".join([searched, "", *(f"- {escape(f'{it.name}: {it}')}" for it in plan.space.dimensions)])
+    """Returns the sampler, the pruner and a line for each dimension."""
+    settings = f"Searched with sampler {plan.settings.sampler.name} and pruner {plan.settings.pruner.name}:"
+    dimensions = [escape(f"{dimension.name}: {dimension}") for dimension in plan.space.dimensions]
+    return "\n".join([settings, "", *(f"- {line}" for line in dimensions)])
 
 
 def _trial_link(run: tracking.Run, row: TrialRow) -> Markdown:

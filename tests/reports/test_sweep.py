@@ -99,7 +99,7 @@ def test_the_description_begins_with_the_best_trial_then_counts_table_search_and
     assert parts[1] == "7 trials: 7 complete."
     assert parts[2].startswith("| trial | val_accuracy | model.dropout |\n")
     assert parts[3:] == [
-        "Searched by the grid sampler with pruner none:",
+        "Searched with sampler grid and pruner none:",
         "- model.dropout: 0.1, 0.2",
         "**Warning:** a stand-in",
     ]
