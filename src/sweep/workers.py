@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import TracebackType
 
 from src.errors import UserError
-from src.links import PROJECT
 from src.process.interrupt import deferred
 from src.process.machine import cores
 from src.sweep.worker import FAILING, RECYCLE, Job
@@ -122,8 +122,8 @@ class Workers:
     def _start(self) -> None:
         ours, theirs = Pipe()
         module = sys.modules["__main__"].__spec__
-        command = [sys.executable, "-c", CODE, str(theirs.fileno()), module.name if module else "", sys.argv[0]]
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, "-P", "-c", CODE, str(theirs.fileno()), module.name if module else "", sys.argv[0]]
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
         with deferred(), _ctrl_c_blocked(), theirs:
             self._living[ours] = subprocess.Popen(
                 command, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]

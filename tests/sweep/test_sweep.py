@@ -17,7 +17,7 @@ import yaml
 
 from src.study.storage import open_existing
 from tests.support.sweeps import SMALL, SPACE, Study, Swept
-from tests.support.workplace import Workplace
+from tests.support.workplace import ROOT, Workplace
 
 # --- what a sweep leaves behind ------------------------------------------------------------------------------------
 
@@ -278,6 +278,30 @@ def test_a_storage_that_cannot_be_used_is_refused_before_a_trial(
     assert sentence in done.stderr
     assert "hunter22" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+SCRIPT = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from src.space.planning import plan_line
+from src.sweep import run_study
+result = run_study(plan_line(["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "seed=1,2"]))
+assert result.counts.complete == 2
+"""
+
+
+@pytest.mark.services
+def test_the_workers_of_a_script_import_the_code_that_the_script_imported(workplace: Workplace) -> None:
+    (workplace.folder / "src").mkdir()
+    (workplace.folder / "src" / "__init__.py").write_text("raise SystemExit('the code of another project')")
+    script = workplace.folder / "elsewhere" / "search.py"
+    script.parent.mkdir()
+    script.write_text(SCRIPT)
+    environment = workplace.environment(PYTHONPATH="")
+    done = subprocess.run(
+        [sys.executable, script], cwd=workplace.folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # --- what cannot be lost -------------------------------------------------------------------------------------------
