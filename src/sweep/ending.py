@@ -74,7 +74,7 @@ class Ending:
         is_shared = self.result is not None and self.result.counts.running > 0
         parent = self.sweep.parent
         if parent.run_id is not None and not is_shared and parent.status != "FINISHED":
-            with tracking.failures_told(self.sweep.plan.tracking.uri):
+            with tracking.explain_store_errors(self.sweep.plan.tracking.uri):
                 parent.end(self.status, self.error)
 
     def conclude(self) -> SweepResult:
@@ -119,7 +119,7 @@ class Ending:
 def write_results(sweep: Sweep) -> SweepResult:
     """End what dead workers left behind, and write the tables and the description into the sweep's run."""
     plan, claims = sweep.plan, sweep.claims
-    with tracking.failures_told(plan.tracking.uri):
+    with tracking.explain_store_errors(plan.tracking.uri):
         claims.give_up_dead()
         counts, rows = claims.counts(), study.trial_rows(claims.trials())
         parent = open_parent(sweep.store, sweep.job.study, plan, sweep.data)
@@ -146,7 +146,7 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     if result.run_id is None or result.best_trial is None:
         return
     plan, opened = sweep.plan, sweep.claims.study
-    with tracking.failures_told(plan.tracking.uri):
+    with tracking.explain_store_errors(plan.tracking.uri):
         rows = study.trial_rows(sweep.claims.trials())
         plots, page = study.study_figures(opened, plan.metric), study.study_page(opened, plan.metric)
         reports.record_plots(sweep.parent, rows, plan.metric, plots, page)

@@ -66,7 +66,7 @@ def open_sweep(
         console.warn(found.warnings)
     setting = describe_setting(plan, data)
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
-    with tracking.failures_told(plan.tracking.uri):
+    with tracking.explain_store_errors(plan.tracking.uri):
         with storage.locks.holding(f"study {name}"):
             opened = study.open_study(name, storage.optuna, plan.direction)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change)

@@ -101,7 +101,7 @@ def train_trials(workers: Workers, sweep: Sweep, signals: Sequence[int]) -> None
 def start_workers(workers: Workers, sweep: Sweep) -> None:
     """Marks the sweep's run RUNNING, and gives the workers their job."""
     console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
-    with tracking.failures_told(sweep.plan.tracking.uri):
+    with tracking.explain_store_errors(sweep.plan.tracking.uri):
         sweep.parent.set_running()
     workers.note_progress(sweep.claims.count_ended())
     workers.give(sweep.job)

@@ -1,7 +1,7 @@
-"""What MLflow remembers of a run: its config, its metrics, its files, its status.
+"""Recording runs in MLflow: config, metrics, files, status.
 
-A run is opened with `start_run` in the store that `open_store` gave; everything is recorded through the `Run` that it
-yields. With `tracking=off` the same calls do nothing. Secrets are hidden in all that passes through here.
+`start_run` opens a run in the store that `open_store` returned, and yields a `Run` to record with. With `tracking=off`
+it yields a `NullRun`, whose calls do nothing. Secrets are hidden in everything that is recorded.
 """
 
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.tracking.artifacts import abandon_model
-    from src.tracking.opening import failures_told, resume_run, start_run
+    from src.tracking.opening import explain_store_errors, resume_run, start_run
     from src.tracking.pages import experiment_page
     from src.tracking.parents import pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
     from src.tracking.registry import Registry, Version, data_of_run
     from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result
-    from src.tracking.run import Run, as_param
+    from src.tracking.run import NullRun, Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder
     from src.tracking.sweep import (
         StudyId,

@@ -1,4 +1,4 @@
-"""A run's files: whole under their names, or not there at all."""
+"""Files of runs: complete under their names, or not there at all."""
 
 import contextlib
 import errno
@@ -24,16 +24,16 @@ from src.places import literal_folder, local_path, read_variable
 from src.process.interrupt import deferred
 from src.writing import PART, replacing
 
-RESERVED = 128 * 1024  # bytes: a status and an error are some pages of 4 KB, and as many in SQLite's journal
+RESERVED = 128 * 1024  # bytes: a status and an error take some pages of 4 KB, and as many in SQLite's journal
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Artifacts:
-    """The artifacts of one run, on this disk or behind a server; what is half-written has another name.
+    """The artifacts of one run, on this disk or behind a server. Unfinished files have another name.
 
     Args:
-        client: of the store.
-        run_id: whose files.
+        client: MLflow's client of the store.
+        run_id: the id of the run.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
@@ -53,12 +53,12 @@ class Artifacts:
 
     @contextlib.contextmanager
     def new_file(self, path: str) -> Iterator[Path]:
-        """A file to write, which stands at `path` of the run's artifacts when the block ends well.
+        """Yield a file to write, which replaces `path` of the run's artifacts when the block succeeds.
 
         Raises:
             StoreError: it could not be written.
         """
-        with deferred(), self._place(path) as part:
+        with deferred(), self._part(path) as part:
             yield part
 
     @contextlib.contextmanager
@@ -68,7 +68,7 @@ class Artifacts:
         Raises:
             StoreError: it could not be written.
         """
-        with deferred(), self.temporary_files(), self._place(path) as part:
+        with deferred(), self.temporary_files(), self._part(path) as part:
             yield part
 
     @contextlib.contextmanager
@@ -76,8 +76,8 @@ class Artifacts:
         """Yield the artifact at `path`: itself when it is on this disk, else a copy that is removed after the block.
 
         Raises:
-            NotKept: the run keeps no such artifact.
-            StoreError: it keeps one, which could not be fetched.
+            NotKept: the run has no such artifact.
+            StoreError: the artifact could not be fetched.
         """
         if self.folder is not None:
             if not (self.folder / path).exists():
@@ -91,8 +91,8 @@ class Artifacts:
     def temporary_files(self) -> Iterator[None]:
         """Let `tempfile` make its files next to the artifacts inside the block, when those are on this disk.
 
-        MLflow and Keras prepare files with it. The usual folder for temporary files may be too small for a model, and
-        was not checked. The disk of the store was checked before the training.
+        MLflow and Keras prepare files with `tempfile`. The usual folder for temporary files may be too small for a
+        model and was not checked, unlike the disk of the store.
         """
         before, folder = tempfile.tempdir, None
         with contextlib.ExitStack() as stack:
@@ -124,16 +124,16 @@ class Artifacts:
             self._reserve = None
 
     @contextlib.contextmanager
-    def failures_told(self, what: str) -> Iterator[None]:
-        """Turn disk errors inside the block into a StoreError that says where, and what to do."""
+    def explain_disk_errors(self, name: str) -> Iterator[None]:
+        """Turn disk errors inside the block into a StoreError with the file's name, the folder, and what to do."""
         try:
             yield
         except RequestException:  # an OSError by class, but about a server: the caller reports it
             raise
         except OSError as error:
-            raise StoreError(f"run {self._id}: {what} could not be written: {self._problem(error)}") from error
+            raise StoreError(f"run {self._id}: {name} could not be written: {self._reason(error)}") from error
 
-    def _problem(self, error: OSError) -> str:
+    def _reason(self, error: OSError) -> str:
         folder, remedy = self.folder, "set tracking.uri to a place with more space"
         if folder is None:
             folder, remedy = temporary_folder(), "set TMPDIR to a folder with more space"
@@ -146,16 +146,17 @@ class Artifacts:
             return Path(self._client.download_artifacts(self._id, path, folder))
         except (MlflowException, OSError) as error:
             parent = str(PurePosixPath(path).parent)
-            beside = self._client.list_artifacts(self._id, None if parent == "." else parent)
-            if path not in (kept.path for kept in beside):
+            siblings = self._client.list_artifacts(self._id, None if parent == "." else parent)
+            if path not in (artifact.path for artifact in siblings):
                 raise NotKept(f"run {self._id} keeps no {path}") from error
             reason = str(error).splitlines()[0]
             raise StoreError(f"run {self._id}: {path} could not be fetched: {reason}") from error
 
     @contextlib.contextmanager
-    def _place(self, path: str) -> Iterator[Path]:
+    def _part(self, path: str) -> Iterator[Path]:
+        """Yield a temporary path, which is renamed to `path` when the block succeeds."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.failures_told(path))
+            stack.enter_context(self.explain_disk_errors(path))
             root = self.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             with replacing(root / path) as part:
                 yield part
@@ -164,7 +165,7 @@ class Artifacts:
 
 
 def local_folder(uri: str) -> Path | None:
-    """The folder behind the address of artifacts, None when they are behind a server."""
+    """Return the folder that an address of artifacts names, None when they are behind a server."""
     parts = urllib.parse.urlsplit(uri)
     return Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else None
 
@@ -174,12 +175,12 @@ def reading_model(model_uri: str) -> Iterator[Path]:
     """Yield the folder of an MLflow model: itself when it is on this disk, else a copy that is removed after the block.
 
     Raises:
-        StoreError: its files are gone.
+        StoreError: the model's files are gone.
     """
     uri = ModelsArtifactRepository.get_underlying_uri(model_uri) if model_uri.startswith("models:") else model_uri
     if (folder := local_folder(uri)) is not None:
         if not folder.is_dir():
-            raise StoreError(f"the files of {model_uri} are gone: there is no folder {folder}")
+            raise StoreError(f"the files of {model_uri} are gone: there is no folder {folder}; restore it from a copy")
         yield folder
         return
     with tempfile.TemporaryDirectory() as elsewhere:
@@ -187,11 +188,11 @@ def reading_model(model_uri: str) -> Iterator[Path]:
 
 
 def temporary_folder() -> Path:
-    """The folder in which `tempfile` makes its files, or would if it could write there."""
+    """Return the folder in which `tempfile` makes its files, or would make them if it could write there."""
     try:
         return Path(tempfile.gettempdir())
-    except FileNotFoundError:  # none of the places that it knows can be written
-        return local_path(read_variable("TMPDIR") or "/tmp")  # noqa: S108 - only named
+    except FileNotFoundError:  # it can write to none of the folders that it tries
+        return local_path(read_variable("TMPDIR") or "/tmp")  # noqa: S108 - for a message
 
 
 def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:

@@ -1,4 +1,4 @@
-"""How a run begins and ends, and how one that exists is taken up again."""
+"""Opening runs: new ones, whose end is recorded however it comes, and those that exist."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
 from src.tracking.registry import fixed_uri
-from src.tracking.run import Run
+from src.tracking.run import NullRun, Run
 from src.tracking.store import Store, check_exists, client_of, prepare_store, problems_told, refusal
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
@@ -29,10 +29,12 @@ def start_run(
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
-    """A new run with the config in it. It ends FINISHED, KILLED when the process is asked to stop, or else FAILED.
+    """Yield a new run with the config in it, or one that records nothing when tracking is off.
+
+    The run ends FINISHED, KILLED when the process is asked to stop, or FAILED.
 
     Args:
-        store: what `open_store` gave.
+        store: from `open_store`.
         config: recorded as params and as `config/config.yaml`, its secrets hidden.
         overrides: what was typed, recorded as `config/overrides.yaml`.
         parent_run_id: the run under which this one is shown.
@@ -40,7 +42,7 @@ def start_run(
     """
     client, experiment_id = store
     if client is None:
-        yield Run(None, "", "")
+        yield NullRun()
         return
     name = config.tracking.run_name or f"{config.model.name}-{config.dataset.name}-s{config.seed}"
     all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
@@ -51,7 +53,7 @@ def start_run(
         created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
         return Run(client, created.info.run_id, experiment_id)
 
-    with looked_after(make, config.tracking.uri) as run, _system_metrics(config.tracking, run):
+    with managed_run(make, config.tracking.uri) as run, _system_metrics(config.tracking, run):
         run.log_config(config, overrides or [])
         if config.tracking.detail == "full":
             run.log_environment()
@@ -59,11 +61,11 @@ def start_run(
 
 
 @contextlib.contextmanager
-def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
-    """The run that `make` gives. It ends FINISHED, KILLED when the process is asked to stop, or else FAILED."""
+def managed_run(make: Callable[[], Run], uri: str) -> Iterator[Run]:
+    """Yield the run that `make` returns. It ends FINISHED, KILLED when the process is asked to stop, or FAILED."""
     run = None
     try:
-        with deferred():  # a run that exists is one whose end is looked after
+        with deferred():  # a run that was created is always ended
             run = make()
             run.reserve()
         yield run
@@ -76,7 +78,7 @@ def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
     except BaseException as error:
         if run is not None and run.status == "RUNNING":
             run.end("FAILED", error)
-        failure = _failure(uri, error) if isinstance(error, STORE_ERRORS) else error
+        failure = _store_error(uri, error) if isinstance(error, STORE_ERRORS) else error
         if run is not None and run.status == "RUNNING":
             failure.add_note(f"run {run.run_id} could not be marked FAILED: it still says RUNNING")
         if failure is error:
@@ -86,15 +88,15 @@ def looked_after(make: Callable[[], Run], uri: str) -> Iterator[Run]:
 
 @contextlib.contextmanager
 def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: str | None = None) -> Iterator[Run]:
-    """A run that exists and has ended, to read from and to add to; its status stays as it is.
+    """Yield a run that has ended, to read from it and to add to it; its status does not change.
 
     Args:
-        config: which store.
-        run_id: the run; or
+        config: names the store.
+        run_id: the id of the run; or
         model_uri: a model that the run logged, such as `models:/mnist@champion`.
 
     Raises:
-        StoreError: no such store, run or model, or a run that was deleted or still runs.
+        StoreError: no such store, run or model, or a run that was deleted or is still running.
     """
     with problems_told(config.uri):
         check_exists(config.uri)
@@ -105,7 +107,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         found = client.get_run(run_id or _run_of_model(str(fixed)))
     except StoreError:
         raise
-    except (MlflowException, ImportError, ValueError) as error:  # the last two: of places that MLflow knows how to read
+    except (MlflowException, ImportError, ValueError) as error:  # the last two come from MLflow's readers of addresses
         if problem := refusal(config.uri, error):
             raise StoreError(problem) from error
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
@@ -116,26 +118,26 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
         raise StoreError(f"run {run.run_id} was deleted; name another, or restore it: {restore}")
     if found.info.status in ("RUNNING", "SCHEDULED"):
         raise StoreError(
-            f"run {run.run_id} is still {found.info.status}; wait for its end. Where its process was killed it never "
-            "ends; train it again"
+            f"run {run.run_id} is still {found.info.status}; wait for its end, or train it again if its process was "
+            "killed"
         )
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
     run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
-    with failures_told(config.uri):
+    with explain_store_errors(config.uri):
         yield run
         run.flush()
 
 
 @contextlib.contextmanager
-def failures_told(uri: str) -> Iterator[None]:
-    """Turns what a store raises that fails inside the block into a StoreError."""
+def explain_store_errors(uri: str) -> Iterator[None]:
+    """Turn the errors of a store that fails inside the block into a StoreError."""
     try:
         yield
     except STORE_ERRORS as error:
-        raise _failure(uri, error) from error
+        raise _store_error(uri, error) from error
 
 
-def _failure(uri: str, error: Exception) -> StoreError:
+def _store_error(uri: str, error: Exception) -> StoreError:
     reason = f"the tracking store {uri} failed during the run: {str(error).splitlines()[0]}"
     return StoreError(refusal(uri, error) or reason)
 
@@ -143,7 +145,7 @@ def _failure(uri: str, error: Exception) -> StoreError:
 def _run_of_model(model_uri: str) -> str:
     run_id = mlflow.models.get_model_info(model_uri).run_id
     if run_id is None:
-        raise StoreError(f"{model_uri} was not logged by a run, so its data set is not known")
+        raise StoreError(f"{model_uri} was not logged by a run, so its data set is unknown; name a model of a run")
     return str(run_id)
 
 

@@ -10,9 +10,9 @@ from mlflow.entities import ViewType
 from src.process.interrupt import deferred
 from src.redact import redact_tree
 from src.schema import TrackingConfig, is_place
-from src.tracking.opening import looked_after
+from src.tracking.opening import managed_run
 from src.tracking.provenance import origin_tags
-from src.tracking.run import Run
+from src.tracking.run import NullRun, Run
 from src.tracking.store import Store, open_store
 
 PARENT = "mlflow.parentRunId"
@@ -36,7 +36,7 @@ def open_parent(
     """
     client, experiment_id = store
     if client is None:
-        return Run(None, "", ""), True
+        return NullRun(), True
     for found in find_runs(store, found_by):
         run = Run(client, found.info.run_id, experiment_id)
         run.status = found.info.status
@@ -96,7 +96,7 @@ def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> 
     """
     store = open_store(config)
     found_by = {"pipeline": pipeline, "pipeline_key": key}
-    with looked_after(lambda: open_parent(store, name, found_by)[0], config.uri) as run:
+    with managed_run(lambda: open_parent(store, name, found_by)[0], config.uri) as run:
         end_time = run.end_time
         run.set_running()
         for deleted in find_runs(store, found_by, ViewType.DELETED_ONLY):

@@ -10,7 +10,7 @@ from mlflow.entities import Run as MlflowRun
 from src.places import local_path
 from src.results import BEST_METRICS, TrainResult
 from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
-from src.tracking.opening import failures_told
+from src.tracking.opening import explain_store_errors
 from src.tracking.provenance import code_digest
 from src.tracking.store import Store, client_of
 
@@ -48,7 +48,7 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
     """
     if store.client is None:
         return None
-    with failures_told(store.client.tracking_uri):
+    with explain_store_errors(store.client.tracking_uri):
         found = store.client.search_runs(
             [store.experiment_id],
             f"tags.{FINGERPRINT} = '{wanted}' and attributes.status = 'FINISHED'",
@@ -68,7 +68,7 @@ def _keeps_files(client: mlflow.MlflowClient, run: MlflowRun) -> bool:
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
     """What a finished run gave when it was trained."""
     client = client_of(config.uri)
-    with failures_told(config.uri):
+    with explain_store_errors(config.uri):
         return _result(client, client.get_run(run_id), [])
 
 

@@ -120,6 +120,7 @@ def end_other_trials(store: Store, runs: Sequence[TrialRun], running: Sequence[i
 
 def read_config(store: Store, run_id: str) -> dict[str, Any]:
     """Return the resolved config of a run."""
+    assert store.client is not None
     return Run(store.client, run_id, store.experiment_id).read_config()
 
 

@@ -1,4 +1,4 @@
-"""Writing in the background, so that training does not wait for the store."""
+"""Writing metrics in the background, so that training does not wait for the store."""
 
 import queue
 import threading
@@ -9,10 +9,10 @@ from src.tracking.store import refusal
 
 
 class Writer:
-    """One background thread that makes the given calls in order; its first error is raised at the next call.
+    """A background thread that makes calls in order. Its first error is raised at the next `put` or `flush`.
 
     Args:
-        uri: of the store that is written to.
+        uri: the address of the store, for the error message.
     """
 
     def __init__(self, uri: str) -> None:
@@ -22,6 +22,11 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def put(self, write: Callable[[], object]) -> None:
+        """Queue a call.
+
+        Raises:
+            StoreError: an earlier call failed.
+        """
         self._raise_error()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="tracking-writer", daemon=True)
@@ -29,6 +34,11 @@ class Writer:
         self._queue.put(write)
 
     def flush(self) -> None:
+        """Wait for all calls.
+
+        Raises:
+            StoreError: one of them failed.
+        """
         self._queue.join()
         self._raise_error()
 

@@ -15,7 +15,7 @@ from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResu
 from src.schema import BestOfSweepConfig, Config, as_tree
 from src.space import SweepPlan
 from src.study import open_storage
-from src.tracking import Run
+from src.tracking import NullRun
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -248,7 +248,7 @@ def test_the_spread_is_the_standard_deviation_and_none_of_one_seed(
 
 
 def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
-    text = finals.description(Run(None, "", "9"), outcome(0.5, 1.0))
+    text = finals.description(NullRun("9"), outcome(0.5, 1.0))
 
     def link(run_id: str) -> str:
         return f"#/experiments/9/runs/{run_id}?workflowType=machine_learning"
@@ -267,13 +267,13 @@ def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
 
 
 def test_a_best_trial_whose_run_is_gone_is_not_linked() -> None:
-    text = finals.description(Run(None, "", "9"), replace(outcome(0.5), sweep=sweep(best_run_id=None)))
+    text = finals.description(NullRun("9"), replace(outcome(0.5), sweep=sweep(best_run_id=None)))
     study = "[study study](#/experiments/9/runs/5eeb?workflowType=machine_learning)"
     assert text.startswith(f"The best of {study} is trial 1 with 0.9877;")
 
 
 def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None:
-    text = finals.description(Run(None, "", "9"), outcome(0.5, moved=False, reason="it is no better"))
+    text = finals.description(NullRun("9"), outcome(0.5, moved=False, reason="it is no better"))
     assert text.endswith(
         "Mean 0.5000, spread -. Version 4 of digits, seed 1, is not made the champion: it is no better."
     )

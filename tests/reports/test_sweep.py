@@ -14,7 +14,7 @@ from src.reports.recipe import best_recipe, check_recipe_name, difference
 from src.reports.sweep import describe_sweep, record_results
 from src.results import Counts, SweepResult, TrialRow
 from src.schema import as_tree
-from src.tracking import Run
+from src.tracking import NullRun
 from tests.space.test_planning import own_model, plan
 from tests.support.runs import config_for, new_run
 
@@ -94,7 +94,7 @@ SEVEN = Counts(complete=7, pruned=0, failed=0, running=0, retried=0)
 def test_the_description_begins_with_the_best_trial_then_counts_table_search_and_warnings() -> None:
     sweep = plan("model.dropout=0.1,0.2")
     rows = [row(0, 0.5, {"model.dropout": 0.1}, "run0"), row(1, 0.75, {"model.dropout": 0.2})]
-    parts = describe_sweep(Run(None, "", "9"), sweep, rows, SEVEN, ["a stand-in"]).split("\n\n")
+    parts = describe_sweep(NullRun("9"), sweep, rows, SEVEN, ["a stand-in"]).split("\n\n")
     assert parts[0] == "**val_accuracy 0.7500**: trial-001 with model.dropout=0.2"
     assert parts[1] == "7 trials: 7 complete."
     assert parts[2].startswith("| trial | val_accuracy | model.dropout |\n")
@@ -107,21 +107,21 @@ def test_the_description_begins_with_the_best_trial_then_counts_table_search_and
 
 def test_without_a_complete_trial_the_description_says_so() -> None:
     none = Counts(complete=0, pruned=0, failed=1, running=0, retried=0)
-    text = describe_sweep(Run(None, "", "9"), plan("model.dropout=0.1,0.2"), [], none)
+    text = describe_sweep(NullRun("9"), plan("model.dropout=0.1,0.2"), [], none)
     assert text.startswith("No trial is complete.\n\n1 trial: 1 failed.\n\nSearched")
 
 
 def test_the_description_links_the_five_best_trials() -> None:
     sweep = plan("model.dropout=0.1,0.2")
     rows = [row(number, number / 10, {"model.dropout": 0.1}, f"run{number}") for number in range(7)]
-    text = describe_sweep(Run(None, "", "9"), sweep, rows, SEVEN)
+    text = describe_sweep(NullRun("9"), sweep, rows, SEVEN)
     assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| [")] == [
         f"| [trial-00{number}](#/experiments/9/runs/run{number}?workflowType=machine_learning)"
         for number in (6, 5, 4, 3, 2)
     ]
 
 
-def results(run: Run, rows: list[TrialRow], known: set[str], config: dict[str, Any] | None) -> SweepResult:
+def results(run: Any, rows: list[TrialRow], known: set[str], config: dict[str, Any] | None) -> SweepResult:
     counts = Counts(complete=len(rows), pruned=0, failed=0, running=0, retried=0)
     return record_results(run, plan("model.dropout=0.1,0.2"), "study", rows, counts, known, lambda _: config)
 
@@ -144,12 +144,12 @@ def test_a_trial_whose_run_is_gone_is_not_linked_and_the_best_is_still_the_best(
 
 
 def test_a_best_trial_of_an_earlier_version_has_its_value_as_the_best_metric_of_that_name() -> None:
-    result = results(Run(None, "", ""), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
+    result = results(NullRun(), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
     assert result.best_metrics == {"best_val_accuracy": 0.5, "best_epoch": 1}
 
 
 def test_a_best_trial_with_an_unknown_configuration_has_no_recipe() -> None:
-    result = results(Run(None, "", ""), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
+    result = results(NullRun(), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
     assert (result.best_trial, result.best_config) == (0, None)
 
 

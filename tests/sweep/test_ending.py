@@ -14,7 +14,7 @@ from src.space import SweepPlan
 from src.sweep.ending import Ending, StoppedElsewhere
 from src.sweep.opening import Sweep
 from src.sweep.worker import Job
-from src.tracking import Run, Store, StudyId
+from src.tracking import NullRun, Store, StudyId
 from tests.space.test_planning import plan
 
 CTRL_C = Interrupted(signal.SIGINT)
@@ -34,7 +34,7 @@ def ending_after(*errors: BaseException | None, complete: int = 1, running: int 
     """The ending of a sweep of two trials without tracking, after blocks that raised these errors."""
     claims: Any = None  # asked for nothing here
     job = Job(planned(), StudyId("grid", "0123"), None, n_trials=2, queue=[], first=0, deadline=None)
-    ending = Ending(Sweep(job, claims, Store(None, ""), Run(None, "", ""), [], []))
+    ending = Ending(Sweep(job, claims, Store(None, ""), NullRun(), [], []))
     for error in errors:
         with ending:
             if error is not None:

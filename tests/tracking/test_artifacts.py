@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from src.cli.compose import compose_config
 from src.errors import StoreError
-from src.tracking import Run, abandon_model, failures_told, open_store, start_run
+from src.tracking import Run, abandon_model, explain_store_errors, open_store, start_run
 from src.tracking.artifacts import RESERVED
 from tests.support.workplace import Workplace
 
@@ -165,6 +165,6 @@ def fail_with(error: str) -> None:
     ],
 )
 def test_a_database_that_cannot_be_written_is_named_by_its_file(error: str, sentence: str, workplace: Workplace):
-    with pytest.raises(StoreError, match=sentence) as caught, failures_told(workplace.uri):
+    with pytest.raises(StoreError, match=sentence) as caught, explain_store_errors(workplace.uri):
         fail_with(error)
     assert str(workplace.folder / "mlflow.db") in str(caught.value)

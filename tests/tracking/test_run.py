@@ -2,9 +2,13 @@
 
 import contextlib
 import csv
+import inspect
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
@@ -12,7 +16,7 @@ from mlflow import MlflowClient
 from src.cli.compose import compose_config
 from src.errors import NotKept, StoreError
 from src.schema import Config
-from src.tracking import Run, resume_run
+from src.tracking import NullRun, Run, resume_run
 from src.tracking.artifacts import Artifacts
 from tests.support.runs import new_run
 from tests.support.workplace import TrainedRun
@@ -48,7 +52,7 @@ def test_a_table_shows_names_that_a_spreadsheet_would_run(config: Config, client
     assert table.read_text() == "class,'=b\n'@c,-0.5\nd,\n"
 
 
-def test_the_model_of_a_run_says_how_and_by_whom_it_was_trained(trained: TrainedRun):
+def test_the_logged_model_of_a_run_has_its_params_and_its_user(trained: TrainedRun):
     client = MlflowClient(trained.workplace.uri)
     run = client.get_run(trained.run_id)
     (logged,) = run.outputs.model_outputs
@@ -57,7 +61,7 @@ def test_the_model_of_a_run_says_how_and_by_whom_it_was_trained(trained: Trained
     assert {model.tags[name] == run.data.tags[name] for name in ("mlflow.user", "mlflow.source.name")} == {True}
 
 
-def test_what_a_run_does_not_keep_is_named(config: Config):
+def test_a_missing_artifact_is_named(config: Config):
     with new_run(config) as run:
         pass
     with (
@@ -97,17 +101,64 @@ def test_a_table_reads_back_with_any_characters_in_its_cells(config: Config, cli
     assert file.read_bytes().startswith(b"a,b,c,d,e,f,g,h\n")
 
 
-def test_without_tracking_every_call_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_tracking_every_recording_call_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    with new_run(compose_config(["tracking=off"])) as run:
-        assert isinstance(run, Run)
-        assert run.run_id is None
-        run.log_params({"a": 1})
-        run.log_epoch(1, {"loss": 1.0})
-        run.log_text("a.txt", "text")
-        run.log_table("a.csv", ("a",), [(1,)])
-        run.describe("text")
+    config = compose_config(["tracking=off"])
+    with new_run(config) as run:
+        assert isinstance(run, NullRun)
+        assert (run.run_id, run.folder) == (None, None)
+        calls: dict[str, tuple[Any, ...]] = {
+            "log_config": (config, ["seed=1"]),
+            "log_overrides": (["seed=1"],),
+            "log_environment": (),
+            "log_params": ({"a": 1},),
+            "log_epoch": (1, {"loss": 1.0}),
+            "log_metrics": ({"loss": 1.0}, 1),
+            "log_new_metrics": ({"loss": 1.0}, 1),
+            "log_text": ("a.txt", "text"),
+            "log_page": ("a.html", "page"),
+            "log_table": ("a.csv", ("a",), [(1,)]),
+            "log_figure": ("a.png", Figure()),
+            "log_dataset": ("mnist", "d", "full", {}),
+            "log_model": (None, "net", np.zeros(1), np.zeros(1), 1),
+            "set_tags": ({"a": "b"},),
+            "describe": ("text",),
+        }
+        assert calls.keys() >= {name for name in dir(Run) if name.startswith("log_")}
+        for name, arguments in calls.items():
+            getattr(run, name)(*arguments)
+        with run.new_folder("model") as folder:
+            folder.mkdir()
+        with pytest.raises(NotKept, match="tracking is off"), run.model_folder():
+            pass
     assert not list(tmp_path.iterdir())
+
+
+def test_the_run_of_an_untracked_training_has_no_method_that_needs_a_store():
+    """Whatever uses the client or the artifacts of a run is replaced."""
+    source = {name: inspect.getsource(member) for name, member in vars(Run).items() if inspect.isfunction(member)}
+    needing = {name for name, text in source.items() if "self._client" in text or "self._artifacts" in text}
+    assert needing - vars(NullRun).keys() == set()
+
+
+DAMAGED = (b"model:\n  name: [len", b"", b"lenot", b"\xff\xfe", b"a: 2026-99-99", b"[" * 5_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "read", "other_kind"),
+    [("config/config.yaml", Run.read_config, b"- a\n"), ("config/overrides.yaml", Run.read_overrides, b"a: b\n")],
+)
+def test_a_damaged_yaml_file_of_a_run_is_one_sentence(
+    path: str, read: Callable[[Run], object], other_kind: bytes, config: Config
+):
+    with new_run(config, overrides=["seed=1"]) as run:
+        file = Path(str(run.folder)) / path
+    with resume_run(config.tracking, run_id=run.run_id) as resumed:
+        for content in (*DAMAGED, other_kind):
+            file.write_bytes(content)
+            with pytest.raises(StoreError, match=rf"^run \w+: {path} is damaged \(.+\); restore the file") as error:
+                read(resumed)
+            assert "\n" not in str(error.value)
 
 
 def test_a_picture_with_letters_that_its_font_lacks_is_kept_without_a_warning(config: Config, client: MlflowClient):
