@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def measure(sweep: Any, trials: int) -> None:
-    from src import fitting, tracking, train
+    from src import fitting, keeping, tracking, train
     from src import study as search
     from src.sweep.worker import Job, Worker
 
@@ -77,7 +77,7 @@ def measure(sweep: Any, trials: int) -> None:
 
     fitting.fit = no_training
     train.prepare_model = lambda config, dataset: NoModel()
-    train.keep_model = lambda *arguments: None  # type: ignore[attr-defined]
+    keeping.save_in_run = lambda *arguments: None
     fitting.seed_everything = lambda *arguments: None
 
     storage = search.open_storage(sweep.settings.storage, sweep.tracking.uri)

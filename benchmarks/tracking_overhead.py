@@ -60,14 +60,10 @@ def main() -> None:
 def train(overrides: list[str]) -> None:
     """In the process that is measured: prints the seconds from the first epoch's start to the last one's end."""
     from src.cli.compose import compose_config
-    from src.fitting.dividing import divides_batches
-    from src.process.imports import one_thread_per_operation
     from src.train import train as train_network
 
     ends: list[float] = []
     config = compose_config(["~local", "dataset.source=full", *overrides])
-    if divides_batches(config):
-        one_thread_per_operation()  # as the command does
     result = train_network(config, observers=[lambda epoch, logs: ends.append(time.perf_counter())])
     print(json.dumps(ends[-1] - ends[0] + result.history["epoch_seconds"][0]))
 

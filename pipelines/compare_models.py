@@ -4,9 +4,10 @@ python -m pipelines.compare_models
 python -m pipelines.compare_models 'models=[lenot,lenet5,cnn_mnist_v2]' 'seeds=[1,2,3]' training.epochs=5
 """
 
+import itertools
 from collections.abc import Sequence
 
-from src import console
+from src import console, fitting
 from src.cli.command import entry_point
 from src.reports import compare_models as leaderboard
 from src.results import ComparisonResult
@@ -23,6 +24,7 @@ def compare_models(config: CompareModelsConfig, overrides: Sequence[str] = ()) -
     """
     planned = leaderboard.plan(config, overrides)
     with leaderboard.begin(config, planned) as run:
+        fitting.start_tensorflow(*itertools.chain(*planned.values()))
         trained = {
             model: [train(each, parent_run_id=run.run_id) for each in configs] for model, configs in planned.items()
         }

@@ -1,16 +1,15 @@
-"""A run's trained weights: a check for disk space before training, and saving them however the run ends."""
+"""Keeping a run's trained weights: a check for disk space before training, and saving them however the run ends."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import console, datasets, saving, tracking
+from src import console, datasets, models, saving, tracking
 from src.cli.mistakes import quoted
 from src.errors import NotEnoughSpace, TrainingDiverged
 from src.process.interrupt import deferred
@@ -18,26 +17,165 @@ from src.schema import Config
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 EXAMPLES = 16  # test images that the saved formats must agree on, and that are stored with an MLflow model
-QUICK = ("model.keras",)  # the format of which a model is kept where time counts
+QUICK = ("model.keras",)  # the format that is saved if time matters
 MARGIN = 2**20  # bytes for figures, tables and the database
 EXAMPLE_BYTES = 42  # of JSON for each pixel of these images, in the two copies that MLflow stores
 RESCUED = ".weights"  # the folder of weights that no run could keep
 
 
-def check_space(run: tracking.Run, model: keras.Model, is_light: bool) -> None:
-    """Raise NotEnoughSpace unless the disk has room for what the run keeps of its model."""
-    if run.run_id is None:
-        return
-    kept = sum(saving.file_size(model, name) for name in (QUICK if is_light else saving.formats_for(model)))
+class Keeper:
+    """Keeps the model of one training. Which one, and in which formats, is decided here and nowhere else.
+
+    - An untracked training and one with `tracking.save_model=false` keep nothing.
+    - A finished training keeps the best epoch's model, unless `worth_keeping` returns False: in every format and as an
+      MLflow model, or with `tracking.detail=light` as `model.keras` alone.
+    - An interrupted training keeps the weights of its last complete epoch, as `model.keras`.
+    - A failed training does the same. If its run cannot be written, the weights are saved next to the store.
+    - A failed trial keeps nothing unless it has been trained to its end, and nothing outside its run.
+    - A diverged training keeps nothing.
+
+    Args:
+        config: the configuration of the training.
+        is_trial: whether the training has observers, which retry it or give it up when it fails.
+        worth_keeping: called with the metrics of the best epoch.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        is_trial: bool = False,
+        worth_keeping: Callable[[Mapping[str, float]], bool] | None = None,
+    ) -> None:
+        self.config = config
+        self.is_trial = is_trial
+        self.worth_keeping = worth_keeping
+        self.is_wanted = config.tracking.enabled and config.tracking.save_model
+        self.is_light = config.tracking.detail == "light"
+        self.is_kept = False
+        self.is_fitting = True
+        self.has_weights = False  # from a complete epoch, which a failure would lose
+
+    def start(self, run: tracking.Run, model: keras.Model, dataset: datasets.Dataset) -> None:
+        """Note what will be trained.
+
+        Raises:
+            NotEnoughSpace: the disk has no room for the model.
+        """
+        self.run, self.model, self.images = run, model, dataset.test.images[:EXAMPLES]
+        if self.is_wanted:
+            check_space(run, model, QUICK if self.is_light else saving.formats_for(model), logs_model=not self.is_light)
+
+    def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Note that the model has weights of a complete epoch; an observer of `fitting.fit`."""
+        self.has_weights = True
+
+    def finish(self, model: keras.Model, metrics: Mapping[str, float]) -> None:
+        """Save the model of a finished training in the run if it is worth keeping.
+
+        Args:
+            model: the model to save, which is not always the one that was trained.
+            metrics: those of its best epoch.
+        """
+        self.model, self.is_fitting = model, False
+        self.has_weights = self.is_wanted and (self.worth_keeping is None or self.worth_keeping(metrics))
+        if self.has_weights:
+            self._save(QUICK if self.is_light else saving.formats_for(model))
+
+    def log_model(self, step: int) -> None:
+        """Log the model that was saved as an MLflow model as well, with the metrics of this epoch."""
+        if self.is_kept and not self.is_light:
+            bare = saving.uncompiled(self.model)
+            self.run.log_model(bare, self.config.model.name, self.images, models.predict(bare, self.images), step)
+
+    @contextmanager
+    def rescuing(self) -> Iterator[None]:
+        """Save trained weights if the block fails or is interrupted, after its run has ended.
+
+        An error gets a note that says where the weights are.
+        """
+        try:
+            yield
+        except TrainingDiverged:
+            raise
+        except KeyboardInterrupt:
+            if self.is_wanted and self.has_weights and self.is_fitting:
+                self._save_interrupted()
+            raise
+        except Exception as error:
+            if self.is_wanted and self.has_weights and not (self.is_trial and self.is_fitting):
+                with deferred():
+                    error.add_note(self._rescue())
+            raise
+
+    def _save(self, formats: tuple[str, ...]) -> None:
+        save_in_run(self.run, self.model, self.images, formats)
+        self.is_kept = True
+
+    def _save_interrupted(self) -> None:
+        """Save the last complete epoch's weights; a problem here must not hide the interruption."""
+        console.say("stopping: saving the last epoch's weights")
+        try:
+            self._save(QUICK)
+        except Exception as error:
+            console.say(f"the weights could not be saved: {type(error).__name__}: {error}")
+        else:
+            console.say(f"continue from them with training.initial_weights={self.run.run_id}")
+
+    def _rescue(self) -> str:
+        """Save the weights in the run, else in the first folder that can be written, and return where. Never raises."""
+        run_id = self.run.run_id
+        has_ended = self.run.status != "RUNNING"  # else the store cannot be written, and the run cannot be resumed
+        reason = "the store cannot be written"
+        if has_ended and not self.is_kept:
+            try:
+                self._save(QUICK)
+            except Exception as error:
+                reason = str(error)
+        if has_ended and self.is_kept:
+            return (
+                f"the trained weights are in run {run_id}: continue from them with training.initial_weights={run_id}, "
+                f"or score them with python -m src.evaluate run_id={run_id}"
+            )
+        if self.is_kept and self.run.folder is not None:
+            return _continue_from(saving.keras_file(self.run.folder / "model"))
+        for find_folder in [] if self.is_trial else self._folders():
+            try:
+                file = find_folder() / f"{run_id}.keras"
+                saving.save_weights(self.model, file)
+            except Exception as error:
+                reason = str(error)
+            else:
+                return _continue_from(file)
+        return f"the trained weights could not be saved: {reason}"
+
+    def _folders(self) -> list[Callable[[], Path]]:
+        """Return functions that find a folder for weights that the run cannot keep, the best one first."""
+        return [
+            lambda: tracking.store_folder(self.config.tracking.uri) / RESCUED,
+            lambda: Path(tempfile.mkdtemp(prefix=f"{RESCUED}-")),
+            lambda: Path.cwd() / RESCUED,
+        ]
+
+
+def save_in_run(run: tracking.Run, model: keras.Model, images: np.ndarray, formats: tuple[str, ...]) -> None:
+    """Save the model in the run's folder `model/`, and check each format by reading it back."""
+    with run.new_folder("model") as folder:
+        saving.save_model(model, folder, images, formats)
+
+
+def check_space(run: tracking.Run, model: keras.Model, formats: tuple[str, ...], logs_model: bool) -> None:
+    """Raise NotEnoughSpace unless the disk has room for the model in these formats, and for an MLflow model."""
+    saved = sum(saving.file_size(model, name) for name in formats)
     pixels = model.input.shape[1] * model.input.shape[2] * model.input.shape[3]
-    logged = 0 if is_light else saving.file_size(model) + EXAMPLES * EXAMPLE_BYTES * pixels
+    logged = saving.file_size(model) + EXAMPLES * EXAMPLE_BYTES * pixels if logs_model else 0
     if run.folder is None:  # on a server: one after the other is prepared here, then sent
-        needed, remedy = max(kept, logged), "set TMPDIR to a folder with more space"
+        needed, remedy = max(saved, logged), "set TMPDIR to a folder with more space"
     else:  # MLflow prepares its model, then copies it
-        needed, remedy = kept + 2 * logged, "set tracking.uri to a place with more space"
+        needed, remedy = saved + 2 * logged, "set tracking.uri to a place with more space"
     try:
         folder = run.folder or Path(tempfile.gettempdir())
         free = shutil.disk_usage(folder).free
@@ -50,102 +188,11 @@ def check_space(run: tracking.Run, model: keras.Model, is_light: bool) -> None:
         )
 
 
-def keep_model(
-    run: tracking.Run, model: keras.Model, dataset: datasets.Dataset, formats: tuple[str, ...] | None = None
-) -> None:
-    """Puts the model's files, checked by reading them back, into the run's folder `model/`."""
-    if run.run_id is None:
-        return
-    with run.new_folder("model") as folder:
-        saving.save_model(model, folder, dataset.test.images[:EXAMPLES], formats or saving.formats_for(model))
-
-
-def keep_last_epoch(run: tracking.Run, model: keras.Model, dataset: datasets.Dataset) -> None:
-    """Save the last epoch's weights of an interrupted training; an error here must not hide the interruption."""
-    console.say("stopping: saving the last epoch's weights")
-    try:
-        keep_model(run, model, dataset, QUICK)
-    except Exception as error:
-        console.say(f"the weights could not be saved: {type(error).__name__}: {error}")
-    else:
-        console.say(f"continue from them with training.initial_weights={run.run_id}")
-
-
-@dataclass
-class Trained:
-    """Trained weights that a failure must not lose; `model` is None while there are none worth saving."""
-
-    run: tracking.Run | None = None
-    model: keras.Model | None = None
-    dataset: datasets.Dataset | None = None
-    is_kept: bool = False
-
-    def set(self, run: tracking.Run, model: keras.Model, dataset: datasets.Dataset) -> None:
-        """Note that the model has trained weights, and the run that they belong to."""
-        self.run, self.model, self.dataset = run, model, dataset
-
-
-@contextmanager
-def weights_rescued(config: Config, only_in_run: bool) -> Iterator[Trained]:
-    """Save the trained weights when the block fails, and add a note to the error that says where they are.
-
-    Args:
-        config: of the run.
-        only_in_run: True to write nothing outside the store.
-    """
-    trained = Trained()
-    try:
-        yield trained
-    except TrainingDiverged:
-        raise
-    except Exception as error:
-        if trained.run is not None and trained.run.run_id and config.tracking.save_model:
-            with deferred():
-                error.add_note(_rescue(trained, config.tracking.uri, only_in_run))
-        raise
-
-
-def _rescue(trained: Trained, uri: str, only_in_run: bool) -> str:
-    """Save the weights in the run, else in the first folder that can be written, and return where. Never raises."""
-    run, dataset = trained.run, trained.dataset
-    assert run is not None
-    assert dataset is not None
-    has_ended = run.status != "RUNNING"  # else the store cannot be written, and no training can start from the run
-    reason = "the store cannot be written"
-    if has_ended and not trained.is_kept:
-        try:
-            keep_model(run, trained.model, dataset, QUICK)
-            trained.is_kept = True
-        except Exception as error:
-            reason = str(error)
-    if has_ended and trained.is_kept:
-        return (
-            f"the trained weights are kept in run {run.run_id}: continue from them with "
-            f"training.initial_weights={run.run_id}, or score them with python -m src.evaluate run_id={run.run_id}"
-        )
-    if trained.is_kept and run.folder is not None:
-        return _continue_from(saving.keras_file(run.folder / "model"))
-    folders: list[Callable[[], Path]] = [
-        lambda: tracking.store_folder(uri) / RESCUED,
-        lambda: Path(tempfile.mkdtemp(prefix=f"{RESCUED}-")),
-        lambda: Path.cwd() / RESCUED,
-    ]
-    for find_folder in [] if only_in_run else folders:
-        try:
-            file = find_folder() / f"{run.run_id}.keras"
-            saving.save_weights(trained.model, file)
-        except Exception as error:
-            reason = str(error)
-        else:
-            return _continue_from(file)
-    return f"the trained weights could not be saved: {reason}"
-
-
 def _continue_from(file: Path) -> str:
-    typed = f"training.initial_weights={file}"
+    override = f"training.initial_weights={file}"
     if not str(file).replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum():
-        typed = f"'training.initial_weights={quoted(str(file))}'"
-    return f"the trained weights are kept in {file}: continue from them with {typed}"
+        override = f"'training.initial_weights={quoted(str(file))}'"
+    return f"the trained weights are in {file}: continue from them with {override}"
 
 
 def _megabytes(count: int) -> str:

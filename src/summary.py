@@ -12,7 +12,7 @@ from src.schema import SummaryConfig
 def main(config: SummaryConfig, overrides: list[str]) -> None:
     """Print the layer arithmetic."""
     num_classes = len(datasets.class_names_of(config.dataset))
-    with fitting.advice_when_full(batch_size=1):
+    with fitting.explain_out_of_memory(batch_size=1):
         model = models.build_model(config.model, config.dataset.input_shape, num_classes)
     rows = models.layer_table(model)
     height, width, channels = config.dataset.input_shape

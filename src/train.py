@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 
 from src import console, datasets, fitting, models, reports, saving, tracking
 from src.cli.command import entry_point
-from src.fitting.dividing import divides_batches
-from src.keeping import EXAMPLES, QUICK, Trained, check_space, keep_last_epoch, keep_model, weights_rescued
+from src.keeping import Keeper
 from src.places import local_path
-from src.process.imports import one_thread_per_operation
 from src.process.interrupt import deferred
-from src.results import TrainResult, best_metrics
+from src.results import TrainResult
 from src.schema import Config, TransferConfig
 from src.tracked import check_initial_weights
 
@@ -38,119 +36,112 @@ def train(
     overrides: Sequence[str] = (),
     worth_keeping: Callable[[Mapping[str, float]], bool] | None = None,
 ) -> TrainResult:
-    """Trains the network that the config describes, scores it once on the test split, and records everything in MLflow.
+    """Train the network of the config, score it once on the test split, and record everything in MLflow.
 
     Args:
-        config: the run's whole configuration, from the command line or from `compose_config([...])`.
-        dataset: data that is already loaded; read as `config.dataset` says when it is None.
-        store: where the run is kept, when it is already open; opened as `config.tracking` says when it is None.
-        observers: called after each epoch with its number, counted from 1, and its metrics; one that returns True ends
-            the training.
+        config: the configuration, from the command line or from `compose_config([...])`.
+        dataset: data that is already loaded; `config.dataset` is loaded if it is None.
+        store: a store that is already open; `config.tracking` is opened if it is None.
+        observers: called after each epoch with its number, counted from 1, and its metrics. Training ends when one of
+            them returns True.
         parent_run_id: the MLflow run under which this one is shown.
         tags: added to `config.tags`.
-        overrides: what was typed, kept with the run.
-        worth_keeping: asked with the metrics of the best epoch whether the model is kept; it is, when this is None.
+        overrides: what was typed, recorded in the run.
+        worth_keeping: called with the metrics of the best epoch; the model is not kept if it returns False.
 
     Raises:
-        UserError: a store, a data set or a loss that does not allow the run to go on; the message says what to do.
+        UserError: the store, the data or the loss do not allow the training; the message says what to do.
     """
-    # TensorFlow and MLflow are imported here, once the config is known to be good; MLflow first, for it is faster
-    # to say that its store cannot be reached.
-
     if dataset is None:
         datasets.check_dataset(config.dataset)
-    if store is None:
-        store = tracking.open_store(config.tracking)
-
-    if dataset is None:
-        dataset = datasets.load_dataset(config.dataset)
-    if config.training.max_batches is not None:
-        dataset = dataset.head(config.training.max_batches * config.training.batch_size)
-    if not config.dataset.class_names:  # they are the folders' names: whoever reads the run needs them
-        config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
-    is_light = config.tracking.detail == "light" or not config.tracking.enabled
-    console.say(f"{config.model.name} on {dataset.name} ({dataset.source}): {reports.image_counts(dataset)} images")
+    store = store or tracking.open_store(config.tracking)
+    config, dataset = load_data(config, dataset)
     fingerprint = tracking.fingerprint(config, dataset.digest)
-    if config.tracking.on_duplicate == "reuse" and not observers:
-        earlier = tracking.finished_result(store, fingerprint, dataset.warnings)
-        if earlier is not None:
-            console.say(f"run {earlier.run_id} is this very training, finished: it is taken instead")
-            console.warn(earlier.warnings)
-            return earlier
+    if not observers and (earlier := reusable_result(store, config, dataset, fingerprint)):
+        return earlier
     console.warn(dataset.warnings)
     check_initial_weights(config)
 
-    with (
-        weights_rescued(config, only_in_run=bool(observers)) as trained,
-        tracking.start_run(store, config, overrides=list(overrides), parent_run_id=parent_run_id, tags=tags) as run,
-    ):
-        fitting.seed_everything(config.seed, config.training.deterministic)
-        with deferred(), fitting.advice_when_full(config.training.batch_size):
-            model = prepare_model(config, dataset)
-        if config.tracking.save_model:
-            check_space(run, model, is_light)
-        reports.record_setting(run, config, dataset, model, is_light)
+    keeper = Keeper(config, is_trial=bool(observers), worth_keeping=worth_keeping)
+    opened = tracking.start_run(store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags)
+    with keeper.rescuing(), opened as run:
+        model = prepare_model(config, dataset)
+        keeper.start(run, model, dataset)
+        recorder = reports.recorder_for(run, config, dataset)
+        recorder.record_settings(model)
+        settings = reports.settings_of(config, dataset, model)
+        console.say_pairs(settings)
 
-        fitted = fit_and_watch(model, dataset, config, run, observers, trained)
-        with deferred():  # from here on there is a model worth keeping, whatever happens to the rest
+        fitted = fit_with_progress(model, dataset, config, [keeper.note_epoch, run.log_epoch, *observers])
+        with deferred():  # a signal waits until the model is saved
             model = in_float32(model, config, dataset)
-            run.log_params({"resolved.best_epoch": fitted.best_epoch})
-            if fitted.stopped:
-                run.set_tags({"stopped": fitted.stopped})
-            metrics = {name: values[fitted.best_epoch - 1] for name, values in fitted.history.items()}
-            run.log_metrics(best_metrics(metrics, fitted.best_epoch), step=fitted.best_epoch)
-            is_kept = config.tracking.save_model and (worth_keeping is None or worth_keeping(metrics))
-            # Whatever an observer thought, the next one may think otherwise; and who reuses a run wants its model too.
-            if fitted.stopped != "observer" and is_kept == config.tracking.save_model:
+            recorder.record_fit(fitted)
+            keeper.finish(model, fitted.metrics)
+            # Another observer might not have ended this training, and a run that is reused must have its model.
+            if fitted.stopped != "observer" and keeper.is_kept == keeper.is_wanted:
                 run.set_tags({tracking.FINGERPRINT: fingerprint})
-            if is_kept:
-                trained.set(run, model, dataset)
-                keep_model(run, model, dataset, QUICK if is_light else None)
-                trained.is_kept = True
 
         scores = fitting.score(model, dataset.test) if config.evaluate_test else None
-        found: list[str] = []  # warnings that only the scores show
-        if scores is not None:
-            metrics |= reports.record_evaluation(run, dataset, scores, step=fitted.best_epoch)
-            found = reports.unrecognized_classes(dataset, scores)
-        if not is_light:
-            with deferred():
-                reports.record_pictures(run, config, model, dataset, fitted, scores)
-        if is_kept and not is_light:
-            examples = dataset.test.images[:EXAMPLES]
-            bare = saving.uncompiled(model)
-            run.log_model(bare, config.model.name, examples, models.predict(bare, examples), fitted.best_epoch)
+        score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
+        with deferred():
+            recorder.record_scores(scores, step=fitted.best_epoch)
+            recorder.record_figures(model, fitted, scores)
+        keeper.log_model(step=fitted.best_epoch)
 
         result = TrainResult(
             run_id=run.run_id,
             experiment_id=run.experiment_id,
             best_epoch=fitted.best_epoch,
-            metrics=metrics,
+            metrics=fitted.metrics | (scores.test_metrics if scores else {}),
             history=fitted.history,
             stopped=fitted.stopped,
-            warnings=dataset.warnings + found,
+            warnings=dataset.warnings + score_warnings,
         )
-        run.describe(reports.description(config, result, dataset))
-    console.warn(found)
+        recorder.describe(result, settings)
+    console.warn(score_warnings)
     return result
 
 
+def load_data(config: Config, dataset: datasets.Dataset | None) -> tuple[Config, datasets.Dataset]:
+    """Return the data to train on, and the config with the names of its classes, which a folder of images has."""
+    dataset = dataset or datasets.load_dataset(config.dataset)
+    if config.training.max_batches is not None:
+        dataset = dataset.head(config.training.max_batches * config.training.batch_size)
+    if not config.dataset.class_names:
+        config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
+    return config, dataset
+
+
+def reusable_result(
+    store: tracking.Store, config: Config, dataset: datasets.Dataset, fingerprint: str
+) -> TrainResult | None:
+    """Return the result of a finished run of the same training, if `tracking.on_duplicate=reuse` asks for it."""
+    if config.tracking.on_duplicate != "reuse":
+        return None
+    earlier = tracking.finished_result(store, fingerprint, dataset.warnings)
+    if earlier is not None:
+        console.say(f"reusing run {earlier.run_id}, a finished run of the same training")
+        console.warn(earlier.warnings)
+    return earlier
+
+
 def prepare_model(config: Config, dataset: datasets.Dataset) -> keras.Model:
-    """The network, compiled, with fresh weights or with those that `training.initial_weights` names."""
-    if config.training.precision == "auto" and fitting.resolved_precision("auto") == "float32":
-        console.say("training.precision=auto: no processor with instructions for bfloat16 here, so it is float32")
-    with fitting.precision(config.training.precision):
-        model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
-    if config.training.initial_weights:
-        start_from(config.training.initial_weights, model, config)
-    elif isinstance(config.model, TransferConfig):
-        models.load_backbone(model, config.model)
-    fitting.compile_model(model, config, batches(dataset, config))
+    """Return the compiled network, with fresh weights or with those that `training.initial_weights` names."""
+    fitting.start_tensorflow(config)
+    fitting.seed_everything(config.seed, config.training.deterministic)
+    with deferred(), fitting.explain_out_of_memory(config.training.batch_size):
+        with fitting.precision(config.training.precision):
+            model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
+        if config.training.initial_weights:
+            start_from(config.training.initial_weights, model, config)
+        elif isinstance(config.model, TransferConfig):
+            models.load_backbone(model, config.model)
+        fitting.compile_model(model, config, batches(dataset, config))
     return model
 
 
 def start_from(name: str, model: keras.Model, config: Config) -> None:
-    """Gives the model the weights of a model file, or of the model that a run keeps."""
+    """Copy the weights of a model file, or of the model that a run keeps, into the model."""
     if (file := local_path(name)).is_file():
         fitting.copy_weights(saving.load_model(file), model, name)
         return
@@ -158,46 +149,30 @@ def start_from(name: str, model: keras.Model, config: Config) -> None:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 
 
-def fit_and_watch(
-    model: keras.Model,
-    dataset: datasets.Dataset,
-    config: Config,
-    run: tracking.Run,
-    observers: Sequence[fitting.Observer],
-    trained: Trained,
+def fit_with_progress(
+    model: keras.Model, dataset: datasets.Dataset, config: Config, observers: Sequence[fitting.Observer]
 ) -> fitting.Fit:
-    """Trains with a line in the terminal and a point in MLflow for each epoch; an interruption keeps the last epoch."""
+    """Train the model, with a line in the terminal for each epoch."""
     monitor = config.training.monitor if dataset.validation else None
-    lines = console.EpochLines(config.training.max_epochs, batches(dataset, config), monitor)
-    try:
-        with lines:
-            return fitting.fit(model, dataset, config, [lines, run.log_epoch, *observers], lines.on_batches)
-    except KeyboardInterrupt:
-        if lines.seconds and run.run_id and config.tracking.save_model:
-            keep_last_epoch(run, model, dataset)
-        raise
-    finally:
-        if lines.seconds and not observers:  # a trial that fails is tried again, or given up
-            trained.set(run, model, dataset)
+    with console.EpochLines(config.training.max_epochs, batches(dataset, config), monitor) as lines:
+        return fitting.fit(model, dataset, config, [*observers, lines], lines.on_batches)
 
 
 def in_float32(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:
-    """The model that is scored and saved: the trained one, computing in float32 whatever it was trained in."""
+    """Return the model that is scored and saved: the trained one, computing in float32."""
     if model.dtype_policy.name == "float32":
         return model
     return fitting.copy_weights(model, models.build_model(config.model, dataset.input_shape, len(dataset.class_names)))
 
 
 def batches(dataset: datasets.Dataset, config: Config) -> int:
-    """Batches in an epoch, the last one possibly smaller."""
+    """Return the number of batches in an epoch, of which the last one may be smaller."""
     return math.ceil(len(dataset.train) / config.training.batch_size)
 
 
 @entry_point("train")
 def main(config: Config, overrides: list[str]) -> None:
-    """Trains, then says where to look."""
-    if divides_batches(config):
-        one_thread_per_operation()  # the batch is divided among the cores, see `src.fitting.parts`
+    """Train, then print the result and where to see the run."""
     result = train(config, overrides=overrides)
 
     names = dict.fromkeys((config.training.monitor, "test_loss", "test_accuracy"))

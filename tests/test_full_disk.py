@@ -39,11 +39,10 @@ FILLED_AT = """
 import sys
 from pathlib import Path
 from tests.test_full_disk import fill
-from src import train, tracking
-from src.reports import run as record
+from src import keeping, train, tracking
 name, left = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
-owner = tracking.Run if hasattr(tracking.Run, name) else train
+owner = tracking.Run if hasattr(tracking.Run, name) else keeping
 original = getattr(owner, name)
 def filled(*arguments, **named):
     fill(Path.cwd(), left) if not Path("filling").exists() else None
@@ -55,7 +54,7 @@ train.main()
 
 @pytest.mark.parametrize(
     ("moment", "left", "is_in_run"),
-    [("log_epoch", 0, False), ("keep_model", 0, False), ("keep_model", 700_000, True), ("log_model", 600_000, True)],
+    [("log_epoch", 0, False), ("save_in_run", 0, False), ("save_in_run", 700_000, True), ("log_model", 600_000, True)],
 )
 def test_a_disk_that_becomes_full_leaves_a_failed_run_and_the_weights(
     moment: str, left: int, is_in_run: bool, disk: Path, tmp_path: Path
@@ -103,13 +102,14 @@ def test_a_full_folder_for_temporary_files_does_not_matter_to_a_local_store(disk
 
 KILLED_SERVER = """
 import os, signal, sys
-from src import reports, train
+from src import train
+from src.reports.run import Recorder
 pid = int(sys.argv.pop(1))
-original = reports.record_pictures
+original = Recorder.record_figures
 def killing(*arguments):
     os.killpg(pid, signal.SIGKILL)
     return original(*arguments)
-reports.record_pictures = killing
+Recorder.record_figures = killing
 train.main()
 """
 

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from src import saving
 from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
 from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
-from src.keeping import check_space, keep_model, weights_rescued
+from src.keeping import Keeper
 from src.models import build_model
+from src.process.interrupt import Interrupted
 from src.schema import Config
 from src.tracking import Run, open_store, start_run
 from src.train import start_from
@@ -41,27 +41,30 @@ def config(workplace: Workplace) -> Config:
     return compose_config(["model=dense", "dataset=synthetic", f"tracking.uri='{workplace.uri}'"])
 
 
-def fail_after_training(
+def fail(
     config: Config,
     ready: Ready,
-    error: Exception,
+    error: BaseException,
     *,
-    keeps: bool,
-    harm: Callable[[Run], None],
-    only_in_run: bool = False,
+    epochs: int = 1,
+    is_finished: bool = False,
+    harm: Callable[[Run], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Run, str]:
-    """The run, and the notes on the error that ended it."""
+    """Let a training fail after some epochs. Return its run, and the notes on the error that ended it."""
     runs: list[Run] = []
+    keeper = keeper or Keeper(config)
 
     def train() -> None:
-        store = open_store(config.tracking)
-        with weights_rescued(config, only_in_run) as trained, start_run(store, config) as run:
+        with keeper.rescuing(), start_run(open_store(config.tracking), config) as run:
             runs.append(run)
-            trained.set(run, *ready)
-            if keeps:
-                keep_model(run, *ready, saving.FORMATS[:1])
-                trained.is_kept = True
-            harm(run)
+            keeper.start(run, *ready)
+            for epoch in range(1, epochs + 1):
+                keeper.note_epoch(epoch, {})
+            if is_finished:
+                keeper.finish(ready.model, {"val_accuracy": 0.5})
+            if harm:
+                harm(run)
             raise error
 
     with pytest.raises(type(error)) as caught:
@@ -70,12 +73,12 @@ def fail_after_training(
     return runs[0], "\n".join(getattr(error, "__notes__", ()))
 
 
-def no_harm(run: Run) -> None:
-    """Nothing else is wrong."""
+def model_files(workplace: Workplace) -> set[str]:
+    return {path.name for path in (workplace.folder / "mlartifacts").rglob("model/*")}
 
 
 def break_artifacts(run: Run) -> None:
-    """A file where the folder of the run's files was."""
+    """Put a file in the place of the run's folder."""
     assert run.folder is not None
     shutil.rmtree(run.folder)
     run.folder.touch()
@@ -97,13 +100,13 @@ def assert_continues_from(name: str, config: Config, ready: Ready) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keeps", "error"),
+    ("is_finished", "error"),
     [(True, RuntimeError("a bug in a picture")), (False, MemoryError()), (False, OSError(28, "full"))],
 )
-def test_a_run_that_fails_after_training_keeps_its_weights_and_can_be_continued(
-    keeps: bool, error: Exception, config: Config, ready: Ready, workplace: Workplace
+def test_a_run_that_fails_after_an_epoch_keeps_its_weights_and_can_be_continued(
+    is_finished: bool, error: Exception, config: Config, ready: Ready, workplace: Workplace
 ):
-    run, note = fail_after_training(config, ready, error, keeps=keeps, harm=no_harm)
+    run, note = fail(config, ready, error, is_finished=is_finished)
     assert MlflowClient(workplace.uri).get_run(str(run.run_id)).info.status == "FAILED"
     assert f"training.initial_weights={run.run_id}" in note
     assert f"python -m src.evaluate run_id={run.run_id}" in note
@@ -114,9 +117,9 @@ def test_a_run_that_fails_after_training_keeps_its_weights_and_can_be_continued(
 def test_weights_that_the_run_cannot_keep_are_saved_next_to_the_store(
     config: Config, ready: Ready, workplace: Workplace
 ):
-    run, note = fail_after_training(config, ready, StoreError("the disk"), keeps=False, harm=break_artifacts)
+    run, note = fail(config, ready, StoreError("the disk"), harm=break_artifacts)
     file = workplace.folder / ".weights" / f"{run.run_id}.keras"
-    assert note == (f"the trained weights are kept in {file}: continue from them with training.initial_weights={file}")
+    assert note == (f"the trained weights are in {file}: continue from them with training.initial_weights={file}")
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert_continues_from(str(file), config, ready)
 
@@ -125,7 +128,7 @@ def test_the_weights_of_a_run_without_a_final_status_are_continued_from_their_fi
     config: Config, ready: Ready, workplace: Workplace
 ):
     error = StoreError("the store")
-    run, note = fail_after_training(config, ready, error, keeps=True, harm=break_database(workplace))
+    run, note = fail(config, ready, error, is_finished=True, harm=break_database(workplace))
     assert f"run {run.run_id} could not be marked FAILED: it still says RUNNING\n" in note
     file = workplace.folder / "mlartifacts" / str(run.run_id) / "artifacts" / "model" / "model.keras"
     assert note.endswith(f"training.initial_weights={file}")
@@ -135,27 +138,103 @@ def test_the_weights_of_a_run_without_a_final_status_are_continued_from_their_fi
 def test_a_path_that_hydra_could_not_read_is_quoted(ready: Ready, tmp_path: Path):
     workplace = Workplace(tmp_path / "a, b=c")
     config = compose_config(["model=dense", "dataset=synthetic", f'tracking.uri="{workplace.uri}"'])
-    _, note = fail_after_training(config, ready, StoreError("the disk"), keeps=False, harm=break_artifacts)
+    _, note = fail(config, ready, StoreError("the disk"), harm=break_artifacts)
     typed = note.partition("with '")[2].removesuffix("'")
     assert Path(compose_config([typed]).training.initial_weights or "").is_file()
 
 
-def test_a_trial_writes_nothing_outside_the_store(config: Config, ready: Ready, workplace: Workplace):
-    error = StoreError("the disk")
-    _, note = fail_after_training(config, ready, error, keeps=False, harm=break_artifacts, only_in_run=True)
-    assert note.startswith("the trained weights could not be saved: run ")
+def no_room(run: Run, *arguments: Any) -> None:
+    raise StoreError(f"run {run.run_id}: there is no space left")
+
+
+def test_a_trial_writes_nothing_outside_the_store(
+    config: Config, ready: Ready, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("src.keeping.save_in_run", no_room)
+    error, keeper = StoreError("the first one"), Keeper(config, is_trial=True)
+
+    def finish_in_vain(run: Run) -> None:
+        with contextlib.suppress(StoreError):
+            keeper.finish(ready.model, {})
+
+    run, note = fail(config, ready, error, harm=finish_in_vain, keeper=keeper)
+    assert note == f"the trained weights could not be saved: run {run.run_id}: there is no space left"
     assert not (workplace.folder / ".weights").exists()
 
 
-def test_a_diverged_training_keeps_nothing(config: Config, ready: Ready, workplace: Workplace):
-    run, note = fail_after_training(config, ready, TrainingDiverged("nan"), keeps=False, harm=no_harm)
+@pytest.mark.parametrize(
+    ("error", "epochs", "is_trial", "overrides"),
+    [
+        pytest.param(TrainingDiverged("nan"), 1, False, [], id="diverged"),
+        pytest.param(RuntimeError(), 0, False, [], id="failed in the first epoch"),
+        pytest.param(Interrupted(15), 0, False, [], id="interrupted in the first epoch"),
+        pytest.param(RuntimeError(), 1, True, [], id="a trial that failed while training"),
+        pytest.param(RuntimeError(), 1, False, ["tracking.save_model=false"], id="no model is wanted"),
+        pytest.param(Interrupted(15), 1, False, ["tracking.save_model=false"], id="interrupted, no model is wanted"),
+        pytest.param(Interrupted(15), 1, False, ["tracking=off"], id="untracked"),
+    ],
+)
+def test_nothing_is_saved(
+    error: BaseException, epochs: int, is_trial: bool, overrides: list[str], ready: Ready, workplace: Workplace
+):
+    config = compose_config(["model=dense", "dataset=synthetic", *overrides[:1], f"tracking.uri='{workplace.uri}'"])
+    _, note = fail(config, ready, error, epochs=epochs, keeper=Keeper(config, is_trial))
     assert note == ""
-    assert not (workplace.folder / "mlartifacts" / str(run.run_id) / "artifacts" / "model").exists()
+    assert not list(workplace.folder.rglob("*.keras"))
 
 
-def test_without_save_model_a_failed_run_keeps_no_model_either(config: Config, ready: Ready, workplace: Workplace):
-    config.tracking.save_model = False
-    _, note = fail_after_training(config, ready, RuntimeError(), keeps=False, harm=no_harm)
+@pytest.mark.parametrize("is_trial", [False, True])
+def test_an_interrupted_training_keeps_its_last_epoch(
+    is_trial: bool, config: Config, ready: Ready, workplace: Workplace, capsys: pytest.CaptureFixture[str]
+):
+    run, _ = fail(config, ready, Interrupted(15), keeper=Keeper(config, is_trial))
+    assert MlflowClient(workplace.uri).get_run(str(run.run_id)).info.status == "KILLED"
+    assert model_files(workplace) == {"model.keras", "manifest.json"}
+    assert f"continue from them with training.initial_weights={run.run_id}" in capsys.readouterr().out
+    assert_continues_from(str(run.run_id), config, ready)
+
+
+def test_an_interrupted_training_whose_weights_cannot_be_saved_says_so(
+    config: Config, ready: Ready, capsys: pytest.CaptureFixture[str]
+):
+    fail(config, ready, Interrupted(2), harm=break_artifacts)
+    assert "the weights could not be saved: StoreError: run " in capsys.readouterr().out
+
+
+# --- the model of a training that finished -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_worth_it", "files"),
+    [
+        ([], None, {"model.keras", "model.h5", "saved_model", "manifest.json"}),
+        (["tracking.detail=light"], True, {"model.keras", "manifest.json"}),
+        (["tracking.detail=light"], False, set()),
+        (["tracking.save_model=false"], True, set()),
+    ],
+)
+def test_the_model_is_saved_if_it_is_wanted_and_worth_it(
+    overrides: list[str], is_worth_it: bool | None, files: set[str], ready: Ready, workplace: Workplace
+):
+    config = compose_config(["model=dense", "dataset=synthetic", f"tracking.uri='{workplace.uri}'", *overrides])
+    asked: list[Mapping[str, float]] = []
+
+    def is_worth_keeping(metrics: Mapping[str, float]) -> bool:
+        asked.append(metrics)
+        return bool(is_worth_it)
+
+    keeper = Keeper(config, worth_keeping=None if is_worth_it is None else is_worth_keeping)
+    with keeper.rescuing(), start_run(open_store(config.tracking), config) as run:
+        keeper.start(run, *ready)
+        keeper.finish(ready.model, {"val_accuracy": 0.5})
+    assert {path.name for path in (Path(str(run.folder)) / "model").glob("*")} == files
+    assert keeper.is_kept == bool(files)
+    assert asked == ([{"val_accuracy": 0.5}] if is_worth_it is not None and keeper.is_wanted else [])
+
+
+def test_a_model_that_is_not_worth_keeping_is_not_rescued(config: Config, ready: Ready, workplace: Workplace):
+    keeper = Keeper(config, is_trial=True, worth_keeping=lambda metrics: False)
+    _, note = fail(config, ready, RuntimeError(), is_finished=True, keeper=keeper)
     assert note == ""
     assert not list(workplace.folder.rglob("*.keras"))
 
@@ -164,7 +243,7 @@ def test_without_save_model_a_failed_run_keeps_no_model_either(config: Config, r
 
 
 def free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> list[Path]:
-    """Gives every disk this much free space; the list holds the folders that were asked about."""
+    """Give every disk this much free space; return a list of the folders that are asked about."""
     asked: list[Path] = []
 
     def usage(folder: Path) -> Any:
@@ -175,20 +254,21 @@ def free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> list[Path]:
     return asked
 
 
-@pytest.mark.parametrize(("is_light", "needed"), [(False, 3_500_000), (True, 1_400_000)])
+@pytest.mark.parametrize(("detail", "needed"), [("full", 3_500_000), ("light", 1_400_000)])
 def test_a_disk_without_room_for_the_model_is_refused(
-    is_light: bool, needed: int, config: Config, ready: Ready, monkeypatch: pytest.MonkeyPatch
+    detail: str, needed: int, config: Config, ready: Ready, monkeypatch: pytest.MonkeyPatch
 ):
+    config.tracking.detail = detail
     with start_run(open_store(config.tracking), config) as run:
         asked = free_space(monkeypatch, needed)
         with pytest.raises(
             NotEnoughSpace, match=r"saving dense needs .* MB .* are free in /.*save_model=false"
         ) as caught:
-            check_space(run, ready.model, is_light)
+            Keeper(config).start(run, *ready)
         assert asked == [run.folder]
         assert "set tracking.uri to a place" in str(caught.value)
         free_space(monkeypatch, 2 * needed)
-        check_space(run, ready.model, is_light)
+        Keeper(config).start(run, *ready)
 
 
 def test_for_a_server_the_room_for_temporary_files_is_checked(
@@ -199,7 +279,7 @@ def test_for_a_server_the_room_for_temporary_files_is_checked(
     with start_run(open_store(config.tracking), config) as run:
         asked = free_space(monkeypatch, 1_000_000)
         with pytest.raises(NotEnoughSpace, match="set TMPDIR to a folder with more space"):
-            check_space(run, ready.model, is_light=False)
+            Keeper(config).start(run, *ready)
     assert asked == [tmp_path]
 
 
@@ -207,5 +287,5 @@ def test_without_tracking_no_room_is_needed(ready: Ready, monkeypatch: pytest.Mo
     config = compose_config(["tracking=off"])
     asked = free_space(monkeypatch, 0)
     with start_run(open_store(config.tracking), config) as run:
-        check_space(run, ready.model, is_light=False)
+        Keeper(config).start(run, *ready)
     assert asked == []

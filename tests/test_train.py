@@ -16,11 +16,10 @@ from mlflow import MlflowClient
 from mlflow.models import Model
 from PIL import Image, ImageDraw, ImageFont
 
-from src import saving
+from src import reports, saving
 from src.cli.compose import CONF, compose_config
 from src.datasets import load_dataset
 from src.errors import ModelFileError, StoreError, TrainingDiverged
-from src.fitting import devices
 from src.fitting.dividing import MAX_PARTS
 from src.process.machine import cores
 from src.results import TrainResult
@@ -64,8 +63,15 @@ def test_the_stand_in_data_is_warned_of_in_the_terminal_and_in_the_description(
     assert run.data.params["resolved.data_source"] == "sample"
 
 
-def test_the_terminal_gets_one_plain_line_an_epoch_and_where_to_look_next(trained: TrainedRun):
+def test_the_terminal_gets_the_settings_a_plain_line_for_each_epoch_and_where_to_look_next(trained: TrainedRun):
     lines = trained.done.stdout.splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("network "))
+    assert lines[first : first + 2] == [
+        "network       lenot, 61,706 parameters",
+        "data          mnist (sample): 3,500 train, 500 validation, 1,000 test images",
+    ]
+    names = ["network", "data", "augmentation", "optimizer", "schedule", "training", "precision", "device"]
+    assert [line.split()[0] for line in lines[first : first + 9]] == [*names, "epoch"]
     assert sum(line.startswith("epoch ") for line in lines) == 2
     assert "\x1b" not in trained.done.stdout
     assert trained.run_id in lines[-1]
@@ -115,10 +121,13 @@ def test_terminal_description_and_metrics_agree_on_the_best_epoch(workplace: Wor
     done = workplace.run("src.train", *line)
     assert done.returncode == 0, done.stderr
     run = last_run(workplace)
-    best, value = int(run.data.metrics["best_epoch"]), f"val_accuracy {run.data.metrics['best_val_accuracy']:.4f}"
-    assert f"best epoch {best}  {value}" in done.stdout
-    assert value in run.data.tags["mlflow.note.content"]
-    assert f"best epoch {best} of 4" in run.data.tags["mlflow.note.content"]
+    best, value = int(run.data.metrics["best_epoch"]), f"{run.data.metrics['best_val_accuracy']:.4f}"
+    assert f"best epoch {best}  val_accuracy {value}" in done.stdout
+    note = run.data.tags["mlflow.note.content"]
+    accuracy = MlflowClient(workplace.uri).get_metric_history(run.info.run_id, "accuracy")[best - 1].value
+    assert (
+        note.splitlines()[0] == f"**val accuracy {value}, training accuracy {accuracy:.4f}** at best epoch {best} of 4"
+    )
 
 
 def test_the_test_split_is_scored_once(trained: TrainedRun, client: MlflowClient):
@@ -184,7 +193,7 @@ def test_a_secret_is_nowhere_in_what_a_run_leaves_behind(trained: TrainedRun):
     assert MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.tags["api_token"] == "***"
 
 
-def test_nothing_is_written_beside_the_store(trained: TrainedRun):
+def test_nothing_else_is_written_next_to_the_store(trained: TrainedRun):
     names = {path.name for path in trained.workplace.folder.iterdir()}
     assert names <= {"mlflow.db", ".mlflow.db.lock", "mlartifacts", ".keras", ".config", ".cache"}
 
@@ -273,6 +282,24 @@ def test_without_tracking_nothing_is_written(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("first", ["", "import tensorflow; "])
+@pytest.mark.skipif(not 1 < cores() <= MAX_PARTS, reason="batches are divided among 2 to 4 cores")
+def test_from_python_batches_are_divided_as_by_the_command_unless_tensorflow_was_imported(
+    first: str, workplace: Workplace
+):
+    script = (
+        f"{first}from src.cli.compose import compose_config; from src.train import train\n"
+        "train(compose_config(['dataset=synthetic', 'dataset.limit=100', 'training.epochs=1', 'tracking=off']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=workplace.environment(), capture_output=True, text=True, check=True
+    )
+    (device,) = [line for line in done.stdout.splitlines() if line.startswith("device ")]
+    reason = "; batches are not divided among them (TensorFlow was imported before the training)"
+    assert device.endswith(reason if first else f", each batch in {cores()} parts")
+
+
+@pytest.mark.services
 def test_a_deterministic_run_repeats_itself_bit_for_bit(workplace: Workplace):
     script = (
         "from src.cli.compose import compose_config; from src.train import train; import json\n"
@@ -312,7 +339,8 @@ def test_a_class_that_is_never_recognized_gives_one_warning_at_the_end_and_in_th
     assert " (never predicted)" in after
     assert "best epoch 1" in after
     note = last_run(workplace).data.tags["mlflow.note.content"]
-    assert re.match(r"\*\*recall is 0 for \d of 10 classes", note)
+    assert re.match(r"\*\*test accuracy 0\.\d+, val accuracy ", note)
+    assert re.search(r"\n\nWarnings:\n\n- recall is 0 for \d of 10 classes [^\n]*$", note)
     again = workplace.run("src.evaluate", f"run_id={last_run(workplace).info.run_id}")
     assert again.returncode == 0, again.stderr
     assert re.search(r"recall is 0 for \d of 10 classes", again.stdout)
@@ -336,15 +364,16 @@ def test_reduced_precision_is_trained_in_but_not_saved(workplace: Workplace):
     assert MlflowClient(workplace.uri).get_run(result.run_id).data.params["resolved.precision"] == "mixed_bfloat16"
 
 
-@pytest.mark.parametrize("has_bfloat16", [True, False])
-def test_training_fast_is_bfloat16_where_the_processor_has_it_and_says_where_it_has_not(
-    has_bfloat16: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("has_bfloat16", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
+def test_training_fast_is_bfloat16_if_the_processor_has_it_and_the_settings_say_so(
+    has_bfloat16: bool, policy: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(devices, "has_bfloat16", lambda: has_bfloat16)
+    monkeypatch.setattr("src.fitting.devices.has_bfloat16", lambda: has_bfloat16)
     config = compose_config([*SMALL, "training=fast"])
-    model = prepare_model(config, load_dataset(config.dataset))
-    said = "no processor with instructions for bfloat16 here, so it is float32" in capsys.readouterr().out
-    assert (model.dtype_policy.name, said) == (("mixed_bfloat16", False) if has_bfloat16 else ("float32", True))
+    dataset = load_dataset(config.dataset)
+    model = prepare_model(config, dataset)
+    assert model.dtype_policy.name == policy
+    assert reports.settings_of(config, dataset, model)["precision"].startswith(f"{policy} (auto: this processor has ")
 
 
 def test_initial_weights_of_an_unknown_run_are_refused(trained: TrainedRun):

@@ -124,7 +124,7 @@ def test_the_served_champion_sees_a_four(typed: Typed):
 def test_the_handicapped_challenger_is_not_crowned_and_that_is_explained(typed: Typed):
     said = typed.answer("optimizer.learning_rate=1e-6")
     assert "version 2 of mnist" in said
-    assert "champion stays where it is: it is not better than the champion (version 1); right where" in said
+    assert "champion was not moved: it is not better than the champion (version 1); right where" in said
 
 
 def test_the_first_run_trained_again_is_the_same_run(typed: Typed):

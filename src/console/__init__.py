@@ -1,4 +1,4 @@
-"""What people see in the terminal: warnings, one line an epoch, how a sweep stands, tables, where to look next."""
+"""Output in the terminal: warnings, lines for epochs and trials, tables, where to look next."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.console.epochs import EpochLines
-    from src.console.lines import console, progress, say, say_registration, say_where, table, warn
+    from src.console.lines import console, progress, say, say_pairs, say_registration, say_where, table, warn
     from src.console.trials import (
         TRIAL_COLUMNS,
         SweepView,

@@ -1,4 +1,4 @@
-"""One line an epoch, and a bar within it."""
+"""One line for each epoch, and a progress bar within it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from src.console.lines import console, duration
 
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+SEPARATOR = "  "
+DROPPED = ("speed", "accuracy", "seconds", "val_loss")  # in this order, until the line fits into a narrow terminal
+WIDEST = {"speed": "999,999 images/s", "seconds": "10.0 s", "left": "10.0 s left"}  # of parts whose width changes
+
 
 class EpochLines:
-    """One line an epoch, and on a terminal a bar within the epoch; used as an observer inside `with`.
+    """One line for each epoch, and on a terminal a progress bar; used as an observer inside `with`.
 
     Args:
         epochs: how many epochs are planned.
@@ -47,7 +52,7 @@ class EpochLines:
             self.bar.stop()
 
     def on_batches(self, done: int) -> None:
-        """Moves the bar: this many batches of the epoch are done."""
+        """Move the bar: this many batches of the epoch are done."""
         if self.task is not None:
             self.bar.update(self.task, completed=done)
 
@@ -58,26 +63,23 @@ class EpochLines:
             self.bar.reset(self.task, description=f"epoch {epoch + 1}/{self.epochs}")
 
     def line(self, epoch: int, logs: Mapping[str, float]) -> str:
-        """`epoch  2/10  loss 0.0774  accuracy 0.9757  val_accuracy 0.9830 *  17,864 images/s  3.1 s  25 s left`."""
-        width = len(str(self.epochs))
-        metrics = [
-            f"{name} {logs[name]:.4f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy") if name in logs
-        ]
-        star = " *" if self._is_best(logs) else "  "
+        """Return the epoch's line; on a narrow terminal only as much of it as fits.
+
+        `epoch  2/10  loss 0.0774  accuracy 0.9757  val_loss 0.2000  val_accuracy 0.9830 *  17,864 images/s  3.1 s
+        25 s left`
+        """
         recent = self.seconds[-3:] or [logs["epoch_seconds"]]
         left = (self.epochs - epoch) * sum(recent) / len(recent)
-        return "  ".join(
-            [
-                f"epoch {epoch:>{width}}/{self.epochs}",
-                *metrics[:-1],
-                metrics[-1] + star,
-                f"{logs['images_per_second']:,.0f} images/s",
-                duration(logs["epoch_seconds"]),
-                f"{duration(left)} left",
-            ]
-        )
+        parts = {"epoch": f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"}
+        parts |= {name: f"{name} {logs[name]:.4f}" for name in METRICS if name in logs}
+        parts[next(reversed(parts))] += " *" if self._note_if_best(logs) else "  "
+        parts["speed"] = f"{logs['images_per_second']:,.0f} images/s"
+        parts["seconds"] = duration(logs["epoch_seconds"])
+        parts["left"] = f"{duration(left)} left"
+        return SEPARATOR.join(self._fitting(parts).values())
 
-    def _is_best(self, logs: Mapping[str, float]) -> bool:
+    def _note_if_best(self, logs: Mapping[str, float]) -> bool:
+        """Remember the monitored value if it is the best so far, and return whether it is."""
         if self.monitor is None:
             return False
         value = logs[self.monitor] * (-1 if self.monitor.endswith("loss") else 1)
@@ -85,3 +87,18 @@ class EpochLines:
             return False
         self.best = value
         return True
+
+    def _fitting(self, parts: dict[str, str]) -> dict[str, str]:
+        """Return the parts that fit into the width of the terminal; all of them for a file or a pipe.
+
+        Each part counts with its widest text, so that every line of a training has the same parts.
+        """
+        if not console.is_terminal:
+            return parts
+        widths = {name: max(len(text), len(WIDEST.get(name, ""))) for name, text in parts.items()}
+        for name in DROPPED:
+            if sum(widths.values()) + len(SEPARATOR) * (len(widths) - 1) <= console.width:
+                break
+            if name != self.monitor:
+                widths.pop(name, None)
+        return {name: parts[name] for name in widths}

@@ -1,8 +1,9 @@
-"""Lines, tables and bars in the terminal, secrets hidden."""
+"""Lines, boxes, tables and progress bars in the terminal, with secrets hidden."""
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -18,28 +19,38 @@ console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
-    """One line, secrets hidden."""
+    """Print one line."""
     console.print(redact(text), markup=False)
 
 
+def say_pairs(pairs: Mapping[str, str]) -> None:
+    """Print a line for each name and its text, aligned; a terminal gets long texts wrapped below their beginning."""
+    indent = max(map(len, pairs)) + 2
+    width = max(console.width - indent, 20) if console.is_terminal else None
+    for name, text in pairs.items():
+        lines = [redact(text)] if width is None else textwrap.wrap(redact(text), width) or [""]
+        for label, line in zip([name, *[""] * len(lines)], lines, strict=False):
+            console.print(f"{label:<{indent}}{line}".rstrip(), markup=False)
+
+
 def say_where(run_id: str, experiment_id: str, uri: str) -> None:
-    """Print where to find a run of the store at this address."""
+    """Print where to see a run of the store at this address."""
     _say_page(f"run {run_id}", links.run_page(experiment_id, run_id), uri)
 
 
-def _say_page(what: str, page: str, uri: str) -> None:
+def _say_page(name: str, page: str, uri: str) -> None:
     """Print the address of a page, and for a store without a server the command that opens the UI over it."""
     if links.is_server(uri):
-        say(f"{what}: {links.address(uri, page)}")
+        say(f"{name}: {links.address(uri, page)}")
         return
     command = links.ui_command(uri)
-    shown = [redact(word) for word in command]  # before quoting, which may split a password
-    note = "" if shown == command else f" (replace {HIDDEN} with what it hides)"
-    say(f"{what}: `{shlex.join(shown)}`{note} shows it at {links.local_address(page)}")
+    redacted = [redact(word) for word in command]  # before quoting, which may split a password
+    note = "" if redacted == command else f" (replace {HIDDEN} with what it hides)"
+    say(f"{name}: `{shlex.join(redacted)}`{note} shows it at {links.local_address(page)}")
 
 
 def warn(warnings: Sequence[str]) -> None:
-    """A box that cannot be missed, nothing when there is nothing to warn of."""
+    """Print warnings in a box; print nothing without any."""
     if warnings:
         panel = Panel(
             redact("\n".join(warnings)), title="WARNING", border_style="bold yellow", width=min(console.width, 100)
@@ -48,38 +59,38 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def say_registration(result: RegistrationResult, uri: str) -> None:
-    """Print which version a run's model is, whether the alias points to it, and where to look at it."""
+    """Print the version of a run's model, what happened to the alias, and where to see the version."""
     known = "" if result.is_new else ", as before"
     say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
     if result.alias:
-        say(f"{result.alias} {'points to it' if result.moved else 'stays where it is'}: {result.reason}")
+        say(f"{result.alias} {'points to it' if result.moved else 'was not moved'}: {result.reason}")
     page = links.version_page(result.name, result.version)
     _say_page(f"version {result.version} of {result.name}", page, uri)
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal for as long as the block lasts, and a function that moves it by so many."""
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal during the block, and yield a function that advances it by a number."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table, its first column to the left, the others to the right."""
-    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    """Print a table whose first column is left-aligned, the others right-aligned."""
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        grid.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
-    # A file or a pipe has no width to keep to.
+        grid.add_row(*row)
+    # A file or a pipe has no width that limits a table.
     wide = console if console.is_terminal else Console(width=200, markup=False, emoji=False)
-    wide.print(drawn)
+    wide.print(grid)
 
 
 def duration(seconds: float) -> str:
-    """`4.1 s`, `75 s`, `3 min`."""
+    """Return a time such as `4.1 s`, `75 s` or `3 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:

@@ -1,4 +1,4 @@
-"""The input pipeline: batches gathered as uint8 from arrays in memory, or from files too large for it."""
+"""The input pipeline: batches of uint8 images from arrays in memory, or from files that are too large for it."""
 
 import math
 
@@ -11,9 +11,9 @@ from src.fitting.augmentation import augmenter
 from src.process.machine import cores
 from src.schema import AugmentationConfig
 
-LARGEST_MAP = 256 * 2**20  # bytes that a batch may take in the largest layer when nothing is trained
-MOST_SCORED = 1_000
-AHEAD = 4  # batches that are ready while one is trained on
+MAX_MAP_BYTES = 256 * 2**20  # of a scored batch in the largest layer, so that it fits into the memory
+MAX_SCORED = 1_000  # images in a scored batch
+PREFETCHED = 4  # batches that are ready while the model trains on one
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -21,52 +21,52 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 def training_batches(
     split: Split, batch_size: int, seed: int, augmentation: AugmentationConfig | None = None
 ) -> tf.data.Dataset:
-    """Batches in a new order each epoch, gathered by shuffled index.
+    """Return batches in a new order each epoch, gathered by shuffled index.
 
-    Where there is an augmentation, each image is changed at random every time that it comes.
+    With an augmentation, each image is changed at random in each epoch.
     """
     batches = _gathered(tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size), split)
     if augmentation is not None and augmentation.changes_images:
         augment = augmenter(augmentation, seed)
-        # One batch after the other: several at once would draw their random numbers in no certain order.
+        # One batch after the other: parallel calls would draw their random numbers in no certain order.
         batches = batches.map(lambda batch, classes: (augment(batch), classes))
-    return _ahead(batches)
+    return _prefetched(batches)
 
 
 def scoring_batches(split: Split, batch_size: int) -> tf.data.Dataset:
-    """Batches in the split's own order."""
+    """Return batches in the order of the split."""
     starts = tf.data.Dataset.range(0, len(split), batch_size)
-    return _ahead(
+    return _prefetched(
         _gathered(starts.map(lambda start: tf.range(start, tf.minimum(start + batch_size, len(split)))), split)
     )
 
 
-def _gathered(places: tf.data.Dataset, split: Split) -> tf.data.Dataset:
-    """From batches of places to batches of images and labels; images on disk are read when they are asked for."""
+def _gathered(indices: tf.data.Dataset, split: Split) -> tf.data.Dataset:
+    """Return batches of images and labels for batches of indices. Images on disk are read when they are needed."""
     labels = tf.constant(split.labels)
     if isinstance(split.images, np.memmap):
         mapped, shape = split.images, split.images.shape[1:]
 
-        def read(at: tf.Tensor) -> Batch:
-            images = tf.numpy_function(lambda places: np.asarray(mapped[places]), [at], tf.uint8, stateful=False)
-            return tf.ensure_shape(images, (None, *shape)), tf.gather(labels, at)
+        def read(batch: tf.Tensor) -> Batch:
+            images = tf.numpy_function(lambda rows: np.asarray(mapped[rows]), [batch], tf.uint8, stateful=False)
+            return tf.ensure_shape(images, (None, *shape)), tf.gather(labels, batch)
 
-        return places.map(read, num_parallel_calls=cores())
+        return indices.map(read, num_parallel_calls=cores())
     images = tf.constant(split.images)
-    return places.map(lambda at: (tf.gather(images, at), tf.gather(labels, at)))
+    return indices.map(lambda batch: (tf.gather(images, batch), tf.gather(labels, batch)))
 
 
-def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Some batches ahead, with nothing tuned: tf.data's tuner takes a share of the cores, and hangs now and then.
+def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the batches with some of them prefetched, and without tf.data's tuner.
 
-    With it, one epoch in six began with two seconds in which nothing happened.
+    The tuner takes a share of the cores and sometimes hangs: with it, one epoch in six began with two idle seconds.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
-    return batches.prefetch(AHEAD).with_options(options)
+    return batches.prefetch(PREFETCHED).with_options(options)
 
 
 def scoring_batch(model: keras.Model) -> int:
-    """How many images are scored at once: a thousand, fewer where the network's largest map would fill the memory."""
+    """Return how many images are scored at once: a thousand, or fewer if the network has very large maps."""
     largest = max(math.prod(layer.output.shape[1:]) for layer in model.layers) * 4
-    return max(1, min(MOST_SCORED, LARGEST_MAP // largest))
+    return max(1, min(MAX_SCORED, MAX_MAP_BYTES // largest))

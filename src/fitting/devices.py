@@ -1,4 +1,4 @@
-"""What the machine computes with: its devices, threads, and number formats."""
+"""Threads and number formats that the machine computes with."""
 
 import os
 import re
@@ -16,23 +16,33 @@ BFLOAT16 = re.compile(r"^(flags|Features)\s*:.*\b(amx_bf16|avx512_bf16|bf16)\b",
 
 
 def threads() -> int:
-    """How many threads compute at once: the process's share of the cores."""
-    asked = os.environ.get("TF_NUM_INTEROP_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) else cores()
+    """Return how many threads compute at once: the process's share of the cores."""
+    setting = os.environ.get("TF_NUM_INTEROP_THREADS", "")
+    return int(setting) if setting.isdecimal() and int(setting) else cores()
 
 
 def resolved_precision(policy: str) -> str:
-    """Keras' name of the dtype policy; `auto` is `mixed_bfloat16` on a processor with instructions for it.
+    """Return Keras' name of the dtype policy. `auto` is `mixed_bfloat16` on a processor with instructions for it.
 
-    Elsewhere bfloat16 would be emulated, which is slower than float32. GPUs are not asked: `auto` is float32 with one.
+    On other processors bfloat16 is emulated, which is slower than float32. With a GPU, `auto` is float32.
     """
     if policy != "auto":
         return policy
     return "mixed_bfloat16" if not tf.config.list_physical_devices("GPU") and has_bfloat16() else "float32"
 
 
+def describe_precision(policy: str) -> str:
+    """Return the resolved precision, and for `auto` the reason."""
+    resolved = resolved_precision(policy)
+    if policy != "auto":
+        return resolved
+    if tf.config.list_physical_devices("GPU"):
+        return f"{resolved} (auto: there is a GPU)"
+    return f"{resolved} (auto: this processor has {'' if has_bfloat16() else 'no '}bfloat16 instructions)"
+
+
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 numbers by itself; False where the system does not tell."""
+    """Return whether the processor has instructions for bfloat16; False where the system does not say."""
     try:
         return BFLOAT16.search(PROCESSOR.read_text()) is not None
     except OSError:
@@ -41,7 +51,7 @@ def has_bfloat16() -> bool:
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Layers built inside compute in `mixed_bfloat16` or `mixed_float16`; their weights stay float32."""
+    """Let layers that are built inside the block compute in this precision. Their weights are float32 in any case."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(resolved_precision(policy))
     try:

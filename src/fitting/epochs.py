@@ -1,4 +1,4 @@
-"""Epoch after epoch until the last one, or until something says that it is enough."""
+"""Training for a number of epochs, or until something stops it."""
 
 from typing import NamedTuple
 
@@ -16,13 +16,13 @@ from src.schema import Config
 
 
 class Fit(NamedTuple):
-    """How training went.
+    """The result of a training.
 
     Attributes:
         history: metric name -> one value per epoch.
         best_epoch: the epoch whose weights the model now has, counted from 1.
-        stopped: why it ended before the last epoch, `early_stopping`, `observer` or `last_epoch`, or None.
-        phases: name and first epoch of each, when there were several.
+        stopped: why training ended before its last epoch: `early_stopping`, `observer` or `last_epoch`; else None.
+        phases: name and first epoch of each phase, empty if there was one.
     """
 
     history: dict[str, list[float]]
@@ -30,23 +30,28 @@ class Fit(NamedTuple):
     stopped: str | None
     phases: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the best epoch."""
+        return {name: values[self.best_epoch - 1] for name, values in self.history.items()}
+
 
 def class_weights(labels: Labels) -> dict[int, float]:
-    """The weight of each class, n / (k n_c): n images, k classes that occur, n_c images of class c; 1 on average."""
+    """Return the weight of each class, n / (k n_c): n images, k classes that occur, n_c images of class c."""
     counts = np.bincount(labels)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return {label: float(weight) for label, weight in enumerate(weights)}
 
 
 def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, last: int | None = None) -> Fit:
-    """Goes on after the epochs that `watch` has seen, until epoch `last`, and restores the best weights of them.
+    """Train from the first epoch that `watch` has not seen to epoch `last`, and restore the best weights of these.
 
     Args:
         model: compiled; trained in place.
-        dataset: its `train` split is trained on, its `validation` split scored after each epoch.
+        dataset: its `train` split is for training; its `validation` split is scored after each epoch.
         config: `training`, `optimizer`, `schedule` and `seed` are read.
-        watch: sees every epoch.
-        last: number of the last epoch; `config.training.epochs` when it is None.
+        watch: the callback that sees every epoch.
+        last: the number of the last epoch; `config.training.epochs` when it is None.
     """
     first, last = len(watch.history.get("loss", ())), last or config.training.epochs
     callbacks: list[keras.callbacks.Callback] = [watch]
@@ -69,7 +74,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
         epochs=last,
         callbacks=callbacks,
         class_weight=class_weights(dataset.train.labels) if config.training.class_weights else None,
-        shuffle=False,  # the batches come shuffled
+        shuffle=False,  # the batches are shuffled already
         verbose=0,
     )
     epochs = first + len(fitted.epoch)

@@ -1,7 +1,7 @@
-"""Training a small network on several cores: each takes a part of the batch.
+"""Training a small network on several cores, each of which computes a part of the batch.
 
-The operations of a small network are too short to be shared between threads: two make an epoch of LeNot only a tenth
-shorter. With one thread for each operation, the parts of a batch go through the network side by side.
+The operations of a small network are too short to be shared between threads: a second thread makes an epoch of LeNot
+only a tenth shorter. With one thread for each operation, the parts of a batch go through the network at the same time.
 """
 
 import os
@@ -14,22 +14,39 @@ from src.fitting.devices import precision, threads
 from src.fitting.dividing import divides_batches
 from src.schema import Config
 
+ONE_THREAD = "TF_NUM_INTRAOP_THREADS"  # the variable with the number of threads of an operation
+
 
 def parts_for(config: Config) -> int:
-    """How many parts a batch is trained in: one for each core where operations have one thread, else 1."""
-    if os.environ.get("TF_NUM_INTRAOP_THREADS") != "1" or tf.config.list_physical_devices("GPU"):
+    """Return how many parts a batch is trained in: one for each core if operations have one thread, else 1."""
+    if os.environ.get(ONE_THREAD) != "1" or tf.config.list_physical_devices("GPU"):
         return 1
     return threads() if divides_batches(config) else 1
 
 
-def in_parts(model: keras.Model, parts: int) -> keras.Model:
-    """The same network with the same weights, which sends a batch through its body in parts; itself for one part.
+def describe_device(config: Config) -> str:
+    """Return what the training runs on, and why batches are not divided among the cores although they could be."""
+    if gpus := tf.config.list_physical_devices("GPU"):
+        return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
+    count, parts = threads(), parts_for(config)
+    text = f"CPU, {count} thread{'s' * (count != 1)}"
+    if parts > 1:
+        return f"{text}, each batch in {parts} parts"
+    if count == 1 or not divides_batches(config):
+        return text
+    setting = os.environ.get(ONE_THREAD)
+    reason = f"{ONE_THREAD}={setting}" if setting else "TensorFlow was imported before the training"
+    return f"{text}; batches are not divided among them ({reason})"
 
-    The last layer takes the batch as a whole again, so that loss and metrics come from the same operations as ever.
+
+def in_parts(model: keras.Model, parts: int) -> keras.Model:
+    """Return a network with the same weights that computes a batch in parts; the model itself for one part.
+
+    The last layer takes the whole batch, so that loss and metrics come from the same operations as without parts.
     """
     if parts == 1:
         return model
-    with precision(model.dtype_policy.name):  # of which Keras wants to know when it scales a loss
+    with precision(model.dtype_policy.name):  # it decides whether Keras scales the loss
         body, head = keras.Model(model.input, model.layers[-1].input), model.layers[-1]
         images = keras.Input(model.input.shape[1:], dtype=model.input.dtype)
         features = Whole()([body(part) for part in Parts(parts)(images)], images)
@@ -37,7 +54,7 @@ def in_parts(model: keras.Model, parts: int) -> keras.Model:
 
 
 class Parts(keras.layers.Layer):
-    """Cuts a batch into so many parts, none of them empty: where images do not suffice, the last one comes again."""
+    """Divides a batch into parts, none of them empty: if there are too few images, the last one is repeated."""
 
     def __init__(self, parts: int) -> None:
         super().__init__(autocast=False)
@@ -53,7 +70,7 @@ class Parts(keras.layers.Layer):
 
 
 class Whole(keras.layers.Layer):
-    """Joins what came of the parts, without what came of an image that was there already."""
+    """Joins the results of the parts, without those of repeated images."""
 
     def __init__(self) -> None:
         super().__init__(autocast=False)

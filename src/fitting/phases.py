@@ -1,4 +1,4 @@
-"""Transfer learning in phases: the classifier on features that are computed once, then the backbone's last blocks."""
+"""Transfer learning in phases: the classifier on features computed once, then also the backbone's last blocks."""
 
 import time
 from dataclasses import replace
@@ -18,31 +18,31 @@ from src.schema import Config, TransferConfig
 
 
 def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
-    """Trains the classifier while the backbone is frozen; `fine_tuning` then trains the backbone's last blocks too.
+    """Train the classifier while the backbone is frozen; with `fine_tuning`, then train the last blocks as well.
 
-    The model ends with the weights of the epoch that was best in either phase.
+    The model ends with the weights of the best epoch of both phases.
 
     Args:
         model: from `build_transfer`, its backbone frozen; trained in place.
         dataset: raw images.
         config: `model`, `training`, `optimizer`, `schedule` and `seed` are read.
-        watch: sees the epochs of both phases as one row.
+        watch: the callback that sees the epochs of both phases, numbered on.
     """
     transfer = config.model
     assert isinstance(transfer, TransferConfig)
     if transfer.mode == "feature_extraction":
         return _fit_classifier(model, dataset, config, watch)
     first = _fit_classifier(model, dataset, _for_phase(config, transfer, transfer.head_epochs), watch)
-    if watch.stopped:  # be it after the last epoch of this phase
+    if watch.stopped:  # possibly at the last epoch of this phase
         return first._replace(stopped=watch.stopped)
-    first_weights, begun = model.get_weights(), len(watch.history["loss"])
+    first_weights, trained = model.get_weights(), len(watch.history["loss"])
     unfreeze_last_blocks(model, transfer.unfrozen_blocks)
-    remaining = config.training.epochs - begun  # early stopping may have left more of them
-    check_memory(model, min(config.training.batch_size, len(dataset.train)))  # more layers learn now
+    remaining = config.training.epochs - trained  # more if early stopping ended the first phase
+    check_memory(model, min(config.training.batch_size, len(dataset.train)))  # more layers are trained now
     second_config = _for_phase(config, transfer, remaining, transfer.learning_rate_factor)
     compile_model(model, second_config, watch.batches)
     second = fit_epochs(model, dataset, second_config, watch, last=config.training.epochs)
-    phases = (("classifier", 1), ("fine-tuning", begun + 1))
+    phases = (("classifier", 1), ("fine-tuning", trained + 1))
     if dataset.validation is not None and not _is_better(watch, config.training.monitor, second, first):
         model.set_weights(first_weights)
         return second._replace(best_epoch=first.best_epoch, phases=phases)
@@ -50,40 +50,41 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
 
 
 def _for_phase(config: Config, transfer: TransferConfig, epochs: int, factor: float = 1.0) -> Config:
-    """The configuration of one phase alone, whose number of epochs a schedule goes by."""
+    """Return the configuration of one phase. A schedule reads its number of epochs there."""
     rate = config.optimizer.learning_rate * factor
     return replace(
         config,
         model=replace(transfer, mode="feature_extraction"),
-        training=replace(config.training, epochs=epochs, last_epoch=None),  # which the watch looks after
+        training=replace(config.training, epochs=epochs, last_epoch=None),  # the watch ends the training there
         optimizer=replace(config.optimizer, learning_rate=rate),
     )
 
 
 def _is_better(watch: Watch, monitor: str, one: Fit, other: Fit) -> bool:
+    """Return whether the best epoch of one phase is better than that of the other."""
     values = watch.history[monitor]
     difference = values[one.best_epoch - 1] - values[other.best_epoch - 1]
     return difference < 0 if monitor.endswith("loss") else difference > 0
 
 
 def _fit_classifier(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
-    """Trains the layers behind the backbone on its features, computed once: a frozen network repeats itself.
+    """Train the layers after the backbone on its features, which are computed once because it is frozen.
 
-    With augmentation it does not, and the backbone is run for every batch.
+    With augmentation the images differ in each epoch, so the backbone computes every batch.
     """
     if config.augmentation.changes_images:
         return fit_epochs(model, dataset, config, watch)
-    began = time.perf_counter()
+    start = time.perf_counter()
     backbone, head = split_at_features(model)
     validation = dataset.validation and features_of(backbone, dataset.validation)
     features = replace(dataset, train=features_of(backbone, dataset.train, watch), validation=validation)
     compile_model(head, config, watch.batches)
-    watch.preparation = time.perf_counter() - began
+    watch.preparation = time.perf_counter() - start
     return fit_epochs(head, features, config, watch)
 
 
 def split_at_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The model up to its features and what comes after, as two models that share its layers."""
+    """Return the part of the model up to its features and the rest, as two models that share its layers."""
     features = model.get_layer("features")
     after = model.layers[model.layers.index(features) + 1 :]
     inputs = keras.Input(features.output.shape[1:], name="backbone_features")
@@ -94,10 +95,12 @@ def split_at_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def features_of(backbone: keras.Model, split: Split, watch: Watch | None = None) -> Split:
-    """The split with a vector for each image: float32, (n, features).
+    """Return the split with a vector in place of each image: float32, (n, features).
 
     Args:
-        watch: told how far it is, as if these were the batches of an epoch.
+        backbone: computes the vectors.
+        split: the images.
+        watch: reports progress, as if these were the batches of an epoch.
     """
     batch_size = scoring_batch(backbone)
     images = scoring_batches(split, batch_size).map(lambda images, _: images)
@@ -107,6 +110,8 @@ def features_of(backbone: keras.Model, split: Split, watch: Watch | None = None)
 
 
 class _Progress(Stoppable):
+    """Reports batches of a prediction as the same share of an epoch's batches."""
+
     def __init__(self, watch: Watch, batches: int) -> None:
         super().__init__()
         self.watch = watch

@@ -1,4 +1,4 @@
-"""Training and scoring with Keras: seeds, the input pipeline, the fit that observers can watch and stop."""
+"""Training and scoring with Keras: seeds, weights, a fit that observers can watch and stop, scores."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.batches import scoring_batch, scoring_batches
 from src.fitting.epochs import Fit, fit_epochs
-from src.fitting.memory import advice_when_full, check_memory
+from src.fitting.memory import check_memory, explain_out_of_memory
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch
 from src.process.interrupt import deferred, release
@@ -23,25 +23,30 @@ from src.schema import Config, TransferConfig
 
 
 class Scores(NamedTuple):
-    """One pass over a split.
+    """The result of scoring a split.
 
     Attributes:
         loss: mean sparse categorical cross-entropy.
-        accuracy: fraction of right predictions, 0-1.
-        probabilities: float32, (n, classes), in the split's order.
+        accuracy: fraction of correct predictions, 0-1.
+        probabilities: float32, (n, classes), in the order of the split.
     """
 
     loss: float
     accuracy: float
     probabilities: npt.NDArray[np.float32]
 
+    @property
+    def test_metrics(self) -> dict[str, float]:
+        """`test_loss` and `test_accuracy`, for scores of the test split."""
+        return {"test_loss": self.loss, "test_accuracy": self.accuracy}
+
 
 def seed_everything(seed: int, deterministic: bool = False) -> None:
-    """Seeds Python, NumPy and TensorFlow, and forgets what an earlier model left in the process.
+    """Seed Python, NumPy and TensorFlow, and free what an earlier model left in the process.
 
     Args:
-        seed: of all three.
-        deterministic: choose kernels that give the same bits every time; it stays so until the process ends.
+        seed: for all three.
+        deterministic: use kernels that give the same bits every time, until the process ends.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
@@ -50,22 +55,22 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
 
 
 def copy_weights(source: keras.Model, target: keras.Model, name: str = "the model") -> keras.Model:
-    """The target with the source's weights.
+    """Copy the source's weights into the target, and return the target.
 
     Raises:
-        ModelFileError: the two are not the same network; `name` says in the message what the source is.
+        ModelFileError: the two are not the same network; the message calls the source `name`.
     """
-    theirs = [tuple(weight.shape) for weight in source.weights]
-    ours = [tuple(weight.shape) for weight in target.weights]
-    if theirs != ours:
+    given = [tuple(weight.shape) for weight in source.weights]
+    expected = [tuple(weight.shape) for weight in target.weights]
+    if given != expected:
         raise ModelFileError(
-            f"the weights of {name} do not fit {target.name}: it has {_shapes(theirs)}, needed are {_shapes(ours)}; "
+            f"the weights of {name} do not fit {target.name}: got {_shapes(given)}, expected {_shapes(expected)}; "
             "use the same model settings as the run that saved them"
         )
     target.set_weights(source.get_weights())
     for layer in target.layers:
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with copies of its weights
+            layer.finalize_state()  # the layer computes with copies of its weights
     return target
 
 
@@ -80,28 +85,28 @@ def fit(
     observers: Sequence[Observer] = (),
     on_batches: Callable[[int], None] | None = None,
 ) -> Fit:
-    """Trains the compiled model, and leaves it with the weights of the epoch that was best by `training.monitor`.
+    """Train the compiled model. It ends with the weights of the epoch that was best by `training.monitor`.
 
-    Without a validation split there is no monitor: the last weights stay. When training is stopped or fails, the model
-    gets the weights that it had at the end of its last whole epoch. A network with a pretrained backbone is trained in
+    Without a validation split there is no monitor, and it ends with the last weights. If training is interrupted or
+    fails, the model gets the weights of its last complete epoch. A network with a pretrained backbone is trained in
     phases, see `src.fitting.phases`.
 
     Args:
         model: compiled; trained in place.
-        dataset: its `train` split is trained on, its `validation` split scored after each epoch.
+        dataset: its `train` split is for training; its `validation` split is scored after each epoch.
         config: `model`, `training`, `optimizer` and `seed` are read.
-        observers: called after each epoch with its number, counted from 1, and its metrics; all of them are called, and
-            training ends when one returns True.
-        on_batches: called now and then within an epoch with the number of batches trained so far.
+        observers: called in order after each epoch with its number, counted from 1, and its metrics. Training ends
+            when one of them returns True.
+        on_batches: called within an epoch with the number of batches trained so far.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
-        NotEnoughMemory: the batches do not fit.
+        NotEnoughMemory: the batches do not fit into memory.
     """
     watch = Watch(observers, on_batches, len(dataset.train), config)
     check_memory(model, min(config.training.batch_size, len(dataset.train)))
     try:
-        with deferred(), advice_when_full(config.training.batch_size):
+        with deferred(), explain_out_of_memory(config.training.batch_size):
             if isinstance(config.model, TransferConfig):
                 return fit_in_phases(model, dataset, config, watch)
             return fit_epochs(model, dataset, config, watch)
@@ -112,7 +117,7 @@ def fit(
 
 
 def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """What the model answers to any number of images: float32, (n, classes).
+    """Return the model's probabilities for any number of images: float32, (n, classes).
 
     Args:
         model: any of the networks.
@@ -128,25 +133,31 @@ def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
 
 
 def latency(model: keras.Model, repetitions: int = 30) -> float:
-    """Seconds from one image to its probabilities, as a compiled function: the median of so many calls."""
+    """Return the seconds that a compiled function takes for one image: the median over some repetitions."""
     image = tf.zeros((1, *model.input.shape[1:]), tf.uint8)
-    answer = tf.function(lambda images: model(images, training=False))
-    answer(image)
+    predict = tf.function(lambda images: model(images, training=False))
+    predict(image)
     seconds = []
     for _ in range(repetitions):
-        began = time.perf_counter()
-        answer(image)
-        seconds.append(time.perf_counter() - began)
+        start = time.perf_counter()
+        predict(image)
+        seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
 
 def score(model: keras.Model, split: Split) -> Scores:
-    """Loss, accuracy and probabilities of the split, from one pass over it."""
+    """Return loss, accuracy and probabilities of the split, from one pass over it.
+
+    Raises:
+        TrainingDiverged: the loss is not a finite number.
+    """
     batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
     with deferred():
         probabilities = model.predict(batches, verbose=0, callbacks=[Stoppable()])
-    chosen = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
-    loss = float(-np.log(np.clip(chosen, keras.config.epsilon(), 1.0)).mean())
+    of_labels = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
+    loss = float(-np.log(np.clip(of_labels, keras.config.epsilon(), 1.0)).mean())
     if not math.isfinite(loss):
-        raise TrainingDiverged(f"{model.name} answers with {loss}: its training diverged; try a lower learning rate")
+        raise TrainingDiverged(
+            f"the test loss of {model.name} is {loss}: its training diverged; try a lower optimizer.learning_rate"
+        )
     return Scores(loss, float((probabilities.argmax(axis=1) == split.labels).mean()), probabilities)

@@ -1,4 +1,4 @@
-"""How the rest of the program sees a training: one Keras callback that observers hang on."""
+"""The Keras callback that shows a training to observers, and the one that lets it be interrupted."""
 
 import math
 import time
@@ -18,9 +18,9 @@ Weights = list[npt.NDArray[np.float32]]
 
 
 class Stoppable(keras.callbacks.Callback):
-    """Lets a deferred signal through between two batches.
+    """Raises a deferred signal between two batches.
 
-    Raised anywhere else it may reach TensorFlow's C code while that converts an array, which then crashes.
+    Raised anywhere else, it may reach TensorFlow's C code while that converts an array, and crash the process.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -34,7 +34,14 @@ class Stoppable(keras.callbacks.Callback):
 
 
 class Watch(Stoppable):
-    """Completes the metrics of each epoch, shows them to the observers, and ends a run whose loss is no number."""
+    """Completes the metrics of each epoch, passes them to the observers, and ends a training that diverged.
+
+    Attributes:
+        history: metric name -> one value for each complete epoch.
+        last_weights: those of the last complete epoch, None before the first one ends.
+        stopped: `observer` or `last_epoch` once one of them has ended the training.
+        preparation: seconds of work before the next epoch that count as part of it.
+    """
 
     def __init__(
         self, observers: Sequence[Observer], on_batches: Callable[[int], None] | None, images: int, config: Config
@@ -47,19 +54,19 @@ class Watch(Stoppable):
         self.config = config
         self.history: dict[str, list[float]] = {}
         self.last_weights: Weights | None = None
-        self.stopped: str | None = None  # `observer` or `last_epoch`, once one of them has ended the training
-        self.began = 0.0
-        self.trained: float | None = None  # when the epoch's validation began
+        self.stopped: str | None = None
         self.epoch = 0
-        self.preparation = 0.0  # seconds of work before the next epoch that belong to it
+        self.preparation = 0.0
+        self._start = 0.0
+        self._validation_start: float | None = None
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        if self.history:  # another phase, with weights of its own
+        if self.history:  # the next phase has other weights
             self.last_weights = self.model.get_weights()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch = epoch + 1
-        self.began, self.preparation = time.perf_counter() - self.preparation, 0.0
+        self._start, self.preparation = time.perf_counter() - self.preparation, 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._check_finite((logs or {}).get("loss", 0.0))
@@ -68,12 +75,12 @@ class Watch(Stoppable):
         super().on_train_batch_end(batch)
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.trained = time.perf_counter()
+        self._validation_start = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         now = time.perf_counter()
-        seconds, training_seconds = now - self.began, (self.trained or now) - self.began
-        self.trained = None
+        seconds, training_seconds = now - self._start, (self._validation_start or now) - self._start
+        self._validation_start = None
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         self._check_finite(metrics["loss"])
         self._check_finite(metrics.get("val_loss", 0.0))

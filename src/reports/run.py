@@ -1,93 +1,170 @@
-"""Records of a training run besides its metrics: settings, pictures, description."""
+"""The records of a training run besides its metrics: settings, scores, tables, figures, description."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
+from src.reports.evaluation import record_evaluation
 from src.reports.explanation import record_explanation
-from src.results import TrainResult
-from src.schema import Config
+from src.reports.markdown import escape
+from src.results import TrainResult, best_metrics
+from src.schema import AugmentationConfig, Config, ScheduleConfig
 
 if TYPE_CHECKING:
     import keras
 
 
-AUGMENTED = 6  # training images in the picture of the augmentation, and how many versions of each
+AUGMENTED = 6  # training images in the figure of the augmentation, and versions of each
 
 
-def record_setting(
-    run: tracking.Run, config: Config, dataset: datasets.Dataset, model: keras.Model, is_light: bool
-) -> None:
-    """Records what was decided at run time and stands in no config: the data, the precision, the layers."""
-    run.log_dataset(dataset.name, dataset.digest, dataset.source, sizes(dataset))
-    run.log_params(
-        {f"resolved.{split}_images": count for split, count in sizes(dataset).items()}
-        | {
-            "resolved.data_source": dataset.source,
-            "resolved.data_digest": dataset.digest,
-            "resolved.code_digest": tracking.code_digest(),
-            "resolved.precision": model.dtype_policy.name,
-            "resolved.threads": fitting.threads(),
-            "resolved.parts": fitting.parts_for(config),
-            "resolved.parameters": model.count_params(),
-        }
-    )
-    if is_light:
-        return
-    run.log_table("tables/layers.csv", models.LAYER_COLUMNS, [row.cells() for row in models.layer_table(model)])
-    run.log_table("tables/classes.csv", ("class", "train", "validation", "test"), dataset.class_counts())
-    samples = figures.samples_data(dataset.train.labels, dataset.class_names)
-    run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
-    if dataset.bad_files:
-        run.log_table("tables/bad_images.csv", ("file", "reason"), dataset.bad_files)
-    if dataset.duplicates:
-        columns = ("split", "file", "also in", "as")
-        run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
+class Recorder:
+    """Records a training in full."""
+
+    def __init__(self, run: tracking.Run, config: Config, dataset: datasets.Dataset) -> None:
+        self.run = run
+        self.config = config
+        self.dataset = dataset
+
+    def record_settings(self, model: keras.Model) -> None:
+        """Record what was decided at run time and is not in the config: data, precision, threads, layers."""
+        self._record_resolved(model)
+        dataset = self.dataset
+        self.run.log_table(
+            "tables/layers.csv", models.LAYER_COLUMNS, [row.cells() for row in models.layer_table(model)]
+        )
+        self.run.log_table("tables/classes.csv", ("class", "train", "validation", "test"), dataset.class_counts())
+        samples = figures.samples_data(dataset.train.labels, dataset.class_names)
+        self.run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
+        if dataset.bad_files:
+            self.run.log_table("tables/bad_images.csv", ("file", "reason"), dataset.bad_files)
+        if dataset.duplicates:
+            columns = ("split", "file", "also in", "as")
+            self.run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
+
+    def _record_resolved(self, model: keras.Model) -> None:
+        dataset, counts = self.dataset, image_counts(self.dataset)
+        self.run.log_dataset(dataset.name, dataset.digest, dataset.source, counts)
+        self.run.log_params(
+            {f"resolved.{split}_images": count for split, count in counts.items()}
+            | {
+                "resolved.data_source": dataset.source,
+                "resolved.data_digest": dataset.digest,
+                "resolved.code_digest": tracking.code_digest(),
+                "resolved.precision": model.dtype_policy.name,
+                "resolved.threads": fitting.threads(),
+                "resolved.parts": fitting.parts_for(self.config),
+                "resolved.parameters": model.count_params(),
+            }
+        )
+
+    def record_fit(self, fitted: fitting.Fit) -> None:
+        """Record the best epoch, its metrics, and why training stopped early."""
+        self.run.log_params({"resolved.best_epoch": fitted.best_epoch})
+        if fitted.stopped:
+            self.run.set_tags({"stopped": fitted.stopped})
+        self.run.log_metrics(best_metrics(fitted.metrics, fitted.best_epoch), step=fitted.best_epoch)
+
+    def record_scores(self, scores: fitting.Scores | None, step: int) -> None:
+        """Record test metrics, mistakes and every prediction if the test split was scored."""
+        if scores is not None:
+            record_evaluation(self.run, self.dataset, scores, step)
+
+    def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
+        """Record learning curves, augmented images if there are any, and figures of the network's inside."""
+        best_epoch = fitted.best_epoch if self.dataset.validation else None
+        curves = figures.learning_curves_data(fitted.history, best_epoch, fitted.phases)
+        self.run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
+        augmentation = self.config.augmentation
+        if augmentation.changes_images:
+            images = self.dataset.train.images[:AUGMENTED]
+            versions = fitting.augmented(images, augmentation, self.config.seed, AUGMENTED)
+            figure = figures.plot_augmentation(images, versions, augmentation.name)
+            self.run.log_figure("figures/augmentation.png", figure)
+        record_explanation(self.run, model, self.dataset, scores and scores.probabilities)
+
+    def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
+        """Set the description of the run."""
+        self.run.describe(summarize(result, settings))
 
 
-def record_pictures(
-    run: tracking.Run,
-    config: Config,
-    model: keras.Model,
-    dataset: datasets.Dataset,
-    fitted: fitting.Fit,
-    scores: fitting.Scores | None,
-) -> None:
-    """Learning curves, augmented images where there are any, and a look inside the network."""
-    curves = figures.learning_curves_data(
-        fitted.history, fitted.best_epoch if dataset.validation else None, fitted.phases
-    )
-    run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))
-    if config.augmentation.changes_images:
-        images = dataset.train.images[:AUGMENTED]
-        versions = fitting.augmented(images, config.augmentation, config.seed, AUGMENTED)
-        picture = figures.plot_augmentation(images, versions, config.augmentation.name)
-        run.log_figure("figures/augmentation.png", picture)
-    record_explanation(run, model, dataset, scores and scores.probabilities)
+class LightRecorder(Recorder):
+    """Records what takes no time: settings without tables, scores, description."""
+
+    def record_settings(self, model: keras.Model) -> None:
+        """Record what was decided at run time and is not in the config: data, precision, threads."""
+        self._record_resolved(model)
+
+    def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
+        """Do nothing."""
 
 
-def description(config: Config, result: TrainResult, dataset: datasets.Dataset) -> str:
-    """The run in a few lines of Markdown: what was trained on what, and how well it did."""
-    shown = [name for name in ("test_accuracy", "val_accuracy", "accuracy") if name in result.metrics]
-    epochs = f"best epoch {result.best_epoch} of {len(result.history['loss'])}"
-    lines = [f"**{warning}**\n" for warning in result.warnings]
-    lines += [
-        f"{config.model.name} on {dataset.name} ({dataset.source}): "
-        + ", ".join(f"{name} {result.metrics[name]:.4f}" for name in shown),
-        f"- {epochs}, ended by {result.stopped}" if result.stopped else f"- {epochs}",
-        f"- images: {image_counts(dataset)}",
-        f"- {config.optimizer.name}, learning rate {config.optimizer.learning_rate:g}, "
-        f"batch {config.training.batch_size}, seed {config.seed}",
-    ]
+class NullRecorder(LightRecorder):
+    """Records nothing, and computes nothing for it."""
+
+    def record_settings(self, model: keras.Model) -> None:
+        """Do nothing."""
+
+    def record_fit(self, fitted: fitting.Fit) -> None:
+        """Do nothing."""
+
+    def record_scores(self, scores: fitting.Scores | None, step: int) -> None:
+        """Do nothing."""
+
+    def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
+        """Do nothing."""
+
+
+def recorder_for(run: tracking.Run, config: Config, dataset: datasets.Dataset) -> Recorder:
+    """Return the recorder that `tracking.enabled` and `tracking.detail` ask for."""
+    if not config.tracking.enabled:
+        return NullRecorder(run, config, dataset)
+    return (LightRecorder if config.tracking.detail == "light" else Recorder)(run, config, dataset)
+
+
+def summarize(result: TrainResult, settings: dict[str, str]) -> str:
+    """Return the run in Markdown: its result, what was trained on what, then warnings.
+
+    The MLflow UI folds a long description, so the result comes first.
+    """
+    scores = [("test accuracy", "test_accuracy"), ("val accuracy", "val_accuracy"), ("training accuracy", "accuracy")]
+    shown = [f"{label} {result.metrics[name]:.4f}" for label, name in scores if name in result.metrics][:2]
+    epoch = "at best epoch" if "val_accuracy" in result.metrics else "after epoch"
+    end = f", ended by {result.stopped}" if result.stopped else ""
+    lines = [f"**{', '.join(shown)}** {epoch} {result.best_epoch} of {len(result.history['loss'])}{end}", ""]
+    lines += [f"- {name}: {escape(text)}" for name, text in settings.items()]
+    if result.warnings:
+        lines += ["", "Warnings:", "", *(f"- {escape(warning)}" for warning in result.warnings)]
     return "\n".join(lines)
 
 
-def sizes(dataset: datasets.Dataset) -> dict[str, int]:
-    """Images in each split."""
+def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -> dict[str, str]:
+    """Return what is trained, on what and how, as a short text for each aspect."""
+    training, optimizer = config.training, config.optimizer
+    counts = ", ".join(f"{count:,} {split}" for split, count in image_counts(dataset).items())
+    clipping = f", clipnorm {optimizer.clipnorm:g}" if optimizer.clipnorm else ""
+    return {
+        "network": f"{config.model.name}, {model.count_params():,} parameters",
+        "data": f"{dataset.name} ({dataset.source}): {counts} images",
+        "augmentation": _with_values(config.augmentation) if config.augmentation.changes_images else "none",
+        "optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{clipping}",
+        "schedule": _with_values(config.schedule),
+        "training": f"{training.max_epochs} epochs, batch size {training.batch_size}, seed {config.seed}",
+        "precision": fitting.describe_precision(training.precision),
+        "device": fitting.describe_device(config),
+    }
+
+
+def _with_values(config: AugmentationConfig | ScheduleConfig) -> str:
+    """Return the name of a config, and its values that are not the defaults."""
+    fields = [field for field in dataclasses.fields(config) if field.name != "name"]
+    values = {
+        field.name: getattr(config, field.name) for field in fields if getattr(config, field.name) != field.default
+    }
+    return ", ".join([config.name, *(f"{name} {value}" for name, value in values.items())])
+
+
+def image_counts(dataset: datasets.Dataset) -> dict[str, int]:
+    """Return the number of images in each split."""
     return {"train": len(dataset.train), "validation": len(dataset.validation or ()), "test": len(dataset.test)}
-
-
-def image_counts(dataset: datasets.Dataset) -> str:
-    """`55,000 train, 5,000 validation, 10,000 test`."""
-    return ", ".join(f"{count:,} {split}" for split, count in sizes(dataset).items())

@@ -1,7 +1,7 @@
 """Opening runs: new ones, whose end is recorded however it comes, and those that exist."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -25,7 +25,7 @@ def start_run(
     store: Store,
     config: Config,
     *,
-    overrides: list[str] | None = None,
+    overrides: Sequence[str] = (),
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Iterator[Run]:
@@ -54,7 +54,7 @@ def start_run(
         return Run(client, created.info.run_id, experiment_id)
 
     with managed_run(make, config.tracking.uri) as run, _system_metrics(config.tracking, run):
-        run.log_config(config, overrides or [])
+        run.log_config(config, overrides)
         if config.tracking.detail == "full":
             run.log_environment()
         yield run

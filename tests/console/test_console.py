@@ -1,4 +1,4 @@
-"""What people see in the terminal."""
+"""Output in the terminal."""
 
 import io
 from collections.abc import Callable
@@ -18,11 +18,17 @@ TIMES = {"epoch_seconds": 3.14, "images_per_second": 17_864.4}
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """A terminal of 80 columns in the place of the one that the tests run in."""
+    """A terminal of 80 columns instead of the one that the tests run in."""
+    return use_terminal(monkeypatch, columns=80)
+
+
+def use_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> io.StringIO:
     screen = io.StringIO()
-    there = Console(file=screen, force_terminal=True, width=80, highlight=False, soft_wrap=True, color_system=None)
-    for room in (lines, epochs, trials):
-        monkeypatch.setattr(room, "console", there)
+    terminal = Console(
+        file=screen, force_terminal=True, width=columns, highlight=False, soft_wrap=True, color_system=None
+    )
+    for module in (lines, epochs, trials):
+        monkeypatch.setattr(module, "console", terminal)
     return screen
 
 
@@ -42,6 +48,31 @@ def test_a_line_without_validation_has_the_training_metrics_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "monitor", "names"),
+    [
+        (120, "val_accuracy", ["loss", "accuracy", "val_loss", "val_accuracy", "*", "images/s"]),
+        (110, "val_accuracy", ["loss", "accuracy", "val_loss", "val_accuracy", "*"]),
+        (80, "val_accuracy", ["loss", "val_loss", "val_accuracy", "*"]),
+        (70, "val_accuracy", ["loss", "val_accuracy", "*"]),
+        (70, "val_loss", ["loss", "val_loss", "val_accuracy", "*"]),
+    ],
+)
+def test_a_narrow_terminal_shows_what_matters_most_without_wrapping(
+    columns: int, monitor: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_terminal(monkeypatch, columns)
+    shown = []
+    for seconds in (0.1, 9.99, 119.0, 100.0):  # with any time, the same columns
+        view = EpochLines(epochs=99, batches=4, monitor=monitor)
+        shown.append(view.line(98, LOGS | {"epoch_seconds": seconds, "images_per_second": 9e4 / seconds}))
+    for line in shown:
+        words = line.replace(" left", "").split()
+        assert [word for word in words if word in {*LOGS, "*", "images/s"}] == names
+        assert line.endswith(" left")
+        assert len(line) <= max(columns, 80)
+
+
+@pytest.mark.parametrize(
     ("monitor", "values", "stars"),
     [
         ("val_accuracy", [0.5, 0.7, 0.7, 0.6, 0.8], [True, True, False, False, True]),
@@ -49,7 +80,7 @@ def test_a_line_without_validation_has_the_training_metrics_alone() -> None:
         (None, [0.5, 0.7], [False, False]),
     ],
 )
-def test_a_star_marks_an_epoch_that_is_better_than_all_before(
+def test_a_star_marks_an_epoch_that_is_better_than_all_earlier_ones(
     monitor: str | None, values: list[float], stars: list[bool]
 ) -> None:
     lines = EpochLines(epochs=5, batches=4, monitor=monitor)
@@ -96,13 +127,31 @@ def test_a_terminal_also_gets_a_bar_with_the_batches_done_of_each_epoch(terminal
         assert shown in terminal.getvalue()
 
 
-# --- warnings and lines --------------------------------------------------------------------------------------------
+# --- settings, warnings and lines ----------------------------------------------------------------------------------
 
 LONG = " ".join(f"word{number}" for number in range(100)) + " " + "/folder" * 40
 
 
+PAIRS = {"network": "lenot, 61,706 parameters", "data": "mnist [x] " + "word " * 30 + "the end"}
+
+
+def test_pairs_are_aligned_and_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_pairs(PAIRS)
+    assert capsys.readouterr().out.splitlines() == [f"network  {PAIRS['network']}", f"data     {PAIRS['data']}"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_pairs_are_wrapped_below_their_text_in_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = use_terminal(monkeypatch, columns)
+    console.say_pairs(PAIRS)
+    shown = screen.getvalue().splitlines()
+    assert max(map(len, shown)) <= columns
+    assert [line[:9].strip() for line in shown] == ["network", "data", *[""] * (len(shown) - 2)]
+    assert " ".join(line[9:] for line in shown[1:]) == PAIRS["data"]
+
+
 def text_in_box(shown: str) -> str:
-    """What stands between the sides of a box, without the spaces."""
+    """Return the text between the sides of a box, without the spaces."""
     return "".join(line.strip("│ ") for line in shown.splitlines()[1:-1]).replace(" ", "")
 
 
@@ -127,9 +176,10 @@ def test_a_line_is_said_whole_however_long_with_its_brackets(capsys: pytest.Capt
 def test_secrets_are_hidden_in_lines_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     console.say("kept in postgresql://ada:hunter2@db/runs")
     console.warn(["cannot reach postgresql://ada:hunter2@db/runs"])
+    console.say_pairs({"store": "postgresql://ada:hunter2@db/runs"})
     shown = capsys.readouterr().out
     assert "hunter2" not in shown
-    assert shown.count("postgresql://***@db/runs") == 2
+    assert shown.count("postgresql://***@db/runs") == 3
 
 
 HIDDEN = "(replace *** with what it hides)"

@@ -25,7 +25,7 @@ ARM = "processor\t: 0\nFeatures\t: fp asimd {} i8mm\nCPU part\t: 0xd4f\n"
         (None, False),
     ],
 )
-def test_bfloat16_is_used_where_the_processor_says_that_it_has_instructions_for_it(
+def test_bfloat16_is_used_if_the_processor_has_instructions_for_it(
     text: str | None, has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "PROCESSOR", tmp_path / "cpuinfo")
@@ -33,11 +33,14 @@ def test_bfloat16_is_used_where_the_processor_says_that_it_has_instructions_for_
         devices.PROCESSOR.write_text(text)
     assert devices.has_bfloat16() == has
     policy = "mixed_bfloat16" if has else "float32"
-    assert fitting.resolved_precision("auto") == policy
+    assert devices.resolved_precision("auto") == policy
     with fitting.precision("auto"):
         assert keras.config.dtype_policy().name == policy
+    instructions = "bfloat16 instructions" if has else "no bfloat16 instructions"
+    assert fitting.describe_precision("auto") == f"{policy} (auto: this processor has {instructions})"
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_precision_that_is_named_is_taken_whatever_the_processor_has(policy: str) -> None:
-    assert fitting.resolved_precision(policy) == policy
+def test_a_named_precision_is_used_on_any_processor(policy: str) -> None:
+    assert devices.resolved_precision(policy) == policy
+    assert fitting.describe_precision(policy) == policy

@@ -115,7 +115,7 @@ def test_copied_weights_make_the_same_predictions() -> None:
 
 
 def test_weights_of_another_network_are_refused_by_name_with_both_shapes() -> None:
-    with pytest.raises(ModelFileError, match=r"of run 7 do not fit dense: it has 784x8, 8, .*, needed are 784x9, 9, "):
+    with pytest.raises(ModelFileError, match=r"of run 7 do not fit dense: got 784x8, 8, .*, expected 784x9, 9, "):
         fitting.copy_weights(ready("model.dense=[8]")[0], ready("model.dense=[9,7]")[0], "run 7")
 
 

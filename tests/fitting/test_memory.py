@@ -1,4 +1,4 @@
-"""A network that does not fit into the memory ends with advice."""
+"""A network that does not fit into memory ends with a sentence that says what to try."""
 
 import math
 from pathlib import Path
@@ -12,37 +12,35 @@ from src.fitting import fit, memory
 from tests.support.training import ready
 
 
-def test_the_least_memory_holds_weights_gradients_and_the_maps_of_each_image() -> None:
+def test_the_minimum_is_weights_gradients_and_the_maps_of_each_image() -> None:
     inputs = keras.Input((8, 8, 1))
     maps = keras.layers.Conv2D(4, 3, name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(maps)))
     parameters, activations = (3 * 3 + 1) * 4 + (6 * 6 * 4 + 1) * 2, 6 * 6 * 4 + 2
-    assert memory.least_memory(model) == (4 * 2 * parameters, 4 * activations)
+    assert memory.min_memory(model) == (4 * 2 * parameters, 4 * activations)
     model.get_layer("conv").trainable = False
-    assert memory.least_memory(model) == (4 * (parameters + 290), 4 * 2)
+    assert memory.min_memory(model) == (4 * (parameters + 290), 4 * 2)
 
 
 def test_a_batch_that_cannot_fit_is_refused_with_one_that_might(monkeypatch: pytest.MonkeyPatch) -> None:
     model, _, _ = ready()
-    weights, per_image = memory.least_memory(model)
+    weights, per_image = memory.min_memory(model)
     monkeypatch.setattr(memory, "free_memory", lambda: weights + 100 * per_image)
     memory.check_memory(model, 100)
-    with pytest.raises(NotEnoughMemory, match=r"with batches of 101 takes at least .* try training\.batch_size=32, "):
+    with pytest.raises(NotEnoughMemory, match=r"with batches of 101 needs at least .* try training\.batch_size=32, "):
         memory.check_memory(model, 101)
 
 
 @pytest.mark.parametrize("images", [0, 1, -5])
-def test_no_batch_is_advised_where_not_even_one_of_two_images_would_fit(
-    images: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_batch_size_is_suggested_if_not_even_two_images_fit(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, _, _ = ready()
-    weights, per_image = memory.least_memory(model)
+    weights, per_image = memory.min_memory(model)
     monkeypatch.setattr(memory, "free_memory", lambda: weights + images * per_image)
     with pytest.raises(NotEnoughMemory, match=r"are free; try a smaller model\.input_size"):
         memory.check_memory(model, 2)
 
 
-def test_a_batch_holds_no_more_than_the_images_there_are() -> None:
+def test_a_batch_holds_at_most_all_training_images() -> None:
     assert len(fit(*ready("training.batch_size=100000000000", "training.epochs=1")).history["loss"]) == 1
 
 
@@ -58,9 +56,9 @@ def test_a_container_may_use_less_than_the_machine_has_and_its_file_cache_is_fre
     assert memory.free_memory() == pytest.approx(min(free, machine), rel=0.05)
 
 
-def test_what_tensorflow_says_when_the_memory_is_full_becomes_advice() -> None:
+def test_tensorflow_being_out_of_memory_becomes_a_sentence() -> None:
     with (
-        pytest.raises(NotEnoughMemory, match=r"the memory is full; try training\.batch_size=16, a smaller"),
-        memory.advice_when_full(batch_size=64),
+        pytest.raises(NotEnoughMemory, match=r"out of memory; try training\.batch_size=16, a smaller"),
+        memory.explain_out_of_memory(batch_size=64),
     ):
         tf.zeros((2**44,)) + 1

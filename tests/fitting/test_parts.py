@@ -8,7 +8,7 @@ import tensorflow as tf
 from src.cli.compose import compose_config
 from src.fitting import compile_model, epochs, fit
 from src.fitting.devices import precision
-from src.fitting.parts import in_parts, parts_for
+from src.fitting.parts import describe_device, in_parts, parts_for
 from src.models.arithmetic import multiply_adds
 from tests.support.training import ready
 
@@ -105,6 +105,30 @@ def test_what_gains_nothing_or_must_not_be_divided_is_not(
 def test_on_many_cores_operations_are_divided_and_batches_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     one_thread(monkeypatch, 8)
     assert parts_for(compose_config(["model=lenot"])) == 1
+
+
+IMPORTED = "; batches are not divided among them (TensorFlow was imported before the training)"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cores", "setting", "text"),
+    [
+        (["model=lenot"], 2, "1", "CPU, 2 threads, each batch in 2 parts"),
+        (["model=lenot"], 1, None, "CPU, 1 thread"),
+        (["model=lenot"], 2, None, f"CPU, 2 threads{IMPORTED}"),
+        (["model=lenot"], 2, "4", "CPU, 2 threads; batches are not divided among them (TF_NUM_INTRAOP_THREADS=4)"),
+        (["model=lenot", "training.deterministic=true"], 2, None, "CPU, 2 threads"),
+        (["model=resnet18"], 2, "1", "CPU, 2 threads"),
+    ],
+)
+def test_the_device_is_described_with_the_reason_why_batches_are_not_divided(
+    overrides: list[str], cores: int, setting: str | None, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_thread(monkeypatch, cores)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    if setting:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", setting)
+    assert describe_device(compose_config(["dataset=synthetic", *overrides])) == text
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])

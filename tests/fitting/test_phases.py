@@ -160,9 +160,9 @@ def test_a_schedule_goes_by_the_epochs_that_early_stopping_left_for_fine_tuning(
 
 def test_fine_tuning_that_cannot_fit_is_refused_with_advice(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, dataset, config = ready(weights, *FINE_TUNED)
-    frozen, per_image = memory.least_memory(model)
+    frozen, per_image = memory.min_memory(model)
     monkeypatch.setattr(memory, "free_memory", lambda: frozen + 16 * per_image)
-    with pytest.raises(NotEnoughMemory, match=r"training transfer with batches of 16 takes at least"):
+    with pytest.raises(NotEnoughMemory, match=r"training transfer with batches of 16 needs at least"):
         fit(model, dataset, config)
 
 

@@ -134,7 +134,7 @@ def test_without_the_best_trial_s_run_it_continues_from_the_study_and_keeps_its_
 def test_a_pipeline_made_worse_on_purpose_does_not_move_the_champion_and_says_why(crowned: Crowned):
     done = crowned.workplace.run("pipelines.best_of_sweep", *SPACE, "optimizer.learning_rate=1e-9", "seeds=[1]")
     assert done.returncode == 0, done.stderr
-    assert "champion stays where it is: it is not better than the champion (version 1); right where" in done.stdout
+    assert "champion was not moved: it is not better than the champion (version 1); right where" in done.stdout
     assert re.search(r"mean 0\.\d{4}, spread -\n", done.stdout)  # a single seed has none
     assert crowned.client.get_model_version_by_alias("synthetic", "champion").version == 1
     worse = next(

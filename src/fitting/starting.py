@@ -1,0 +1,20 @@
+"""Starting TensorFlow. This module does not import it, because some settings must come first."""
+
+from __future__ import annotations
+
+from src import fitting
+from src.fitting.dividing import divides_batches
+from src.process.imports import one_thread_per_operation
+from src.process.lazy import import_now
+from src.schema import Config
+
+
+def start_tensorflow(*configs: Config) -> None:
+    """Start TensorFlow with the number of threads that suits these trainings, unless it has been imported already.
+
+    If all of them divide their batches among the cores, see `src.fitting.parts`, each operation gets one thread.
+    TensorFlow reads that number once, so a process that trains several networks passes all their configs at first.
+    """
+    if all(divides_batches(config) for config in configs):
+        one_thread_per_operation()
+    import_now(fitting)
