@@ -63,8 +63,10 @@ def train(
     check_initial_weights(config)
 
     keeper = Keeper(config, is_trial=bool(observers), worth_keeping=worth_keeping)
-    opened = tracking.start_run(store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags)
-    with keeper.rescuing(), opened as run:
+    with (
+        keeper.rescuing(),
+        tracking.start_run(store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags) as run,
+    ):
         model = prepare_model(config, dataset)
         keeper.start(run, model, dataset)
         recorder = reports.recorder_for(run, config, dataset)

@@ -135,7 +135,7 @@ def test_the_weights_of_a_run_without_a_final_status_are_continued_from_their_fi
     assert_continues_from(str(file), config, ready)
 
 
-def test_a_path_that_hydra_could_not_read_is_quoted(ready: Ready, tmp_path: Path):
+def test_a_path_that_hydra_cannot_read_unquoted_is_quoted(ready: Ready, tmp_path: Path):
     workplace = Workplace(tmp_path / "a, b=c")
     config = compose_config(["model=dense", "dataset=synthetic", f'tracking.uri="{workplace.uri}"'])
     _, note = fail(config, ready, StoreError("the disk"), harm=break_artifacts)

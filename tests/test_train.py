@@ -53,11 +53,9 @@ def last_run(workplace: Workplace):
 # --- what a run leaves behind ------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_data_is_warned_of_in_the_terminal_and_in_the_description(
-    trained: TrainedRun, client: MlflowClient
-):
+def test_the_terminal_and_the_description_warn_of_stand_in_data(trained: TrainedRun, client: MlflowClient):
     assert trained.done.stdout.count("NOT the full MNIST") == 1
-    assert "NOT the full MNIST" in trained.done.stdout.partition("epoch 1/2")[0]  # before anybody waits for it
+    assert "NOT the full MNIST" in trained.done.stdout.partition("epoch 1/2")[0]  # before the training
     run = client.get_run(trained.run_id)
     assert "NOT the full MNIST" in run.data.tags["mlflow.note.content"]
     assert run.data.params["resolved.data_source"] == "sample"
@@ -95,7 +93,7 @@ def test_a_command_divides_the_batches_of_a_small_network_among_few_cores(traine
     assert int(parts) == (cores() if cores() <= MAX_PARTS else 1)
 
 
-def test_every_metric_of_training_has_one_point_an_epoch(trained: TrainedRun, client: MlflowClient):
+def test_every_metric_of_training_has_one_point_per_epoch(trained: TrainedRun, client: MlflowClient):
     for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "epoch_seconds", "images_per_second"):
         assert [point.step for point in client.get_metric_history(trained.run_id, name)] == [1, 2], name
 
@@ -161,7 +159,7 @@ def test_the_run_and_its_experiment_are_named_for_people(trained: TrainedRun, cl
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def test_the_run_is_finished_and_keeps_what_a_person_wants_to_look_at(trained: TrainedRun, client: MlflowClient):
+def test_the_run_is_finished_and_keeps_its_files(trained: TrainedRun, client: MlflowClient):
     assert client.get_run(trained.run_id).info.status == "FINISHED"
     kept = {
         folder: {Path(item.path).name for item in client.list_artifacts(trained.run_id, folder)}
@@ -182,7 +180,7 @@ def test_the_run_is_finished_and_keeps_what_a_person_wants_to_look_at(trained: T
     assert kept["model"] == {"manifest.json", "model.h5", "model.keras", "saved_model"}
 
 
-def test_a_secret_is_nowhere_in_what_a_run_leaves_behind(trained: TrainedRun):
+def test_a_secret_is_in_no_output_of_a_run(trained: TrainedRun):
     places = [trained.workplace.folder, *(path for path in trained.workplace.folder.rglob("*") if path.is_file())]
     contents = {path: path.read_bytes() for path in places[1:]} | {
         Path("stdout"): trained.done.stdout.encode(),
@@ -218,11 +216,11 @@ def test_a_signal_ends_the_run_as_killed_and_keeps_the_last_epoch(workplace: Wor
     kept = [path for path in (workplace.folder / "mlartifacts").rglob("model/*") if path.is_file()]
     assert {path.name for path in kept} == {"model.keras", "manifest.json"}
 
-    went_on = workplace.run(
+    continued = workplace.run(
         "src.train", "dataset.source=sample", "training.epochs=1", f"training.initial_weights={run.info.run_id}"
     )
-    assert went_on.returncode == 0, went_on.stderr
-    first_loss = float(went_on.stdout.partition("epoch 1/1  loss ")[2].split()[0])
+    assert continued.returncode == 0, continued.stderr
+    first_loss = float(continued.stdout.partition("epoch 1/1  loss ")[2].split()[0])
     assert first_loss < 1.0  # fresh weights begin at 2.3 and end their first epoch at 1.4
 
 
@@ -262,7 +260,7 @@ def test_a_bug_is_not_hidden_and_fails_the_run(workplace: Workplace):
 # --- as a function -----------------------------------------------------------------------------------------------
 
 
-def test_as_a_function_it_returns_what_came_out():
+def test_as_a_function_it_returns_the_result():
     result = train_untracked()
     assert result.run_id is None
     assert result.best_epoch in (1, 2)
@@ -357,7 +355,7 @@ def test_a_run_that_does_not_score_the_test_split_does_not_warn_of_classes(workp
     assert train(compose_config([*BLIND, "tracking=off", "evaluate_test=false"])).warnings == []
 
 
-def test_reduced_precision_is_trained_in_but_not_saved(workplace: Workplace):
+def test_reduced_precision_is_used_in_training_but_not_saved(workplace: Workplace):
     result = train_tracked(workplace, "training.precision=mixed_bfloat16")
     (saved,) = (workplace.folder / "mlartifacts").rglob("artifacts/model/model.keras")
     assert {layer.compute_dtype for layer in load_model(saved).layers} == {"float32"}
@@ -386,7 +384,7 @@ def test_initial_weights_that_are_neither_a_file_nor_a_run_are_refused(tmp_path:
         train_untracked(f"training.initial_weights='{tmp_path}/gone.keras'")
 
 
-def test_initial_weights_from_a_file_that_is_no_model_are_refused(workplace: Workplace):
+def test_initial_weights_from_a_file_that_is_not_a_model_are_refused(workplace: Workplace):
     weights = workplace.folder / "model.txt"
     weights.write_text("not a model")
     with pytest.raises(ModelFileError, match="is not a model that Keras can read"):
@@ -398,14 +396,14 @@ def test_initial_weights_of_another_network_are_refused(trained: TrainedRun):
         train_tracked(trained.workplace, "model=dense", f"training.initial_weights={trained.run_id}")
 
 
-def test_training_goes_on_from_the_weights_of_a_run(trained: TrainedRun):
+def test_training_starts_from_the_weights_of_a_run(trained: TrainedRun):
     fresh = train_untracked("dataset=mnist", "dataset.source=sample", "training.epochs=1")
     weights = f"training.initial_weights={trained.run_id}"
-    went_on = train_tracked(trained.workplace, "dataset=mnist", "dataset.source=sample", "training.epochs=1", weights)
-    assert went_on.history["loss"][0] < 0.6 * fresh.history["loss"][0]
+    continued = train_tracked(trained.workplace, "dataset=mnist", "dataset.source=sample", "training.epochs=1", weights)
+    assert continued.history["loss"][0] < 0.6 * fresh.history["loss"][0]
 
 
-def test_an_augmentation_is_trained_with_and_shown(workplace: Workplace):
+def test_an_augmentation_is_used_and_has_a_figure(workplace: Workplace):
     run_id = train_tracked(workplace, "augmentation=photos").run_id
     client = MlflowClient(workplace.uri)
     assert "figures/augmentation.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
@@ -445,7 +443,7 @@ def test_two_first_runs_at_once_share_a_fresh_store(workplace: Workplace):
     assert {run.info.status for run in client.search_runs([experiment.experiment_id])} == {"FINISHED"}
 
 
-def test_the_full_mnist_is_used_where_it_is_and_one_epoch_is_enough_to_tell(workplace: Workplace, full_data: str):
+def test_the_full_mnist_is_used_if_it_is_there_as_one_epoch_shows(workplace: Workplace, full_data: str):
     places = [f"dataset.data_dir='{full_data}'", f"tracking.uri='{workplace.uri}'"]
     assert not train(compose_config(["training.epochs=1", "tracking.detail=light", *places])).warnings
     run = last_run(workplace)

@@ -204,7 +204,7 @@ def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
     if model.status == LoggedModelStatus.READY:
         return
     location = str(model.artifact_location).rstrip("/")
-    # The folder is removed whole, so it must be one that MLflow made for this model, whatever the store says.
+    # The folder is deleted, so it must be one that MLflow made for this model, and not any path in the store.
     if re.fullmatch(r"m-[0-9a-f]{32}", model_id) and location.endswith(f"/models/{model_id}/artifacts"):
         if (folder := local_folder(location)) is not None:
             shutil.rmtree(folder, ignore_errors=True)

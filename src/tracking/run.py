@@ -78,7 +78,9 @@ class Run:
 
     def log_environment(self) -> None:
         """Record the installed packages, and the difference between the code and its commit."""
-        self._write("environment/packages.txt", packages())  # a version is no secret, not even that of `tokenizers`
+        self._write(
+            "environment/packages.txt", packages()
+        )  # a version is not a secret, even if the package is called `tokenizers`
         if patch := difference():
             self.log_text("environment/git.diff", patch)
 

@@ -155,7 +155,7 @@ def text_in_box(shown: str) -> str:
     return "".join(line.strip("│ ") for line in shown.splitlines()[1:-1]).replace(" ", "")
 
 
-def test_a_warning_shows_every_word_however_long_inside_its_box(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_shows_every_word_of_any_length_inside_its_box(capsys: pytest.CaptureFixture[str]) -> None:
     console.warn([LONG, "the end"])
     shown = capsys.readouterr().out
     assert "WARNING" in shown.splitlines()[0]
@@ -168,7 +168,7 @@ def test_without_a_warning_nothing_is_shown(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == ""
 
 
-def test_a_line_is_said_whole_however_long_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_printed_whole_with_its_brackets_at_any_length(capsys: pytest.CaptureFixture[str]) -> None:
     console.say(f"{LONG} model.dense=[120] [red]")
     assert capsys.readouterr().out == f"{LONG} model.dense=[120] [red]\n"
 
@@ -234,7 +234,7 @@ def test_a_registered_version_is_printed_with_its_page(capsys: pytest.CaptureFix
     ]
 
 
-def test_a_table_keeps_every_cell_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_keeps_every_cell_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     console.table("layers of net", ("layer", "parameters"), [("conv_0", "1,560"), ("a" * 150, "9")])
     shown = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in shown if line.strip("─ ")]

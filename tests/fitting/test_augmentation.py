@@ -46,7 +46,7 @@ def test_bytes_stay_bytes_of_the_same_shape(channels: int) -> None:
     assert (changed.shape, changed.dtype.name) == ((5, 2, SIDE, SIDE, channels), "uint8")
 
 
-def test_each_image_and_each_version_of_it_is_another() -> None:
+def test_each_image_is_changed_differently_at_each_call() -> None:
     changed = augmented(np.stack([bar()] * 4), EVERYTHING, seed=1, versions=4)
     assert len({version.tobytes() for versions in changed for version in versions}) == 16
 
@@ -125,7 +125,7 @@ def test_training_batches_are_changed_anew_in_each_epoch_and_repeat_themselves_f
     assert epoch_of(again) == (labels, first)
 
 
-def test_what_is_scored_is_never_changed() -> None:
+def test_scored_images_are_never_augmented() -> None:
     assert set(epoch_of(scoring_batches(labelled(20), 8))[1]) == {bar().tobytes()}
 
 

@@ -27,7 +27,7 @@ def epoch_of(epoch_batches: Any) -> tuple[list[int], list[int]]:
     return [int(label) for _, labels in epoch for label in labels], [len(labels) for _, labels in epoch]
 
 
-def test_an_epoch_holds_every_image_once_in_an_order_of_its_seed_and_its_number() -> None:
+def test_an_epoch_has_every_image_once_in_an_order_that_depends_on_seed_and_epoch() -> None:
     one, again, another = (batches.training_batches(labelled(50), batch_size=16, seed=seed) for seed in (1, 1, 2))
     epochs = [epoch_of(shuffled) for shuffled in (one, one, another)]
     assert [(sorted(labels), sizes) for labels, sizes in epochs] == [(list(range(50)), [16, 16, 16, 2])] * 3
@@ -40,7 +40,7 @@ def test_scoring_keeps_the_order_and_reaches_the_last_image() -> None:
 
 
 @pytest.mark.parametrize(("filters", "images"), [(1, 1_000), (512, 128), (2**20, 1)])
-def test_fewer_images_are_scored_at_once_where_a_map_is_large(filters: int, images: int) -> None:
+def test_fewer_images_are_scored_at_once_if_a_map_is_large(filters: int, images: int) -> None:
     vector = keras.Input((1_024,))
     model = keras.Model(vector, keras.layers.RepeatVector(filters)(vector))
     assert batches.scoring_batch(model) == images
@@ -74,7 +74,7 @@ print(held * 4096)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells a process's memory from a file's")
-def test_an_epoch_over_images_on_disk_does_not_take_them_all_into_memory(tmp_path: Path) -> None:
+def test_an_epoch_over_images_on_disk_does_not_load_them_all_into_memory(tmp_path: Path) -> None:
     size = 1_500 * 2**20
     images = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (size // 128**2, 128, 128, 1))
     images.flush()

@@ -1,4 +1,4 @@
-"""What the machine computes with."""
+"""Threads and precision."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ from src.fitting.epochs import class_weights
 from tests.support.training import STANDING_STILL, ready
 
 
-def test_a_class_weighs_the_more_the_fewer_images_it_has() -> None:
+def test_a_class_with_fewer_images_has_a_larger_weight() -> None:
     labels = np.array([0] * 6 + [1] * 3 + [3], np.uint8)
     assert class_weights(labels) == pytest.approx({0: 10 / (3 * 6), 1: 10 / (3 * 3), 2: 10 / 3, 3: 10 / 3})
 

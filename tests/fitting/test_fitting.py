@@ -1,4 +1,4 @@
-"""Training and scoring: seeds, batches, and whose weights the model ends with."""
+"""Training and scoring: seeds, batches, and the weights that the model ends with."""
 
 import contextlib
 import signal
@@ -51,7 +51,7 @@ def test_without_validation_the_last_weights_stay() -> None:
     np.testing.assert_equal(model.get_weights(), kept[1])
 
 
-def test_early_stopping_ends_after_as_many_epochs_without_a_better_one() -> None:
+def test_early_stopping_ends_after_that_many_epochs_without_a_better_one() -> None:
     fitted = fit(*ready(*STANDING_STILL, "training.early_stopping_patience=2", "training.epochs=5"))
     assert (len(fitted.history["loss"]), fitted.best_epoch, fitted.stopped) == (3, 1, "early_stopping")
 
@@ -84,7 +84,7 @@ class Signalling(keras.layers.Layer):
 
 @pytest.mark.usefixtures("signals_are_ours")
 @pytest.mark.parametrize("work", ["fit", "score", "probabilities"])
-def test_a_signal_is_heard_between_two_batches(work: str) -> None:
+def test_a_signal_takes_effect_between_two_batches(work: str) -> None:
     whole, dataset, config = ready()
     signalling = Signalling()
     works = {
@@ -120,7 +120,7 @@ def test_weights_of_another_network_are_refused_by_name_with_both_shapes() -> No
 
 
 @pytest.mark.parametrize("validation_size", [0, 16])
-def test_weights_that_are_lost_in_the_very_last_batch_are_noticed(validation_size: int) -> None:
+def test_weights_that_become_nan_in_the_very_last_batch_are_noticed(validation_size: int) -> None:
     one_batch = ["training.epochs=1", "training.batch_size=128", "optimizer.learning_rate=1e20"]
     model, dataset, config = ready("model.dense=[16]", f"dataset.validation_size={validation_size}", *one_batch)
 

@@ -42,7 +42,7 @@ def one_thread(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
 
 @pytest.mark.parametrize("parts", [2, 3])
 @pytest.mark.parametrize("images", [1, 2, 28])
-def test_a_network_in_parts_answers_as_the_whole_one_however_small_the_batch(parts: int, images: int) -> None:
+def test_a_network_in_parts_predicts_the_same_for_a_batch_of_any_size(parts: int, images: int) -> None:
     model, dataset, _ = ready(*LENOT)
     batch = dataset.train.images[:images]
     np.testing.assert_allclose(in_parts(model, parts).predict_on_batch(batch), model.predict_on_batch(batch), atol=1e-6)
@@ -73,12 +73,12 @@ def test_training_in_parts_is_the_same_training(
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
-def test_a_network_in_parts_has_the_weights_themselves_in_the_same_order() -> None:
+def test_a_network_in_parts_has_the_same_weight_objects_in_the_same_order() -> None:
     model, *_ = ready(*LENOT)
     assert [id(weight) for weight in in_parts(model, 2).weights] == [id(weight) for weight in model.weights]
 
 
-def test_parts_are_as_many_as_cores_where_operations_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_part_for_each_core_if_operations_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     config = compose_config(["model=lenot"])
     assert parts_for(config) == 1
     one_thread(monkeypatch, 4)
@@ -95,7 +95,7 @@ def test_parts_are_as_many_as_cores_where_operations_have_one_thread(monkeypatch
         ["model=transfer"],
     ],
 )
-def test_what_gains_nothing_or_must_not_be_divided_is_not(
+def test_batches_are_not_divided_if_that_gains_nothing_or_changes_results(
     overrides: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_thread(monkeypatch, 4)

@@ -142,7 +142,7 @@ def test_the_figures_of_cached_features_are_those_of_the_network(weights: str) -
     assert scores.loss == pytest.approx(fitted.history["val_loss"][fitted.best_epoch - 1], rel=1e-4)
 
 
-def test_fine_tuning_goes_on_from_the_classifier_at_a_lower_rate(weights: str) -> None:
+def test_fine_tuning_continues_from_the_classifier_at_a_lower_rate(weights: str) -> None:
     seen: list[int] = []
     model, dataset, config = ready(weights, *FINE_TUNED)
     fitted = fit(model, dataset, config, [lambda epoch, _: seen.append(epoch)])
@@ -150,7 +150,7 @@ def test_fine_tuning_goes_on_from_the_classifier_at_a_lower_rate(weights: str) -
     assert fitted.history["learning_rate"] == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3])
 
 
-def test_a_schedule_goes_by_the_epochs_that_early_stopping_left_for_fine_tuning(weights: str) -> None:
+def test_a_schedule_covers_the_epochs_that_early_stopping_left_for_fine_tuning(weights: str) -> None:
     still = ["optimizer=sgd", "optimizer.learning_rate=1e-20", "training.early_stopping_patience=1"]
     fine_tuned = ["model.mode=fine_tuning", "model.head_epochs=3", "schedule=cosine", "schedule.warmup_epochs=0"]
     fitted = fit(*ready(weights, *still, *fine_tuned, "training.monitor=val_loss"))
@@ -158,7 +158,9 @@ def test_a_schedule_goes_by_the_epochs_that_early_stopping_left_for_fine_tuning(
     assert fitted.history["learning_rate"][2:] == pytest.approx([0.5e-21, 0], abs=1e-30)
 
 
-def test_fine_tuning_that_cannot_fit_is_refused_with_advice(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fine_tuning_that_does_not_fit_into_memory_is_refused_with_a_suggestion(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, dataset, config = ready(weights, *FINE_TUNED)
     frozen, per_image = memory.min_memory(model)
     monkeypatch.setattr(memory, "free_memory", lambda: frozen + 16 * per_image)
@@ -225,7 +227,7 @@ def test_an_interruption_leaves_the_weights_of_the_last_whole_epoch(weights: str
     assert changed(kept[0], model.get_weights()) == 0
 
 
-def test_the_first_epoch_counts_the_time_that_the_features_took(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_epoch_includes_the_time_for_the_features(weights: str, monkeypatch: pytest.MonkeyPatch) -> None:
     late: list[float] = []
     now = time.perf_counter
 

@@ -1,4 +1,4 @@
-"""Who watches an epoch: what they see, and what they can end."""
+"""Observers of a training: what they see, and what they can end."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_a_last_epoch_ends_the_training_and_leaves_the_schedule_as_it_was() -> N
 
 
 @pytest.mark.parametrize(("rate", "epoch", "remedy"), [("1e+20", 1, "0.001"), ("0.0005", 2, "5e-05")])
-def test_a_loss_that_is_no_number_ends_the_run_with_epoch_rate_and_remedy(rate: str, epoch: int, remedy: str) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run_with_epoch_rate_and_remedy(rate: str, epoch: int, remedy: str) -> None:
     model, dataset, config = ready("model.dense=[16]", f"optimizer.learning_rate={rate}")
     seen: list[int] = []
     sentence = f"nan in epoch {epoch} with optimizer.learning_rate={rate}; try optimizer.learning_rate={remedy} "
@@ -56,5 +56,5 @@ def test_on_batches_never_counts_more_batches_than_an_epoch_has() -> None:
     assert seen == [3, 4, 3, 4]
 
 
-def test_an_observer_that_speaks_after_the_last_epoch_stops_nothing() -> None:
+def test_an_observer_that_returns_true_after_the_last_epoch_stops_nothing() -> None:
     assert fit(*ready(), [lambda epoch, logs: epoch == 2]).stopped is None

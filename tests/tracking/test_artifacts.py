@@ -1,4 +1,4 @@
-"""A run's files are whole or not there, also when the disk is full."""
+"""Files of a run are complete or missing, also when the disk is full."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def artifacts(workplace: Workplace, run: Run) -> Path:
     return workplace.folder / "mlartifacts" / str(run.run_id) / "artifacts"
 
 
-def test_a_file_stands_under_its_name_only_when_it_is_whole(workplace: Workplace, run: Run):
+def test_a_file_has_its_name_only_when_it_is_complete(workplace: Workplace, run: Run):
     folder = artifacts(workplace, run)
 
     def interrupted() -> None:
@@ -79,7 +79,7 @@ with tracking.start_run(tracking.open_store(config.tracking), config) as run:
 """
 
 
-def test_what_does_not_fit_on_the_disk_leaves_nothing_half_written_under_its_name(workplace: Workplace):
+def test_a_file_that_does_not_fit_on_the_disk_is_not_half_written_under_its_name(workplace: Workplace):
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, workplace.uri],
         cwd=workplace.folder,
@@ -105,7 +105,7 @@ def test_temporary_files_are_made_next_to_the_artifacts_and_removed(workplace: W
     assert tempfile.gettempdir() == before
 
 
-def test_temporary_files_beside_artifacts_have_a_name_that_tensorflow_takes_literally(
+def test_temporary_files_next_to_artifacts_have_a_name_that_tensorflow_takes_literally(
     workplace: Workplace, run: Run, monkeypatch: pytest.MonkeyPatch
 ):
     assert run._artifacts is not None

@@ -1,4 +1,4 @@
-"""How a run begins and ends, and how one that exists is taken up again."""
+"""Runs are opened, ended and resumed."""
 
 import contextlib
 import time
@@ -46,7 +46,7 @@ def test_a_run_is_named_tagged_and_placed_under_its_parent(workplace: Workplace,
     assert run.data.tags["mlflow.parentRunId"] == parent.run_id
 
 
-def test_a_run_id_in_the_environment_does_not_catch_the_run(config: Config, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_id_in_the_environment_is_not_reused(config: Config, monkeypatch: pytest.MonkeyPatch):
     with new_run(config) as first:
         pass
     monkeypatch.setenv("MLFLOW_RUN_ID", str(first.run_id))
@@ -55,7 +55,7 @@ def test_a_run_id_in_the_environment_does_not_catch_the_run(config: Config, monk
     assert second.run_id != first.run_id
 
 
-def test_a_resumed_run_gives_back_its_config_and_keeps_its_status(config: Config, client: MlflowClient):
+def test_a_resumed_run_returns_its_config_and_keeps_its_status(config: Config, client: MlflowClient):
     with new_run(config) as run:
         run.log_params({"resolved.best_epoch": 4})
     with resume_run(config.tracking, run_id=run.run_id) as resumed:
@@ -75,7 +75,7 @@ def test_system_metrics_are_sampled_when_asked_for(
     assert "system/cpu_utilization_percentage" in metrics
 
 
-def test_resuming_from_a_store_that_is_not_there_makes_none(workplace: Workplace, config: Config):
+def test_resuming_from_a_missing_store_does_not_create_it(workplace: Workplace, config: Config):
     with pytest.raises(StoreError, match="there is no tracking store"), resume_run(config.tracking, run_id="x"):
         pass
     assert not (workplace.folder / "mlflow.db").exists()
@@ -91,14 +91,14 @@ def test_resuming_from_a_store_that_is_not_there_makes_none(workplace: Workplace
         ("nothing://x", "cannot be used"),
     ],
 )
-def test_a_store_that_is_none_is_told_at_once_by_whoever_looks_for_a_run(tmp_path: Path, uri: str, sentence: str):
+def test_looking_for_a_run_in_an_address_that_is_not_a_store_fails_at_once(tmp_path: Path, uri: str, sentence: str):
     tracking = config_for(uri.format(folder=tmp_path)).tracking
     with pytest.raises(StoreError, match=sentence), resume_run(tracking, run_id="0123"):
         pass
 
 
 @pytest.mark.parametrize("model_uri", ["http://127.0.0.1:1/x", "s3://bucket/model", "no-such-folder"])
-def test_a_model_that_is_nowhere_is_named(config: Config, model_uri: str):
+def test_a_missing_model_is_named(config: Config, model_uri: str):
     with new_run(config):
         pass
     with pytest.raises(StoreError, match=f"has no {model_uri}"), resume_run(config.tracking, model_uri=model_uri):

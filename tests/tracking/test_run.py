@@ -1,4 +1,4 @@
-"""What is recorded in a run, and how it looks there."""
+"""Records of a run, and reading them back."""
 
 import contextlib
 import csv
@@ -22,7 +22,7 @@ from tests.support.runs import new_run
 from tests.support.workplace import TrainedRun
 
 
-def test_asking_twice_for_the_same_metric_adds_no_point(config: Config, client: MlflowClient):
+def test_logging_the_same_metric_twice_adds_no_point(config: Config, client: MlflowClient):
     with new_run(config) as run:
         for value in (0.5, 0.5, 0.75):
             run.log_new_metrics({"test_accuracy": value}, 3)

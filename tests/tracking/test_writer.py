@@ -8,7 +8,7 @@ from src.schema import Config
 from tests.support.runs import new_run
 
 
-def test_points_of_epochs_are_written_in_order_and_all_there_at_the_end(config: Config, client: MlflowClient):
+def test_points_of_epochs_are_written_in_order_and_complete_at_the_end(config: Config, client: MlflowClient):
     with new_run(config) as run:
         for epoch in range(1, 51):
             run.log_epoch(epoch, {"loss": 1 / epoch})
