@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         save_pictures,
     )
     from src.reports.recipe import best_recipe, check_recipe_name
-    from src.reports.run import recorder_for, settings_of
+    from src.reports.run import image_counts, recorder_for, settings_of
     from src.reports.sweep import record_plots, record_results, record_search
 else:
     __getattr__ = lazy_package(__name__)

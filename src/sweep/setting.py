@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from src import datasets
+from src import datasets, reports
 from src.redact import redact_tree
-from src.reports.run import image_counts
 from src.schema import Choice, Dimension, as_tree, flatten, is_place, with_given_name
 from src.space import SweepPlan
 
@@ -39,7 +38,7 @@ def find_data(plan: SweepPlan) -> list[Data]:
         dataset = datasets.load_dataset(config)
         named = with_given_name({"dataset": as_tree(config)})["dataset"]["name"]
         name = config.name if config.name in names_given else named
-        data.append(Data(name, dataset.source, dataset.digest, dataset.warnings, image_counts(dataset)))
+        data.append(Data(name, dataset.source, dataset.digest, dataset.warnings, reports.image_counts(dataset)))
     return data
 
 
