@@ -17,7 +17,7 @@ from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
 from src.schema.optimizer import CosineConfig, ReduceOnPlateauConfig, ScheduleConfig
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig, for_training
-from src.schema.run import Config
+from src.schema.run import TAG_PREFIX, Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import PrunerConfig, SamplerConfig, SweeperConfig
 from src.schema.training import TrackingConfig, TrainingConfig

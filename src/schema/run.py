@@ -12,6 +12,8 @@ from src.schema.model import ModelConfig
 from src.schema.optimizer import OptimizerConfig, ScheduleConfig
 from src.schema.training import TrackingConfig, TrainingConfig
 
+TAG_PREFIX = "convlab."  # of tags that only this program sets, see `src.tracking.tags`
+
 
 @dataclass(kw_only=True)
 class Config:
@@ -32,6 +34,10 @@ class Config:
         require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
         for name, value in self.tags.items():
             require(isinstance(value, str), f"tags.{name}", value, "a string")
+            if name.startswith(TAG_PREFIX):
+                raise ConfigError(
+                    f"tags.{name}: tags that begin with {TAG_PREFIX} are set by convlab; use another name"
+                )
         self.model.check_input(*self.dataset.image_size)
         self.schedule.check_epochs(self.training.epochs)
         phases = self.model.phases(self.training.epochs)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from src.tracking.parents import pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
     from src.tracking.registry import Registry, Version, data_of_run
-    from src.tracking.reuse import FINGERPRINT, UNRECOGNIZED, fingerprint, finished_result, recorded_result
+    from src.tracking.reuse import fingerprint, finished_result, recorded_result
     from src.tracking.run import NullRun, Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder
     from src.tracking.sweep import (
@@ -31,5 +31,6 @@ if TYPE_CHECKING:
         study_runs,
         tag_run,
     )
+    from src.tracking.tags import FINGERPRINT, UNRECOGNIZED
 else:
     __getattr__ = lazy_package(__name__)

@@ -14,6 +14,7 @@ from src.tracking.opening import managed_run
 from src.tracking.provenance import origin_tags
 from src.tracking.run import NullRun, Run
 from src.tracking.store import Store, open_store
+from src.tracking.tags import PIPELINE_KEY, filter_by, searches
 
 PARENT = "mlflow.parentRunId"
 MISSING = "???"  # OmegaConf's value of a key without a default
@@ -95,7 +96,7 @@ def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> 
         name: the name of a new run.
     """
     store = open_store(config)
-    found_by = {"pipeline": pipeline, "pipeline_key": key}
+    found_by = {"pipeline": pipeline, PIPELINE_KEY: key}
     with managed_run(lambda: open_parent(store, name, found_by)[0], config.uri) as run:
         end_time = run.end_time
         run.set_running()
@@ -116,12 +117,12 @@ def find_runs(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE
     client, experiment_id = store
     if client is None:
         return []
-    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     found: list[MlflowRun] = []
-    token = None
-    while token is None or token:
-        order = ["attributes.start_time ASC"]
-        page = client.search_runs([experiment_id], wanted, run_view_type=view, order_by=order, page_token=token)
-        found += page
-        token = page.token or ""
-    return found
+    for wanted in map(filter_by, searches(tags)):
+        token = None
+        while token is None or token:
+            order = ["attributes.start_time ASC"]
+            page = client.search_runs([experiment_id], wanted, run_view_type=view, order_by=order, page_token=token)
+            found += page
+            token = page.token or ""
+    return sorted(found, key=lambda run: run.info.start_time)

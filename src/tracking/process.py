@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from src.tracking.tags import PROCESS, read_tag
+
 PROC = Path("/proc")
 BOOT_ID = PROC / "sys/kernel/random/boot_id"
 UNKNOWN = "unknown"  # of a process that nothing names
@@ -43,7 +45,7 @@ def is_gone(tags: Mapping[str, str]) -> bool:
     """Return whether a run with these tags was begun by a process of this machine that has ended; False if unknown."""
     if tags.get("host") != platform.node() or not _is_proc_ours():
         return False
-    name = tags.get("process", "")
+    name = read_tag(tags, PROCESS) or ""
     try:
         if found := _NAME.fullmatch(name):
             if found["boot"] != _boot_id():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from src.schema import Config
 from src.tracking.process import process_name
+from src.tracking.tags import PROCESS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -24,7 +25,7 @@ def standard_tags(config: Config) -> dict[str, str]:
 def origin_tags() -> dict[str, str]:
     tags = {
         "host": platform.node(),
-        "process": process_name(),
+        PROCESS: process_name(),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "python -m src.train",

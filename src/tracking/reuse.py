@@ -13,9 +13,8 @@ from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_
 from src.tracking.opening import explain_store_errors
 from src.tracking.provenance import code_digest
 from src.tracking.store import Store, client_of
+from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
 
-FINGERPRINT = "fingerprint"
-UNRECOGNIZED = "unrecognized_classes"  # the tag that holds the warning about such classes
 MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest with files is reused
 KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a run is there to be taken
 
@@ -49,11 +48,15 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
     if store.client is None:
         return None
     with explain_store_errors(store.client.tracking_uri):
-        found = store.client.search_runs(
-            [store.experiment_id],
-            f"tags.{FINGERPRINT} = '{wanted}' and attributes.status = 'FINISHED'",
-            max_results=MAX_CANDIDATES,
-            order_by=["attributes.start_time DESC"],
+        found = (
+            run
+            for tags in searches({FINGERPRINT: wanted})
+            for run in store.client.search_runs(
+                [store.experiment_id],
+                f"{filter_by(tags)} and attributes.status = 'FINISHED'",
+                max_results=MAX_CANDIDATES,
+                order_by=["attributes.start_time DESC"],
+            )
         )
         whole = next((run for run in found if _keeps_files(store.client, run)), None)
         return None if whole is None else _result(store.client, whole, warnings)
@@ -95,5 +98,5 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         metrics={name: values[best_epoch - 1] for name, values in history.items()} | tested,
         history=history,
         stopped=run.data.tags.get("stopped"),
-        warnings=warnings + ([run.data.tags[UNRECOGNIZED]] if UNRECOGNIZED in run.data.tags else []),
+        warnings=warnings + [warning for warning in [read_tag(run.data.tags, UNRECOGNIZED)] if warning],
     )

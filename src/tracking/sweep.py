@@ -11,6 +11,7 @@ from src.tracking.parents import PARENT, adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store
+from src.tracking.tags import STUDY_ID, read_tag
 
 
 class StudyId(NamedTuple):
@@ -20,7 +21,7 @@ class StudyId(NamedTuple):
     unique: str
 
     def tags(self) -> dict[str, str]:
-        return {"study": self.name, "study_id": self.unique}
+        return {"study": self.name, STUDY_ID: self.unique}
 
     def tags_of_trial(self, number: int) -> dict[str, str]:
         return self.tags() | {"trial": str(number)}
@@ -46,7 +47,7 @@ def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None
     Returns:
         The run, and whether it has no params yet.
     """
-    found_by = {"study_id": study.unique, "sweep": "true"}
+    found_by = {STUDY_ID: study.unique, "sweep": "true"}
     return open_parent(store, study.name, found_by, dict(tags or {}) | study.tags())
 
 
@@ -90,7 +91,7 @@ def record_failed_trial(
 
 def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[TrialRun]:
     """Return the runs of a study's trials in the store's experiment, or those that were deleted there."""
-    found = _search(store, {"study_id": study.unique}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
+    found = _search(store, {STUDY_ID: study.unique}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
     return [
         TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
         for run in found
@@ -108,7 +109,7 @@ def adopt_orphans(store: Store, parent_run_id: str, runs: Sequence[TrialRun]) ->
 def earlier_parents(store: Store, study: StudyId) -> list[str]:
     """Return the parent runs of other studies with the same name, the oldest first."""
     parents = [run for run in find_runs(store, {"sweep": "true"}) if run.data.tags.get("study") == redact(study.name)]
-    return [run.info.run_id for run in parents if run.data.tags.get("study_id") != study.unique]
+    return [run.info.run_id for run in parents if read_tag(run.data.tags, STUDY_ID) != study.unique]
 
 
 def end_other_trials(store: Store, runs: Sequence[TrialRun], running: Sequence[int]) -> None:

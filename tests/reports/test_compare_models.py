@@ -141,7 +141,7 @@ def test_where_the_store_and_the_data_are_makes_no_other_key(
     places = [f"tracking.uri='{store.uri}?timeout=20'", "tracking.experiment=moved", f"dataset.data_dir='{tmp_path}'"]
     moved = begun(store, *places)
     assert moved.info.run_id != first.info.run_id
-    assert moved.data.tags["pipeline_key"] == first.data.tags["pipeline_key"]
+    assert moved.data.tags["convlab.pipeline_key"] == first.data.tags["convlab.pipeline_key"]
 
 
 # --- the ranking -------------------------------------------------------------------------------------------------

@@ -129,6 +129,11 @@ def test_a_tag_is_a_string(value: Any) -> None:
         run(tags={"owner": value})
 
 
+def test_a_tag_with_the_programs_own_prefix_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^tags\.convlab\.process: tags that begin with convlab\. are set by"):
+        run(tags={"convlab.process": "etl"})
+
+
 def test_a_change_to_a_tree_leaves_the_config_as_it_was() -> None:
     config = run(tags={"owner": "ada"})
     tree = as_tree(config)

@@ -14,6 +14,7 @@ from src.schema import Config
 from src.tracking import open_store
 from src.tracking.left_behind import end_runs_left_behind
 from src.tracking.process import process_name
+from src.tracking.tags import PROCESS
 from tests.support.runs import config_for
 
 HALF = "half"  # a file of a model that was being written
@@ -49,7 +50,7 @@ def client(config: Config) -> Iterator[MlflowClient]:
 
 def begun(client: MlflowClient, process: str, host: str = "", **tags: str) -> str:
     """A run that says RUNNING."""
-    named = {"host": host or platform.node(), "process": process}
+    named = {"host": host or platform.node(), PROCESS: process}
     return str(client.create_run("1", tags=named | tags).info.run_id)
 
 
@@ -69,7 +70,7 @@ def begun_model(client: MlflowClient, run_id: str) -> tuple[str, Path]:
 def test_opening_a_store_ends_the_runs_that_a_killed_process_left_there(
     config: Config, client: MlflowClient, gone: str
 ) -> None:
-    left, trial = begun(client, gone), begun(client, gone, trial="3", study_id="0123")
+    left, trial = begun(client, gone), begun(client, gone, trial="3")
     open_store(config.tracking)
     assert [status(client, run_id) for run_id in (left, trial)] == ["KILLED", "KILLED"]
 

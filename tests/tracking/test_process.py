@@ -14,6 +14,7 @@ import pytest
 
 from src.tracking import process as process_module
 from src.tracking.process import is_gone, process_name
+from src.tracking.tags import PROCESS
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are named by /proc here")
 
@@ -38,7 +39,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def tags(name: str, host: str = "") -> dict[str, str]:
-    return {"host": host or platform.node(), "process": name}
+    return {"host": host or platform.node(), PROCESS: name}
 
 
 def older_name(pid: int, seconds: float = 0) -> str:

@@ -108,6 +108,16 @@ def test_the_history_of_a_single_epoch_has_neither_best_metrics_nor_added_ones(w
     assert not {"best_val_accuracy", "best_val_loss", "best_epoch", "approved"} & {*again.history, *again.metrics}
 
 
+def test_a_run_of_an_earlier_version_without_the_prefix_in_its_tags_is_reused_too(
+    workplace: Workplace, first: TrainResult
+):
+    with contextlib.closing(sqlite3.connect(workplace.folder / "mlflow.db")) as database, database:
+        renamed = database.execute("UPDATE tags SET key = replace(key, 'convlab.', '') WHERE key LIKE 'convlab.%'")
+        assert renamed.rowcount >= 2
+        assert not database.execute("SELECT key FROM tags WHERE key LIKE 'convlab.%'").fetchall()
+    assert train_here(workplace) == first
+
+
 def test_an_older_run_without_best_metrics_is_reused_too(workplace: Workplace, first: TrainResult):
     with contextlib.closing(sqlite3.connect(workplace.folder / "mlflow.db")) as database, database:
         for table in ("metrics", "latest_metrics"):

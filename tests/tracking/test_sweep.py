@@ -99,7 +99,7 @@ def test_a_new_study_has_a_run_of_its_own_named_after_it(store: Store, client: M
     assert is_blank
     run = client.get_run(run_id)
     assert (run.info.run_name, run.info.status) == ("lenot", "RUNNING")
-    assert {"study": "lenot", "study_id": "0123abcd", "sweep": "true"}.items() <= run.data.tags.items()
+    assert {"study": "lenot", "convlab.study_id": "0123abcd", "sweep": "true"}.items() <= run.data.tags.items()
     assert "environment/packages.txt" in [item.path for item in client.list_artifacts(run_id, "environment")]
 
 
