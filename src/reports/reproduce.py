@@ -93,7 +93,7 @@ def _code(run: tracking.Run) -> list[DriftRow]:
     changed = [" with changes" if tags.get("git_dirty") == "true" else "" for tags in (run.tags, here)]
     rows = [DriftRow("commit", commits[0] + changed[0], commits[1] + changed[1], _verdict(commits[0], commits[1]))]
     then, now = run.params.get("resolved.code_digest", "unknown"), tracking.code_digest()
-    return [*rows, _row("code (SHA-256 of src/)", then[:12], now[:12])]
+    return [*rows, _row("code (SHA-256 of src/**/*.py)", then[:12], now[:12])]
 
 
 def _configuration(run: tracking.Run, recorded: Mapping[str, Any], trained: Config) -> list[DriftRow]:

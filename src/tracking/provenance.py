@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -15,6 +16,20 @@ from src.tracking.process import process_name
 from src.tracking.tags import PROCESS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# Packages and files of src/ that can change the result of a training. A test checks that they import no others of src/,
+# except `train.py`, which also calls what records and draws.
+RESULT_CODE = (
+    "datasets",
+    "fitting",
+    "models",
+    "saving",
+    "schema",
+    "process",
+    "errors.py",
+    "places.py",
+    "redact.py",
+    "train.py",
+)
 
 
 def standard_tags(config: Config) -> dict[str, str]:
@@ -42,9 +57,24 @@ def source_tags() -> dict[str, str]:
 
 @functools.cache
 def code_digest() -> str:
-    """SHA-256 in hex over the product's own Python files, by name and content, with or without git."""
+    """Return the SHA-256 in hex of all Python files of `src/`, by name and content, with or without git."""
+    return _digest((ROOT / "src").rglob("*.py"))
+
+
+@functools.cache
+def result_code_digest() -> str:
+    """Return the SHA-256 in hex of the Python files that can change the result of a training: those of `RESULT_CODE`.
+
+    The result is the metrics and the model. The other packages search, record, draw, print and explain; what they
+    decide for a training is in its configuration. So a new color or a better sentence there trains nothing again.
+    """
+    parts = [ROOT / "src" / name for name in RESULT_CODE]
+    return _digest(file for part in parts for file in ([part] if part.suffix else part.rglob("*.py")))
+
+
+def _digest(files: Iterable[Path]) -> str:
     sha = hashlib.sha256()
-    for path in sorted((ROOT / "src").rglob("*.py")):
+    for path in sorted(files):
         sha.update(f"{path.relative_to(ROOT).as_posix()}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return sha.hexdigest()
 

@@ -11,7 +11,7 @@ from src.places import local_path
 from src.results import BEST_METRICS, TrainResult
 from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
 from src.tracking.opening import explain_store_errors
-from src.tracking.provenance import code_digest
+from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
 from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
 
@@ -20,9 +20,9 @@ KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a 
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
-    """SHA-256 in hex over all that decides what a run becomes: settings, code, data, and weights that it starts from.
+    """Return the SHA-256 in hex of everything that decides a run's result: settings, code, data and initial weights.
 
-    Where things are and what they are called is left out.
+    Places and names are not part of it, and neither is code that cannot change a result, see `result_code_digest`.
 
     Args:
         config: of the run.
@@ -33,8 +33,8 @@ def fingerprint(config: Config, data_digest: str) -> str:
     for name in ("training.initial_weights", "model.weights"):
         if (path := leaves.get(name)) and (file := local_path(str(path))).is_file():
             leaves[name] = hashlib.sha256(file.read_bytes()).hexdigest()
-    told: dict[str, Any] = {"settings": leaves, "code": code_digest(), "data": data_digest}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    content: dict[str, Any] = {"settings": leaves, "code": result_code_digest(), "data": data_digest}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResult | None:

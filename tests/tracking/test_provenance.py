@@ -1,5 +1,6 @@
 """Where a run comes from."""
 
+import ast
 import platform
 import subprocess
 from importlib.metadata import version
@@ -9,7 +10,7 @@ import pytest
 
 from src.cli.compose import compose_config
 from src.tracking import provenance
-from src.tracking.provenance import difference, git, packages, standard_tags
+from src.tracking.provenance import RESULT_CODE, difference, git, packages, standard_tags
 from tests.support.workplace import ROOT
 
 
@@ -45,6 +46,30 @@ def test_the_difference_is_a_patch_that_makes_the_same_files_of_the_commit(
     typed("checkout", "-q", "old.py")
     typed("apply", "git.diff")
     assert (old.read_bytes(), new.read_text()) == (b"zero\r\ntwo\n\n\n", "three = 3\n\n")
+
+
+def imported_by(file: Path) -> set[str]:
+    """Return the modules and packages of `src` that the file imports, as paths below `src/`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("src.")}
+
+
+@pytest.mark.parametrize("name", [name for name in RESULT_CODE if name != "train.py"])
+def test_what_the_code_of_a_result_imports_can_change_the_result_too(name: str):
+    part = ROOT / "src" / name
+    files = [part] if part.is_file() else list(part.rglob("*.py"))
+    assert files
+    covered = {name.removesuffix(".py") for name in RESULT_CODE}
+    assert {(file.name, other) for file in files for other in imported_by(file) - covered} == set()
+
+
+def test_networks_data_training_and_settings_are_code_of_a_result():
+    assert {"datasets", "fitting", "models", "schema", "train.py"} <= set(RESULT_CODE)
 
 
 def test_packages_are_listed_with_their_versions():

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from src.results import TrainResult
 from src.schema import Config
 from src.tracking import fingerprint, provenance
 from src.train import train
-from tests.support.workplace import Workplace, copy_of
+from tests.support.workplace import ROOT, Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "training.epochs=2", "tracking.detail=light"]
 
@@ -145,17 +146,42 @@ def test_images_in_another_folder_are_the_same_run_but_another_given_name_is_not
     assert fingerprint(config(*folder, "dataset.name=owls"), "d") != before
 
 
-def test_other_data_or_code_is_another_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    before = fingerprint(config(), "d")
-    assert fingerprint(config(), "e") != before
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src/train.py").write_text("epochs = 1\n")
+def test_other_data_is_another_run():
+    assert fingerprint(config(), "e") != fingerprint(config(), "d")
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of `src/`, which fingerprints are made of."""
+    copy = Path(shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__")))
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    provenance.code_digest.cache_clear()
-    try:
-        assert fingerprint(config(), "d") != before
-    finally:
-        provenance.code_digest.cache_clear()
+    provenance.result_code_digest.cache_clear()
+    yield copy
+    provenance.result_code_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "is_another_run"),
+    [
+        ("fitting/training.py", True),
+        ("datasets/new.py", True),
+        ("models/layers.py", True),
+        ("saving/files.py", True),
+        ("schema/run.py", True),
+        ("train.py", True),
+        ("figures/curves.py", False),
+        ("console/lines.py", False),
+        ("reports/run.py", False),
+        ("links.py", False),
+        ("ui.py", False),
+    ],
+)
+def test_only_code_that_can_change_a_result_makes_another_run(code: Path, file: str, is_another_run: bool):
+    before = fingerprint(config(), "d")
+    with (code / file).open("a") as source:
+        source.write("# a word\n")
+    provenance.result_code_digest.cache_clear()
+    assert (fingerprint(config(), "d") != before) == is_another_run
 
 
 def test_other_weights_to_start_from_under_the_same_name_are_another_run(tmp_path: Path):
