@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
@@ -43,11 +44,22 @@ def origin_tags() -> dict[str, str]:
         PROCESS: process_name(),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.name": "python -m src.train",
+        "mlflow.source.name": command_name(),
     }
     if commit := git("rev-parse", "HEAD").strip():
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
     return tags
+
+
+def command_name() -> str:
+    """Return how this process was started, without arguments: `python -m src.train`, `python notebook.py`.
+
+    A process that `multiprocessing` spawned has the name of the command that spawned it.
+    """
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    if module is not None:
+        return f"python -m {module.name.removesuffix('.__main__')}"
+    return f"python {Path(sys.argv[0]).name}".rstrip()
 
 
 def source_tags() -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Where a run comes from."""
 
 import ast
+import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +19,41 @@ from tests.support.workplace import ROOT
 def test_the_tags_name_the_commit_that_is_checked_out():
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert standard_tags(compose_config())["mlflow.source.git.commit"] == head.strip()
+
+
+PRINT_COMMAND = "from src.tracking.provenance import command_name\ndef work(): print(command_name(), flush=True)\n"
+SPAWNED = """
+import multiprocessing
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=work)
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last_lines", "name"),
+    [
+        (["-m", "tools.count"], "work()", "python -m tools.count"),
+        (["-m", "tools.count"], SPAWNED, "python -m tools.count"),
+        (["-m", "tools"], "work()", "python -m tools"),
+        (["tools/count.py"], "work()", "python count.py"),
+        (["-c", f"{PRINT_COMMAND}work()"], "", "python -c"),
+    ],
+)
+def test_a_run_says_which_command_was_started(tmp_path: Path, arguments: list[str], last_lines: str, name: str):
+    (tmp_path / "tools").mkdir()
+    for file in ("count.py", "__main__.py"):
+        (tmp_path / "tools" / file).write_text(PRINT_COMMAND + last_lines)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{name}\n"
 
 
 def test_git_answers_nothing_rather_than_an_error():
