@@ -1,36 +1,34 @@
-"""A tracked run trained again from what MLflow keeps of it, and what has changed since.
+"""Train a tracked run again from its record, and report what has changed and whether the result is the same.
 
 python -m pipelines.reproduce run_id=RUN
 python -m pipelines.reproduce run_id=RUN data_dir=FOLDER
 """
 
-from src import console
+from __future__ import annotations
+
+from src import console, reports
 from src.cli.command import entry_point
-from src.errors import ResultDiffers
-from src.reports import reproduce as drift
 from src.results import ReproductionResult
 from src.schema import ReproduceConfig
 from src.train import train
 
 
 def reproduce(config: ReproduceConfig) -> ReproductionResult:
-    """Checks code, configuration, packages and data one by one, trains the run again and compares what comes out."""
-    again, rows = drift.check_origin(config)
-    console.table(f"run {config.run_id}, then and now", drift.COLUMNS, rows)
+    """Compares code, configuration, packages and machine, trains the run again, and compares data and results."""
+    again, origin = reports.check_origin(config)
+    console.table(*reports.origin_table(config.run_id, origin))
     result = train(again)
-    return drift.compare(config, again, rows, result)
+    return reports.record_reproduction(config, again, origin, result)
 
 
 @entry_point("reproduce")
 def main(config: ReproduceConfig, overrides: list[str]) -> None:
-    """Reproduces, then says whether the result is the same; exit code 1 when it is not."""
+    """Reproduces, then says whether the result is the same; the exit code is 1 when it is not."""
     result = reproduce(config)
 
-    data = [row for row in result.origin if row.what == "data"]
-    console.table(f"run {result.run_id}, trained again", drift.COLUMNS, [*data, *result.results])
+    console.table(*reports.result_table(result))
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
-    if not result.is_same:
-        raise ResultDiffers(f"run {result.reproduces} is not reproduced; changed: {', '.join(result.changed)}")
+    reports.require_same_result(result)
 
 
 if __name__ == "__main__":

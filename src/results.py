@@ -246,7 +246,7 @@ class BestOfSweepResult:
         experiment_id: of that run.
         sweep: the result of the sweep.
         seeds: of the final trainings.
-        finals: the best configuration trained again, for each seed.
+        trainings: the best configuration trained again, once for each seed.
         registration: of the first seed's model.
     """
 
@@ -254,7 +254,7 @@ class BestOfSweepResult:
     experiment_id: str = ""
     sweep: SweepResult
     seeds: list[int]
-    finals: list[TrainResult]
+    trainings: list[TrainResult]
     registration: RegistrationResult
 
     @property
@@ -269,7 +269,7 @@ class BestOfSweepResult:
 
     @property
     def _accuracies(self) -> list[float]:
-        return [final.metrics["test_accuracy"] for final in self.finals]
+        return [training.metrics["test_accuracy"] for training in self.trainings]
 
 
 class LeaderboardRow(NamedTuple):

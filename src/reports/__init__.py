@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
+    from src.reports.best_of_sweep import (
+        best_of_sweep_run,
+        candidate_registration,
+        final_configs,
+        plan_best_of_sweep,
+        record_best_of_sweep,
+        summarize_best_of_sweep,
+    )
     from src.reports.champion import AliasDecision, decide_alias
+    from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
     from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
     from src.reports.explanation import (
         choose_predictions,
@@ -15,6 +24,13 @@ if TYPE_CHECKING:
         save_pictures,
     )
     from src.reports.recipe import best_recipe, check_recipe_name
+    from src.reports.reproduce import (
+        check_origin,
+        origin_table,
+        record_reproduction,
+        require_same_result,
+        result_table,
+    )
     from src.reports.run import image_counts, recorder_for, settings_of
     from src.reports.sweep import record_plots, record_results, record_search
 else:

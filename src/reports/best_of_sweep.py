@@ -1,4 +1,4 @@
-"""After a sweep: its best configuration trained again on all that may be trained on, and what came of it."""
+"""The pipeline best_of_sweep: the best configuration of a sweep, trained again on training and validation images."""
 
 from __future__ import annotations
 
@@ -10,45 +10,60 @@ from src import datasets, study, tracking
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
-from src.results import BestOfSweepResult, SweepResult, format_metric
-from src.schema import BestOfSweepConfig, Config, TrainingConfig, for_training, kind_of
+from src.reports.columns import record_columns
+from src.reports.markdown import escape, link, table
+from src.results import BestOfSweepResult, RegistrationResult, SweepResult, TrainResult, format_metric
+from src.schema import BestOfSweepConfig, Config, RegisterConfig, TrainingConfig, for_training, kind_of
 from src.space import SweepPlan
 from src.space.planning import plan_line
 
 PIPELINE = "best_of_sweep"
 
 
-def plan_of(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
-    """The pipeline's sweep, checked for what would stop the pipeline after it.
+def plan_best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> SweepPlan:
+    """Return the pipeline's sweep, checked for what would stop the pipeline after it.
 
     Raises:
-        ConfigError: nothing to sweep over, or trials whose best could not be trained again without validation images.
+        ConfigError: there is nothing to sweep over, or the best trial could not be trained again without a validation
+            split.
     """
     plan = plan_line(for_training(config, overrides))
-    for trial in plan.space.trees().values():  # also those that only some value of the space lets run
+    for trial in plan.space.trees().values():  # also those that only some values of the space can run
         if trial["evaluate_test"]:
             raise ConfigError(
-                "evaluate_test: no trial may see the test split, which is scored at the very end; leave it out"
+                "evaluate_test=true: trials must not see the test split, which is scored once, at the end; remove "
+                "evaluate_test"
             )
         if trial["dataset"]["validation_size"] == 0:
-            raise ConfigError("dataset.validation_size=0: the best trial is found by a validation split; keep one")
+            raise ConfigError(
+                "dataset.validation_size=0: the best trial is found by its validation metrics; keep a validation split"
+            )
         if kind_of("schedule", trial["schedule"]).needs_validation:
             raise ConfigError(
                 f"schedule={trial['schedule']['name']}: the best trial is trained again on the validation images too, "
-                "and then there is no plateau to be seen; use schedule=cosine or schedule=none"
+                "so no validation metric is left to reach a plateau; use schedule=cosine or schedule=none"
             )
     return plan
 
 
 @contextmanager
-def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> Iterator[tracking.Run]:
-    """The run that the final trainings stand under; nobody else goes on from the same sweep meanwhile.
+def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> Iterator[tracking.Run]:
+    """Yield the pipeline's run, under which the final trainings are shown; one process at a time can have it.
 
     Raises:
-        UserError: the sweep has no best trial, or none whose setting is known, or is not done.
+        UserError: the sweep has no best trial, the configuration of the best one is unknown, or trials still run.
     """
+    _check_sweep(sweep)
+    storage = study.open_storage(plan.settings.storage, config.tracking.uri)
+    with closing(storage), storage.locks.holding(f"{PIPELINE} {sweep.study_name}"):
+        name = f"best of {sweep.study_name}"
+        with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name) as run:
+            yield run
+
+
+def _check_sweep(sweep: SweepResult) -> None:
     if sweep.best_trial is None:
-        raise UserError(f"study {sweep.study_name} has no completed trial, so there is no best one; narrow the space")
+        raise UserError(f"study {sweep.study_name} has no completed trial, so it has no best one; narrow the space")
     if sweep.best_config is None or sweep.best_epoch is None:
         raise UserError(
             f"trial {sweep.best_trial} is the best of study {sweep.study_name}, but its run is gone and the study's "
@@ -57,18 +72,13 @@ def begin(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepResult) -> Ite
         )
     if sweep.counts.running:
         raise UserError(
-            f"{sweep.counts.running} trials of study {sweep.study_name} are still run by others; "
-            "give the same command once they are done"
+            f"{sweep.counts.running} trials of study {sweep.study_name} are still running in other processes; run the "
+            "same command again when they have ended"
         )
-    storage = study.open_storage(plan.settings.storage, config.tracking.uri)
-    with closing(storage), storage.locks.holding(f"{PIPELINE} {sweep.study_name}"):
-        name = f"best of {sweep.study_name}"
-        with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name) as run:
-            yield run
 
 
 def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]:
-    """The best trial's configuration for each seed, to be trained as long as was best for it, on train + validation."""
+    """Return the best trial's configuration for each seed: on training and validation images, up to its best epoch."""
     trial = config_from_dict(dict(sweep.best_config or {}))
     limit = trial.dataset.limit
     if limit is not None:
@@ -92,47 +102,92 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
     ]
 
 
-def record(run: tracking.Run, result: BestOfSweepResult) -> None:
-    """Writes the pipeline's table, figures and story into its run."""
-    metrics = {**result.sweep.best_metrics, "test_accuracy_mean": result.mean}
+def candidate_registration(config: BestOfSweepConfig, trainings: Sequence[TrainResult]) -> RegisterConfig:
+    """Return what to register: the model of the first seed, which was chosen before any test score was known."""
+    return RegisterConfig(
+        tracking=config.tracking,
+        run_id=str(trainings[0].run_id),
+        name=config.registered_model,
+        alias=config.alias,
+        if_better=True,
+    )
+
+
+def record_best_of_sweep(
+    run: tracking.Run,
+    config: BestOfSweepConfig,
+    plan: SweepPlan,
+    sweep: SweepResult,
+    trainings: Sequence[TrainResult],
+    registration: RegistrationResult,
+) -> BestOfSweepResult:
+    """Record the pipeline's metrics, table and description in its run.
+
+    Args:
+        run: the pipeline's run.
+        config: the pipeline's configuration.
+        plan: of the sweep.
+        sweep: its result.
+        trainings: the final trainings, one for each seed.
+        registration: of the first seed's model.
+    """
+    result = BestOfSweepResult(
+        run_id=run.run_id,
+        experiment_id=run.experiment_id,
+        sweep=sweep,
+        seeds=config.seeds,
+        trainings=list(trainings),
+        registration=registration,
+    )
+    # The seeds may be others the next time, and the sweep's dimensions have another value in each trial.
+    varied = ["seed", *(dimension.name for dimension in plan.space.dimensions)]
+    record_columns(run, [config_from_dict(dict(sweep.best_config or {}))], str(trainings[0].run_id), varied)
+    metrics = {**sweep.best_metrics, "test_accuracy": result.mean, "test_accuracy_mean": result.mean}
     if result.spread is not None:
         metrics["test_accuracy_spread"] = result.spread
-    if result.registration.p_value is not None:
-        metrics["mcnemar_p_value"] = result.registration.p_value
+    if registration.p_value is not None:
+        metrics["mcnemar_p_value"] = registration.p_value
     run.log_new_metrics(metrics, step=0)
     rows = [
-        (seed, final.run_id, f"{final.metrics['test_loss']:.6f}", f"{final.metrics['test_accuracy']:.6f}")
-        for seed, final in zip(result.seeds, result.finals, strict=True)
+        (seed, training.run_id, f"{training.metrics['test_loss']:.6f}", f"{training.metrics['test_accuracy']:.6f}")
+        for seed, training in zip(result.seeds, trainings, strict=True)
     ]
     run.log_table("seeds.csv", ("seed", "run_id", "test_loss", "test_accuracy"), rows)
-    run.describe(description(run, result))
+    run.describe(describe_best_of_sweep(result))
+    return result
 
 
-def description(run: tracking.Run, result: BestOfSweepResult) -> str:
-    """The pipeline in Markdown: the sweep, its best trial, the final trainings, the verdict."""
+def describe_best_of_sweep(result: BestOfSweepResult) -> str:
+    """Return the pipeline in Markdown: the result, a table of the seeds, where the result comes from, warnings."""
 
-    def link(text: str, run_id: str | None) -> str:
-        if run_id is None:
-            return text
-        return f"[{text}]({run_page(run.experiment_id, run_id)})"
+    def page(run_id: str | None) -> str | None:
+        return None if run_id is None else run_page(result.experiment_id, run_id)
 
-    sweep, registration = result.sweep, result.registration
-    study, trial = link(f"study {sweep.study_name}", sweep.run_id), link(f"trial {sweep.best_trial}", sweep.best_run_id)
-    epochs = len(result.finals[0].history["loss"])
-    spread = format_metric(result.spread)
-    lines = [
-        f"The best of {study} is {trial} with {sweep.best_value:.4f}; trained again on training and validation images "
-        f"for {epochs} epochs:",
-        "",
-        "| seed | test accuracy |",
-        "|---|---|",
-        *(
-            f"| {link(str(seed), final.run_id)} | {final.metrics['test_accuracy']:.4f} |"
-            for seed, final in zip(result.seeds, result.finals, strict=True)
-        ),
-        "",
-        f"Mean {result.mean:.4f}, spread {spread}. Version {registration.version} of {registration.name}, "
-        f"seed {result.seeds[0]}, {'is now' if registration.moved else 'is not made'} the {registration.alias}: "
-        f"{registration.reason}.",
+    sweep, registration, first = result.sweep, result.registration, result.seeds[0]
+    seeds = f"seed {first}" if len(result.seeds) == 1 else f"mean of {len(result.seeds)} seeds"
+    spread = "" if result.spread is None else f", spread {result.spread:.4f}"
+    version = escape(f"{registration.version} of {registration.name}")
+    outcome = f" is now the {registration.alias}" if registration.moved else f", {registration.alias} unchanged"
+    rows = [
+        (link(seed, page(training.run_id)), f"{training.metrics['test_accuracy']:.4f}")
+        for seed, training in zip(result.seeds, result.trainings, strict=True)
     ]
-    return "\n".join(lines)
+    warnings = dict.fromkeys(warning for training in result.trainings for warning in training.warnings)
+    parts = [
+        f"Test accuracy {result.mean:.4f} ({seeds}{spread}); version {version}{outcome}: "
+        f"{escape(registration.reason)}.",
+        table(("seed", "test accuracy"), rows),
+        f"The best of {link(f'study {sweep.study_name}', page(sweep.run_id))} is "
+        f"{link(f'trial {sweep.best_trial}', page(sweep.best_run_id))} with {sweep.best_value:.4f}. Its configuration "
+        f"was trained again on training and validation images for {len(result.trainings[0].history['loss'])} epochs. "
+        f"Version {version} is the model of seed {first}.",
+        *(f"**{escape(warning)}**" for warning in warnings),
+    ]
+    return "\n\n".join(parts)
+
+
+def summarize_best_of_sweep(result: BestOfSweepResult) -> str:
+    """Return the line for the terminal: each seed's test accuracy, their mean and their spread."""
+    scores = ", ".join(f"{training.metrics['test_accuracy']:.4f}" for training in result.trainings)
+    spread = format_metric(result.spread)
+    return f"test accuracy, seeds {result.seeds}: {scores}; mean {result.mean:.4f}, spread {spread}"

@@ -1,4 +1,4 @@
-"""Several networks on the same data: who is best, how large, how slow."""
+"""The pipeline compare_models: several networks on the same data, ranked, with their size and speed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from src import figures, fitting, saving, tracking
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.links import run_page
-from src.results import LeaderboardRow, TrainResult, format_metric, standard_deviation
+from src.reports.columns import record_columns
+from src.reports.markdown import escape, link, table
+from src.results import ComparisonResult, LeaderboardRow, TrainResult, format_metric, standard_deviation
 from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
 
 PIPELINE = "compare_models"
-COLUMNS = (
+LEADERBOARD_COLUMNS = (
     "model",
     "best val accuracy",
     "val spread",
@@ -31,48 +33,47 @@ COLUMNS = (
 )
 
 
-def plan(config: CompareModelsConfig, overrides: Sequence[str]) -> dict[str, list[Config]]:
-    """What is trained for each network, one configuration a seed; all are checked before any is trained.
+def plan_comparison(config: CompareModelsConfig, overrides: Sequence[str]) -> dict[str, list[Config]]:
+    """Return the configurations of each network, one for each seed, all checked before any is trained.
 
     Raises:
-        ConfigError: a network that does not exist, or that the data or other settings do not fit.
+        ConfigError: a network does not exist, or does not fit the data or other settings.
     """
     typed = for_training(config, overrides)
-    for own, instead in (("model", "models"), ("seed", "seeds")):
-        if any(line.lstrip("+~").partition("=")[0] == own for line in typed):
-            raise ConfigError(f"{own}: the pipeline takes several; give {instead}=[...]")
-    given = [*typed, "tracking.on_duplicate=reuse"]
+    for single, several in (("model", "models"), ("seed", "seeds")):
+        if any(line.lstrip("+~").partition("=")[0] == single for line in typed):
+            raise ConfigError(f"{single}: this pipeline takes several; use {several}=[...]")
+    shared = [*typed, "tracking.on_duplicate=reuse"]
     return {
-        model: [compose_config([*given, f"model={model}", f"seed={seed}"]) for seed in config.seeds]
+        model: [compose_config([*shared, f"model={model}", f"seed={seed}"]) for seed in config.seeds]
         for model in config.models
     }
 
 
 @contextmanager
-def begin(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
-    """The run that the trainings stand under, found again by what is compared."""
-    leaves = [
-        {name: value for name, value in flatten(each).items() if not is_place(name)}
+def comparison_run(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
+    """Yield the run under which the trainings are shown: the same one each time the same is compared."""
+    settings = [
+        {name: value for name, value in flatten(training).items() if not is_place(name)}
         for configs in planned.values()
-        for each in configs
+        for training in configs
     ]
-    key = hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     name = f"compare {', '.join(config.models)} on {config.dataset.name}"
     with tracking.pipeline_run(config.tracking, PIPELINE, key, name) as run:
         yield run
 
 
-def ranked(config: CompareModelsConfig, results: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:
-    """A row for each network, the best by validation accuracy first; of equal ones the smaller comes first.
+def rank_models(config: CompareModelsConfig, trained: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:
+    """Return a row for each network, the best by validation accuracy first, and of equal ones the smallest first.
 
-    The size and speed are those of the first seed's model.
+    The size and the latency are those of the first seed's model.
     """
-    rows = [_row(config, model, of_model) for model, of_model in results.items()]
+    rows = [_row(config, model, results) for model, results in trained.items()]
     return sorted(rows, key=lambda row: (-row.best_val_accuracy, row.parameters))
 
 
 def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]) -> LeaderboardRow:
-
     validated = [result.metrics["val_accuracy"] for result in results]  # at the best epoch
     tested = [result.metrics["test_accuracy"] for result in results]
     with tracking.resume_run(config.tracking, run_id=results[0].run_id) as run, run.model_folder() as folder:
@@ -93,8 +94,59 @@ def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]
     )
 
 
-def cells(row: LeaderboardRow) -> tuple[str, ...]:
-    """A row as text, in the order of `COLUMNS`."""
+def record_comparison(
+    run: tracking.Run,
+    config: CompareModelsConfig,
+    planned: Mapping[str, Sequence[Config]],
+    trained: Mapping[str, Sequence[TrainResult]],
+) -> ComparisonResult:
+    """Rank the networks, and record the leaderboard in the pipeline's run: as CSV, as a figure, as its description.
+
+    Args:
+        run: the pipeline's run.
+        config: the pipeline's configuration.
+        planned: network -> its configurations, one for each seed.
+        trained: network -> the results, one for each seed.
+    """
+    rows = rank_models(config, trained)
+    results = [result for of_model in trained.values() for result in of_model]
+    record_columns(run, [training for configs in planned.values() for training in configs], str(results[0].run_id))
+    run.log_table("leaderboard.csv", LeaderboardRow._fields, rows)
+    run.log_figure("figures/leaderboard.png", figures.plot_leaderboard(rows))
+    best = rows[0]
+    run.log_new_metrics({"best_val_accuracy": best.best_val_accuracy, "test_accuracy": best.accuracy}, step=0)
+    warnings = list(dict.fromkeys(warning for result in results for warning in result.warnings))
+    run.describe(describe_comparison(run.experiment_id, config.dataset.name, rows, warnings))
+    return ComparisonResult(run_id=str(run.run_id), experiment_id=run.experiment_id, rows=rows)
+
+
+def describe_comparison(
+    experiment_id: str, dataset: str, rows: Sequence[LeaderboardRow], warnings: Sequence[str]
+) -> str:
+    """Return the comparison in Markdown: the winner, the leaderboard, how it is ranked, warnings."""
+    best = rows[0]
+    seeds = "seed" if best.seeds == 1 else "seeds"
+    cells = [(link(row.model, run_page(experiment_id, row.run_id)), *leaderboard_cells(row)[1:]) for row in rows]
+    parts = [
+        f"Winner on {escape(dataset)}: {escape(best.model)} with validation accuracy {best.best_val_accuracy:.4f} and "
+        f"test accuracy {best.accuracy:.4f} ({best.seeds} {seeds}).",
+        table(LEADERBOARD_COLUMNS, cells),
+        "The networks are ranked by validation accuracy at the best epoch. Of equal ones the smallest is first.",
+        *(f"**{escape(warning)}**" for warning in warnings),
+    ]
+    return "\n\n".join(parts)
+
+
+def leaderboard_table(
+    config: CompareModelsConfig, result: ComparisonResult
+) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Return title, columns and rows of the leaderboard for the terminal."""
+    title = f"{config.dataset.name}, seeds {', '.join(map(str, config.seeds))}"
+    return title, LEADERBOARD_COLUMNS, [leaderboard_cells(row) for row in result.rows]
+
+
+def leaderboard_cells(row: LeaderboardRow) -> tuple[str, ...]:
+    """Return a row as strings, in the order of `LEADERBOARD_COLUMNS`."""
     return (
         row.model,
         format_metric(row.best_val_accuracy),
@@ -107,16 +159,3 @@ def cells(row: LeaderboardRow) -> tuple[str, ...]:
         f"{row.size / 1e6:.2f}",
         f"{1000 * row.latency:.2f}",
     )
-
-
-def record(run: tracking.Run, rows: Sequence[LeaderboardRow]) -> None:
-    """Writes the leaderboard into the pipeline's run: as CSV, as a picture, as its description."""
-    run.log_table("leaderboard.csv", LeaderboardRow._fields, rows)
-    run.log_figure("figures/leaderboard.png", figures.plot_leaderboard(rows))
-    best = rows[0]
-    run.log_new_metrics({"best_val_accuracy": best.best_val_accuracy, "test_accuracy": best.accuracy}, step=0)
-    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-    for row in rows:
-        link = f"[{row.model}]({run_page(run.experiment_id, row.run_id)})"
-        lines.append(f"| {' | '.join((link, *cells(row)[1:]))} |")
-    run.describe("\n".join(lines))

@@ -1,103 +1,153 @@
-"""What has changed since a run was trained: code, configuration, data, packages, and what comes out now."""
+"""The pipeline reproduce: a run trained again, and what differs: code, configuration, packages, data and results.
+
+Code and data are compared by digest: a change in them is reported, but not where it is. Settings and packages are
+compared one by one.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from src import tracking
 from src.cli.compose import compose_config, config_from_dict
-from src.errors import ConfigError, NotKept, StoreError
+from src.errors import ConfigError, NotKept, ResultDiffers, StoreError
+from src.links import run_page
 from src.redact import HIDDEN, redact_tree
+from src.reports.markdown import escape, link, table
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config, ReproduceConfig, flatten, is_place
 from src.tracked import locate_dataset
 
-COLUMNS = ("what", "then", "now", "verdict")
-SAME, CHANGED = "same", "CHANGED"
+DRIFT_COLUMNS = ("what", "then", "now", "verdict")
+SAME, CHANGED, WITHIN_CHANCE, UNKNOWN = "same", "CHANGED", "within chance", "unknown"
 NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
-STANDARD_ERRORS = 3.0  # within which two accuracies are taken for the same
-LOSS_TOLERANCE = 0.05  # of a loss
-# A resolver such as ${oc.env:...}, or a setting of Hydra's: whoever may write into a store can put one there.
+STANDARD_ERRORS = 3.0  # within which two accuracies count as the same
+LOSS_TOLERANCE = 0.05  # of a loss, which has no standard error of its own
+MAX_DESCRIBED = 25  # rows of the description's table; MLflow limits the length of a description
+# A resolver such as ${oc.env:...}, or a setting of Hydra's: anyone who can write into a store can put one there.
 READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*hydra\b", re.DOTALL)
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
-    """The run's configuration, to be trained again, and what differs here and now from where it was trained.
+    """Return the run's configuration, to be trained again, and what differs between then and now, here and there.
 
     Raises:
-        StoreError: no such run, or one that did not finish.
-        ConfigError: its recorded configuration names something that no configuration has.
+        StoreError: there is no such run, or it did not finish.
+        ConfigError: its recorded configuration contains a key or a kind that does not exist.
     """
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
         recorded = run.read_config()
         trained = config_from_dict(recorded)
-        rows = [*_code(run), *_configuration(run, recorded, trained), *_packages(run), *_machine(run)]
+        rows = [*_code_rows(run), *_config_rows(run, recorded, trained), *_package_rows(run), _machine_row(run)]
         again = replace(
             trained,
             dataset=locate_dataset(run, trained, config.data_dir),
             tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
             tags={**trained.tags, "reproduces": config.run_id},
         )
-        if run.tags.get("stopped") == "observer":  # which is not here any more
+        if run.tags.get("stopped") == "observer":  # there is no observer this time
             epochs = len(tracking.recorded_result(config.tracking, config.run_id).history["loss"])
             again = replace(again, training=replace(again.training, last_epoch=epochs))
             rows.append(DriftRow("training ended by", "an observer", f"training.last_epoch={epochs}", CHANGED))
     return again, rows
 
 
-def compare(config: ReproduceConfig, again: Config, rows: list[DriftRow], result: TrainResult) -> ReproductionResult:
-    """Adds data and results to what differs, and keeps all of it with the new run."""
+def record_reproduction(
+    config: ReproduceConfig, again: Config, origin: Sequence[DriftRow], result: TrainResult
+) -> ReproductionResult:
+    """Compare data and results too, and record everything that was compared in the new run.
+
+    Args:
+        config: names the old run.
+        again: the configuration that was trained again.
+        origin: what `check_origin` found.
+        result: of the new training.
+    """
     then = tracking.recorded_result(config.tracking, config.run_id).metrics
     with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
-        images = {split: int(old.params[f"resolved.{split}_images"]) for split in ("validation", "test")}
-        data = old.params["resolved.data_digest"]
+        data, page = old.params.get("resolved.data_digest", UNKNOWN), run_page(old.experiment_id, config.run_id)
     with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
+        images = {split: int(new.params[f"resolved.{split}_images"]) for split in ("validation", "test")}
         reproduction = ReproductionResult(
             run_id=str(result.run_id),
             experiment_id=result.experiment_id,
             reproduces=config.run_id,
-            origin=[*rows, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
+            origin=[*origin, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
             results=[
-                _result(name, value, result.metrics.get(name), again.training.deterministic, images[_split_of(name)])
+                _result_row(name, value, result.metrics.get(name), again.training.deterministic, images[_split(name)])
                 for name, value in sorted(then.items())
                 if name not in NOT_COMPARED
             ],
         )
-        new.log_table("drift.csv", COLUMNS, [*reproduction.origin, *reproduction.results])
-        new.describe(description(reproduction))
+        new.log_table("drift.csv", DRIFT_COLUMNS, [*reproduction.origin, *reproduction.results])
+        new.describe(describe_reproduction(reproduction, page, result.warnings))
     return reproduction
 
 
-def description(result: ReproductionResult) -> str:
-    """The drift in Markdown."""
-    changed = [row for row in (*result.origin, *result.results) if row.verdict != SAME]
-    lines = [f"Run {result.reproduces} trained again: {'the same result' if result.is_same else 'ANOTHER RESULT'}.", ""]
-    if changed:
-        lines += [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in changed]
-    return "\n".join(lines)
+def describe_reproduction(result: ReproductionResult, page: str, warnings: Sequence[str]) -> str:
+    """Return the description of the new run in Markdown: same result or not, what changed, what was compared, warnings.
+
+    Args:
+        result: what was compared.
+        page: of the old run in the UI.
+        warnings: of the new training.
+    """
+    old = link(f"run {result.reproduces}", page)
+    differ = [row.what for row in result.results if row.verdict == CHANGED]
+    same = "The same result" + (
+        ", within chance," if any(row.verdict == WITHIN_CHANCE for row in result.results) else ""
+    )
+    rows = [row for row in (*result.origin, *result.results) if row.verdict != SAME]
+    more = f"{len(rows) - MAX_DESCRIBED} more rows are in drift.csv. " if len(rows) > MAX_DESCRIBED else ""
+    parts = [
+        f"{same} as {old}." if result.is_same else f"ANOTHER RESULT than {old}: {escape(', '.join(differ))}.",
+        table(DRIFT_COLUMNS, rows[:MAX_DESCRIBED]) if rows else "Nothing else has changed.",
+        f"{more}Trained again from the recorded configuration; {len(result.origin)} facts about its origin and "
+        f"{len(result.results)} metrics were compared.",
+        *(f"**{escape(warning)}**" for warning in warnings),
+    ]
+    return "\n\n".join(parts)
 
 
-# --- where it was trained, and where it is trained again ---------------------------------------------------------
+def require_same_result(result: ReproductionResult) -> None:
+    """Raise ResultDiffers when a metric has changed; the message names everything that has."""
+    if not result.is_same:
+        raise ResultDiffers(f"run {result.reproduces} is not reproduced; changed: {', '.join(result.changed)}")
 
 
-def _code(run: tracking.Run) -> list[DriftRow]:
-
-    here = tracking.origin_tags()
-    commits = [tags.get("mlflow.source.git.commit", "unknown")[:12] for tags in (run.tags, here)]
-    changed = [" with changes" if tags.get("git_dirty") == "true" else "" for tags in (run.tags, here)]
-    rows = [DriftRow("commit", commits[0] + changed[0], commits[1] + changed[1], _verdict(commits[0], commits[1]))]
-    then, now = run.params.get("resolved.code_digest", "unknown"), tracking.code_digest()
-    return [*rows, _row("code (SHA-256 of src/**/*.py)", then[:12], now[:12])]
+def origin_table(run_id: str, origin: Sequence[DriftRow]) -> tuple[str, tuple[str, ...], Sequence[DriftRow]]:
+    """Return title, columns and rows of what differs before the training, for the terminal."""
+    return f"run {run_id}, then and now", DRIFT_COLUMNS, origin
 
 
-def _configuration(run: tracking.Run, recorded: Mapping[str, Any], trained: Config) -> list[DriftRow]:
-    """The recorded configuration against the params, and against what the same line composes to today."""
+def result_table(result: ReproductionResult) -> tuple[str, tuple[str, ...], Sequence[DriftRow]]:
+    """Return title, columns and rows of what was compared after the training, for the terminal."""
+    data = [row for row in result.origin if row.what == "data"]
+    return f"run {result.run_id}, trained again", DRIFT_COLUMNS, [*data, *result.results]
+
+
+# --- then and now: origin ----------------------------------------------------------------------------------------
+
+
+def _code_rows(run: tracking.Run) -> list[DriftRow]:
+    tags = run.tags, tracking.origin_tags()
+    commits = [of_run.get("mlflow.source.git.commit", UNKNOWN)[:12] for of_run in tags]
+    changes = [" with changes" if of_run.get("git_dirty") == "true" else "" for of_run in tags]
+    then, now = (commit + change for commit, change in zip(commits, changes, strict=True))
+    digest = run.params.get("resolved.code_digest", UNKNOWN)
+    return [
+        DriftRow("commit", then, now, _verdict(*commits)),
+        _row("code (SHA-256 of src/**/*.py)", digest[:12], tracking.code_digest()[:12]),
+    ]
+
+
+def _config_rows(run: tracking.Run, recorded: Mapping[str, Any], trained: Config) -> list[DriftRow]:
+    """Compare the recorded configuration with the params, and with what the same command line composes to today."""
     rows = [
         DriftRow(
             f"config {name}: its param and config/config.yaml", run.params[name], tracking.as_param(value), CHANGED
@@ -107,70 +157,72 @@ def _configuration(run: tracking.Run, recorded: Mapping[str, Any], trained: Conf
     ]
     typed = run.read_overrides()
     if typed is None:
-        return rows or [DriftRow("config", "recorded", "taken as recorded: it was not typed", SAME)]
+        return rows or [DriftRow("config", "recorded", "no command line was recorded to compare with", SAME)]
     if foreign := [line for line in typed if READS_MACHINE.search(line)]:
-        told = f"not composed: {', '.join(foreign)} may read what is on this machine"
-        return [*rows, DriftRow("config as it was typed", "composed", told, "unknown")]
+        reason = f"not composed: {', '.join(foreign)} may read what is on this machine"
+        return [*rows, DriftRow("config as it was typed", "composed", reason, UNKNOWN)]
     try:
         composed = compose_config([line for line in typed if HIDDEN not in line])
     except ConfigError as error:
         return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
-    leaves = {name: value for name, value in flatten(trained).items() if not is_place(name)}
-    today = flatten(composed)
-    names = dict.fromkeys([*leaves, *(name for name in today if not is_place(name))])
-    rows += [
+    return [*rows, *_composed_rows(trained, composed)] or [
+        DriftRow("config", "recorded", "the same line composes to the same today", SAME)
+    ]
+
+
+def _composed_rows(trained: Config, composed: Config) -> list[DriftRow]:
+    """Return a row for each setting, other than places, that the same command line sets to another value today."""
+    then = {name: value for name, value in flatten(trained).items() if not is_place(name)}
+    now = {name: value for name, value in flatten(composed).items() if not is_place(name)}
+    from_folder = {f"dataset.{key}" for key in composed.dataset.set_by_folder()}
+    return [
         DriftRow(
             f"config {name}",
-            tracking.as_param(leaves.get(name)),
-            tracking.as_param(redact_tree(today.get(name), name)),
+            tracking.as_param(then.get(name)),
+            tracking.as_param(redact_tree(now.get(name), name)),
             CHANGED,
         )
-        for name in names
-        if leaves.get(name) != today.get(name) and HIDDEN not in str(leaves.get(name))
-        if name not in {f"dataset.{key}" for key in composed.dataset.set_by_folder()}
+        for name in dict.fromkeys([*then, *now])
+        if then.get(name) != now.get(name) and HIDDEN not in str(then.get(name)) and name not in from_folder
     ]
-    return rows or [DriftRow("config", "recorded", "as the same line composes today", SAME)]
 
 
-def _packages(run: tracking.Run) -> list[DriftRow]:
-
+def _package_rows(run: tracking.Run) -> list[DriftRow]:
     try:
         with run.reading("environment/packages.txt") as file:
-            then = _versions(file.read_text())
+            then = _versions(file.read_text(encoding="utf-8", errors="replace"))
     except NotKept:
-        return [DriftRow("packages", "not recorded", "unknown", "unknown")]
+        return [DriftRow("packages", "not recorded", "unknown", UNKNOWN)]
     now = _versions(tracking.packages())
     rows = [
-        DriftRow(name, then.get(name, "not there"), now.get(name, "not there"), CHANGED)
+        DriftRow(name, then.get(name, "not installed"), now.get(name, "not installed"), CHANGED)
         for name in sorted(then.keys() | now.keys(), key=str.lower)
         if then.get(name) != now.get(name)
     ]
     return rows or [DriftRow("packages", f"{len(then)} versions", f"{len(now)} versions", SAME)]
 
 
-def _versions(listed: str) -> Mapping[str, str]:
-    """Package -> version, Python among them."""
-    return {found[1]: found[2] for found in re.finditer(r"^(?:# )?([\w.-]+)(?:==| )(\S+)$", listed, re.MULTILINE)}
+def _versions(listing: str) -> Mapping[str, str]:
+    """Return package -> version, for Python too."""
+    return {found[1]: found[2] for found in re.finditer(r"^(?:# )?([\w.-]+)(?:==| )(\S+)$", listing, re.MULTILINE)}
 
 
-def _machine(run: tracking.Run) -> list[DriftRow]:
-
-    here = tracking.origin_tags()["host"]
-    return [DriftRow("machine", run.tags.get("host", "unknown"), here, _verdict(run.tags.get("host"), here))]
+def _machine_row(run: tracking.Run) -> DriftRow:
+    return _row("machine", run.tags.get("host", UNKNOWN), tracking.origin_tags()["host"])
 
 
-# --- what comes out ----------------------------------------------------------------------------------------------
+# --- then and now: results ---------------------------------------------------------------------------------------
 
 
-def _split_of(metric: str) -> str:
-    """Whose images say how far chance goes; for metrics of training, means over a changing network, the test's."""
+def _split(metric: str) -> str:
+    """Return the split whose size says how far chance goes: the test split for metrics of a changing network too."""
     return "validation" if metric.startswith("val_") else "test"
 
 
-def _result(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
-    """The same to the last bit; where kernels are free to differ, as much the same as repeated trainings are.
+def _result_row(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
+    """Compare a metric: to the last bit, or where kernels are free to differ, as closely as repeated trainings agree.
 
-    Two accuracies are the same within some standard errors of their difference, of which both give the common rate.
+    Two accuracies are the same within some standard errors of their difference, for their mean as the common rate.
     """
     if now is None:
         return DriftRow(name, repr(then), "not measured", CHANGED)
@@ -179,7 +231,7 @@ def _result(name: str, then: float, now: float | None, is_exact: bool, images: i
         rate = (then + now) / 2
         is_accuracy = "accuracy" in name
         margin = STANDARD_ERRORS * (2 * rate * (1 - rate) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
-        verdict = "within chance" if abs(then - now) <= margin else CHANGED
+        verdict = WITHIN_CHANCE if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
 
 

@@ -40,7 +40,7 @@ def open_parent(
         return NullRun(), True
     for found in find_runs(store, found_by):
         run = Run(client, found.info.run_id, experiment_id)
-        run.status = found.info.status
+        run.params, run.status = found.data.params, found.info.status
         run.end_time = None if found.info.status == "RUNNING" else found.info.end_time
         return run, not found.data.params
     with deferred():

@@ -171,6 +171,11 @@ class Run:
                 raise
             self._client.log_inputs(self._id, inputs)  # another process recorded the same new data set just then
 
+    def log_dataset_of(self, run_id: str) -> None:
+        """Record the data set of another run as an input of this one too."""
+        if self._client is not None and (inputs := self._client.get_run(run_id).inputs):
+            self._client.log_inputs(self._id, inputs.dataset_inputs)
+
     def log_model(self, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None:
         """Log the model as an MLflow LoggedModel that can be served, with the run's params and metrics of this step.
 

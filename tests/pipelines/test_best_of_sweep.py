@@ -63,7 +63,7 @@ def test_the_best_trial_is_trained_again_on_train_and_validation_for_its_best_ep
 
 @pytest.mark.services
 def test_only_the_final_trainings_see_the_test_split(crowned: Crowned):
-    tested = {run.info.run_id for run in crowned.runs() if "test_accuracy" in run.data.metrics}
+    tested = {run.info.run_id for run in crowned.runs() if "test_loss" in run.data.metrics}
     assert tested == {final.info.run_id for final in crowned.finals().values()}
 
 
@@ -173,11 +173,14 @@ def test_killed_in_the_sweep_and_in_the_final_trainings_it_goes_on_and_does_no_s
     assert crowned.pipeline().info.status == "FINISHED"
 
 
-@pytest.mark.parametrize(  # tests/test_finals.py has more of the second kind
+@pytest.mark.parametrize(  # tests/reports/test_best_of_sweep.py has more of the second kind
     ("arguments", "sentence"),
     [
         (["-m", "hparams_search=lenot"], "-m: only python -m src.train takes it; leave it out"),
-        (["model.dropout=0,0.1", "schedule=reduce_on_plateau"], "there is no plateau to be seen; use schedule=cosine"),
+        (
+            ["model.dropout=0,0.1", "schedule=reduce_on_plateau"],
+            "no validation metric is left to reach a plateau; use schedule=cosine",
+        ),
         (["model.dropuot=0,0.1"], "no key 'model.dropuot'; did you mean 'dropout'?"),
     ],
 )

@@ -102,7 +102,7 @@ def test_another_network_is_added_without_training_the_others_again(compared: Co
     compared.client.delete_run(new.info.run_id)  # the other tests count
 
 
-@pytest.mark.parametrize(  # tests/test_leaderboard.py has more of the second kind
+@pytest.mark.parametrize(  # tests/reports/test_compare_models.py has more of the second kind
     ("arguments", "sentence"),
     [
         (["-m"], "-m: only python -m src.train takes it"),

@@ -65,7 +65,7 @@ def test_on_the_same_machine_a_deterministic_run_is_the_same_to_the_last_bit(wor
         verdicts = {row["what"]: row["verdict"] for row in csv.DictReader(file)}
     assert set(verdicts.values()) == {"same"}
     assert {"commit", "config", "packages", "machine", "data", "test_accuracy", "val_loss"} <= set(verdicts)
-    assert "the same result" in again.data.tags["mlflow.note.content"]
+    assert "The same result" in again.data.tags["mlflow.note.content"]
 
 
 def test_a_default_that_is_another_today_is_named_and_the_recorded_one_is_trained(

@@ -1,7 +1,7 @@
 """What follows a sweep: which sweeps may be followed, what is trained in the end, what is said of it."""
 
 import csv
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ from mlflow import MlflowClient
 
 from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
-from src.reports import best_of_sweep as finals
+from src.reports import best_of_sweep as report
 from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
 from src.schema import BestOfSweepConfig, Config, as_tree
 from src.space import SweepPlan
 from src.study import open_storage
-from src.tracking import NullRun
+from src.tracking import pipeline_run
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -31,7 +31,7 @@ def pipeline(*line: str) -> BestOfSweepConfig:
 
 def plan(*line: str, swept: list[str] = SWEPT) -> SweepPlan:
     """The sweep of `python -m pipelines.best_of_sweep <line> <swept>`."""
-    return finals.plan_of(pipeline(*line), [*line, *swept])
+    return report.plan_best_of_sweep(pipeline(*line), [*line, *swept])
 
 
 # --- which sweeps may be followed --------------------------------------------------------------------------------
@@ -58,9 +58,13 @@ def test_no_trial_sees_the_test_split() -> None:
         (["registered_model=a/b"], SWEPT, r"^registered_model: got 'a/b'"),
         (["tracking=off"], SWEPT, r"^tracking=off: a pipeline hands on"),
         (["evaluate_test=false"], SWEPT, r"^evaluate_test=false: a pipeline ends with the test split"),
-        (["evaluate_test=true"], SWEPT, r"^evaluate_test: no trial may see the test split"),
-        ([], ["evaluate_test=false,true"], r"^evaluate_test: no trial may see the test split"),
-        (["dataset.validation_size=0"], SWEPT, r"^dataset\.validation_size=0: the best trial is found by a validation"),
+        (["evaluate_test=true"], SWEPT, r"^evaluate_test=true: trials must not see the test split"),
+        ([], ["evaluate_test=false,true"], r"^evaluate_test=true: trials must not see the test split"),
+        (
+            ["dataset.validation_size=0"],
+            SWEPT,
+            r"^dataset\.validation_size=0: the best trial is found by its validation",
+        ),
         (["model.dropuot=0"], SWEPT, r"^no key 'model\.dropuot'; did you mean 'dropout'\?"),
         (["hparams_search=lenott"], [], r"^no hparams_search 'lenott'; did you mean 'lenot'\?"),
     ],
@@ -118,11 +122,14 @@ def sweep(**changes: Any) -> SweepResult:
             sweep(best_run_id=None, best_config=None),
             r"^trial 1 is the best of study study, but its run is gone .* restore the run, or start a new study",
         ),
-        (sweep(counts=replace(DONE, running=3)), r"^3 trials of study study are still run by others; .*once they are"),
+        (
+            sweep(counts=replace(DONE, running=3)),
+            r"^3 trials of study study are still running in other processes",
+        ),
     ],
 )
 def test_a_sweep_without_a_best_trial_or_without_an_end_is_not_followed(found: SweepResult, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence), finals.begin(pipeline(), plan(), found):
+    with pytest.raises(UserError, match=sentence), report.best_of_sweep_run(pipeline(), plan(), found):
         pass
 
 
@@ -133,7 +140,7 @@ def test_the_same_sweep_is_followed_under_the_same_run_by_one_at_a_time(store: W
     locks = open_storage(storage, store.uri).locks
     found = []
     for _ in range(2):
-        with finals.begin(config, planned, sweep()) as run:
+        with report.best_of_sweep_run(config, planned, sweep()) as run:
             assert not locks.is_free("best_of_sweep study")
             found.append(run.run_id)
         assert locks.is_free("best_of_sweep study")
@@ -162,7 +169,7 @@ def final_configs(store: Workplace, *of_trial: str, seeds: str = "[1]") -> tuple
     """The best trial's configuration, and those that are trained in the end; 64 images were set aside."""
     trial = config_for(store.uri, *TRIAL, *of_trial)
     config = pipeline("dataset=synthetic", f"tracking.uri='{store.uri}'", f"seeds={seeds}", "tags.owner=ada")
-    return trial, finals.final_configs(config, sweep(best_config=as_tree(trial), best_epoch=5))
+    return trial, report.final_configs(config, sweep(best_config=as_tree(trial), best_epoch=5))
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +239,8 @@ def outcome(*accuracies: float, **registration: Any) -> BestOfSweepResult:
         run_id="r",
         sweep=sweep(best_metrics=BEST),
         seeds=list(range(1, len(trained) + 1)),
-        finals=trained,
+        experiment_id="9",
+        trainings=trained,
         registration=replace(CROWNED, **registration),
     )
 
@@ -247,56 +255,116 @@ def test_the_spread_is_the_standard_deviation_and_none_of_one_seed(
     assert outcome(*accuracies).spread == pytest.approx(spread)
 
 
-def test_the_description_leads_to_sweep_trial_and_trainings() -> None:
-    text = finals.description(NullRun("9"), outcome(0.5, 1.0))
+def test_the_description_begins_with_the_result_and_leads_to_sweep_trial_and_trainings() -> None:
+    text = report.describe_best_of_sweep(outcome(0.5, 1.0))
 
     def link(run_id: str) -> str:
         return f"#/experiments/9/runs/{run_id}?workflowType=machine_learning"
 
     assert text.splitlines() == [
-        f"The best of [study study]({link('5eeb')}) is [trial 1]({link('7a11')}) with 0.9877; trained again on "
-        "training and validation images for 5 epochs:",
+        "Test accuracy 0.7500 (mean of 2 seeds, spread 0.3536); version 4 of digits is now the champion: the first of "
+        "digits.",
         "",
         "| seed | test accuracy |",
         "|---|---|",
         f"| [1]({link('f1')}) | 0.5000 |",
         f"| [2]({link('f2')}) | 1.0000 |",
         "",
-        "Mean 0.7500, spread 0.3536. Version 4 of digits, seed 1, is now the champion: the first of digits.",
+        f"The best of [study study]({link('5eeb')}) is [trial 1]({link('7a11')}) with 0.9877. Its configuration was "
+        "trained again on training and validation images for 5 epochs. Version 4 of digits is the model of seed 1.",
     ]
 
 
 def test_a_best_trial_whose_run_is_gone_is_not_linked() -> None:
-    text = finals.description(NullRun("9"), replace(outcome(0.5), sweep=sweep(best_run_id=None)))
+    text = report.describe_best_of_sweep(replace(outcome(0.5), sweep=sweep(best_run_id=None)))
     study = "[study study](#/experiments/9/runs/5eeb?workflowType=machine_learning)"
-    assert text.startswith(f"The best of {study} is trial 1 with 0.9877;")
+    assert f"The best of {study} is trial 1 with 0.9877." in text
 
 
-def test_a_model_that_is_not_crowned_is_said_not_to_be_with_the_reason() -> None:
-    text = finals.description(NullRun("9"), outcome(0.5, moved=False, reason="it is no better"))
-    assert text.endswith(
-        "Mean 0.5000, spread -. Version 4 of digits, seed 1, is not made the champion: it is no better."
+def test_a_model_that_does_not_become_the_champion_is_described_with_the_reason() -> None:
+    text = report.describe_best_of_sweep(outcome(0.5, moved=False, reason="it is no better"))
+    assert text.splitlines()[0] == (
+        "Test accuracy 0.5000 (seed 1); version 4 of digits, champion unchanged: it is no better."
     )
 
 
-def test_no_spread_is_recorded_for_a_single_seed(store: Workplace) -> None:
-    with new_run(config_for(store.uri)) as run:
-        finals.record(run, outcome(0.75))
-    assert MlflowClient(store.uri).get_run(str(run.run_id)).data.metrics == {"test_accuracy_mean": 0.75} | BEST
+def test_warnings_end_the_description_once_each_and_names_are_shown_literally() -> None:
+    found = outcome(0.5, 1.0, name="<b>cats*")
+    trained = [replace(training, warnings=["NOT the full MNIST"]) for training in found.trainings]
+    text = report.describe_best_of_sweep(replace(found, trainings=trained))
+    assert text.endswith("\n\n**NOT the full MNIST**")
+    assert text.count("NOT the full MNIST") == 1
+    assert "version 4 of &#60;b&#62;cats&#42; is now" in text
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A pipeline's run and its artifact `seeds.csv`."""
+
+    data: Any
+    inputs: list[str]
+    seeds: list[list[str]]
+
+
+def recorded(store: Workplace, folder: Path, *accuracies: float, swept: list[str] = SWEPT, **of: Any) -> Recorded:
+    """Record what came of a sweep over `swept`; the trainings are runs of the store."""
+    config = config_for(store.uri)
+    found = outcome(*accuracies, **of)
+    trained = []
+    for training in found.trainings:
+        with new_run(config) as run:
+            run.log_dataset("synthetic", "d" * 64, "generated", {})
+        trained.append(replace(training, run_id=run.run_id))
+    line = ["dataset=synthetic", f"tracking.uri='{store.uri}'", f"seeds={found.seeds}"]
+    with pipeline_run(config.tracking, "best_of_sweep", str(folder), "best of study") as run:
+        again = pipeline(*line), plan(*line, swept=swept)
+        report.record_best_of_sweep(run, *again, found.sweep, trained, found.registration)
+    client = MlflowClient(store.uri)
+    read = client.get_run(str(run.run_id))
+    with Path(client.download_artifacts(str(run.run_id), "seeds.csv", str(folder))).open() as file:
+        seeds = [[row[0], *row[2:]] for row in csv.reader(file)]
+    return Recorded(read.data, [item.dataset.name for item in read.inputs.dataset_inputs], seeds)
+
+
+@pytest.mark.parametrize(
+    ("swept", "columns"),
+    [
+        ("model.dropout=0,0.1", {"model.name": "lenot", "optimizer.learning_rate": "0.001"}),
+        ("optimizer.learning_rate=0.1,0.2", {"model.name": "lenot"}),
+        ("model=lenot,dense", {"optimizer.learning_rate": "0.001"}),
+    ],
+)
+def test_the_columns_of_the_ui_show_what_all_trials_have_in_common(
+    store: Workplace, tmp_path: Path, swept: str, columns: dict[str, str]
+) -> None:
+    found = recorded(store, tmp_path, 0.75, swept=[swept])
+    assert found.data.params == {"dataset.name": "synthetic"} | columns
+    assert found.inputs == ["synthetic"]
+
+
+def test_recorded_again_after_the_sweep_found_a_better_trial_the_run_has_the_new_result(
+    store: Workplace, tmp_path: Path
+) -> None:
+    for accuracy in (0.5, 0.75):
+        found = recorded(store, tmp_path, accuracy)
+    assert found.data.metrics["test_accuracy"] == 0.75
+    assert found.inputs == ["synthetic"]
+
+
+def test_no_spread_is_recorded_for_a_single_seed(store: Workplace, tmp_path: Path) -> None:
+    metrics = {"test_accuracy": 0.75, "test_accuracy_mean": 0.75} | BEST
+    assert recorded(store, tmp_path, 0.75).data.metrics == metrics
 
 
 @pytest.mark.parametrize(("p_value", "kept"), [(None, {}), (0.25, {"mcnemar_p_value": 0.25})])
 def test_scores_of_all_seeds_and_the_p_value_if_there_was_a_test_are_kept_with_the_run(
     store: Workplace, tmp_path: Path, p_value: float | None, kept: dict[str, float]
 ) -> None:
-    with new_run(config_for(store.uri)) as run:
-        finals.record(run, outcome(0.75, 0.75, p_value=p_value))
-    client = MlflowClient(store.uri)
-    metrics = client.get_run(str(run.run_id)).data.metrics
-    assert metrics == {"test_accuracy_mean": 0.75, "test_accuracy_spread": 0.0} | BEST | kept
-    with Path(client.download_artifacts(str(run.run_id), "seeds.csv", str(tmp_path))).open() as file:
-        assert list(csv.reader(file)) == [
-            ["seed", "run_id", "test_loss", "test_accuracy"],
-            ["1", "f1", "0.125000", "0.750000"],
-            ["2", "f2", "0.125000", "0.750000"],
-        ]
+    found = recorded(store, tmp_path, 0.75, 0.75, p_value=p_value)
+    accuracies = {"test_accuracy": 0.75, "test_accuracy_mean": 0.75, "test_accuracy_spread": 0.0}
+    assert found.data.metrics == accuracies | BEST | kept
+    assert found.seeds == [
+        ["seed", "test_loss", "test_accuracy"],
+        ["1", "0.125000", "0.750000"],
+        ["2", "0.125000", "0.750000"],
+    ]

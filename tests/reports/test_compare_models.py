@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from mlflow.entities import Run as MlflowRun
 
 from src.cli.compose import compose_config
 from src.errors import ConfigError
-from src.reports import compare_models as leaderboard
-from src.reports.compare_models import COLUMNS, cells
+from src.reports import compare_models as comparison
+from src.reports.compare_models import LEADERBOARD_COLUMNS, leaderboard_cells
 from src.results import LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config
 from tests.support.runs import config_for, new_run
@@ -29,7 +30,7 @@ def compare(*line: str) -> CompareModelsConfig:
 
 def plan(*line: str) -> dict[str, list[Config]]:
     """What `python -m pipelines.compare_models <line>` trains."""
-    return leaderboard.plan(compare(*line), line)
+    return comparison.plan_comparison(compare(*line), line)
 
 
 # --- what is trained ---------------------------------------------------------------------------------------------
@@ -71,9 +72,9 @@ def test_trainings_that_are_done_already_are_taken_whatever_was_typed(typed: lis
         (["models=[lenot,lennot]"], r"^no model 'lennot'; did you mean 'lenot'\?"),
         (["seeds=[]"], r"^seeds: got \[\], expected different whole numbers"),
         (["seeds=[-1]"], r"^seeds: got \[-1\], expected different whole numbers from 0"),
-        (["model=lenot"], r"^model: the pipeline takes several; give models=\[\.\.\.\]$"),
-        (["seed=3"], r"^seed: the pipeline takes several; give seeds=\[\.\.\.\]$"),
-        (["++seed=3"], r"^seed: the pipeline takes several; give seeds=\[\.\.\.\]$"),
+        (["model=lenot"], r"^model: this pipeline takes several; use models=\[\.\.\.\]$"),
+        (["seed=3"], r"^seed: this pipeline takes several; use seeds=\[\.\.\.\]$"),
+        (["++seed=3"], r"^seed: this pipeline takes several; use seeds=\[\.\.\.\]$"),
         (["models=[lenot,dense]", "model.conv.0.filters=3"], r"model\.conv\.0"),
         (["models=[dense,alexnet]"], r"too small for alexnet"),
         (["tracking=off"], r"^tracking=off: a pipeline hands on"),
@@ -102,7 +103,7 @@ def begun(store: Workplace, *line: str) -> MlflowRun:
     """The run that such a comparison stands under."""
     full = ("models=[lenot]", "seeds=[1]", f"tracking.uri='{store.uri}'", *line)
     config = compare(*full)
-    with leaderboard.begin(config, leaderboard.plan(config, full)) as run:
+    with comparison.comparison_run(config, comparison.plan_comparison(config, full)) as run:
         pass
     return MlflowClient(store.uri).get_run(str(run.run_id))
 
@@ -170,6 +171,7 @@ def result(store: Workplace, folder: Path, parameters: int, *accuracies: float, 
     for number, accuracy in enumerate(accuracies):
         with new_run(config_for(store.uri)) as run:
             run.log_params({"resolved.parameters": parameters})
+            run.log_dataset("synthetic", "d" * 64, "generated", {})
             with run.new_folder("model") as kept:
                 shutil.copytree(folder, kept)
         metrics = {"val_accuracy": accuracy, "test_accuracy": test + number / 8}
@@ -191,7 +193,7 @@ def ranked(store: Workplace, model_folder: Path) -> Ranked:
         "best": result(store, model_folder, 400, 0.75, 1.0, test=0.25),
     }
     config = compare("dataset=synthetic", f"tracking.uri='{store.uri}'")
-    return {row.model: (row, results[row.model]) for row in leaderboard.ranked(config, results)}
+    return {row.model: (row, results[row.model]) for row in comparison.rank_models(config, results)}
 
 
 def test_the_best_by_validation_is_first_and_of_equal_ones_the_smaller(ranked: Ranked) -> None:
@@ -208,7 +210,7 @@ def test_a_row_has_mean_and_spread_of_its_seeds_on_both_splits(ranked: Ranked) -
 def test_a_single_seed_has_no_spread(ranked: Ranked) -> None:
     row, _ = ranked["as good and small"]
     assert (row.best_val_spread, row.spread, row.seeds) == (None, None, 1)
-    assert cells(row)[1:6] == ("0.7500", "-", "0.5000", "-", "1")
+    assert leaderboard_cells(row)[1:6] == ("0.7500", "-", "0.5000", "-", "1")
 
 
 def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: Ranked, model_folder: Path) -> None:
@@ -222,7 +224,7 @@ def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: R
 
 
 def test_a_row_is_shown_in_the_order_of_the_columns() -> None:
-    assert dict(zip(COLUMNS, cells(ROW), strict=True)) == {
+    assert dict(zip(LEADERBOARD_COLUMNS, leaderboard_cells(ROW), strict=True)) == {
         "model": "lenot",
         "best val accuracy": "0.9912",
         "val spread": "0.0003",
@@ -236,28 +238,60 @@ def test_a_row_is_shown_in_the_order_of_the_columns() -> None:
     }
 
 
-def test_table_picture_and_accuracies_of_the_first_are_kept_with_the_run(store: Workplace, tmp_path: Path) -> None:
-    rows = [ROW, ROW._replace(model="dense", accuracy=0.5, spread=None, best_val_spread=None, run_id="b2")]
-    with new_run(config_for(store.uri)) as run:
-        leaderboard.record(run, rows)
+@pytest.fixture(scope="module")
+def recorded(store: Workplace, model_folder: Path) -> MlflowRun:
+    """The run of a comparison of two networks with two seeds, both on the same data; one training has a warning."""
+    line = ("models=[lenot,dense]", "seeds=[1,2]", "dataset=synthetic", f"tracking.uri='{store.uri}'")
+    config = compare(*line)
+    planned = comparison.plan_comparison(config, line)
+    trained = {
+        "lenot": result(store, model_folder, 300, 0.75, 0.75, test=0.5),
+        "dense": result(store, model_folder, 200, 0.5, 0.5, test=0.5),
+    }
+    trained["dense"][1] = replace(trained["dense"][1], warnings=["NOT the *full* MNIST"])
+    with comparison.comparison_run(config, planned) as run:
+        found = comparison.record_comparison(run, config, planned, trained)
+    assert (found.run_id, [row.model for row in found.rows]) == (run.run_id, ["lenot", "dense"])
+    return MlflowClient(store.uri).get_run(str(run.run_id))
+
+
+def test_the_table_and_a_figure_are_kept_with_the_run(store: Workplace, recorded: MlflowRun, tmp_path: Path) -> None:
     client = MlflowClient(store.uri)
-    with Path(client.download_artifacts(str(run.run_id), "leaderboard.csv", str(tmp_path))).open() as file:
+    with Path(client.download_artifacts(recorded.info.run_id, "leaderboard.csv", str(tmp_path))).open() as file:
         kept = list(csv.DictReader(file))
-    assert [list(row.values()) for row in kept] == [
-        ["" if value is None else str(value) for value in row] for row in rows
+    assert [(row["model"], row["accuracy"], row["seeds"]) for row in kept] == [
+        ("lenot", "0.5625", "2"),
+        ("dense", "0.5625", "2"),
     ]
-    assert [item.path for item in client.list_artifacts(str(run.run_id), "figures")] == ["figures/leaderboard.png"]
-    metrics = client.get_run(str(run.run_id)).data.metrics
-    assert metrics == {"best_val_accuracy": ROW.best_val_accuracy, "test_accuracy": ROW.accuracy}
+    figures = [item.path for item in client.list_artifacts(recorded.info.run_id, "figures")]
+    assert figures == ["figures/leaderboard.png"]
 
 
-def test_the_description_is_the_table_with_links_to_the_runs(store: Workplace) -> None:
-    with new_run(config_for(store.uri)) as run:
-        leaderboard.record(run, [ROW, ROW._replace(model="dense", run_id="b2")])
-    note = MlflowClient(store.uri).get_run(str(run.run_id)).data.tags["mlflow.note.content"]
-    head, rule, first, second = note.replace(" &emsp;|", " |").splitlines()
-    assert head == f"| {' | '.join(COLUMNS)} |"
-    assert rule.count("---") == len(COLUMNS)
-    pages = [f"#/experiments/{run.experiment_id}/runs/{of}?workflowType=machine_learning" for of in ("a1", "b2")]
-    assert first == f"| [lenot]({pages[0]}) | {' | '.join(cells(ROW)[1:])} |"
-    assert second.startswith(f"| [dense]({pages[1]}) |")
+def test_the_columns_of_the_ui_show_what_was_compared_and_how_good_the_winner_is(recorded: MlflowRun) -> None:
+    data = recorded.data
+    assert data.metrics == {"best_val_accuracy": 0.75, "test_accuracy": 0.5625}
+    assert data.params == {
+        "model.name": "lenot, dense",
+        "dataset.name": "synthetic",
+        "optimizer.learning_rate": "0.001",
+        "seed": "1, 2",
+    }
+    assert [item.dataset.name for item in recorded.inputs.dataset_inputs] == ["synthetic"]
+
+
+def test_the_description_begins_with_the_winner_and_ends_with_the_warnings(recorded: MlflowRun) -> None:
+    lines = recorded.data.tags["mlflow.note.content"].splitlines()
+    assert lines[0] == (
+        "Winner on synthetic: lenot with validation accuracy 0.7500 and test accuracy 0.5625 (2 seeds)."
+    )
+    assert lines[-1] == "**NOT the &#42;full&#42; MNIST**"
+
+
+def test_the_description_s_table_links_to_the_runs_and_shows_names_literally() -> None:
+    rows = [ROW, ROW._replace(model="<b>|dense", run_id="b2")]
+    head, rule, first, second = comparison.describe_comparison("7", "mnist", rows, []).splitlines()[2:6]
+    assert head == f"| {' | '.join(LEADERBOARD_COLUMNS)} |"
+    assert rule.count("---") == len(LEADERBOARD_COLUMNS)
+    pages = [f"#/experiments/7/runs/{run_id}?workflowType=machine_learning" for run_id in ("a1", "b2")]
+    assert first == f"| [lenot]({pages[0]}) | {' | '.join(leaderboard_cells(ROW)[1:])} |"
+    assert second.startswith(f"| [&#60;b&#62;&#124;dense]({pages[1]}) |")

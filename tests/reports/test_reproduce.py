@@ -162,7 +162,7 @@ def test_a_run_that_does_not_say_where_it_comes_from_is_no_reason_to_stop(store:
     _, rows = Recorded(store, str(run.run_id)).check()
     assert rows["code (SHA-256 of src/**/*.py)"].then == rows["machine"].then == "unknown"
     assert rows["packages"] == ("packages", "not recorded", "unknown", "unknown")
-    assert rows["config"].now == "taken as recorded: it was not typed"
+    assert rows["config"].now == "no command line was recorded to compare with"
 
 
 def test_a_run_that_an_observer_ended_is_trained_as_far_and_that_is_said(original: Recorded) -> None:
@@ -230,7 +230,7 @@ def test_packages_of_another_version_missing_and_added_ones_are_named(original: 
     found = original.changed()
     assert list(found) == ["gone", "keras", "numpy", "Python"]
     assert (found["Python"][0], found["numpy"][0]) == ("3.1.4", "1.0.0")
-    assert (found["keras"][0], found["gone"]) == ("not there", ("3.2.1", "not there"))
+    assert (found["keras"][0], found["gone"]) == ("not installed", ("3.2.1", "not installed"))
 
 
 def test_a_package_whose_name_sounds_like_a_secret_is_recorded_with_its_version(
@@ -239,7 +239,7 @@ def test_a_package_whose_name_sounds_like_a_secret_is_recorded_with_its_version(
     from src.tracking import run
 
     monkeypatch.setattr(run, "packages", lambda: "# Python 3.11.9\ntokenizers==0.22.1\n")
-    assert recorded(store).changed()["tokenizers"] == ("0.22.1", "not there")
+    assert recorded(store).changed()["tokenizers"] == ("0.22.1", "not installed")
 
 
 @pytest.mark.parametrize(
@@ -284,17 +284,17 @@ VERDICTS = [
 def test_results_are_the_same_to_the_last_bit_or_where_kernels_are_free_as_repeated_trainings_are(
     name: str, then: float, now: float, is_exact: bool, verdict: str
 ) -> None:
-    assert drift._result(name, then, now, is_exact, 10_000) == (name, repr(then), repr(now), verdict)
+    assert drift._result_row(name, then, now, is_exact, 10_000) == (name, repr(then), repr(now), verdict)
 
 
 def test_of_fewer_images_an_accuracy_may_differ_more() -> None:
-    verdicts = [drift._result("accuracy", 0.9, 0.88, False, images).verdict for images in (1_000, 100_000)]
+    verdicts = [drift._result_row("accuracy", 0.9, 0.88, False, images).verdict for images in (1_000, 100_000)]
     assert verdicts == ["within chance", "CHANGED"]
 
 
 @pytest.mark.parametrize("is_exact", [True, False])
 def test_a_metric_that_is_not_there_any_more_has_changed(is_exact: bool) -> None:
-    assert drift._result("val_loss", 0.5, None, is_exact, 100) == ("val_loss", "0.5", "not measured", "CHANGED")
+    assert drift._result_row("val_loss", 0.5, None, is_exact, 100) == ("val_loss", "0.5", "not measured", "CHANGED")
 
 
 def scored(store: Workplace, metrics: dict[str, float], digest: str, images: int) -> TrainResult:
@@ -311,7 +311,7 @@ def test_data_and_metrics_are_compared_and_kept_with_the_new_run(store: Workplac
     now = {"loss": 0.5, "test_accuracy": 0.95, "val_accuracy": 0.95, "epoch_seconds": 9.0, "learning_rate": 0.2}
     old, new = scored(store, then, "0" * 64, 10_000), scored(store, now, "1" * 64, 10_000)
     config = compose_config([f"run_id={old.run_id}", f"tracking.uri='{store.uri}'"], "reproduce")
-    result = drift.compare(config, config_for(store.uri, *LINE), [COMMIT], new)
+    result = drift.record_reproduction(config, config_for(store.uri, *LINE), [COMMIT], new)
     assert (result.run_id, result.reproduces) == (new.run_id, old.run_id)
     assert result.origin == [COMMIT, ("data", "0" * 16, "1" * 16, "CHANGED")]
     assert {row.what: row.verdict for row in result.results} == {
@@ -322,7 +322,9 @@ def test_data_and_metrics_are_compared_and_kept_with_the_new_run(store: Workplac
     client = MlflowClient(store.uri)
     with Path(client.download_artifacts(str(new.run_id), "drift.csv", str(tmp_path))).open() as file:
         assert list(csv.reader(file))[1:] == [list(row) for row in (*result.origin, *result.results)]
-    assert "ANOTHER RESULT" in client.get_run(str(new.run_id)).data.tags["mlflow.note.content"]
+    page = f"#/experiments/1/runs/{old.run_id}?workflowType=machine_learning"
+    note = client.get_run(str(new.run_id)).data.tags["mlflow.note.content"]
+    assert note.startswith(f"ANOTHER RESULT than [run {old.run_id}]({page}): test_accuracy.\n")
 
 
 def outcome(origin: list[DriftRow], results: list[DriftRow]) -> ReproductionResult:
@@ -338,23 +340,23 @@ HEAD = ["| what | then | now | verdict |", "|---|---|---|---|"]
 @pytest.mark.parametrize(
     ("results", "sentence", "changed"),
     [
-        ([EQUAL], "the same result", ["commit"]),
-        ([NEAR], "the same result", ["commit"]),
-        ([EQUAL, OTHER], "ANOTHER RESULT", ["commit", "loss"]),
+        ([EQUAL], "The same result as [run old](#old).", ["commit"]),
+        ([NEAR], "The same result, within chance, as [run old](#old).", ["commit"]),
+        ([EQUAL, OTHER], "ANOTHER RESULT than [run old](#old): loss.", ["commit", "loss"]),
     ],
 )
-def test_the_result_decides_whether_a_run_is_reproduced_whatever_changed_on_the_way(
+def test_the_description_begins_with_the_result_which_decides_alone_whether_a_run_is_reproduced(
     results: list[DriftRow], sentence: str, changed: list[str]
 ) -> None:
     found = outcome([COMMIT, PACKAGES], results)
-    assert drift.description(found).startswith(f"Run old trained again: {sentence}.")
-    assert (found.is_same, found.changed) == (sentence == "the same result", changed)
+    assert drift.describe_reproduction(found, "#old", []).splitlines()[0] == sentence
+    assert (found.is_same, found.changed) == (sentence.startswith("The same result"), changed)
 
 
 @pytest.mark.parametrize(
     ("origin", "results", "lines"),
     [
-        ([PACKAGES], [EQUAL], []),
+        ([PACKAGES], [EQUAL], ["Nothing else has changed."]),
         ([COMMIT, PACKAGES], [EQUAL], [*HEAD, "| commit | a | b | CHANGED |"]),
         ([PACKAGES], [NEAR], [*HEAD, "| loss | 0.5 | 0.51 | within chance |"]),
     ],
@@ -362,4 +364,20 @@ def test_the_result_decides_whether_a_run_is_reproduced_whatever_changed_on_the_
 def test_the_description_names_what_is_not_the_same_and_has_no_empty_table(
     origin: list[DriftRow], results: list[DriftRow], lines: list[str]
 ) -> None:
-    assert drift.description(outcome(origin, results)).splitlines()[2:] == lines
+    text = drift.describe_reproduction(outcome(origin, results), "#old", [])
+    assert text.splitlines()[2:-2] == lines
+    assert text.endswith(f"{len(origin)} facts about its origin and {len(results)} metrics were compared.")
+
+
+def test_the_description_ends_with_the_warnings_and_shows_names_literally() -> None:
+    setting = DriftRow("config dataset.name", "*cats*", "a|b", "CHANGED")
+    text = drift.describe_reproduction(outcome([setting], [EQUAL]), "#old", ["NOT the *full* MNIST"])
+    assert text.splitlines()[4] == "| config dataset.name | &#42;cats&#42; | a&#124;b | CHANGED |"
+    assert text.endswith("\n\n**NOT the &#42;full&#42; MNIST**")
+
+
+def test_a_long_list_of_changes_is_cut_in_the_description_and_says_so() -> None:
+    rows = [DriftRow(f"package{number}", "1", "2", "CHANGED") for number in range(30)]
+    text = drift.describe_reproduction(outcome(rows, [EQUAL]), "#old", [])
+    assert text.count("| CHANGED |") == 25
+    assert "\n5 more rows are in drift.csv. " in text
