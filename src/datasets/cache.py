@@ -55,7 +55,10 @@ def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tup
     def read() -> tuple[Images, list[BadFile]] | None:
         if not _is_unchanged(folder / IMAGES, folder / BAD):
             return None
-        images, bad = _map(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
+        try:
+            images, bad = _map(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
+        except (OSError, EOFError, ValueError, TypeError):  # the checksum fits, and was made of damaged files
+            return None
         return (images, bad) if images.shape == (len(files) - len(bad), *config.input_shape) else None
 
     return _read_or_write(folder, read, partial(_decode_into, config, files))

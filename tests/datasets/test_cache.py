@@ -181,6 +181,22 @@ def test_a_changed_list_of_bad_files_is_written_again(pets: Photos, content: byt
     assert again == bad == [BadFile("cat/000.png", "empty file")]
 
 
+@pytest.mark.parametrize("file", [cache.BAD, cache.IMAGES])
+@pytest.mark.parametrize("content", LISTS[:3] + LISTS[4:6] + LISTS[-1:])
+def test_a_file_that_cannot_be_read_is_written_anew_even_if_its_checksum_fits(
+    pets: Photos, content: bytes, file: str
+) -> None:
+    (pets.folder / "cat/000.png").write_bytes(b"")
+    before = np.array(decode(pets)[0])
+    folder = kept(pets)[0]
+    (folder / file).write_bytes(content)
+    checksum = cache._checksum(folder / cache.IMAGES, folder / cache.BAD)
+    cache._checksum_file(folder / cache.IMAGES).write_text(checksum)
+    images, again = decode(pets)
+    np.testing.assert_array_equal(images, before)
+    assert again == [BadFile("cat/000.png", "empty file")]
+
+
 @pytest.mark.parametrize("content", [b"", b"0", b"\xff\xfe"])
 def test_a_changed_checksum_means_that_the_images_are_decoded_again(pets: Photos, content: bytes) -> None:
     before = np.array(decode(pets)[0])
