@@ -18,19 +18,19 @@ from src.places import resolve_address, sqlite_address
 
 CONNECT_SECONDS = 5
 IDLE_SECONDS = 10  # no process fills a file that has not changed for this long
-EMPTY_SECONDS = 5  # the same for an empty file: its creator fills it at once, or within seconds on a busy machine
-MAX_WAIT_SECONDS = 120  # MLflow needs seconds to create its tables, or a minute on a slow disk
-MAX_ATTEMPTS = 3  # to create a file; the second one finds what another process has created meanwhile
-JOURNALS = ("-wal", "-shm", "-journal")  # suffixes of the files that SQLite keeps next to a database
+EMPTY_SECONDS = 5  # the same for an empty file: its creator fills it at once, on a busy machine within seconds
+MAX_WAIT_SECONDS = 120  # MLflow takes seconds to create its tables, on a slow disk a minute
+ATTEMPTS = 3  # to create a file; the second one finds what another process has created meanwhile
+JOURNALS = ("-wal", "-shm", "-journal")  # the endings of SQLite's own files next to a database
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def make_writable(folder: Path, setting: str) -> None:
-    """Create a folder if it does not exist, and check that it can be written.
+    """Create the folder if it does not exist, and check that it can be written.
 
     Args:
         folder: the folder.
-        setting: the key or variable to change when it cannot be written.
+        setting: the key to change, for the error message.
 
     Raises:
         StoreError: it cannot be created or written.
@@ -43,7 +43,7 @@ def make_writable(folder: Path, setting: str) -> None:
 
 
 def check_port(uri: str, setting: str) -> None:
-    """Raise StoreError unless a server listens at the address; this takes at most some seconds."""
+    """Raise StoreError within seconds unless a server listens at the address."""
     url = sqlalchemy.make_url(uri)
     try:
         address = (url.host or "localhost", url.port or PORTS[url.get_backend_name()])
@@ -53,7 +53,7 @@ def check_port(uri: str, setting: str) -> None:
 
 
 def tables(uri: str, setting: str) -> set[str]:
-    """Return the names of the tables in a database. A SQLite file that does not exist yet has none.
+    """Return the names of the tables in the database; a SQLite file that does not exist yet has none.
 
     Raises:
         StoreError: it cannot be opened, or is not a database.
@@ -70,7 +70,7 @@ def tables(uri: str, setting: str) -> set[str]:
 
 
 def check_owner(uri: str, setting: str, product: str, own_tables: set[str]) -> None:
-    """Raise StoreError when the database has tables, but not those of the product."""
+    """Raise StoreError if the database has tables, but not those of the product."""
     found = tables(uri, setting)
     if found and not own_tables <= found:
         some = ", ".join(sorted(found)[:3])
@@ -79,28 +79,28 @@ def check_owner(uri: str, setting: str, product: str, own_tables: set[str]) -> N
         )
 
 
-def have_tables(
+def ensure_tables(
     database: Path,
     own_tables: set[str],
     has_all: Callable[[sqlite3.Connection], bool],
     make: Callable[[str], object],
 ) -> bool:
-    """Create the tables of a SQLite file unless they exist, and return whether it has them at the end.
+    """Create a SQLite file or its tables if they do not exist, and return True if the file is complete afterwards.
 
-    A file with other tables stays as it is. A file that another process is filling is never replaced: this waits for
-    it. A new file is created under another name and gets its name when it is complete. A file without tables that no
-    process fills is filled in one transaction.
+    A file with other tables is left alone. A file that another process is filling is never replaced: this function
+    waits for it. A new file is created under another name and gets its name when it is complete. A file without tables that
+    no process fills is filled in one transaction.
 
     Args:
         database: the file.
-        own_tables: some tables that are created early; this does not wait for a file that has only other tables.
-        has_all: returns whether all tables exist; it may raise SQLite's error for a missing table.
+        own_tables: some tables that are created early; a file with only other tables is not waited for.
+        has_all: returns True if all tables exist; it may raise SQLite's error for a missing table.
         make: creates the tables in the database at an address.
 
     Raises:
         StoreError: the file cannot be written.
     """
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         found = _wait_for_tables(database, own_tables, has_all)
         if found is not None:
             return found
@@ -111,7 +111,7 @@ def have_tables(
             make(sqlite_address(new))
             if is_new:
                 _remove(*_journals(database))  # of a removed file: SQLite would apply them to the new one
-                _give_name(new, database)
+                _publish(new, database)
             else:
                 _fill(new, database)
         except sqlite3.Error as error:
@@ -124,12 +124,12 @@ def have_tables(
 def _wait_for_tables(
     database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]
 ) -> bool | None:
-    """Wait until no process fills the file. Return whether it is complete, or None when it can be created or filled."""
+    """Wait until no process fills the file; return whether it is complete, None if it may be created or filled."""
     unchanged_since, seen, end = time.monotonic(), _last_change(database), time.monotonic() + MAX_WAIT_SECONDS
     while True:
         if seen is None:
             return None
-        found = _look(database, own_tables, has_all)
+        found = _inspect(database, own_tables, has_all)
         if found.is_settled:
             return found.has_all
         change, now = _last_change(database), time.monotonic()
@@ -140,8 +140,8 @@ def _wait_for_tables(
         time.sleep(0.1)
 
 
-class _Look(NamedTuple):
-    """The state of a file at one look."""
+class _State(NamedTuple):
+    """The state of a database file."""
 
     has_all: bool = False
     is_settled: bool = False  # waiting longer changes nothing
@@ -152,28 +152,28 @@ class _Look(NamedTuple):
         return EMPTY_SECONDS if self.is_empty else IDLE_SECONDS
 
 
-def _look(database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]) -> _Look:
+def _inspect(database: Path, own_tables: set[str], has_all: Callable[[sqlite3.Connection], bool]) -> _State:
     try:
         with contextlib.closing(_connect(database)) as connection:
             found = _tables(connection)
             if found - {"alembic_version"} and not found & own_tables:
-                return _Look(is_settled=True)
+                return _State(is_settled=True)
             if not found:
-                return _Look(is_empty=True)
-            is_whole = has_all(connection)
-            return _Look(is_whole, is_settled=is_whole)
+                return _State(is_empty=True)
+            is_complete = has_all(connection)
+            return _State(is_complete, is_settled=is_complete)
     except sqlite3.OperationalError:  # no such table, or locked by the process that creates them
-        return _Look(is_settled=not database.is_file())
+        return _State(is_settled=not database.is_file())
     except sqlite3.DatabaseError:  # not a database
-        return _Look(is_settled=True)
+        return _State(is_settled=True)
 
 
-def _give_name(new: Path, database: Path) -> None:
+def _publish(new: Path, database: Path) -> None:
     try:
         os.link(new, database)
     except FileExistsError:
-        pass  # another process was faster
-    except OSError:  # a file system without links
+        pass  # another process has created it
+    except OSError:  # a file system without hard links
         with contextlib.suppress(FileExistsError):
             database.touch(exist_ok=False)
             _fill(new, database)
@@ -200,7 +200,7 @@ def _remove(*files: Path) -> None:
 
 
 def _last_change(database: Path) -> float | None:
-    """Return when the file or one of its journals was last written; None when there is no file."""
+    """Return the time at which the file or one of its journals was last written, None when there is no file."""
     times = []
     for file in (database, *_journals(database)):
         with contextlib.suppress(OSError):

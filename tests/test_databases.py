@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from src.databases import check_owner, check_port, have_tables, make_writable, tables
+from src.databases import check_owner, check_port, ensure_tables, make_writable, tables
 from src.errors import StoreError
 from src.places import sqlite_file
 
@@ -135,7 +135,7 @@ def test_the_database_of_another_program_is_refused_with_some_of_its_tables(
         check_owner(uri, SETTING, "MLflow", OWN)
 
 
-# --- have_tables ---------------------------------------------------------------------------------------------------
+# --- ensure_tables ---------------------------------------------------------------------------------------------------
 
 
 def made(file: Path) -> bool:
@@ -144,7 +144,7 @@ def made(file: Path) -> bool:
     def make(address: str) -> None:
         make_tables(sqlite_file(address) or file, "owner", "things")
 
-    return have_tables(file, {"owner"}, lambda found: bool(found.execute("select 1 from things")), make)
+    return ensure_tables(file, {"owner"}, lambda found: bool(found.execute("select 1 from things")), make)
 
 
 def test_a_new_file_has_all_its_tables_and_nothing_is_left_next_to_it(tmp_path: Path):
@@ -184,7 +184,9 @@ def test_a_file_that_appears_while_another_one_is_being_made_stays(tmp_path: Pat
         make_tables(sqlite_file(address) or tmp_path, "owner", "things")
         make_tables(tmp_path / "new.db", "owner", "things", "theirs")
 
-    assert have_tables(tmp_path / "new.db", {"owner"}, lambda found: bool(found.execute("select 1 from things")), make)
+    assert ensure_tables(
+        tmp_path / "new.db", {"owner"}, lambda found: bool(found.execute("select 1 from things")), make
+    )
     assert "theirs" in tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING)
 
 

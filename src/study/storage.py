@@ -11,7 +11,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from src.databases import check_owner, check_port, have_tables, make_writable
+from src.databases import check_owner, check_port, ensure_tables, make_writable
 from src.errors import StoreError
 from src.places import resolve_address, sqlite_file
 from src.redact import hide_password
@@ -106,7 +106,7 @@ def _open_sqlite(url: sqlalchemy.URL, address: str) -> Storage:
     database = _file_of(url)
     make_writable(database.parent, SETTING)
     with FileLock(database.with_name(f".{database.name}.lock")):
-        have_tables(database, OWN_TABLES, _has_version, _make_tables)
+        ensure_tables(database, OWN_TABLES, _has_version, _make_tables)
         check_owner(address, SETTING, "Optuna", OWN_TABLES)
         storage = _storage(url, {"timeout": BUSY_SECONDS})
         sqlalchemy.event.listen(storage.engine, "connect", _write_ahead)

@@ -1,4 +1,4 @@
-"""The address of an experiment's page, which is looked up in the store."""
+"""The address of an experiment's page in the UI."""
 
 from mlflow.exceptions import MlflowException
 
@@ -9,10 +9,10 @@ from src.tracking.view import TAG, VIEW
 
 
 def experiment_page(config: TrackingConfig) -> str:
-    """Return the page of the experiment's runs; the list of experiments if a server does not have it, or does not say.
+    """Return the page of the experiment's runs, or the list of experiments if the experiment is not found.
 
     Raises:
-        StoreError: the store cannot be reached, or the address is not that of a store.
+        StoreError: the store cannot be reached, or the address is not the address of a store.
     """
     with problems_told(config.uri):
         prepare_store(config.uri)

@@ -1,7 +1,7 @@
-"""The name of the process that began a run, and the check whether it has ended.
+"""Naming the process that started a run, and finding out that it has ended.
 
-A process number is reused one day, and a start in wall-clock time changes whenever the clock is set. So a process is
-named by its number, its start in ticks since boot, the boot, and the namespaces that both count in.
+Process numbers are reused, and a start in wall-clock time changes when the clock is set. So a process is named by its
+number, its start in ticks since boot, the boot, and the namespaces in which both are counted.
 """
 
 import os
@@ -17,9 +17,9 @@ from src.tracking.tags import PROCESS, read_tag
 
 PROC = Path("/proc")
 BOOT_ID = PROC / "sys/kernel/random/boot_id"
-UNKNOWN = "unknown"  # of a process that nothing names
-CLOCK_TOLERANCE = 60  # seconds by which the clock may have been set since an older version named a process
-ENDED = "ZX"  # states of a process that has ended and that its parent has not waited for: zombie, dead
+UNKNOWN = "unknown"  # the name of a process where the system gives none
+CLOCK_TOLERANCE = 60  # seconds by which the clock may have been set since an earlier version named a process
+ENDED = "ZX"  # states of a process that has ended before its parent waited for it: zombie, dead
 
 _NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) at tick (?P<ticks>\d+) of boot (?P<boot>\S+), namespace (?P<namespace>\S+)")
 _OLDER_NAME = re.compile(r"(?P<pid>[1-9]\d{0,8}) since (?P<start>\d{1,12})")  # still written where there is no /proc
@@ -29,7 +29,7 @@ def process_name(pid: int | None = None) -> str:
     """Return a name that no other process of this machine ever has, `unknown` where the system gives none.
 
     Args:
-        pid: of a process that runs; this one, when it is None.
+        pid: the number of a running process, None for this one.
     """
     pid = os.getpid() if pid is None else pid
     if not _is_proc_ours():
@@ -42,7 +42,7 @@ def process_name(pid: int | None = None) -> str:
 
 
 def is_gone(tags: Mapping[str, str]) -> bool:
-    """Return whether a run with these tags was begun by a process of this machine that has ended; False if unknown."""
+    """Return True if a run with these tags was started by a process of this machine that has ended."""
     if tags.get("host") != platform.node() or not _is_proc_ours():
         return False
     name = read_tag(tags, PROCESS) or ""
@@ -57,7 +57,7 @@ def is_gone(tags: Mapping[str, str]) -> bool:
             return is_other or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-    except (OSError, psutil.Error):  # this process has no right to look
+    except (OSError, psutil.Error):  # this process has no permission to look
         pass
     return False
 
@@ -70,7 +70,7 @@ def _has_ended(pid: int, ticks: int) -> bool:
 
 
 def _state_and_ticks(pid: int) -> tuple[str, int]:
-    """The state and the start, in clock ticks since boot: fields 3 and 22 of proc_pid_stat(5)."""
+    """Return the state and the start, in clock ticks since boot: fields 3 and 22 of proc_pid_stat(5)."""
     stat = (PROC / str(pid) / "stat").read_bytes()
     fields = stat.rpartition(b")")[2].split()  # the command's name before it may hold spaces and parentheses
     return fields[0].decode(), int(fields[19])
@@ -81,13 +81,13 @@ def _boot_id() -> str:
 
 
 def _namespace() -> str:
-    """The ids of the namespaces that numbers and ticks count in: in another container they mean something else."""
+    """Return the ids of the namespaces of numbers and ticks: both mean something else in another container."""
     files = (PROC / "self/ns" / kind for kind in ("pid", "time"))  # the second came with Linux 5.6
     return "+".join(re.sub(r"\D", "", str(file.readlink())) for file in files if file.is_symlink())
 
 
 def _is_proc_ours() -> bool:
-    """Whether /proc shows the processes that this one sees. A sandbox may have none, or that of its host."""
+    """Return True if /proc shows the processes that this one sees. A sandbox may have none, or its host's."""
     try:
         return sys.platform != "linux" or PROC.joinpath("self").readlink() == Path(str(os.getpid()))
     except OSError:

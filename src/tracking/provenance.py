@@ -1,4 +1,4 @@
-"""Where a run comes from: the code, the machine, the packages."""
+"""The origin of a run: command, code, machine, packages."""
 
 import functools
 import getpass
@@ -34,11 +34,13 @@ RESULT_CODE = (
 
 
 def standard_tags(config: Config) -> dict[str, str]:
+    """Return the tags of a training: its network, its data set and its origin."""
     return {"model": config.model.name, "dataset": config.dataset.name} | origin_tags()
 
 
-@functools.cache  # the code is what it was when this process imported it
+@functools.cache  # later changes of the code do not change what this process has imported
 def origin_tags() -> dict[str, str]:
+    """Return the tags that say where, by whom and from which code a run was started."""
     tags = {
         "host": platform.node(),
         PROCESS: process_name(),
@@ -63,7 +65,7 @@ def command_name() -> str:
 
 
 def source_tags() -> dict[str, str]:
-    """Who and which code, by the names that MLflow's own pages read them under."""
+    """Return the tags that MLflow's own pages read: the user, the command and the commit."""
     return {name: value for name, value in origin_tags().items() if name.startswith("mlflow.")}
 
 
@@ -99,7 +101,7 @@ def _user() -> str:
 
 
 def git(*arguments: str) -> str:
-    """What git answers about the project, empty when it is no checkout or there is no git."""
+    """Return git's output for the project, empty when the project is not a checkout or git is not installed."""
     if shutil.which("git") is None:
         return ""
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
@@ -107,13 +109,13 @@ def git(*arguments: str) -> str:
 
 
 def difference() -> str:
-    """A patch from the commit to the project as it is, with new Python and YAML files; empty when nothing differs."""
+    """Return a patch from the commit to the project as it is, with new Python and YAML files; empty without changes."""
     new = git("ls-files", "-z", "--others", "--exclude-standard", "--", "*.py", "*.yaml").split("\0")
     patches = [git("diff", "--no-index", "--", os.devnull, name) for name in new if name]
     return "".join([git("diff", "HEAD"), *patches])
 
 
 def packages() -> str:
-    """The Python version and every installed package, one a line."""
+    """Return the Python version and every installed package, one on each line."""
     found = sorted({f"{package.metadata['Name']}=={package.version}" for package in distributions()}, key=str.lower)
     return "\n".join([f"# Python {platform.python_version()}", *found]) + "\n"

@@ -1,4 +1,4 @@
-"""Runs that need not be trained again: the same configuration, code and data gave a finished one already."""
+"""Finished runs that can be reused, because they have the same configuration, code and data."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from src.tracking.store import Store, client_of
 from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
 
 MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest with files is reused
-KEPT = ("tracking.save_model", "tracking.detail")  # what decides how much of a run is there to be taken
+KEPT = ("tracking.save_model", "tracking.detail")  # settings that decide how much of a run can be reused
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
@@ -41,9 +41,9 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
     """Return the result of the newest finished run that has this fingerprint and its files, None when there is none.
 
     Args:
-        store: where to look.
+        store: from `open_store`.
         wanted: a fingerprint.
-        warnings: of the data set, which are the same now.
+        warnings: of the data set, which belong to the reused result too.
     """
     if store.client is None:
         return None
@@ -63,13 +63,17 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
 
 
 def _keeps_files(client: mlflow.MlflowClient, run: MlflowRun) -> bool:
-    """Return whether the files that other commands read are still there: the artifacts may have been cleared."""
+    """Return True if the run still has the files that other commands read: artifacts may have been removed."""
     wanted = {"config"} | ({"model"} if run.data.params.get("tracking.save_model") == "true" else set())
     return wanted <= {kept.path for kept in client.list_artifacts(run.info.run_id)}
 
 
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
-    """What a finished run gave when it was trained."""
+    """Return the result of a finished run, as it was when the run was trained.
+
+    Raises:
+        StoreError: the run is not a complete training.
+    """
     client = client_of(config.uri)
     with explain_store_errors(config.uri):
         return _result(client, client.get_run(run_id), [])
@@ -82,13 +86,13 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         for name in run.data.metrics
         if "/" not in name  # system metrics have steps of their own
     }
-    tested = {name: of[-1].value for name, of in points.items() if name.startswith("test_")}
+    tested = {name: found[-1].value for name, found in points.items() if name.startswith("test_")}
     epochs = [point.step for point in points.get("loss", ())]
     history = {
-        name: [point.value for point in of]
-        for name, of in points.items()
+        name: [point.value for point in found]
+        for name, found in points.items()
         # The best epoch's values are in the history already; metrics with other steps were added later.
-        if name not in tested and name not in BEST_METRICS and [point.step for point in of] == epochs
+        if name not in tested and name not in BEST_METRICS and [point.step for point in found] == epochs
     }
     best_epoch = int(run.data.params["resolved.best_epoch"])
     return TrainResult(

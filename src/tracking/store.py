@@ -1,4 +1,4 @@
-"""The place where runs are kept: checked before anything slow begins, made where it does not exist."""
+"""Tracking stores: checked before anything slow starts, and created where they do not exist."""
 
 import contextlib
 import http.client
@@ -25,7 +25,7 @@ from src.databases import (
     CONNECT_SECONDS,
     check_owner,
     check_port,
-    have_tables,
+    ensure_tables,
     make_writable,
     tables,
 )
@@ -34,35 +34,35 @@ from src.links import VARIABLE, mlflow_command
 from src.places import resolve_address, sqlite_file
 from src.process.interrupt import deferred
 from src.schema import TrackingConfig
-from src.tracking.left_behind import end_runs_left_behind
+from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
-ARTIFACTS = "mlartifacts"  # beside the database
+ARTIFACTS = "mlartifacts"  # the folder next to the database
 SETTING = "tracking.uri"
 OWN_TABLES = {"experiments", "runs"}
-FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # which MLflow makes before all others
+FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # MLflow creates these before all others
 
-for chatty in ("mlflow", "alembic"):  # a new store announces each of its migrations
-    logging.getLogger(chatty).setLevel(logging.WARNING)
+for logger in ("mlflow", "alembic"):  # a new store logs each of its migrations
+    logging.getLogger(logger).setLevel(logging.WARNING)
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it logs each attempt; the last error is raised
-# A database error is logged with its trace, and then raised too.
+# A database error is logged with its trace before it is raised.
 logging.getLogger("mlflow.store.db.utils").addFilter(lambda record: record.exc_info is None)
 
 
 class Store(NamedTuple):
-    """A store that was found to work, and the id of the experiment in it; without a client when tracking is off."""
+    """A store that works, and the id of the experiment in it; the client is None when tracking is off."""
 
     client: mlflow.MlflowClient | None
     experiment_id: str
 
 
 def open_store(config: TrackingConfig) -> Store:
-    """The store that the config names, made when it does not exist, the experiment too.
+    """Return the store that the config names; the store and the experiment are created if they do not exist.
 
     Runs that a killed process of this machine has left RUNNING there become KILLED.
 
     Raises:
-        StoreError: the store cannot be reached or written, or is not one.
+        StoreError: the store cannot be reached or written, or the address is not the address of a store.
     """
     if not config.enabled:
         return Store(None, "")
@@ -70,21 +70,21 @@ def open_store(config: TrackingConfig) -> Store:
         location = prepare_store(config.uri)
         client = client_of(config.uri)
         experiment_id = _experiment_id(client, config.experiment, location)
-    end_runs_left_behind(client, experiment_id)
+    end_abandoned_runs(client, experiment_id)
     return Store(client, experiment_id)
 
 
 def artifact_root(config: TrackingConfig) -> str | None:
-    """The folder for artifacts of new experiments, next to the database; None when a server decides."""
+    """Return the folder for artifacts of new experiments, next to the database; None when a server decides."""
     with problems_told(config.uri):
         return prepare_store(config.uri)
 
 
 def client_of(uri: str) -> mlflow.MlflowClient:
-    """MLflow's client of a store that `prepare_store` has checked: MLflow itself waits minutes for one that is none."""
+    """Return MLflow's client of a store that `prepare_store` has checked: MLflow waits minutes for an absent server."""
     address, before = resolve_address(uri), os.environ.get(VARIABLE)
     mlflow.set_tracking_uri(address)
-    # MLflow sets the variable too. What `src.links` says depends on what the user's terminal has in it.
+    # MLflow sets the variable too, but `src.links` has to see the value of the user's terminal.
     if before is None:
         os.environ.pop(VARIABLE, None)
     else:
@@ -94,7 +94,7 @@ def client_of(uri: str) -> mlflow.MlflowClient:
 
 @contextlib.contextmanager
 def problems_told(uri: str) -> Iterator[None]:
-    """Turns whatever a store that cannot be used raises inside the block into a StoreError."""
+    """Turn the errors of a store that cannot be opened inside the block into a StoreError."""
     try:
         yield
     except StoreError:
@@ -110,13 +110,13 @@ def _store_problem(uri: str, error: Exception) -> str:
 
 
 def refusal(uri: str, error: Exception) -> str | None:
-    """The message for a store that refuses or cannot do what it is asked, with what to do; None for other errors."""
+    """Return a message with what to do, for a store that refuses or fails a request; None for other errors."""
     status = _status(error)
     if status == 401:
         found = read_mlflow_creds()
-        knows = found.username or found.password or "@" in uri or "MLFLOW_TRACKING_TOKEN" in os.environ
-        wish = "does not know this user and password: correct" if knows else "asks for a user: set"
-        return f"the tracking server {uri} {wish} MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        has_user = found.username or found.password or "@" in uri or "MLFLOW_TRACKING_TOKEN" in os.environ
+        problem = "does not know this user and password: correct" if has_user else "asks for a user: set"
+        return f"the tracking server {uri} {problem} MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     if status == 403:
         host = urllib.parse.urlsplit(uri).netloc.rpartition("@")[2]
         return (
@@ -124,12 +124,12 @@ def refusal(uri: str, error: Exception) -> str | None:
             f"or puts {host} among its --allowed-hosts"
         )
     if status is not None and status >= 500:
-        return f"the tracking server {uri} could not do its part ({status}): its own log says why"
+        return f"the tracking server {uri} failed ({status}): see the reason in its log"
     return _disk_problem(uri, error)
 
 
 def _disk_problem(uri: str, error: Exception) -> str | None:
-    """The message for a disk that SQLite cannot write to, with what to do; None for other errors."""
+    """Return a message with what to do, for a disk that SQLite cannot write to; None for other errors."""
     states = {
         "database or disk is full": "the disk is full; free some space",
         "attempt to write a readonly database": "the disk or the file is read-only; make it writable",
@@ -144,7 +144,7 @@ def _disk_problem(uri: str, error: Exception) -> str | None:
 
 
 def _status(error: Exception) -> int | None:
-    """The HTTP status that a server answered with, when that is what the error is about."""
+    """Return the HTTP status of a server's answer, None for errors that have none."""
     if isinstance(error, RequestException):
         return None if error.response is None else int(error.response.status_code)
     if isinstance(error, urllib.error.HTTPError):
@@ -155,7 +155,11 @@ def _status(error: Exception) -> int | None:
 
 
 def prepare_store(uri: str) -> str | None:
-    """Checks that the address leads to a store; returns where artifacts go, None when the server decides."""
+    """Check that the address leads to a store, and return the folder of its artifacts, None when a server decides.
+
+    Raises:
+        StoreError: it does not.
+    """
     uri = uri.strip()
     scheme = uri.partition(":")[0].lower() if ":" in uri else ""
     if scheme in ("http", "https"):
@@ -163,7 +167,7 @@ def prepare_store(uri: str) -> str | None:
         return None
     if scheme in ("", "file"):
         raise StoreError(
-            f"tracking.uri={uri}: MLflow no longer keeps runs in a folder; "
+            f"tracking.uri={uri}: MLflow no longer stores runs in a folder; "
             "use a database, sqlite:///mlflow.db, or a server, http://127.0.0.1:5000"
         )
     if scheme.partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql"):
@@ -180,7 +184,7 @@ def _check_server(uri: str) -> None:
             answer = response.read(64)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
-            return  # a proxy that wants to know first who asks; MLflow's client tells it
+            return  # a proxy that requires a login, which MLflow's client sends
         if problem := refusal(uri, error):
             raise StoreError(problem) from error
         answer = b""
@@ -198,7 +202,9 @@ def _check_database(uri: str) -> str:
     url = sqlalchemy.make_url(uri)
     if url.get_backend_name() == "sqlite":
         if (database := sqlite_file(uri)) is None:
-            raise StoreError(f"tracking.uri={uri} would be gone with the process; name a file: sqlite:///mlflow.db")
+            raise StoreError(
+                f"tracking.uri={uri} is a database in memory, which ends with the process; name a file: sqlite:///mlflow.db"
+            )
         folder = _check_sqlite(uri, database.absolute())
     else:
         check_port(uri, SETTING)
@@ -210,17 +216,17 @@ def _check_database(uri: str) -> str:
 
 
 def _check_sqlite(uri: str, database: Path) -> Path:
-    """Return the folder of the database, which is made when there is none.
+    """Return the folder of the database, which is created if it does not exist.
 
-    Another process may be making it, such as `mlflow server`: then this waits. Two processes that make the tables at
-    once break each other's work, and a half-made store can never be opened again.
+    Waits while another process, such as `mlflow server`, is creating it. Two processes that create the tables at the
+    same time damage them, and a store with incomplete tables can never be opened again.
     """
     file = database.resolve()  # the target of a link may not exist yet
     make_writable(file.parent, SETTING)
     with FileLock(file.with_name(f".{file.name}.lock")):
-        is_whole = have_tables(file, FIRST_TABLES, _has_experiment, _make_tables)
-    if not is_whole:
-        _check_half_made(uri, database)
+        is_complete = ensure_tables(file, FIRST_TABLES, _has_experiment, _make_tables)
+    if not is_complete:
+        _check_incomplete(uri, database)
     return database.parent
 
 
@@ -230,21 +236,23 @@ def _make_tables(address: str) -> None:
 
 
 def _has_experiment(connection: sqlite3.Connection) -> bool:
-    """Return whether MLflow has made its tables: it adds its default experiment when it has."""
+    """Return True once MLflow has created its tables: then it adds its default experiment."""
     connection.execute("select 1 from runs limit 1")
     return connection.execute("select 1 from experiments limit 1").fetchone() is not None
 
 
-def _check_half_made(uri: str, database: Path) -> None:
-    """Raises StoreError for a database that is not MLflow's, or that a process left before its tables were complete."""
-    half_made = f"{SETTING}={uri} was left half-made by a process that has ended, and holds no runs; remove {database}"
+def _check_incomplete(uri: str, database: Path) -> None:
+    """Raise StoreError for a database that is not MLflow's, or whose tables are incomplete."""
+    incomplete = (
+        f"{SETTING}={uri} is incomplete: the process that created it was stopped. It has no runs; remove {database}"
+    )
     if tables(uri, SETTING) <= FIRST_TABLES | {"alembic_version"}:
-        raise StoreError(half_made)
+        raise StoreError(incomplete)
     check_owner(uri, SETTING, "MLflow", OWN_TABLES)
     try:
         client_of(uri).search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError) as error:
-        raise StoreError(half_made) from error
+        raise StoreError(incomplete) from error
 
 
 def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None) -> str:
@@ -255,7 +263,7 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            return _experiment_id(client, name, location)  # another process was faster
+            return _experiment_id(client, name, location)  # another process has created it
     if experiment.lifecycle_stage != "active":
         restore = mlflow_command(client.tracking_uri, "experiments", "restore", "-x", experiment.experiment_id)
         raise StoreError(
@@ -268,11 +276,12 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
 
 
 def store_folder(uri: str) -> Path:
-    """The folder of a SQLite store; for any other store, the working folder."""
+    """Return the folder of a SQLite store, and the working folder for any other store."""
     database = sqlite_file(uri)
     return Path.cwd() if database is None else database.absolute().parent
 
 
 def check_exists(uri: str) -> None:
+    """Raise StoreError if the address is that of a SQLite file that does not exist."""
     if (database := sqlite_file(uri)) is not None and not database.exists():
         raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the one that holds the run")

@@ -1,4 +1,4 @@
-"""What the UI shows of an experiment: its kind, and the columns of its runs."""
+"""The UI's view of an experiment: its kind, and the columns of its table of runs."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 VIEW = "results"  # its id, in the tag's name and in addresses
 TAG = f"mlflow.sharedViewState.{VIEW}"
-COLUMNS = (
+VIEW_COLUMNS = (
     "metrics.`best_val_accuracy`",
     "metrics.`test_accuracy`",
     "metrics.`best_epoch`",
@@ -17,8 +17,8 @@ COLUMNS = (
     "params.`seed`",
     "tags.`trial_state`",
 )
-# The columns of earlier versions: their `val_accuracy` is the last epoch's, whichever epoch was kept.
-FORMER = [
+# The columns of earlier versions: `val_accuracy` is the last epoch's, even if another epoch was kept.
+EARLIER_COLUMNS = [
     (
         "metrics.`test_accuracy`",
         "metrics.`val_accuracy`",
@@ -33,29 +33,31 @@ FORMER = [
 
 
 def experiment_tags() -> dict[str, str]:
-    """Tags of a new experiment: it is about training models, and has a saved view named Results.
+    """Return the tags of a new experiment: it trains models, and has a saved view named Results.
 
-    The UI's own columns say when a run was made and by what, but not how good it is; MLflow has no setting for that
-    beside the views that people save, which are tags of the experiment.
+    The UI's own columns show when and by what a run was made, but not how good it is. The only setting for columns is
+    a saved view, which is a tag of the experiment.
     """
     now = int(time.time() * 1000)
-    return {"mlflow.experimentKind": "custom_model_development", TAG: _view(COLUMNS, now)}
+    return {"mlflow.experimentKind": "custom_model_development", TAG: _view(VIEW_COLUMNS, now)}
 
 
 def renewed_view(tags: Mapping[str, str]) -> str | None:
-    """Return the view with today's columns for an experiment with the former ones; None if a user changed them.
+    """Return the view with today's columns for an experiment with those of an earlier version, else None.
+
+    A view that a user has changed is left alone.
 
     Args:
         tags: of the experiment.
     """
-    with contextlib.suppress(ValueError, TypeError, KeyError):  # another view than ours
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # not a view of this program
         created = json.loads(tags[TAG])["createdAt"]
-        if tags[TAG] in [_view(columns, created) for columns in FORMER]:
-            return _view(COLUMNS, created)
+        if tags[TAG] in [_view(columns, created) for columns in EARLIER_COLUMNS]:
+            return _view(VIEW_COLUMNS, created)
     return None
 
 
 def _view(columns: Sequence[str], created: int) -> str:
-    """The tag's value: a view, made at this time in milliseconds and not changed since."""
+    """Return the tag's value: a view, created at this time in milliseconds and not changed since."""
     state = json.dumps({"selectedColumns": columns})
     return json.dumps({"name": "Results", "createdAt": created, "updatedAt": created, "state": state})

@@ -85,7 +85,7 @@ def test_resuming_from_a_missing_store_does_not_create_it(workplace: Workplace, 
     ("uri", "sentence"),
     [
         ("sqlite:x", "cannot be used"),
-        ("runs", "no longer keeps runs in a folder"),
+        ("runs", "no longer stores runs in a folder"),
         ("sqlite:///{folder}", "is not a database that can be opened"),
         ("postgresql://127.0.0.1:1/x", "does not answer"),
         ("nothing://x", "cannot be used"),

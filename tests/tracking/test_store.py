@@ -1,4 +1,4 @@
-"""Stores: made where there are none, and what cannot be one is refused before training."""
+"""Stores: created where there are none, and addresses of anything else are refused before training."""
 
 import contextlib
 import http.server
@@ -66,7 +66,7 @@ def test_a_tilde_in_the_address_of_a_store_is_the_home_folder(tmp_path: Path, mo
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns"])
 def test_the_dead_file_store_is_refused_with_the_way_out(uri: str):
-    with pytest.raises(StoreError, match=r"no longer keeps runs in a folder; use a database, sqlite:///mlflow\.db"):
+    with pytest.raises(StoreError, match=r"no longer stores runs in a folder; use a database, sqlite:///mlflow\.db"):
         open_store(config_for(uri).tracking)
 
 
@@ -135,7 +135,7 @@ def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(config:
 
 
 def test_a_database_in_memory_is_refused():
-    with pytest.raises(StoreError, match="would be gone with the process; name a file"):
+    with pytest.raises(StoreError, match="is a database in memory, which ends with the process; name a file"):
         open_store(config_for("sqlite://").tracking)
 
 
@@ -152,15 +152,13 @@ def test_a_store_whose_making_was_killed_is_made_anew(workplace: Workplace, conf
 
 
 @pytest.mark.parametrize("made", [["experiments"], [*FIRST_TABLES, "alembic_version"], ["alembic_version"]])
-def test_a_store_that_was_left_half_made_is_named_with_the_file_to_remove(
-    workplace: Workplace, config: Config, made: list[str]
-):
+def test_an_incomplete_store_is_named_with_the_file_to_remove(workplace: Workplace, config: Config, made: list[str]):
     file = workplace.folder / "mlflow.db"
     with contextlib.closing(sqlite3.connect(file)) as database, database:
         for name in made:
             database.execute(f"create table {name} (experiment_id integer)")
     os.utime(file, (0, 0))
-    with pytest.raises(StoreError, match=f"was left half-made by a process that has ended.*; remove {file}"):
+    with pytest.raises(StoreError, match=f"is incomplete: the process that created it was stopped.*; remove {file}"):
         open_store(config.tracking)
 
 

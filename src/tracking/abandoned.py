@@ -1,4 +1,4 @@
-"""Runs that say RUNNING although the process that began them was killed, and the models that it was writing."""
+"""Runs that still say RUNNING although their process was killed, and the models that it was writing."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from src.tracking.process import is_gone
 if TYPE_CHECKING:
     import mlflow
 
-PARENTS = ("sweep", "pipeline")  # tags of runs that the same command resumes, in any process
+PARENTS = ("sweep", "pipeline")  # tags of runs that any process can resume
 
 
-def end_runs_left_behind(client: mlflow.MlflowClient, experiment_id: str) -> list[str]:
-    """Mark runs KILLED that a process of this machine began and left RUNNING when it was killed.
+def end_abandoned_runs(client: mlflow.MlflowClient, experiment_id: str) -> list[str]:
+    """Mark runs KILLED that are RUNNING although their process, on this machine, has ended.
 
-    Their half-written models become FAILED, and half-written files are removed. Errors of the store are ignored: it is
-    opened for another purpose.
+    Their half-written models become FAILED, and their half-written files are removed. Errors of the store are ignored,
+    because it is opened for another purpose.
 
     Returns:
         The ids of the runs.
@@ -41,6 +41,6 @@ def end_runs_left_behind(client: mlflow.MlflowClient, experiment_id: str) -> lis
 
 
 def _models_of(client: mlflow.MlflowClient, experiment_id: str, run_id: str) -> list[LoggedModel]:
-    """The models that a run began to log and did not finish."""
+    """Return the models that a run started to log and did not finish."""
     found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
     return [model for model in found if model.status == LoggedModelStatus.PENDING]

@@ -1,4 +1,4 @@
-"""Runs that killed processes left RUNNING: found when a store is opened, with the models that they were writing."""
+"""Runs that killed processes left RUNNING: they are ended when a store is opened, with their half-written models."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from src.schema import Config
 from src.tracking import open_store
-from src.tracking.left_behind import end_runs_left_behind
+from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.process import process_name
 from src.tracking.tags import PROCESS
 from tests.support.runs import config_for
@@ -85,14 +85,14 @@ def test_runs_of_living_processes_of_other_hosts_and_parent_runs_stay(
         begun(client, gone, pipeline="compare_models"),
         begun(client, "etl"),
     ]
-    assert end_runs_left_behind(client, "1") == []
+    assert end_abandoned_runs(client, "1") == []
     assert {status(client, run_id) for run_id in others} == {"RUNNING"}
 
 
 def test_runs_that_have_ended_keep_their_status(client: MlflowClient, gone: str) -> None:
     ended = begun(client, gone)
     client.set_terminated(ended, "FINISHED", end_time=1_700_000_000_000)
-    assert end_runs_left_behind(client, "1") == []
+    assert end_abandoned_runs(client, "1") == []
     assert client.get_run(ended).info.end_time == 1_700_000_000_000
 
 
@@ -104,7 +104,7 @@ def test_a_model_that_was_being_written_becomes_failed_and_its_files_are_removed
     client.finalize_logged_model(whole, "READY")
     half, half_file = begun_model(client, left)
     own, own_file = begun_model(client, alive)
-    end_runs_left_behind(client, "1")
+    end_abandoned_runs(client, "1")
     assert [str(client.get_logged_model(model).status) for model in (whole, half, own)] == [
         "READY",
         "FAILED",
@@ -119,7 +119,7 @@ def test_half_written_files_of_the_run_are_removed(client: MlflowClient, gone: s
     (figures / ".part-model").mkdir(parents=True)
     for name in (".part-model/model.keras", ".part-curves.png", "curves.png"):
         (figures / name).write_text("so far")
-    end_runs_left_behind(client, "1")
+    end_abandoned_runs(client, "1")
     assert [path.name for path in figures.iterdir()] == ["curves.png"]
 
 
@@ -138,7 +138,7 @@ def test_a_folder_that_is_not_the_model_s_own_is_never_removed(
         return model
 
     monkeypatch.setattr(MlflowClient, "get_logged_model", misled)
-    end_runs_left_behind(client, "1")
+    end_abandoned_runs(client, "1")
     assert precious.exists()
     assert (status(client, left), str(client.get_logged_model(model_id).status)) == ("KILLED", "FAILED")
 
