@@ -138,6 +138,25 @@ def test_predictions_are_read_back_with_any_characters_in_class_and_file_names(w
 
 
 @pytest.mark.parametrize(
+    "table",
+    [b"", b"index,fi", b"\xff\xfe", b"label,predicted,score\n1,2", b"label,predicted,score\n1,2,x\n", b'"'],
+    ids=repr,
+)
+def test_a_damaged_table_of_predictions_is_named_with_the_command_that_makes_it_again(
+    workplace: Workplace, table: bytes
+):
+    config = compose_config([f"tracking.uri='{workplace.uri}'", "tracking.detail=light"])
+    with start_run(open_store(config.tracking), config) as run:
+        run.log_text("tables/test_predictions.csv", "")
+        with run.reading("tables/test_predictions.csv") as file:
+            file.write_bytes(table)
+    with resume_run(config.tracking, run_id=run.run_id) as scored, pytest.raises(StoreError) as caught:
+        read_predictions(scored)
+    assert f"run {run.run_id}: tables/test_predictions.csv is damaged" in str(caught.value)
+    assert str(caught.value).endswith(f"make it again with python -m src.evaluate run_id={run.run_id}")
+
+
+@pytest.mark.parametrize(
     ("table", "labels"),
     [
         (

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from sklearn.metrics import precision_recall_fscore_support
 
 from src import datasets, figures, fitting, tracking
-from src.errors import NotKept
-from src.tables import read_table
+from src.errors import NotKept, StoreError
+from src.tables import read_rows, read_table
 
 PREDICTIONS = "tables/test_predictions.csv"
 PREDICTION_COLUMNS = ("index", "file", "label", "class", "predicted", "predicted_class", "score", "label_score")
@@ -104,10 +104,17 @@ def read_predictions(run: tracking.Run) -> Predictions | None:
     try:
         with run.reading(PREDICTIONS) as file:
             rows = read_table(file)
+            if not rows and "label" not in read_rows(file)[0]:
+                raise KeyError("label")
+        return Predictions(
+            np.array([row["label"] for row in rows], int),
+            np.array([row["predicted"] for row in rows], int),
+            np.array([row["score"] for row in rows], float),
+        )
     except NotKept:
         return None
-    return Predictions(
-        np.array([row["label"] for row in rows], int),
-        np.array([row["predicted"] for row in rows], int),
-        np.array([row["score"] for row in rows], float),
-    )
+    except (LookupError, ValueError) as error:
+        raise StoreError(
+            f"run {run.run_id}: {PREDICTIONS} is damaged ({error}); make it again with "
+            f"python -m src.evaluate run_id={run.run_id}"
+        ) from error

@@ -1,5 +1,6 @@
 """Finished runs that can be reused, because they have the same configuration, code and data."""
 
+import contextlib
 import hashlib
 import json
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run as MlflowRun
 
+from src.errors import StoreError
 from src.places import local_path
 from src.results import BEST_METRICS, TrainResult
 from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
@@ -58,14 +60,21 @@ def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResu
                 order_by=["attributes.start_time DESC"],
             )
         )
-        whole = next((run for run in found if _keeps_files(store.client, run)), None)
-        return None if whole is None else _result(store.client, whole, warnings)
+        results = (_complete_result(store.client, run, warnings) for run in found)
+        return next((result for result in results if result is not None), None)
 
 
 def _keeps_files(client: mlflow.MlflowClient, run: MlflowRun) -> bool:
     """Return True if the run still has the files that other commands read: artifacts may have been removed."""
     wanted = {"config"} | ({"model"} if run.data.params.get("tracking.save_model") == "true" else set())
     return wanted <= {kept.path for kept in client.list_artifacts(run.info.run_id)}
+
+
+def _complete_result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult | None:
+    """Return the run's result, None if files of the run, params or metrics have been removed from the store."""
+    with contextlib.suppress(StoreError):
+        return _result(client, run, warnings) if _keeps_files(client, run) else None
+    return None
 
 
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
@@ -80,13 +89,17 @@ def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:
 
 
 def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult:
-    """Build the result from the run's metrics: those with one point for each epoch are its history."""
+    """Build the result from the run's metrics: those with one point for each epoch are its history.
+
+    Raises:
+        StoreError: params or metrics of the run have been removed from the store.
+    """
     points = {
         name: sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
         for name in run.data.metrics
         if "/" not in name  # system metrics have steps of their own
     }
-    tested = {name: found[-1].value for name, found in points.items() if name.startswith("test_")}
+    tested = {name: found[-1].value for name, found in points.items() if name.startswith("test_") and found}
     epochs = [point.step for point in points.get("loss", ())]
     history = {
         name: [point.value for point in found]
@@ -94,7 +107,11 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         # The best epoch's values are in the history already; metrics with other steps were added later.
         if name not in tested and name not in BEST_METRICS and [point.step for point in found] == epochs
     }
-    best_epoch = int(run.data.params["resolved.best_epoch"])
+    best_epoch = int(run.data.params.get("resolved.best_epoch", 0))
+    if not 1 <= best_epoch <= len(epochs):
+        raise StoreError(
+            f"run {run.info.run_id} has no metrics of its best epoch: its record is incomplete; train it again"
+        )
     return TrainResult(
         run_id=run.info.run_id,
         experiment_id=run.info.experiment_id,

@@ -11,9 +11,10 @@ import pytest
 from mlflow import MlflowClient
 
 from src.cli.compose import compose_config
+from src.errors import StoreError
 from src.results import TrainResult
 from src.schema import Config
-from src.tracking import fingerprint, provenance
+from src.tracking import FINGERPRINT, fingerprint, finished_result, open_store, provenance, recorded_result
 from src.train import train
 from tests.support.workplace import ROOT, Workplace, copy_of
 
@@ -117,6 +118,31 @@ def test_a_run_of_an_earlier_version_without_the_prefix_in_its_tags_is_reused_to
         assert renamed.rowcount >= 2
         assert not database.execute("SELECT key FROM tags WHERE key LIKE 'convlab.%'").fetchall()
     assert train_here(workplace) == first
+
+
+INCOMPLETE = [
+    "DELETE FROM params WHERE key = 'resolved.best_epoch'",
+    "DELETE FROM params",
+    "DELETE FROM metrics",
+    "DELETE FROM metrics WHERE key = 'loss'",
+]
+
+
+@pytest.mark.parametrize("damage", INCOMPLETE)
+def test_a_run_with_an_incomplete_record_is_neither_reused_nor_read(
+    workplace: Workplace, first: TrainResult, damage: str
+):
+    with contextlib.closing(sqlite3.connect(workplace.folder / "mlflow.db")) as database, database:
+        assert database.execute(damage).rowcount
+    tracking = config(f"tracking.uri='{workplace.uri}'").tracking
+    assert finished_result(open_store(tracking), recorded_fingerprint(workplace), []) is None
+    with pytest.raises(StoreError, match=f"^run {first.run_id} has no metrics of its best epoch"):
+        recorded_result(tracking, str(first.run_id))
+
+
+def recorded_fingerprint(workplace: Workplace) -> str:
+    (run,) = MlflowClient(workplace.uri).search_runs(["1"])
+    return str(run.data.tags[FINGERPRINT])
 
 
 def test_an_older_run_without_best_metrics_is_reused_too(workplace: Workplace, first: TrainResult):
