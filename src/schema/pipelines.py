@@ -1,4 +1,4 @@
-"""The settings of the pipelines: those of training, and a few of their own."""
+"""The settings of pipelines: those of a training, and a few of their own."""
 
 from __future__ import annotations
 
@@ -21,21 +21,25 @@ class PipelineConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
-        require(usable, "seeds", self.seeds, "different whole numbers from 0 to 4294967295, at least one")
+        is_usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
+        require(is_usable, "seeds", self.seeds, "different integers from 0 to 4294967295, at least one")
         if not self.tracking.enabled:
-            raise ConfigError("tracking=off: the steps of a pipeline read the tracking store; remove `tracking=off`")
+            raise ConfigError("tracking=off: a pipeline reads its runs from the tracking store; remove `tracking=off`")
         if not self.tracking.save_model or self.tracking.detail != "full":
-            raise ConfigError("tracking.detail, tracking.save_model: a pipeline needs complete runs; remove both")
+            raise ConfigError(
+                "tracking.detail, tracking.save_model: a pipeline needs runs with all their files; remove both settings"
+            )
         if not self.evaluate_test:
-            raise ConfigError("evaluate_test=false: a pipeline ends with the test split; remove `evaluate_test=false`")
+            raise ConfigError(
+                "evaluate_test=false: a pipeline scores its models on the test split; remove `evaluate_test=false`"
+            )
 
 
 @dataclass(kw_only=True)
 class BestOfSweepConfig(PipelineConfig):
-    """From a sweep to the champion."""
+    """Settings of `pipelines.best_of_sweep`."""
 
-    registered_model: str | None = None  # null: the data set's name
+    registered_model: str | None = None  # null: the name of the data set
     alias: str = "champion"
 
     def __post_init__(self) -> None:
@@ -45,33 +49,33 @@ class BestOfSweepConfig(PipelineConfig):
 
 @dataclass(kw_only=True)
 class CompareModelsConfig(PipelineConfig):
-    """Several networks on the same data."""
+    """Settings of `pipelines.compare_models`."""
 
     models: list[str]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unique = len(set(self.models)) == len(self.models) >= 1
-        require(unique, "models", self.models, "different options of the group model, at least one")
+        is_usable = len(set(self.models)) == len(self.models) >= 1
+        require(is_usable, "models", self.models, "different options of the group model, at least one")
         if not self.has_monitor:
             raise ConfigError(
-                "dataset.validation_size=0: networks are ranked by validation accuracy, and without a validation split "
-                "there is none; use dataset.validation_size=null for the data set's own split, or a number of images"
+                "dataset.validation_size=0: networks are ranked by validation accuracy, which needs a validation "
+                "split; use dataset.validation_size=null for the data set's own split, or a number of images"
             )
 
 
 @dataclass(kw_only=True)
 class ReproduceConfig:
-    """A tracked run to train again."""
+    """Settings of `pipelines.reproduce`."""
 
     tracking: TrackingConfig
     run_id: str
-    # Where the data is on this machine; null: where the run found it
+    # The folder of the data on this machine; null: where the run found it
     data_dir: str | None = field(default=None, metadata=PLACE)
 
     def __post_init__(self) -> None:
         if not self.tracking.enabled:
-            raise ConfigError("tracking=off: the report is stored where the run is; remove `tracking=off`")
+            raise ConfigError("tracking=off: the result is recorded in the store of the old run; remove `tracking=off`")
         if self.tracking.on_duplicate != "train":
             raise ConfigError(
                 "tracking.on_duplicate=reuse: the run would be reused and compared with itself; remove "
@@ -80,7 +84,7 @@ class ReproduceConfig:
 
 
 def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:
-    """Return the overrides without those of the pipeline's own keys: what `src.train` takes."""
+    """Return the overrides without the pipeline's own keys: those that `src.train` would get."""
     names, trained = ({item.name for item in dataclasses.fields(kind)} for kind in (config, Config))
     return [
         typed for typed in overrides if typed.lstrip("+~").partition("=")[0].partition(".")[0] not in names - trained

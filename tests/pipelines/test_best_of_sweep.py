@@ -1,4 +1,4 @@
-"""`python -m pipelines.best_of_sweep`: one champion, by steps that are done once whoever is killed in between."""
+"""`python -m pipelines.best_of_sweep`: one champion, and no step is done twice even if a process is killed."""
 
 import re
 import signal
@@ -158,7 +158,7 @@ def kill_at(workplace: Workplace, line: str, *arguments: str) -> None:
 
 
 @pytest.mark.fault
-def test_killed_in_the_sweep_and_in_the_final_trainings_it_goes_on_and_does_no_step_twice(workplace: Workplace):
+def test_killed_in_the_sweep_and_in_the_final_trainings_it_resumes_and_does_no_step_twice(workplace: Workplace):
     slow = [*SPACE, "training.epochs=120", "model.dropout=0,0.3", "training.monitor=val_loss"]
     slow.remove("training.epochs=3")
     kill_at(workplace, "trial 0  COMPLETE", *slow)

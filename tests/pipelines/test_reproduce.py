@@ -1,4 +1,4 @@
-"""`python -m pipelines.reproduce`: the same run again, and each thing named that is no longer what it was."""
+"""`python -m pipelines.reproduce`: the same run again, and a report of what has changed."""
 
 import csv
 import shutil

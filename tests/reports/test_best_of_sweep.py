@@ -1,4 +1,4 @@
-"""What follows a sweep: which sweeps may be followed, what is trained in the end, what is said of it."""
+"""The pipeline best_of_sweep: which sweeps it accepts, what it trains in the end, what it records."""
 
 import csv
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ def plan(*line: str, swept: list[str] = SWEPT) -> SweepPlan:
     return report.plan_best_of_sweep(pipeline(*line), [*line, *swept])
 
 
-# --- which sweeps may be followed --------------------------------------------------------------------------------
+# --- accepted sweeps --------------------------------------------------------------------------------
 
 
 def test_the_sweep_is_what_was_typed_without_the_pipelines_own_keys() -> None:
@@ -52,12 +52,12 @@ def test_no_trial_sees_the_test_split() -> None:
     ("line", "swept", "sentence"),
     [
         ([], [], r"^nothing to sweep over"),
-        (["seeds=[]"], SWEPT, r"^seeds: got \[\], expected different whole numbers"),
+        (["seeds=[]"], SWEPT, r"^seeds: got \[\], expected different integers"),
         (["seeds=[1,1]"], SWEPT, r"^seeds: got \[1, 1\], expected different"),
         (["alias=latest"], SWEPT, r"^alias: got 'latest'"),
         (["registered_model=a/b"], SWEPT, r"^registered_model: got 'a/b'"),
-        (["tracking=off"], SWEPT, r"^tracking=off: a pipeline hands on"),
-        (["evaluate_test=false"], SWEPT, r"^evaluate_test=false: a pipeline ends with the test split"),
+        (["tracking=off"], SWEPT, r"^tracking=off: a pipeline reads its runs"),
+        (["evaluate_test=false"], SWEPT, r"^evaluate_test=false: a pipeline scores its models on the test split"),
         (["evaluate_test=true"], SWEPT, r"^evaluate_test=true: trials must not see the test split"),
         ([], ["evaluate_test=false,true"], r"^evaluate_test=true: trials must not see the test split"),
         (
@@ -148,7 +148,7 @@ def test_the_same_sweep_is_followed_under_the_same_run_by_one_at_a_time(store: W
     assert MlflowClient(store.uri).get_run(str(run.run_id)).data.tags["mlflow.runName"] == "best of study"
 
 
-# --- what is trained in the end ----------------------------------------------------------------------------------
+# --- final trainings ----------------------------------------------------------------------------------
 
 TRIAL = [
     "optimizer=adam",
@@ -216,7 +216,7 @@ def test_its_tags_are_the_pipelines_and_lead_to_the_study(trial_and_final: tuple
     assert trial_and_final[1].tags == {"owner": "ada", "best_of": "study"}
 
 
-# --- what is said of it ------------------------------------------------------------------------------------------
+# --- what is recorded ------------------------------------------------------------------------------------------
 
 BEST = {"best_val_accuracy": 0.9877, "best_val_loss": 0.25, "best_epoch": 5.0}  # of the best trial
 CROWNED = RegistrationResult(

@@ -1,4 +1,4 @@
-"""What a comparison trains, how it ranks, and what it writes; tests/pipelines/ has whole ones."""
+"""The pipeline compare_models: what it trains, how it ranks, what it records; tests/pipelines/ has whole ones."""
 
 import csv
 import shutil
@@ -29,7 +29,7 @@ def compare(*line: str) -> CompareModelsConfig:
 
 
 def plan(*line: str) -> dict[str, list[Config]]:
-    """What `python -m pipelines.compare_models <line>` trains."""
+    """Return what `python -m pipelines.compare_models <line>` trains."""
     return comparison.plan_comparison(compare(*line), line)
 
 
@@ -45,7 +45,7 @@ def test_every_network_is_planned_with_every_seed_in_the_order_given() -> None:
     assert [each.model.name for configs in planned.values() for each in configs] == ["lenot", "lenot", "dense", "dense"]
 
 
-def test_what_is_typed_beside_holds_for_every_training() -> None:
+def test_other_settings_apply_to_every_training() -> None:
     planned = plan("models=[lenot,dense]", "seeds=[1]", "optimizer=adam", "training.epochs=3", "model.dropout=0.25")
     for (each,) in planned.values():
         assert (each.optimizer.name, each.training.epochs) == ("adam", 3)
@@ -60,7 +60,7 @@ def test_a_recipe_gives_its_settings_and_not_its_network() -> None:
 
 
 @pytest.mark.parametrize("typed", [[], ["tracking.on_duplicate=train"]])
-def test_trainings_that_are_done_already_are_taken_whatever_was_typed(typed: list[str]) -> None:
+def test_finished_trainings_are_always_reused(typed: list[str]) -> None:
     assert plan("models=[dense]", "seeds=[1]", *typed)["dense"][0].tracking.on_duplicate == "reuse"
 
 
@@ -70,17 +70,17 @@ def test_trainings_that_are_done_already_are_taken_whatever_was_typed(typed: lis
         (["models=[]"], r"^models: got \[\], expected different options"),
         (["models=[lenot,lenot]"], r"^models: got \['lenot', 'lenot'\], expected different"),
         (["models=[lenot,lennot]"], r"^no model 'lennot'; did you mean 'lenot'\?"),
-        (["seeds=[]"], r"^seeds: got \[\], expected different whole numbers"),
-        (["seeds=[-1]"], r"^seeds: got \[-1\], expected different whole numbers from 0"),
+        (["seeds=[]"], r"^seeds: got \[\], expected different integers"),
+        (["seeds=[-1]"], r"^seeds: got \[-1\], expected different integers from 0"),
         (["model=lenot"], r"^model: this pipeline takes several; use models=\[\.\.\.\]$"),
         (["seed=3"], r"^seed: this pipeline takes several; use seeds=\[\.\.\.\]$"),
         (["++seed=3"], r"^seed: this pipeline takes several; use seeds=\[\.\.\.\]$"),
         (["models=[lenot,dense]", "model.conv.0.filters=3"], r"model\.conv\.0"),
         (["models=[dense,alexnet]"], r"too small for alexnet"),
-        (["tracking=off"], r"^tracking=off: a pipeline hands on"),
-        (["tracking.detail=light"], r"^tracking\.detail, tracking\.save_model: a pipeline needs complete runs"),
-        (["tracking.save_model=false"], r"^tracking\.detail, tracking\.save_model: a pipeline needs complete runs"),
-        (["evaluate_test=false"], r"^evaluate_test=false: a pipeline ends with the test split"),
+        (["tracking=off"], r"^tracking=off: a pipeline reads its runs"),
+        (["tracking.detail=light"], r"^tracking\.detail, tracking\.save_model: a pipeline needs runs with all"),
+        (["tracking.save_model=false"], r"^tracking\.detail, tracking\.save_model: a pipeline needs runs with all"),
+        (["evaluate_test=false"], r"^evaluate_test=false: a pipeline scores its models on the test split"),
         (["dataset.validation_size=0"], r"^dataset\.validation_size=0: networks are ranked by validation accuracy"),
         (["dataset=image_folder", "dataset.validation_size=0"], r"^dataset\.validation_size=0: networks are ranked"),
         (["experiment=cnn_mnist_v1"], r"use dataset\.validation_size=null for the data set's own split"),

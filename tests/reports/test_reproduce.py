@@ -1,4 +1,4 @@
-"""What has changed since a run was trained, and when two results are the same; tests/pipelines/ trains again."""
+"""Differences between then and now, and when two results are the same; tests/pipelines/ has whole reproductions."""
 
 import csv
 from dataclasses import dataclass

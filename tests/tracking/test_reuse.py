@@ -1,4 +1,4 @@
-"""Runs that are taken instead of being trained again: the very same ones, finished, and no others."""
+"""Finished runs that are reused instead of being trained again: those with the same settings, code and data."""
 
 import contextlib
 import shutil
