@@ -11,7 +11,7 @@ SETTINGS = ("model.name", "dataset.name", "optimizer.learning_rate", "seed")  # 
 
 
 def record_columns(run: tracking.Run, configs: Sequence[Config], dataset_of: str, varied: Iterable[str] = ()) -> None:
-    """Record what a pipeline's trainings have in common as params of its run, and their data set as its input.
+    """Record what a pipeline's trainings have in common as params and tags of its run, and their data set as its input.
 
     A param that the run has already stays as it is: MLflow does not change params.
 
@@ -28,4 +28,5 @@ def record_columns(run: tracking.Run, configs: Sequence[Config], dataset_of: str
         if name not in groups and name.partition(".")[0] not in groups
     }
     run.log_params({name: value for name, value in shown.items() if name not in run.params})
+    run.set_tags({name: shown[f"{name}.name"] for name in ("model", "dataset") if f"{name}.name" in shown})
     run.log_dataset_of(dataset_of)

@@ -15,7 +15,7 @@ from src.schema import Config, TrackingConfig
 from src.tracking.provenance import standard_tags
 from src.tracking.registry import fixed_uri
 from src.tracking.run import NullRun, Run
-from src.tracking.store import Store, check_exists, client_of, prepare_store, problems_told, refusal
+from src.tracking.store import Store, check_exists, client_of, explain_refusal, explain_unusable_store, prepare_store
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
 
@@ -98,7 +98,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     Raises:
         StoreError: no such store, run or model, or a run that was deleted or is still running.
     """
-    with problems_told(config.uri):
+    with explain_unusable_store(config.uri):
         check_exists(config.uri)
         prepare_store(config.uri)
         client = client_of(config.uri)
@@ -108,7 +108,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     except StoreError:
         raise
     except (MlflowException, ImportError, ValueError) as error:  # the last two come from MLflow's readers of addresses
-        if problem := refusal(config.uri, error):
+        if problem := explain_refusal(config.uri, error):
             raise StoreError(problem) from error
         raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
@@ -139,7 +139,7 @@ def explain_store_errors(uri: str) -> Iterator[None]:
 
 def _store_error(uri: str, error: Exception) -> StoreError:
     reason = f"the tracking store {uri} failed during the run: {str(error).splitlines()[0]}"
-    return StoreError(refusal(uri, error) or reason)
+    return StoreError(explain_refusal(uri, error) or reason)
 
 
 def _run_of_model(model_uri: str) -> str:

@@ -4,7 +4,7 @@ from mlflow.exceptions import MlflowException
 
 from src import links
 from src.schema import TrackingConfig
-from src.tracking.store import client_of, prepare_store, problems_told
+from src.tracking.store import client_of, explain_unusable_store, prepare_store
 from src.tracking.view import TAG, VIEW
 
 
@@ -14,7 +14,7 @@ def experiment_page(config: TrackingConfig) -> str:
     Raises:
         StoreError: the store cannot be reached, or the address is not the address of a store.
     """
-    with problems_told(config.uri):
+    with explain_unusable_store(config.uri):
         prepare_store(config.uri)
         try:
             found = client_of(config.uri).get_experiment_by_name(config.experiment)

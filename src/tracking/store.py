@@ -66,7 +66,7 @@ def open_store(config: TrackingConfig) -> Store:
     """
     if not config.enabled:
         return Store(None, "")
-    with problems_told(config.uri):
+    with explain_unusable_store(config.uri):
         location = prepare_store(config.uri)
         client = client_of(config.uri)
         experiment_id = _experiment_id(client, config.experiment, location)
@@ -76,7 +76,7 @@ def open_store(config: TrackingConfig) -> Store:
 
 def artifact_root(config: TrackingConfig) -> str | None:
     """Return the folder for artifacts of new experiments, next to the database; None when a server decides."""
-    with problems_told(config.uri):
+    with explain_unusable_store(config.uri):
         return prepare_store(config.uri)
 
 
@@ -93,7 +93,7 @@ def client_of(uri: str) -> mlflow.MlflowClient:
 
 
 @contextlib.contextmanager
-def problems_told(uri: str) -> Iterator[None]:
+def explain_unusable_store(uri: str) -> Iterator[None]:
     """Turn the errors of a store that cannot be opened inside the block into a StoreError."""
     try:
         yield
@@ -106,10 +106,10 @@ def problems_told(uri: str) -> Iterator[None]:
 def _store_problem(uri: str, error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{uri} needs a driver that is not installed ({error}); for PostgreSQL: pip install 'psycopg[binary]'"
-    return refusal(uri, error) or f"the tracking store {uri} cannot be used: {str(error).splitlines()[0]}"
+    return explain_refusal(uri, error) or f"the tracking store {uri} cannot be used: {str(error).splitlines()[0]}"
 
 
-def refusal(uri: str, error: Exception) -> str | None:
+def explain_refusal(uri: str, error: Exception) -> str | None:
     """Return a message with what to do, for a store that refuses or fails a request; None for other errors."""
     status = _status(error)
     if status == 401:
@@ -185,7 +185,7 @@ def _check_server(uri: str) -> None:
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             return  # a proxy that requires a login, which MLflow's client sends
-        if problem := refusal(uri, error):
+        if problem := explain_refusal(uri, error):
             raise StoreError(problem) from error
         answer = b""
     except http.client.HTTPException:
@@ -284,4 +284,4 @@ def store_folder(uri: str) -> Path:
 def check_exists(uri: str) -> None:
     """Raise StoreError if the address is that of a SQLite file that does not exist."""
     if (database := sqlite_file(uri)) is not None and not database.exists():
-        raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the one that holds the run")
+        raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the store with the run")

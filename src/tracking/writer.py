@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from src.errors import StoreError
-from src.tracking.store import refusal
+from src.tracking.store import explain_refusal
 
 
 class Writer:
@@ -55,5 +55,5 @@ class Writer:
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            reason = refusal(self._uri, self._error) or str(self._error).splitlines()[0]
+            reason = explain_refusal(self._uri, self._error) or str(self._error).splitlines()[0]
             raise StoreError(f"the tracking store no longer accepts metrics: {reason}") from self._error

@@ -100,7 +100,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 
 def begun(store: Workplace, *line: str) -> MlflowRun:
-    """The run that such a comparison stands under."""
+    """Return the run of such a comparison, the parent of its trainings."""
     full = ("models=[lenot]", "seeds=[1]", f"tracking.uri='{store.uri}'", *line)
     config = compare(*full)
     with comparison.comparison_run(config, comparison.plan_comparison(config, full)) as run:
@@ -124,7 +124,7 @@ def test_what_a_comparison_is_called_makes_no_other_run(store: Workplace, first:
 
 
 @pytest.mark.parametrize("line", ["seeds=[2]", "models=[dense]", "training.epochs=3", "dataset=fashion_mnist"])
-def test_another_comparison_stands_under_another_run(store: Workplace, first: MlflowRun, line: str) -> None:
+def test_another_comparison_has_another_run(store: Workplace, first: MlflowRun, line: str) -> None:
     assert begun(store, line).info.run_id != first.info.run_id
 
 
@@ -276,6 +276,7 @@ def test_the_columns_of_the_ui_show_what_was_compared_and_how_good_the_winner_is
         "optimizer.learning_rate": "0.001",
         "seed": "1, 2",
     }
+    assert (data.tags["model"], data.tags["dataset"]) == ("lenot, dense", "synthetic")
     assert [item.dataset.name for item in recorded.inputs.dataset_inputs] == ["synthetic"]
 
 

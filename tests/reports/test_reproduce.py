@@ -79,7 +79,7 @@ def test_here_and_now_everything_is_the_same_and_all_of_it_is_named(original: Re
     assert {row.verdict for row in rows.values()} == {"same"}
 
 
-def test_it_is_trained_again_as_recorded_beside_the_old_run(original: Recorded) -> None:
+def test_it_is_trained_again_as_recorded_in_the_store_of_the_old_run(original: Recorded) -> None:
     again, _ = original.check()
     config = config_for(original.workplace.uri, *LINE)
     assert (again.model, again.dataset, again.training) == (config.model, config.dataset, config.training)

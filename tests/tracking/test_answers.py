@@ -91,7 +91,7 @@ def test_a_server_that_is_well_and_refuses_is_quoted(status: int):
 
 @pytest.mark.usefixtures("no_user")
 @pytest.mark.parametrize("given", ["the environment", "the address"])
-def test_a_user_that_the_server_does_not_know_is_told_so(monkeypatch: pytest.MonkeyPatch, given: str):
+def test_an_unknown_user_and_a_wrong_password_are_reported(monkeypatch: pytest.MonkeyPatch, given: str):
     with answering(401, healthy=True) as uri:
         if given == "the environment":
             monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")

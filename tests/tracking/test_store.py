@@ -18,12 +18,12 @@ from src.errors import StoreError
 from src.links import VARIABLE
 from src.schema import Config
 from src.tracking import open_store, resume_run
-from src.tracking.store import FIRST_TABLES, refusal, store_folder
+from src.tracking.store import FIRST_TABLES, explain_refusal, store_folder
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
 
-def test_a_store_is_made_where_there_is_none_with_its_artifacts_beside_it(config: Config, workplace: Workplace):
+def test_a_store_is_created_where_there_is_none_with_its_artifacts_next_to_it(config: Config, workplace: Workplace):
     store = open_store(config.tracking)
     assert store.client is not None
     experiment = store.client.get_experiment(store.experiment_id)
@@ -198,5 +198,5 @@ def test_the_folder_of_a_store_is_found_as_its_file_is(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     for uri in ("sqlite:///~/mlflow.db", " sqlite:///mlflow.db", "sqlite+pysqlite:///mlflow.db"):
         assert store_folder(uri) == tmp_path
-        full = str(refusal(uri, RuntimeError("database or disk is full")))
+        full = str(explain_refusal(uri, RuntimeError("database or disk is full")))
         assert full.startswith(f"{tmp_path}/mlflow.db cannot be written: the disk is full")
