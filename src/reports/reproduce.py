@@ -142,7 +142,7 @@ def _code_rows(run: tracking.Run) -> list[DriftRow]:
     digest = run.params.get("resolved.code_digest", UNKNOWN)
     return [
         DriftRow("commit", then, now, _verdict(*commits)),
-        _row("code (SHA-256 of src/**/*.py)", digest[:12], tracking.code_digest()[:12]),
+        _row("code (SHA-256 of src/)", digest[:12], tracking.code_digest()[:12]),
     ]
 
 
