@@ -30,6 +30,15 @@ def test_logging_the_same_metric_twice_adds_no_point(config: Config, client: Mlf
     assert [point.value for point in client.get_metric_history(str(run.run_id), "test_accuracy")] == [0.5, 0.75]
 
 
+def test_a_run_can_have_the_data_set_of_another_one_as_its_input(config: Config, client: MlflowClient):
+    with new_run(config) as without, new_run(config) as other, new_run(config) as run:
+        other.log_dataset("digits", "d" * 64, "sample", {"train": 10})
+        for run_id in (without.run_id, other.run_id, other.run_id):
+            run.log_dataset_of(str(run_id))
+    (found,) = client.get_run(str(run.run_id)).inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.digest) == ("digits", "d" * 36)
+
+
 def test_params_are_shown_as_they_would_be_typed(config: Config, client: MlflowClient):
     with new_run(config) as run:
         run.log_params({"a.none": None, "a.flag": True, "a.rate": 1e-3, "a.list": [120, 84], "a.text": "relu"})
