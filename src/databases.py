@@ -88,8 +88,8 @@ def ensure_tables(
     """Create a SQLite file or its tables if they do not exist, and return True if the file is complete afterwards.
 
     A file with other tables is left alone. A file that another process is filling is never replaced: this function
-    waits for it. A new file is created under another name and gets its name when it is complete. A file without tables that
-    no process fills is filled in one transaction.
+    waits for it. A new file is created under another name and gets its name when it is complete. A file without tables
+    that no process fills is filled in one transaction.
 
     Args:
         database: the file.
