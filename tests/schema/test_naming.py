@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_model_name
 
-from src.schema import DatasetConfig, ImageFolderConfig, check_registry_names, with_given_name
+from src.cli.compose import compose_config, config_from_dict
+from src.schema import DatasetConfig, ImageFolderConfig, as_tree, check_registry_names, with_given_name
 from src.schema.naming import MAX_LENGTH, UNNAMED, name_after
 
 NAMES = [
@@ -82,6 +83,14 @@ def folder(**changes: object) -> DatasetConfig:
 def test_a_data_set_without_a_name_of_its_own_is_named_after_its_folder() -> None:
     assert folder().name == "pets"
     assert folder(name="hand_signs").name == "hand_signs"
+
+
+def test_only_a_configuration_that_is_composed_is_named_after_its_folder() -> None:
+    composed = compose_config(["dataset=image_folder", "dataset.folder=/home/ada/pets"])
+    assert composed.dataset.name == "pets"
+    stored = as_tree(composed)
+    stored["dataset"]["name"] = UNNAMED
+    assert config_from_dict(stored).dataset.name == UNNAMED
 
 
 def test_a_name_from_the_folder_does_not_distinguish_configurations() -> None:

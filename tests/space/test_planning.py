@@ -505,6 +505,10 @@ NOTHING = [
     (["seed=1,2", "seed=3"], r"^nothing to sweep over"),
     (["hparams_search=grid,lenot"], r"^hparams_search belongs to the sweep as a whole"),
     (["hydra/sweeper=grid,optuna"], r"'hydra/sweeper=grid,optuna'"),
+    *[
+        ([f"{group}.{REGISTRY[group].key}=a,b"], rf"^{group}\.\w+ follows from the chosen {group}; .*: {group}=A,B$")
+        for group in ("dataset", "model", "optimizer", "schedule")
+    ],
 ]
 SPELLING = [
     (["hydra/launcher=joblib"], r"^hydra/launcher=joblib: .*; use hydra\.sweeper\.n_jobs=2$"),
@@ -526,6 +530,10 @@ SPELLING = [
     (["hydra.n_trials=3"], r"^no key 'hydra\.n_trials'; "),
     (["hydra.sweeper.n_trials=0"], r"^hydra\.sweeper\.n_trials: got 0, expected at least 1$"),
     (["hydra.sweeper.n_jobs=0"], r"^hydra\.sweeper\.n_jobs: got 0, expected at least 1$"),
+    (
+        ["hydra.sweeper.n_jobs=100000"],
+        r"^hydra\.sweeper\.n_jobs: got 100000, expected at most \d+ on the \d+ cores here$",
+    ),
     (["hydra.sweeper.n_jobs=many"], r"^hydra\.sweeper\.n_jobs: got 'many', expected a whole number$"),
     (["model.dropuot=0.1"], r"^no key 'model\.dropuot'; did you mean 'dropout'\?"),
 ]
