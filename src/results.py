@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 # MLflow shows a metric's last value. These are the values of the epoch whose weights were kept.
@@ -156,6 +157,7 @@ class TrialRow(NamedTuple):
         interrupted: True for a trial that was stopped or killed.
         reason: why it failed, empty when it did not.
         validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
+        started: when it was claimed, None when that is unknown.
     """
 
     number: int
@@ -170,11 +172,33 @@ class TrialRow(NamedTuple):
     interrupted: bool
     reason: str
     validation: Mapping[str, float] = {}
+    started: datetime | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The state, or INTERRUPTED for a trial that was stopped or killed."""
+        return "INTERRUPTED" if self.interrupted else self.state
 
     @property
     def best_metrics(self) -> dict[str, float]:
         """The metrics of `BEST_METRICS` that the study has for this trial."""
         return {**self.validation} if self.best_epoch is None else {**self.validation, "best_epoch": self.best_epoch}
+
+
+class Parameter(NamedTuple):
+    """One dimension of a study's search space.
+
+    Attributes:
+        name: dotted name.
+        importance: its share of the importance of all parameters, 0-1; None when the trials do not show it.
+        is_log: whether it is sampled on a log scale.
+        choices: the values to choose from, None for a number from an interval.
+    """
+
+    name: str
+    importance: float | None = None
+    is_log: bool = False
+    choices: tuple[str | int | float | bool | None, ...] | None = None
 
 
 def trial_name(number: int) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from src.figures.confusion import Confusion, confusion_data, plot_confusion
     from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
     from src.figures.filters import plot_filters
+    from src.figures.interactive import interactive_plots, plotly_script
     from src.figures.leaderboard import plot_leaderboard
     from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
     from src.figures.predictions import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         worst_mistakes_data,
     )
     from src.figures.samples import ClassSamples, plot_samples, samples_data
+    from src.figures.sweep import SweepNumbers, sweep_figures, sweep_numbers
     from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data
 else:
     __getattr__ = lazy_package(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,8 @@ from src import console, figures, study, tracking
 from src.links import run_page
 from src.reports.markdown import Markdown, escape, link, table
 from src.reports.recipe import best_recipe, save_recipe
-from src.results import BEST_METRICS, Counts, SweepResult, TrialRow, format_metric, trial_name
+from src.reports.sweep_page import sweep_page
+from src.results import BEST_METRICS, Counts, Parameter, SweepResult, TrialRow, format_metric, trial_name
 from src.schema import as_tree, flatten
 from src.space import SweepPlan
 
@@ -70,14 +71,29 @@ def record_results(
 
 
 def record_plots(
-    run: tracking.Run, rows: Sequence[TrialRow], metric: str, plots: Iterable[tuple[str, Any]], page: str
+    run: tracking.Run,
+    plan: SweepPlan,
+    study_name: str,
+    rows: Sequence[TrialRow],
+    counts: Counts,
+    parameters: Sequence[Parameter],
 ) -> None:
-    """Writes the sweep's plots under `figures/`, and `sweep.html` with interactive ones."""
-    curves = figures.trial_curves_data(rows)
-    if curves:
-        run.log_figure("figures/intermediate_values.png", figures.plot_trial_curves(curves, metric))
-    for name, figure in plots:
+    """Write the figures of a sweep to `figures/`, and the page `sweep.html` with its trials and interactive plots.
+
+    Args:
+        run: the parent run.
+        plan: of the sweep.
+        study_name: of the study.
+        rows: its trials.
+        counts: how many trials ended in which way.
+        parameters: of the study, the most important first.
+    """
+    numbers = figures.sweep_numbers(rows, parameters, plan.metric, plan.direction)
+    for name, figure in figures.sweep_figures(numbers):
         run.log_figure(f"figures/{name}.png", figure)
+    best = next(iter(study.ranked(rows, plan.direction)), None)
+    plots, script = figures.interactive_plots(numbers), figures.plotly_script()
+    page = sweep_page(study_name, rows, best, counts, parameters, plan.metric, plots, script)
     run.log_page("sweep.html", page)
 
 

@@ -11,8 +11,8 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.study.claims import Claims, NoTrial
+    from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
-    from src.study.pictures import study_figures, study_page
     from src.study.sampling import check_sampler, picker
     from src.study.storage import Storage, is_outage, open_existing, open_storage
     from src.study.studies import (

@@ -26,6 +26,7 @@ def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
             interrupted=bool(trial.user_attrs.get(INTERRUPTED)),
             reason=str(trial.user_attrs.get(REASON, "")),
             validation={name: trial.user_attrs[name] for name in VALIDATION if name in trial.user_attrs},
+            started=trial.datetime_start,
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
     ]

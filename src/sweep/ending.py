@@ -145,11 +145,9 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     """Write the plots of the study into the sweep's run, once a trial is complete."""
     if result.run_id is None or result.best_trial is None:
         return
-    plan, opened = sweep.plan, sweep.claims.study
-    with tracking.explain_store_errors(plan.tracking.uri):
-        rows = study.trial_rows(sweep.claims.trials())
-        plots, page = study.study_figures(opened, plan.metric), study.study_page(opened, plan.metric)
-        reports.record_plots(sweep.parent, rows, plan.metric, plots, page)
+    with tracking.explain_store_errors(sweep.plan.tracking.uri):
+        rows, parameters = study.trial_rows(sweep.claims.trials()), study.rank_parameters(sweep.claims.study)
+        reports.record_plots(sweep.parent, sweep.plan, result.study_name, rows, sweep.claims.counts(), parameters)
 
 
 def same_command() -> str:

@@ -56,6 +56,7 @@ def test_a_completed_trials_row_has_all_that_was_told_of_it():
             epochs=3,
             reported={1: 0.25, 2: 0.5, 3: 0.375},
             run_id="abc",
+            started=BEGIN,
         )
     ]
 

@@ -1,0 +1,255 @@
+"""The figures of a sweep drawn by plotly, as parts of a page that works without a network."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_hex
+from plotly.graph_objects import Bar, Figure, Scatter
+from plotly.graph_objects import Contour as Filled
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+from plotly.subplots import make_subplots
+
+from src.figures.axes import ParameterAxis, axis_limits, fit_ticks, line_opacity, trial_colors, value_colors, wrap_name
+from src.figures.colors import BLUE, GRAY, RED
+from src.figures.contour import Contour, spread
+from src.figures.history import History
+from src.figures.importances import Importances
+from src.figures.parallel import ParallelCoordinates, axis_heights
+from src.figures.slices import MAX_COLUMNS, Slice
+from src.figures.sweep import SweepNumbers
+from src.figures.timeline import TimelineBar, largest_unit
+from src.figures.trials import OUTCOMES, TrialCurve
+from src.redact import redact_tree
+
+HEIGHT, PANEL, AXIS = 440, 300, 150  # pixels: of a plot, of a panel of several, from one parallel axis to the next
+NAME = 24  # characters of a name on one line
+INCHES = 2.2  # the least width of a panel: the page is 800 pixels wide
+
+
+def plotly_script() -> str:
+    """Return the JavaScript of plotly, which a page needs once."""
+    return str(get_plotlyjs())
+
+
+def interactive_plots(numbers: SweepNumbers) -> Iterator[tuple[str, str]]:
+    """Yield the name and the HTML of each plot for which there are enough trials.
+
+    A plot is as wide as the page, redacted and escaped.
+    """
+    metric, direction = numbers.metric, numbers.direction
+    if numbers.curves:
+        yield "intermediate_values", _html(_curves(numbers.curves, metric))
+    if numbers.history is not None:
+        yield "history", _html(_history(numbers.history, metric))
+    if numbers.importances is not None:
+        yield "importances", _html(_importances(numbers.importances))
+    if numbers.parallel is not None:
+        width = AXIS * len(numbers.parallel.axes)
+        yield "parallel_coordinates", _html(_parallel(numbers.parallel, metric, direction), width)
+    if numbers.slices:
+        yield "slices", _html(_slices(numbers.slices, metric))
+    if numbers.contour is not None:
+        yield "contour", _html(_contour(numbers.contour, metric, direction))
+    if numbers.timeline:
+        yield "timeline", _html(_timeline(numbers.timeline))
+
+
+def _html(figure: Figure, min_width: int = 0) -> str:
+    """Return the HTML of a figure; `min_width` is in pixels."""
+    height = figure.layout.height or HEIGHT
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
+        modebar={"orientation": "v"},
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True, ticklabelstandoff=6)
+    part = to_html(
+        _escape(redact_tree(json.loads(figure.to_json()))),
+        full_html=False,
+        include_plotlyjs=False,
+        validate=False,
+        config={"responsive": True, "displaylogo": False},
+        default_height=f"{height}px",
+    )
+    return f'<div style="min-width: {min_width}px">{part}</div>'
+
+
+def _escape(value: Any) -> Any:
+    """Return the tree with `<` escaped in its strings: plotly reads tags. Line breaks and plotly's `<extra>` remain."""
+    if isinstance(value, dict):
+        return {key: _escape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escape(item) for item in value]
+    return re.sub(r"<(?!br>|/?extra>)", "&lt;", value) if isinstance(value, str) else value
+
+
+def _curves(curves: list[TrialCurve], metric: str) -> Figure:
+    figure, faint = Figure(), line_opacity(len(curves))
+    for curve in curves:
+        color = BLUE if curve.outcome == "COMPLETE" else GRAY
+        style = {"mode": "lines+markers", "line": {"color": color, "width": 1}, "marker_size": 4, "opacity": faint}
+        figure.add_scatter(x=curve.epochs, y=curve.values, name=f"trial {curve.number}", showlegend=False, **style)
+    for outcome, (label, color) in OUTCOMES.items():
+        ends = [curve for curve in curves if curve.outcome == outcome != "COMPLETE"]
+        if ends:
+            figure.add_scatter(
+                x=[curve.epochs[-1] for curve in ends],
+                y=[curve.values[-1] for curve in ends],
+                text=[f"trial {curve.number}" for curve in ends],
+                mode="markers",
+                marker={"symbol": "x", "size": 8, "color": "black" if outcome == "PRUNED" else color},
+                name=label,
+                showlegend=True,
+            )
+    last = max(curve.epochs[-1] for curve in curves)
+    figure.update_layout(xaxis={"title": "epoch", "dtick": _step(last), "range": [0.5, last + 0.5]})
+    return figure.update_layout(yaxis_title=metric)
+
+
+def _history(history: History, metric: str) -> Figure:
+    trials = {"mode": "markers", "marker": {"color": GRAY, "size": 7}, "name": "complete trial"}
+    best = {"mode": "lines", "line": {"color": BLUE, "shape": "hv"}, "name": "best so far"}
+    points = Scatter(x=history.numbers, y=history.values, **trials)
+    figure = Figure([_with_values(points, history.numbers, history.values, metric)])
+    figure.add_scatter(x=history.numbers, y=history.best, **best)
+    number = history.best_trial
+    star = {"mode": "markers", "marker": {"color": RED, "size": 13, "symbol": "star"}, "name": f"best: trial {number}"}
+    figure.add_scatter(x=[number], y=[history.best[-1]], **star)
+    limits = [history.numbers[0] - 0.5, history.numbers[-1] + 0.5]
+    figure.update_layout(xaxis={"title": "trial", "dtick": _step(len(history.numbers)), "range": limits})
+    figure.update_layout(yaxis_title=metric)
+    return figure
+
+
+def _importances(importances: Importances) -> Figure:
+    names = [_wrap(name, 2 * NAME) for name in importances.names]
+    labels = [f"{value:.2f}" for value in importances.values]
+    bars = Bar(x=importances.values, y=names, text=labels, textposition="outside", cliponaxis=False)
+    figure = Figure([bars.update(orientation="h", marker_color=BLUE)])
+    figure.update_layout(height=100 + 20 * sum(2 + name.count("<br>") for name in names), yaxis_autorange="reversed")
+    return figure.update_layout(xaxis_title="importance; all parameters together have 1")
+
+
+def _parallel(parallel: ParallelCoordinates, metric: str, direction: str) -> Figure:
+    colors = value_colors(parallel.values, direction)
+    heights = np.array([axis_heights(axis, axis.positions) for axis in parallel.axes])
+    places = list(range(len(parallel.axes)))
+    figure = Figure()
+    shades = [to_hex(color) for color in colors.to_rgba(np.array(parallel.values))]
+    for number, trial, color in zip(parallel.numbers, heights.T, shades, strict=True):
+        style = {
+            "mode": "lines",
+            "line": {"color": color, "width": 1.2},
+            "opacity": line_opacity(len(shades)),
+            "showlegend": False,
+        }
+        figure.add_scatter(x=places, y=trial, name=f"trial {number}", hoverinfo="name", **style)
+    for place, axis in enumerate(parallel.axes):
+        figure.add_vline(place, line={"color": "#555", "width": 1})
+        for height, label in zip(axis_heights(axis, axis.ticks), axis.labels, strict=True):
+            box = {"showarrow": False, "xanchor": "left", "xshift": 3, "bgcolor": "rgba(255, 255, 255, 0.85)"}
+            figure.add_annotation(x=place, y=height, text=label, **box)
+    empty = {"x": [None], "y": [None], "mode": "markers", "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(**empty, marker=_scale(colors) | {"color": [parallel.values[0]], "colorbar": {"title": metric}})
+    names = [_wrap(axis.name) for axis in parallel.axes]
+    figure.update_xaxes(tickvals=places, ticktext=names, tickangle=0, range=[-0.3, len(places) - 0.1], showgrid=False)
+    return figure.update_yaxes(visible=False, range=[-0.05, 1.05])
+
+
+def _slices(slices: list[Slice], metric: str) -> Figure:
+    columns = min(MAX_COLUMNS, len(slices))
+    lines = -(-len(slices) // columns)
+    figure = make_subplots(lines, columns, shared_yaxes=True, horizontal_spacing=0.03, vertical_spacing=0.3 / lines)
+    numbers = [number for panel in slices for number in panel.numbers]
+    scale = _scale(trial_colors(numbers))
+    for index, panel in enumerate(slices):
+        row, column = index // columns + 1, index % columns + 1
+        marker = scale | {"color": panel.numbers, "size": 7, "showscale": index == 0, "colorbar": {"title": "trial"}}
+        points = Scatter(x=panel.axis.positions, y=panel.values, mode="markers", marker=marker)
+        figure.add_trace(_with_values(points, panel.numbers, panel.values, metric), row, column)
+        figure.update_xaxes(**_x_axis(panel.axis, INCHES), row=row, col=column)
+    figure.update_yaxes(title=metric, col=1)
+    return figure.update_layout(height=60 + PANEL * lines, showlegend=False)
+
+
+def _contour(contour: Contour, metric: str, direction: str) -> Figure:
+    """Let plotly interpolate between the trials if both parameters are numbers; nothing lies between two choices."""
+    x, y, values = contour.x, contour.y, contour.values
+    scale = _scale(value_colors(values, direction))
+    figure = Figure()
+    if not x.is_choice and not y.is_choice:
+        columns, rows = sorted(set(x.positions)), sorted(set(y.positions))
+        grid: list[list[float | None]] = [[None] * len(columns) for _ in rows]
+        for across, up, value in zip(x.positions, y.positions, values, strict=True):
+            grid[rows.index(up)][columns.index(across)] = value
+        fill = {"colorscale": scale["colorscale"], "zmin": scale["cmin"], "zmax": scale["cmax"], "showscale": False}
+        figure.add_trace(Filled(x=columns, y=rows, z=grid, connectgaps=True, hoverinfo="skip", **fill))
+    marker = scale | {"color": values, "size": 9, "line": {"color": "black", "width": 1}, "colorbar": {"title": metric}}
+    points = Scatter(x=spread(x, 0.0), y=spread(y, 0.5), mode="markers", marker=marker, showlegend=False)
+    figure.add_trace(_with_values(points, contour.numbers, values, metric))
+    figure.update_xaxes(**_x_axis(x, 2 * INCHES))
+    return figure.update_yaxes(**_axis(y))
+
+
+def _timeline(bars: list[TimelineBar]) -> Figure:
+    unit, size = largest_unit(bars)
+    figure = Figure()
+    for outcome, (label, color) in OUTCOMES.items():
+        kind = [bar for bar in bars if bar.outcome == outcome]
+        figure.add_bar(
+            x=[bar.seconds / size for bar in kind],
+            y=[bar.number for bar in kind],
+            base=[bar.start / size for bar in kind],
+            text=[f"trial {bar.number}, {bar.seconds:.1f} s" for bar in kind],
+            hovertemplate="%{text}",
+            textposition="none",
+            width=0.8,  # else plotly makes the bars of a state thicker the further apart its trials are
+            orientation="h",
+            marker_color=color,
+            name=label,
+            showlegend=bool(kind),
+        )
+    figure.update_layout(yaxis={"title": "trial", "autorange": "reversed", "dtick": _step(len(bars))})
+    return figure.update_layout(xaxis_title=f"{unit} since the first trial began", barmode="overlay")
+
+
+def _with_values(points: Scatter, numbers: list[int], values: list[float], metric: str) -> Scatter:
+    """Return the points with the number and the value of each trial as the text that is shown under the mouse."""
+    texts = [f"trial {number}<br>{metric} {value:.4f}" for number, value in zip(numbers, values, strict=True)]
+    return points.update(text=texts, hovertemplate="%{text}<extra></extra>")
+
+
+def _step(count: int) -> int | None:
+    """Return the distance of the ticks of an axis that counts; plotly would put some between two integers."""
+    return 1 if count <= 10 else None
+
+
+def _scale(colors: ScalarMappable) -> dict[str, Any]:
+    """Return plotly's settings for these colors."""
+    shares = np.linspace(0, 1, 9)
+    scale = [[float(share), to_hex(color)] for share, color in zip(shares, colors.cmap(shares), strict=True)]
+    return {"cmin": colors.norm.vmin, "cmax": colors.norm.vmax, "colorscale": scale}
+
+
+def _axis(axis: ParameterAxis) -> dict[str, Any]:
+    """Return plotly's settings for the axis of a parameter."""
+    title, limits = _wrap(axis.name), axis_limits(axis)
+    return {"title": title, "tickvals": axis.ticks, "ticktext": axis.labels, "range": limits, "zeroline": False}
+
+
+def _x_axis(axis: ParameterAxis, inches: float) -> dict[str, Any]:
+    """Return plotly's settings for the axis of a parameter across a plot that is at least this wide."""
+    ticks, labels, is_upright = fit_ticks(axis, inches)
+    return _axis(axis) | {"tickvals": ticks, "ticktext": labels, "tickangle": -90 if is_upright else 0}
+
+
+def _wrap(name: str, width: int = NAME) -> str:
+    return wrap_name(name, width).replace("\n", "<br>")

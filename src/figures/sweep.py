@@ -1,0 +1,82 @@
+"""The numbers of every figure of a sweep, and the figures."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from src.figures.contour import Contour, contour_data, plot_contour
+from src.figures.history import History, history_data, plot_history
+from src.figures.importances import Importances, importances_data, plot_importances
+from src.figures.parallel import ParallelCoordinates, parallel_data, plot_parallel
+from src.figures.slices import Slice, plot_slices, slices_data
+from src.figures.timeline import TimelineBar, plot_timeline, timeline_data
+from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data
+from src.results import Parameter, TrialRow
+
+MAX_PARAMETERS = 6  # the most important ones that a figure shows; more do not fit
+
+
+class SweepNumbers(NamedTuple):
+    """What the figures of a sweep show. A figure for which there are too few trials has None or an empty list.
+
+    Attributes:
+        metric: the name of the trials' value.
+        direction: `maximize` or `minimize`.
+    """
+
+    metric: str
+    direction: str
+    curves: list[TrialCurve]
+    history: History | None
+    importances: Importances | None
+    parallel: ParallelCoordinates | None
+    slices: list[Slice]
+    contour: Contour | None
+    timeline: list[TimelineBar]
+
+
+def sweep_numbers(
+    rows: Sequence[TrialRow], parameters: Sequence[Parameter], metric: str, direction: str
+) -> SweepNumbers:
+    """Return the numbers of every figure.
+
+    Args:
+        rows: the trials.
+        parameters: the most important first.
+        metric: the name of the trials' value.
+        direction: `maximize` or `minimize`.
+    """
+    history = history_data(rows, direction)
+    is_single = history is None or len(history.numbers) < 2  # it has nothing to compare its parameters with
+    shown = [] if is_single else parameters[:MAX_PARAMETERS]
+    return SweepNumbers(
+        metric,
+        direction,
+        curves=trial_curves_data(rows),
+        history=history,
+        importances=importances_data(shown),
+        parallel=parallel_data(rows, shown, metric),
+        slices=slices_data(rows, shown),
+        contour=contour_data(rows, shown),
+        timeline=timeline_data(rows),
+    )
+
+
+def sweep_figures(numbers: SweepNumbers) -> Iterator[tuple[str, Figure]]:
+    """Yield the name and the figure of each plot for which there are enough trials."""
+    metric, direction = numbers.metric, numbers.direction
+    if numbers.curves:
+        yield "intermediate_values", plot_trial_curves(numbers.curves, metric)
+    if numbers.history is not None:
+        yield "history", plot_history(numbers.history, metric)
+    if numbers.importances is not None:
+        yield "importances", plot_importances(numbers.importances, metric)
+    if numbers.parallel is not None:
+        yield "parallel_coordinates", plot_parallel(numbers.parallel, metric, direction)
+    if numbers.slices:
+        yield "slices", plot_slices(numbers.slices, metric)
+    if numbers.contour is not None:
+        yield "contour", plot_contour(numbers.contour, metric, direction)
+    if numbers.timeline:
+        yield "timeline", plot_timeline(numbers.timeline)

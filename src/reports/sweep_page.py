@@ -1,0 +1,180 @@
+"""The page `sweep.html`: the result of a sweep, a table of its trials, and interactive plots. It needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from src import console
+from src.redact import redact
+from src.results import Counts, Parameter, TrialRow, format_metric
+
+PLOTS = {  # name -> its heading, and what it shows
+    "intermediate_values": (
+        "Intermediate values",
+        "The value of each trial after each epoch. Trials that are not complete are gray and end with a cross.",
+    ),
+    "history": ("History", "The value of each complete trial, and the best value so far."),
+    "importances": ("Importances", "How much each parameter matters for the value."),
+    "parallel_coordinates": ("Parallel coordinates", "A line for each complete trial through its parameters."),
+    "slices": ("Slices", "The value of each complete trial against one parameter at a time; later trials are darker."),
+    "contour": ("Contour", "The value by the two most important parameters."),
+    "timeline": ("Timeline", "When each trial ran."),
+}
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: white; max-width: 1400px; margin: 0 auto;
+       padding: 16px 24px; }
+h1 { font-size: 24px; overflow-wrap: anywhere; }
+h2 { font-size: 18px; margin: 32px 0 0; }
+p { margin: 4px 0 8px; overflow-wrap: anywhere; }
+.box { overflow: auto; max-width: 100%; }
+.trials { max-height: 480px; border: 1px solid #ddd; }
+table { border-collapse: collapse; width: 100%; font-size: 13px; }
+th { position: sticky; top: 0; background: #f3f3f3; text-align: left; vertical-align: bottom; }
+th button { font: inherit; font-weight: bold; text-align: left; border: 0; background: none; padding: 6px 8px;
+            cursor: pointer; min-width: 100%; }
+th.number button { text-align: right; }
+th[aria-sort=ascending] button::after { content: " \\25B2"; }
+th[aria-sort=descending] button::after { content: " \\25BC"; }
+td { padding: 3px 8px; border-top: 1px solid #eee; max-width: 320px; overflow-wrap: break-word; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+tr.best td { background: #e3f1fa; font-weight: bold; }
+"""
+SORT = """
+for (const button of document.querySelectorAll("th button")) button.onclick = () => {
+  const header = button.parentElement, body = document.querySelector("tbody"), rising = header.ariaSort !== "ascending";
+  const key = row => row.cells[header.cellIndex].dataset.sort ?? row.cells[header.cellIndex].textContent;
+  const compare = (a, b) => key(a) === "" || key(b) === "" ? (key(a) === "") - (key(b) === "")
+    : (rising ? 1 : -1) * (isNaN(key(a)) || isNaN(key(b)) ? key(a).localeCompare(key(b)) : key(a) - key(b));
+  for (const other of document.querySelectorAll("th")) other.removeAttribute("aria-sort");
+  header.ariaSort = rising ? "ascending" : "descending";
+  body.append(...[...body.rows].sort(compare));
+};
+"""
+
+
+class Cell(NamedTuple):
+    """A cell of the table: its text, and the number that it is sorted by, None for a text."""
+
+    text: str
+    number: float | None = None
+
+
+def sweep_page(
+    name: str,
+    rows: Sequence[TrialRow],
+    best: TrialRow | None,
+    counts: Counts,
+    parameters: Sequence[Parameter],
+    metric: str,
+    plots: Iterable[tuple[str, str]],
+    script: str,
+) -> str:
+    """Return the page as HTML.
+
+    Args:
+        name: of the study.
+        rows: its trials.
+        best: the best of them, None when none is complete.
+        counts: how many trials ended in which way.
+        parameters: columns of the table, the most important first.
+        metric: the name of the trials' value.
+        plots: the name and the HTML of each plot.
+        script: the JavaScript that the plots need.
+    """
+    found = dict(plots)
+    sections = [
+        f'<section id="{key}"><h2>{heading}</h2><p>{caption}</p><div class="box">{found[key]}</div></section>'
+        for key, (heading, caption) in PLOTS.items()
+        if key in found
+    ]
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{_text(name)}</title><style>{STYLE}</style>",
+            f"<script>{script}</script></head><body>",
+            f"<h1>{_text(name)}</h1>",
+            f"<p><b>{_text(result_line(best, metric))}</b></p>",
+            "" if best is None else f"<p><code>{_text(console.params_line(best.params))}</code></p>",
+            f"<p>{_text(console.count_words(counts))}</p>",
+            "<h2>Trials</h2><p>Click a heading to sort by it.</p>",
+            _table(rows, best, parameters, metric),
+            *sections,
+            f"<script>{SORT}</script></body></html>",
+            "",
+        ]
+    )
+
+
+def result_line(best: TrialRow | None, metric: str) -> str:
+    """Return the best trial with its value and epoch in one line."""
+    if best is None:
+        return "no trial is complete"
+    epoch = "" if best.best_epoch is None else f" after epoch {best.best_epoch}"
+    return f"best: trial {best.number}, {metric} {format_metric(best.value)}{epoch}"
+
+
+def trial_table(
+    rows: Sequence[TrialRow], parameters: Sequence[Parameter], metric: str
+) -> tuple[list[str], list[list[Cell]]]:
+    """Return the headings, and a row of cells for each trial."""
+    names = [parameter.name for parameter in parameters]
+    has_reasons = any(row.reason for row in rows)
+    headings = ["trial", "state", metric, "best epoch", "epochs", "seconds", *names, *["reason"] * has_reasons]
+    return headings, [
+        [
+            _number(row.number),
+            Cell({"FAIL": "failed"}.get(row.outcome, row.outcome.lower())),
+            Cell("" if row.value is None else format_metric(row.value), row.value),
+            _number(row.best_epoch),
+            _number(row.epochs),
+            Cell("" if row.seconds is None else f"{row.seconds:.1f}", row.seconds),
+            *(_parameter(row, name) for name in names),
+            *[Cell(row.reason.split("\n")[0])] * has_reasons,
+        ]
+        for row in rows
+    ]
+
+
+def _number(value: int | None) -> Cell:
+    return Cell("" if value is None else str(value), value)
+
+
+def _parameter(row: TrialRow, name: str) -> Cell:
+    if name not in row.params:
+        return Cell("")
+    value = row.params[name]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Cell(console.short(value), value)
+    return Cell(console.short(value))
+
+
+def _table(rows: Sequence[TrialRow], best: TrialRow | None, parameters: Sequence[Parameter], metric: str) -> str:
+    headings, cells = trial_table(rows, parameters, metric)
+    head = "".join(map(_heading, headings, zip(*cells, strict=True)))
+    lines = [
+        ('<tr class="best">' if row is best else "<tr>") + "".join(map(_cell, line)) + "</tr>"
+        for row, line in zip(rows, cells, strict=True)
+    ]
+    body = "\n".join(lines)
+    return f'<div class="box trials"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _heading(text: str, cells: Sequence[Cell]) -> str:
+    """Return the heading of a column; a long dotted name may be broken, but not into a column of syllables."""
+    kind = ' class="number"' if any(cell.number is not None for cell in cells) else ""
+    breakable = _text(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
+    width = min(len(text) // 2 + 3, 28)
+    return f'<th scope="col"{kind} style="min-width: {width}ch"><button type="button">{breakable}</button></th>'
+
+
+def _cell(cell: Cell) -> str:
+    if cell.number is None:
+        return f"<td>{_text(cell.text)}</td>"
+    return f'<td class="number" data-sort="{cell.number!r}">{_text(cell.text)}</td>'
+
+
+def _text(text: str) -> str:
+    return escape(redact(text))

@@ -1,0 +1,72 @@
+"""The figures of a sweep as parts of a page: which there are, and that they show names as they are."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from src import figures
+from src.redact import hide
+from src.results import Parameter, TrialRow
+from tests.figures.test_sweep import ALL
+from tests.support.trials import METRIC, SPACES, row, rows_of
+
+
+def plots(rows: list[TrialRow], parameters: list[Parameter]) -> dict[str, str]:
+    return dict(figures.interactive_plots(figures.sweep_numbers(rows, parameters, METRIC, "maximize")))
+
+
+def traces(part: str) -> list[dict[str, Any]]:
+    """What plotly is given to draw."""
+    found = re.search(r"Plotly\.newPlot\(\s*\"[^\"]+\",\s*(\[.*?\]),\s*\{", part, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_page_has_the_plots_of_the_figures(space: str) -> None:
+    rows = rows_of(SPACES[space], 6)
+    numbers = figures.sweep_numbers(rows, SPACES[space], METRIC, "maximize")
+    assert [name for name, _ in figures.interactive_plots(numbers)] == [
+        name for name, _ in figures.sweep_figures(numbers)
+    ]
+
+
+def test_a_study_with_trials_has_every_plot() -> None:
+    assert set(plots(rows_of(SPACES["six parameters"], 6), SPACES["six parameters"])) == ALL
+
+
+def test_the_best_so_far_is_drawn_as_steps() -> None:
+    parts = plots([row(0, 0.5), row(1, 0.4), row(2, 0.7)], [])
+    (best,) = [trace for trace in traces(parts["history"]) if trace["name"] == "best so far"]
+    assert best["line"]["shape"] == "hv"
+    assert best["y"] == [0.5, 0.5, 0.7]
+
+
+def test_trials_that_are_not_complete_end_with_a_cross() -> None:
+    rows = [row(0, 0.5), row(1, 0.1, "PRUNED"), row(2, 0.2, "FAIL"), row(3, 0.3, "FAIL", interrupted=True)]
+    crosses = {
+        trace["name"]: trace["y"]
+        for trace in traces(plots(rows, [])["intermediate_values"])
+        if trace.get("marker", {}).get("symbol") == "x"
+    }
+    assert crosses == {"pruned": [0.1], "failed": [0.2], "interrupted": [0.3]}
+
+
+def test_the_bars_of_all_trials_are_equally_thick() -> None:
+    rows = rows_of([], 40)
+    bars = traces(plots(rows, [])["timeline"])
+    assert {bar["name"] for bar in bars} == {"complete", "pruned", "failed", "interrupted"}
+    assert {bar["width"] for bar in bars} == {0.8}
+
+
+def test_names_and_choices_are_neither_tags_nor_secrets() -> None:
+    hide("hunter2!")
+    names = ["<b>name</b>", "x.hunter2!"]
+    choices = ("<img src=x>", "s3://user:pass@host/x")
+    rows = [one._replace(params=dict.fromkeys(names, choices[one.number % 2])) for one in rows_of([], 4)]
+    page = "".join(plots(rows, [Parameter(name, 0.5, choices=choices) for name in names]).values())
+    shown = page.encode().decode("unicode_escape")
+    assert "&lt;b>name" in shown
+    assert not re.findall(r"<b>|<img|hunter2|user:pass", shown)

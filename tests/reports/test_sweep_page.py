@@ -1,0 +1,84 @@
+"""The page of a sweep: its result, its table, and that it needs nothing from outside."""
+
+import re
+
+import pytest
+
+from src.redact import hide
+from src.reports.sweep_page import Cell, result_line, sweep_page, trial_table
+from src.results import Counts, Parameter, TrialRow
+from tests.support.trials import METRIC, row
+
+COUNTS = Counts(complete=2, pruned=1, failed=1, running=0, retried=0)
+X, KIND = Parameter("model.x"), Parameter("kind", choices=(None, "<i>"))
+ROWS = [
+    row(0, 0.5, params={"model.x": 1e-4, "kind": None}),
+    row(1, 0.9, params={"model.x": 2, "kind": "<i>"}, best_epoch=3, epochs=5, seconds=12.34),
+    row(2, 0.1, "PRUNED", params={"model.x": 0.5}),
+    row(3, None, "FAIL", best_epoch=None, seconds=None, reason="out of memory\nmore", interrupted=True),
+]
+
+
+def page(rows: list[TrialRow], best: TrialRow | None, name: str = "study") -> str:
+    return sweep_page(name, rows, best, COUNTS, [X, KIND], METRIC, [("history", "<div>plot</div>")], "var plotly")
+
+
+def test_the_table_has_a_row_for_each_trial_and_a_column_for_each_parameter() -> None:
+    headings, cells = trial_table(ROWS, [X, KIND], METRIC)
+    assert headings == [
+        *("trial", "state", METRIC, "best epoch", "epochs", "seconds"),
+        *("model.x", "kind", "reason"),
+    ]
+    assert cells[1] == [
+        *(Cell("1", 1), Cell("complete"), Cell("0.9000", 0.9), Cell("3", 3), Cell("5", 5), Cell("12.3", 12.34)),
+        *(Cell("2", 2), Cell("<i>"), Cell("")),
+    ]
+    assert [cell.text for cell in cells[3]] == ["3", "interrupted", "", "", "0", "", "", "", "out of memory"]
+    assert [line[6].text for line in cells] == ["0.0001", "2", "0.5", ""]
+    assert [line[7].text for line in cells] == ["null", "<i>", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("state", "word"), [("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed"), ("RUNNING", "running")]
+)
+def test_the_state_of_a_trial_is_a_word(state: str, word: str) -> None:
+    _, ((_, cell, *_),) = trial_table([row(0, None, state)], [], METRIC)
+    assert cell == Cell(word)
+
+
+def test_a_table_without_failures_has_no_column_for_reasons() -> None:
+    headings, cells = trial_table(ROWS[:3], [X], METRIC)
+    assert headings[-1] == "model.x"
+    assert {len(line) for line in cells} == {len(headings)}
+
+
+@pytest.mark.parametrize(
+    ("best", "line"),
+    [
+        (ROWS[1], "best: trial 1, val_accuracy 0.9000 after epoch 3"),
+        (row(7, 0.5, best_epoch=None), "best: trial 7, val_accuracy 0.5000"),
+        (None, "no trial is complete"),
+    ],
+)
+def test_the_page_begins_with_its_result(best: TrialRow | None, line: str) -> None:
+    assert result_line(best, METRIC) == line
+    assert page(ROWS, best).index(line) < page(ROWS, best).index("<table>")
+
+
+def test_the_page_has_the_counts_the_best_parameters_and_one_marked_row() -> None:
+    text = page(ROWS, ROWS[1])
+    assert "4 trials: 2 complete, 1 pruned, 1 failed" in text
+    assert "<code>model.x=2 kind=&lt;i&gt;</code>" in text
+    assert re.findall(r'<tr class="best"><td class="number" data-sort="(\d+)"', text) == ["1"]
+
+
+def test_the_page_refers_to_nothing_outside() -> None:
+    assert not re.findall(r"(?:src|href)=|@import|url\(|https?:", page(ROWS, ROWS[1]))
+
+
+def test_names_and_reasons_are_escaped_and_redacted() -> None:
+    hide("hunter2!")
+    text = page([row(0, 0.5, "FAIL", reason="<script>hunter2!")], None, "<b>study hunter2!")
+    assert "&lt;script&gt;***" in text
+    assert text.count("&lt;b&gt;study ***") == 2
+    assert "hunter2" not in text
