@@ -44,10 +44,11 @@ class ParameterAxis(NamedTuple):
 def parameter_axis(parameter: Parameter, values: Sequence[Any]) -> ParameterAxis:
     """Return the axis for these values. The axis of a choice has the choices that occur, in the order of the space."""
     if parameter.choices is not None or not all(_is_number(value) for value in values):
-        occurring = {value_label(value) for value in values}
-        labels = [label for label in map(value_label, parameter.choices or ()) if label in occurring]
-        labels += sorted(occurring.difference(labels))
-        places = [float(labels.index(value_label(value))) for value in values]
+        occurring = set(map(str, values))
+        choices = [choice for choice in map(str, parameter.choices or ()) if choice in occurring]
+        choices += sorted(occurring.difference(choices))
+        places = [float(choices.index(str(value))) for value in values]
+        labels = [choice_label(choice) for choice in choices]
         return ParameterAxis(parameter.name, places, [float(place) for place in range(len(labels))], labels, True)
     is_log = parameter.is_log and all(value > 0 for value in values)
     ticks = _ticks(values, is_log)
@@ -57,11 +58,9 @@ def parameter_axis(parameter: Parameter, values: Sequence[Any]) -> ParameterAxis
     return ParameterAxis(parameter.name, [float(value) for value in values], ticks, labels)
 
 
-def value_label(value: object) -> str:
-    """Return a parameter's value as it is typed, shortened when it is long."""
-    if value is None:
-        return "null"
-    return shorten(printable(redact(f"{value:.4g}" if isinstance(value, float) else str(value))), MAX_CHOICE)
+def choice_label(choice: str) -> str:
+    """Return a choice as it is typed, shortened when it is long."""
+    return "null" if choice == "None" else shorten(printable(redact(choice)), MAX_CHOICE)
 
 
 def shorten(text: str, width: int) -> str:

@@ -110,7 +110,7 @@ def _curves(curves: list[TrialCurve], metric: str) -> Figure:
                 showlegend=True,
             )
     last = max(curve.epochs[-1] for curve in curves)
-    figure.update_layout(xaxis={"title": "epoch", "dtick": _step(last), "range": [0.5, last + 0.5]})
+    figure.update_layout(xaxis={"title": "epoch", "dtick": _step(last - 1), "range": [0.5, last + 0.5]})
     return figure.update_layout(yaxis_title=metric)
 
 
@@ -124,9 +124,8 @@ def _history(history: History, metric: str) -> Figure:
     star = {"mode": "markers", "marker": {"color": RED, "size": 13, "symbol": "star"}, "name": f"best: trial {number}"}
     figure.add_scatter(x=[number], y=[history.best[-1]], **star)
     limits = [history.numbers[0] - 0.5, history.numbers[-1] + 0.5]
-    figure.update_layout(xaxis={"title": "trial", "dtick": _step(len(history.numbers)), "range": limits})
-    figure.update_layout(yaxis_title=metric)
-    return figure
+    figure.update_layout(xaxis={"title": "trial", "dtick": _step(limits[1] - limits[0]), "range": limits})
+    return figure.update_layout(yaxis_title=metric)
 
 
 def _importances(importances: Importances) -> Figure:
@@ -135,7 +134,7 @@ def _importances(importances: Importances) -> Figure:
     bars = Bar(x=importances.values, y=names, text=labels, textposition="outside", cliponaxis=False)
     figure = Figure([bars.update(orientation="h", marker_color=BLUE)])
     figure.update_layout(height=100 + 20 * sum(2 + name.count("<br>") for name in names), yaxis_autorange="reversed")
-    return figure.update_layout(xaxis_title="importance; all parameters together have 1")
+    return figure.update_layout(yaxis_type="category", xaxis_title="importance; all parameters together have 1")
 
 
 def _parallel(parallel: ParallelCoordinates, metric: str, direction: str) -> Figure:
@@ -217,7 +216,9 @@ def _timeline(bars: list[TimelineBar]) -> Figure:
             name=label,
             showlegend=bool(kind),
         )
-    figure.update_layout(yaxis={"title": "trial", "autorange": "reversed", "dtick": _step(len(bars))})
+    numbers = [bar.number for bar in bars]
+    step = _step(max(numbers) - min(numbers))
+    figure.update_layout(yaxis={"title": "trial", "autorange": "reversed", "dtick": step})
     return figure.update_layout(xaxis_title=f"{unit} since the first trial began", barmode="overlay")
 
 
@@ -227,9 +228,9 @@ def _with_values(points: Scatter, numbers: list[int], values: list[float], metri
     return points.update(text=texts, hovertemplate="%{text}<extra></extra>")
 
 
-def _step(count: int) -> int | None:
-    """Return the distance of the ticks of an axis that counts; plotly would put some between two integers."""
-    return 1 if count <= 10 else None
+def _step(length: float) -> int | None:
+    """Return the distance of an axis' ticks, None for plotly's own, which on a short axis are not integers."""
+    return 1 if length <= 10 else None
 
 
 def _scale(colors: ScalarMappable) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from src.figures.axes import ParameterAxis, fit_ticks, parameter_axis, shorten, value_label, wrap_name
+from src.figures.axes import ParameterAxis, choice_label, fit_ticks, parameter_axis, shorten, wrap_name
 from src.redact import hide
 from src.results import Parameter
 
@@ -75,12 +75,17 @@ def test_a_long_name_is_broken_after_its_dots_and_loses_nothing(name: str, lines
 
 def test_a_long_choice_keeps_its_beginning_and_its_end() -> None:
     assert shorten("abcdefghij", 6) == "abc\N{HORIZONTAL ELLIPSIS}ij"
-    assert len(value_label("a" * 30 + "b" * 30)) == 24
+    assert len(choice_label("a" * 30 + "b" * 30)) == 24
 
 
-def test_values_are_labeled_without_secrets() -> None:
+def test_long_choices_that_differ_in_the_middle_are_apart() -> None:
+    choices = ("a" * 20 + "x" + "b" * 20, "a" * 20 + "y" + "b" * 20)
+    assert parameter_axis(Parameter("x", choices=choices), choices).positions == [0, 1]
+
+
+def test_choices_are_labeled_without_secrets() -> None:
     hide("hunter2!")
-    assert "hunter2!" not in value_label("s3://hunter2!/x") + wrap_name("hunter2!.x", 20)
+    assert "hunter2!" not in choice_label("s3://hunter2!/x") + wrap_name("hunter2!.x", 20)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.figures import LearningCurves
-from tests.support.figures import visible
+from tests.support.figures import overlapping_texts, visible
 
 HISTORY = {"loss": [2.0, 1.0], "accuracy": [0.3, 0.6], "learning_rate": [1e-3, 1e-3]}
 VALIDATION = {"val_loss": [2.5, 1.5], "val_accuracy": [0.2, 0.5]}
@@ -44,3 +44,18 @@ def test_the_later_phases_of_a_training_are_shaded() -> None:
         labels = [text.get_text() for text in legend.get_texts()]
         assert "fine-tuning" in labels
         assert "classifier" not in labels
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 40, 200])
+def test_epochs_are_integers_no_label_covers_another_and_no_legend_covers_a_line(epochs: int) -> None:
+    history = {name: [1 / epoch for epoch in range(1, epochs + 1)] for name in (*HISTORY, *VALIDATION)}
+    figure = figures.plot_learning_curves(
+        figures.learning_curves_data(history, epochs, (("classifier", 1), ("fine-tuning", epochs)))
+    )
+    assert overlapping_texts(figure) == []
+    for axes in visible(figure):
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == int(tick) and 1 <= tick <= epochs for tick in ticks)
+        assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())

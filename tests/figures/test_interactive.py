@@ -10,6 +10,7 @@ from src import figures
 from src.redact import hide
 from src.results import Parameter, TrialRow
 from tests.figures.test_sweep import ALL
+from tests.figures.test_timeline import NOON
 from tests.support.trials import METRIC, SPACES, row, rows_of
 
 
@@ -59,6 +60,13 @@ def test_the_bars_of_all_trials_are_equally_thick() -> None:
     bars = traces(plots(rows, [])["timeline"])
     assert {bar["name"] for bar in bars} == {"complete", "pruned", "failed", "interrupted"}
     assert {bar["width"] for bar in bars} == {0.8}
+
+
+@pytest.mark.parametrize(("last", "has_all"), [(2, True), (5000, False)])
+def test_only_numbers_of_trials_that_are_near_each_other_have_a_tick_each(last: int, has_all: bool) -> None:
+    parts = plots([row(0, 0.5, started=NOON), row(last, 0.6, started=NOON)], [])
+    for name in ("history", "timeline"):
+        assert ('"dtick":1' in parts[name].replace(" ", "")) == has_all
 
 
 def test_names_and_choices_are_neither_tags_nor_secrets() -> None:
