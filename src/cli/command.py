@@ -26,7 +26,9 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
+from src.cli.files import use_conf_files
 from src.cli.mistakes import explain, quoted
+from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
 from src.places import local_path, name_variables
 from src.process.interrupt import Interrupted, raise_on_signals
@@ -93,7 +95,7 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
     args = parser.parse_intermixed_args()
     overrides = _overrides(args, config_name)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
-        args.overrides = _fixed(overrides) if sweeps else overrides
+        args.overrides = quote_strings(config_name, _fixed(overrides) if sweeps else overrides)
         _answer(config_name, args, parser)
         return None
     if space := [typed for typed in overrides if typed.lstrip("+~").startswith("hydra.sweeper.params")]:
@@ -122,6 +124,8 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
             raise ConfigError(f"--{flag.replace('_', '-')}: {reason.format(config_name=config_name)}")
     if args.multirun and args.cfg:
         raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration of one run")
+    if args.package is not None and not args.package.strip():
+        raise ConfigError("--package: got an empty string; name a part of the configuration, such as model")
     overrides = [_without_tilde(typed) if "searchpath" in typed else typed for typed in args.overrides]
     if args.config_dir is None:
         return overrides
@@ -146,16 +150,20 @@ def _without_tilde(typed: str) -> str:
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
     """Has Hydra's own program answer a question about this command."""
     refuse_nothing(config_name, args.overrides)
+    use_conf_files()
     hydra.version.setbase("1.3")
     hidden = REFUSED if config_name == "train" else {*REFUSED, "multirun"}
     parser._actions = [action for action in parser._actions if action.dest not in hidden]
     try:
         with _raising_hydra(), sentences(args.overrides):
             _run_hydra(args, parser, lambda _: None, str(CONF), config_name)
-    except (HydraException, OmegaConfBaseException):
+    except (UserError, HydraException, OmegaConfBaseException):
         raise
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    except SystemExit as end:
+        if end.code:  # Hydra has said why on the error stream: --package names nothing
+            sys.exit(ConfigError.exit_code)
 
 
 @contextlib.contextmanager

@@ -3,8 +3,8 @@
 import contextlib
 import dataclasses
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import hydra
@@ -19,12 +19,15 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
+from src.cli.conf import CONF as CONF  # others know it from here
+from src.cli.conf import is_group, options_of
+from src.cli.files import use_conf_files
 from src.cli.mistakes import did_you_mean, explain, is_nothing, nothing_after
+from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
 from src.places import read_variable, tidy_environment
 from src.redact import hide, hide_password
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
 PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "HOME", "USER", "XDG_CACHE_HOME"}
 _ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 
@@ -36,8 +39,10 @@ setattr(_STORE, "__deepcopy__", lambda _: _STORE)  # noqa: B010 - mypy knows no 
 _UNSET = object()
 
 
-def _environment(name: str, default: Any = _UNSET) -> str | None:
+def _environment(name: str = "", default: Any = _UNSET) -> str | None:
     """Resolve `${oc.env:NAME,DEFAULT}`; an empty variable counts as unset."""
+    if not name:
+        raise ConfigError("${oc.env:} names no environment variable; write ${oc.env:NAME}, or ${oc.env:NAME,DEFAULT}")
     if (value := read_variable(name)) is not None:
         return value
     if default is _UNSET:
@@ -46,6 +51,7 @@ def _environment(name: str, default: Any = _UNSET) -> str | None:
 
 
 OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
+warnings.filterwarnings("ignore", "In the sequence .* some elements are missing")  # ${oc.env:NAME,}: "" is the default
 
 
 def compose_config(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
@@ -72,7 +78,9 @@ def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
+    """Return what Hydra composes, values of string keys kept as they were typed."""
     refuse_nothing(config_name, overrides)
+    overrides = quote_strings(config_name, overrides)
     with hydra_ready(overrides):
         return hydra.compose(config_name, list(overrides), return_hydra_config=with_hydra)
 
@@ -82,6 +90,7 @@ def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
     """Hydra, set up for `conf/`."""
     tidy_environment()  # a notebook may have changed it
     _check_local(overrides)
+    use_conf_files()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"), sentences(overrides):
         yield
@@ -91,7 +100,7 @@ def _check_local(overrides: Sequence[str]) -> None:
     """Raises ConfigError for a `local=NAME` that does not exist; Hydra takes it for optional, as the default is."""
     if any("searchpath" in typed for typed in overrides):
         return  # there may be others
-    known = sorted(path.stem for path in (CONF / "local").glob("*.yaml"))
+    known = options_of("local")
     for typed in overrides:
         found = re.fullmatch(r"local=([\w-]+)", typed)
         if found and found[1] not in (*known, "default", "null"):
@@ -109,8 +118,8 @@ def refuse_nothing(config_name: str, overrides: Sequence[str]) -> None:
     if not empty:
         return
     key = empty[0].lstrip("+~").partition("=")[0]
-    if (CONF / key).is_dir():
-        known = ", ".join(sorted(option.stem for option in (CONF / key).glob("*.yaml")))
+    if is_group(key):
+        known = ", ".join(options_of(key))
         raise ConfigError(f"{key}: got nothing after the =; give an option, or remove `{key}=`; known: {known}")
     others = [typed for typed in overrides if typed not in empty and not re.search(r"[,(]", typed)]
     node = None
@@ -128,14 +137,24 @@ def node_of(config: DictConfig, name: str) -> Node | None:
 
 @contextlib.contextmanager
 def sentences(overrides: Sequence[str]) -> Iterator[None]:
-    """Makes sentences of bare Python errors: about an option that is no text, and about an item that is no number."""
+    """Turn bare Python errors and warnings of Hydra into sentences."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "provider=hydra.searchpath")
+            yield
+    except RecursionError as error:
+        raise ConfigError("a defaults list in conf/ leads back to its own file; remove the entry that does") from error
+    except UserWarning as error:
+        if found := re.match(r"provider=hydra.searchpath.*, path=(.*) is not available", str(error)):
+            raise ConfigError(f"hydra.searchpath: there is no package {found[1]!r}; remove it from the list") from error
+        raise
     except (ValueError, TypeError) as error:
         if found := re.match(r"(?:invalid literal for int\(\) with base 10:|Index) ('.*?')", str(error)):
             raise ConfigError(
                 f"got {found[1]} where an item of a list is named; they are counted from 0: model.conv.0.filters"
             ) from error
+        if found := re.match(r"No config source registered for schema (\w+)", str(error)):
+            raise ConfigError(f"hydra.searchpath: got {found[1]}://, expected a folder or pkg://PACKAGE") from error
         if isinstance(error, UserError) or "Config group override" not in str(error):
             raise
         raise ConfigError("; ".join(_no_options(overrides)) or str(error)) from error
@@ -144,13 +163,12 @@ def sentences(overrides: Sequence[str]) -> Iterator[None]:
 def _no_options(overrides: Sequence[str]) -> Iterator[str]:
     """A sentence for each override that chooses a group's option by something that is no text: null, a number."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        group = CONF / override.key_or_group
-        if override.is_delete() or override.is_sweep_override() or not group.is_dir():
+        if override.is_delete() or override.is_sweep_override() or not is_group(override.key_or_group):
             continue
         if not isinstance(override.value(), str | list):
-            known = sorted(option.stem for option in group.glob("*.yaml"))
+            known = options_of(override.key_or_group)
             typed = str(override.input_line).partition("=")[2]
-            yield f"no {override.key_or_group} {typed!r}{did_you_mean(typed, known)}; or leave it out"
+            yield f"no {override.key_or_group} {typed!r}{did_you_mean(typed, known)}; or remove `{override.input_line}`"
 
 
 class SweepLine(NamedTuple):
@@ -165,7 +183,8 @@ class SweepLine(NamedTuple):
 def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
     """What `python -m src.train -m <overrides>` is to sweep over; Hydra stays set up for as long as the block lasts."""
     refuse_nothing("train", overrides)
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    overrides = quote_strings("train", overrides)
+    parsed = OverridesParser.create().parse_overrides(overrides)
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with hydra_ready(overrides):
         loader = GlobalHydra.instance().config_loader()

@@ -9,6 +9,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import Node
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from src.cli.conf import CONF, options_of
+from src.cli.files import place_of, place_of_option
 from src.errors import UserError
 from src.schema import REGISTRY, RUN_GROUPS
 
@@ -23,8 +25,21 @@ _KEY = re.compile(r"~?\+{0,2}[A-Za-z_][\w-]*([./@][A-Za-z_0-9][\w-]*)*")
 
 
 def explain(error: BaseException) -> str:
-    """One sentence for an error of Hydra or OmegaConf: what came, what is known, what to type instead."""
+    """Return one sentence for an error of Hydra or OmegaConf: where, what came, what is known, what to type instead."""
     cause = error if isinstance(error, UserError) else _root_cause(error)
+    sentence = re.sub(r"^In '[\w./-]+': ", "", _explain(error, cause))
+    if (
+        isinstance(cause, UserError | OverrideParseException | MissingConfigException)
+        or (config := _config_at_fault(error)) is None
+    ):
+        return sentence
+    key = _dotted(cause)
+    if key == config.partition("/")[0]:
+        sentence += "; a file of this folder begins with the line `# @package _global_`"
+    return f"{place_of(config, key)}: {sentence}"
+
+
+def _explain(error: BaseException, cause: BaseException) -> str:
     if isinstance(cause, UserError):
         return str(cause)
     if isinstance(cause, OverrideParseException):
@@ -43,6 +58,15 @@ def explain(error: BaseException) -> str:
             return f"{swept[1]}: several values; add -m to run each of them"
         return f"{swept[1]}: several values; add -m to run each of them, or write a list as '{key}=[{value}]'"
     return str(cause).splitlines()[0]
+
+
+def _config_at_fault(error: BaseException | None) -> str | None:
+    """Return the config of a group that an error of Hydra names, such as `experiment/mine`."""
+    while error is not None:
+        if found := re.match(r"In '([\w.-]+/[\w./-]+)': ", str(error)):
+            return found[1].removesuffix(".yaml")
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def is_nothing(typed: str) -> bool:
@@ -108,7 +132,11 @@ def _explain_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if group == "hydra/launcher":
         return f"hydra/launcher={option}: the sweep starts its own processes; use hydra.sweeper.n_jobs=2"
-    return f"no {group or 'config'} {option!r}{did_you_mean(option, error.options or [])}"
+    if (misnamed := CONF / group / f"{option}.yml").exists():
+        return f"no {group} {option!r}: the name of {misnamed.name} must end in .yaml"
+    place = place_of_option(group, option)
+    known = did_you_mean(option, error.options or options_of(group))
+    return f"{f'{place}: ' if place else ''}no {group or 'config'} {option!r}{known}"
 
 
 def _explain_key(cause: OmegaConfBaseException) -> str:
@@ -141,7 +169,9 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
             )
         if missing := re.match(r"Interpolation key '(.+)' not found", sentence):
             return f"${{{missing[1]}}} leads nowhere: there is no key {missing[1]!r}"
-        return f"a file of conf/ does not fit: {sentence[:1].lower()}{sentence[1:]}"
+        return (
+            f"{'' if _config_at_fault(error) else 'a file of conf/ does not fit: '}{sentence[:1].lower()}{sentence[1:]}"
+        )
     if "is not Optional" in sentence:
         return f"{key}: got null, expected a value"
     if unset := re.search(r"Environment variable '(.+?)' not found", sentence):

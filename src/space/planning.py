@@ -9,13 +9,14 @@ from typing import Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import sweep_ready, to_dataclass
 from src.cli.mistakes import did_you_mean, explain
+from src.cli.strings import quote_strings
 from src.errors import ConfigError
 from src.process.machine import cores
 from src.schema import (
@@ -206,7 +207,7 @@ def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[st
         for name, value in settings.params.items()
     ]
     try:
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*lines, *typed])
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*quote_strings("train", lines), *typed])
     except HydraException as error:
         raise ConfigError(explain(error)) from error
     return list({override.key_or_group: override for override in parsed}.values())
@@ -216,10 +217,10 @@ def _group(override: Override, known: Sequence[str]) -> Choice:
     name = override.key_or_group
     if not override.is_choice_sweep() or override.package is not None:
         raise ConfigError(f"{override.input_line}: {name} is a config group; choose with {name}=choice(a,b)")
-    chosen, value = override.sweep_iterator(transformer=Transformer.str), override.value()
+    chosen, value = map(Override._convert_value, override.sweep_iterator()), override.value()
     if isinstance(value, Glob):  # Hydra itself looks only into its own folders
         chosen = iter(value.filter(list(known)))
-    options = tuple(dict.fromkeys(str(option) for option in chosen))
+    options = tuple(dict.fromkeys("null" if option is None else str(option) for option in chosen))
     for option in options:
         if not option.strip(" \t\n'\""):
             raise ConfigError(f"{name}: got an empty option; known: {', '.join(known)}")
@@ -282,7 +283,7 @@ def _compose_each(
     for options in combinations:
         chosen = [f"{group.name}={option}" for group, option in zip(groups, options, strict=True)]
         try:
-            config = loader.load_sweep_config(master, [*fixed, *chosen])
+            config = loader.load_sweep_config(master, [*fixed, *quote_strings("train", chosen)])
         except (HydraException, OmegaConfBaseException) as error:
             place = f"with {' '.join(chosen)}: " if chosen else ""
             raise ConfigError(f"{place}{explain(error)}") from error
