@@ -1,8 +1,12 @@
 """Keeps secrets out of everything that is written or printed: params, tags, config files, logs, error messages."""
 
 import re
+from collections.abc import Iterable, Mapping
 
 HIDDEN = "***"
+PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "HOME", "USER", "XDG_CACHE_HOME"}
+ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
+_SETTINGS = ("true", "false", "none", "null")  # TOKENIZERS_PARALLELISM=false is not a secret
 _SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)[_-]?key", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s\"<>]+@", re.IGNORECASE)
 _PASSWORD = re.compile(r"[\w+.-]+://[^:/@]*:(?P<password>[^@]+)@")
@@ -12,7 +16,7 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE,
 )
 
-_OVERRIDE = re.compile(r"(?P<key>\+{0,2}[\w.@/-]+)=")
+_OVERRIDE = re.compile(r"(?P<key>[+~]{0,2}[\w.@/-]+)=")
 
 _secrets: set[str] = set()
 
@@ -27,6 +31,28 @@ def hide_password(address: str) -> None:
     """Hides the password of a database's address, which SQLAlchemy reads up to the @, with slashes and all."""
     if found := _PASSWORD.match(address):
         hide(found["password"])
+
+
+def hide_inputs(arguments: Iterable[str], variables: Mapping[str, str]) -> None:
+    """Hide the passwords, and the values under secret names, that a process was given.
+
+    Args:
+        arguments: its command line, in which `${oc.env:NAME}` refers to a variable.
+        variables: its environment.
+    """
+    arguments = list(arguments)
+    for text in (*arguments, *variables.values()):
+        for found in _PASSWORD.finditer(text):
+            hide(found["password"])
+    for argument in arguments:
+        if (typed := _OVERRIDE.match(argument)) and is_secret_name(typed["key"]):
+            hide(argument[typed.end() :].strip("'\" "))
+        for name in ENV_REFERENCE.findall(argument):
+            if name not in PUBLIC_VARIABLES:
+                hide(variables.get(name, ""))
+    for name, value in variables.items():
+        if is_secret_name(name) and value.lower() not in _SETTINGS:
+            hide(value)
 
 
 def is_secret_name(name: str) -> bool:

@@ -26,13 +26,13 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
-from src.cli.files import use_conf_files
+from src.cli.flags import refuse_flags
 from src.cli.mistakes import explain, quoted
 from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
 from src.places import local_path, name_variables
+from src.process.failures import describe_memory_error, print_error
 from src.process.interrupt import Interrupted, raise_on_signals
-from src.redact import redact
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
 
@@ -58,31 +58,43 @@ def entry_point(
     """
 
     def decorate(work: Work) -> Callable[[], None]:
+        def from_line() -> None:
+            if (typed := _from_command_line(config_name, sweeps)) is not None:
+                work(*typed)
+
         @wraps(work)
         def command() -> None:
-            wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
-            raise_on_signals()
-            atexit.register(gc.freeze)  # what is left when the process ends need not be looked through for garbage
-            try:
-                if (typed := _from_command_line(config_name, sweeps)) is not None:
-                    work(*typed)
-            except Interrupted as stop:
-                _leave(str(stop), stop.exit_code)
-            except BrokenPipeError:  # whoever read what is printed has gone: `... | head`
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                sys.exit(UserError.exit_code)
-            except MemoryError as error:
-                message = f"error: out of memory ({error}); use smaller or fewer images"
-                _leave(_with_notes(message, error), UserError.exit_code)
-            except (UserError, HydraException, OmegaConfBaseException) as error:
-                if wants_trace:
-                    raise
-                message = _with_notes(f"error: {explain(error)}", error)
-                _leave(message, getattr(error, "exit_code", ConfigError.exit_code))
+            run_command(from_line)
 
         return command
 
     return decorate
+
+
+def run_command(work: Callable[[], None]) -> None:
+    """Run a function as a command does: an error becomes a sentence and an exit code.
+
+    HYDRA_FULL_ERROR=1 shows the traceback instead.
+    """
+    wants_trace = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    raise_on_signals()
+    atexit.register(gc.freeze)  # what is left when the process ends need not be looked through for garbage
+    try:
+        work()
+    except Interrupted as stop:
+        _leave(str(stop), stop.exit_code)
+    except BrokenPipeError:  # the reader of what is printed has gone: `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UserError.exit_code)
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if wants_trace:
+            raise
+        message = _with_notes(f"error: {explain(error)}", error)
+        _leave(message, getattr(error, "exit_code", ConfigError.exit_code))
+    except (MemoryError, ImportError, OSError) as error:
+        if wants_trace or (sentence := describe_memory_error(error)) is None:
+            raise
+        _leave(_with_notes(sentence, error), UserError.exit_code)
 
 
 def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] | None:
@@ -92,6 +104,7 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
     Hydra's own program only answers what it is asked (`--help`, `--cfg`, ...), and runs nothing.
     """
     parser = get_args_parser()
+    setattr(parser, "error", refuse_flags)  # noqa: B010 - its own prints what was typed, passwords included
     args = parser.parse_intermixed_args()
     overrides = _overrides(args, config_name)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
@@ -150,7 +163,6 @@ def _without_tilde(typed: str) -> str:
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
     """Has Hydra's own program answer a question about this command."""
     refuse_nothing(config_name, args.overrides)
-    use_conf_files()
     hydra.version.setbase("1.3")
     hidden = REFUSED if config_name == "train" else {*REFUSED, "multirun"}
     parser._actions = [action for action in parser._actions if action.dest not in hidden]
@@ -162,8 +174,8 @@ def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     except SystemExit as end:
-        if end.code:  # Hydra has said why on the error stream: --package names nothing
-            sys.exit(ConfigError.exit_code)
+        # When --package names nothing, Hydra has said so on the error stream.
+        raise SystemExit(ConfigError.exit_code if end.code else 0) from None
 
 
 @contextlib.contextmanager
@@ -230,5 +242,5 @@ def _with_notes(message: str, error: BaseException) -> str:
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
-    print(redact(name_variables(message)), file=sys.stderr)
+    print_error(name_variables(message))
     sys.exit(exit_code)

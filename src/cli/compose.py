@@ -21,21 +21,19 @@ from omegaconf.errors import OmegaConfBaseException
 from src import schema
 from src.cli.conf import CONF as CONF  # others know it from here
 from src.cli.conf import is_group, options_of
-from src.cli.files import use_conf_files
+from src.cli.files import ConfFiles, use_conf_files
 from src.cli.mistakes import did_you_mean, explain, is_nothing, nothing_after
 from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
 from src.places import read_variable, tidy_environment
-from src.redact import hide, hide_password
-
-PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "HOME", "USER", "XDG_CACHE_HOME"}
-_ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
+from src.redact import ENV_REFERENCE, PUBLIC_VARIABLES, hide, hide_password
 
 # Hydra copies its whole store at each composition, and at each look at a group's options: --help looks 115 times. What
 # is read from the store is copied then, so nobody can change it.
 _STORE = ConfigStore.instance()
 setattr(_STORE, "__deepcopy__", lambda _: _STORE)  # noqa: B010 - mypy knows no such attribute
 
+use_conf_files()
 _UNSET = object()
 
 
@@ -44,6 +42,8 @@ def _environment(name: str = "", default: Any = _UNSET) -> str | None:
     if not name:
         raise ConfigError("${oc.env:} names no environment variable; write ${oc.env:NAME}, or ${oc.env:NAME,DEFAULT}")
     if (value := read_variable(name)) is not None:
+        if name not in PUBLIC_VARIABLES:
+            hide(value)
         return value
     if default is _UNSET:
         raise KeyError(f"Environment variable '{name}' not found")
@@ -90,7 +90,6 @@ def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
     """Hydra, set up for `conf/`."""
     tidy_environment()  # a notebook may have changed it
     _check_local(overrides)
-    use_conf_files()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"), sentences(overrides):
         yield
@@ -138,6 +137,7 @@ def node_of(config: DictConfig, name: str) -> Node | None:
 @contextlib.contextmanager
 def sentences(overrides: Sequence[str]) -> Iterator[None]:
     """Turn bare Python errors and warnings of Hydra into sentences."""
+    ConfFiles.read.clear()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "provider=hydra.searchpath")
@@ -305,7 +305,7 @@ def _to_object(composed: DictConfig | ListConfig) -> Any:
 
 def hide_environment(composed: DictConfig | ListConfig) -> None:
     """Notes the values that are taken from environment variables as secrets."""
-    for name in _ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
+    for name in ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
         if name not in PUBLIC_VARIABLES:
             hide(read_variable(name) or "")
 

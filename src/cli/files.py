@@ -130,8 +130,7 @@ def place_of_option(group: str, option: str) -> str | None:
 
 
 def use_conf_files() -> None:
-    """Have Hydra read files by `ConfFiles`, and forget which were read before."""
-    ConfFiles.read.clear()
+    """Have Hydra read files by `ConfFiles`."""
     Plugins.instance()  # registers Hydra's own reader
     SourcesRegistry.instance().types["file"] = ConfFiles
 

@@ -2,15 +2,23 @@
 
 import contextlib
 import gc
+import importlib.util
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 OBJECTS = 10_000  # new ones between two looks for garbage; Python's 700 are few for programs that hold a million
+
+
+def collect_garbage_less_often() -> None:
+    """Let Python look for garbage after more new objects; what a command creates at its start all stays."""
+    if 0 < gc.get_threshold()[0] < OBJECTS:
+        gc.set_threshold(OBJECTS)
 
 
 _nested = False  # whether the process is inside `heavy_imports`
@@ -20,9 +28,11 @@ _nested = False  # whether the process is inside `heavy_imports`
 def heavy_imports() -> Iterator[None]:
     """Import MLflow or TensorFlow inside: without their messages and with garbage collection paused.
 
-    They create a million objects, all of which stay. Python would go through them again and again meanwhile, at each
-    collection afterwards, and once more at the very end. Work with these libraries, such as creating a store or saving
-    a model, creates hundreds of thousands more, so from here on Python collects less often.
+    For `src.process.lazy`, which imports inside and does nothing else there.
+
+    The libraries create a million objects, all of which stay. Python would go through them again and again meanwhile,
+    at each collection afterwards, and once more at the very end. Work with them, such as creating a store or saving a
+    model, creates hundreds of thousands more, so from here on Python collects less often.
 
     After the first import of TensorFlow its devices are prepared.
     """
@@ -30,14 +40,13 @@ def heavy_imports() -> Iterator[None]:
     if _nested:
         yield
         return
-    if 0 < gc.get_threshold()[0] < OBJECTS:
-        gc.set_threshold(OBJECTS)
+    collect_garbage_less_often()
     is_first = "tensorflow" not in sys.modules
     was_enabled = gc.isenabled()
     gc.disable()
     _nested = True
     try:
-        with _native_messages_hidden():
+        with _native_messages_hidden(), _own_matplotlib_settings():
             yield
             if is_first and "tensorflow" in sys.modules:
                 _prepare_devices(sys.modules["tensorflow"])
@@ -86,6 +95,26 @@ def _native_messages_hidden() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def _own_matplotlib_settings() -> Iterator[None]:
+    """Keep Matplotlib from reading a `matplotlibrc` of the user when it is imported, which changes pictures or fails.
+
+    It looks for one in the working folder first; no setting prevents that.
+    """
+    if "matplotlib" in sys.modules or "IPython" in sys.modules:
+        yield
+        return
+    spec = importlib.util.find_spec("matplotlib")
+    for folder in (spec.submodule_search_locations if spec else None) or []:
+        os.environ["MATPLOTLIBRC"] = str(Path(folder, "mpl-data", "matplotlibrc"))
+    exists = os.path.exists
+    setattr(os.path, "exists", lambda path: path != "matplotlibrc" and exists(path))  # noqa: B010 - mypy forbids it
+    try:
+        yield
+    finally:
+        setattr(os.path, "exists", exists)  # noqa: B010
 
 
 def _temporary_file() -> IO[bytes] | None:

@@ -1,21 +1,27 @@
-"""How a sweep stands, and how to stop it, from another terminal or machine.
+"""Show the state of sweeps, or stop one, from another terminal or machine.
 
 python -m src.sweep status
 python -m src.sweep status STUDY
 python -m src.sweep stop STUDY --storage postgresql://ada@db.example/optuna
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
+from collections.abc import Sequence
 
 from src import console, study
-from src.errors import ConfigError, UserError
-from src.places import name_variables, read_variable, tidy_environment
-from src.redact import redact
+from src.cli.command import run_command
+from src.cli.flags import Flags
+from src.errors import ConfigError
+from src.places import read_variable
+
+ACTIONS = ("status", "stop")
 
 
-def status(study_name: str | None, storage_url: str) -> None:
-    """Prints how each study stands, or the trials of one."""
+def show_status(study_name: str | None, storage_url: str) -> None:
+    """Print the counts of each study, or the trials of one."""
     storage = study.open_existing(storage_url)
     if study_name is not None:
         opened = study.find_study(study_name, storage.optuna)
@@ -31,32 +37,47 @@ def status(study_name: str | None, storage_url: str) -> None:
 
 
 def stop(study_name: str, storage_url: str) -> None:
-    """Asks everybody who works on the study to stop: running trials end with their epoch, no other begins."""
+    """Ask every worker of the study to stop: running trials end with their epoch, and no other begins."""
     opened = study.find_study(study_name, study.open_existing(storage_url).optuna)
     running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
     study.ask_to_stop(opened)
-    console.say(
-        f"asked {study_name} to stop; {len(running)} trials are running. The sweep's own command goes on with it"
+    console.say(f"asked {study_name} to stop; running trials: {len(running)}. To resume, repeat the sweep's command")
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[str, str | None, str]:
+    """Return the action, the study (None for all of them) and the storage.
+
+    Raises:
+        ConfigError: an unknown action or flag, an empty value, or no study to stop.
+    """
+    parser = Flags(
+        prog="python -m src.sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("action", choices=ACTIONS, help="status: all studies, or the trials of one")
+    parser.add_argument("study", nargs="?", help="its name, as `status` lists it")
+    parser.add_argument("--storage", help="Optuna's database; $OPTUNA_STORAGE or sqlite:///optuna.db")
+    typed = parser.parse_intermixed_args(
+        [f"--{argument}" if argument.startswith("storage=") else argument for argument in arguments]
+    )
+    for name in ("storage", "study"):
+        if (given := getattr(typed, name)) is not None and not given.strip():
+            raise ConfigError(f"{name}: got an empty string; give a value, or remove it")
+    if typed.action == "stop" and typed.study is None:
+        raise ConfigError("stop: name the study; python -m src.sweep status lists them")
+    return typed.action, typed.study, typed.storage or read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m src.sweep", description="How a sweep stands, and how to stop it.")
-    tidy_environment()
-    storage = read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
-    parser.add_argument("--storage", default=storage, help="Optuna's database; $OPTUNA_STORAGE or sqlite:///optuna.db")
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("status", help="all studies, or the trials of one").add_argument("study", nargs="?")
-    actions.add_parser("stop", help="let the running trials end with their epoch").add_argument("study")
-    typed = parser.parse_args()
-    try:
-        for name in ("storage", "study"):
-            if (given := getattr(typed, name)) is not None and not given.strip():
-                raise ConfigError(f"{name}: got an empty string; give a value, or remove it")
-        (status if typed.action == "status" else stop)(typed.study, typed.storage)
-    except UserError as error:
-        print(f"error: {redact(name_variables(str(error)))}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    """Do what was typed."""
+    run_command(_main)
+
+
+def _main() -> None:
+    action, study_name, storage = read_arguments(sys.argv[1:])
+    if action == "stop" and study_name is not None:
+        stop(study_name, storage)
+    else:
+        show_status(study_name, storage)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""`python -m src.sweep`: how a sweep stands, and how to stop it."""
+"""`python -m src.sweep`: the state of sweeps, and how to stop one."""
 
 import pytest
 from optuna import create_study
 from optuna.trial import TrialState, create_trial
 
+from src.sweep.__main__ import read_arguments
 from tests.support.sweeps import SMALL, SPACE, Study
 from tests.support.workplace import Workplace
 
@@ -35,20 +36,53 @@ def test_a_study_is_shown_trial_by_trial(listed: Workplace) -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "STUDY", "--storage", "URL"],
+        ["--storage", "URL", "status", "STUDY"],
+        ["--storage=URL", "status", "STUDY"],
+        ["status", "--storage", "URL", "STUDY"],
+        ["status", "STUDY", "storage=URL"],
+        ["storage=URL", "status", "STUDY"],
+    ],
+)
+def test_the_storage_may_be_named_before_or_after_the_action(arguments: list[str]) -> None:
+    assert read_arguments(arguments) == ("status", "STUDY", "URL")
+
+
+@pytest.mark.parametrize(
+    ("variable", "storage"), [("sqlite:///a.db\n", "sqlite:///a.db"), (" ", "sqlite:///optuna.db")]
+)
+def test_the_storage_of_the_environment_is_the_default(
+    variable: str, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTUNA_STORAGE", variable)
+    assert read_arguments(["stop", "STUDY"]) == ("stop", "STUDY", storage)
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["status", "nope"], "error: no study 'nope'; known: grid-"),
         (["stop", "nope"], "error: no study 'nope'; known: grid-"),
         (["--storage", " ", "status"], "error: storage: got an empty string; give a value, or remove it"),
         (["stop", ""], "error: study: got an empty string; give a value, or remove it"),
+        (["status", "storage="], "error: storage: got an empty string; give a value, or remove it"),
+        (["stop"], "error: stop: name the study; python -m src.sweep status lists them"),
+        ([], "error: the following arguments are required: action"),
+        (["halt"], "error: argument action: invalid choice: 'halt'"),
+        (
+            ["status", "--sotrage=postgresql://ada:hunter2@db/x"],
+            "error: unrecognized arguments: --sotrage=postgresql://***@db/x",
+        ),
         (["--storage", "sqlite:///gone.db", "status"], "error: there is no storage sqlite:///gone.db; name the one of"),
     ],
 )
 def test_what_does_not_exist_is_answered_in_a_sentence(listed: Workplace, arguments: list[str], sentence: str) -> None:
     done = listed.run("src.sweep", *arguments)
-    assert done.returncode in (1, 2)
+    assert done.returncode == (1 if "sqlite:///gone.db" in arguments else 2)
     assert done.stderr.startswith(sentence)
-    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.fault

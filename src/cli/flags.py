@@ -1,0 +1,19 @@
+"""A command line that is not Hydra's."""
+
+import argparse
+from typing import NoReturn
+
+from src.errors import ConfigError
+
+
+class Flags(argparse.ArgumentParser):
+    """A parser whose errors are sentences; that of `argparse` prints what was typed, passwords included."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError with the message."""
+        refuse_flags(message)
+
+
+def refuse_flags(message: str) -> NoReturn:
+    """Raise ConfigError for what a parser could not read."""
+    raise ConfigError(f"{message}; --help lists the flags")

@@ -1,0 +1,36 @@
+"""Environment variables that the libraries read when they are first imported."""
+
+import os
+import re
+import sys
+import warnings
+
+from src.places import tidy_environment
+
+DEFAULTS = {  # a value that is already in the environment wins, unless it is empty
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # its errors come as Python exceptions too
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the commands say themselves where to look
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own default stays silent for four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def prepare_environment() -> None:
+    """Set what the libraries read, whatever else this machine uses them with."""
+    tidy_environment()
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)  # Keras 2 is another package, which is not installed
+    for name in ("COLUMNS", "LINES"):  # the size of the terminal; 0 lets rich print nothing
+        if not re.fullmatch("0*[1-9][0-9]*", os.environ.get(name, "1")):
+            del os.environ[name]
+    if "IPython" not in sys.modules:  # a notebook draws in its own window; a command that it starts writes files
+        os.environ["MPLBACKEND"] = "agg"
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if "error" in os.environ.get("PYTHONWARNINGS", ""):  # the libraries' own warnings would end every command
+        del os.environ["PYTHONWARNINGS"]
+        warnings.filters[:] = [entry for entry in warnings.filters if entry[0] != "error"]  # type: ignore[index]
+        warnings.simplefilter("default", append=True)
