@@ -1,9 +1,11 @@
 """convlab: tracked, swept, reproducible convolutional networks."""
 
-from src.process.environment import prepare_environment
 from src.process.failures import redact_failures
-from src.process.imports import collect_garbage_less_often
+
+redact_failures()  # first: from here on Ctrl-C ends a command with a sentence
+
+from src.process.environment import prepare_environment  # noqa: E402
+from src.process.imports import collect_garbage_less_often  # noqa: E402
 
 prepare_environment()  # before any library is imported
-redact_failures()
 collect_garbage_less_often()

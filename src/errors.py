@@ -1,4 +1,4 @@
-"""Mistakes that a user can mend: an entry point prints their message without a stack trace."""
+"""Mistakes that a user can fix: a command prints their message without a traceback."""
 
 
 class UserError(ValueError):
@@ -18,7 +18,7 @@ class DataError(UserError):
 
 
 class StoreError(UserError):
-    """A tracking store that cannot be reached, or is not one."""
+    """A tracking store that cannot be reached, or an address that is not one of a store."""
 
 
 class NotKept(StoreError):
@@ -34,11 +34,11 @@ class NotEnoughMemory(UserError):
 
 
 class NotEnoughSpace(UserError):
-    """A disk with too little room for what a run keeps."""
+    """A disk with too little space for what a run keeps."""
 
 
 class ResultDiffers(UserError):
-    """A run that was trained again gave something else."""
+    """A run that was trained again has another result."""
 
 
 class TrainingDiverged(UserError):

@@ -17,17 +17,17 @@ EXPERIMENTS = f"#/experiments?{SIDE}"
 
 
 def run_page(experiment_id: str, run_id: str) -> str:
-    """The page of a run. MLflow also has `#/runs/RUN`, but it drops the rest of the address."""
+    """Return the page of a run. MLflow also has `#/runs/RUN`, but it drops the rest of the address."""
     return f"#/experiments/{experiment_id}/runs/{run_id}?{SIDE}"
 
 
 def runs_page(experiment_id: str, view: str | None = None) -> str:
-    """The table of an experiment's runs, with the columns of the saved view that has this key."""
+    """Return the page of an experiment's runs, with the columns of the saved view that has this key."""
     return f"#/experiments/{experiment_id}/runs?{SIDE}" + (f"&viewStateShareKey={view}" if view else "")
 
 
 def version_page(name: str, number: int) -> str:
-    """The page of a version of a registered model."""
+    """Return the page of a version of a registered model."""
     return f"#/models/{quote(name, safe='')}/versions/{number}?{SIDE}"
 
 
@@ -37,24 +37,24 @@ def is_server(uri: str) -> bool:
 
 
 def address(server: str, page: str) -> str:
-    """The address of a page on a server. A user and a password are left out: the server asks for them."""
+    """Return the address of a page on a server, without a user and a password: the server asks for them."""
     parts = urlsplit(server.strip())
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/{page}"
 
 
 def local_address(page: str, port: int = UiConfig.port) -> str:
-    """The address of a page in the UI that `make ui` opens on this machine."""
+    """Return the address of a page in the UI that `make ui` opens on this machine."""
     return address(f"http://127.0.0.1:{port}", page)
 
 
 def ui_command(uri: str) -> list[str]:
     """Return the words of the `make ui` command that shows the store, typed in this terminal or another one.
 
-    The store is named unless it is the project's own and nothing in the environment says otherwise.
+    The store is named unless it is the project's own and the environment names no other.
     """
     words = ["make", "ui"] if Path.cwd() == PROJECT else ["make", "-C", str(PROJECT), "ui"]
-    own = _place(TrackingConfig.uri, PROJECT)
-    if {_place(uri, Path.cwd()), _place(read_variable(VARIABLE) or TrackingConfig.uri, PROJECT)} != {own}:
+    default = _place(TrackingConfig.uri, PROJECT)
+    if {_place(uri, Path.cwd()), _place(read_variable(VARIABLE) or TrackingConfig.uri, PROJECT)} != {default}:
         words.append(f"URI={resolve_address(uri, Path.cwd())}")
     return words
 
@@ -62,13 +62,13 @@ def ui_command(uri: str) -> list[str]:
 def mlflow_command(uri: str, *words: str) -> str:
     """Return a command of MLflow, typed in this terminal; it names the store unless MLflow finds that by itself."""
     command = shlex.join(["mlflow", *words])
-    own = read_variable(VARIABLE) or TrackingConfig.uri  # which is MLflow's own default
-    if _place(uri, Path.cwd()) == _place(own, Path.cwd()):
+    default = read_variable(VARIABLE) or TrackingConfig.uri  # which is MLflow's own default
+    if _place(uri, Path.cwd()) == _place(default, Path.cwd()):
         return command
     return f"{VARIABLE}={shlex.quote(resolve_address(uri, Path.cwd()))} {command}"
 
 
 def _place(uri: str, folder: Path) -> str:
-    """The store behind an address: for a file its real path, with links followed."""
+    """Return what identifies the store at an address: for a file its real path, with links followed."""
     file = sqlite_file(uri)
     return uri.strip() if file is None else os.path.realpath(folder / file)

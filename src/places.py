@@ -1,7 +1,7 @@
-"""Places that a user names: paths, addresses of databases and servers, environment variables. One function for each.
+"""Places that a user names: paths, addresses of databases and servers, environment variables.
 
-A place is recorded as it was typed and read by these functions where it is used. So a recipe, a fingerprint and the
-name of a study say `~/data`, and not where the home folder of one machine is.
+A place is recorded as it was typed, and these functions read it where it is used. So a recipe, a fingerprint and the
+name of a study contain `~/data` and not the home folder of one machine.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _variables: dict[str, str] = {}  # those that were read, and had a value
 
 
 def local_path(text: str) -> Path:
-    """The path without white space around it; a leading `~` or `~ada` is a home folder."""
+    """Return the path without white space around it; a leading `~` or `~ada` is a home folder."""
     return Path(os.path.expanduser(text.strip()))  # noqa: PTH111 - it leaves ~ada alone where there is no such user
 
 
@@ -50,10 +50,10 @@ def check_output_folder(folder: Path, key: str) -> None:
 
 @contextlib.contextmanager
 def literal_folder(folder: Path) -> Iterator[Path]:
-    r"""The folder under a name that TensorFlow takes literally, for as long as the block lasts.
+    r"""Return the folder under a name that TensorFlow takes literally, for as long as the block lasts.
 
     TensorFlow reads the variables of a SavedModel by a pattern, in which `*`, `[` and a backslash have a meaning, and
-    makes `back/slash` where it is told to make `back\slash`. Linux has another name for a folder that is open.
+    makes `back/slash` out of `back\slash`. Linux has another name for a folder that is open.
     """
     if not _PATTERN.search(str(folder.absolute())) or not OPEN_FILES.is_dir():
         yield folder
@@ -66,7 +66,7 @@ def literal_folder(folder: Path) -> Iterator[Path]:
 
 
 def sqlite_address(path: Path | str, driver: str = "sqlite") -> str:
-    """The address of a SQLite file, whatever characters its path has.
+    """Return the address of a SQLite file, whose path may contain any character.
 
     MLflow makes the folder of a plain `sqlite:///` address itself, without decoding escapes in its name. So an address
     with escapes also names Python's driver.
@@ -76,7 +76,7 @@ def sqlite_address(path: Path | str, driver: str = "sqlite") -> str:
 
 
 def sqlite_file(address: str) -> Path | None:
-    """The file of a SQLite address, None for a database in memory and for other addresses.
+    """Return the file of a SQLite address, None for a database in memory and for other addresses.
 
     `%20` is a space, as for SQLAlchemy, unless only a folder with `%20` in its name exists, such as `work%20copy`.
     """
@@ -92,7 +92,7 @@ def _file(typed: str) -> Path:
 
 
 def resolve_address(address: str, folder: Path = Path()) -> str:
-    """The address of a store or a server as MLflow, Optuna and SQLAlchemy read it; a file is relative to the folder."""
+    """Return the address of a store or a server for MLflow, Optuna and SQLAlchemy; files are relative to the folder."""
     address = address.strip()
     file = sqlite_file(address)
     if file is None:
@@ -103,7 +103,7 @@ def resolve_address(address: str, folder: Path = Path()) -> str:
 
 
 def read_variable(name: str) -> str | None:
-    """The value of an environment variable without white space around it; None where it is unset or empty.
+    """Return the value of an environment variable without white space around it; None where it is unset or empty.
 
     Secrets keep their white space. What was read is noted for `name_variables`.
     """
@@ -115,7 +115,7 @@ def read_variable(name: str) -> str | None:
 
 
 def tidy_environment() -> None:
-    """Unsets empty variables, and trims the others, so that libraries see them as `read_variable` does."""
+    """Unset empty variables and trim the others, so that libraries read them as `read_variable` does."""
     for name in filter(_OURS.fullmatch, list(os.environ)):
         value = _tidy(name, os.environ[name])
         if not value:

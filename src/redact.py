@@ -1,4 +1,4 @@
-"""Keeps secrets out of everything that is written or printed: params, tags, config files, logs, error messages."""
+"""Keep secrets out of everything that is written or printed: params, tags, config files, logs, error messages."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -22,13 +22,13 @@ _secrets: set[str] = set()
 
 
 def hide(value: str) -> None:
-    """Remembers a value that `redact` must never let through, wherever it appears. Very short values are left alone."""
+    """Remember a value that `redact` hides wherever it appears. Values of fewer than four characters are ignored."""
     if len(value) >= 4:
         _secrets.update((value, repr(value)[1:-1]))  # an error message shows it escaped
 
 
 def hide_password(address: str) -> None:
-    """Hides the password of a database's address, which SQLAlchemy reads up to the @, with slashes and all."""
+    """Hide the password of a database's address, which SQLAlchemy reads up to the @, slashes included."""
     if found := _PASSWORD.match(address):
         hide(found["password"])
 
@@ -56,12 +56,12 @@ def hide_inputs(arguments: Iterable[str], variables: Mapping[str, str]) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable, key or dotted name says that its value is a secret: `DB_PASSWORD`, `tags.api_key`."""
+    """Return whether the name of a variable or key says that its value is a secret: `DB_PASSWORD`, `tags.api_key`."""
     return bool(_SECRET_NAME.search(name.rpartition(".")[2]))
 
 
 def redact(text: str) -> str:
-    """The text without passwords in URLs, values of keys that name a secret, and values given to `hide`."""
+    """Return the text without passwords in URLs, values of keys that name a secret, and values given to `hide`."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     text = _USER_INFO.sub(rf"\g<scheme>{HIDDEN}@", text)
@@ -75,7 +75,7 @@ def _redact_assignment(match: re.Match[str]) -> str:
 
 
 def redact_tree(value: object, name: str = "") -> object:
-    """The same nested dicts and lists, every text in them redacted and every value under a secret name hidden."""
+    """Return the same dicts and lists with every string redacted and every value under a secret name hidden."""
     if isinstance(value, dict):
         return {key: redact_tree(item, str(key)) for key, item in value.items()}
     if isinstance(value, list):

@@ -26,8 +26,8 @@ from src.process.interrupt import deferred
 from src.schema import UiConfig
 
 HOST = "127.0.0.1"
-TICK = 0.2  # seconds between two checks whether the server is up
-PATIENCE = 10  # seconds that a server gets to end by itself
+POLL_SECONDS = 0.2  # between two checks whether the server answers
+END_SECONDS = 10  # that a server gets to end by itself
 
 
 def show(config: UiConfig) -> None:
@@ -61,7 +61,7 @@ def show(config: UiConfig) -> None:
             if config.open:
                 open_browser(address)
             server.wait()
-    raise UserError("the MLflow server ended by itself; the lines above say why")
+    raise UserError("the MLflow server ended by itself; the lines above give the reason")
 
 
 def check_port(port: int) -> None:
@@ -80,7 +80,7 @@ def check_port(port: int) -> None:
 
 
 def environment(uri: str, artifacts: str | None) -> dict[str, str]:
-    """The environment of the server. Other users could read a password on its command line."""
+    """Return the environment of the server. Other users could read a password on its command line."""
     settings = {
         "MLFLOW_BACKEND_STORE_URI": resolve_address(uri),
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifacts or "",
@@ -92,9 +92,9 @@ def environment(uri: str, artifacts: str | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def mlflow_server(port: int, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """MLflow's server for as long as the block lasts, its own processes included.
+    """Run MLflow's server, its own processes included, for as long as the block lasts.
 
-    One worker is enough for one person, and is up in half the time and a fifth of the memory of MLflow's four.
+    One worker is enough for one person. It starts in half the time and takes a fifth of the memory of MLflow's four.
     """
     options = ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     server = None
@@ -115,7 +115,7 @@ def end(server: subprocess.Popen[bytes]) -> None:
     processes = [first, *first.children(recursive=True)]
     try:
         server.terminate()
-        psutil.wait_procs(processes, PATIENCE)
+        psutil.wait_procs(processes, END_SECONDS)
     finally:
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -132,7 +132,7 @@ def wait_until_up(server: subprocess.Popen[bytes], port: int) -> bool:
             connection.request("GET", "/health")
             if connection.getresponse().status == http.client.OK:
                 return True
-        time.sleep(TICK)
+        time.sleep(POLL_SECONDS)
     return False
 
 
@@ -141,7 +141,7 @@ def open_browser(address: str) -> None:
     import webbrowser
 
     if not webbrowser.open(address):
-        console.say("no browser could be opened here; open the address above in yours")
+        console.say("no browser could be opened here; open the address above yourself")
 
 
 @entry_point("ui")

@@ -192,7 +192,7 @@ def test_text_without_assignments_and_addresses_is_untouched(text: str) -> None:
     "text",
     [
         "training.epochs=3 'model.conv.0.filters=8' tags={owner: ada}",
-        "training.epochs: got 'abc', expected a whole number",
+        "training.epochs: got 'abc', expected an integer",
         "sqlite:///mlflow.db, https://example.org/a/b@2x.png and http://127.0.0.1:5000",
         "write to ada@example.org: the token is in the mail",
     ],

@@ -87,7 +87,7 @@ STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); 
 
 
 def test_what_a_server_has_started_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ui, "PATIENCE", 0.5)
+    monkeypatch.setattr(ui, "END_SECONDS", 0.5)
     code = PARENT.format(child=STUBBORN, rest="time.sleep(60)")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None

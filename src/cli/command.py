@@ -1,4 +1,4 @@
-"""Making a command of a function: what was typed becomes a dataclass, an error a sentence and an exit code.
+"""Make a command of a function: what was typed becomes a dataclass, an error a sentence and an exit code.
 
 Hydra parses the command line and composes; the function runs after Hydra has let go, so that errors, signals and exit
 codes are ours.
@@ -25,7 +25,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import CONF, compose, refuse_nothing, sentences, sweep_ready, to_dataclass
+from src.cli.compose import CONF, compose, refuse_empty_overrides, sentences, sweep_ready, to_dataclass
 from src.cli.flags import refuse_flags
 from src.cli.mistakes import explain, quoted
 from src.cli.strings import quote_strings
@@ -48,13 +48,13 @@ REFUSED = {  # flags of Hydra that every command refuses, and why; --help does n
 def entry_point(
     config_name: str, sweeps: bool = False
 ) -> Callable[[Callable[[Any, list[str]], None]], Callable[[], None]]:
-    """Makes a command of a function `(config, overrides)`: `overrides` is what was typed.
+    """Return a decorator that makes a command of a function `(config, overrides)`; `overrides` is what was typed.
 
     Args:
-        config_name: its primary configuration, a file of `conf/`.
-        sweeps: whether the function itself makes a sweep of what was typed; `config` then has what is not swept.
+        config_name: the command's primary configuration, a file of `conf/`.
+        sweeps: whether the function itself makes a sweep of what was typed. `config` then has what is not swept.
 
-    Exit codes: 0, 1 for a run that failed, 2 for a configuration that cannot be, 130 and 143 for Ctrl-C and SIGTERM.
+    Exit codes: 0, 1 for a run that failed, 2 for a wrong configuration, 130 and 143 for Ctrl-C and SIGTERM.
     """
 
     def decorate(work: Work) -> Callable[[], None]:
@@ -98,7 +98,7 @@ def run_command(work: Callable[[], None]) -> None:
 
 
 def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] | None:
-    """What was typed, as a dataclass; None when there was a question, or the sweeper has done the work.
+    """Return what was typed as a dataclass; None after a question such as --help, or after a sweep.
 
     Overrides are composed here, once. `hydra.main` composes twice, and each answer would take half as long again.
     Hydra's own program only answers what it is asked (`--help`, `--cfg`, ...), and runs nothing.
@@ -113,8 +113,8 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
         return None
     if space := [typed for typed in overrides if typed.lstrip("+~").startswith("hydra.sweeper.params")]:
         raise ConfigError(
-            f"{space[0]}: hydra.sweeper.params stands in files of conf/hparams_search; on the line, give each "
-            "dimension by its own name, such as 'model.dropout=interval(0,0.5)'"
+            f"{space[0]}: hydra.sweeper.params belongs in a file of conf/hparams_search; on the command line, name "
+            "each dimension, such as 'model.dropout=interval(0,0.5)'"
         )
     if not args.multirun:
         composed = _compose_once(config_name, overrides, sweeps)
@@ -127,16 +127,16 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
 
 
 def _overrides(args: Namespace, config_name: str) -> list[str]:
-    """What was typed besides flags, and a folder of further options as the override that it is.
+    """Return what was typed apart from flags; a folder of further options becomes an override.
 
     Raises:
-        ConfigError: a flag of Hydra's that this program has no use for.
+        ConfigError: a flag of Hydra's that no command of this program takes.
     """
     for flag, reason in REFUSED.items():
         if getattr(args, flag) not in (None, False):
             raise ConfigError(f"--{flag.replace('_', '-')}: {reason.format(config_name=config_name)}")
     if args.multirun and args.cfg:
-        raise ConfigError("-m and --cfg do not go together: leave out -m to see the configuration of one run")
+        raise ConfigError("-m and --cfg do not go together: remove -m to see the configuration of one run")
     if args.package is not None and not args.package.strip():
         raise ConfigError("--package: got an empty string; name a part of the configuration, such as model")
     overrides = [_without_tilde(typed) if "searchpath" in typed else typed for typed in args.overrides]
@@ -154,15 +154,15 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
 
 
 def _without_tilde(typed: str) -> str:
-    """`hydra.searchpath=[...]` with the home folder in place of `~`, which Hydra does not expand."""
+    """Return `hydra.searchpath=[...]` with the home folder in place of `~`, which Hydra does not expand."""
     key, _, value = typed.partition("=")
     home = str(local_path("~"))
     return f"{key}=" + re.sub(r"(^|[\['\",\s]|://)~(?=[/'\",\]\s])", lambda found: found[1] + home, value)
 
 
 def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
-    """Has Hydra's own program answer a question about this command."""
-    refuse_nothing(config_name, args.overrides)
+    """Have Hydra's own program answer a question about this command."""
+    refuse_empty_overrides(config_name, args.overrides)
     hydra.version.setbase("1.3")
     hidden = REFUSED if config_name == "train" else {*REFUSED, "multirun"}
     parser._actions = [action for action in parser._actions if action.dest not in hidden]
@@ -180,7 +180,7 @@ def _answer(config_name: str, args: Namespace, parser: ArgumentParser) -> None:
 
 @contextlib.contextmanager
 def _raising_hydra() -> Iterator[None]:
-    """Has Hydra raise its errors instead of printing them and ending the process; a child process gets none of it."""
+    """Have Hydra raise its errors instead of printing them and ending the process."""
     given = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -193,9 +193,9 @@ def _raising_hydra() -> Iterator[None]:
 
 
 def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictConfig:
-    """The configuration with Hydra's own settings, which say whether it is one of a sweep by itself.
+    """Return the configuration with Hydra's own settings, which say whether a file asks for a sweep.
 
-    Only what is not swept is composed, so that a mistake in it is answered and not that there is something to sweep.
+    Only what is not swept is composed, so that a mistake in it is reported before anything else.
     """
     fixed = _fixed(overrides)
     composed = compose(config_name, fixed, with_hydra=True)
@@ -203,15 +203,15 @@ def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictC
         if config_name != "train":
             key, _, value = next(typed for typed in overrides if typed not in fixed).partition("=")
             raise ConfigError(
-                f"{key}={value}: several values, and this command takes one; a list is written '{key}=[...]', a text "
-                f"with commas '{key}={quoted(value)}'"
+                f"{key}={value}: several values, and this command takes one; a list is written '{key}=[...]', a "
+                f"string with commas '{key}={quoted(value)}'"
             )
-        compose(config_name, overrides)  # raises: there are several values, and nothing to tell that they are a sweep
+        compose(config_name, overrides)  # raises: there are several values, and nothing says that they are a sweep
     return composed
 
 
 def _fixed(overrides: list[str]) -> list[str]:
-    """Those with one value. A look at the text may rule out that there are others; parsing takes longer."""
+    """Return the overrides with one value. They are parsed only if their text may hold several."""
     if not any("," in override or "(" in override for override in overrides):
         return overrides
     parsed = OverridesParser.create().parse_overrides(overrides)
@@ -219,14 +219,15 @@ def _fixed(overrides: list[str]) -> list[str]:
 
 
 def _sweep(config_name: str, overrides: list[str], has_flag: bool) -> None:
-    """Hands over to the sweeper that `hydra/sweeper` names."""
+    """Hand over to the sweeper that `hydra/sweeper` names."""
     if config_name != "train":
         searches = [typed for typed in overrides if typed.lstrip("+").startswith("hparams_search=")]
         if searches and not has_flag:
             raise ConfigError(
-                f"{searches[0]}: only python -m src.train and python -m pipelines.best_of_sweep search; leave it out"
+                f"{searches[0]}: only python -m src.train and python -m pipelines.best_of_sweep search; remove "
+                f"`{searches[0]}`"
             )
-        raise ConfigError("-m: only python -m src.train takes it; leave it out, or call this command once for each")
+        raise ConfigError("-m: only python -m src.train takes it; remove -m, and run this command once for each value")
     with sweep_ready(overrides) as (loader, master, typed):
         sweeper = Plugins.instance().instantiate_sweeper(
             config=master,

@@ -1,4 +1,4 @@
-"""Between Hydra and the dataclasses: composing a configuration, and reading one back."""
+"""Compose a configuration with Hydra, make dataclasses of it, and read back a stored one."""
 
 import contextlib
 import dataclasses
@@ -22,7 +22,7 @@ from src import schema
 from src.cli.conf import CONF as CONF  # others know it from here
 from src.cli.conf import is_group, options_of
 from src.cli.files import ConfFiles, use_conf_files
-from src.cli.mistakes import did_you_mean, explain, is_nothing, nothing_after
+from src.cli.mistakes import did_you_mean, explain, has_no_value, nothing_after
 from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
 from src.places import read_variable, tidy_environment
@@ -55,7 +55,7 @@ warnings.filterwarnings("ignore", "In the sequence .* some elements are missing"
 
 
 def compose_config(overrides: Sequence[str] = (), config_name: str = "train") -> Any:
-    """The dataclass that `python -m src.<config_name> <overrides>` would work on.
+    """Return the dataclass that `python -m src.<config_name> <overrides>` would work on.
 
     Args:
         overrides: what would be typed on the command line, such as `["model=lenot", "training.epochs=2"]`.
@@ -71,7 +71,7 @@ def compose_config(overrides: Sequence[str] = (), config_name: str = "train") ->
 
 
 def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
-    """What the overrides compose to as nested dicts and lists, unchecked, and without this machine's own settings."""
+    """Return what the overrides compose to as nested dicts and lists, unchecked, without this machine's settings."""
     tree = OmegaConf.to_container(compose("train", ["~local", *overrides]), resolve=True)
     assert isinstance(tree, dict)
     return {str(key): value for key, value in tree.items()}
@@ -79,7 +79,7 @@ def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
 
 def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
     """Return what Hydra composes, values of string keys kept as they were typed."""
-    refuse_nothing(config_name, overrides)
+    refuse_empty_overrides(config_name, overrides)
     overrides = quote_strings(config_name, overrides)
     with hydra_ready(overrides):
         return hydra.compose(config_name, list(overrides), return_hydra_config=with_hydra)
@@ -87,7 +87,7 @@ def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False
 
 @contextlib.contextmanager
 def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
-    """Hydra, set up for `conf/`."""
+    """Set up Hydra for `conf/` as long as the block lasts."""
     tidy_environment()  # a notebook may have changed it
     _check_local(overrides)
     GlobalHydra.instance().clear()
@@ -96,7 +96,7 @@ def hydra_ready(overrides: Sequence[str]) -> Iterator[None]:
 
 
 def _check_local(overrides: Sequence[str]) -> None:
-    """Raises ConfigError for a `local=NAME` that does not exist; Hydra takes it for optional, as the default is."""
+    """Raise ConfigError for a `local=NAME` that does not exist; Hydra takes it for optional, as the default is."""
     if any("searchpath" in typed for typed in overrides):
         return  # there may be others
     known = options_of("local")
@@ -106,14 +106,14 @@ def _check_local(overrides: Sequence[str]) -> None:
             raise ConfigError(f"no local {found[1]!r}{did_you_mean(found[1], known)}")
 
 
-def refuse_nothing(config_name: str, overrides: Sequence[str]) -> None:
-    """Raises ConfigError for a key or a group with nothing after its equals sign, and for an equals sign without a key.
+def refuse_empty_overrides(config_name: str, overrides: Sequence[str]) -> None:
+    """Raise ConfigError for a key or a group with nothing after its equals sign, and for an equals sign without a key.
 
     A tag may be empty.
     """
     if keyless := [typed for typed in overrides if re.match(r"[+~]*\s*=", typed)]:
         raise ConfigError(f"cannot read {keyless[0]!r}: there is no key before the =; write KEY=VALUE or GROUP=OPTION")
-    empty = [typed for typed in overrides if is_nothing(typed) and not typed.lstrip("+").startswith("tags.")]
+    empty = [typed for typed in overrides if has_no_value(typed) and not typed.lstrip("+").startswith("tags.")]
     if not empty:
         return
     key = empty[0].lstrip("+~").partition("=")[0]
@@ -128,7 +128,7 @@ def refuse_nothing(config_name: str, overrides: Sequence[str]) -> None:
 
 
 def node_of(config: DictConfig, name: str) -> Node | None:
-    """The node that a dotted name leads to, None where it leads nowhere."""
+    """Return the node with a dotted name, None where there is none."""
     path, _, last = name.rpartition(".")
     parent = OmegaConf.select(config, path) if path else config
     return parent._get_node(last) if isinstance(parent, DictConfig) else None
@@ -161,7 +161,7 @@ def sentences(overrides: Sequence[str]) -> Iterator[None]:
 
 
 def _no_options(overrides: Sequence[str]) -> Iterator[str]:
-    """A sentence for each override that chooses a group's option by something that is no text: null, a number."""
+    """Yield a sentence for each override that chooses null as an option."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.is_delete() or override.is_sweep_override() or not is_group(override.key_or_group):
             continue
@@ -172,7 +172,7 @@ def _no_options(overrides: Sequence[str]) -> Iterator[str]:
 
 
 class SweepLine(NamedTuple):
-    """A sweep as Hydra sees it: what composes, what it composed for the sweep as a whole, and what else was typed."""
+    """A sweep for Hydra: what composes, what it composed for the sweep as a whole, and what else was typed."""
 
     loader: ConfigLoader
     master: DictConfig
@@ -181,8 +181,8 @@ class SweepLine(NamedTuple):
 
 @contextlib.contextmanager
 def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
-    """What `python -m src.train -m <overrides>` is to sweep over; Hydra stays set up for as long as the block lasts."""
-    refuse_nothing("train", overrides)
+    """Return what `python -m src.train -m <overrides>` sweeps over; Hydra stays set up as long as the block lasts."""
+    refuse_empty_overrides("train", overrides)
     overrides = quote_strings("train", overrides)
     parsed = OverridesParser.create().parse_overrides(overrides)
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
@@ -212,7 +212,7 @@ def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
 
 
 def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
-    """The config whose resolved values are given, as a run keeps them in `config/config.yaml`.
+    """Return the config whose resolved values are given, as a run keeps them in `config/config.yaml`.
 
     Raises:
         ConfigError: a key that no config has, a value of another type, or a kind of model, data set or optimizer that
@@ -230,7 +230,7 @@ def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
 
 
 def _literal(value: Any) -> Any:
-    """The same tree in which no text is an interpolation: a stored config reads nothing of this machine."""
+    """Return the same tree in which no string is an interpolation: a stored config reads nothing of this machine."""
     if isinstance(value, dict):
         return {key: _literal(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -241,7 +241,7 @@ def _literal(value: Any) -> Any:
 
 
 def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
-    """The composed configuration as checked dataclasses; values from the environment are noted as secrets.
+    """Return the composed configuration as checked dataclasses; values from the environment are noted as secrets.
 
     Args:
         composed: what Hydra composed, or a part of it.
@@ -259,7 +259,7 @@ def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
 
 
 def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping[str, Any]) -> None:
-    """Trims paths and addresses, and raises ConfigError for an empty string where a value is expected.
+    """Trim paths and addresses, and raise ConfigError for an empty string where a value is expected.
 
     Args:
         values: typed nodes; the metadata of their fields says what they hold.
@@ -304,7 +304,7 @@ def _to_object(composed: DictConfig | ListConfig) -> Any:
 
 
 def hide_environment(composed: DictConfig | ListConfig) -> None:
-    """Notes the values that are taken from environment variables as secrets."""
+    """Note the values that are taken from environment variables as secrets."""
     for name in ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
         if name not in PUBLIC_VARIABLES:
             hide(read_variable(name) or "")

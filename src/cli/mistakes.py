@@ -1,4 +1,4 @@
-"""Errors of Hydra and OmegaConf as one sentence: what came, what is known, what to type instead."""
+"""Errors of Hydra and OmegaConf as one sentence: where, what came, what is known, what to type instead."""
 
 import difflib
 import re
@@ -15,10 +15,10 @@ from src.errors import UserError
 from src.schema import REGISTRY, RUN_GROUPS
 
 SHORTER_LIST = "the list is shorter (its items count from 0); to make it longer, give the whole list"
-EXPECTED = {"Integer": "a whole number", "Float": "a number"}
+EXPECTED = {"Integer": "an integer", "Float": "a number"}
 ELSEWHERE = {  # keys of other Hydra sweepers
     "hydra.sweeper.max_failure_rate": "a failed trial never ends a sweep; hydra.sweeper.max_failures in a row do",
-    "hydra.sweeper.search_space": "the space stands in hydra.sweeper.params, as it would be typed: "
+    "hydra.sweeper.search_space": "the space is defined in hydra.sweeper.params, as it would be typed: "
     "model.conv.0.filters: int(interval(4,32))",
 }
 _KEY = re.compile(r"~?\+{0,2}[A-Za-z_][\w-]*([./@][A-Za-z_0-9][\w-]*)*")
@@ -69,27 +69,27 @@ def _config_at_fault(error: BaseException | None) -> str | None:
     return None
 
 
-def is_nothing(typed: str) -> bool:
+def has_no_value(typed: str) -> bool:
     """Return whether an override has only white space after its equals sign, quoted or not."""
     return bool(re.fullmatch(r"[^=]*=\s*(?:(['\"])\s*\1)?\s*", typed))
 
 
 def nothing_after(key: str, node: Node | None, came: str = "nothing after the =") -> str:
-    """The sentence for a key without a value; the key's `node` says whether it may be null."""
+    """Return the sentence for a key without a value; the key's `node` says whether it may be null."""
     return f"{key}: got {came}; give a value" + (
         ", or null for none" if node is not None and node._is_optional() else ""
     )
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """`; did you mean 'lenot'? known: ...`, without the question where nothing is near."""
+    """Return `; did you mean 'lenot'? known: ...`, without the question where no known name is similar."""
     near = difflib.get_close_matches(name, known, n=1)
     guess = f" did you mean {near[0]!r}?" if near else ""
     return f";{guess} known: {', '.join(known) or 'none'}"
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    """The innermost error of Hydra, OmegaConf or ourselves: it knows the key, the outer ones only the file."""
+    """Return the innermost error of Hydra, OmegaConf or ourselves: it knows the key, the outer ones only the file."""
     found, inner = error, error.__cause__ or error.__context__
     while inner is not None and not isinstance(found, OverrideParseException):
         if isinstance(inner, HydraException | OmegaConfBaseException | UserError) and "$VALUE" not in str(inner):
@@ -99,7 +99,7 @@ def _root_cause(error: BaseException) -> BaseException:
 
 
 def _dotted(cause: BaseException) -> str:
-    """The full key in the form that an override takes: `model.conv.0.filters`, not `model.conv[0].filters`."""
+    """Return the full key in the form that an override takes: `model.conv.0.filters`, not `model.conv[0].filters`."""
     return re.sub(r"\[(\w+)\]", r".\1", str(getattr(cause, "full_key", "") or "")).lstrip(".")
 
 
@@ -108,11 +108,11 @@ def _explain_grammar(error: OverrideParseException) -> str:
     if not sign:
         return f"cannot read {error.override!r}: an override is KEY=VALUE or GROUP=OPTION"
     if not _KEY.fullmatch(key):
-        return f"cannot read {error.override!r}: {key!r} is no key; keys look like model.conv.0.filters"
+        return f"cannot read {error.override!r}: {key!r} is not a key; keys look like model.conv.0.filters"
     if re.search(r"\bchoice\(\s*\)", value):
         return f"{error.override}: there is nothing to choose from; give values, such as {key}=choice(3,5,7)"
     if re.search(r"\bchoice\(.*\bnull\b", value):
-        return f"cannot read {error.override!r}: inside choice() null cannot stand; write {key}=null,0.5 instead"
+        return f"cannot read {error.override!r}: choice() cannot contain null; write {key}=null,0.5 instead"
     if re.search(r"(^|[,(\[])\s*,|,\s*([)\]]|$)", value) and not re.search(r"['\"]", value):
         return (
             f"{key}: a value is missing next to a comma in {value!r}; give one on both sides of it, or quote a string "
@@ -123,7 +123,7 @@ def _explain_grammar(error: OverrideParseException) -> str:
 
 
 def quoted(value: str) -> str:
-    """The value as Hydra's grammar reads it back; a backslash stands for itself there, except before a quote."""
+    """Return the value as Hydra's grammar reads it back, in which a backslash is special only before a quote."""
     inner = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), value)
     return f'"{inner}"'
 
@@ -168,7 +168,7 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
                 "defaults list, `- override /hydra/sweeper/sampler: random`"
             )
         if missing := re.match(r"Interpolation key '(.+)' not found", sentence):
-            return f"${{{missing[1]}}} leads nowhere: there is no key {missing[1]!r}"
+            return f"${{{missing[1]}}} refers to nothing: there is no key {missing[1]!r}"
         return (
             f"{'' if _config_at_fault(error) else 'a file of conf/ does not fit: '}{sentence[:1].lower()}{sentence[1:]}"
         )

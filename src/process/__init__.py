@@ -1,1 +1,1 @@
-"""The process that a command runs in: its signals, its slow imports, and its machine."""
+"""The process that a command runs in: its environment, signals, slow imports, cores and unhandled errors."""

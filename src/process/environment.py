@@ -1,5 +1,6 @@
 """Environment variables that the libraries read when they are first imported."""
 
+import logging
 import os
 import re
 import sys
@@ -17,12 +18,23 @@ DEFAULTS = {  # a value that is already in the environment wins, unless it is em
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+OTHERS = (  # settings that programs leave behind for their own runs; here they end a command or change what is stored
+    "MLFLOW_ACTIVE_MODEL_ID",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_RUN_ID",
+    "TF_USE_LEGACY_KERAS",  # Keras 2 is another package
+)
+
 
 def prepare_environment() -> None:
     """Set what the libraries read, whatever else this machine uses them with."""
     tidy_environment()
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.pop("TF_USE_LEGACY_KERAS", None)  # Keras 2 is another package, which is not installed
+    for name in OTHERS:
+        os.environ.pop(name, None)
+    if os.environ.get("MLFLOW_LOGGING_LEVEL", "INFO").upper() not in logging.getLevelNamesMapping():
+        del os.environ["MLFLOW_LOGGING_LEVEL"]  # MLflow cannot be imported with another value
     for name in ("COLUMNS", "LINES"):  # the size of the terminal; 0 lets rich print nothing
         if not re.fullmatch("0*[1-9][0-9]*", os.environ.get(name, "1")):
             del os.environ[name]

@@ -13,7 +13,7 @@ from src.redact import hide_inputs, redact
 
 FAILED = 1  # exit code
 STOPPED = 130  # exit code after Ctrl-C, as a shell reports it
-_NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "unable to allocate")
+_NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "without exception set")
 
 
 def redact_failures() -> None:
@@ -30,8 +30,8 @@ def describe_memory_error(error: BaseException) -> str | None:
     """Return a sentence for an error that was caused by too little memory, None for other errors."""
     for one in _chain(error):
         is_refusal = isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
-        said = str(one).lower()
-        if is_refusal or (isinstance(one, ImportError | RuntimeError) and any(words in said for words in _NO_MEMORY)):
+        is_hidden = isinstance(one, ImportError | RuntimeError | SystemError)
+        if is_refusal or (is_hidden and any(words in str(one).lower() for words in _NO_MEMORY)):
             reason = (str(one).splitlines() or ["no reason given"])[0]
             return (
                 f"error: out of memory ({reason}); free memory, raise the limit (ulimit -v), or use smaller or fewer "

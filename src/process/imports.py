@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-OBJECTS = 10_000  # new ones between two looks for garbage; Python's 700 are few for programs that hold a million
+OBJECTS = 10_000  # new ones between two garbage collections; Python's 700 are few where a million are held
 
 
 def collect_garbage_less_often() -> None:
-    """Let Python look for garbage after more new objects; what a command creates at its start all stays."""
+    """Let Python collect garbage after more new objects: what a command creates at its start all stays."""
     if 0 < gc.get_threshold()[0] < OBJECTS:
         gc.set_threshold(OBJECTS)
 
@@ -67,14 +67,14 @@ def _prepare_devices(tensorflow: Any) -> None:
 
 
 def one_thread_per_operation() -> None:
-    """Has TensorFlow compute each operation in one thread, unless it is there already or the environment says else."""
+    """Have TensorFlow compute each operation in one thread, unless it is imported or the environment decides."""
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 @contextmanager
 def _native_messages_hidden() -> Iterator[None]:
-    """Keeps what native libraries write to the error stream during an import; shows it only when that fails.
+    """Hide what native libraries write to the error stream during an import; show it when the import fails.
 
     TensorFlow greets with a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
     """
@@ -90,6 +90,11 @@ def _native_messages_hidden() -> Iterator[None]:
         except Exception:
             messages.seek(0)
             os.write(kept, messages.read())
+            raise
+        except KeyboardInterrupt:
+            messages.seek(0)
+            if b"pthread_create failed" in messages.read():  # OpenBLAS then sends the process SIGINT
+                raise MemoryError("OpenBLAS cannot start its threads") from None
             raise
         finally:
             sys.stderr.flush()
@@ -118,7 +123,7 @@ def _own_matplotlib_settings() -> Iterator[None]:
 
 
 def _temporary_file() -> IO[bytes] | None:
-    """Return a temporary file, None when there is no room for one."""
+    """Return a temporary file, None when none can be made."""
     with contextlib.suppress(OSError):
         return tempfile.TemporaryFile()
     return None

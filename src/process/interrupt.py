@@ -1,8 +1,6 @@
-"""Ctrl-C and SIGTERM as one exception, which waits while something is being written."""
+"""Ctrl-C and SIGTERM as one exception, which is held back while a file is written."""
 
-import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -32,21 +30,8 @@ def _handle(signum: int, frame: FrameType | None) -> None:
     raise Interrupted(signum)
 
 
-def exit_on_ctrl_c() -> None:
-    """Ends a command that is still importing its libraries, on Ctrl-C, without a trace of what it was importing."""
-    main = sys.modules["__main__"].__spec__
-    is_command = sys.argv[0] == "-m" or (main is not None and main.name.startswith("pipelines."))
-    if is_command:  # and not a notebook, a test or a program of somebody else, which handles Ctrl-C itself
-        signal.signal(signal.SIGINT, _exit)
-
-
-def _exit(signum: int, frame: FrameType | None) -> None:
-    print(Interrupted(signum), file=sys.stderr, flush=True)
-    os._exit(Interrupted(signum).exit_code)
-
-
 def raise_on_signals(ctrl_c: bool = True) -> None:
-    """Turns SIGINT, SIGTERM and a closed terminal (unless nohup ignores it) into `Interrupted` in the main thread.
+    """Turn SIGINT, SIGTERM and a closed terminal (unless nohup ignores it) into `Interrupted` in the main thread.
 
     Args:
         ctrl_c: whether SIGINT is one of them; otherwise it is ignored.
@@ -59,9 +44,9 @@ def raise_on_signals(ctrl_c: bool = True) -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Holds the first signal back until the block is done or calls `release`, so that no file is left half-written.
+    """Hold the first signal back until the block ends or calls `release`, so that no file is left half-written.
 
-    A second signal goes through at once.
+    A second signal is raised at once.
     """
     _Guard.depth += 1
     try:
@@ -73,7 +58,7 @@ def deferred() -> Iterator[None]:
 
 
 def release() -> None:
-    """Raises the signal that is held back, if there is one: for a place where a long deferred block can be left."""
+    """Raise the signal that is held back, if there is one: for a place where a long deferred block can be left."""
     if _Guard.pending is not None:
         signum, _Guard.pending = _Guard.pending, None
         raise Interrupted(signum)

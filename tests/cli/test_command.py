@@ -37,14 +37,14 @@ WRONG = [
     (["model.conv.0.kernel_size=40"], "model.conv.0.kernel_size: 40 is larger than the 32x32 map"),
     (["tracking.run_name=a=b"], "'tracking.run_name=\"a=b\"'"),
     (["seed=1,2"], "add -m"),
-    (["-m", "--cfg", "job"], "leave out -m to see the configuration"),
+    (["-m", "--cfg", "job"], "remove -m to see the configuration"),
     (["--config-name", "summary"], "--config-name: each command has its own configuration; this one's is train"),
-    (["-m", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files of conf/hparams_search"),
+    (["-m", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params belongs in a file of conf/hparams_search"),
     (["--cfg", "job", "model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
     (["--cfg", "job", "model=null"], "no model 'null'; known: alexnet"),
     (["--cfg", "job", "model.conv.x.filters=8"], "got 'x' where an item of a list is named"),
     (["--resolve"], "--resolve flag can only be used in conjunction with --cfg"),
-    (["--cfg", "job", "--resolve", "tracking.uri=${nope}"], "${nope} leads nowhere: there is no key 'nope'"),
+    (["--cfg", "job", "--resolve", "tracking.uri=${nope}"], "${nope} refers to nothing: there is no key 'nope'"),
     (["--config-dir", "conf", "hydra.searchpath=[conf]"], "do not go together"),
     (["local=defautl"], "no local 'defautl'"),
     (["--experimental-rerun", "run.pickle"], "it reads a pickle, which can run any code"),
@@ -63,7 +63,7 @@ WRONG = [
     ),
     (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
     (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
-    (["-m", "--config-dir", "conf", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params stands in files"),
+    (["-m", "--config-dir", "conf", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params belongs in a file"),
 ]
 
 
@@ -110,7 +110,7 @@ def test_an_error_in_an_environment_variable_s_value_names_the_variable(
     workplace: Workplace,
 ) -> None:
     done = workplace.run("src.train", "seed=${oc.env:SEED}", *HARMLESS, SEED="seven")
-    sentence = "error: seed: got '***', expected a whole number (the value comes from the environment: SEED)\n"
+    sentence = "error: seed: got '***', expected an integer (the value comes from the environment: SEED)\n"
     assert (done.returncode, done.stderr) == (2, sentence)
     done = workplace.run("src.train", "dataset=image_folder", "tracking=off", DATA_DIR=" pictures ")
     assert done.returncode == 1
@@ -126,7 +126,7 @@ def test_a_second_flag_does_not_hide_that_only_training_takes_several_values() -
 @pytest.mark.parametrize(
     ("start", "typed", "sentence"),
     [
-        ("src.evaluate", "run_id=a,b", "a list is written 'run_id=[...]', a text with commas 'run_id=\"a,b\"'"),
+        ("src.evaluate", "run_id=a,b", "a list is written 'run_id=[...]', a string with commas 'run_id=\"a,b\"'"),
         ("src.predict", "images=a,b.png", "'images=\"a,b.png\"'"),
         ("pipelines.compare_models", "model.dropout=0,0.1", "several values, and this command takes one"),
         (

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode
 
 from src.cli.compose import CONF, compose, compose_config, config_from_dict, to_dataclass
-from src.cli.mistakes import is_nothing
+from src.cli.mistakes import has_no_value
 from src.errors import ConfigError
 from src.schema import PRIMARY, Config, SequentialConfig, as_tree, flatten
 
@@ -59,12 +59,12 @@ def test_every_leaf_can_be_set_by_its_own_dotted_name() -> None:
 
 @pytest.mark.parametrize("nothing", ["", " ", "\n", "''", '""', '" "', "'\n'"])
 def test_an_override_can_be_empty_in_many_ways(nothing: str) -> None:
-    assert is_nothing(f"tracking.uri={nothing}")
+    assert has_no_value(f"tracking.uri={nothing}")
 
 
 @pytest.mark.parametrize("typed", ["tracking.uri=x", "seed=0", "a='\"'", "a=' x '", "model", "a==", "a=null"])
 def test_an_override_with_a_visible_value_is_not_empty(typed: str) -> None:
-    assert not is_nothing(typed)
+    assert not has_no_value(typed)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ NOT_A_CONFIG = [
     ({"model__conv__0__fliters": 3}, r"fliters'; did you mean 'filters'\?"),
     ({"extra": 1}, r"^no key 'extra'; known: augmentation, dataset, "),
     ({"optimizer___target_": "os.system"}, r"^no key 'optimizer\._target_'"),
-    ({"training__epochs": "many"}, r"^training\.epochs: got 'many', expected a whole number"),
+    ({"training__epochs": "many"}, r"^training\.epochs: got 'many', expected an integer"),
     ({"training__epochs": 0}, r"^training\.epochs: got 0, expected at least 1"),
 ]
 

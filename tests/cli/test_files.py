@@ -54,7 +54,7 @@ UNREADABLE = [
     ("defaults:\n  - [a]\n", "line 3, column 5: defaults: expected one group and its option"),
     ("defaults:\n  - override /model: lennot\n", "line 3, column 22: no model 'lennot'; did you mean 'lenot'?"),
     ("defaults:\n  - override /modle: lenot\n", "Could not override 'modle'. No match in the defaults list"),
-    ("training: {epochs: many}\n", "line 2, column 12: training.epochs: got 'many', expected a whole number"),
+    ("training: {epochs: many}\n", "line 2, column 12: training.epochs: got 'many', expected an integer"),
     ("training: {epocs: 3}\n", "line 2, column 12: no key 'training.epocs'; did you mean 'epochs'?"),
     ("training: {epochs: [3]}\n", "line 2, column 20: training.epochs: expected a single value"),
     ("dataset: {class_names: cat}\n", "line 2, column 24: dataset.class_names: expected a list"),
@@ -153,7 +153,7 @@ def test_a_search_path_that_leads_nowhere_is_reported(searchpath: str, sentence:
     ("typed", "sentence"),
     [
         ("seed=${oc.env:}", "${oc.env:} names no environment variable"),
-        ("seed=${oc.env:CONVLAB_UNSET,}", "seed: got '', expected a whole number"),
+        ("seed=${oc.env:CONVLAB_UNSET,}", "seed: got '', expected an integer"),
         ("seed=${oc.nope:x}", "seed: unsupported interpolation type oc.nope"),
         ("seed=${seed}", "seed: recursive interpolation detected"),
     ],

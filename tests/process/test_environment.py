@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.workplace import ROOT
+from tests.support.workplace import ROOT, Workplace
 
 DRAW = """
 from src import figures
@@ -76,3 +76,49 @@ def test_a_setting_of_the_environment_wins_unless_it_is_empty(given: str, found:
 def test_keras_computes_with_tensorflow_whatever_else_the_machine_uses_it_with(tmp_path: Path) -> None:
     script = "import src, os; print(os.environ['KERAS_BACKEND'])"
     assert output(script, tmp_path, KERAS_BACKEND="torch") == "tensorflow\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("TF_USE_LEGACY_KERAS", "1", "None"),
+        ("MLFLOW_RUN_ID", "0123456789abcdef0123456789abcdef", "None"),
+        ("MLFLOW_EXPERIMENT_NAME", "other", "None"),
+        ("MLFLOW_EXPERIMENT_ID", "77", "None"),
+        ("MLFLOW_ACTIVE_MODEL_ID", "m-1234", "None"),
+        ("MLFLOW_LOGGING_LEVEL", "nonsense", "None"),
+        ("MLFLOW_LOGGING_LEVEL", "debug", "debug"),
+        ("COLUMNS", "0", "None"),
+        ("COLUMNS", "wide", "None"),
+        ("COLUMNS", "100", "100"),
+    ],
+)
+def test_a_variable_that_would_end_a_command_is_unset(name: str, value: str, found: str, tmp_path: Path) -> None:
+    assert output(f"import src, os; print(os.environ.get({name!r}))", tmp_path, **{name: value}) == f"{found}\n"
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {
+            "PYTHONWARNINGS": "error",
+            "TF_USE_LEGACY_KERAS": "1",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "MLFLOW_ACTIVE_MODEL_ID": "m-1234",
+            "MLFLOW_EXPERIMENT_NAME": "other",
+            "MLFLOW_RUN_ID": "0123456789abcdef0123456789abcdef",
+            "MLFLOW_LOGGING_LEVEL": "nonsense",
+            "MLFLOW_ENABLE_ASYNC_LOGGING": "true",
+            "FORCE_COLOR": "1",
+            "COLUMNS": "0",
+            "TERM": "dumb",
+        }
+    ],
+)
+def test_a_run_is_the_same_whatever_other_programs_have_set(variables: dict[str, str], workplace: Workplace) -> None:
+    typed = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
+    usual, unusual = workplace.run("src.train", *typed), workplace.run("src.train", *typed, **variables)
+    assert (unusual.returncode, unusual.stderr) == (0, "")
+    best = [next(line for line in done.stdout.splitlines() if line.startswith("best")) for done in (usual, unusual)]
+    assert best[0] == best[1]

@@ -98,6 +98,7 @@ def test_the_traceback_that_a_user_asks_for_shows_no_secret(workplace: Workplace
         OSError(12, "Cannot allocate memory"),
         ImportError("libx.so: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
+        SystemError("error return without exception set"),
     ],
 )
 def test_too_little_memory_is_one_sentence(error: Exception) -> None:

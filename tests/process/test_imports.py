@@ -34,6 +34,18 @@ def test_native_messages_are_shown_when_the_block_fails(capfd: pytest.CaptureFix
     assert capfd.readouterr().err == "a page of notes\n"
 
 
+def fail_to_start_threads() -> None:
+    os.write(2, b"OpenBLAS blas_thread_init: pthread_create failed for thread 1 of 2")
+    raise KeyboardInterrupt
+
+
+def test_a_library_that_cannot_start_its_threads_is_out_of_memory_and_was_not_interrupted() -> None:
+    with pytest.raises(MemoryError), heavy_imports():
+        fail_to_start_threads()
+    with pytest.raises(KeyboardInterrupt), heavy_imports():
+        raise KeyboardInterrupt
+
+
 def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -459,10 +459,10 @@ NO_VALUES = [
     (["seed=tag(log,choice(1,2))"], r"^seed=tag\(log,choice\(1,2\)\): log is the only tag"),
     (["seed=tag(log,range(1,5))"], r"^seed=tag\(log,range\(1,5\)\): log is the only tag"),
     ([f"{FILTERS}=interval(4,32)"], r": expected integers; write model\.conv\.0\.filters=int\(interval\(4,32\)\)$"),
-    (["seed=1,two"], r"^seed: got 'two', expected a whole number$"),
+    (["seed=1,two"], r"^seed: got 'two', expected an integer$"),
     (["model.dropout=0.1,lots"], r"^model\.dropout: got 'lots', expected a number$"),
     (["evaluate_test=false,perhaps"], r"^evaluate_test: got 'perhaps', expected true or false$"),
-    (["model.dense=[7],[many]"], r"^model\.dense.*: got 'many', expected a whole number$"),
+    (["model.dense=[7],[many]"], r"^model\.dense.*: got 'many', expected an integer$"),
     (["seed=range(0.5,3,0.5)"], r"^seed: expected integers"),
 ]
 NO_SEARCH = [
@@ -524,7 +524,7 @@ SPELLING = [
     (["hydra/sweeper=optna"], r"^no hydra/sweeper 'optna'; did you mean 'optuna'\?"),
     (["hparams_search=lennot"], r"^no hparams_search 'lennot'; did you mean 'lenot'\?"),
     (["hydra.sweeper.max_failure_rate=0.1"], r"max_failure_rate': .*hydra\.sweeper\.max_failures in a row"),
-    (["hydra.sweeper.search_space=1"], r"search_space': the space stands in hydra\.sweeper\.params"),
+    (["hydra.sweeper.search_space=1"], r"search_space': the space is defined in hydra\.sweeper\.params"),
     (["hydra.sweeper.ntrials=3"], r"^no key 'hydra\.sweeper\.ntrials'; did you mean 'n_trials'\?"),
     (["n_trials=3"], r"^no key 'n_trials'; "),
     (["hydra.n_trials=3"], r"^no key 'hydra\.n_trials'; "),
@@ -534,7 +534,7 @@ SPELLING = [
         ["hydra.sweeper.n_jobs=100000"],
         r"^hydra\.sweeper\.n_jobs: got 100000, expected at most \d+ on the \d+ cores here$",
     ),
-    (["hydra.sweeper.n_jobs=many"], r"^hydra\.sweeper\.n_jobs: got 'many', expected a whole number$"),
+    (["hydra.sweeper.n_jobs=many"], r"^hydra\.sweeper\.n_jobs: got 'many', expected an integer$"),
     (["model.dropuot=0.1"], r"^no key 'model\.dropuot'; did you mean 'dropout'\?"),
 ]
 REFUSED = [
@@ -560,7 +560,7 @@ IN_A_FILE: list[tuple[str, str]] = [
         r"/mine\.yaml, line 4, .*: no key 'hydra\.sweeper\.ntrials'; did you mean 'n_trials'\?",
     ),
     ("hydra: {sweeper: {max_failure_rate: 0.1}}", r"max_failure_rate': .*hydra\.sweeper\.max_failures in a row"),
-    ("hydra: {sweeper: {search_space: {seed: 1}}}", r"search_space': the space stands in hydra\.sweeper\.params"),
+    ("hydra: {sweeper: {search_space: {seed: 1}}}", r"search_space': the space is defined in hydra\.sweeper\.params"),
     (
         "hydra: {sweeper: {sampler: random}}",
         r"/mine\.yaml, line 4, .*: hydra\.sweeper\.sampler.* override /hydra/sweeper/sampler: random",
