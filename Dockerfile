@@ -27,7 +27,7 @@ ENV PYTHONPATH=/opt/convlab
 WORKDIR /runs
 USER 1000
 
-# A trainer is as well as the server that it writes to; a database beside it needs no asking.
+# A trainer is healthy if its MLflow server is; a local database is not asked.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=1m CMD ["python", "-c", "import os, urllib.parse, urllib.request as web; \
 uri = urllib.parse.urlsplit(os.environ.get('MLFLOW_TRACKING_URI', '')); \
 url = uri._replace(netloc=uri.netloc.rpartition('@')[2], path=uri.path.rstrip('/') + '/health').geturl(); \

@@ -64,7 +64,7 @@ def run(
         folder: where it runs.
         expected: the exit code.
         watch: called with the process' id ten times a second, in a thread.
-        variables: of the environment, beside those of every benchmark.
+        variables: of the environment, in addition to those of every benchmark.
 
     Raises:
         Failed: it ended with another exit code.
@@ -99,7 +99,7 @@ def run(
 
 
 def _peak_mb(pid: int) -> float:
-    """The most that a process has held so far; what `wait4` says on Linux is no less than what its parent held."""
+    """Return the peak memory of a process; on Linux `wait4` reports at least what its parent held."""
     try:
         lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
@@ -117,7 +117,7 @@ def in_turn(
 ) -> dict[str, list[Figures]]:
     """Each contestant once, in a folder of its own, then all of them again: what else the machine does hits all.
 
-    Another one begins each time. One that fails is told of and left out; when all did, the benchmark ends.
+    A different one starts first each time. One that fails is reported and skipped; if all fail, the benchmark ends.
     """
     running = list(names or contestants)
     measured: dict[str, list[Figures]] = {name: [] for name in running}
@@ -178,7 +178,7 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: boo
         measured: what `in_turn` gave.
         publish: whether the file goes to `benchmarks/results`, from which the README is written, and not to
             `.debug/benchmarks`. RESULTS names another folder for both.
-        more: what else stands in the file; `ratios` are printed.
+        more: other entries of the file; `ratios` are printed.
     """
     middle = medians(measured)
     show(benchmark, middle)
@@ -206,7 +206,7 @@ def results_file(benchmark: str, publish: bool) -> Path:
 
 
 def kept_before(benchmark: str, publish: bool) -> dict[str, list[Figures]]:
-    """What an earlier call has measured on such a machine with the same versions, to stand beside new figures."""
+    """Return what an earlier call measured on such a machine with the same versions, to be shown with new results."""
     file = results_file(benchmark, publish)
     if not file.exists():
         return {}
@@ -221,8 +221,8 @@ def machine() -> dict[str, Any]:
     import psutil
 
     processor, flags = platform.processor() or platform.machine(), set[str]()
-    if (told := Path("/proc/cpuinfo")).exists():
-        lines = dict(line.split("\t", 1) for line in told.read_text().splitlines() if "\t" in line)
+    if (file := Path("/proc/cpuinfo")).exists():
+        lines = dict(line.split("\t", 1) for line in file.read_text().splitlines() if "\t" in line)
         facts = {name.strip(): value.partition(":")[2].strip() for name, value in lines.items()}
         processor, flags = facts.get("model name", processor), set(facts.get("flags", "").split())
     return {
@@ -249,9 +249,9 @@ def arguments(text: str | None, contestants: Sequence[str], repetitions: int) ->
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
+    """Return an integer of at least 1, for argparse."""
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of at least 1")
     return int(text)
 
 

@@ -109,7 +109,7 @@ def speed_table(results: Results) -> str:
 
 
 def notebook(results: Results, network: str) -> str:
-    """The contestant that all others are told as shares of."""
+    """Return the contestant that all others are compared with."""
     name = f"{network}/notebook"
     if name not in results["repetitions"]:
         raise SystemExit(f"train_speed.json has no {name}, which the other figures are compared with")
@@ -133,7 +133,7 @@ def recipes_table(results: Results) -> str:
 
 
 def ratios_table(results: dict[str, Results]) -> str:
-    """What was measured beside training, each as one ratio; '' when none of it was."""
+    """Return the table of the other benchmarks' ratios; '' if none was measured."""
     lines = []
     for name, of_what, meaning in RATIOS:
         if of_what in results.get(name, {}).get("ratios", {}):

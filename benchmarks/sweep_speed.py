@@ -10,8 +10,8 @@ python -m benchmarks.sweep_speed --trials 6          fewer trials: quick, less c
     autolog     a plain Optuna script in one process, with mlflow.tensorflow.autolog()
     plain       the same script, recording nothing
 
-`trial_seconds` go from the first trial's start to the last one's end, divided by the trials; the whole command stands
-beside them, with the most memory of the command itself and of its largest worker, and the size of both databases.
+`trial_seconds` go from the first trial's start to the last one's end, divided by the trials; the whole command is shown
+with it, and the peak memory of the command itself and of its largest worker, and the size of both databases.
 Full MNIST is needed: DATA_DIR names the folder above it. `autolog` needs TensorBoard (pip install tensorboard).
 """
 

@@ -13,7 +13,7 @@ python -m benchmarks.train_speed --publish                   what the README sho
                without metrics: the floor
 
 An epoch has its validation in it; its seconds are the median of all epochs but the first, which compiles. Repetition n
-has seed n. `rest_seconds` is what a process takes beside its epochs: imports, data, the test split, and all that is
+has seed n. `rest_seconds` is what a process takes besides its epochs: imports, data, the test split, and all that is
 recorded; `closing_seconds` is the part of it from the last epoch's end to the run's.
 """
 
@@ -34,8 +34,8 @@ def notebook(folder: Path, model: str, epochs: int, seed: int, *flags: str) -> F
     arrays = save_mnist(folder)  # before the clock starts
     typed = ["--model", model, "--epochs", str(epochs), "--seed", str(seed), "--data", str(arrays), *flags]
     done = run(["-m", "benchmarks.notebook", *typed], folder)
-    told = json.loads(next(line for line in reversed(done.output.splitlines()) if line.startswith("{")))
-    return _figures(done.seconds, done.peak_mb, told["epochs"], told["test_accuracy"])
+    result = json.loads(next(line for line in reversed(done.output.splitlines()) if line.startswith("{")))
+    return _figures(done.seconds, done.peak_mb, result["epochs"], result["test_accuracy"])
 
 
 def bare(folder: Path, model: str) -> Figures:

@@ -1,4 +1,4 @@
-"""The image and the services, as far as that can be told without an image registry.
+"""The image and the services, as far as they can be tested without an image registry.
 
 The Dockerfile is built for real, by buildah, on a stand-in for its base image: a clean Debian of the same release with
 Debian's own Python. What remains unproven is the base image itself, and Compose's own work: networks, volumes, order.
@@ -61,7 +61,7 @@ def test_the_services_do_not_start_without_a_password(name: str):
         compose_file({other: value for other, value in SECRETS.items() if other != name})
 
 
-def test_no_password_stands_in_the_compose_file():
+def test_the_compose_file_contains_no_password():
     given = {name: value for service in SERVICES.values() for name, value in service.get("environment", {}).items()}
     secrets = {name: value for name, value in given.items() if is_secret_name(name)}
     assert len(secrets) >= len(NEEDED)
@@ -185,7 +185,7 @@ def test_every_volume_and_file_that_a_service_names_is_declared():
     assert all((ROOT / config["file"]).is_file() for config in COMPOSE["configs"].values())
 
 
-def test_what_a_worker_is_told_is_a_search_that_exists():
+def test_the_search_of_a_worker_exists():
     command = compose_file(SECRETS)["services"]["worker"]["command"]
     assert command.startswith("hparams_search=")
     assert isinstance(compose_config(shlex.split(command)), Config)

@@ -11,8 +11,8 @@ from tests.support.workplace import ROOT
 # A phrase as a regular expression -> what to write instead. In names, an underscore counts as a space.
 PHRASES = {
     r"beside\b": "besides, other than, next to",
-    r"(?<!there )(?<!there's )\b(is|are|was) no (?!longer\b|more than\b)\w+": "is not a, has no",
-    r"\bstands\b": "is, is stored, is listed",
+    r"(?<!there )\b(is|are|was) no (?!longer\b|more\b|less\b|better\b|faster\b|larger\b)\w+": "is not a, has no",
+    r"\bstands\b(?! for\b| in for\b)": "is, is stored, is listed",
     r"\b(go|goes|going|went) on\b": "resume, continue",
     r"\btaken? up again\b": "resumed",
     r"\b(tells|told)\b": "reports, says, the message",

@@ -31,10 +31,10 @@ def test_a_command_is_timed_whole_with_its_memory_and_what_it_prints(tmp_path: P
     done = run(["-c", program], tmp_path)
     assert done.output == "done\n"
     assert done.seconds > 0.4
-    assert 200 < done.peak_mb < 250  # whatever this process holds
+    assert 200 < done.peak_mb < 250  # no matter how much this process holds
 
 
-def test_a_command_that_fails_is_told_with_what_it_printed(tmp_path: Path) -> None:
+def test_a_command_that_fails_is_reported_with_its_output(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="ended with 3:\nfull disk"):
         run(["-c", "import sys; print('full disk'); sys.exit(3)"], tmp_path)
     assert run(["-c", "import sys; sys.exit(3)"], tmp_path, expected=3).seconds > 0
@@ -83,10 +83,10 @@ def test_a_contestant_that_fails_is_left_out_and_costs_nobody_elses_figures(caps
 def test_less_than_one_repetition_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         arguments(None, ["a"], repetitions=3).parse_args([f"--repeat={value}"])
-    assert f"got '{value}', expected a whole number of at least 1" in capsys.readouterr().err
+    assert f"got '{value}', expected an integer of at least 1" in capsys.readouterr().err
 
 
-def test_autolog_without_tensorboard_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tensorboard_is_reported_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="pip install tensorboard"):
         ready(["lenot/ours", "lenot/autolog"])
@@ -125,7 +125,7 @@ def test_results_are_kept_with_every_repetition_the_machine_and_the_versions(
     assert kept["versions"].keys() >= {"python", "tensorflow", "keras", "mlflow"}
 
 
-def test_what_was_measured_before_stands_beside_new_figures_only_when_the_machine_is_the_same(
+def test_earlier_results_are_shown_with_new_ones_only_if_the_machine_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RESULTS", str(tmp_path))

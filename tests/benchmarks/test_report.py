@@ -43,7 +43,7 @@ RECIPES = {
 TEXT = "before\n<!-- results: {0} -->\nold\n<!-- end: {0} -->\nafter\n"
 
 
-def test_a_table_stands_between_its_marks_and_nothing_else_changes() -> None:
+def test_a_table_is_written_between_its_marks_and_nothing_else_changes() -> None:
     text = with_tables(TEXT.format("train_speed"), {"train_speed": speeds("lenot/notebook", "lenot/ours")})
     assert text.startswith("before\n<!-- results: train_speed -->\n|")
     assert text.endswith("<!-- end: train_speed -->\nafter\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes store.tar.xz with the code of another checkout: tests/compatibility/make_store.sh CHECKOUT
-# README.md beside this file says what is in it, and why.
+# README.md in this folder describes what is in it, and why.
 set -euo pipefail
 
 checkout=$(cd "$1" && pwd)

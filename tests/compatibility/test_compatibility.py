@@ -49,7 +49,7 @@ AGREEMENT = 2e-5  # of two scores, which are kept with six decimals
 
 @dataclass(frozen=True)
 class Earlier:
-    """The store of an earlier version, unpacked at another place, with the folders of pictures beside it."""
+    """The store of an earlier version, unpacked at another place, with its folders of pictures."""
 
     workplace: Workplace
 
@@ -83,7 +83,7 @@ class Earlier:
     @property
     def study(self) -> optuna.Study:
         storage = f"sqlite:///{self.workplace.folder / 'optuna.db'}"
-        assert optuna.get_all_study_names(storage) == ["half_done"]  # the earlier one, and no other beside it
+        assert optuna.get_all_study_names(storage) == ["half_done"]  # the earlier one, and no other
         return optuna.load_study(study_name="half_done", storage=storage)
 
 
@@ -217,13 +217,13 @@ def outcome(trial: FrozenTrial) -> tuple[Any, ...]:
     return trial.number, trial.state.name, trial.value, trial.params, trial.intermediate_values, ended
 
 
-def test_a_search_of_an_earlier_version_that_was_killed_is_shown_as_it_stands(earlier: Earlier) -> None:
+def test_a_search_of_an_earlier_version_that_was_killed_is_shown_with_its_state(earlier: Earlier) -> None:
     out = earlier.command("src.sweep", "status")
     (line,) = [line.split() for line in out.splitlines() if line.strip().startswith("half_done")]
     assert line[1:4] == ["2", "0", "2"]  # complete, pruned, failed
 
 
-def test_a_search_of_an_earlier_version_goes_on_to_its_exact_total_with_its_trials_kept(earlier: Earlier) -> None:
+def test_a_search_of_an_earlier_version_is_resumed_to_its_exact_total_with_its_trials_kept(earlier: Earlier) -> None:
     *done, killed = earlier.study.trials
     assert [trial.state.name for trial in done] == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
     assert (killed.state.name, earlier.run_named("half_done").info.status) == ("RUNNING", "RUNNING")
@@ -268,7 +268,7 @@ def test_the_best_of_a_search_of_an_earlier_version_is_a_recipe_that_reaches_its
 # --- a pipeline --------------------------------------------------------------------------------------------------
 
 
-def test_a_comparison_of_an_earlier_version_goes_on_in_its_run_with_the_same_accuracies(earlier: Earlier) -> None:
+def test_a_comparison_of_an_earlier_version_is_resumed_in_its_run_with_the_same_accuracies(earlier: Earlier) -> None:
     name = "compare dense, lenot on synthetic"
     before = {row["model"]: row for row in table(earlier.artifact(name, "leaderboard.csv"))}
     line = ["models=[dense,lenot]", "seeds=[1]", *SMALL, "model.dense=[16]", "training.epochs=2"]
