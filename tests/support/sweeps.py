@@ -60,7 +60,7 @@ class Study:
         return Path(self.client.download_artifacts(self.parent.info.run_id, name)).read_text()
 
     def assert_whole(self, n_trials: int) -> None:
-        """Assert that `n_trials` trials count, no number is missing, nothing is RUNNING, and MLflow agrees with Optuna."""
+        """Assert that `n_trials` trials count, none is missing or RUNNING, and MLflow agrees with Optuna."""
         trials = self.study.trials
         assert [trial.number for trial in trials] == list(range(len(trials)))
         retried = {trial.user_attrs.get("retry_of") for trial in trials}
