@@ -167,7 +167,7 @@ def plot_speed(results: Results) -> Figure:
     """A bar for each contestant: what an epoch and the whole command take of the notebook's time."""
     networks = [network for network in NETWORKS if f"{network}/notebook" in results["medians"]]
     figure = Figure(figsize=(1 + 5 * len(networks), 3.4), layout="constrained")
-    colours = {"notebook": GRAY, "autolog": GRAY, "ours": BLUE, "fast": ORANGE}
+    colors = {"notebook": GRAY, "autolog": GRAY, "ours": BLUE, "fast": ORANGE}
     for axes, network in zip(figure.subplots(1, len(networks), sharey=True, squeeze=False).flat, networks, strict=True):
         found = {kind: results["medians"].get(f"{network}/{kind}") for kind in KINDS}
         reference = notebook(results, network)
@@ -175,7 +175,7 @@ def plot_speed(results: Results) -> Figure:
         for offset, name, shade in ((0.2, "epoch_seconds", 1.0), (-0.2, "command_seconds", 0.55)):
             shares = [ratio(results["repetitions"], f"{network}/{kind}", reference, name) for kind in kinds]
             places = [place + offset for place in range(len(kinds))]
-            bars = axes.barh(places, shares, height=0.36, color=[colours[kind] for kind in kinds], alpha=shade)
+            bars = axes.barh(places, shares, height=0.36, color=[colors[kind] for kind in kinds], alpha=shade)
             label = "one epoch" if name == "epoch_seconds" else "whole command"
             seconds = [f" {label} {found[kind][name]:.1f} s" for kind in kinds]
             axes.bar_label(bars, seconds, fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})

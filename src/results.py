@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 # MLflow shows a metric's last value. These are the values of the epoch whose weights were kept.
 BEST_METRICS = ("best_val_accuracy", "best_val_loss", "best_epoch")
-MAX_NAME = 28  # characters of a name in a table or a title: so many fit above a picture
+MAX_NAME = 28  # characters of a name in a table or a title, which fit above a picture
 
 
 def best_metrics(metrics: Mapping[str, float], best_epoch: int) -> dict[str, float]:

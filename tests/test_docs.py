@@ -66,10 +66,10 @@ MARKED = [pytest.param(command, marks=marks(command)) for command in PYTHON]
 
 def write_pictures(folder: Path) -> None:
     """A folder for each of two classes, with a few files."""
-    for name, colour in (("cats", "black"), ("dogs", "white")):
+    for name, color in (("cats", "black"), ("dogs", "white")):
         (folder / name).mkdir(parents=True)
         for number in range(6):
-            Image.new("RGB", (40, 30), colour).save(folder / name / f"{number}.png")
+            Image.new("RGB", (40, 30), color).save(folder / name / f"{number}.png")
 
 
 def write_own_network(folder: Path) -> None:

@@ -28,7 +28,7 @@ def test_each_composition_gets_a_node_of_its_own() -> None:
     assert OmegaConf.select(second, "seed") != 7
 
 
-def test_an_unknown_schema_is_no_config() -> None:
+def test_an_unknown_schema_is_not_a_config() -> None:
     assert not source.is_config("schema/model/lennot")
     assert not source.is_group("schema/mod")
     with pytest.raises(ConfigLoadError, match="lennot"):

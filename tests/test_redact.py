@@ -1,4 +1,4 @@
-"""Secrets stay out of whatever is printed or kept; everything else stays as it was."""
+"""Secrets stay out of everything that is printed or stored; the rest does not change."""
 
 import pytest
 import sqlalchemy
@@ -24,7 +24,7 @@ USER_INFO = st.text("abcXYZ019-._~!$&()*+,;=:%@", min_size=1)  # what RFC 3986 a
 
 
 @given(scheme=st.sampled_from(["https", "postgresql", "s3", "postgresql+psycopg"]), user_info=USER_INFO)
-def test_whoever_logs_in_is_cut_out_of_an_address(scheme: str, user_info: str) -> None:
+def test_the_user_is_cut_out_of_an_address(scheme: str, user_info: str) -> None:
     said = redact(f"cannot reach '{scheme}://{user_info}@db.example.org:5432/runs', trying again")
     assert said == f"cannot reach '{scheme}://{HIDDEN}@db.example.org:5432/runs', trying again"
 
@@ -84,7 +84,7 @@ def test_no_setting_of_ours_is_taken_for_a_secret() -> None:
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
 @pytest.mark.parametrize("value", ["hunter2", 1234, True, ["hunter2", "hunter3"]])
-def test_a_tree_hides_what_stands_under_a_secret_name_whatever_its_type(name: str, value: object) -> None:
+def test_a_tree_hides_values_of_any_type_under_a_secret_name(name: str, value: object) -> None:
     cleaned = redact_tree({"tags": {name: value}, "seed": 1})
     assert cleaned in ({"tags": {name: HIDDEN}, "seed": 1}, {"tags": {name: [HIDDEN, HIDDEN]}, "seed": 1})
 

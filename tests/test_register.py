@@ -291,9 +291,9 @@ def test_a_champion_without_a_run_loses_its_alias_only_when_asked_for(runs: Runs
 
 
 def test_the_data_of_a_champion_is_read_from_its_tag_or_else_from_its_run(copied: Runs):
-    line = ["name=told", "alias=champion"]
+    line = ["name=known", "alias=champion"]
     copied.register(copied.elsewhere, *line)
-    copied.client.delete_model_version_tag("told", "1", "data_digest")
+    copied.client.delete_model_version_tag("known", "1", "data_digest")
     with pytest.raises(UserError, match="was trained and tested on other data"):
         copied.register(copied.good, *line)
     with contextlib.closing(sqlite3.connect(copied.workplace.folder / "mlflow.db")) as database, database:
@@ -303,7 +303,7 @@ def test_the_data_of_a_champion_is_read_from_its_tag_or_else_from_its_run(copied
         UserError, match=f"came from run {copied.elsewhere}, which is gone or cannot be read, so its data is not known"
     ):
         copied.register(copied.good, *line)
-    copied.client.set_model_version_tag("told", "1", "data_digest", digest(copied, copied.good))
+    copied.client.set_model_version_tag("known", "1", "data_digest", digest(copied, copied.good))
     assert copied.register(copied.good, *line).moved
 
 

@@ -514,7 +514,7 @@ def write_letters(folder: Path, versions: int) -> None:
             Image.fromarray(noisy.astype(np.uint8)).save(folder / letter / f"{version}.png")
 
 
-RECIPE = pytest.param(63, [], 0.9, marks=pytest.mark.slow)  # as it stands
+RECIPE = pytest.param(63, [], 0.9, marks=pytest.mark.slow)  # the whole recipe
 QUICK = (35, ["training.epochs=5", "training.batch_size=16"], 0.8)
 
 

@@ -1,4 +1,4 @@
-"""How much each parameter of a sweep matters."""
+"""The importance of each parameter of a sweep."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -18,7 +18,9 @@ MAX_PARAMETERS = 6  # the most important ones that a figure shows; more do not f
 
 
 class SweepNumbers(NamedTuple):
-    """What the figures of a sweep show. A figure for which there are too few trials has None or an empty list.
+    """The numbers that the figures of a sweep show.
+
+    A figure for which there are too few trials has None or an empty list.
 
     Attributes:
         metric: the name of the trials' value.

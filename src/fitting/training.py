@@ -146,7 +146,7 @@ def latency(model: keras.Model, repetitions: int = 30) -> float:
 
 
 def score(model: keras.Model, split: Split) -> Scores:
-    """Return loss, accuracy and probabilities of the split, from one pass over it.
+    """Return loss, accuracy and probabilities of the split, computed in one pass through it.
 
     Raises:
         TrainingDiverged: the loss is not a finite number.

@@ -28,7 +28,7 @@ OTHERS = (  # settings that programs leave behind for their own runs; here they 
 
 
 def prepare_environment() -> None:
-    """Set what the libraries read, whatever else this machine uses them with."""
+    """Set the variables that the libraries read, so that the settings of other programs do not matter."""
     tidy_environment()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for name in OTHERS:

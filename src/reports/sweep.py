@@ -1,4 +1,4 @@
-"""What a sweep leaves in its run: a table of its trials, its best configuration as a recipe, plots, a description."""
+"""The report of a sweep: a table of its trials, its best configuration as a recipe, plots and a description."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
 
     @property
     def resize_mode(self) -> str:
-        """How an image of another size is brought to `image_size`: `crop`, `pad` or `stretch`."""
+        """The way in which an image of another size is resized to `image_size`: `crop`, `pad` or `stretch`."""
         return "stretch"
 
     @property

@@ -72,7 +72,7 @@ class SGDConfig(OptimizerConfig, kind="sgd", builds="keras.optimizers:SGD"):
 
 @dataclass(kw_only=True)
 class ScheduleConfig(Kind, group=Group("schedule", key="name", home="src.fitting")):
-    """How the learning rate changes during training.
+    """A change of the learning rate during training.
 
     What a kind builds is a function `(schedule, config, steps_per_epoch)` that returns a `Schedule` of
     `src.fitting.schedules`.

@@ -31,7 +31,7 @@ class Config:
     tags: dict[str, str] = field(default_factory=dict, metadata=FREE)
 
     def __post_init__(self) -> None:
-        require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 4294967295")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "an integer from 0 to 4294967295")
         for name, value in self.tags.items():
             require(isinstance(value, str), f"tags.{name}", value, "a string")
             if name.startswith(TAG_PREFIX):
@@ -53,12 +53,12 @@ class Config:
 
     @property
     def has_monitor(self) -> bool:
-        """Whether there is a validation split whose metrics can select the best epoch."""
+        """True if there is a validation split whose metrics can select the best epoch."""
         return self.dataset.validation_size != 0
 
     @property
     def is_divisible(self) -> bool:
-        """Whether batches may be divided among the cores; those of a deterministic run are not."""
+        """True if batches may be divided among the cores; those of a deterministic run are not."""
         return not self.training.deterministic and self.model.is_divisible(*self.dataset.input_shape)
 
     def _check_without_validation(self) -> None:

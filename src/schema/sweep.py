@@ -25,7 +25,7 @@ class SamplerConfig(Kind, group=Group("sampler", key="name", home="src.study", p
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.seed < 2**32, "hydra.sweeper.sampler.seed", self.seed, "a whole number from 0 to 4294967295")
+        require(0 <= self.seed < 2**32, "hydra.sweeper.sampler.seed", self.seed, "an integer from 0 to 4294967295")
         at_least(1, "hydra.sweeper.sampler.n_startup_trials", getattr(self, "n_startup_trials", None))
 
     def arguments(self, trials: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 @dataclass(kw_only=True)
 class TrainingConfig(Kind, group=Group("training"), kind="training"):
-    """How long and by what a network is trained."""
+    """The length of a training, its batches, its monitor and its precision."""
 
     name: str = "default"
     epochs: int = 10
@@ -23,7 +23,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
     precision: str = "float32"  # of the layers' arithmetic; auto: bfloat16 on processors with instructions for it
     deterministic: bool = False  # the same results bit for bit on the same machine, somewhat slower
-    class_weights: str | None = None  # balanced: every class has the same weight, whatever its number of images
+    class_weights: str | None = None  # balanced: every class has the same weight, however many images it has
     initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id, or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
@@ -63,7 +63,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
 
 @dataclass(kw_only=True)
 class TrackingConfig(Kind, group=Group("tracking"), kind="tracking"):
-    """Where a run is recorded, and how much of it."""
+    """The store of a run, and how much is recorded in it."""
 
     name: str
     enabled: bool = True

@@ -11,7 +11,7 @@ from src.schema.model import ModelConfig
 
 
 class Backbone(NamedTuple):
-    """What Keras documents about a network of `keras.applications`.
+    """Facts that Keras documents about a network of `keras.applications`.
 
     Attributes:
         scaling: how its weights expect the pixels: `tf` from -1 to 1; `torch` minus the mean of ImageNet and divided by

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class NoTrial(enum.Enum):
-    """Why a claim gets no trial."""
+    """The reason why a claim gets no trial."""
 
     WAIT = "other workers are running the last trials, and one of them may have to be tried again"
     DONE = "the study has all its trials"

@@ -80,7 +80,7 @@ def _parse(url: str) -> sqlalchemy.URL:
     try:
         return sqlalchemy.make_url(resolve_address(url))
     except (ArgumentError, ValueError) as error:
-        raise StoreError(f"{SETTING}={url} is no address of a database; use sqlite:///optuna.db") from error
+        raise StoreError(f"{SETTING}={url} is not the address of a database; use sqlite:///optuna.db") from error
 
 
 def _file_of(url: sqlalchemy.URL) -> Path:

@@ -49,12 +49,12 @@ class Ending:
 
     @property
     def has_all_trials(self) -> bool:
-        """Whether no trial is left to run."""
+        """True if no trial is left to run."""
         return self.result is not None and self.result.counts.counted >= self.sweep.job.n_trials
 
     @property
     def was_stopped(self) -> bool:
-        """Whether someone stopped the sweep, so that it did not fail."""
+        """True if someone stopped the sweep, so that it did not fail."""
         return isinstance(self.error, KeyboardInterrupt | StoppedElsewhere)
 
     @property

@@ -114,7 +114,7 @@ def trial_rows(claims: study.Claims) -> list[TrialRow]:
 
 def explain_failures(rows: Sequence[TrialRow], max_failures: int) -> str:
     """Returns the message for too many failed trials in a row."""
-    # When the last one fails, the trials of other workers are stopped: their reason is no cause.
+    # When the last one fails, the trials of other workers are stopped: their reason is not the cause.
     reasons = [row.reason for row in rows if row.state == "FAIL" and row.reason != study.STOPPED]
     return (
         f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: "

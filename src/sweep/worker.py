@@ -176,7 +176,7 @@ class Worker:
         return self.job.deadline is not None and time.monotonic() > self.job.deadline
 
     def run_trial(self, trial: optuna.Trial, config: Config | Exception) -> bool:
-        """Trains a trial and ends it in the study, whatever happens.
+        """Train a trial and end it in the study, also after an error.
 
         Args:
             trial: a claimed trial.

@@ -15,7 +15,7 @@ from src.tracking.tags import STUDY_ID, read_tag
 
 
 class StudyId(NamedTuple):
-    """What identifies the runs of a study: its name, for people, and an id that no other study ever has."""
+    """The identity of a study in its runs: its name, for people, and an id that no other study has."""
 
     name: str
     unique: str

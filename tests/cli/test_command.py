@@ -153,7 +153,7 @@ def test_a_secret_from_the_environment_is_not_in_the_answer() -> None:
     assert "hunter2" not in answer.stderr
 
 
-def test_whoever_asks_hydra_for_the_whole_error_gets_the_traceback() -> None:
+def test_hydra_full_error_shows_the_traceback() -> None:
     answer = train("model=lennot", HYDRA_FULL_ERROR="1")
     assert answer.returncode == 1
     assert answer.stderr.startswith("Traceback")
@@ -270,7 +270,7 @@ def test_a_command_writes_to_the_end_and_leaves_with_the_signals_exit_code(
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
         process.send_signal(signum)
-        said, complained = process.communicate("go on\n", timeout=60)
+        said, complained = process.communicate("continue\n", timeout=60)
     assert said == "written\n"
     assert complained == f"stopped by {signum.name}\n"
     assert process.returncode == exit_code
@@ -278,7 +278,7 @@ def test_a_command_writes_to_the_end_and_leaves_with_the_signals_exit_code(
 
 def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
     with command() as process:
-        said, complained = process.communicate("go on\n", timeout=60)
+        said, complained = process.communicate("continue\n", timeout=60)
     assert (said, complained, process.returncode) == ("writing\nwritten\nnext step\n", "", 0)
 
 

@@ -203,6 +203,6 @@ def test_a_config_of_before_there_was_augmentation_reads_back_without_any() -> N
 
 
 @pytest.mark.parametrize(("leaves", "sentence"), NOT_A_CONFIG)
-def test_a_tree_that_is_no_config_is_refused(leaves: dict[str, Any], sentence: str) -> None:
+def test_a_tree_that_is_not_a_config_is_refused(leaves: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         config_from_dict(changed(**leaves))

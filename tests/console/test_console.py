@@ -243,7 +243,7 @@ def test_a_table_keeps_every_cell_without_a_terminal(capsys: pytest.CaptureFixtu
     assert len({len(line.rstrip()) for line in shown if "conv_0" in line or "aaa" in line}) == 1
 
 
-# --- whatever is in a text ----------------------------------------------------------------------------------------
+# --- any characters in a text -------------------------------------------------------------------------------------
 
 LITERAL = "[data/mnist] [/x] [red] 1:100:1"
 

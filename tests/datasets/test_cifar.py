@@ -165,7 +165,7 @@ def test_it_is_searched_below_another_folder_first(config: CifarConfig, tmp_path
     assert is_the_set(load_dataset(find_below(config, str(tmp_path / "usb"))))
 
 
-# --- archives that are no CIFAR-10 -----------------------------------------------------------------------------------
+# --- archives other than CIFAR-10 ------------------------------------------------------------------------------------
 
 LARGE = 1_000_000
 SHORT = {**BATCHES, "data_batch_2.bin": BATCHES["data_batch_2.bin"][:-1]}

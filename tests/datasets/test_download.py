@@ -1,4 +1,4 @@
-"""Downloads: a file appears only when it is complete and verified, whatever the servers do."""
+"""Downloads: a file appears only when it is complete and verified, no matter what the servers do."""
 
 import multiprocessing
 import socket

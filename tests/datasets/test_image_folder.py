@@ -219,7 +219,7 @@ def no_test_folder(folder: Path) -> None:
     put_splits(folder, train=5, validation=2)
 
 
-def a_folder_beside_the_splits(folder: Path) -> None:
+def a_folder_next_to_the_splits(folder: Path) -> None:
     put_splits(folder, train=5, val=2, test=2)
 
 
@@ -263,7 +263,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (a_class_with(2), r"class 'dog' in .*photos has 2 usable images: at least 3 are needed"),
     (a_class_of_bad_images, r"class 'dog' .* no usable images.*1 of 6 image files .* cannot be used \(1 empty file\)"),
     (no_test_folder, r"has a folder train but no folder test; add one"),
-    (a_folder_beside_the_splits, r"and also val; the only splits are train, validation, test"),
+    (a_folder_next_to_the_splits, r"and also val; the only splits are train, validation, test"),
     (splits_in_capitals, r"has folders TEST, Train; .*: rename them to test, train"),
     (links_instead_of_classes, rf"there is no folder of images in .*photos; .*{NOT_FOLLOWED.format('cat, dog')}"),
     (links_instead_of_splits, rf"there is no folder of images in .*photos; .*{NOT_FOLLOWED.format('test, train')}"),

@@ -1,4 +1,4 @@
-"""Learning curves: which metric stands in which panel, and what is marked."""
+"""Learning curves: the metrics of each panel, and the marks."""
 
 import pytest
 from matplotlib.figure import Figure

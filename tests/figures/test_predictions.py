@@ -1,4 +1,4 @@
-"""Which predictions are shown, and what stands above an image."""
+"""The predictions that are shown, and the text above an image."""
 
 import numpy as np
 import pytest

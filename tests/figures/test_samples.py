@@ -4,7 +4,7 @@ import numpy as np
 
 from src import figures
 from src.figures import ClassSamples
-from tests.support.figures import centre, images, places, texts, values
+from tests.support.figures import center, images, places, texts, values
 
 
 def test_a_class_shows_its_first_images_and_their_number() -> None:
@@ -28,5 +28,5 @@ def test_a_picture_names_every_class_even_one_without_images() -> None:
     assert texts(figure.axes[0]) == ["training images of pets", "$cat$\n1,000", "emu\n0"]
     assert values(figure) == [pets[1].tolist(), pets[0].tolist()]
     assert places(figure) == [(0, 0), (0, 1)]
-    (cat, emu), (_, middle) = figure.axes[0].texts[1:], centre(images(figure)[0])
+    (cat, emu), (_, middle) = figure.axes[0].texts[1:], center(images(figure)[0])
     assert cat.get_position()[1] == middle < emu.get_position()[1]

@@ -74,12 +74,12 @@ def test_a_flip_mirrors_every_other_image_from_left_to_right() -> None:
 
 def test_a_rotation_turns_about_the_middle_in_degrees() -> None:
     row, column = middle(bar())
-    centre = (SIDE - 1) / 2
-    before = np.degrees(np.arctan2(row - centre, column - centre))
+    center = (SIDE - 1) / 2
+    before = np.degrees(np.arctan2(row - center, column - center))
     turned = []
     for version in versions_of(bar(), rotation=20):
         row, column = middle(version)
-        turned.append((np.degrees(np.arctan2(row - centre, column - centre)) - before + 180) % 360 - 180)
+        turned.append((np.degrees(np.arctan2(row - center, column - center)) - before + 180) % 360 - 180)
     assert 10 < max(turned) < 25
     assert -25 < min(turned) < -10
 
@@ -107,7 +107,7 @@ def test_what_moves_in_at_the_edges_is_black_or_made_of_the_image(fill: str, dar
     assert versions_of(bar(), shift=0.3, fill=fill).min() == darkest
 
 
-def labelled(count: int) -> Split:
+def labeled(count: int) -> Split:
     return Split(np.stack([bar()] * count), np.arange(count, dtype=np.uint8))
 
 
@@ -118,7 +118,7 @@ def epoch_of(batches: tf.data.Dataset) -> tuple[list[int], list[bytes]]:
 
 
 def test_training_batches_are_changed_anew_in_each_epoch_and_repeat_themselves_from_the_start() -> None:
-    one, again = (training_batches(labelled(20), 8, seed=1, augmentation=EVERYTHING) for _ in range(2))
+    one, again = (training_batches(labeled(20), 8, seed=1, augmentation=EVERYTHING) for _ in range(2))
     (labels, first), (_, second) = epoch_of(one), epoch_of(one)
     assert sorted(labels) == list(range(20))
     assert len({*first, *second, bar().tobytes()}) == 41
@@ -126,12 +126,12 @@ def test_training_batches_are_changed_anew_in_each_epoch_and_repeat_themselves_f
 
 
 def test_scored_images_are_never_augmented() -> None:
-    assert set(epoch_of(scoring_batches(labelled(20), 8))[1]) == {bar().tobytes()}
+    assert set(epoch_of(scoring_batches(labeled(20), 8))[1]) == {bar().tobytes()}
 
 
 @pytest.mark.parametrize("augmentation", [None, AugmentationConfig()])
 def test_without_an_augmentation_images_stay_as_they_are(augmentation: AugmentationConfig | None) -> None:
-    assert set(epoch_of(training_batches(labelled(20), 8, 1, augmentation))[1]) == {bar().tobytes()}
+    assert set(epoch_of(training_batches(labeled(20), 8, 1, augmentation))[1]) == {bar().tobytes()}
 
 
 def test_an_augmentation_without_changes_is_the_image_itself() -> None:

@@ -14,7 +14,7 @@ from src.fitting import batches
 from tests.support.workplace import ROOT
 
 
-def labelled(count: int) -> Split:
+def labeled(count: int) -> Split:
     values = np.arange(count, dtype=np.uint8)
     return Split(values.reshape(-1, 1, 1, 1), values)
 
@@ -28,7 +28,7 @@ def epoch_of(epoch_batches: Any) -> tuple[list[int], list[int]]:
 
 
 def test_an_epoch_has_every_image_once_in_an_order_that_depends_on_seed_and_epoch() -> None:
-    one, again, another = (batches.training_batches(labelled(50), batch_size=16, seed=seed) for seed in (1, 1, 2))
+    one, again, another = (batches.training_batches(labeled(50), batch_size=16, seed=seed) for seed in (1, 1, 2))
     epochs = [epoch_of(shuffled) for shuffled in (one, one, another)]
     assert [(sorted(labels), sizes) for labels, sizes in epochs] == [(list(range(50)), [16, 16, 16, 2])] * 3
     assert len({tuple(range(50)), *(tuple(labels) for labels, _ in epochs)}) == 4
@@ -36,7 +36,7 @@ def test_an_epoch_has_every_image_once_in_an_order_that_depends_on_seed_and_epoc
 
 
 def test_scoring_keeps_the_order_and_reaches_the_last_image() -> None:
-    assert epoch_of(batches.scoring_batches(labelled(7), batch_size=3)) == (list(range(7)), [3, 3, 1])
+    assert epoch_of(batches.scoring_batches(labeled(7), batch_size=3)) == (list(range(7)), [3, 3, 1])
 
 
 @pytest.mark.parametrize(("filters", "images"), [(1, 1_000), (512, 128), (2**20, 1)])
@@ -73,7 +73,7 @@ print(held * 4096)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells a process's memory from a file's")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux reports memory without mapped files")
 def test_an_epoch_over_images_on_disk_does_not_load_them_all_into_memory(tmp_path: Path) -> None:
     size = 1_500 * 2**20
     images = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (size // 128**2, 128, 128, 1))

@@ -71,7 +71,7 @@ def test_an_interruption_leaves_the_weights_of_the_last_whole_epoch(by_observer:
     np.testing.assert_equal(model.get_weights(), kept[-1])
 
 
-class Signalling(keras.layers.Layer):
+class Signaling(keras.layers.Layer):
     """Ctrl-C in the middle of a call, where raising at once may crash TensorFlow."""
 
     whole_calls = 0
@@ -86,19 +86,19 @@ class Signalling(keras.layers.Layer):
 @pytest.mark.parametrize("work", ["fit", "score", "probabilities"])
 def test_a_signal_takes_effect_between_two_batches(work: str) -> None:
     whole, dataset, config = ready()
-    signalling = Signalling()
+    signaling = Signaling()
     works = {
         "fit": lambda model: fit(model, dataset, config),
         "score": lambda model: fitting.score(model, dataset.test),
         "probabilities": lambda model: fitting.probabilities(model, dataset.test.images),
     }
     with contextlib.suppress(Interrupted), deferred():  # Keras calls it once to see its shapes
-        model = keras.Model(whole.input, signalling(whole.output))
+        model = keras.Model(whole.input, signaling(whole.output))
     fitting.compile_model(model, config, BATCHES)
-    signalling.whole_calls = 0
+    signaling.whole_calls = 0
     with pytest.raises(Interrupted):
         works[work](model)
-    assert signalling.whole_calls == 1  # not stopped inside, and no second batch
+    assert signaling.whole_calls == 1  # not stopped inside, and no second batch
 
 
 def test_a_score_is_what_keras_evaluates_with_the_probabilities_in_order() -> None:

@@ -17,7 +17,7 @@ LENOT = ["model=lenot", "model.dense=[20]", "training.steps_per_execution=2"]
 
 @pytest.fixture(autouse=True)
 def whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until a test asks for parts, whoever set the variable before."""
+    """No parts until a test asks for them, even if the variable was set before."""
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
 
 
@@ -37,7 +37,7 @@ def divided(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def one_thread(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     monkeypatch.setenv("TF_NUM_INTEROP_THREADS", str(cores))
-    monkeypatch.setattr("src.fitting.dividing.cores", lambda: cores)  # whatever the machine has
+    monkeypatch.setattr("src.fitting.dividing.cores", lambda: cores)  # not the machine's
 
 
 @pytest.mark.parametrize("parts", [2, 3])

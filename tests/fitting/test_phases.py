@@ -56,7 +56,7 @@ def short_backbone() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory, short_backbone: None) -> str:
-    """A backbone that tells images apart: random kernels, each normalisation fitted to what reaches it."""
+    """A backbone that distinguishes images: random kernels, each normalization fitted to its input."""
     config = compose_config([*SMALL, "model.weights=null"])
     images = load_dataset(config.dataset).train.images
     keras.utils.set_random_seed(0)

@@ -175,7 +175,7 @@ def test_weights_that_cannot_be_downloaded_are_an_error_that_names_their_file(
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there, whatever network there is
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there, with or without a network
     with pytest.raises(
         ModelFileError, match=r"put mobilenet_v2_weights_\w+\.0_224_no_top\.h5 into .*models, set model"
     ) as refusal:

@@ -68,7 +68,7 @@ def test_only_the_final_trainings_see_the_test_split(crowned: Crowned):
 
 
 @pytest.mark.services
-def test_the_model_of_the_first_seed_is_the_champion_whichever_was_better(crowned: Crowned):
+def test_the_model_of_the_first_seed_is_the_champion_even_if_another_was_better(crowned: Crowned):
     version = crowned.client.get_model_version_by_alias("synthetic", "champion")
     assert (version.version, version.run_id) == (1, crowned.finals()[1].info.run_id)
     assert "champion points to it: the first champion of synthetic" in crowned.out
@@ -176,7 +176,7 @@ def test_killed_in_the_sweep_and_in_the_final_trainings_it_resumes_and_does_no_s
 @pytest.mark.parametrize(  # tests/reports/test_best_of_sweep.py has more of the second kind
     ("arguments", "sentence"),
     [
-        (["-m", "hparams_search=lenot"], "-m: only python -m src.train takes it; leave it out"),
+        (["-m", "hparams_search=lenot"], "-m: only python -m src.train takes it; remove -m"),
         (
             ["model.dropout=0,0.1", "schedule=reduce_on_plateau"],
             "no validation metric is left to reach a plateau; use schedule=cosine",

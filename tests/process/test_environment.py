@@ -73,7 +73,7 @@ def test_a_setting_of_the_environment_wins_unless_it_is_empty(given: str, found:
     assert output(script, tmp_path, MLFLOW_HTTP_REQUEST_MAX_RETRIES=given) == f"{found}\n"
 
 
-def test_keras_computes_with_tensorflow_whatever_else_the_machine_uses_it_with(tmp_path: Path) -> None:
+def test_keras_computes_with_tensorflow_even_if_another_backend_is_set(tmp_path: Path) -> None:
     script = "import src, os; print(os.environ['KERAS_BACKEND'])"
     assert output(script, tmp_path, KERAS_BACKEND="torch") == "tensorflow\n"
 
@@ -116,7 +116,7 @@ def test_a_variable_that_would_end_a_command_is_unset(name: str, value: str, fou
         }
     ],
 )
-def test_a_run_is_the_same_whatever_other_programs_have_set(variables: dict[str, str], workplace: Workplace) -> None:
+def test_variables_of_other_programs_do_not_change_a_run(variables: dict[str, str], workplace: Workplace) -> None:
     typed = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
     usual, unusual = workplace.run("src.train", *typed), workplace.run("src.train", *typed, **variables)
     assert (unusual.returncode, unusual.stderr) == (0, "")

@@ -46,7 +46,7 @@ def test_a_library_that_cannot_start_its_threads_is_out_of_memory_and_was_not_in
         raise KeyboardInterrupt
 
 
-def test_native_messages_are_shown_to_whoever_asks_tensorflow_for_them(
+def test_native_messages_are_shown_if_tensorflow_is_asked_for_them(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")

@@ -26,7 +26,7 @@ def test_a_signal_is_raised_with_the_exit_code_that_a_shell_reports(signum: sign
     assert stop.value.exit_code == exit_code
 
 
-def test_an_interruption_is_no_error_that_a_loop_may_swallow() -> None:
+def test_a_loop_over_errors_does_not_swallow_an_interruption() -> None:
     assert not issubclass(Interrupted, Exception)
     assert issubclass(Interrupted, KeyboardInterrupt)  # so that Keras and notebooks treat it as Ctrl-C
 

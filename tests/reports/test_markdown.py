@@ -1,4 +1,4 @@
-"""Names in the descriptions of runs are shown as they are, whatever is in them."""
+"""Names in the descriptions of runs are shown as they are, with all their characters."""
 
 import html
 

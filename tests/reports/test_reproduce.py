@@ -154,7 +154,7 @@ def test_another_commit_is_named_and_whether_there_were_changes(original: Record
     assert now.startswith(origin_tags().get("mlflow.source.git.commit", "unknown")[:12])
 
 
-def test_a_run_that_does_not_say_where_it_comes_from_is_no_reason_to_stop(store: Workplace) -> None:
+def test_a_run_without_its_origin_is_reproduced_too(store: Workplace) -> None:
     with new_run(config_for(store.uri, "tracking.detail=light")) as run:
         pass
     client = MlflowClient(store.uri)

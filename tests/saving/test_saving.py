@@ -261,7 +261,7 @@ def test_a_manifest_that_is_not_a_list_of_files_is_refused(content: str, copied:
 
 
 @pytest.mark.parametrize("name", ["[1]", "st*r", "really?", "back\\slash"])
-def test_a_model_is_kept_in_a_folder_whatever_its_name_means_to_tensorflow(
+def test_a_model_is_kept_in_a_folder_whose_name_is_a_pattern_to_tensorflow(
     name: str, model: keras.Model, tmp_path: Path
 ) -> None:
     folder = tmp_path / name / "model"

@@ -38,7 +38,7 @@ def test_every_choice_is_taken(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "Max", "ma", "max, average"])
-def test_what_is_no_choice_is_refused_with_the_choices(value: str) -> None:
+def test_a_value_that_is_not_a_choice_is_refused_with_the_choices(value: str) -> None:
     with pytest.raises(ConfigError, match=f"^pool: got '{value}', expected one of max, average$"):
         one_of(("max", "average"), "pool", value)
 

@@ -162,7 +162,7 @@ def test_a_config_has_the_leaves_of_its_tree() -> None:
         ({"conv": {"filters": 6}}, {"model.conv.filters": 6}),
     ],
 )
-def test_a_prefix_stands_before_every_name(value: object, leaves: dict[str, Any]) -> None:
+def test_a_prefix_is_put_before_every_name(value: object, leaves: dict[str, Any]) -> None:
     assert flatten(value, "model") == leaves
 
 

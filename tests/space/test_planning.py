@@ -164,7 +164,7 @@ def test_a_range_of_whole_numbers_has_the_members_that_hydra_gives_it(ranges: li
 
 @settings(deadline=None, max_examples=10)
 @given(ranges=st.lists(RANGES, min_size=3, max_size=3))
-@example(ranges=[(0, 4, 1), (9, 0, -3), (2, 7, 2)])  # Hydra's own would go on to 0.4, 0 and 0.7
+@example(ranges=[(0, 4, 1), (9, 0, -3), (2, 7, 2)])  # Hydra's own would continue to 0.4, 0 and 0.7
 def test_a_range_of_fractions_has_the_members_that_one_reads_in_it(ranges: list[tuple[int, int, int]]) -> None:
     tenths = {name: [number / 10 for number in it] for name, it in zip(FRACTIONAL, ranges, strict=True)}
     found = options([f"{name}=range({start},{stop},{step})" for name, (start, stop, step) in tenths.items()])
@@ -312,7 +312,7 @@ def test_only_configurations_that_can_be_run_are_handed_out() -> None:
     assert list(space.trees()) == ["schedule=cosine", "schedule=none"]
 
 
-def test_a_default_that_cannot_be_run_is_no_obstacle_where_an_end_of_the_space_can() -> None:
+def test_a_default_may_be_impossible_if_an_end_of_the_space_is_not() -> None:
     found = plan("training.epochs=1", "schedule=cosine", "schedule.warmup_epochs=2,0.5")
     assert found.space.configs() == []
     assert [config.name for config in found.datasets] == ["mnist"]
@@ -603,7 +603,7 @@ def test_what_a_refusal_proposes_can_be_typed_and_means_what_was_meant(typed: st
 
 # --- as a command --------------------------------------------------------------------------------------------------
 
-# `python -m src.train`, which then tells what was imported. Wherever it is not refused, what runs is small.
+# `python -m src.train`, which then prints what was imported. Wherever it is not refused, what runs is small.
 DRIVER = (
     "import atexit, runpy, sys\n"
     "atexit.register(lambda: print(*sys.modules))\n"

@@ -1,4 +1,4 @@
-"""Claims: a study has exactly as many trials as its settings say, whichever processes are stopped or killed."""
+"""Claims: a study has exactly as many trials as its settings say, even if processes are stopped or killed."""
 
 import contextlib
 import itertools
@@ -57,7 +57,7 @@ def test_one_worker_runs_exactly_as_many_trials_as_were_asked_for(memory: Storag
     assert states(claims) == "C" * n_trials
 
 
-def test_a_larger_number_of_trials_goes_on_where_the_study_ended(memory: Storage):
+def test_a_larger_number_of_trials_resumes_the_study(memory: Storage):
     run_all(claims_on(memory, "larger", n_trials=2))
     claims = claims_on(memory, "larger", n_trials=5)
     run_all(claims)
@@ -262,7 +262,7 @@ def test_an_interrupted_trial_is_tried_again_next(memory: Storage):
 
 
 @pytest.mark.parametrize("name", ["complete", "prune", "fail"])
-def test_what_is_told_of_a_trial_is_kept(memory: Storage, name: str):
+def test_the_attributes_of_a_trial_are_kept(memory: Storage, name: str):
     claims = claims_on(memory, n_trials=1)
     trial, attributes = claimed(claims), {"run_id": "abc", "epochs": 3}
     if name == "complete":
@@ -365,14 +365,14 @@ def test_without_a_completed_trial_there_is_no_best_value(memory: Storage):
     assert claims.best_value() is None
 
 
-# --- whatever happens, in whatever order ---------------------------------------------------------------------------
+# --- all events, in any order --------------------------------------------------------------------------------------
 
 WORKERS = 3
 EVENTS = st.lists(st.tuples(st.sampled_from(["claim", "die", *ENDS]), st.integers(0, WORKERS - 1)), max_size=25)
 
 
 class Worker:
-    """One who claims and tells, and is alive until it dies; after that another one sits in its place."""
+    """A worker that claims and ends trials until it dies; then another one replaces it."""
 
     def __init__(self, claims: Claims) -> None:
         self.claims = claims
@@ -399,7 +399,7 @@ class Worker:
 
 @settings(deadline=None, max_examples=60)
 @given(events=EVENTS, n_trials=st.integers(1, 6), max_retries=st.integers(0, 2), queued=st.integers(0, 3))
-def test_whatever_happens_the_study_ends_with_its_number_of_trials(
+def test_after_any_events_the_study_ends_with_its_number_of_trials(
     memory: Storage, events: list[tuple[str, int]], n_trials: int, max_retries: int, queued: int
 ):
     queue = [{"x": index / 4} for index in range(queued)]
@@ -477,7 +477,7 @@ def test_a_crash_at_any_commit_leaves_a_study_that_another_one_finishes(memory: 
 
 
 def work(url: str, n_trials: int, ran: Path, starter: Connection | None = None) -> None:
-    """Claims and tells until the study is done; a file for each trial shows that no other process runs it."""
+    """Claims and ends trials until the study is done; a file for each trial shows that no other process runs it."""
     with opened(url) as storage:
         claims, owner = claims_on(storage, "shared", n_trials=n_trials), uuid.uuid4().hex
         with claims.alive(owner):

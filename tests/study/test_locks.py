@@ -51,7 +51,7 @@ def test_a_lock_is_free_before_and_after_it_is_held(address: str, locks: Locks):
     with locks.holding("study a"):
         pass
     with make_locks(address).holding("study a"):
-        pass  # and did not wait for ever
+        pass  # and did not wait forever
 
 
 def test_asking_whether_a_lock_is_free_does_not_hold_it(locks: Locks):
@@ -107,7 +107,7 @@ def test_an_error_frees_the_lock(address: str, locks: Locks, error: type[BaseExc
     with pytest.raises(error), locks.holding("study a"):
         raise error
     with make_locks(address).holding("study a"):
-        pass  # and did not wait for ever
+        pass  # and did not wait forever
 
 
 def count_up(address: str, counter: Path) -> None:

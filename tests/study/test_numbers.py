@@ -46,7 +46,7 @@ def row(number: int, value: float | None, state: str = "COMPLETE") -> TrialRow:
     )
 
 
-def test_a_completed_trials_row_has_all_that_was_told_of_it():
+def test_a_completed_trials_row_has_all_its_attributes():
     trial = trial_of(4, TrialState.COMPLETE, 0.5, best_epoch=2, epochs=3, run_id="abc", owner="me")
     assert trial_rows([trial]) == [
         row(4, 0.5)._replace(
@@ -74,7 +74,7 @@ def test_a_running_trial_has_as_many_epochs_as_it_reported_and_no_duration():
         ({"reason": "its worker was killed", "interrupted": True}, True, "its worker was killed"),
     ],
 )
-def test_a_failed_trial_tells_why_and_whether_it_was_interrupted(
+def test_a_failed_trial_has_its_reason_and_the_mark_of_an_interruption(
     attributes: dict[str, Any], interrupted: bool, reason: str
 ):
     (failed,) = trial_rows([trial_of(0, TrialState.FAIL, **attributes)])

@@ -197,7 +197,7 @@ def test_qmc_proposes_something_else_after_a_first_trial_that_failed(memory: Sto
     assert len({trial.params["x"] for trial in claims.trials()}) == 3
 
 
-def test_cmaes_goes_on_with_its_generations_though_its_sampler_is_made_anew_for_each_trial():
+def test_cmaes_continues_its_generations_although_each_trial_has_a_new_sampler():
     study = optuna.create_study()
     for number in range(60):
         study.sampler = build_sampler(sampler_config("cmaes"), number)
@@ -268,7 +268,7 @@ def test_a_sampler_of_numbers_refuses_a_space_of_choices(name: str):
 
 
 @pytest.mark.parametrize("name", ["cmaes", "qmc"])
-def test_a_sampler_of_numbers_takes_choices_beside_a_number(name: str):
+def test_a_sampler_of_numbers_accepts_choices_if_there_is_a_number(name: str):
     check_sampler(sampler_config(name), [KERNEL, SPACE[0]])
 
 

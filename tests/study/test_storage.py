@@ -106,8 +106,8 @@ def test_a_storage_on_postgresql_has_its_locks_there(database: str):
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("optuna.db", r"storage=optuna\.db is no address of a database; use sqlite:///optuna\.db"),
-        ("", r"storage= is no address of a database"),
+        ("optuna.db", r"storage=optuna\.db is not the address of a database; use sqlite:///optuna\.db"),
+        ("", r"storage= is not the address of a database"),
         (
             "mysql://ada@db/x",
             r"a sweep counts on locks that mysql does not give; use sqlite:///optuna\.db, or postgresql",
@@ -161,7 +161,7 @@ def test_a_database_that_mlflow_has_made_is_refused_and_left_as_it_is(folder: Pa
     assert (folder / "mlflow.db").read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(folder: Path):
+def test_a_file_that_is_not_a_database_is_refused_and_does_not_change(folder: Path):
     (folder / "optuna.db").write_text("this is not a database, but a text of some length " * 40)
     with pytest.raises(StoreError, match=r"optuna\.db is not a database that can be opened: file is not a database"):
         open_storage("sqlite:///optuna.db", MLFLOW)
@@ -269,7 +269,7 @@ def test_a_storage_whose_making_was_killed_is_made_by_the_next(url: str, request
         (KeyError("no such study"), False),
     ],
 )
-def test_an_outage_of_the_storage_is_told_from_a_mistake(error: Exception, outage: bool):
+def test_an_outage_of_the_storage_is_distinguished_from_a_mistake(error: Exception, outage: bool):
     assert is_outage(error) is outage
 
 

@@ -31,23 +31,23 @@ def images(figure: Figure) -> list[Any]:
 
 def places(figure: Figure) -> list[tuple[int, int]]:
     """The row and the column of each image, counted among those that hold an image."""
-    centres = [tuple(round(float(each), 3) for each in centre(image)) for image in images(figure)]
-    across, down = (sorted(set(each)) for each in zip(*centres, strict=True))
-    return [(down.index(y), across.index(x)) for x, y in centres]
+    centers = [tuple(round(float(each), 3) for each in center(image)) for image in images(figure)]
+    across, down = (sorted(set(each)) for each in zip(*centers, strict=True))
+    return [(down.index(y), across.index(x)) for x, y in centers]
 
 
 def above(figure: Figure) -> list[list[str]]:
     """The lines of text above each image, upper ones first."""
     found = []
     for image in images(figure):
-        (x, _), top = centre(image), image.get_extent()[3]
+        (x, _), top = center(image), image.get_extent()[3]
         lines = [(text.get_position(), text.get_text()) for text in image.axes.texts]
         near = [(y, text) for (at, y), text in lines if abs(at - x) < 0.01 and 0 < top - y < 0.3]
         found.append([text for _, text in sorted(near)])
     return found
 
 
-def centre(image: Any) -> tuple[float, float]:
+def center(image: Any) -> tuple[float, float]:
     left, right, bottom, top = image.get_extent()
     return (left + right) / 2, (bottom + top) / 2
 

@@ -86,7 +86,7 @@ def test_what_does_not_exist_is_answered_in_a_sentence(listed: Workplace, argume
 
 
 @pytest.mark.fault
-def test_a_sweep_that_is_asked_to_stop_from_elsewhere_ends_with_its_epochs_and_goes_on_later(
+def test_a_sweep_that_another_terminal_stops_finishes_its_epochs_and_can_be_resumed(
     workplace: Workplace,
 ) -> None:
     from tests.sweep.test_sweep import wait_for_running_trials
@@ -103,4 +103,4 @@ def test_a_sweep_that_is_asked_to_stop_from_elsewhere_ends_with_its_epochs_and_g
     study = Study(workplace.folder)
     assert all(trial.user_attrs.get("interrupted") for trial in study.study.trials)
     assert {run.info.status for run in study.runs()} == {"KILLED"}
-    assert workplace.run("src.train", *command, "hydra.sweeper.timeout=1").returncode == 0  # it may go on
+    assert workplace.run("src.train", *command, "hydra.sweeper.timeout=1").returncode == 0  # it can be resumed

@@ -111,7 +111,7 @@ APART = [
 
 
 @pytest.mark.parametrize(("one", "other"), APART)
-def test_two_studies_that_try_different_configurations_are_told_apart(one: list[str], other: list[str]) -> None:
+def test_two_studies_that_try_different_configurations_differ(one: list[str], other: list[str]) -> None:
     assert digest("hydra/sweeper=optuna", *one) != digest("hydra/sweeper=optuna", *other)
 
 
@@ -129,7 +129,7 @@ def test_a_setting_names_what_is_fixed_each_dimension_and_the_data_once() -> Non
     assert not {"seed", "model.dropout"} & set(found)
 
 
-def test_what_differs_between_the_options_of_a_group_stands_as_a_digest_for_each() -> None:
+def test_the_differences_between_the_options_of_a_group_are_one_digest_for_each() -> None:
     found = setting("model=lenot,lenet5", "seed=1,2")
     assert {"options model=lenot", "options model=lenet5", "model.dense", "space model"} <= set(found)
     assert "model.activation" not in found

@@ -96,7 +96,7 @@ def test_a_run_whose_model_was_not_worth_keeping_is_not_taken_for_one_with_a_mod
     assert train_here(workplace, "seed=6").run_id != bare.run_id
 
 
-def test_a_metric_that_somebody_added_is_no_part_of_the_training(workplace: Workplace, first: TrainResult):
+def test_a_metric_that_somebody_added_does_not_belong_to_the_training(workplace: Workplace, first: TrainResult):
     MlflowClient(workplace.uri).log_metric(str(first.run_id), "approved", 1.0)
     assert train_here(workplace) == first
 

@@ -104,7 +104,7 @@ def test_the_database_of_something_else_is_refused_and_left_as_it_is(workplace: 
     assert (workplace.folder / "mlflow.db").read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_refused(workplace: Workplace, config: Config):
+def test_a_file_that_is_not_a_database_is_refused(workplace: Workplace, config: Config):
     (workplace.folder / "mlflow.db").write_text("this is not a database, but a text of some length " * 40)
     with pytest.raises(StoreError, match="not a database that can be opened"):
         open_store(config.tracking)

@@ -232,7 +232,7 @@ def test_a_lost_trial_that_had_not_begun_a_run_has_a_killed_one(store: Store, cl
     assert STUDY.tags_of_trial(3).items() <= run.data.tags.items()
 
 
-def test_the_runs_of_other_trials_and_studies_go_on(store: Store, client: MlflowClient, config: Config):
+def test_the_runs_of_other_trials_and_studies_stay_running(store: Store, client: MlflowClient, config: Config):
     trial_run(config, 3)
     others = [trial_run(config, 13), trial_run(config, 3, OTHER), parent_of(store)[0]]
     for run_id in others:
@@ -241,7 +241,7 @@ def test_the_runs_of_other_trials_and_studies_go_on(store: Store, client: Mlflow
     assert {client.get_run(run_id).info.status for run_id in others} == {"RUNNING"}
 
 
-def test_runs_left_behind_become_killed_and_those_of_running_trials_go_on(
+def test_runs_left_behind_become_killed_and_those_of_running_trials_do_not(
     store: Store, client: MlflowClient, config: Config
 ):
     left, kept, of_other = trial_run(config, 0), trial_run(config, 1), trial_run(config, 0, OTHER)
@@ -282,7 +282,7 @@ def test_a_trial_that_could_not_begin_has_a_failed_run_with_its_params_and_the_e
     assert study.tags_of_trial(7).items() <= run.data.tags.items()
 
 
-def test_without_a_parent_a_failed_trials_run_stands_alone(store: Store, client: MlflowClient):
+def test_without_a_parent_a_failed_trials_run_has_no_parent_tag(store: Store, client: MlflowClient):
     assert "mlflow.parentRunId" not in client.get_run(str(failed(store, 7))).data.tags
 
 
