@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """What came, what was expected, what to do."""
+    """A mistake of the user: the message gives the value, what was expected, and what to do."""
 
     exit_code = 1
 

@@ -1,4 +1,4 @@
-"""What Hydra finds of this project: the sweeper, and the dataclasses that type the files of `conf/`.
+"""The parts of this project that Hydra loads: the sweeper, and the dataclasses that type the files of `conf/`.
 
 Hydra imports this module at every start, so it imports nothing heavy.
 """
