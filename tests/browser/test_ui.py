@@ -140,8 +140,8 @@ def test_a_run_describes_itself_first(page: Page, ui: Ui, tracked: Tracked, shot
     run = tracked.plain[0]
     open_run(page, ui, run)
     main = page.get_by_role("main")
-    expect(main).to_contain_text("lenot on mnist")
-    expect(main).to_contain_text(f"test_accuracy {run.data.metrics['test_accuracy']:.4f}")
+    expect(main).to_contain_text("network: lenot")
+    expect(main).to_contain_text(f"test accuracy {run.data.metrics['test_accuracy']:.4f}")
     shot(page, "ui_run")
 
 
