@@ -97,7 +97,7 @@ def test_a_schedule_that_waits_for_a_plateau_is_refused_wherever_it_is_in_the_sw
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    return Workplace(tmp_path_factory.mktemp("finals"))
+    return Workplace(tmp_path_factory.mktemp("best_of_sweep"))
 
 
 def sweep(**changes: Any) -> SweepResult:
