@@ -141,7 +141,7 @@ def open_browser(address: str) -> None:
     import webbrowser
 
     if not webbrowser.open(address):
-        console.say("no browser could be opened here; open the address above yourself")
+        console.say("no browser could be opened here; open the address above in your own")
 
 
 @entry_point("ui")

@@ -179,7 +179,7 @@ def test_without_a_browser_the_address_is_printed_for_copying(
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda _: False)
     ui.open_browser("http://127.0.0.1:5000/")
-    assert capsys.readouterr().out == "no browser could be opened here; open the address above in yours\n"
+    assert capsys.readouterr().out == "no browser could be opened here; open the address above in your own\n"
 
 
 # --- from a training to its page -----------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import dataclasses
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -28,6 +27,7 @@ import psutil
 
 from src import console, datasets, fitting, models, saving, study, tracking
 from src.errors import StoreError, UserError
+from src.process.failures import print_error
 from src.process.interrupt import raise_on_signals
 from src.process.lazy import import_now
 from src.redact import redact
@@ -104,8 +104,8 @@ def work(connection: Connection) -> None:
         code = 128 + signal.SIGTERM
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1" or not isinstance(error, UserError):
-            print(redact(traceback.format_exc()), file=sys.stderr)
-        print(redact(f"a worker ended: {error}"), file=sys.stderr, flush=True)
+            print_error(traceback.format_exc())
+        print_error(f"a worker ended: {error}")
         code = UserError.exit_code
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends anyway
     atexit._run_exitfuncs()  # removes TensorFlow's temporary files; a regular exit would take a second longer

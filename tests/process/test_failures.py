@@ -127,3 +127,26 @@ def test_a_process_whose_imports_find_no_memory_ends_with_one_sentence() -> None
 def test_ctrl_c_while_python_still_imports_ends_with_one_sentence(script: str) -> None:
     done = python(f"import signal, src\n{script}")
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "stopped by SIGINT\n")
+
+
+WORKER = """
+import os, sys
+import src
+from src.sweep import worker
+sys.argv = ["src.train", "tags.api_key=hunter2-XYZ"]
+class Broken:
+    def recv(self):
+        import time
+        time.sleep(60)
+def fail():
+    raise RuntimeError("the tag is hunter2-XYZ")
+worker._import_early = fail
+worker.work(Broken())
+"""
+
+
+def test_what_a_worker_process_says_of_its_end_shows_no_secret() -> None:
+    done = python(WORKER)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "a worker ended: the tag is ***")
+    assert done.stderr.startswith("Traceback")
+    assert SECRET not in done.stderr
