@@ -1,6 +1,6 @@
 """The parts of this project that Hydra loads: the sweeper, and the dataclasses that type the files of `conf/`.
 
-Hydra imports this module at every start, so it imports nothing heavy.
+Hydra imports this module at every start, also for --help, so what only a sweep needs is imported by the sweep.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from src import schema, sweep
-from src.space.planning import plan_sweep
+from src import schema
 
 
 class ConvlabSweeper(Sweeper):
@@ -29,7 +28,12 @@ class ConvlabSweeper(Sweeper):
 
     def sweep(self, arguments: Sequence[str]) -> Any:
         """Plans the sweep that was typed, then runs it."""
-        return sweep.run_study(plan_sweep(self.loader, self.master, arguments))
+        from src.space.planning import plan_sweep
+
+        plan = plan_sweep(self.loader, self.master, arguments)
+        from src.sweep import run_study
+
+        return run_study(plan)
 
 
 class ConvlabSchemas(ConfigSource):

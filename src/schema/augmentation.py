@@ -1,7 +1,5 @@
 """The settings of an augmentation, `augmentation.*`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from src.schema.checks import one_of, require

@@ -1,7 +1,5 @@
 """Checks of single values, and the size arithmetic that several configs share."""
 
-from __future__ import annotations
-
 import math
 
 from src.errors import ConfigError

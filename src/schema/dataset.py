@@ -1,9 +1,8 @@
 """The settings of each kind of data set, `dataset.*`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import Self
 
 from src.errors import ConfigError
 from src.schema.checks import FILE_NAME, LOCATION, at_least, one_of, require
@@ -60,15 +59,15 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
         """The folder that the images must be in; None if they may be in several, or are downloaded or made."""
         return None
 
-    def below(self, data_dir: str) -> DatasetConfig:
+    def below(self, data_dir: str) -> Self:
         """Return the same data set, looked for below this folder first."""
         return self
 
-    def from_source(self, source: str) -> DatasetConfig:
+    def from_source(self, source: str) -> Self:
         """Return the same data set, taken only from the source that a run has recorded, such as `sample`."""
         return self
 
-    def named(self) -> DatasetConfig:
+    def named(self) -> Self:
         """Return the same data set with its name: one that is named after its folder has none until here."""
         return self
 
@@ -96,7 +95,7 @@ class PublishedConfig(DatasetConfig):
                 "addresses that begin with https:// or http://",
             )
 
-    def below(self, data_dir: str) -> DatasetConfig:
+    def below(self, data_dir: str) -> Self:
         first = str(PurePath(data_dir.strip(), PurePath(self.folders[0]).name))
         return replace(self, data_dir=data_dir, folders=[first, *self.folders[1:]])
 
@@ -135,7 +134,7 @@ class IdxConfig(PublishedConfig, kind="idx", builds="src.datasets.idx:load_idx")
                 f"dataset.source=sample: {self.name} has no sample; use dataset.source=full, or dataset=mnist"
             )
 
-    def from_source(self, source: str) -> DatasetConfig:
+    def from_source(self, source: str) -> Self:
         return replace(self, source=source)
 
 
@@ -198,10 +197,10 @@ class ImageFolderConfig(DatasetConfig, kind="image_folder", builds="src.datasets
     def root(self) -> str | None:
         return self.folder
 
-    def below(self, data_dir: str) -> DatasetConfig:
+    def below(self, data_dir: str) -> Self:
         return replace(self, data_dir=data_dir, folder=str(PurePath(data_dir.strip(), PurePath(self.folder).name)))
 
-    def named(self) -> DatasetConfig:
+    def named(self) -> Self:
         return replace(self, name=name_after(self.folder)) if self.name == UNNAMED else self
 
     def set_by_folder(self) -> set[str]:

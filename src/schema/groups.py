@@ -1,7 +1,5 @@
 """The groups of a configuration, the commands' configurations, and the dotted names of their leaves."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from typing import Any

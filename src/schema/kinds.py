@@ -18,8 +18,6 @@ Behavior that differs between kinds is a method or an attribute of the config cl
 the group: `model.is_divisible`, `schedule.needs_validation`, `sampler.is_exhaustive`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import importlib.util
@@ -45,7 +43,7 @@ class Group:
     key: str | None = None
     home: str | None = None
     parent: str = ""
-    kinds: dict[str, type[Kind]] = dataclasses.field(default_factory=dict, compare=False)
+    kinds: dict[str, type[Any]] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def dotted(self) -> str:
@@ -57,7 +55,7 @@ class Group:
         """The name that an override of the group has: `hydra/sweeper/sampler`."""
         return self.dotted.replace(".", "/")
 
-    def find(self, kind: object) -> type[Kind] | None:
+    def find(self, kind: object) -> type[Any] | None:
         """Return the class of a kind, None for one that does not exist."""
         if isinstance(kind, str) and kind not in self.kinds and self.home and kind.isidentifier():
             module = f"{self.home}.{kind}"
@@ -67,22 +65,6 @@ class Group:
 
 
 REGISTRY: dict[str, Group] = {}
-
-
-class WrongKind(ConfigError):
-    """The key that names a kind has another value than the config class gives it."""
-
-    def __init__(self, config: Kind, received: object) -> None:
-        self.group, self.kind, self.received = config.group, config.kind, received
-        super().__init__(f"{self.what}; choose another with {self.group.option}=NAME")
-
-    @property
-    def what(self) -> str:
-        """The value and the expected one, without a remedy."""
-        return (
-            f"{self.group.dotted}.{self.group.key}: got {self.received!r}, but the chosen {self.group.name} is of the "
-            f"kind {self.kind!r}"
-        )
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -114,7 +96,7 @@ class Kind:
         cls.group.kinds[kind] = cls
         cls.kind, cls.builds = kind, builds
         if cls.group.key:  # the field of the base class, with another default
-            cls.__annotations__ = {cls.group.key: "str", **cls.__annotations__}
+            cls.__annotations__ = {cls.group.key: str, **cls.__annotations__}
             setattr(cls, cls.group.key, kind)
 
     def __post_init__(self) -> None:
@@ -137,7 +119,23 @@ class Kind:
         return settings
 
 
-def find_kind(group: str, kind: object) -> type[Kind]:
+class WrongKind(ConfigError):
+    """The key that names a kind has another value than the config class gives it."""
+
+    def __init__(self, config: Kind, received: object) -> None:
+        self.group, self.kind, self.received = config.group, config.kind, received
+        super().__init__(f"{self.what}; choose another with {self.group.option}=NAME")
+
+    @property
+    def what(self) -> str:
+        """What came and what was expected, without what to do."""
+        return (
+            f"{self.group.dotted}.{self.group.key}: got {self.received!r}, but the chosen {self.group.name} is of the "
+            f"kind {self.kind!r}"
+        )
+
+
+def find_kind(group: str, kind: object) -> type[Any]:
     """Return the class of a kind.
 
     Raises:

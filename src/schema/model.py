@@ -1,7 +1,5 @@
 """The settings of a network, `model.*`, and which images can pass through it."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from dataclasses import dataclass, field

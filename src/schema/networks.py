@@ -1,7 +1,5 @@
 """The settings of the published architectures, and the smallest image that each takes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import ClassVar
 

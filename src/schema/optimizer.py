@@ -1,7 +1,5 @@
 """The settings of optimizers, `optimizer.*`, and of learning-rate schedules, `schedule.*`."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """The settings of pipelines: those of a training, and a few of their own."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field

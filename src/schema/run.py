@@ -1,7 +1,5 @@
 """The configuration of one training run, and which combinations of settings make sense."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError

@@ -1,7 +1,5 @@
 """The dimensions of a search space."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """The settings of a sweep, `hydra.sweeper.*`."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

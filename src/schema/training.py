@@ -1,7 +1,5 @@
 """The settings of training, `training.*`, and of tracking, `tracking.*`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError

@@ -1,7 +1,5 @@
 """The settings of a network with a pretrained backbone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 

@@ -1,7 +1,5 @@
 """The settings of the commands other than training."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 
