@@ -128,7 +128,7 @@ class WrongKind(ConfigError):
 
     @property
     def what(self) -> str:
-        """What came and what was expected, without what to do."""
+        """The value and the expected one, without a remedy."""
         return (
             f"{self.group.dotted}.{self.group.key}: got {self.received!r}, but the chosen {self.group.name} is of the "
             f"kind {self.kind!r}"

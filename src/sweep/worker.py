@@ -13,6 +13,7 @@ import dataclasses
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 import traceback

@@ -173,8 +173,6 @@ class Run:
 
     def log_dataset_of(self, run_id: str) -> None:
         """Record the data set of another run as an input of this one too."""
-        if self._client is None:
-            return
         inputs = self._client.get_run(run_id).inputs
         if inputs is not None and inputs.dataset_inputs:
             self._client.log_inputs(self._id, inputs.dataset_inputs)
@@ -354,6 +352,8 @@ class NullRun(Run):
     def log_figure(self, path: str, figure: Any) -> None: ...
 
     def log_dataset(self, name: str, digest: str, source: str, profile: dict[str, Any]) -> None: ...
+
+    def log_dataset_of(self, run_id: str) -> None: ...
 
     def log_model(self, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None: ...
 
