@@ -47,9 +47,7 @@ def check_manifest(folder: Path) -> None:
     found = file_digests(folder)
     wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
     if wrong:
-        raise ModelFileError(
-            f"{folder} does not hold what its {MANIFEST} lists: {', '.join(wrong)} missing, added or changed"
-        )
+        raise ModelFileError(f"{folder} differs from its {MANIFEST}: {', '.join(wrong)} missing, added or changed")
 
 
 def file_digests(folder: Path) -> dict[str, str]:
