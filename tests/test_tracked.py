@@ -133,7 +133,7 @@ MISTAKES = {  # a command, its exit code, and what it says
         1,
         "model.weights=w.h5: there is no such file",
     ),
-    "images, missing": (f"src.predict {MODEL} images=nowhere", 1, "there is no nowhere"),
+    "images, missing": (f"src.predict {MODEL} images=nowhere", 1, "nowhere does not exist"),
     "images, empty": (f"src.predict {MODEL} images=empty", 1, "there is no image file in empty"),
     "output, below a file": (f"src.predict {MODEL} images=pets output=notes.png/a.csv", 2, "is a file, not a folder"),
     "image, missing": (f"src.explain {MODEL} image=gone.png", 1, "there is no image file gone.png"),

@@ -141,7 +141,8 @@ def record_best_of_sweep(
     )
     # The seeds may be others the next time, and the sweep's dimensions have another value in each trial.
     varied = ["seed", *(dimension.name for dimension in plan.space.dimensions)]
-    record_columns(run, [config_from_dict(dict(sweep.best_config or {}))], str(trainings[0].run_id), varied)
+    configs = plan.space.configs() or [config_from_dict(dict(sweep.best_config or {}))]
+    record_columns(run, configs, str(trainings[0].run_id), varied)
     metrics = {**sweep.best_metrics, "test_accuracy": result.mean, "test_accuracy_mean": result.mean}
     if result.spread is not None:
         metrics["test_accuracy_spread"] = result.spread

@@ -29,6 +29,7 @@ RESULT_CODE = (
     "errors.py",
     "places.py",
     "redact.py",
+    "writing.py",
     "train.py",
 )
 

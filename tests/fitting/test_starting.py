@@ -33,7 +33,7 @@ def test_operations_get_one_thread_if_every_training_divides_its_batches(
         monkeypatch.setitem(sys.modules, "tensorflow", sys)
     imported: list[object] = []
     monkeypatch.setattr(starting, "import_now", imported.append)
-    monkeypatch.setattr("src.schema.run.cores", lambda: 2)
+    monkeypatch.setattr("src.fitting.dividing.cores", lambda: 2)
     start_tensorflow(*map(compose_config, trainings))
     assert os.environ.get("TF_NUM_INTRAOP_THREADS") == threads
     assert imported == [fitting]

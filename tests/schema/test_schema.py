@@ -211,6 +211,6 @@ def test_only_one_module_turns_what_a_user_types_into_a_path():
         rf"(?<!Pure)Path\((str\()?\w+\.({'|'.join(places)})\b|expanduser|environ\.get\(\"(?!TF_|HYDRA_)"
     )
     for file in sorted((ROOT / "src").rglob("*.py")):
-        if file.name != "places.py":
+        if file.name not in ("places.py", "environment.py"):  # the latter removes what libraries cannot read
             found = [line for line in file.read_text().splitlines() if passed_by.search(line)]
             assert not found, f"{file}: {found}; use src.places"

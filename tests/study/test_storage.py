@@ -152,7 +152,7 @@ def test_mlflows_database_is_refused_however_its_address_is_written(folder: Path
 def test_a_database_that_mlflow_has_made_is_refused_and_left_as_it_is(folder: Path):
     from mlflow import MlflowClient  # here, so that the processes below need not import it
 
-    MlflowClient(MLFLOW).search_experiments(max_results=1)
+    MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments(max_results=1)
     before = (folder / "mlflow.db").read_bytes()
     with pytest.raises(
         StoreError, match=r"is the database of another program \(it contains .*\); give Optuna its own database"
