@@ -15,8 +15,8 @@ from src.cli.command import entry_point
 from src.cli.compose import config_from_dict
 from src.errors import ModelFileError, StoreError
 from src.process.interrupt import deferred
-from src.results import RegistrationResult, best_metrics
-from src.schema import RegisterConfig, check_registry_names
+from src.results import RegistrationResult
+from src.schema import TEST, RegisterConfig, best_metrics, check_registry_names, metric_names
 
 AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and those of the model's files
 
@@ -97,7 +97,7 @@ def find_or_add_version(registry: tracking.Registry, run: tracking.Run, name: st
 def scores_of(config: RegisterConfig, run_id: str) -> dict[str, str]:
     """Return the run's scores as tags for its version: of its best epoch, and of the test split if it was scored."""
     result = tracking.recorded_result(config.tracking, run_id)
-    tested = {name: result.metrics[name] for name in ("test_accuracy", "test_loss") if name in result.metrics}
+    tested = {name: result.metrics[name] for name in metric_names(TEST) if name in result.metrics}
     return {name: str(value) for name, value in (best_metrics(result.metrics, result.best_epoch) | tested).items()}
 
 

@@ -6,15 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-# MLflow shows a metric's last value. These are the values of the epoch whose weights were kept.
-BEST_METRICS = ("best_val_accuracy", "best_val_loss", "best_epoch")
 MAX_NAME = 28  # characters of a name in a table or a title, which fit above a picture
-
-
-def best_metrics(metrics: Mapping[str, float], best_epoch: int) -> dict[str, float]:
-    """Return the metrics of the best epoch under names of their own; without a validation split only `best_epoch`."""
-    named = {f"best_{name}": value for name, value in metrics.items()} | {"best_epoch": best_epoch}
-    return {name: named[name] for name in BEST_METRICS if name in named}
 
 
 def standard_deviation(values: Sequence[float]) -> float | None:
@@ -181,7 +173,7 @@ class TrialRow(NamedTuple):
 
     @property
     def best_metrics(self) -> dict[str, float]:
-        """The metrics of `BEST_METRICS` that the study has for this trial."""
+        """The metrics of its best epoch that the study has, such as `best_val_loss`, and `best_epoch`."""
         return {**self.validation} if self.best_epoch is None else {**self.validation, "best_epoch": self.best_epoch}
 
 
@@ -244,7 +236,7 @@ class SweepResult:
         best_value: its metric at its best epoch.
         best_run_id: its MLflow run, or None when the run is gone.
         best_params: its parameters, by dotted name.
-        best_metrics: those of `BEST_METRICS` that are known.
+        best_metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
         best_epoch: its epoch with that value, counted from 1.
         best_config: the resolved configuration that it was trained with, or None when that is no longer known.
     """

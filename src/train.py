@@ -18,7 +18,7 @@ from src.keeping import Keeper
 from src.places import local_path
 from src.process.interrupt import deferred
 from src.results import TrainResult
-from src.schema import Config, TransferConfig
+from src.schema import TEST, Config, TransferConfig, metric_names
 from src.tracked import check_initial_weights
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def main(config: Config, overrides: list[str]) -> None:
     """Train, then print the result and where to see the run."""
     result = train(config, overrides=overrides)
 
-    names = dict.fromkeys((config.training.monitor, "test_loss", "test_accuracy"))
+    names = dict.fromkeys((config.training.monitor, *metric_names(TEST)))
     metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
     console.say(f"best epoch {result.best_epoch}  {metrics}")
     if result.run_id:

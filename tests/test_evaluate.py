@@ -118,7 +118,7 @@ def scores_of(predicted: list[int], classes: int = 5) -> Scores:
     """Scores of a model that is rather sure of these predictions."""
     probabilities = np.full((len(predicted), classes), 0.125, np.float32)
     probabilities[np.arange(len(predicted)), predicted] = 0.5
-    return Scores(1.0, 0.5, probabilities)
+    return Scores({"loss": 1.0, "accuracy": 0.5}, probabilities)
 
 
 def test_predictions_are_read_back_with_any_characters_in_class_and_file_names(workplace: Workplace, tmp_path: Path):

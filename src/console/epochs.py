@@ -8,10 +8,10 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from src.console.lines import console, duration
+from src.schema import VALIDATION, direction_of, is_better, metric_names, monitors
 
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 SEPARATOR = "  "
-DROPPED = ("speed", "accuracy", "seconds", "val_loss")  # in this order, until the line fits into a narrow terminal
+ALWAYS_SHOWN = ("loss", "val_accuracy")  # and the monitor, however narrow the terminal is
 WIDEST = {"speed": "999,999 images/s", "seconds": "10.0 s", "left": "10.0 s left"}  # of parts whose width changes
 
 
@@ -71,7 +71,7 @@ class EpochLines:
         recent = self.seconds[-3:] or [logs["epoch_seconds"]]
         left = (self.epochs - epoch) * sum(recent) / len(recent)
         parts = {"epoch": f"epoch {epoch:>{len(str(self.epochs))}}/{self.epochs}"}
-        parts |= {name: f"{name} {logs[name]:.4f}" for name in METRICS if name in logs}
+        parts |= {name: f"{name} {logs[name]:.4f}" for name in monitors() if name in logs}
         parts[next(reversed(parts))] += " *" if self._note_if_best(logs) else "  "
         parts["speed"] = f"{logs['images_per_second']:,.0f} images/s"
         parts["seconds"] = duration(logs["epoch_seconds"])
@@ -82,10 +82,9 @@ class EpochLines:
         """Remember the monitored value if it is the best so far, and return whether it is."""
         if self.monitor is None:
             return False
-        value = logs[self.monitor] * (-1 if self.monitor.endswith("loss") else 1)
-        if self.best is not None and value <= self.best:
+        if not is_better(logs[self.monitor], self.best, direction_of(self.monitor)):
             return False
-        self.best = value
+        self.best = logs[self.monitor]
         return True
 
     def _fitting(self, parts: dict[str, str]) -> dict[str, str]:
@@ -96,9 +95,9 @@ class EpochLines:
         if not console.is_terminal:
             return parts
         widths = {name: max(len(text), len(WIDEST.get(name, ""))) for name, text in parts.items()}
-        for name in DROPPED:
+        for name in ("speed", *metric_names(), "seconds", *metric_names(VALIDATION)):
             if sum(widths.values()) + len(SEPARATOR) * (len(widths) - 1) <= console.width:
                 break
-            if name != self.monitor:
+            if name not in (*ALWAYS_SHOWN, self.monitor):
                 widths.pop(name, None)
         return {name: parts[name] for name in widths}

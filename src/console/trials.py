@@ -14,6 +14,7 @@ from rich.text import Text
 from src.console.lines import console, duration, say
 from src.redact import redact
 from src.results import Counts, TrialRow, format_metric
+from src.schema import is_better
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 BAR_WIDTH = 24  # characters: with the counts of a thousand trials, the line fits into 80
@@ -31,7 +32,7 @@ class SweepView:
 
     def __init__(self, metric: str, direction: str, n_trials: int, rows: Sequence[TrialRow]) -> None:
         self.metric = metric
-        self.sign = 1 if direction == "maximize" else -1
+        self.direction = direction
         self.n_trials = n_trials
         self.best: TrialRow | None = None
         self.printed: set[int] = set()  # numbers of the trials that have ended
@@ -94,7 +95,7 @@ class SweepView:
         """Remember a trial if it is the best so far; return whether it is."""
         if row.state != "COMPLETE" or row.value is None:
             return False
-        if self.best is not None and self.sign * row.value <= self.sign * (self.best.value or 0.0):
+        if not is_better(row.value, self.best and self.best.value, self.direction):
             return False
         self.best = row
         return True

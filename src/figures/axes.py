@@ -14,6 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from src.redact import redact
 from src.results import Parameter, printable
+from src.schema import sign_of
 
 SMALL = 8  # points, for the labels of ticks
 CHARACTER, LINE = 0.068, 0.15  # inches that a character of this size takes, and a line of them
@@ -144,7 +145,7 @@ def trial_colors(numbers: Collection[int]) -> ScalarMappable:
 
 def value_colors(values: Sequence[float], direction: str) -> ScalarMappable:
     """Return the colors of values, better ones darker; its `to_rgba` returns the color of a value."""
-    return ScalarMappable(_range(values), BETTER if direction == "maximize" else BETTER.reversed())
+    return ScalarMappable(_range(values), BETTER if sign_of(direction) > 0 else BETTER.reversed())
 
 
 def line_opacity(count: int) -> float:

@@ -1,12 +1,16 @@
-"""Learning curves: loss and accuracy for each epoch."""
+"""Learning curves: a panel for each metric, with its value in each epoch."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from src.figures.axes import count_axis
-from src.figures.colors import BLUE, GREEN
+from src.figures.colors import BLUE, GREEN, ORANGE, RED
+from src.schema import METRICS, VALIDATION
+
+COLORS = (BLUE, GREEN, RED, ORANGE)  # of the panels
 
 
 class LearningCurves(NamedTuple):
@@ -14,14 +18,13 @@ class LearningCurves(NamedTuple):
 
     Attributes:
         epochs: counted from 1.
-        loss, accuracy: the curves of each panel, by the name of the metric.
+        panels: the curves of each panel by their names; the panels by the metric of the training images.
         best_epoch: the epoch whose weights were kept, None if nothing selected one.
         phases: the name and the first epoch of each phase.
     """
 
     epochs: list[int]
-    loss: dict[str, list[float]]
-    accuracy: dict[str, list[float]]
+    panels: dict[str, dict[str, list[float]]]
     best_epoch: int | None
     phases: tuple[tuple[str, int], ...] = ()
 
@@ -29,30 +32,31 @@ class LearningCurves(NamedTuple):
 def learning_curves_data(
     history: Mapping[str, list[float]], best_epoch: int | None, phases: tuple[tuple[str, int], ...] = ()
 ) -> LearningCurves:
-    """Return the loss and accuracy curves of a history, for training and validation."""
-    loss, accuracy = (
-        {name: history[name] for name in (metric, f"val_{metric}") if name in history}
-        for metric in ("loss", "accuracy")
-    )
-    return LearningCurves(list(range(1, len(history["loss"]) + 1)), loss, accuracy, best_epoch, phases)
+    """Return the curves of each metric that a history has, for training and validation."""
+    panels = {
+        metric: {name: history[name] for name in (metric, VALIDATION + metric) if name in history}
+        for metric in METRICS
+        if metric in history
+    }
+    return LearningCurves(list(range(1, len(history["loss"]) + 1)), panels, best_epoch, phases)
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:
-    """Draw loss and accuracy side by side: training dashed, the best epoch as a line, later phases on another ground.
+    """Draw the metrics side by side: training dashed, the best epoch as a line, later phases on another ground.
 
     The legends are below the panels, where they hide no line.
     """
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    panels = (("loss", data.loss, BLUE), ("accuracy", data.accuracy, GREEN))
-    for axes, (title, curves, color) in zip(figure.subplots(1, 2), panels, strict=True):
+    figure = Figure(figsize=(5 * len(data.panels), 4.5), layout="constrained")
+    places = figure.subplots(1, len(data.panels), squeeze=False)[0]
+    for axes, (metric, curves), color in zip(places, data.panels.items(), cycle(COLORS), strict=False):
         for name, values in curves.items():
-            style = "-" if name.startswith("val_") else "--"
+            style = "--" if name == metric else "-"
             axes.plot(data.epochs, values, style, color=color, label=name, marker=".")
         if data.best_epoch is not None:
             axes.axvline(data.best_epoch, color="gray", linewidth=1, zorder=1, label=f"best epoch ({data.best_epoch})")
         for name, first in data.phases[1:]:
             axes.axvspan(first - 0.5, data.epochs[-1] + 0.5, color="tab:orange", alpha=0.12, label=name)
-        axes.set(title=title, xlabel="epoch", xlim=(0.5, data.epochs[-1] + 0.5))
+        axes.set(title=METRICS[metric].label, xlabel="epoch", xlim=(0.5, data.epochs[-1] + 0.5))
         count_axis(axes.xaxis)
         axes.grid(alpha=0.3)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)

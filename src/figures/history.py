@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from src.figures.axes import count_axis
 from src.figures.colors import BLUE, GRAY, RED
 from src.results import TrialRow
+from src.schema import sign_of
 
 
 class History(NamedTuple):
@@ -34,7 +35,7 @@ def history_data(rows: Sequence[TrialRow], direction: str) -> History | None:
     if not found:
         return None
     numbers, values = [row.number for row, _ in found], [value for _, value in found]
-    best = list(accumulate(values, max if direction == "maximize" else min))
+    best = list(accumulate(values, max if sign_of(direction) > 0 else min))
     return History(numbers, values, best, numbers[values.index(best[-1])])
 
 

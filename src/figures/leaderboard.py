@@ -7,6 +7,7 @@ from matplotlib.ticker import NullFormatter
 
 from src.figures.colors import BLUE, GREEN
 from src.results import LeaderboardRow
+from src.schema import METRICS
 
 
 def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
@@ -23,7 +24,8 @@ def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
         bars = None if None in spreads else spreads  # a single seed has no spread
         lines = [place + offset for place in places]
         accuracy.errorbar(means, lines, xerr=bars, fmt="o", color=color, capsize=4, label=label)
-    accuracy.set_xlabel("accuracy" + (f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"))
+    of_seeds = f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"
+    accuracy.set_xlabel(METRICS["accuracy"].label + of_seeds)
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
     accuracy.locator_params(axis="x", nbins=6)  # the labels of nearly equal accuracies are long
     latency.barh(places, [1000 * row.latency for row in rows], height=0.5, color=BLUE)

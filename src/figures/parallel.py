@@ -21,6 +21,7 @@ from src.figures.axes import (
 )
 from src.figures.history import complete_trials
 from src.results import Parameter, TrialRow
+from src.schema import sign_of
 
 HEIGHT, STEP = 4.5, 1.7  # inches of the axes, and from one to the next
 
@@ -56,7 +57,7 @@ def plot_parallel(data: ParallelCoordinates, metric: str, direction: str) -> Fig
     figure = Figure(figsize=(max(7.0, STEP * len(data.axes) + 1.5), HEIGHT + 1.2), layout="constrained")
     axes = figure.subplots()
     colors = add_value_scale(figure, axes, data.values, metric, direction)
-    order = np.argsort(data.values)[:: 1 if direction == "maximize" else -1]
+    order = np.argsort(data.values)[:: sign_of(direction)]
     heights = np.array([axis_heights(axis, axis.positions) for axis in data.axes])
     lines = [list(enumerate(heights[:, trial])) for trial in order]
     shades = colors.to_rgba(np.array(data.values)[order])

@@ -8,6 +8,7 @@ import numpy as np
 from src.datasets import Dataset
 from src.datasets.arrays import Labels
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches
+from src.fitting.metrics import keras_mode
 from src.fitting.optimizers import compile_model
 from src.fitting.parts import in_parts, parts_for
 from src.fitting.schedules import build_schedule
@@ -59,6 +60,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     if dataset.validation is not None:
         keep_best = keras.callbacks.EarlyStopping(
             config.training.monitor,
+            mode=keras_mode(config.training.monitor),
             patience=config.training.early_stopping_patience or config.training.epochs,
             restore_best_weights=True,
         )

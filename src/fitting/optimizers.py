@@ -1,10 +1,8 @@
 """Compiling a network: its optimizer, its metrics, and how many batches one call trains."""
 
-from typing import Any
-
 import keras
-import tensorflow as tf
 
+from src.fitting.metrics import metrics_in_epoch
 from src.fitting.schedules import build_schedule
 from src.models.arithmetic import multiply_adds
 from src.schema import Config
@@ -13,7 +11,7 @@ LARGEST_CALL = 50e9  # multiply-adds that one call of the compiled train functio
 
 
 def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> None:
-    """Compiles the model for training: optimizer, sparse categorical cross-entropy, accuracy.
+    """Compiles the model for training: optimizer, sparse categorical cross-entropy, the other metrics.
 
     XLA is left off: it made LeNot three times slower on CPUs.
 
@@ -25,22 +23,10 @@ def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> N
     model.compile(
         optimizer=build_optimizer(config, steps_per_epoch),
         loss="sparse_categorical_crossentropy",
-        metrics=[Accuracy(name="accuracy")],
+        metrics=metrics_in_epoch(),
         steps_per_execution=steps_per_execution(model, config),
         jit_compile=False,
     )
-
-
-class Accuracy(keras.metrics.SparseCategoricalAccuracy):
-    """The share of right predictions, computed from the inputs of the softmax: the largest stays the largest.
-
-    Keras computes the loss from them too, so that training computes no softmax at all.
-    """
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        if tf.is_symbolic_tensor(y_pred) and y_pred.op.type == "Softmax":
-            y_pred = y_pred.op.inputs[0]
-        return super().update_state(y_true, y_pred, sample_weight)
 
 
 def steps_per_execution(model: keras.Model, config: Config) -> int:

@@ -14,7 +14,7 @@ from src.fitting.memory import check_memory
 from src.fitting.optimizers import compile_model
 from src.fitting.watch import Stoppable, Watch
 from src.models.transfer import unfreeze_last_blocks
-from src.schema import Config, TransferConfig
+from src.schema import Config, TransferConfig, direction_of, is_better
 
 
 def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
@@ -43,7 +43,7 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
     compile_model(model, second_config, watch.batches)
     second = fit_epochs(model, dataset, second_config, watch, last=config.training.epochs)
     phases = (("classifier", 1), ("fine-tuning", trained + 1))
-    if dataset.validation is not None and not _is_better(watch, config.training.monitor, second, first):
+    if dataset.validation is not None and not _has_better_epoch(watch, config.training.monitor, second, first):
         model.set_weights(first_weights)
         return second._replace(best_epoch=first.best_epoch, phases=phases)
     return second._replace(phases=phases)
@@ -60,11 +60,10 @@ def _for_phase(config: Config, transfer: TransferConfig, epochs: int, factor: fl
     )
 
 
-def _is_better(watch: Watch, monitor: str, one: Fit, other: Fit) -> bool:
+def _has_better_epoch(watch: Watch, monitor: str, one: Fit, other: Fit) -> bool:
     """Return whether the best epoch of one phase is better than that of the other."""
     values = watch.history[monitor]
-    difference = values[one.best_epoch - 1] - values[other.best_epoch - 1]
-    return difference < 0 if monitor.endswith("loss") else difference > 0
+    return is_better(values[one.best_epoch - 1], values[other.best_epoch - 1], direction_of(monitor))
 
 
 def _fit_classifier(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:

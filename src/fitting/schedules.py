@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import keras
 
+from src.fitting.metrics import keras_mode
 from src.schema import Config, CosineConfig, ReduceOnPlateauConfig, ScheduleConfig
 
 
@@ -36,6 +37,7 @@ def reduce_on_plateau(schedule: ReduceOnPlateauConfig, config: Config, steps_per
     """A smaller learning rate after several epochs without a better `training.monitor`."""
     callback = keras.callbacks.ReduceLROnPlateau(
         config.training.monitor,
+        mode=keras_mode(config.training.monitor),
         factor=schedule.factor,
         patience=schedule.patience,
         min_lr=schedule.min_learning_rate,

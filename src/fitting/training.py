@@ -16,29 +16,28 @@ from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.batches import scoring_batch, scoring_batches
 from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import check_memory, explain_out_of_memory
+from src.fitting.metrics import metrics_of
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch
 from src.process.interrupt import deferred, release
-from src.schema import Config, TransferConfig
+from src.schema import TEST, Config, TransferConfig
 
 
 class Scores(NamedTuple):
     """The result of scoring a split.
 
     Attributes:
-        loss: mean sparse categorical cross-entropy.
-        accuracy: fraction of correct predictions, 0-1.
+        metrics: those of the table that probabilities give, such as `loss` and `accuracy`.
         probabilities: float32, (n, classes), in the order of the split.
     """
 
-    loss: float
-    accuracy: float
+    metrics: dict[str, float]
     probabilities: npt.NDArray[np.float32]
 
     @property
     def test_metrics(self) -> dict[str, float]:
-        """`test_loss` and `test_accuracy`, for scores of the test split."""
-        return {"test_loss": self.loss, "test_accuracy": self.accuracy}
+        """The metrics as those of the test split: `test_loss`, `test_accuracy`."""
+        return {TEST + name: value for name, value in self.metrics.items()}
 
 
 def seed_everything(seed: int, deterministic: bool = False) -> None:
@@ -146,7 +145,7 @@ def latency(model: keras.Model, repetitions: int = 30) -> float:
 
 
 def score(model: keras.Model, split: Split) -> Scores:
-    """Return loss, accuracy and probabilities of the split, computed in one pass through it.
+    """Return metrics and probabilities of the split, computed in one pass through it.
 
     Raises:
         TrainingDiverged: the loss is not a finite number.
@@ -154,10 +153,10 @@ def score(model: keras.Model, split: Split) -> Scores:
     batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
     with deferred():
         probabilities = model.predict(batches, verbose=0, callbacks=[Stoppable()])
-    of_labels = probabilities[np.arange(len(split)), split.labels].astype(np.float64)
-    loss = float(-np.log(np.clip(of_labels, keras.config.epsilon(), 1.0)).mean())
+    metrics = metrics_of(split.labels, probabilities)
+    loss = metrics["loss"]
     if not math.isfinite(loss):
         raise TrainingDiverged(
             f"the test loss of {model.name} is {loss}: its training diverged; try a lower optimizer.learning_rate"
         )
-    return Scores(loss, float((probabilities.argmax(axis=1) == split.labels).mean()), probabilities)
+    return Scores(metrics, probabilities)

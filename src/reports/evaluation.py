@@ -29,16 +29,15 @@ def record_evaluation(
         step: the epoch that the metrics belong to.
 
     Returns:
-        `test_loss` and `test_accuracy`.
+        The test metrics.
     """
-    metrics = {"test_loss": scores.loss, "test_accuracy": scores.accuracy}
-    run.log_new_metrics(metrics, step)
+    run.log_new_metrics(scores.test_metrics, step)
     _record_figures(run, dataset, scores)
     _record_classes(run, dataset, scores)
     _record_predictions(run, dataset, scores)
     if warnings := unrecognized_classes(dataset, scores):
         run.set_tags({tracking.UNRECOGNIZED: warnings[0]})  # so that a run that is reused can repeat it
-    return metrics
+    return scores.test_metrics
 
 
 def _record_figures(run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores) -> None:

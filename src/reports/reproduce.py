@@ -18,7 +18,7 @@ from src.links import run_page
 from src.redact import HIDDEN, redact_tree
 from src.reports.markdown import escape, link, table
 from src.results import DriftRow, ReproductionResult, TrainResult
-from src.schema import Config, ReproduceConfig, flatten, is_place
+from src.schema import VALIDATION, Config, ReproduceConfig, find_metric, flatten, is_place
 from src.tracked import locate_dataset
 
 DRIFT_COLUMNS = ("what", "then", "now", "verdict")
@@ -216,7 +216,7 @@ def _machine_row(run: tracking.Run) -> DriftRow:
 
 def _split(metric: str) -> str:
     """Return the split whose size says how far chance goes: the test split for metrics of a changing network too."""
-    return "validation" if metric.startswith("val_") else "test"
+    return "validation" if metric.startswith(VALIDATION) else "test"
 
 
 def _result_row(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
@@ -229,8 +229,9 @@ def _result_row(name: str, then: float, now: float | None, is_exact: bool, image
     verdict = _verdict(then, now)
     if verdict == CHANGED and not is_exact:
         rate = (then + now) / 2
-        is_accuracy = "accuracy" in name
-        margin = STANDARD_ERRORS * (2 * rate * (1 - rate) / images) ** 0.5 if is_accuracy else LOSS_TOLERANCE * then
+        metric = find_metric(name)
+        is_share = metric is not None and metric.is_share
+        margin = STANDARD_ERRORS * (2 * rate * (1 - rate) / images) ** 0.5 if is_share else LOSS_TOLERANCE * then
         verdict = WITHIN_CHANCE if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
 

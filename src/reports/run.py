@@ -9,8 +9,8 @@ from src import datasets, figures, fitting, models, tracking
 from src.reports.evaluation import record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
-from src.results import TrainResult, best_metrics
-from src.schema import AugmentationConfig, Config, ScheduleConfig
+from src.results import TrainResult
+from src.schema import AugmentationConfig, Config, ScheduleConfig, best_metrics
 
 if TYPE_CHECKING:
     import keras

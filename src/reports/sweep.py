@@ -11,8 +11,8 @@ from src.links import run_page
 from src.reports.markdown import Markdown, escape, link, table
 from src.reports.recipe import best_recipe, save_recipe
 from src.reports.sweep_page import sweep_page
-from src.results import BEST_METRICS, Counts, Parameter, SweepResult, TrialRow, format_metric, trial_name
-from src.schema import as_tree, flatten
+from src.results import Counts, Parameter, SweepResult, TrialRow, format_metric, trial_name
+from src.schema import BEST, VALIDATION, as_tree, flatten, metric_names
 from src.space import SweepPlan
 
 TRIAL_FIELDS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
@@ -158,9 +158,8 @@ def _record_best(
 
 
 def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
-    """Returns the metrics of `BEST_METRICS` that are known. Trials of earlier versions have their value and epoch."""
-    name = f"best_{metric}"
-    value = {name: best.value} if name in BEST_METRICS and best.value is not None else {}
+    """Returns the metrics of its best epoch that are known. Trials of earlier versions have their value and epoch."""
+    value = {BEST + metric: best.value} if metric in metric_names(VALIDATION) and best.value is not None else {}
     return value | best.best_metrics
 
 

@@ -11,7 +11,22 @@ from src.schema.dataset import (
     SyntheticConfig,
 )
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, flatten, is_place, kind_of
-from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind
+from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
+from src.schema.metrics import (
+    BEST,
+    METRICS,
+    TEST,
+    VALIDATION,
+    Direction,
+    Metric,
+    best_metrics,
+    direction_of,
+    find_metric,
+    is_better,
+    metric_names,
+    monitors,
+    sign_of,
+)
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig

@@ -67,6 +67,13 @@ class Group:
 REGISTRY: dict[str, Group] = {}
 
 
+def load_name(reference: str) -> Callable[..., Any]:
+    """Import and return the class or function that `module:name` refers to."""
+    module, _, name = reference.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
 @dataclasses.dataclass(kw_only=True)
 class Kind:
     """A config class that knows what it builds.
@@ -108,9 +115,7 @@ class Kind:
     @classmethod
     def builder(cls) -> Callable[..., Any]:
         """Return what `builds` names: a class or a function of the config, or of its settings."""
-        module, _, name = cls.builds.partition(":")
-        built: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        return built
+        return load_name(cls.builds)
 
     def settings(self) -> dict[str, Any]:
         """Return the fields as nested dicts and lists, without the one that names the kind."""

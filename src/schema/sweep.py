@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from src.errors import ConfigError
 from src.schema.checks import FREE, PLACE, at_least, one_of, require
 from src.schema.kinds import Group, Kind
+from src.schema.metrics import Direction
 
 SEED_STEP = 1_000_003  # between the seeds of two trials; a prime, so that studies with nearby seeds share none
 
@@ -238,10 +239,10 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             self.timeout is None or self.timeout > 0, "hydra.sweeper.timeout", self.timeout, "seconds above 0, or null"
         )
         require(
-            self.direction in (None, "maximize", "minimize"),
+            self.direction in (None, *get_args(Direction)),
             "hydra.sweeper.direction",
             self.direction,
-            "one of maximize, minimize, null",
+            f"one of {', '.join(get_args(Direction))}, null",
         )
         one_of(("best", "all", "none"), "hydra.sweeper.save_models", self.save_models)
         one_of(("error", "continue"), "hydra.sweeper.on_change", self.on_change)

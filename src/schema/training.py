@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.kinds import Group, Kind
-
-MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
+from src.schema.metrics import TEST, monitors
 
 
 @dataclass(kw_only=True)
@@ -44,12 +43,12 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
                 f"use at most {self.epochs}, or remove `training.last_epoch`"
             )
         one_of(("float32", "auto", "mixed_bfloat16", "mixed_float16"), "training.precision", self.precision)
-        if self.monitor.startswith("test_"):
+        if self.monitor.startswith(TEST):
             raise ConfigError(
                 f"training.monitor: {self.monitor!r} would choose by the test split, which is scored once, at the end; "
-                f"use one of {', '.join(MONITORS)}"
+                f"use one of {', '.join(monitors())}"
             )
-        one_of(MONITORS, "training.monitor", self.monitor)
+        one_of(monitors(), "training.monitor", self.monitor)
         weights = self.class_weights
         require(weights in (None, "balanced"), "training.class_weights", weights, "balanced or null")
 

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Literal
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -26,9 +25,11 @@ from src.schema import (
     Config,
     DatasetConfig,
     Dimension,
+    Direction,
     Interval,
     Scalar,
     SweeperConfig,
+    direction_of,
     require,
 )
 from src.space.checks import check_key
@@ -183,8 +184,8 @@ def _metric(space: Space, settings: SweeperConfig) -> str:
     )
 
 
-def _direction(settings: SweeperConfig, metric: str) -> Literal["maximize", "minimize"]:
-    natural: Literal["maximize", "minimize"] = "minimize" if metric.endswith("loss") else "maximize"
+def _direction(settings: SweeperConfig, metric: str) -> Direction:
+    natural = direction_of(metric)
     if settings.direction not in (None, natural):
         raise ConfigError(
             f"hydra.sweeper.direction={settings.direction} contradicts training.monitor={metric}, "

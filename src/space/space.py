@@ -9,7 +9,7 @@ import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.compose import to_dataclass
 from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.schema import Choice, Config, DatasetConfig, Dimension, Scalar, SweeperConfig, TrackingConfig
+from src.schema import Choice, Config, DatasetConfig, Dimension, Direction, Scalar, SweeperConfig, TrackingConfig
 
 MAX_TRIALS = 10_000  # of a grid
 Pick = Callable[[Dimension], Scalar]
@@ -195,7 +195,7 @@ class SweepPlan:
     settings: SweeperConfig
     name: str
     metric: str
-    direction: Literal["maximize", "minimize"]
+    direction: Direction
     line: tuple[str, ...]
     tracking: TrackingConfig
     tags: Mapping[str, str]

@@ -17,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
-from src.schema import Scalar, SweeperConfig
+from src.schema import Scalar, SweeperConfig, sign_of
 from src.study.locks import Locks
 from src.study.sampling import build_pruner, build_sampler
 
@@ -168,8 +168,8 @@ class Claims:
         values = [
             trial.value for trial in self.trials() if trial.state == TrialState.COMPLETE and trial.value is not None
         ]
-        pick = max if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min
-        return pick(values, default=None)
+        sign = sign_of(self.study.direction.name.lower())
+        return max(values, key=lambda value: sign * value, default=None)
 
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials by number; they must not be changed."""

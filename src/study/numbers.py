@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from src.results import BEST_METRICS, TrialRow
+from src.results import TrialRow
+from src.schema import BEST, VALIDATION, metric_names, sign_of
 from src.study.claims import INTERRUPTED, REASON
-
-VALIDATION = [name for name in BEST_METRICS if name != "best_epoch"]
 
 
 def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
     """Return a row for each trial, by number."""
+    best_names = [BEST + name for name in metric_names(VALIDATION)]
     return [
         TrialRow(
             number=trial.number,
@@ -25,7 +25,7 @@ def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
             run_id=trial.user_attrs.get("run_id"),
             interrupted=bool(trial.user_attrs.get(INTERRUPTED)),
             reason=str(trial.user_attrs.get(REASON, "")),
-            validation={name: trial.user_attrs[name] for name in VALIDATION if name in trial.user_attrs},
+            validation={name: trial.user_attrs[name] for name in best_names if name in trial.user_attrs},
             started=trial.datetime_start,
         )
         for trial in sorted(trials, key=lambda trial: trial.number)
@@ -42,5 +42,4 @@ def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:
     """Return the completed trials, best first; of equal ones the earlier comes first."""
     complete = [row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None]
-    sign = -1 if direction == "maximize" else 1
-    return sorted(complete, key=lambda row: (sign * (row.value or 0.0), row.number))
+    return sorted(complete, key=lambda row: (-sign_of(direction) * (row.value or 0.0), row.number))

@@ -2,14 +2,14 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.storages import RDBStorage
 
 from src.errors import ConfigError
-from src.schema import Choice, Dimension
+from src.schema import Choice, Dimension, Direction
 
 SETTING = "setting"
 CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was changed
@@ -18,7 +18,7 @@ STOP = "stop"
 UNIQUE = "id"
 
 
-def open_study(name: str, storage: RDBStorage, direction: Literal["maximize", "minimize"]) -> optuna.Study:
+def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.Study:
     """Return the study of this name, created if there is none.
 
     Raises:

@@ -32,8 +32,8 @@ from src.process.failures import print_error
 from src.process.interrupt import raise_on_signals
 from src.process.lazy import import_now
 from src.redact import redact
-from src.results import TrainResult, best_metrics, trial_name
-from src.schema import Config, DatasetConfig, Scalar
+from src.results import TrainResult, trial_name
+from src.schema import Config, DatasetConfig, Scalar, best_metrics, is_better
 from src.space import SweepPlan
 from src.train import train
 
@@ -257,9 +257,7 @@ class Worker:
         """Returns whether a trial with these metrics keeps its model: every trial does, or only the best so far."""
         if self.job.plan.settings.save_models == "all":
             return True
-        best = self.claims.best_value()
-        value = metrics[self.job.plan.metric]
-        return best is None or (value > best if self.job.plan.direction == "maximize" else value < best)
+        return is_better(metrics[self.job.plan.metric], self.claims.best_value(), self.job.plan.direction)
 
     def _dataset(self, config: DatasetConfig) -> datasets.Dataset:
         """Returns the data set, which is read once; the last two stay in memory."""

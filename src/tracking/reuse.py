@@ -10,8 +10,8 @@ from mlflow.entities import Run as MlflowRun
 
 from src.errors import StoreError
 from src.places import local_path
-from src.results import BEST_METRICS, TrainResult
-from src.schema import Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
+from src.results import TrainResult
+from src.schema import BEST, TEST, Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
 from src.tracking.opening import explain_store_errors
 from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
@@ -99,13 +99,13 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         for name in run.data.metrics
         if "/" not in name  # system metrics have steps of their own
     }
-    tested = {name: found[-1].value for name, found in points.items() if name.startswith("test_") and found}
+    tested = {name: found[-1].value for name, found in points.items() if name.startswith(TEST) and found}
     epochs = [point.step for point in points.get("loss", ())]
     history = {
         name: [point.value for point in found]
         for name, found in points.items()
         # The best epoch's values are in the history already; metrics with other steps were added later.
-        if name not in tested and name not in BEST_METRICS and [point.step for point in found] == epochs
+        if name not in tested and not name.startswith(BEST) and [point.step for point in found] == epochs
     }
     best_epoch = int(run.data.params.get("resolved.best_epoch", 0))
     if not 1 <= best_epoch <= len(epochs):

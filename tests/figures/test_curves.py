@@ -14,15 +14,17 @@ VALIDATION = {"val_loss": [2.5, 1.5], "val_accuracy": [0.2, 0.5]}
 def test_learning_curves_are_in_two_panels_with_training_and_validation_together() -> None:
     assert figures.learning_curves_data(HISTORY | VALIDATION, best_epoch=2) == LearningCurves(
         epochs=[1, 2],
-        loss={"loss": [2.0, 1.0], "val_loss": [2.5, 1.5]},
-        accuracy={"accuracy": [0.3, 0.6], "val_accuracy": [0.2, 0.5]},
+        panels={
+            "loss": {"loss": [2.0, 1.0], "val_loss": [2.5, 1.5]},
+            "accuracy": {"accuracy": [0.3, 0.6], "val_accuracy": [0.2, 0.5]},
+        },
         best_epoch=2,
     )
 
 
 def test_learning_curves_without_validation_have_training_alone() -> None:
     assert figures.learning_curves_data(HISTORY, best_epoch=None) == LearningCurves(
-        epochs=[1, 2], loss={"loss": [2.0, 1.0]}, accuracy={"accuracy": [0.3, 0.6]}, best_epoch=None
+        epochs=[1, 2], panels={"loss": {"loss": [2.0, 1.0]}, "accuracy": {"accuracy": [0.3, 0.6]}}, best_epoch=None
     )
 
 

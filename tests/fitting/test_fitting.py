@@ -12,7 +12,7 @@ from src.errors import ModelFileError, TrainingDiverged
 from src.fitting import Weights, fit
 from src.models import predict
 from src.process.interrupt import Interrupted, deferred
-from src.schema.training import MONITORS
+from src.schema import monitors
 from tests.support.training import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 
 
@@ -31,7 +31,7 @@ def test_a_precision_holds_for_the_layers_built_inside_its_block_and_ends_with_i
     assert keras.layers.Dense(2).compute_dtype == "float32"
 
 
-@pytest.mark.parametrize("monitor", MONITORS)
+@pytest.mark.parametrize("monitor", monitors())
 def test_the_weights_of_the_epoch_that_is_best_by_the_monitor_are_restored(monitor: str) -> None:
     model, dataset, config = ready(f"training.monitor={monitor}")
     fitted = fit(model, dataset, config, on_batches=multiplied_in_epoch_2(model, 10, []))  # as right, but too sure
@@ -40,7 +40,8 @@ def test_the_weights_of_the_epoch_that_is_best_by_the_monitor_are_restored(monit
     assert dataset.validation
     scores = fitting.score(model, dataset.validation)
     assert (fitted.best_epoch, fitted.stopped) == (best + 1, None)
-    assert scores[:2] == pytest.approx([fitted.history[name][best] for name in ("val_loss", "val_accuracy")], rel=1e-4)
+    validated = {name: fitted.history[f"val_{name}"][best] for name in ("loss", "accuracy")}
+    assert scores.metrics == pytest.approx(validated, rel=1e-4)
 
 
 def test_without_validation_the_last_weights_stay() -> None:
@@ -104,7 +105,8 @@ def test_a_signal_takes_effect_between_two_batches(work: str) -> None:
 def test_a_score_is_what_keras_evaluates_with_the_probabilities_in_order() -> None:
     model, dataset, _ = ready()
     scores = fitting.score(model, dataset.test)
-    assert scores[:2] == pytest.approx(model.evaluate(dataset.test.images, dataset.test.labels, verbose=0), rel=1e-4)
+    evaluated = model.evaluate(dataset.test.images, dataset.test.labels, verbose=0, return_dict=True)
+    assert scores.metrics == pytest.approx(evaluated, rel=1e-4)
     np.testing.assert_allclose(scores.probabilities, predict(model, dataset.test.images), atol=1e-5)
 
 

@@ -139,7 +139,7 @@ def test_the_figures_of_cached_features_are_those_of_the_network(weights: str) -
     fitted = fit(model, dataset, config)
     assert dataset.validation
     scores = fitting.score(model, dataset.validation)
-    assert scores.loss == pytest.approx(fitted.history["val_loss"][fitted.best_epoch - 1], rel=1e-4)
+    assert scores.metrics["loss"] == pytest.approx(fitted.history["val_loss"][fitted.best_epoch - 1], rel=1e-4)
 
 
 def test_fine_tuning_continues_from_the_classifier_at_a_lower_rate(weights: str) -> None:
@@ -196,7 +196,7 @@ def test_the_weights_of_the_better_phase_are_kept(weights: str, is_ruined: bool)
     assert fitted.best_epoch == values.index(min(values)) + 1
     assert (fitted.best_epoch <= 2) == is_ruined
     assert dataset.validation
-    assert fitting.score(model, dataset.validation).loss == pytest.approx(min(values), rel=1e-3)
+    assert fitting.score(model, dataset.validation).metrics["loss"] == pytest.approx(min(values), rel=1e-3)
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])  # 2 is the last epoch of the first phase

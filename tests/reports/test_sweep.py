@@ -15,8 +15,9 @@ from src.reports.sweep import describe_sweep, record_results
 from src.results import Counts, SweepResult, TrialRow
 from src.schema import as_tree
 from src.tracking import NullRun
-from tests.space.test_planning import own_model, plan
+from tests.space.test_planning import own_model
 from tests.support.runs import config_for, new_run
+from tests.support.sweeps import plan
 
 
 def row(number: int, value: float, params: dict[str, Any], run_id: str | None = None) -> TrialRow:

@@ -10,38 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytest
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
 from src.cli.compose import CONF
 from src.cli.mistakes import explain
 from src.errors import ConfigError
 from src.schema import REGISTRY, Choice, Interval, Scalar
 from src.schema.optimizer import AdamConfig
-from src.space import SweepPlan
-from src.space.planning import plan_sweep
+from tests.support.sweeps import plan
 from tests.support.workplace import Workplace
 
 OPTUNA = "hydra/sweeper=optuna"
 ANY = ["model.dropout=0.1,0.2"]  # something to sweep over, where it does not matter what
-
-
-def plan(*overrides: str) -> SweepPlan:
-    """The sweep that `python -m src.train -m <overrides>` would run."""
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
-        typed = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
-        return plan_sweep(loader, master, typed)  # type: ignore[arg-type]
 
 
 def search_file(folder: Path, **hydra_settings: Any) -> list[str]:

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hydra
 import optuna
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from mlflow import MlflowClient
+from omegaconf import OmegaConf
 
+from src.cli.compose import CONF
+from src.space import SweepPlan
+from src.space.planning import plan_sweep
 from tests.support.workplace import Workplace
 
 SMALL = ["dataset=synthetic", "training.epochs=2"]
@@ -16,6 +23,16 @@ SPACE = [
     "model.dropout=interval(0,0.5)",
     "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))",
 ]
+
+
+def plan(*overrides: str) -> SweepPlan:
+    """The sweep that `python -m src.train -m <overrides>` would run."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+        typed = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
+        return plan_sweep(loader, master, typed)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

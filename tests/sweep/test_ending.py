@@ -15,7 +15,7 @@ from src.sweep.ending import Ending, StoppedElsewhere
 from src.sweep.opening import Sweep
 from src.sweep.worker import Job
 from src.tracking import NullRun, Store, StudyId
-from tests.space.test_planning import plan
+from tests.support.sweeps import plan
 
 CTRL_C = Interrupted(signal.SIGINT)
 ELSEWHERE = StoppedElsewhere("stopped elsewhere")

@@ -13,8 +13,8 @@ from src.schema import Config, as_tree
 from src.space import SweepPlan
 from src.sweep.runs import config_of_trial, open_parent, runs_of_trials, warnings_of
 from src.tracking import Store, StudyId, open_store
-from tests.space.test_planning import plan
 from tests.support.runs import config_for, new_run
+from tests.support.sweeps import plan
 from tests.support.workplace import Workplace, copy_of
 
 STUDY = StudyId("lenot", "0123abcd")

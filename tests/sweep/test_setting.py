@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from src.sweep.setting import Data, describe_setting, find_data, setting_digest
-from tests.space.test_planning import plan
 from tests.support.pictures import put_image
+from tests.support.sweeps import plan
 
 BASE = ["dataset=synthetic", "model.dropout=0.1,0.2", "seed=1,2"]
 

@@ -1,0 +1,60 @@
+"""The computation of the metrics in `src.schema.metrics`: in each epoch by Keras, and for the test split by NumPy."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from src.datasets.arrays import Labels
+from src.schema import METRICS, direction_of, load_name, sign_of
+
+Probabilities = npt.NDArray[np.float32]
+
+
+def metrics_in_epoch() -> list[keras.metrics.Metric]:
+    """Return new Keras metrics for a model to compile, without the loss."""
+    return [load_name(metric.in_epoch)(name=name) for name, metric in METRICS.items() if metric.in_epoch]
+
+
+def metrics_of(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+    """Return the metrics that probabilities give, by their names without a prefix.
+
+    Args:
+        labels: (n,).
+        probabilities: float32, (n, classes).
+    """
+    return {
+        name: float(load_name(metric.in_test)(labels, probabilities))
+        for name, metric in METRICS.items()
+        if metric.in_test
+    }
+
+
+def keras_mode(name: str) -> str:
+    """Return `max` or `min`, which a Keras callback needs to know which values of the metric are better."""
+    return "max" if sign_of(direction_of(name)) > 0 else "min"
+
+
+class Accuracy(keras.metrics.SparseCategoricalAccuracy):
+    """The share of right predictions, computed from the inputs of the softmax: the largest stays the largest.
+
+    Keras computes the loss from them too, so that training computes no softmax at all.
+    """
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        if tf.is_symbolic_tensor(y_pred) and y_pred.op.type == "Softmax":
+            y_pred = y_pred.op.inputs[0]
+        return super().update_state(y_true, y_pred, sample_weight)
+
+
+def accuracy(labels: Labels, probabilities: Probabilities) -> float:
+    """Return the fraction of correct predictions, 0-1."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
+    """Return the mean sparse categorical cross-entropy; like Keras, of probabilities that are never 0."""
+    of_labels = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.clip(of_labels, keras.config.epsilon(), 1.0)).mean())
