@@ -64,7 +64,7 @@ def tables(uri: str, setting: str) -> set[str]:
         return set(sqlalchemy.inspect(engine).get_table_names())
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise StoreError(f"{setting}={uri} is not a database that can be opened: {reason}") from error
+        raise StoreError(f"{setting}={uri} cannot be opened as a database: {reason}") from error
     finally:
         engine.dispose()
 

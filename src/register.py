@@ -34,7 +34,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
     """
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
-            raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run is registered")
+            raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run can be registered")
         # The recorded name: today, or in another working folder, a folder of images may have another one.
         name = config.name or str(run.read_config()["dataset"]["name"])
         check_registry_names(name, config.alias)
@@ -78,8 +78,9 @@ def check_formats(run: tracking.Run) -> None:
     predicted = stored.predicted[: len(images)]
     if (predicted != expected.argmax(axis=1)).any() or np.abs(scores - expected.max(axis=1)).max() > AGREEMENT:
         raise ModelFileError(
-            f"the model of run {run.run_id} does not give the predictions in its tables/test_predictions.csv; score it "
-            f"again with python -m src.evaluate run_id={run.run_id}, and find out who changed what"
+            f"the model of run {run.run_id} does not give the predictions in the run's tables/test_predictions.csv: "
+            "the model or the table was changed. To score the model again: "
+            f"python -m src.evaluate run_id={run.run_id}"
         )
 
 
@@ -114,7 +115,7 @@ def move_alias(
     if champion is None:
         decision = reports.AliasDecision(True, f"the first {config.alias} of {version.name}")
     elif champion.number == version.number:
-        return reports.AliasDecision(False, f"version {version.number} is the {config.alias} of {version.name} already")
+        return reports.AliasDecision(False, f"version {version.number} is already the {config.alias} of {version.name}")
     else:
         decision = reports.decide_alias(registry, run, config, champion)
     if registry.version_of_alias(version.name, config.alias) != champion:

@@ -100,7 +100,7 @@ def check_initial_weights(config: Config) -> None:
     elif (file := local_path(name)).is_file():
         saving.check_format(file)
     elif not re.fullmatch(r"[0-9a-f]{32}", name):
-        raise ModelFileError(f"training.initial_weights={name}: there is no such file, and it is not the id of a run")
+        raise ModelFileError(f"training.initial_weights={name}: it is neither a file nor the id of a run")
     else:
         with tracking.resume_run(config.tracking, run_id=name) as run:
             if run.folder is not None:

@@ -57,7 +57,7 @@ def show(config: UiConfig) -> None:
         config.port, environment(config.tracking.uri, tracking.artifact_root(config.tracking))
     ) as server:
         if wait_until_up(server, config.port):
-            console.say("the UI is up; Ctrl-C ends it")
+            console.say("the UI is up; Ctrl-C stops it")
             if config.open:
                 open_browser(address)
             server.wait()

@@ -98,13 +98,13 @@ def test_a_file_that_does_not_exist_has_no_tables(tmp_path: Path):
 
 def test_a_file_that_is_not_a_database_is_refused_with_the_setting(tmp_path: Path):
     (tmp_path / "a.db").write_text("a text of some length " * 100)
-    sentence = rf"{SETTING}=sqlite:///.*a\.db is not a database that can be opened: file is not a database$"
+    sentence = rf"{SETTING}=sqlite:///.*a\.db cannot be opened as a database: file is not a database$"
     with pytest.raises(StoreError, match=sentence):
         tables(f"sqlite:///{tmp_path / 'a.db'}", SETTING)
 
 
 def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path):
-    with pytest.raises(StoreError, match=r"not a database that can be opened: unable to open database file$"):
+    with pytest.raises(StoreError, match=r"cannot be opened as a database: unable to open database file$"):
         tables(f"sqlite:///{tmp_path / 'missing' / 'a.db'}", SETTING)
 
 

@@ -153,7 +153,7 @@ def test_a_damaged_table_of_predictions_is_named_with_the_command_that_makes_it_
     with resume_run(config.tracking, run_id=run.run_id) as scored, pytest.raises(StoreError) as caught:
         read_predictions(scored)
     assert f"run {run.run_id}: tables/test_predictions.csv is damaged" in str(caught.value)
-    assert str(caught.value).endswith(f"make it again with python -m src.evaluate run_id={run.run_id}")
+    assert str(caught.value).endswith(f"create it again with python -m src.evaluate run_id={run.run_id}")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_the_command_prints_the_version_of_a_run(runs: Runs):
     assert done.returncode == 0, done.stderr
     version, alias, where = done.stdout.splitlines()
     assert version == f"version 1 of by-command: the model of run {runs.good}"
-    assert alias == "champion points to it: the first champion of by-command"
+    assert alias == "champion now points to it: the first champion of by-command"
     assert where.endswith("/#/models/by-command/versions/1?workflowType=machine_learning")
 
 
@@ -191,7 +191,7 @@ def test_a_p_value_does_not_stay_on_a_version_that_gets_the_alias_without_a_comp
     assert runs.register(runs.poor, "name=later", "alias=champion").moved
     tags = runs.client.get_model_version("later", "2").tags
     assert "mcnemar_p_value" not in tags
-    assert tags["verdict"] == "as asked; version 1 was the champion before"
+    assert tags["verdict"] == "as requested; version 1 was the champion before"
 
 
 def test_a_poorer_model_is_registered_but_does_not_move_the_alias(runs: Runs):
@@ -372,8 +372,8 @@ def light(runs: Runs):
     ("status", "sentence"),
     [
         ("FINISHED", "logged no model"),
-        ("KILLED", "is KILLED; only the model of a finished run is registered"),
-        ("FAILED", "is FAILED; only the model of a finished run is registered"),
+        ("KILLED", "is KILLED; only the model of a finished run can be registered"),
+        ("FAILED", "is FAILED; only the model of a finished run can be registered"),
         ("RUNNING", "is still RUNNING; wait for its end"),
         ("deleted", "was deleted; name another, or restore it"),
     ],
@@ -429,5 +429,5 @@ def test_a_format_with_other_predictions_is_refused_even_if_its_manifest_fits(co
 def test_a_model_that_contradicts_the_stored_predictions_is_refused(copied: Runs):
     table = artifacts(copied) / "tables/test_predictions.csv"
     shutil.copy(copied.workplace.folder / "mlartifacts" / copied.poor / "artifacts/tables/test_predictions.csv", table)
-    with pytest.raises(ModelFileError, match=r"does not give the predictions in its tables/test_predictions"):
+    with pytest.raises(ModelFileError, match=r"does not give the predictions in the run's tables/test_predictions"):
         copied.register(copied.good)

@@ -119,7 +119,7 @@ MISTAKES = {  # a command, its exit code, and what it says
     "data set, empty": (FOLDER + "empty", 1, "no folder of images in empty"),
     "data set, val": (FOLDER + "split", 1, "but no folder test"),
     "data set, other classes": (FOLDER + "pets dataset.class_names=[cat,cow]", 1, "missing: cow; extra: dog"),
-    "weights, missing": (TRAIN + " training.initial_weights=w.keras", 1, "there is no such file, and it is not the id"),
+    "weights, missing": (TRAIN + " training.initial_weights=w.keras", 1, "it is neither a file nor the id"),
     "weights, no model": (TRAIN + " training.initial_weights=notes.keras", 1, "is not a model that Keras can read"),
     "weights, missing run": (TRAIN + " training.initial_weights=" + "0" * 32, 1, "has no " + "0" * 32),
     "weights, no manifest": (

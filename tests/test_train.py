@@ -380,7 +380,7 @@ def test_initial_weights_of_an_unknown_run_are_refused(trained: TrainedRun):
 
 
 def test_initial_weights_that_are_neither_a_file_nor_a_run_are_refused(tmp_path: Path):
-    with pytest.raises(ModelFileError, match="there is no such file, and it is not the id of a run"):
+    with pytest.raises(ModelFileError, match="it is neither a file nor the id of a run"):
         train_untracked(f"training.initial_weights='{tmp_path}/gone.keras'")
 
 

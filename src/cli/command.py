@@ -136,7 +136,7 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
         if getattr(args, flag) not in (None, False):
             raise ConfigError(f"--{flag.replace('_', '-')}: {reason.format(config_name=config_name)}")
     if args.multirun and args.cfg:
-        raise ConfigError("-m and --cfg do not go together: remove -m to see the configuration of one run")
+        raise ConfigError("-m and --cfg cannot be combined: remove -m to see the configuration of one run")
     if args.package is not None and not args.package.strip():
         raise ConfigError("--package: got an empty string; name a part of the configuration, such as model")
     overrides = [_without_tilde(typed) if "searchpath" in typed else typed for typed in args.overrides]
@@ -148,7 +148,7 @@ def _overrides(args: Namespace, config_name: str) -> list[str]:
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {folder}: there is no such folder")
     if any(typed.lstrip("+").startswith("hydra.searchpath") for typed in overrides):
-        raise ConfigError("--config-dir and hydra.searchpath do not go together: name all folders in hydra.searchpath")
+        raise ConfigError("--config-dir and hydra.searchpath cannot be combined: name all folders in hydra.searchpath")
     args.config_dir = None
     return [f"hydra.searchpath=[{quoted(str(folder.resolve()))}]", *overrides]
 
@@ -203,7 +203,7 @@ def _compose_once(config_name: str, overrides: list[str], sweeps: bool) -> DictC
         if config_name != "train":
             key, _, value = next(typed for typed in overrides if typed not in fixed).partition("=")
             raise ConfigError(
-                f"{key}={value}: several values, and this command takes one; a list is written '{key}=[...]', a "
+                f"{key}={value}: several values, but this command takes one; write a list as '{key}=[...]', and a "
                 f"string with commas '{key}={quoted(value)}'"
             )
         compose(config_name, overrides)  # raises: there are several values, and nothing says that they are a sweep

@@ -143,7 +143,7 @@ def sentences(overrides: Sequence[str]) -> Iterator[None]:
             warnings.filterwarnings("error", "provider=hydra.searchpath")
             yield
     except RecursionError as error:
-        raise ConfigError("a defaults list in conf/ leads back to its own file; remove the entry that does") from error
+        raise ConfigError("a defaults list in conf/ includes its own file; remove that entry") from error
     except UserWarning as error:
         if found := re.match(r"provider=hydra.searchpath.*, path=(.*) is not available", str(error)):
             raise ConfigError(f"hydra.searchpath: there is no package {found[1]!r}; remove it from the list") from error
@@ -151,7 +151,7 @@ def sentences(overrides: Sequence[str]) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         if found := re.match(r"(?:invalid literal for int\(\) with base 10:|Index) ('.*?')", str(error)):
             raise ConfigError(
-                f"got {found[1]} where an item of a list is named; they are counted from 0: model.conv.0.filters"
+                f"got {found[1]}, expected the index of a list item, counted from 0: model.conv.0.filters"
             ) from error
         if found := re.match(r"No config source registered for schema (\w+)", str(error)):
             raise ConfigError(f"hydra.searchpath: got {found[1]}://, expected a folder or pkg://PACKAGE") from error
@@ -204,7 +204,7 @@ def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
             master = loader.load_configuration("train", fixed + firsts, RunMode.MULTIRUN)
         if master.hydra.runtime.choices["hydra/sweeper"] == "basic":  # typed, or in a search that chooses no sweeper
             raise ConfigError(
-                "hydra/sweeper=basic runs no tracked sweep; use hydra/sweeper=grid, or optuna. A search's file chooses "
+                "hydra/sweeper=basic does not track its runs; use hydra/sweeper=grid, or optuna. A search file chooses "
                 "it in its defaults list: `- override /hydra/sweeper: optuna`"
             )
         typed = [str(override.input_line) for override in parsed if not override.is_hydra_override()]

@@ -180,7 +180,7 @@ def _parse(file: Path, text: str, types: Types) -> dict[Any, Any] | None:
 
 def _reason(error: yaml.MarkedYAMLError, line: list[str]) -> str:
     if line and "\t" in line[0][: len(line[0]) - len(line[0].lstrip())]:
-        return "a tab; YAML is indented with spaces"
+        return "found a tab; YAML is indented with spaces"
     if str(error.problem).startswith("but "):
         return f"not YAML: {error.context} {error.problem}"
     context = f" {error.context}" if error.context else ""
@@ -220,7 +220,7 @@ def _problems(node: yaml.Node, types: Types, path: tuple[str, ...]) -> Iterator[
     elif node.tag in _NOT_STRINGS and is_string(types):
         yield (
             node.start_mark,
-            f"{name}: expected a string, and YAML reads {node.value} as {_NOT_STRINGS[node.tag]}; quote it: "
+            f"{name}: expected a string, but YAML reads {node.value} as {_NOT_STRINGS[node.tag]}; quote it: "
             f'"{node.value}"',
         )
 

@@ -14,10 +14,10 @@ from src.cli.files import place_of, place_of_option
 from src.errors import UserError
 from src.schema import REGISTRY, RUN_GROUPS
 
-SHORTER_LIST = "the list is shorter (its items count from 0); to make it longer, give the whole list"
+SHORTER_LIST = "the list is shorter (its items are counted from 0); to make it longer, give the whole list"
 EXPECTED = {"Integer": "an integer", "Float": "a number"}
 ELSEWHERE = {  # keys of other Hydra sweepers
-    "hydra.sweeper.max_failure_rate": "a failed trial never ends a sweep; hydra.sweeper.max_failures in a row do",
+    "hydra.sweeper.max_failure_rate": "one failed trial does not end a sweep; hydra.sweeper.max_failures in a row do",
     "hydra.sweeper.search_space": "the space is defined in hydra.sweeper.params, as it would be typed: "
     "model.conv.0.filters: int(interval(4,32))",
 }
@@ -169,9 +169,7 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
             )
         if missing := re.match(r"Interpolation key '(.+)' not found", sentence):
             return f"${{{missing[1]}}} refers to nothing: there is no key {missing[1]!r}"
-        return (
-            f"{'' if _config_at_fault(error) else 'a file of conf/ does not fit: '}{sentence[:1].lower()}{sentence[1:]}"
-        )
+        return f"{'' if _config_at_fault(error) else 'a file of conf/ is wrong: '}{sentence[:1].lower()}{sentence[1:]}"
     if "is not Optional" in sentence:
         return f"{key}: got null, expected a value"
     if unset := re.search(r"Environment variable '(.+?)' not found", sentence):

@@ -63,7 +63,7 @@ def say_registration(result: RegistrationResult, uri: str) -> None:
     known = "" if result.is_new else ", as before"
     say(f"version {result.version} of {result.name}: the model of run {result.run_id}{known}")
     if result.alias:
-        say(f"{result.alias} {'points to it' if result.moved else 'was not moved'}: {result.reason}")
+        say(f"{result.alias} {'now points to it' if result.moved else 'was not moved'}: {result.reason}")
     page = links.version_page(result.name, result.version)
     _say_page(f"version {result.version} of {result.name}", page, uri)
 

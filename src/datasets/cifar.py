@@ -66,7 +66,7 @@ def _read_extracted(config: CifarConfig, folder: Path) -> dict[str, bytes]:
         except OSError as error:
             raise DataError(f"{folder / name} cannot be read: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
-            raise DataError(f"{folder / name} has other content than the published file")
+            raise DataError(f"{folder / name} differs from the published file")
         batches[name] = content
     return batches
 
@@ -75,7 +75,7 @@ def _verify_archive(config: CifarConfig, path: Path) -> Path:
     """Return the path of the published archive.
 
     Raises:
-        DataError: the file has other content, or cannot be read.
+        DataError: the file differs from the published one, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -83,7 +83,7 @@ def _verify_archive(config: CifarConfig, path: Path) -> Path:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     if digest != config.sha256:
-        raise DataError(f"{path} has other content than the published file")
+        raise DataError(f"{path} differs from the published file")
     return path
 
 
@@ -116,7 +116,7 @@ def _check_member(path: Path, count: int, member: tarfile.TarInfo) -> None:
     if count > MAX_MEMBERS:
         raise DataError(f"{path} has more than {MAX_MEMBERS} members")
     if name.is_absolute() or ".." in name.parts:
-        raise DataError(f"{path} has a member that would be unpacked outside of it: {member.name}")
+        raise DataError(f"{path} has a member that would be unpacked outside its folder: {member.name}")
     if not (member.isreg() or member.isdir()):
         raise DataError(f"{path} has a member that is not a regular file or folder: {member.name}")
     if member.size > MAX_MEMBER_BYTES:

@@ -73,7 +73,7 @@ def _try_mirror(url: str, part: Path, problem_with: Callable[[Path], str | None]
         except urllib.error.URLError as error:
             return f"no connection ({error.reason})"
         except (OSError, EOFError, http.client.HTTPException) as error:
-            problem = f"the connection broke off ({error})"
+            problem = f"the connection was lost ({error})"
         except ValueError as error:
             return f"the address or the answer is not valid ({error})"
         else:

@@ -79,7 +79,7 @@ def read_idx(path: Path) -> Array:
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
     if dimensions > MAX_DIMENSIONS or len(content) - start != math.prod(shape):
-        raise DataError(f"{path} contains {len(content) - start} bytes after its header, which says {shape}")
+        raise DataError(f"{path} contains {len(content) - start} bytes after its header, expected the shape {shape}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
@@ -133,5 +133,5 @@ def _read_npz(config: IdxConfig, path: Path) -> dict[str, Array]:
 
 def _checked(path: Path, values: Array, sha256: str) -> Array:
     if idx_digest(values) != sha256:
-        raise DataError(f"{path} has other content than the published file")
+        raise DataError(f"{path} differs from the published file")
     return values

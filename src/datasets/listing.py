@@ -118,7 +118,7 @@ def explain_links(links: list[str]) -> str:
         return ""
     names = ", ".join(links[:MAX_NAMED]) + (", ..." if len(links) > MAX_NAMED else "")
     return (
-        f". Links to folders are not followed: {names}; replace them by the folders, for example with "
+        f". Links to folders are not followed: {names}; replace them with the folders, for example with "
         "cp -rL FOLDER COPY, and set dataset.folder=COPY"
     )
 
@@ -199,7 +199,7 @@ def _folders(folder: Path) -> list[os.DirEntry[str]]:
         return [entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
     except PermissionError as error:
         raise DataError(
-            f"the folder {folder} cannot be read ({error.strerror}); allow reading it, or set another one"
+            f"the folder {folder} cannot be read ({error.strerror}); make it readable, or set another one"
         ) from error
 
 

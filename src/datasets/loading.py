@@ -211,7 +211,7 @@ def _warn_of_duplicates(duplicates: list[Duplicate]) -> list[str]:
     counts = Counter((duplicate.split, duplicate.other_split) for duplicate in duplicates)
     places = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
     return [
-        f"{len(duplicates)} images are in two splits with the same pixels ({places}): scores on them say little; "
+        f"{len(duplicates)} images are in two splits with the same pixels ({places}): scores on them mean little; "
         "the run's tables/duplicates.csv lists them"
     ]
 

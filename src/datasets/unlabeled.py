@@ -57,7 +57,7 @@ def read_unlabeled(place: Path, shape: Shape, resize: str, batch_size: int) -> U
         return _read(place, shape, resize, batch_size)
     except OSError as error:
         raise DataError(
-            f"{place} cannot be read: {error.strerror or error}; allow reading it, or give another one"
+            f"{place} cannot be read: {error.strerror or error}; make it readable, or name another one"
         ) from error
 
 

@@ -17,7 +17,7 @@ Heats = npt.NDArray[np.floating]
 
 
 def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], images: Images, heats: Heats) -> Figure:
-    """Draw right predictions and then wrong ones, each as the image and as what spoke for the predicted class.
+    """Draw right predictions and then wrong ones, each as the image and its heat map.
 
     Args:
         right, wrong: the predictions.
@@ -27,7 +27,7 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
     groups = [group for group in (right, wrong) if group]
     columns = max([len(group) for group in groups], default=1)
     lines = [2, 0] * max(len(groups), 1)
-    title = "Grad-CAM: what spoke for the predicted class"
+    title = "Grad-CAM: evidence for the predicted class"
     board = Board(title, columns, lines, cell=1.8, text_width=text_width([*right, *wrong]), right=SCALE)
     remaining = iter(heats)
     for number, group in enumerate(groups):
@@ -38,7 +38,7 @@ def plot_grad_cam(right: Sequence[Prediction], wrong: Sequence[Prediction], imag
 
 
 def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: Heats, name: str) -> Figure:
-    """Draw one image, and then what speaks for each class in it.
+    """Draw one image, then the evidence for each class in it.
 
     Args:
         image: uint8, (height, width, channels).
@@ -46,7 +46,7 @@ def plot_class_heats(image: Image, answers: Sequence[tuple[str, float]], heats: 
         heats: (classes, height, width), 0-1.
         name: of the image.
     """
-    title = f"Grad-CAM of {name}: what speaks for each class"
+    title = f"Grad-CAM of {name}: evidence for each class"
     board = Board(title, len(answers) + 1, [1], cell=2.1, right=SCALE)
     board.show(0, 0, image)
     for column, ((class_name, probability), heat) in enumerate(zip(answers, heats, strict=True), start=1):

@@ -36,7 +36,7 @@ def plot_importances(data: Importances, metric: str) -> Figure:
     axes.set_ylim(0.3, len(names) + 0.7)
     axes.set_xlim(0, 1.12 * max(data.values) or 1)
     axes.set_title("importance of each parameter")
-    axes.set_xlabel(f"importance for {metric}; all parameters together have 1", parse_math=False)
+    axes.set_xlabel(f"importance for {metric}; all parameters add up to 1", parse_math=False)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     return figure

@@ -134,7 +134,7 @@ def _importances(importances: Importances) -> Figure:
     bars = Bar(x=importances.values, y=names, text=labels, textposition="outside", cliponaxis=False)
     figure = Figure([bars.update(orientation="h", marker_color=BLUE)])
     figure.update_layout(height=100 + 20 * sum(2 + name.count("<br>") for name in names), yaxis_autorange="reversed")
-    return figure.update_layout(yaxis_type="category", xaxis_title="importance; all parameters together have 1")
+    return figure.update_layout(yaxis_type="category", xaxis_title="importance; all parameters add up to 1")
 
 
 def _parallel(parallel: ParallelCoordinates, metric: str, direction: str) -> Figure:

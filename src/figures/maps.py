@@ -48,7 +48,7 @@ def _map_row(name: str, maps: Maps) -> MapRow:
 
 def plot_feature_maps(page: Sequence[MapRow], image: Image, name: str) -> Figure:
     """Draw the image, then a row for each convolution; each map has its own scale, from dark (low) to yellow (high)."""
-    title = f"feature maps of {name}\nthose of each convolution that vary most, with their channel numbers"
+    title = f"feature maps of {name}\nthe maps of each convolution that vary most, with their channel numbers"
     board = Board(title, CHANNELS, [0] + [2] * len(page), cell=0.95)
     board.show(0, 0, image)
     for number, row in enumerate(page, start=1):

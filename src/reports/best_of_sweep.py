@@ -63,12 +63,12 @@ def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepRe
 
 def _check_sweep(sweep: SweepResult) -> None:
     if sweep.best_trial is None:
-        raise UserError(f"study {sweep.study_name} has no completed trial, so it has no best one; narrow the space")
+        raise UserError(f"study {sweep.study_name} has no complete trial, so no best trial; narrow the space")
     if sweep.best_config is None or sweep.best_epoch is None:
         raise UserError(
             f"trial {sweep.best_trial} is the best of study {sweep.study_name}, but its run is gone and the study's "
-            "settings were changed after it, so its configuration is unknown; restore the run, or start a new study "
-            "with hydra.sweeper.study_name=NAME"
+            "settings have changed since, so the trial's configuration is unknown; restore the run, or start a new "
+            "study with hydra.sweeper.study_name=NAME"
         )
     if sweep.counts.running:
         raise UserError(

@@ -63,7 +63,7 @@ def decide_alias(
         )
     if config.if_better:
         return _compare(registry, run, config, champion)
-    return AliasDecision(True, f"as asked; version {champion.number} was the {config.alias} before")
+    return AliasDecision(True, f"as requested; version {champion.number} was the {config.alias} before")
 
 
 def _compare(
@@ -87,8 +87,8 @@ def _compare(
         )
     test = mcnemar(ours.predicted == ours.labels, theirs.predicted == theirs.labels)
     counts = (
-        f"right where the other is wrong: {test.first_only} against {test.second_only} of {len(ours.labels):,} images, "
-        f"McNemar p = {test.p_value:.3g}"
+        f"only the candidate is right on {test.first_only} of {len(ours.labels):,} images, only the other model on "
+        f"{test.second_only}, McNemar p = {test.p_value:.3g}"
     )
     if test.first_only <= test.second_only:
         return AliasDecision(False, f"it is not better than the {holder}; {counts}", test.p_value)

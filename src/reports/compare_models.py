@@ -131,7 +131,7 @@ def describe_comparison(
         f"Winner on {escape(dataset)}: {escape(best.model)} with validation accuracy {best.best_val_accuracy:.4f} and "
         f"test accuracy {best.accuracy:.4f} ({best.seeds} {seeds}).",
         table(LEADERBOARD_COLUMNS, cells),
-        "The networks are ranked by validation accuracy at the best epoch. Of equal ones the smallest is first.",
+        "The networks are ranked by validation accuracy at the best epoch. Of equal networks the smallest is first.",
         *(f"**{escape(warning)}**" for warning in warnings),
     ]
     return "\n\n".join(parts)

@@ -114,6 +114,6 @@ def read_predictions(run: tracking.Run) -> Predictions | None:
         return None
     except (LookupError, ValueError) as error:
         raise StoreError(
-            f"run {run.run_id}: {PREDICTIONS} is damaged ({error}); make it again with "
+            f"run {run.run_id}: {PREDICTIONS} is damaged ({error}); create it again with "
             f"python -m src.evaluate run_id={run.run_id}"
         ) from error

@@ -105,7 +105,7 @@ def describe_reproduction(result: ReproductionResult, page: str, warnings: Seque
     rows = [row for row in (*result.origin, *result.results) if row.verdict != SAME]
     more = f"{len(rows) - MAX_DESCRIBED} more rows are in drift.csv. " if len(rows) > MAX_DESCRIBED else ""
     parts = [
-        f"{same} as {old}." if result.is_same else f"ANOTHER RESULT than {old}: {escape(', '.join(differ))}.",
+        f"{same} as {old}." if result.is_same else f"DIFFERENT RESULT from {old}: {escape(', '.join(differ))}.",
         table(DRIFT_COLUMNS, rows[:MAX_DESCRIBED]) if rows else "Nothing else has changed.",
         f"{more}Trained again from the recorded configuration; {len(result.origin)} facts about its origin and "
         f"{len(result.results)} metrics were compared.",
@@ -117,7 +117,7 @@ def describe_reproduction(result: ReproductionResult, page: str, warnings: Seque
 def require_same_result(result: ReproductionResult) -> None:
     """Raise ResultDiffers when a metric has changed; the message names everything that has."""
     if not result.is_same:
-        raise ResultDiffers(f"run {result.reproduces} is not reproduced; changed: {', '.join(result.changed)}")
+        raise ResultDiffers(f"run {result.reproduces} was not reproduced; changed: {', '.join(result.changed)}")
 
 
 def origin_table(run_id: str, origin: Sequence[DriftRow]) -> tuple[str, tuple[str, ...], Sequence[DriftRow]]:
@@ -159,14 +159,14 @@ def _config_rows(run: tracking.Run, recorded: Mapping[str, Any], trained: Config
     if typed is None:
         return rows or [DriftRow("config", "recorded", "no command line was recorded to compare with", SAME)]
     if foreign := [line for line in typed if READS_MACHINE.search(line)]:
-        reason = f"not composed: {', '.join(foreign)} may read what is on this machine"
+        reason = f"not composed: {', '.join(foreign)} may read values of this machine"
         return [*rows, DriftRow("config as it was typed", "composed", reason, UNKNOWN)]
     try:
         composed = compose_config([line for line in typed if HIDDEN not in line])
     except ConfigError as error:
         return [*rows, DriftRow("config as it was typed", "composed", str(error), CHANGED)]
     return [*rows, *_composed_rows(trained, composed)] or [
-        DriftRow("config", "recorded", "the same line composes to the same today", SAME)
+        DriftRow("config", "recorded", "the same command line gives the same today", SAME)
     ]
 
 

@@ -69,7 +69,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         place = PurePosixPath(member.filename)
         if place.is_absolute() or ".." in place.parts or "\\" in member.filename:
-            raise _refused(path, f"its member {member.filename!r} would be unpacked outside of it")
+            raise _refused(path, f"its member {member.filename!r} would be unpacked outside its folder")
         if member.filename in names:
             raise _refused(path, f"it has two members {member.filename!r}")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -36,12 +36,12 @@ class Interval:
             )
         if self.low > self.high:
             raise ConfigError(
-                f"{self.name}: the interval is upside down; write {self.typed(self.high, self.low)} "
+                f"{self.name}: the lower bound is above the upper one; write {self.typed(self.high, self.low)} "
                 f"instead of {self.typed()}"
             )
         if self.log and self.low <= 0:
             raise ConfigError(
-                f"{self.name}: a logarithmic interval begins above 0, not at {_plain(self.low)}"
+                f"{self.name}: a logarithmic interval must begin above 0, not at {_plain(self.low)}"
                 + (f"; write for instance {self.typed(low=self._above_zero)}" if self.high > 0 else "")
             )
 

@@ -204,7 +204,7 @@ class ThresholdConfig(PrunerConfig, kind="threshold", builds="optuna.pruners:Thr
         for key, value in (("lower", lower), ("upper", upper)):
             require(value is None or math.isfinite(value), f"hydra.sweeper.pruner.{key}", value, "a finite number")
         if lower is not None and upper is not None and lower > upper:
-            raise ConfigError(f"hydra.sweeper.pruner.lower: {lower:g} is above upper={upper:g}; exchange them")
+            raise ConfigError(f"hydra.sweeper.pruner.lower: {lower:g} is above upper={upper:g}; swap them")
 
 
 @dataclass(kw_only=True)
@@ -252,7 +252,7 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             require(bool(allowed), f"hydra.sweeper.{key}", value, "a name without slashes")
         if self.n_trials is None and not self.sampler.is_exhaustive:
             raise ConfigError(
-                f"hydra.sweeper.n_trials: {self.sampler.name} does not know when it is done; give a number of trials"
+                f"hydra.sweeper.n_trials: {self.sampler.name} never runs out of trials; give a number of trials"
             )
         if self.sampler.is_exhaustive and self.pruner.ends_trials:
             raise ConfigError(

@@ -74,7 +74,7 @@ class RegisterConfig:
 
 def check_registry_names(name: str | None, alias: str | None, key: str = "name") -> None:
     """Raises ConfigError for names that MLflow's registry does not accept; `key` is the setting that holds the name."""
-    require(name is None or bool(re.fullmatch(r"[^/:'\"]+", name)), key, name, "a name without / : and quotes")
+    require(name is None or bool(re.fullmatch(r"[^/:'\"]+", name)), key, name, "a name without /, : or quotes")
     is_free = alias is None or bool(re.fullmatch(r"(?!v\d+$|latest$)[\w-]+", alias, re.IGNORECASE))
     require(is_free, "alias", alias, "letters, digits, - and _, and not latest or v1, which MLflow reserves")
 

@@ -119,7 +119,7 @@ def _check_test_split(space: Space, swept: Mapping[str, Override], fixed: Mappin
     is_scored = any(base.evaluate_test for base in space.bases.values())
     if "evaluate_test" in swept or ("evaluate_test" in fixed and is_scored):
         raise ConfigError(
-            "evaluate_test: a search that looks at the test split would choose by it; remove evaluate_test, "
+            "evaluate_test: the trials of a search are not scored on the test split; remove evaluate_test, "
             "and score the best trial afterwards: python -m src.evaluate run_id=RUN"
         )
 
@@ -237,7 +237,7 @@ def _dimension(override: Override) -> Dimension:
     tags: set[str] = getattr(value, "tags", set())
     if tags - {"log"} or (tags and not isinstance(value, IntervalSweep)):
         raise ConfigError(
-            f"{override.input_line}: log is the only tag, for an interval only: tag(log,interval(1e-4,1e-2))"
+            f"{override.input_line}: log is the only tag, and it needs an interval: tag(log,interval(1e-4,1e-2))"
         )
     if isinstance(value, IntervalSweep):
         assert value.start is not None
@@ -277,7 +277,7 @@ def _compose_each(
     if len(combinations) > MAX_COMBINATIONS:
         raise ConfigError(
             f"the groups {', '.join(group.name for group in groups)} have {len(combinations):,} combinations, "
-            f"a sweep accepts at most {MAX_COMBINATIONS}; search fewer options at once"
+            f"but a sweep accepts at most {MAX_COMBINATIONS}; search fewer options at once"
         )
     bases: dict[tuple[Scalar, ...], DictConfig] = {}
     choices: dict[tuple[Scalar, ...], dict[str, str]] = {}

@@ -69,13 +69,13 @@ class Space:
 
         def pick(dimension: Dimension) -> Scalar:
             if dimension.name not in params:
-                raise ConfigError(f"{dimension.name}: the trial comes from another space, which does not have it")
+                raise ConfigError(f"{dimension.name}: the trial is from another search space, which does not have it")
             used.add(dimension.name)
             return params[dimension.name]
 
         config = self.draw(pick)
         if others := params.keys() - used:
-            raise ConfigError(f"{', '.join(sorted(others))}: the trial comes from another space")
+            raise ConfigError(f"{', '.join(sorted(others))}: the trial is from another search space")
         return config
 
     def grid(self) -> list[dict[str, Scalar]]:
@@ -87,7 +87,7 @@ class Space:
         for key in self.keys:
             if key.count() is None:
                 raise ConfigError(
-                    f"{key.name}: a grid cannot go through {key}; give range(START,STOP,STEP) or choice(...), "
+                    f"{key.name}: a grid cannot list all values of {key}; give range(START,STOP,STEP) or choice(...), "
                     "or search with hydra/sweeper=optuna"
                 )
             if (key.count() or 0) > MAX_TRIALS:

@@ -64,7 +64,7 @@ def check_sampler(config: SamplerConfig, dimensions: Sequence[Dimension]) -> Non
     numbers = [dimension for dimension in dimensions if isinstance(dimension, Interval)]
     if config.needs_numbers and not numbers:
         raise ConfigError(
-            f"{choice} searches numbers, and this space has only choices "
+            f"{choice} searches only numbers, and this space has only choices "
             f"({', '.join(dimension.name for dimension in dimensions)}); use interval(...) or range(...) for some of "
             "them, or hydra/sweeper/sampler=tpe"
         )

@@ -51,11 +51,11 @@ def open_storage(url: str, tracking_uri: str) -> Storage:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(
-            f"{SETTING}={url}: a sweep counts on locks that {backend or 'it'} does not give; "
+            f"{SETTING}={url}: a sweep needs locks that {backend or 'it'} does not have; "
             "use sqlite:///optuna.db, or postgresql://USER@HOST/DATABASE for several machines"
         )
     if parsed.drivername not in DRIVERS:
-        raise StoreError(f"{SETTING}={url}: {parsed.drivername} is not used here; leave out what follows the plus sign")
+        raise StoreError(f"{SETTING}={url}: {parsed.drivername} is not supported; remove what follows the plus sign")
     if _same_database(parsed, tracking_uri):
         raise StoreError(
             f"{SETTING}={url} is MLflow's database; Optuna needs one of its own, such as sqlite:///optuna.db"
@@ -102,7 +102,9 @@ def _same_database(url: sqlalchemy.URL, tracking_uri: str) -> bool:
 
 def _open_sqlite(url: sqlalchemy.URL, address: str) -> Storage:
     if sqlite_file(address) is None:
-        raise StoreError(f"{SETTING}={address} would be gone with the process; name a file: sqlite:///optuna.db")
+        raise StoreError(
+            f"{SETTING}={address} is a database in memory, which ends with the process; name a file: sqlite:///optuna.db"
+        )
     database = _file_of(url)
     make_writable(database.parent, SETTING)
     with FileLock(database.with_name(f".{database.name}.lock")):

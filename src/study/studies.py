@@ -27,7 +27,7 @@ def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.S
     study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
     if study.direction.name.lower() != direction:
         raise ConfigError(
-            f"the study {name!r} {study.direction.name.lower()}s its value, this sweep {direction}s it; "
+            f"the study {name!r} {study.direction.name.lower()}s its value, but this sweep {direction}s it; "
             "use another hydra.sweeper.study_name"
         )
     return study
@@ -88,7 +88,7 @@ def check_setting(
     if changes and on_change == "error":
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         raise ConfigError(
-            f"the study {study.study_name!r} was made with another setting: {'; '.join(changes[:5])}{more}. Use "
+            f"the study {study.study_name!r} was made with other settings: {'; '.join(changes[:5])}{more}. Use "
             "another hydra.sweeper.study_name, or continue anyway with hydra.sweeper.on_change=continue"
         )
     _check_choices(study, dimensions)

@@ -32,7 +32,7 @@ def runs_of_trials(store: tracking.Store, study: tracking.StudyId, parent: track
     runs = tracking.study_runs(store, study)
     if parent.run_id is not None and (count := tracking.adopt_orphans(store, parent.run_id, runs)):
         orphans = "the run of 1 trial" if count == 1 else f"the runs of {count} trials"
-        console.say(f"study {study.name}: the parent of {orphans} was gone; the new parent is run {parent.run_id}")
+        console.say(f"study {study.name}: the parent of {orphans} was missing; the new parent is run {parent.run_id}")
     return runs
 
 

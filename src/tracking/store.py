@@ -120,8 +120,8 @@ def explain_refusal(uri: str, error: Exception) -> str | None:
     if status == 403:
         host = urllib.parse.urlsplit(uri).netloc.rpartition("@")[2]
         return (
-            f"the tracking server {uri} does not allow this (403): its administrator gives the permission, "
-            f"or puts {host} among its --allowed-hosts"
+            f"the tracking server {uri} does not allow this (403): ask its administrator for permission, "
+            f"or to add {host} to its --allowed-hosts"
         )
     if status is not None and status >= 500:
         return f"the tracking server {uri} failed ({status}): see the reason in its log"
@@ -195,7 +195,7 @@ def _check_server(uri: str) -> None:
             f"the tracking server {uri} does not answer ({getattr(error, 'reason', None) or error}); {remedy}"
         ) from error
     if answer.strip() != b"OK":
-        raise StoreError(f"{uri} answers, but not as an MLflow server does; {remedy}")
+        raise StoreError(f"{uri} answers, but is not an MLflow server; {remedy}")
 
 
 def _check_database(uri: str) -> str:

@@ -42,10 +42,10 @@ WRONG = [
     (["-m", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params belongs in a file of conf/hparams_search"),
     (["--cfg", "job", "model=lennot"], "no model 'lennot'; did you mean 'lenot'?"),
     (["--cfg", "job", "model=null"], "no model 'null'; known: alexnet"),
-    (["--cfg", "job", "model.conv.x.filters=8"], "got 'x' where an item of a list is named"),
+    (["--cfg", "job", "model.conv.x.filters=8"], "got 'x', expected the index of a list item"),
     (["--resolve"], "--resolve flag can only be used in conjunction with --cfg"),
     (["--cfg", "job", "--resolve", "tracking.uri=${nope}"], "${nope} refers to nothing: there is no key 'nope'"),
-    (["--config-dir", "conf", "hydra.searchpath=[conf]"], "do not go together"),
+    (["--config-dir", "conf", "hydra.searchpath=[conf]"], "cannot be combined"),
     (["local=defautl"], "no local 'defautl'"),
     (["--experimental-rerun", "run.pickle"], "it reads a pickle, which can run any code"),
     (["--shell-completion", "install=bash"], "--shell-completion: Hydra's completion works for scripts"),
@@ -62,7 +62,7 @@ WRONG = [
         "hydra.sweeper.study_name: got nothing after the =; give a value",
     ),
     (["--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
-    (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic runs no tracked sweep"),
+    (["-m", "--config-dir", "conf", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper=basic does not track its runs"),
     (["-m", "--config-dir", "conf", "hydra.sweeper.params={seed: 1}"], "hydra.sweeper.params belongs in a file"),
 ]
 
@@ -126,9 +126,9 @@ def test_a_second_flag_does_not_hide_that_only_training_takes_several_values() -
 @pytest.mark.parametrize(
     ("start", "typed", "sentence"),
     [
-        ("src.evaluate", "run_id=a,b", "a list is written 'run_id=[...]', a string with commas 'run_id=\"a,b\"'"),
+        ("src.evaluate", "run_id=a,b", "write a list as 'run_id=[...]', and a string with commas 'run_id=\"a,b\"'"),
         ("src.predict", "images=a,b.png", "'images=\"a,b.png\"'"),
-        ("pipelines.compare_models", "model.dropout=0,0.1", "several values, and this command takes one"),
+        ("pipelines.compare_models", "model.dropout=0,0.1", "several values, but this command takes one"),
         (
             "pipelines.compare_models",
             "hparams_search=lenot",
@@ -293,4 +293,4 @@ def test_a_search_that_chooses_no_sweeper_is_refused_instead_of_running_nothing(
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 2
-    assert "a search's file chooses it in its defaults list" in capsys.readouterr().err.lower()
+    assert "a search file chooses it in its defaults list" in capsys.readouterr().err.lower()

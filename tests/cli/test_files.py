@@ -30,7 +30,7 @@ def refusal(folder: Path, *overrides: str) -> str:
 
 
 UNREADABLE = [
-    ("training:\n\tepochs: 3\n", "line 3, column 1: a tab; YAML is indented with spaces"),
+    ("training:\n\tepochs: 3\n", "line 3, column 1: found a tab; YAML is indented with spaces"),
     ("training: {epochs: 3\n", "line 3, column 1: not YAML: did not find expected ',' or '}'"),
     ("seed: 1\nseed: 2\n", "line 3, column 1: seed is in the file twice; keep one"),
     ("training:\n  epochs: 1\n  epochs: 2\n", "line 4, column 3: training.epochs is in the file twice; keep one"),
@@ -125,7 +125,7 @@ def test_what_is_not_a_readable_file_is_reported(kind: str, name: str, folder: P
 def test_a_defaults_list_that_leads_back_to_its_own_file_is_reported(folder: Path) -> None:
     (folder / "experiment" / "mine.yaml").write_text(f"{GLOBAL}defaults:\n  - other\n")
     (folder / "experiment" / "other.yaml").write_text(f"{GLOBAL}defaults:\n  - mine\n")
-    assert refusal(folder, "experiment=mine").startswith("a defaults list in conf/ leads back to its own file")
+    assert refusal(folder, "experiment=mine").startswith("a defaults list in conf/ includes its own file")
 
 
 def test_a_file_that_begins_with_a_byte_order_mark_is_read(folder: Path) -> None:

@@ -23,7 +23,7 @@ MISTAKES = [
     (["training=3"], r"^no training '3'; known: default, fast$"),
     (["model=null", "training.early_stopping_patience=null"], r"^no model 'null'[^;]*; known: [^;]*; or remove `"),
     (["tracking.uri=${nope}"], r"^tracking\.uri: interpolation key 'nope' not found"),
-    (["model.conv.x.filters=3"], r"^got 'x' where an item of a list is named; they are counted from 0"),
+    (["model.conv.x.filters=3"], r"^got 'x', expected the index of a list item, counted from 0"),
     (["model.conv.0=3"], r"^model\.conv\.0: "),
     (["model.dense.5=3"], r"^no item 'model\.dense\.5': the list is shorter"),
     (["evaluate_test=perhaps"], r"^evaluate_test: got 'perhaps', expected true or false$"),

@@ -229,7 +229,7 @@ def test_a_registered_version_is_printed_with_its_page(capsys: pytest.CaptureFix
     page = "http://127.0.0.1:5000/#/models/mnist/versions/3?workflowType=machine_learning"
     assert capsys.readouterr().out.splitlines() == [
         "version 3 of mnist: the model of run abc",
-        "champion points to it: the first",
+        "champion now points to it: the first",
         f"version 3 of mnist: `make ui` shows it at {page}",
     ]
 

@@ -293,7 +293,7 @@ def test_a_second_load_asks_no_server(config: IdxConfig, mirror: Mirror) -> None
 
 def test_a_mirror_with_other_content_is_refused(config: IdxConfig, first: Path, mirror: Mirror, tmp_path: Path) -> None:
     put(tmp_path / "served", {"test_labels": SET["test_labels"][::-1]}, "gz")
-    with pytest.raises(DataError, match=f"{NAMES['test_labels']}.gz: it has other content than the published file"):
+    with pytest.raises(DataError, match=f"{NAMES['test_labels']}.gz: it differs from the published file"):
         load_idx(replace(config, mirrors=[mirror.url]))
     assert f"{NAMES['test_labels']}.gz" not in contents(first)
 
@@ -401,7 +401,7 @@ def test_an_npz_is_verified_by_the_digest_of_each_idx_file(config: IdxConfig, fi
     changed = SET[part].copy()
     changed.flat[-1] ^= 1
     put(first, SET | {part: changed}, "npz")
-    with pytest.raises(DataError, match=r"mnist\.npz has other content"):
+    with pytest.raises(DataError, match=r"mnist\.npz differs from the published file"):
         load_idx(config)
 
 

@@ -252,7 +252,7 @@ def a_link_instead_of_a_split(folder: Path) -> None:
     (folder / "test").symlink_to(folder.with_name("elsewhere") / "test")
 
 
-NOT_FOLLOWED = "Links to folders are not followed: {}; replace them by the folders, for example with cp -rL"
+NOT_FOLLOWED = "Links to folders are not followed: {}; replace them with the folders, for example with cp -rL"
 REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (nothing, r"folder of images .*photos does not exist; put a folder for each class into it, or .*dataset\.folder="),
     (a_file, r"photos is not a folder"),
@@ -336,7 +336,7 @@ def test_bad_files_are_skipped_listed_and_counted_by_reason(messy: Photos) -> No
         r"9 of 69 image files in .*photos cannot be used \(2 link out of the folder, 2 not a file", warning
     )
     assert "tables/bad_images.csv" in warning
-    assert "Links to folders are not followed: owl; replace them by the folders" in warning
+    assert "Links to folders are not followed: owl; replace them with the folders" in warning
 
 
 def test_bad_files_are_an_error_when_the_config_says_so(messy: Photos) -> None:

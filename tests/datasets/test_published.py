@@ -22,7 +22,7 @@ def read_numbers(path: Path) -> list[int]:
     """The smallest parser: it accepts the published content only."""
     content = path.read_bytes() if path.is_file() else b""
     if content != CONTENT:
-        raise DataError(f"{path} has other content than the published file")
+        raise DataError(f"{path} differs from the published file")
     return [int(number) for number in content.split()]
 
 
@@ -65,20 +65,20 @@ def test_a_damaged_file_in_the_first_folder_is_renamed_and_downloaded_again(
     path = put(tmp_path / "first", b"damaged")
     numbers, damaged = load(replace(config, mirrors=[mirror(partial(gives, CONTENT)).url]))
     assert numbers == NUMBERS
-    assert damaged == [f"{path} has other content than the published file; it was renamed to {NAME}.damaged"]
+    assert damaged == [f"{path} differs from the published file; it was renamed to {NAME}.damaged"]
     assert (path.read_bytes(), path.with_name(f"{NAME}.damaged").read_bytes()) == (CONTENT, b"damaged")
 
 
 def test_a_damaged_file_in_another_folder_is_reported_and_stays(config: PublishedConfig, tmp_path: Path) -> None:
     path = put(tmp_path / "second", b"damaged")
-    with pytest.raises(DataError, match=f"{path} has other content than the published file; no mirror is set"):
+    with pytest.raises(DataError, match=f"{path} differs from the published file; no mirror is set"):
         load(config)
     assert [entry.name for entry in path.parent.iterdir()] == [NAME]
 
 
 def test_a_damaged_subfolder_is_reported_and_stays(config: PublishedConfig, tmp_path: Path) -> None:
     (tmp_path / "first" / NAME).mkdir(parents=True)
-    with pytest.raises(DataError, match="has other content"):
+    with pytest.raises(DataError, match="differs from the published file"):
         load(config)
     assert (tmp_path / "first" / NAME).is_dir()
 
@@ -109,7 +109,7 @@ def test_a_mirror_with_other_content_is_reported_by_its_address(
     config: PublishedConfig, mirror: Callable[..., Mirror]
 ) -> None:
     server = mirror(partial(gives, b"a web page"))
-    with pytest.raises(DataError, match=f"{server.url}{NAME}: it has other content than the published file"):
+    with pytest.raises(DataError, match=f"{server.url}{NAME}: it differs from the published file"):
         load(replace(config, mirrors=[server.url]))
 
 

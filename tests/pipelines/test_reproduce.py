@@ -100,7 +100,7 @@ def test_another_result_ends_the_command_with_1_and_what_changed(original: Origi
     client.log_metric(original.run_id, "test_loss", 0.5, step=2)
     done = original.workplace.run("pipelines.reproduce", f"run_id={original.run_id}")
     assert done.returncode == 1
-    assert f"error: run {original.run_id} is not reproduced; changed: test_loss" in done.stderr
+    assert f"error: run {original.run_id} was not reproduced; changed: test_loss" in done.stderr
     assert "Traceback" not in done.stderr
 
 

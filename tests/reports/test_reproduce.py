@@ -324,7 +324,7 @@ def test_data_and_metrics_are_compared_and_kept_with_the_new_run(store: Workplac
         assert list(csv.reader(file))[1:] == [list(row) for row in (*result.origin, *result.results)]
     page = f"#/experiments/1/runs/{old.run_id}?workflowType=machine_learning"
     note = client.get_run(str(new.run_id)).data.tags["mlflow.note.content"]
-    assert note.startswith(f"ANOTHER RESULT than [run {old.run_id}]({page}): test_accuracy.\n")
+    assert note.startswith(f"DIFFERENT RESULT from [run {old.run_id}]({page}): test_accuracy.\n")
 
 
 def outcome(origin: list[DriftRow], results: list[DriftRow]) -> ReproductionResult:
@@ -342,7 +342,7 @@ HEAD = ["| what | then | now | verdict |", "|---|---|---|---|"]
     [
         ([EQUAL], "The same result as [run old](#old).", ["commit"]),
         ([NEAR], "The same result, within chance, as [run old](#old).", ["commit"]),
-        ([EQUAL, OTHER], "ANOTHER RESULT than [run old](#old): loss.", ["commit", "loss"]),
+        ([EQUAL, OTHER], "DIFFERENT RESULT from [run old](#old): loss.", ["commit", "loss"]),
     ],
 )
 def test_the_description_begins_with_the_result_which_decides_alone_whether_a_run_is_reproduced(

@@ -126,7 +126,7 @@ def test_an_appended_archive_does_not_hide_the_content_of_an_hdf5_file(copied: P
 @pytest.mark.parametrize("member", ["/etc/passwd", "assets/../../up"])
 def test_a_member_that_would_be_unpacked_elsewhere_is_refused(member: str, copied: Path) -> None:
     changed_archive(copied / "model.keras", member, lambda _: b"x")
-    with pytest.raises(ModelFileError, match=f"its member '{member}' would be unpacked outside of it"):
+    with pytest.raises(ModelFileError, match=f"its member '{member}' would be unpacked outside its folder"):
         load_model(copied / "model.keras")
 
 

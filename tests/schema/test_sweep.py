@@ -65,7 +65,7 @@ test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = ra
 
 
 REFUSED: list[tuple[Make, dict[str, Any], str]] = [
-    (sweeper, {"n_trials": None}, r"n_trials: tpe does not know when it is done; give a number"),
+    (sweeper, {"n_trials": None}, r"n_trials: tpe never runs out of trials; give a number"),
     (
         sweeper,
         {"sampler": sampler["grid"](), "pruner": MEDIAN},
@@ -111,7 +111,11 @@ def test_every_sampler_and_pruner_needs_no_setting_beyond_its_name(make: Make) -
 # --- dimensions ----------------------------------------------------------------------------------------------------
 
 NOT_A_DIMENSION: list[tuple[Make, dict[str, Any], str]] = [
-    (Interval, {"low": 9, "high": 4}, r"upside down; write int\(interval\(4,9\)\) instead of int\(interval\(9,4\)\)$"),
+    (
+        Interval,
+        {"low": 9, "high": 4},
+        r"above the upper one; write int\(interval\(4,9\)\) instead of int\(interval\(9,4\)\)$",
+    ),
     (Interval, {"low": 0, "high": INF}, r"the bounds 0 and inf must be finite"),
     (Interval, {"low": NAN, "high": 1}, r"the bounds nan and 1 must be finite"),
     (Interval, {"low": 0, "high": 1.0, "log": True}, r"above 0, not at 0; write .* tag\(log,interval\(0\.001,1\)\)$"),

@@ -260,7 +260,7 @@ KERNEL = Choice("model.conv.0.kernel_size", (3, 5), (3, 5))
 @pytest.mark.parametrize("name", ["cmaes"])
 def test_a_sampler_of_numbers_refuses_a_space_of_choices(name: str):
     sentence = (
-        rf"hydra/sweeper/sampler={name} searches numbers, and this space has only choices "
+        rf"hydra/sweeper/sampler={name} searches only numbers, and this space has only choices "
         r"\(model\.conv\.0\.kernel_size, model\); use interval\(.*hydra/sweeper/sampler=tpe$"
     )
     with pytest.raises(ConfigError, match=sentence):

@@ -110,12 +110,15 @@ def test_a_storage_on_postgresql_has_its_locks_there(database: str):
         ("", r"storage= is not the address of a database"),
         (
             "mysql://ada@db/x",
-            r"a sweep counts on locks that mysql does not give; use sqlite:///optuna\.db, or postgresql",
+            r"a sweep needs locks that mysql does not have; use sqlite:///optuna\.db, or postgresql",
         ),
-        ("redis://db", r"a sweep counts on locks that redis does not give"),
-        ("sqlite://", r"storage=sqlite:// would be gone with the process; name a file: sqlite:///optuna\.db"),
-        ("sqlite:///:memory:", r"storage=sqlite:///.* would be gone with the process"),
-        ("sqlite:///.", r"storage=sqlite:///\. is not a database that can be opened: unable to open database file"),
+        ("redis://db", r"a sweep needs locks that redis does not have"),
+        (
+            "sqlite://",
+            r"storage=sqlite:// is a database in memory, which ends with the process; name a file: sqlite:///optuna\.db",
+        ),
+        ("sqlite:///:memory:", r"storage=sqlite:///.* is a database in memory, which ends with the process"),
+        ("sqlite:///.", r"storage=sqlite:///\. cannot be opened as a database: unable to open database file"),
         ("sqlite+none:///optuna.db", r"hydra\.sweeper\.storage="),
         ("sqlite+aiosqlite:///optuna.db", r"hydra\.sweeper\.storage="),
         ("postgresql://127.0.0.1:port/x", r"hydra\.sweeper\.storage="),
@@ -163,7 +166,7 @@ def test_a_database_that_mlflow_has_made_is_refused_and_left_as_it_is(folder: Pa
 
 def test_a_file_that_is_not_a_database_is_refused_and_does_not_change(folder: Path):
     (folder / "optuna.db").write_text("this is not a database, but a text of some length " * 40)
-    with pytest.raises(StoreError, match=r"optuna\.db is not a database that can be opened: file is not a database"):
+    with pytest.raises(StoreError, match=r"optuna\.db cannot be opened as a database: file is not a database"):
         open_storage("sqlite:///optuna.db", MLFLOW)
     assert (folder / "optuna.db").read_text().startswith("this is not a database")
 
@@ -226,7 +229,7 @@ def test_the_password_of_a_refused_address_is_hidden_when_the_sentence_is_printe
 @pytest.mark.services
 @pytest.mark.parametrize(("name", "reason"), [("nothing", 'database "nothing" does not exist')])
 def test_a_database_that_postgresql_does_not_have_is_refused(postgres: str, name: str, reason: str):
-    with pytest.raises(StoreError, match=f"{name} is not a database that can be opened: .*{reason}"):
+    with pytest.raises(StoreError, match=f"{name} cannot be opened as a database: .*{reason}"):
         open_storage(f"{postgres}/{name}", MLFLOW)
 
 

@@ -59,7 +59,7 @@ def test_a_study_that_wants_the_opposite_is_refused(
     memory: Storage, request: pytest.FixtureRequest, first: Direction, second: Direction
 ):
     open_study(request.node.name, memory.optuna, first)
-    sentence = f"{first}s its value, this sweep {second}s it; use another hydra.sweeper.study_name"
+    sentence = f"{first}s its value, but this sweep {second}s it; use another hydra.sweeper.study_name"
     with pytest.raises(ConfigError, match=sentence):
         open_study(request.node.name, memory.optuna, second)
 
@@ -109,10 +109,10 @@ def test_the_same_setting_is_accepted_again(study: optuna.Study):
 @pytest.mark.parametrize(
     ("now", "sentence"),
     [
-        ({**BEFORE, "seed": "2"}, r"setting: seed was 1, is 2\. Use another hydra\.sweeper\.study_name, or"),
-        ({**BEFORE, "epochs": "3"}, r"setting: epochs was not set, is 3\. Use"),
-        ({"seed": "1"}, r"setting: model\.dropout was 0\.2, is not set\. Use"),
-        ({"model.dropout": "0.5", "seed": "2"}, r"setting: model\.dropout was 0\.2, is 0\.5; seed was 1, is 2\. Use"),
+        ({**BEFORE, "seed": "2"}, r"settings: seed was 1, is 2\. Use another hydra\.sweeper\.study_name, or"),
+        ({**BEFORE, "epochs": "3"}, r"settings: epochs was not set, is 3\. Use"),
+        ({"seed": "1"}, r"settings: model\.dropout was 0\.2, is not set\. Use"),
+        ({"model.dropout": "0.5", "seed": "2"}, r"settings: model\.dropout was 0\.2, is 0\.5; seed was 1, is 2\. Use"),
         (BEFORE | dict.fromkeys("abcdefg", "1"), r"a was .*; e was not set, is 1 and 2 more\. Use"),
     ],
 )

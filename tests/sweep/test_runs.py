@@ -127,7 +127,7 @@ def test_runs_of_a_deleted_parent_get_the_new_parent(resumed: Resumed, capsys: p
     resumed.client.delete_run(first)
     parent = open_parent(resumed.store, STUDY, resumed.plan, [])
     runs_of_trials(resumed.store, STUDY, parent)
-    said = f"the parent of the runs of 5 trials was gone; the new parent is run {parent.run_id}"
+    said = f"the parent of the runs of 5 trials was missing; the new parent is run {parent.run_id}"
     assert said in capsys.readouterr().out
     children = [run for run in runs_of_trials(resumed.store, STUDY, parent) if run.parent_run_id == parent.run_id]
     assert [run.number for run in children] == [0, 1, 2, 3, 4]

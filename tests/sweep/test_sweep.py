@@ -265,7 +265,7 @@ def test_a_named_study_with_another_setting_is_refused_unless_that_is_wanted(wor
 @pytest.mark.parametrize(
     ("storage", "code", "sentence"),
     [
-        ("mysql://ada:hunter22@127.0.0.1/x", 1, "counts on locks that mysql does not give"),
+        ("mysql://ada:hunter22@127.0.0.1/x", 1, "needs locks that mysql does not have"),
         ("sqlite:///mlflow.db", 1, "is MLflow's database"),
         ("postgresql://ada:hunter22@127.0.0.1:1/x", 1, "does not answer"),
     ],

@@ -50,7 +50,7 @@ def silent() -> Iterator[str]:
 
 SENTENCES = {
     401: "asks for a user: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
-    403: "does not allow this (403): its administrator gives the permission, or puts",
+    403: "does not allow this (403): ask its administrator for permission, or to add",
     500: "failed (500): see the reason in its log",
 }
 
@@ -111,7 +111,7 @@ def test_a_server_of_another_protocol_is_refused():
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=greet, args=(server,), daemon=True).start()
-        with pytest.raises(StoreError, match="answers, but not as an MLflow server does"):
+        with pytest.raises(StoreError, match="answers, but is not an MLflow server"):
             open_store(config_for(f"http://127.0.0.1:{server.getsockname()[1]}").tracking)
 
 

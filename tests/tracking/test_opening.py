@@ -86,7 +86,7 @@ def test_resuming_from_a_missing_store_does_not_create_it(workplace: Workplace, 
     [
         ("sqlite:x", "cannot be used"),
         ("runs", "no longer stores runs in a folder"),
-        ("sqlite:///{folder}", "is not a database that can be opened"),
+        ("sqlite:///{folder}", "cannot be opened as a database"),
         ("postgresql://127.0.0.1:1/x", "does not answer"),
         ("nothing://x", "cannot be used"),
     ],

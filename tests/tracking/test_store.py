@@ -90,7 +90,7 @@ def other_server() -> Iterator[str]:
 
 
 def test_a_server_that_is_not_mlflow_is_refused(other_server: str):
-    with pytest.raises(StoreError, match="answers, but not as an MLflow server does"):
+    with pytest.raises(StoreError, match="answers, but is not an MLflow server"):
         open_store(config_for(other_server).tracking)
 
 
@@ -106,7 +106,7 @@ def test_the_database_of_something_else_is_refused_and_left_as_it_is(workplace: 
 
 def test_a_file_that_is_not_a_database_is_refused(workplace: Workplace, config: Config):
     (workplace.folder / "mlflow.db").write_text("this is not a database, but a text of some length " * 40)
-    with pytest.raises(StoreError, match="not a database that can be opened"):
+    with pytest.raises(StoreError, match="cannot be opened as a database"):
         open_store(config.tracking)
 
 
