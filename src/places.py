@@ -52,8 +52,8 @@ def check_output_folder(folder: Path, key: str) -> None:
 def literal_folder(folder: Path) -> Iterator[Path]:
     r"""Return the folder under a name that TensorFlow takes literally, for as long as the block lasts.
 
-    TensorFlow reads the variables of a SavedModel by a pattern, in which `*`, `[` and a backslash have a meaning, and
-    makes `back/slash` out of `back\slash`. Linux has another name for a folder that is open.
+    TensorFlow reads the variables of a SavedModel by a pattern, in which `*`, `[` and a backslash have a meaning. It
+    also turns `back\slash` into `back/slash`. Linux has another name for a folder that is open.
     """
     if not _PATTERN.search(str(folder.absolute())) or not OPEN_FILES.is_dir():
         yield folder

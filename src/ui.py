@@ -87,7 +87,7 @@ def environment(uri: str, artifacts: str | None) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    return {"PYTHONWARNINGS": "ignore"} | os.environ | settings  # its libraries' warnings are for its authors
+    return {"PYTHONWARNINGS": "ignore"} | os.environ | settings  # the warnings of MLflow's libraries do not help a user
 
 
 @contextlib.contextmanager

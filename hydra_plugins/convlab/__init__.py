@@ -21,7 +21,7 @@ class ConvlabSweeper(Sweeper):
     """`hydra/sweeper=optuna` and `hydra/sweeper=grid`; its settings are `hydra.sweeper.*`."""
 
     def __init__(self, **settings: Any) -> None:
-        """Hydra hands over the settings here and, whole, in `setup`."""
+        """Take the sweeper's settings; `setup` gets the whole configuration."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader, self.master = hydra_context.config_loader, config
@@ -37,7 +37,7 @@ class ConvlabSweeper(Sweeper):
 
 
 class ConvlabSchemas(ConfigSource):
-    """The dataclasses of `src.schema` as the configs `schema/...`; a node is made when one is asked for.
+    """The dataclasses of `src.schema` as the configs `schema/...`; a node is created on demand.
 
     Hydra's `ConfigStore` would make all of them at every start, and copy all of them at every composition. None is
     listed, because they are not options to choose from.

@@ -1,6 +1,6 @@
-"""Make a command of a function: what was typed becomes a dataclass, an error a sentence and an exit code.
+"""Turn a function into a command: what was typed becomes a dataclass, an error a sentence and an exit code.
 
-Hydra parses the command line and composes; the function runs after Hydra has let go, so that errors, signals and exit
+Hydra parses the command line and composes; the function runs after Hydra has returned, so that errors, signals and exit
 codes are ours.
 """
 
@@ -48,7 +48,7 @@ REFUSED = {  # flags of Hydra that every command refuses, and why; --help does n
 def entry_point(
     config_name: str, sweeps: bool = False
 ) -> Callable[[Callable[[Any, list[str]], None]], Callable[[], None]]:
-    """Return a decorator that makes a command of a function `(config, overrides)`; `overrides` is what was typed.
+    """Return a decorator that turns a function `(config, overrides)` into a command; `overrides` is what was typed.
 
     Args:
         config_name: the command's primary configuration, a file of `conf/`.
@@ -72,7 +72,7 @@ def entry_point(
 
 
 def run_command(work: Callable[[], None]) -> None:
-    """Run a function as a command does: an error becomes a sentence and an exit code.
+    """Run a function as a command: an error becomes a sentence and an exit code.
 
     HYDRA_FULL_ERROR=1 shows the traceback instead.
     """

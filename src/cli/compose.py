@@ -1,4 +1,4 @@
-"""Compose a configuration with Hydra, make dataclasses of it, and read back a stored one."""
+"""Compose a configuration with Hydra, turn it into dataclasses, and read back a stored one."""
 
 import contextlib
 import dataclasses
@@ -78,7 +78,7 @@ def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def compose(config_name: str, overrides: Sequence[str], with_hydra: bool = False) -> DictConfig:
-    """Return what Hydra composes, values of string keys kept as they were typed."""
+    """Return what Hydra composes; values of string keys stay as they were typed."""
     refuse_empty_overrides(config_name, overrides)
     overrides = quote_strings(config_name, overrides)
     with hydra_ready(overrides):

@@ -1,4 +1,4 @@
-"""A command line that is not Hydra's."""
+"""Command lines that Hydra does not read."""
 
 import argparse
 from typing import NoReturn
@@ -7,7 +7,7 @@ from src.errors import ConfigError
 
 
 class Flags(argparse.ArgumentParser):
-    """A parser whose errors are sentences; that of `argparse` prints what was typed, passwords included."""
+    """A parser that raises ConfigError; that of `argparse` would print what was typed, passwords included."""
 
     def error(self, message: str) -> NoReturn:
         """Raise ConfigError with the message."""

@@ -1,4 +1,4 @@
-"""Keys that take strings: their values stay as they were typed, also where they look like numbers.
+"""Keys that take strings: their values stay as they were typed, even where they look like numbers.
 
 Hydra's parser reads `2026_11_28` as 20261128, `1.10` as 1.1 and `true` as True before it knows the type of the key. The
 types are known from the dataclasses, so such values are put into quotes first.
@@ -30,7 +30,7 @@ Types = frozenset[Any]  # all annotations that a key may have, depending on the 
 NOTHING = type(None)
 NUMBERS = {int, float, bool}
 _KEY = re.compile(r"[+~]*(?P<key>[\w$./-]+)=(?P<value>.*)", re.DOTALL)
-# A cheap look before a value is parsed: it may find too much, and nothing too little.
+# A cheap check before a value is parsed. It may match a value that does not change, but never misses one that does.
 _MAY_CHANGE = re.compile(
     r"(?:^|[\[,({:\s])[+-]?(?:[\d.][\d._]*(?:e[+-]?[\d_]+)?|true|false|inf|nan)(?=$|[\]),}\s])", re.IGNORECASE
 )
@@ -48,7 +48,7 @@ def quote_strings(config_name: str, overrides: Sequence[str]) -> list[str]:
 
 
 def root_types(config_name: str) -> Types:
-    """Return the types of a primary config; any name that is not one of a primary config stands for all of them."""
+    """Return the types of a primary config; for any other name, those of all primary configs."""
     return frozenset((PRIMARY[config_name],)) if config_name in PRIMARY else frozenset(PRIMARY.values())
 
 
@@ -59,7 +59,7 @@ def types_of(root: Types, name: str) -> Types:
 
 @functools.cache
 def types_in(parent: Types, key: str) -> Types:
-    """Return the types of what a parent with one of these types holds under the key, which may be an index."""
+    """Return the types that the value of a key, or of an index, may have in a parent of one of these types."""
     found: set[Any] = set()
     for kind in parent:
         origin: Any = typing.get_origin(kind)

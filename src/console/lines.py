@@ -24,7 +24,7 @@ def say(text: str) -> None:
 
 
 def say_pairs(pairs: Mapping[str, str]) -> None:
-    """Print a line for each name and its text, aligned; a terminal gets long texts wrapped below their beginning."""
+    """Print a line for each name and its text, aligned. On a terminal, long texts are wrapped and indented."""
     indent = max(map(len, pairs)) + 2
     width = max(console.width - indent, 20) if console.is_terminal else None
     for name, text in pairs.items():
@@ -50,7 +50,7 @@ def _say_page(name: str, page: str, uri: str) -> None:
 
 
 def warn(warnings: Sequence[str]) -> None:
-    """Print warnings in a box; print nothing without any."""
+    """Print warnings in a box; print nothing if there are none."""
     if warnings:
         panel = Panel(
             redact("\n".join(warnings)), title="WARNING", border_style="bold yellow", width=min(console.width, 100)

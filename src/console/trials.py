@@ -27,7 +27,7 @@ class SweepView:
         metric: the metric that compares the trials.
         direction: `maximize` or `minimize`; the best trial so far is marked with a star.
         n_trials: how many trials the study has in the end.
-        rows: the trials that there are; no line is printed for those that have ended.
+        rows: the trials so far; no line is printed for those that have already ended.
     """
 
     def __init__(self, metric: str, direction: str, n_trials: int, rows: Sequence[TrialRow]) -> None:

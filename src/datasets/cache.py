@@ -57,7 +57,7 @@ def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tup
             return None
         try:
             images, bad = _map(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
-        except (OSError, EOFError, ValueError, TypeError):  # the checksum fits, and was made of damaged files
+        except (OSError, EOFError, ValueError, TypeError):  # the checksum matches, but was made from damaged files
             return None
         return (images, bad) if images.shape == (len(files) - len(bad), *config.input_shape) else None
 

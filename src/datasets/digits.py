@@ -17,7 +17,7 @@ SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"  # o
 def load_digits(reasons: list[str]) -> Arrays:
     """Return 4,000 training and 1,000 test digits, always the same ones.
 
-    The package has 500 of each class, sorted by class. Here one of each class follows in turn (0, 1, ..., 9, 0, ...),
+    The package has 500 of each class, sorted by class. Here the classes take turns (0, 1, ..., 9, 0, ...),
     so that every part of the sequence is stratified.
 
     Args:

@@ -1,4 +1,4 @@
-"""Images with an exact copy in another split. A score on images that a model was trained on says little."""
+"""Images with an exact copy in another split. A score on images that a model was trained on means little."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Synthetic images: each class is a smooth random pattern, each image is that pattern, shifted a little, with noise."""
+"""Synthetic images: each class is a smooth random pattern, each image is that pattern with a small shift and noise."""
 
 import numpy as np
 

@@ -81,7 +81,7 @@ def wrap_name(name: str, width: int) -> str:
 
 
 def label_parameter(axes: Axes, axis: ParameterAxis, inches: float) -> None:
-    """Label an x axis that is this wide with a parameter's name and ticks. Choices with long names are upright."""
+    """Label an x axis that is this wide with a parameter's name and ticks. Long names of choices are vertical."""
     ticks, labels, is_upright = fit_ticks(axis, inches)
     axes.set_xticks(ticks, labels, rotation=90 if is_upright else 0, fontsize=SMALL, parse_math=False)
     axes.set_xlabel(wrap_name(axis.name, int(inches / CHARACTER / 1.3)), parse_math=False)
@@ -104,7 +104,7 @@ def axis_limits(axis: ParameterAxis) -> tuple[float, float]:
 
 
 def fit_ticks(axis: ParameterAxis, inches: float) -> tuple[Sequence[float], Sequence[str], bool]:
-    """Return the ticks and labels for which an x axis has room, and whether the labels have to be upright."""
+    """Return the ticks and labels for which an x axis has room, and whether the labels have to be vertical."""
     widest = (max(map(len, axis.labels)) + 2) * CHARACTER
     is_upright = axis.is_choice and widest * len(axis.labels) > inches
     room = inches / (LINE if is_upright else widest)

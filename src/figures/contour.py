@@ -53,7 +53,7 @@ def contour_data(rows: Sequence[TrialRow], parameters: Sequence[Parameter]) -> C
 def plot_contour(data: Contour, metric: str, direction: str) -> Figure:
     """Draw a point for each trial, better ones darker, and between numbers the values that the points suggest.
 
-    Nothing lies between two choices, so there the points are all, spread to show those with the same choices.
+    There is nothing between two choices. So only the points are drawn, spread so that none hides another.
     """
     figure = Figure(figsize=(8.5, 6), layout="constrained")
     axes = figure.subplots()

@@ -42,7 +42,7 @@ def learning_curves_data(
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:
-    """Draw the metrics side by side: training dashed, the best epoch as a line, later phases on another ground.
+    """Draw the metrics side by side: training dashed, the best epoch as a line, later phases shaded.
 
     The legends are below the panels, where they hide no line.
     """

@@ -28,7 +28,7 @@ def training_batches(
     batches = _gathered(tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size), split)
     if augmentation is not None and augmentation.changes_images:
         augment = augmenter(augmentation, seed)
-        # One batch after the other: parallel calls would draw their random numbers in no certain order.
+        # One batch after the other: parallel calls would draw their random numbers in no fixed order.
         batches = batches.map(lambda batch, classes: (augment(batch), classes))
     return _prefetched(batches)
 

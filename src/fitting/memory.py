@@ -16,7 +16,7 @@ CGROUP = Path("/sys/fs/cgroup")  # of a container that may use less than the mac
 
 
 def check_memory(model: keras.Model, batch_size: int) -> None:
-    """Raise NotEnoughMemory if less is free than training takes at least. The memory of a GPU is not checked."""
+    """Raise NotEnoughMemory if less is free than training needs at least. The memory of a GPU is not checked."""
     if tf.config.list_physical_devices("GPU"):
         return
     free = free_memory()

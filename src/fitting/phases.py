@@ -26,7 +26,7 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
         model: from `build_transfer`, its backbone frozen; trained in place.
         dataset: raw images.
         config: `model`, `training`, `optimizer`, `schedule` and `seed` are read.
-        watch: the callback that sees the epochs of both phases, numbered on.
+        watch: the callback that sees the epochs of both phases, numbered consecutively.
     """
     transfer = config.model
     assert isinstance(transfer, TransferConfig)

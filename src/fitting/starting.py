@@ -12,7 +12,7 @@ from src.schema import Config
 def start_tensorflow(*configs: Config) -> None:
     """Start TensorFlow with the number of threads that suits these trainings, unless it has been imported already.
 
-    If all of them divide their batches among the cores, see `src.fitting.parts`, each operation gets one thread.
+    If all trainings divide their batches among the cores (see `src.fitting.parts`), each operation gets one thread.
     TensorFlow reads that number once, so a process that trains several networks passes all their configs at first.
     """
     if all(divides_batches(config) for config in configs):

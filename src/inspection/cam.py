@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image speak for a class."""
+"""Grad-CAM: the places of an image that are evidence for a class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +17,10 @@ from src.models.arithmetic import CONVOLUTIONS
 def grad_cam(
     model: keras.Model, images: npt.NDArray[np.uint8], classes: Sequence[int], layer: str | None = None
 ) -> npt.NDArray[np.float32] | None:
-    """Return heat maps: how strongly each place of an image speaks for a class.
+    """Return heat maps: how strong the evidence for a class is at each place of an image.
 
     With the maps A_k of a layer and the score y of the class before the softmax, the weight w_k of a map is the mean of
-    dy/dA_k over its places, and the heat is max(0, sum_k w_k A_k), so that only what speaks for the class counts. The
+    dy/dA_k over its places, and the heat is max(0, sum_k w_k A_k), so that only evidence for the class counts. The
     heat is enlarged to the size of the image and divided by its largest value.
 
     Args:
@@ -31,7 +31,7 @@ def grad_cam(
             last convolution, so that normalization, activation and shortcut after it are included.
 
     Returns:
-        float32, (n, height, width), 0-1, all 0 where nothing speaks for the class; None for a network without
+        float32, (n, height, width), 0-1, all 0 if nothing is evidence for the class; None for a network without
         convolutions.
 
     Raises:

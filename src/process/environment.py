@@ -10,7 +10,7 @@ from src.places import tidy_environment
 
 DEFAULTS = {  # a value that is already in the environment wins, unless it is empty
     "TF_CPP_MIN_LOG_LEVEL": "3",  # its errors come as Python exceptions too
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the commands say themselves where to look
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the commands print addresses themselves
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # MLflow's own default stays silent for four minutes

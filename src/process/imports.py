@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-OBJECTS = 10_000  # new ones between two garbage collections; Python's 700 are few where a million are held
+OBJECTS = 10_000  # new ones between two garbage collections; Python's 700 are few when there are a million objects
 
 
 def collect_garbage_less_often() -> None:
-    """Let Python collect garbage after more new objects: what a command creates at its start all stays."""
+    """Let Python collect garbage less often: everything that a command creates at its start stays in memory."""
     if 0 < gc.get_threshold()[0] < OBJECTS:
         gc.set_threshold(OBJECTS)
 
@@ -28,7 +28,7 @@ _nested = False  # whether the process is inside `heavy_imports`
 def heavy_imports() -> Iterator[None]:
     """Import MLflow or TensorFlow inside: without their messages and with garbage collection paused.
 
-    For `src.process.lazy`, which imports inside and does nothing else there.
+    `src.process.lazy` imports inside this block, and does nothing else there.
 
     The libraries create a million objects, all of which stay. Python would go through them again and again meanwhile,
     at each collection afterwards, and once more at the very end. Work with them, such as creating a store or saving a
@@ -76,7 +76,7 @@ def one_thread_per_operation() -> None:
 def _native_messages_hidden() -> Iterator[None]:
     """Hide what native libraries write to the error stream during an import; show it when the import fails.
 
-    TensorFlow greets with a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
+    TensorFlow prints a page of notes before its own log level is in force. TF_CPP_MIN_LOG_LEVEL=0 shows them.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0" or (file := _temporary_file()) is None:
         yield

@@ -65,7 +65,7 @@ def comparison_run(config: CompareModelsConfig, planned: Mapping[str, Sequence[C
 
 
 def rank_models(config: CompareModelsConfig, trained: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:
-    """Return a row for each network, the best by validation accuracy first, and of equal ones the smallest first.
+    """Return a row for each network, the best by validation accuracy first, and of equal networks the smallest first.
 
     The size and the latency are those of the first seed's model.
     """

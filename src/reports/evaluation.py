@@ -73,7 +73,7 @@ def _record_predictions(run: tracking.Run, dataset: datasets.Dataset, scores: fi
 
 
 def unrecognized_classes(dataset: datasets.Dataset, scores: fitting.Scores) -> list[str]:
-    """Return a warning that names the classes of which no test image was recognized; an empty list without any."""
+    """Return a warning that names the classes of which no test image was recognized, or an empty list."""
     labels, predicted, count = dataset.test.labels, scores.probabilities.argmax(axis=1), len(dataset.class_names)
     images, recognized, guesses = (
         np.bincount(group, minlength=count) for group in (labels, labels[labels == predicted], predicted)

@@ -1,4 +1,4 @@
-"""Markdown for the descriptions of runs, with names that nobody can take for Markdown."""
+"""Markdown for the descriptions of runs, in which names are never read as Markdown."""
 
 import re
 from collections.abc import Iterable, Sequence

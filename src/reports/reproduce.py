@@ -32,7 +32,7 @@ READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*hydra\b", re.DOTALL)
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
-    """Return the run's configuration, to be trained again, and what differs between then and now, here and there.
+    """Return the run's configuration, to be trained again, and how its origin compares with what is here now.
 
     Raises:
         StoreError: there is no such run, or it did not finish.

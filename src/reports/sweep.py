@@ -48,7 +48,7 @@ def record_results(
     config_of_trial: ConfigOfTrial,
     warnings: Sequence[str] = (),
 ) -> SweepResult:
-    """Writes `trials.csv`, `best.yaml` and the description into the parent run, over those of an earlier end.
+    """Writes `trials.csv`, `best.yaml` and the description into the parent run, replacing earlier ones.
 
     Args:
         run: the parent run.

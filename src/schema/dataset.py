@@ -68,7 +68,7 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
         return self
 
     def named(self) -> Self:
-        """Return the same data set with its name: one that is named after its folder has none until here."""
+        """Return the same data set with its name; one that is named after its folder gets the name here."""
         return self
 
     def set_by_folder(self) -> set[str]:

@@ -9,7 +9,7 @@ A kind is declared once, next to its fields:
 A new kind is one Python file and one YAML file, and no list has to be changed:
 
 1. The Python file contains the config class, and what it builds unless a library has that. It is named after the kind
-   and lies in the `home` of its group: `src/models/densenet.py` declares the model of family `densenet`. It is imported
+   and is in the `home` of its group: `src/models/densenet.py` declares the model of family `densenet`. It is imported
    when a configuration asks for the kind. A kind may also be declared in `src/schema`, which is always imported. Its
    builder is a string, so the libraries that it needs are imported when it is used.
 2. The YAML file is an option of the group: `conf/model/densenet.yaml` begins with `/schema/model/densenet@_here_`.

@@ -60,20 +60,20 @@ class Interval:
         return None if step is None else (Decimal(str(self.low)), Decimal(str(self.high)), Decimal(str(step)))
 
     def count(self) -> int | None:
-        """Return the number of values, None if there is no end of them."""
+        """Return the number of values, None if there are infinitely many."""
         if self._exact is None:
             return None
         low, high, step = self._exact
         return int((high - low) / step) + 1
 
     def holds(self, value: Any) -> bool:
-        """Return whether it is one of the values."""
+        """Return whether this is one of the values."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
             return False
         return self._exact is None or (Decimal(str(value)) - self._exact[0]) % self._exact[2] == 0
 
     def options(self) -> tuple[Scalar, ...] | None:
-        """Return every value in the order in which they were typed, None if there is no end of them."""
+        """Return every value in the order in which they were typed, None if there are infinitely many."""
         if self._exact is None:
             return None
         low, _, step = self._exact

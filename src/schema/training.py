@@ -20,7 +20,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
     precision: str = "float32"  # of the layers' arithmetic; auto: bfloat16 on processors with instructions for it
     deterministic: bool = False  # the same results bit for bit on the same machine, somewhat slower
-    class_weights: str | None = None  # balanced: every class has the same weight, however many images it has
+    class_weights: str | None = None  # balanced: every class has the same weight, no matter how many images it has
     initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id, or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check

@@ -164,7 +164,7 @@ class Claims:
         return not counts.running and counts.counted >= self._n_trials
 
     def best_value(self) -> float | None:
-        """Returns the best value of a completed trial, None while there is none."""
+        """Returns the best value of a complete trial, None while there is none."""
         values = [
             trial.value for trial in self.trials() if trial.state == TrialState.COMPLETE and trial.value is not None
         ]

@@ -30,7 +30,7 @@ def rank_parameters(study: optuna.Study) -> list[Parameter]:
 def _importances(study: optuna.Study) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     if len(complete) > 1:  # Optuna would give every parameter of a single trial the same importance
-        with contextlib.suppress(ValueError, RuntimeError), _quiet():  # their values do not differ
+        with contextlib.suppress(ValueError, RuntimeError), _quiet():  # the values of the trials do not differ
             return optuna.importance.get_param_importances(study)
     return {}
 

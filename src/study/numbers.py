@@ -40,6 +40,6 @@ def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
 
 
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:
-    """Return the completed trials, best first; of equal ones the earlier comes first."""
+    """Return the complete trials, best first; of equal ones the earlier comes first."""
     complete = [row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None]
     return sorted(complete, key=lambda row: (-sign_of(direction) * (row.value or 0.0), row.number))

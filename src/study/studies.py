@@ -58,7 +58,7 @@ def unique_id(study: optuna.Study) -> str:
 
 
 def ask_to_stop(study: optuna.Study, stop: bool = True) -> None:
-    """Ask all processes that work on the study to end their trials with the epoch, or take the request back."""
+    """Ask all processes that work on the study to end their trials with the epoch, or withdraw the request."""
     if bool(study.user_attrs.get(STOP)) != stop:
         study.set_user_attr(STOP, stop)
 
@@ -77,10 +77,10 @@ def check_setting(
         study: a new or an existing study.
         setting: what the trials have in common, the space and the data sets, from `src.sweep.setting`.
         dimensions: the dimensions of the space.
-        on_change: `error`, or `continue` to allow another setting.
+        on_change: `error`, or `continue` to allow other settings.
 
     Raises:
-        ConfigError: the study has another setting; the message says what differs.
+        ConfigError: the study has other settings; the message says what differs.
     """
     before = study.user_attrs.get(SETTING, setting)
     changed = [name for name in sorted(before.keys() | setting.keys()) if before.get(name) != setting.get(name)]

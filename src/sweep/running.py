@@ -1,6 +1,6 @@
 """A sweep: one study, whose trials are trained by worker processes, all of it under one MLflow run.
 
-`run_study` is the story. Any part of it may be killed at any time: the same command resumes the sweep.
+Start reading at `run_study`. Any part of it may be killed at any time: the same command resumes the sweep.
 """
 
 from __future__ import annotations

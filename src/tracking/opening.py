@@ -1,4 +1,4 @@
-"""Opening runs: new ones, whose end is recorded however it comes, and those that exist."""
+"""Opening runs: new ones, whose end is recorded in any case, and existing ones."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence

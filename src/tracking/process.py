@@ -1,4 +1,4 @@
-"""Naming the process that started a run, and finding out that it has ended.
+"""Naming the process that started a run, and finding out whether it has ended.
 
 Process numbers are reused, and a start in wall-clock time changes when the clock is set. So a process is named by its
 number, its start in ticks since boot, the boot, and the namespaces in which both are counted.

@@ -52,7 +52,7 @@ def data_of_run(params: Mapping[str, str]) -> ModelData:
 
 
 def fixed_uri(client: mlflow.MlflowClient, model_uri: str) -> str:
-    """Return a URI that will always lead to the model that this one leads to now: an alias may move at any time."""
+    """Return a URI that always leads to the model that this one leads to now; an alias may move at any time."""
     if not model_uri.startswith("models:"):
         return model_uri
     return "models:/" + "/".join(map(str, get_model_name_and_version(client, model_uri)))

@@ -17,7 +17,7 @@ from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
 from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
 
-MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest with files is reused
+MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest that still has its files is reused
 KEPT = ("tracking.save_model", "tracking.detail")  # settings that decide how much of a run can be reused
 
 
