@@ -4,8 +4,8 @@ python -m benchmarks.sweep_overhead                  1,000 trials of a network t
 python -m benchmarks.sweep_overhead --trials 200
 
 A trial's training is replaced by nothing: what is left is claiming, drawing parameters, composing, the MLflow run with
-its params, metrics and config, the reports for the pruner, and storing the result. The medians are those around the trials
-that are named.
+its params, metrics and config, the reports for the pruner, and storing the result. The medians are those
+around the trials that are named.
 """
 
 import argparse
