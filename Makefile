@@ -8,7 +8,7 @@ MODEL ?= models:/mnist@champion
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev train test test-services test-slow check ui serve pictures results screenshots lock clean
+.PHONY: help setup setup-dev train test test-fast test-services test-slow check ui serve pictures results screenshots lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,14 @@ train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides
 
 test: setup-dev ## Run every test that takes seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
+
+# Folders and files whose tests neither train nor start processes.
+FAST := tests/schema tests/console tests/reports/test_markdown.py tests/space tests/study/test_numbers.py tests/test_conf.py \
+	tests/test_language.py tests/test_links.py tests/test_places.py tests/test_redact.py tests/test_tables.py tests/cli/test_compose.py \
+	tests/cli/test_mistakes.py tests/cli/test_strings.py tests/cli/test_files.py
+
+test-fast: setup-dev ## Run the tests that need no training and no process: under a minute, for every save
+	$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser and not services and not fault" $(FAST) $(ARGS)
 
 test-services: setup-dev ## Run the tests that start servers, run whole pipelines or kill processes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(browser or services or fault) and not slow" $(ARGS)

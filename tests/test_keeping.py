@@ -22,6 +22,8 @@ from src.tracking import Run, open_store, start_run
 from src.train import start_from
 from tests.support.workplace import Workplace
 
+pytestmark = pytest.mark.services  # they train several times
+
 
 class Ready(NamedTuple):
     """A network that counts as trained, and what it would be trained on."""

@@ -22,6 +22,8 @@ from src.tracking import Registry, Version
 from src.train import train
 from tests.support.workplace import Workplace, copy_of
 
+pytestmark = pytest.mark.services  # they train several times
+
 SMALL = ["dataset=synthetic", "training.epochs=3"]
 
 

@@ -12,6 +12,8 @@ from src.fitting.parts import describe_device, in_parts, parts_for
 from src.models.arithmetic import multiply_adds
 from tests.support.training import ready
 
+pytestmark = pytest.mark.services  # they train several times
+
 LENOT = ["model=lenot", "model.dense=[20]", "training.steps_per_execution=2"]
 
 

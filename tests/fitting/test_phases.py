@@ -20,6 +20,8 @@ from src.models import build_model, predict
 from src.models.transfer import backbone_layers, load_backbone
 from src.schema import Config
 
+pytestmark = pytest.mark.services  # they train several times
+
 SMALL = [
     "dataset=synthetic",
     "dataset.train_size=72",
