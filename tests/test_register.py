@@ -337,7 +337,7 @@ def test_an_unknown_value_of_on_other_data_is_refused():
 def test_the_champion_itself_stays_the_champion(runs: Runs):
     runs.register(runs.good, "name=itself", "alias=champion", "if_better=true")
     result = runs.register(runs.good, "name=itself", "alias=champion", "if_better=true")
-    assert (result.moved, result.reason) == (False, "version 1 is the champion of itself already")
+    assert (result.moved, result.reason) == (False, "version 1 is already the champion of itself")
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def test_the_same_command_again_repeats_no_step(crowned: Crowned):
     assert done.returncode == 0, done.stderr
     assert {run.info.run_id for run in crowned.runs()} == before
     assert len(crowned.client.search_model_versions("name = 'synthetic'")) == 1
-    assert "version 1 is the champion of synthetic already" in done.stdout
+    assert "version 1 is already the champion of synthetic" in done.stdout
     assert crowned.pipeline().info.status == "FINISHED"
 
 
