@@ -37,7 +37,8 @@ th button { font: inherit; font-weight: bold; text-align: left; border: 0; backg
 th.number button { text-align: right; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
-td { padding: 3px 8px; border-top: 1px solid #eee; max-width: 320px; overflow-wrap: break-word; }
+td { padding: 3px 8px; border-top: 1px solid #eee; max-width: 320px; white-space: nowrap; overflow: hidden;
+     text-overflow: ellipsis; } /* its title has the whole text */
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.best td { background: #e3f1fa; font-weight: bold; }
 """
@@ -172,7 +173,7 @@ def _heading(text: str, cells: Sequence[Cell]) -> str:
 
 def _cell(cell: Cell) -> str:
     if cell.number is None:
-        return f"<td>{_text(cell.text)}</td>"
+        return f'<td title="{_text(cell.text)}">{_text(cell.text)}</td>'
     return f'<td class="number" data-sort="{cell.number!r}">{_text(cell.text)}</td>'
 
 
