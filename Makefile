@@ -24,7 +24,7 @@ test: setup-dev ## Run every test that takes seconds
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
 
 # Folders and files whose tests neither train nor start processes.
-FAST := tests/schema tests/console tests/reports/test_markdown.py tests/space tests/study/test_numbers.py tests/test_conf.py \
+FAST := tests/schema tests/console tests/reports/test_markdown.py tests/study/test_numbers.py tests/test_conf.py \
 	tests/test_language.py tests/test_links.py tests/test_places.py tests/test_redact.py tests/test_tables.py tests/cli/test_compose.py \
 	tests/cli/test_mistakes.py tests/cli/test_strings.py tests/cli/test_files.py
 

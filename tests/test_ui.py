@@ -261,7 +261,7 @@ def test_a_first_ui_makes_the_store_and_says_so_when_its_server_ends(workplace: 
         each.kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert err.splitlines()[-1] == "error: the MLflow server ended by itself; the lines above say why"
+    assert err.splitlines()[-1] == "error: the MLflow server ended by itself; the lines above give the reason"
 
 
 @pytest.mark.services

@@ -125,7 +125,7 @@ def test_without_the_best_trial_s_run_it_continues_from_the_study_and_keeps_its_
     done = copied.workplace.run("pipelines.best_of_sweep", *SPACE)
     assert done.returncode == 0, done.stderr
     assert f"mlflow runs restore --run-id {best.user_attrs['run_id']}" in done.stdout
-    assert done.stdout.count("is this very training, finished") == 2
+    assert done.stdout.count("a finished run of the same training") == 2
     assert (copied.pipeline().info.status, copied.pipeline().info.end_time) == ("FINISHED", before.end_time)
     assert best.user_attrs["run_id"] not in copied.pipeline().data.tags["mlflow.note.content"]
 

@@ -1,6 +1,7 @@
 """`python -m pipelines.reproduce`: the same run again, and a report of what has changed."""
 
 import csv
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_another_result_ends_the_command_with_1_and_what_changed(original: Origi
     client.log_metric(original.run_id, "test_loss", 0.5, step=2)
     done = original.workplace.run("pipelines.reproduce", f"run_id={original.run_id}")
     assert done.returncode == 1
-    assert f"error: run {original.run_id} was not reproduced; changed: test_loss" in done.stderr
+    # The original was trained in this process, and on other threads; its other metrics may differ by more than chance.
+    assert re.search(rf"^error: run {original.run_id} was not reproduced; changed: .*\btest_loss$", done.stderr, re.M)
     assert "Traceback" not in done.stderr
 
 
