@@ -277,7 +277,9 @@ def _tidy_values(values: DictConfig | ListConfig, prefix: str, metadata: Mapping
         node, of_field = values._get_node(key), fields.get(key, metadata)
         if isinstance(node, DictConfig | ListConfig):
             _tidy_values(node, f"{prefix}{key}.", of_field)
-        elif isinstance(node, Node) and isinstance(written := node._value(), str) and of_field != schema.FREE:
+        elif isinstance(node, Node) and isinstance(written := node._value(), str):
+            if schema.FREE.items() <= of_field.items():
+                continue
             if schema.PLACE.items() <= of_field.items() and written != written.strip():
                 node._set_value(written.strip())
             if isinstance(value := _resolved(node), str) and not value.strip():

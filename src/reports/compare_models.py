@@ -16,7 +16,7 @@ from src.links import run_page
 from src.reports.columns import record_columns
 from src.reports.markdown import escape, link, table
 from src.results import ComparisonResult, LeaderboardRow, TrainResult, format_metric, standard_deviation
-from src.schema import CompareModelsConfig, Config, flatten, for_training, is_place
+from src.schema import CompareModelsConfig, Config, as_tree, decisive_leaves, for_training
 
 PIPELINE = "compare_models"
 LEADERBOARD_COLUMNS = (
@@ -53,15 +53,15 @@ def plan_comparison(config: CompareModelsConfig, overrides: Sequence[str]) -> di
 @contextmanager
 def comparison_run(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
     """Yield the run under which the trainings are shown: the same one each time the same is compared."""
-    settings = [
-        {name: value for name, value in flatten(training).items() if not is_place(name)}
-        for configs in planned.values()
-        for training in configs
-    ]
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     name = f"compare {', '.join(config.models)} on {config.dataset.name}"
-    with tracking.pipeline_run(config.tracking, PIPELINE, key, name) as run:
+    with tracking.pipeline_run(config.tracking, PIPELINE, comparison_key(planned), name) as run:
         yield run
+
+
+def comparison_key(planned: Mapping[str, Sequence[Config]]) -> str:
+    """Return the SHA-256 in hex of the settings of all trainings, which identifies a comparison."""
+    settings = [decisive_leaves(as_tree(training)) for configs in planned.values() for training in configs]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def rank_models(config: CompareModelsConfig, trained: Mapping[str, Sequence[TrainResult]]) -> list[LeaderboardRow]:

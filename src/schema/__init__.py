@@ -1,7 +1,7 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
 from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import FREE, PLACE, output_size, require
+from src.schema.checks import ADDED, FREE, PLACE, output_size, require
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,
@@ -10,7 +10,7 @@ from src.schema.dataset import (
     PublishedConfig,
     SyntheticConfig,
 )
-from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, flatten, is_place, kind_of
+from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, decisive_leaves, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
 from src.schema.metrics import (
     BEST,

@@ -1,11 +1,12 @@
 """The groups of a configuration, the commands' configurations, and the dotted names of their leaves."""
 
 import dataclasses
-from collections.abc import Mapping
+import typing
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.schema.checks import FILE_NAME
-from src.schema.kinds import REGISTRY, find_kind
+from src.schema.checks import ADDED, FILE_NAME
+from src.schema.kinds import REGISTRY, Kind, find_kind
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig
 from src.schema.run import Config
 from src.schema.verbs import EvaluateConfig, ExplainConfig, PredictConfig, RegisterConfig, SummaryConfig, UiConfig
@@ -31,8 +32,7 @@ def kind_of(group: str, settings: Mapping[str, Any]) -> type[Any]:
     Raises:
         ConfigError: a kind that does not exist.
     """
-    key = REGISTRY[group].key
-    return find_kind(group, settings.get(key) if key else group)
+    return find_kind(group, REGISTRY[group].kind_in(settings))
 
 
 def as_tree(config: Any) -> dict[str, Any]:
@@ -71,3 +71,51 @@ def is_place(name: str) -> bool:
         for kind in REGISTRY[group].kinds.values()
         for field in dataclasses.fields(kind)
     )
+
+
+def decisive_leaves(tree: Mapping[str, Any], unresolved: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the leaves that decide the result of a run, from which digests and comparisons of settings are made.
+
+    Places are not among them. Neither are settings that were added after a release and have their default, which is
+    what an earlier configuration without them means.
+
+    Args:
+        tree: a run's configuration as nested dicts and lists.
+        unresolved: the same configuration with its interpolations. A default that comes from another setting is among
+            the leaves, because it may have another value in the next trial of a sweep.
+    """
+    added = set(_added_defaults(Config, tree if unresolved is None else unresolved))
+    return {name: value for name, value in flatten(tree).items() if not (is_place(name) or name in added)}
+
+
+def _added_defaults(kind: type[Any], settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the leaves that were added to a config class after a release and have their default."""
+    types = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if field.name not in settings:
+            continue
+        name, value = f"{prefix}{field.name}", settings[field.name]
+        if _is_added_default(kind, field, value):
+            yield from flatten(value, name)
+            continue
+        items = {f"{name}.{index}": item for index, item in enumerate(value)} if isinstance(value, list) else {}
+        for item_name, item in (items or {name: value}).items():
+            if isinstance(item, Mapping) and (inner := _class_of(types[field.name], item)):
+                yield from _added_defaults(inner, item, f"{item_name}.")
+
+
+def _is_added_default(kind: type[Any], field: dataclasses.Field[Any], value: Any) -> bool:
+    if issubclass(kind, Kind) and field.name == kind.group.key:
+        return value == kind.group.default
+    if not ADDED.items() <= field.metadata.items():
+        return False
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return value == (as_tree(default) if dataclasses.is_dataclass(default) else default)
+
+
+def _class_of(hint: Any, settings: Mapping[str, Any]) -> type[Any] | None:
+    """Return the config class of settings in a field of this type; None for a plain dict, and for an unknown kind."""
+    for inner in (hint, *typing.get_args(hint)):
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            return inner.group.find(inner.group.kind_in(settings)) if issubclass(inner, Kind) else inner
+    return None

@@ -21,7 +21,7 @@ the group: `model.is_divisible`, `schedule.needs_validation`, `sampler.is_exhaus
 import dataclasses
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from src.errors import ConfigError
@@ -34,6 +34,8 @@ class Group:
     Attributes:
         name: the group's name, as in `/schema/NAME/KIND`.
         key: the field that says in a stored config of which kind it is; None for a group with one kind.
+        default: the kind that a stored config without the key means; None if every one has the key. Such a key was
+            added after a release, see `ADDED` in `src.schema.checks`.
         home: the package in which a file named after a kind may declare it.
         parent: the dotted name of the node that contains the group, with a trailing dot.
         kinds: the classes by their kinds.
@@ -41,6 +43,7 @@ class Group:
 
     name: str
     key: str | None = None
+    default: str | None = None
     home: str | None = None
     parent: str = ""
     kinds: dict[str, type[Any]] = dataclasses.field(default_factory=dict, compare=False)
@@ -54,6 +57,10 @@ class Group:
     def option(self) -> str:
         """The name that an override of the group has: `hydra/sweeper/sampler`."""
         return self.dotted.replace(".", "/")
+
+    def kind_in(self, settings: Mapping[str, Any]) -> object:
+        """Return the name of the kind that stored settings say; it may not exist."""
+        return settings.get(self.key, self.default) if self.key else self.name
 
     def find(self, kind: object) -> type[Any] | None:
         """Return the class of a kind, None for one that does not exist."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from src import datasets, reports
 from src.redact import redact_tree
-from src.schema import Choice, Dimension, as_tree, flatten, is_place, with_given_name
+from src.schema import Choice, Dimension, as_tree, decisive_leaves, flatten, with_given_name
 from src.space import SweepPlan
 
 
@@ -51,8 +51,8 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
     leaves = {
         label: {
             name: _with_tie(flatten(typed[label]).get(name), value)
-            for name, value in flatten(tree).items()
-            if not (is_place(name) or plan.space.is_swept(name))
+            for name, value in decisive_leaves(tree, unresolved=typed[label]).items()
+            if not plan.space.is_swept(name)
         }
         for label, tree in plan.space.trees(resolve=True).items()
     }

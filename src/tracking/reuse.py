@@ -11,7 +11,7 @@ from mlflow.entities import Run as MlflowRun
 from src.errors import StoreError
 from src.places import local_path
 from src.results import TrainResult
-from src.schema import BEST, TEST, Config, TrackingConfig, as_tree, flatten, is_place, with_given_name
+from src.schema import BEST, TEST, Config, TrackingConfig, as_tree, decisive_leaves, flatten, with_given_name
 from src.tracking.opening import explain_store_errors
 from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
@@ -31,7 +31,7 @@ def fingerprint(config: Config, data_digest: str) -> str:
         data_digest: of the data set that was found.
     """
     tree = with_given_name(as_tree(config))
-    leaves = {name: value for name, value in flatten(tree).items() if name in KEPT or not is_place(name)}
+    leaves = decisive_leaves(tree) | {name: value for name, value in flatten(tree).items() if name in KEPT}
     for name in ("training.initial_weights", "model.weights"):
         if (path := leaves.get(name)) and (file := local_path(str(path))).is_file():
             leaves[name] = hashlib.sha256(file.read_bytes()).hexdigest()
