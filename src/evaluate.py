@@ -23,7 +23,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """
     with open_tracked_model(config) as tracked:
         dataset = tracked.load_dataset(config.data_dir)
-        scores = fitting.score(tracked.load_model(), dataset.test)
+        scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
     return EvaluationResult(
         run_id=tracked.run.run_id or "",

@@ -46,7 +46,7 @@ def explain_test_split(tracked: TrackedModel, data_dir: str | None, output: str 
     """Draw filters, the feature maps of the first test image, and Grad-CAM of right and wrong predictions."""
     dataset = tracked.load_dataset(data_dir)
     model = tracked.load_model()
-    probabilities = fitting.score(model, dataset.test).probabilities
+    probabilities = fitting.score(model, dataset.test, tracked.config.loss).probabilities
     pictures = reports.record_explanation(tracked.run, model, dataset, probabilities, output)
     right, wrong = reports.choose_predictions(dataset, probabilities)
     return ExplanationResult(

@@ -83,7 +83,7 @@ def train(
             if fitted.stopped != "observer" and keeper.is_kept == keeper.is_wanted:
                 run.set_tags({tracking.FINGERPRINT: fingerprint})
 
-        scores = fitting.score(model, dataset.test) if config.evaluate_test else None
+        scores = fitting.score(model, dataset.test, config.loss) if config.evaluate_test else None
         score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
         with deferred():
             recorder.record_scores(scores, step=fitted.best_epoch)

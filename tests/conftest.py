@@ -1,15 +1,20 @@
 """What the tests share: commands as a user types them, stores of a test's own, one trained run that many look at."""
 
+import importlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from src.process.interrupt import raise_on_signals
+from src.schema import REGISTRY
 from tests.support.servers import Postgres, postgres_server
-from tests.support.workplace import TrainedRun, Workplace
+from tests.support.workplace import ROOT, TrainedRun, Workplace
+
+KINDS = ROOT / "tests/support/kinds"
 
 
 @pytest.fixture
@@ -34,6 +39,28 @@ def signals_restored() -> Iterator[None]:
     yield
     for signum, handler in handlers.items():
         signal.signal(signum, handler)
+
+
+@pytest.fixture
+def registry_restored() -> Iterator[None]:
+    """Kinds that a test declares are forgotten after it."""
+    before = {name: dict(group.kinds) for name, group in REGISTRY.items()}
+    yield
+    for name, kinds in before.items():
+        REGISTRY[name].kinds.clear()
+        REGISTRY[name].kinds.update(kinds)
+
+
+@pytest.fixture
+def more_kinds(monkeypatch: pytest.MonkeyPatch, registry_restored: None) -> Iterator[list[str]]:
+    """The override with which the kinds of tests/support/kinds can be chosen, as if their files were in src/."""
+    for name in ("src.models", "src.fitting"):
+        package = importlib.import_module(name)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(KINDS)])
+    importlib.invalidate_caches()
+    yield [f"hydra.searchpath=[file://{KINDS}/conf]"]
+    for name in [name for name, module in sys.modules.items() if str(KINDS) in str(getattr(module, "__file__", ""))]:
+        del sys.modules[name]  # so that the next test declares the kind again
 
 
 @pytest.fixture(scope="session")

@@ -222,7 +222,7 @@ def test_every_docker_command_names_what_there_is(command: str):
     compose_config(getattr(read, "overrides", []))
 
 
-GROUPS = ["dataset", "model", "augmentation", "optimizer", "schedule", "tracking", "experiment", "debug"]
+GROUPS = ["dataset", "model", "augmentation", "optimizer", "loss", "schedule", "tracking", "experiment", "debug"]
 
 
 @pytest.mark.parametrize("group", GROUPS)

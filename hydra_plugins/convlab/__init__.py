@@ -12,7 +12,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from src import schema
 
@@ -52,6 +52,8 @@ class ConvlabSchemas(ConfigSource):
         if schema_class is None:
             raise ConfigLoadError(f"no schema {config_path!r}")
         node = OmegaConf.structured(schema_class)
+        for group in schema.RUN_GROUPS if issubclass(schema_class, schema.Config) else ():
+            node[group] = MISSING  # a group's default is of one kind, and OmegaConf would refuse to merge another
         if "tags" in node:
             OmegaConf.set_struct(node.tags, False)  # so that tags.owner=ada needs no plus sign
         return ConfigResult(provider=self.provider, path=self.full_path(), config=node, header={"package": None})

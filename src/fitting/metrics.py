@@ -8,7 +8,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from src.datasets.arrays import Labels
-from src.schema import METRICS, direction_of, load_name, sign_of
+from src.fitting.losses import build_loss
+from src.schema import METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, sign_of
 
 Probabilities = npt.NDArray[np.float32]
 
@@ -18,18 +19,18 @@ def metrics_in_epoch() -> list[keras.metrics.Metric]:
     return [load_name(metric.in_epoch)(name=name) for name, metric in METRICS.items() if metric.in_epoch]
 
 
-def metrics_of(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+def metrics_of(labels: Labels, probabilities: Probabilities, loss: LossConfig) -> dict[str, float]:
     """Return the metrics that probabilities give, by their names without a prefix.
 
     Args:
         labels: (n,).
         probabilities: float32, (n, classes).
+        loss: the one that the network was trained with.
     """
-    return {
-        name: float(load_name(metric.in_test)(labels, probabilities))
-        for name, metric in METRICS.items()
-        if metric.in_test
-    }
+    functions = {name: load_name(metric.in_test) for name, metric in METRICS.items() if metric.in_test}
+    if loss.kind != CrossEntropyConfig.kind:
+        functions["loss"] = build_loss(loss)
+    return {name: float(function(labels, probabilities)) for name, function in functions.items()}
 
 
 def keras_mode(name: str) -> str:

@@ -1,7 +1,8 @@
-"""Compiling a network: its optimizer, its metrics, and how many batches one call trains."""
+"""Compiling a network: its optimizer, its loss, its metrics, and how many batches one call trains."""
 
 import keras
 
+from src.fitting.losses import build_loss
 from src.fitting.metrics import metrics_in_epoch
 from src.fitting.schedules import build_schedule
 from src.models.arithmetic import multiply_adds
@@ -11,18 +12,18 @@ LARGEST_CALL = 50e9  # multiply-adds that one call of the compiled train functio
 
 
 def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> None:
-    """Compiles the model for training: optimizer, sparse categorical cross-entropy, the other metrics.
+    """Compiles the model for training: optimizer, loss, the other metrics.
 
     XLA is left off: it made LeNot three times slower on CPUs.
 
     Args:
         model: compiled in place.
-        config: `optimizer`, `schedule` and `training` are read.
+        config: `optimizer`, `schedule`, `loss` and `training` are read.
         steps_per_epoch: batches in an epoch, for a learning rate that changes step by step.
     """
     model.compile(
         optimizer=build_optimizer(config, steps_per_epoch),
-        loss="sparse_categorical_crossentropy",
+        loss=build_loss(config.loss),
         metrics=metrics_in_epoch(),
         steps_per_execution=steps_per_execution(model, config),
         jit_compile=False,

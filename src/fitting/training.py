@@ -20,7 +20,7 @@ from src.fitting.metrics import metrics_of
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch
 from src.process.interrupt import deferred, release
-from src.schema import TEST, Config, TransferConfig
+from src.schema import TEST, Config, LossConfig, TransferConfig
 
 
 class Scores(NamedTuple):
@@ -144,8 +144,13 @@ def latency(model: keras.Model, repetitions: int = 30) -> float:
     return statistics.median(seconds)
 
 
-def score(model: keras.Model, split: Split) -> Scores:
+def score(model: keras.Model, split: Split, loss: LossConfig) -> Scores:
     """Return metrics and probabilities of the split, computed in one pass through it.
+
+    Args:
+        model: any of the networks.
+        split: images and labels.
+        loss: the one that the model was trained with.
 
     Raises:
         TrainingDiverged: the loss is not a finite number.
@@ -153,10 +158,10 @@ def score(model: keras.Model, split: Split) -> Scores:
     batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
     with deferred():
         probabilities = model.predict(batches, verbose=0, callbacks=[Stoppable()])
-    metrics = metrics_of(split.labels, probabilities)
-    loss = metrics["loss"]
-    if not math.isfinite(loss):
+    metrics = metrics_of(split.labels, probabilities, loss)
+    test_loss = metrics["loss"]
+    if not math.isfinite(test_loss):
         raise TrainingDiverged(
-            f"the test loss of {model.name} is {loss}: its training diverged; try a lower optimizer.learning_rate"
+            f"the test loss of {model.name} is {test_loss}: its training diverged; try a lower optimizer.learning_rate"
         )
     return Scores(metrics, probabilities)

@@ -10,7 +10,7 @@ from src.reports.evaluation import record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
 from src.results import TrainResult
-from src.schema import AugmentationConfig, Config, ScheduleConfig, best_metrics
+from src.schema import AugmentationConfig, Config, CrossEntropyConfig, LossConfig, ScheduleConfig, best_metrics
 
 if TYPE_CHECKING:
     import keras
@@ -140,14 +140,16 @@ def summarize(result: TrainResult, settings: dict[str, str]) -> str:
 
 
 def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -> dict[str, str]:
-    """Return what is trained, on what and how, as a short text for each aspect."""
+    """Return what is trained, on what and how, as a short text for each aspect; the loss if it is not the default."""
     training, optimizer = config.training, config.optimizer
     counts = ", ".join(f"{count:,} {split}" for split, count in image_counts(dataset).items())
     clipping = f", clipnorm {optimizer.clipnorm:g}" if optimizer.clipnorm else ""
+    loss = {} if config.loss == CrossEntropyConfig() else {"loss": _with_values(config.loss)}
     return {
         "network": f"{config.model.name}, {model.count_params():,} parameters",
         "data": f"{dataset.name} ({dataset.source}): {counts} images",
         "augmentation": _with_values(config.augmentation) if config.augmentation.changes_images else "none",
+        **loss,
         "optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{clipping}",
         "schedule": _with_values(config.schedule),
         "training": f"{training.max_epochs} epochs, batch size {training.batch_size}, seed {config.seed}",
@@ -156,7 +158,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
     }
 
 
-def _with_values(config: AugmentationConfig | ScheduleConfig) -> str:
+def _with_values(config: AugmentationConfig | LossConfig | ScheduleConfig) -> str:
     """Return the name of a config, and its values that are not the defaults."""
     fields = [field for field in dataclasses.fields(config) if field.name != "name"]
     values = {

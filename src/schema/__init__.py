@@ -12,6 +12,7 @@ from src.schema.dataset import (
 )
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, decisive_leaves, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
+from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.metrics import (
     BEST,
     METRICS,

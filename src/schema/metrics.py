@@ -32,7 +32,8 @@ class Metric:
         in_epoch: `module:name` of the Keras class that computes it in each epoch; None for the loss, which Keras
             computes anyway.
         in_test: `module:name` of the function that computes it for the test split, from labels, (n,), and
-            probabilities, float32, (n, classes); None for a metric that the test split does not have.
+            probabilities, float32, (n, classes); None for a metric that the test split does not have. The one of the
+            loss is of the default loss; for another one the Keras loss is computed.
         is_share: True for a share of the images. How far chance moves it follows from their number.
     """
 

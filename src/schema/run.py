@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig
-from src.schema.checks import FREE, require
+from src.schema.checks import ADDED, FREE, require
 from src.schema.dataset import DatasetConfig
+from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.model import ModelConfig
 from src.schema.optimizer import OptimizerConfig, ScheduleConfig
 from src.schema.training import TrackingConfig, TrainingConfig
@@ -23,6 +24,7 @@ class Config:
     schedule: ScheduleConfig
     training: TrainingConfig
     tracking: TrackingConfig
+    loss: LossConfig = field(default_factory=CrossEntropyConfig, metadata=ADDED)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # older stored configs have none
     seed: int = 1
     evaluate_test: bool = True

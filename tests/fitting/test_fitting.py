@@ -38,7 +38,7 @@ def test_the_weights_of_the_epoch_that_is_best_by_the_monitor_are_restored(monit
     values = fitted.history[monitor]
     best = values.index(min(values) if monitor.endswith("loss") else max(values))
     assert dataset.validation
-    scores = fitting.score(model, dataset.validation)
+    scores = fitting.score(model, dataset.validation, config.loss)
     assert (fitted.best_epoch, fitted.stopped) == (best + 1, None)
     validated = {name: fitted.history[f"val_{name}"][best] for name in ("loss", "accuracy")}
     assert scores.metrics == pytest.approx(validated, rel=1e-4)
@@ -90,7 +90,7 @@ def test_a_signal_takes_effect_between_two_batches(work: str) -> None:
     signaling = Signaling()
     works = {
         "fit": lambda model: fit(model, dataset, config),
-        "score": lambda model: fitting.score(model, dataset.test),
+        "score": lambda model: fitting.score(model, dataset.test, config.loss),
         "probabilities": lambda model: fitting.probabilities(model, dataset.test.images),
     }
     with contextlib.suppress(Interrupted), deferred():  # Keras calls it once to see its shapes
@@ -103,8 +103,8 @@ def test_a_signal_takes_effect_between_two_batches(work: str) -> None:
 
 
 def test_a_score_is_what_keras_evaluates_with_the_probabilities_in_order() -> None:
-    model, dataset, _ = ready()
-    scores = fitting.score(model, dataset.test)
+    model, dataset, config = ready()
+    scores = fitting.score(model, dataset.test, config.loss)
     evaluated = model.evaluate(dataset.test.images, dataset.test.labels, verbose=0, return_dict=True)
     assert scores.metrics == pytest.approx(evaluated, rel=1e-4)
     np.testing.assert_allclose(scores.probabilities, predict(model, dataset.test.images), atol=1e-5)
@@ -128,7 +128,7 @@ def test_weights_that_become_nan_in_the_very_last_batch_are_noticed(validation_s
 
     def train_and_score() -> None:  # without validation only scoring can tell
         fit(model, dataset, config)
-        fitting.score(model, dataset.test)
+        fitting.score(model, dataset.test, config.loss)
 
     with pytest.raises(TrainingDiverged):
         train_and_score()

@@ -140,7 +140,7 @@ def test_the_figures_of_cached_features_are_those_of_the_network(weights: str) -
     model, dataset, config = ready(weights)
     fitted = fit(model, dataset, config)
     assert dataset.validation
-    scores = fitting.score(model, dataset.validation)
+    scores = fitting.score(model, dataset.validation, config.loss)
     assert scores.metrics["loss"] == pytest.approx(fitted.history["val_loss"][fitted.best_epoch - 1], rel=1e-4)
 
 
@@ -198,7 +198,7 @@ def test_the_weights_of_the_better_phase_are_kept(weights: str, is_ruined: bool)
     assert fitted.best_epoch == values.index(min(values)) + 1
     assert (fitted.best_epoch <= 2) == is_ruined
     assert dataset.validation
-    assert fitting.score(model, dataset.validation).metrics["loss"] == pytest.approx(min(values), rel=1e-3)
+    assert fitting.score(model, dataset.validation, config.loss).metrics["loss"] == pytest.approx(min(values), rel=1e-3)
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])  # 2 is the last epoch of the first phase

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -59,6 +60,14 @@ def of_run(*typed: str) -> str:
 
 
 Digest = Callable[..., str]
+
+
+@cache
+def before(digest: Digest) -> str:
+    """The digest of the base configuration, without any later class."""
+    return digest()
+
+
 digests = pytest.mark.parametrize("digest", [of_study, of_comparison, of_run])
 
 
@@ -77,9 +86,9 @@ def released(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Any]], None]:
 def test_a_setting_that_was_added_changes_no_digest_while_it_has_its_default(
     digest: Digest, later: type[Any], released: Callable[[type[Any]], None]
 ) -> None:
-    before = digest()
+    unchanged = before(digest)
     released(later)
-    assert digest() == before
+    assert digest() == unchanged
 
 
 OTHER_VALUES = [
@@ -98,33 +107,33 @@ OTHER_VALUES = [
 def test_another_value_than_the_default_changes_every_digest(
     digest: Digest, later: type[Any], typed: str, released: Callable[[type[Any]], None]
 ) -> None:
-    before = digest()
+    unchanged = before(digest)
     released(later)
-    assert digest(typed) != before
+    assert digest(typed) != unchanged
 
 
 @digests
 def test_a_setting_that_is_not_marked_as_added_changes_every_digest(
     digest: Digest, released: Callable[[type[Any]], None]
 ) -> None:
-    before = digest()
+    unchanged = before(digest)
     released(UnmarkedAdam)
-    assert digest() != before
+    assert digest() != unchanged
 
 
 def test_a_default_that_comes_from_another_setting_makes_another_study_since_it_may_change_between_trials(
     released: Callable[[type[Any]], None],
 ) -> None:
-    before = of_study()
+    unchanged = before(of_study)
     released(LaterAdam)
-    assert of_study("optimizer.warmth=${optimizer.beta_1}") != before
-    assert of_study("optimizer.warmth=0.9") == before
+    assert of_study("optimizer.warmth=${optimizer.beta_1}") != unchanged
+    assert of_study("optimizer.warmth=0.9") == unchanged
 
 
 def test_a_search_over_an_added_setting_is_another_study(released: Callable[[type[Any]], None]) -> None:
-    before = of_study()
+    unchanged = before(of_study)
     released(LaterAdam)
-    assert of_study("optimizer.warmth=0.8,0.9") != before
+    assert of_study("optimizer.warmth=0.8,0.9") != unchanged
 
 
 @pytest.mark.parametrize("kind", ["${model.name}", "nothing_like_it", None])

@@ -1,12 +1,10 @@
 """Config classes that know what they build: their declaration, their names in stored configs, what they refuse."""
 
-import importlib
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from src import datasets, models
@@ -40,7 +38,13 @@ def test_the_key_of_a_group_has_the_kind_as_its_value_in_every_class(group: str)
 
 # --- a key that names another kind ---------------------------------------------------------------------------------
 
-AGREES = ["model.family=sequential", "dataset.loader=idx", "optimizer.name=rmsprop", "schedule.name=none"]
+AGREES = [
+    "model.family=sequential",
+    "dataset.loader=idx",
+    "optimizer.name=rmsprop",
+    "loss.name=cross_entropy",
+    "schedule.name=none",
+]
 OTHERS = [
     ("model.family=resnet", r"the kind 'sequential'; choose model=resnet18 or .*, or remove `model\.family`$"),
     ("model.family=lenot", r"the kind 'sequential'; choose with model=NAME; did you mean 'lenot'\? known: alexnet, "),
@@ -48,6 +52,7 @@ OTHERS = [
     ("dataset.loader=idxx", r"the kind 'idx'; choose with dataset=NAME; known: cifar10, "),
     ("optimizer.name=adam", r"the kind 'rmsprop'; choose optimizer=adam, or remove `optimizer\.name`$"),
     ("optimizer.name=Adam", r"the kind 'rmsprop'; choose with optimizer=NAME; did you mean 'adam'\?"),
+    ("loss.name=focal", r"the kind 'cross_entropy'; choose with loss=NAME; known: cross_entropy$"),
     ("schedule.name=cosine", r"the kind 'none'; choose schedule=cosine, or remove `schedule\.name`$"),
 ]
 SWEPT = [
@@ -117,70 +122,34 @@ def test_a_stored_config_of_an_unknown_kind_is_refused(group: str, kind: object)
 # --- a new kind ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def registry_restored() -> Iterator[None]:
-    """Kinds that a test declares are forgotten after it."""
-    before = {name: dict(group.kinds) for name, group in REGISTRY.items()}
-    yield
-    for name, kinds in before.items():
-        REGISTRY[name].kinds.clear()
-        REGISTRY[name].kinds.update(kinds)
-
-
-NETWORK = """
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-import keras
-
-from src.schema import ModelConfig
-
-
-@dataclass(kw_only=True)
-class FlatConfig(ModelConfig, kind="flat", builds=f"{__name__}:build_flat"):
-    units: int = 3
-
-
-def build_flat(config: FlatConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    layers = [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(config.units)]
-    return keras.Sequential([*layers, keras.layers.Dense(num_classes, activation="softmax")], name=config.name)
-"""
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry_restored: None) -> Iterator[Path]:
-    """A folder that Python looks into as it does into src/models."""
-    models_package = importlib.import_module("src.models")
-    monkeypatch.setattr(models_package, "__path__", [*models_package.__path__, str(tmp_path)])
-    importlib.invalidate_caches()
-    yield tmp_path
-    sys.modules.pop("src.models.flat", None)
-
-
-def test_a_new_model_is_one_python_file_and_one_yaml(home: Path) -> None:
-    (home / "flat.py").write_text(NETWORK)
-    (home / "conf/model").mkdir(parents=True)
-    yaml = "defaults:\n  - /schema/model/flat@_here_\n  - _self_\nname: flat5\nunits: 5\n"
-    (home / "conf/model/flat5.yaml").write_text(yaml)
-    config = compose_config([f"hydra.searchpath=[file://{home}/conf]", "model=flat5"])
+def test_a_new_model_is_one_python_file_and_one_yaml(more_kinds: list[str]) -> None:
+    config = compose_config([*more_kinds, "model=flat5"])
     assert flatten(config.model) == {"name": "flat5", "family": "flat", "input_size": None, "units": 5}
     assert models.build_model(config.model, (2, 2, 1), 4).count_params() == (4 + 1) * 5 + (5 + 1) * 4
     assert config_from_dict(as_tree(config)) == config
 
 
-def test_a_kind_that_is_read_back_is_found_by_its_file(home: Path) -> None:
-    (home / "flat.py").write_text(NETWORK)
+def test_a_new_loss_is_one_python_file_and_one_yaml(more_kinds: list[str]) -> None:
+    config = compose_config([*more_kinds, "loss=distance"])
+    assert flatten(config.loss) == {"name": "distance", "power": 2.0}
+    loss = config.loss.builder()(**config.loss.settings())
+    assert float(loss(np.array([1, 0]), np.array([[0.5, 0.5], [1.0, 0.0]], np.float32))) == 0.125
+    assert config_from_dict(as_tree(config)) == config
+
+
+def test_a_kind_that_is_read_back_is_found_by_its_file(more_kinds: list[str]) -> None:
     tree = as_tree(compose_config())
     tree["model"] = {"name": "flat5", "family": "flat", "units": 4}
     read: Any = config_from_dict(tree).model
     assert (read.units, read.builds) == (4, "src.models.flat:build_flat")
 
 
-def test_a_file_that_declares_no_kind_is_not_one(home: Path) -> None:
-    (home / "flat.py").write_text("")
-    with pytest.raises(ConfigError, match=r"^model: no kind 'flat'; known: sequential, "):
-        find_kind("model", "flat")
+@pytest.mark.parametrize(
+    ("group", "file", "known"), [("model", "layers", "sequential, "), ("loss", "dividing", "cross_entropy$")]
+)
+def test_a_file_that_declares_no_kind_is_not_one(group: str, file: str, known: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{group}: no kind '{file}'; known: {known}"):
+        find_kind(group, file)
 
 
 def test_a_new_data_set_has_the_behavior_that_all_have_by_default(registry_restored: None, tmp_path: Path) -> None:
