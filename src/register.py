@@ -12,11 +12,11 @@ import numpy as np
 
 from src import console, reports, saving, tracking
 from src.cli.command import entry_point
-from src.cli.compose import config_from_dict
 from src.errors import ModelFileError, StoreError
 from src.process.interrupt import deferred
 from src.results import RegistrationResult
 from src.schema import TEST, RegisterConfig, best_metrics, check_registry_names, metric_names
+from src.tracked import trained_config
 
 AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and those of the model's files
 
@@ -89,7 +89,7 @@ def find_or_add_version(registry: tracking.Registry, run: tracking.Run, name: st
     if version := registry.version_of_run(name, str(run.run_id)):
         return version, False
     recorded = run.read_config()
-    model = config_from_dict(recorded).model.name
+    model = trained_config(run).model.name
     description = f"{model} on {recorded['dataset']['name']}, trained by run {run.run_id}"
     tags = {"model": model, "data_digest": run.params["resolved.data_digest"]}
     return registry.add(name, run, description, tags), True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from src import datasets, models, saving, tracking
 from src.cli.compose import config_from_dict
 from src.errors import DataError, ModelFileError
+from src.extensions import require_extensions
 from src.places import local_path
 from src.schema import Config, DatasetConfig, TrackedModelConfig, TransferConfig
 
@@ -69,9 +70,21 @@ def open_tracked_model(config: TrackedModelConfig) -> Iterator[TrackedModel]:
         ModelFileError: the model's files are missing or altered.
     """
     with tracking.resume_run(config.tracking, run_id=config.run_id, model_uri=config.model_uri) as run:
-        trained = config_from_dict(run.read_config())
+        trained = trained_config(run)
         with run.model_folder(run.model_uri) as folder:
             yield TrackedModel(run, trained, saving.keras_file(folder))
+
+
+def trained_config(run: tracking.Run) -> Config:
+    """Return the config that the run was trained with.
+
+    Raises:
+        ConfigError: it was trained with an extension that is not loaded, or its config has a key or a kind that does
+            not exist.
+        StoreError: the run has no config.
+    """
+    require_extensions(run.params, run.run_id)
+    return config_from_dict(run.read_config())
 
 
 def locate_dataset(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:

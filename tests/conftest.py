@@ -11,6 +11,7 @@ import pytest
 
 from src.process.interrupt import raise_on_signals
 from src.schema import REGISTRY
+from tests.support.extensions import extensions_of_its_own
 from tests.support.servers import Postgres, postgres_server
 from tests.support.workplace import ROOT, TrainedRun, Workplace
 
@@ -100,6 +101,13 @@ def full_data() -> str:
     if not (Path(folder) / "mnist").is_dir():
         pytest.skip("DATA_DIR does not name a folder with the full MNIST")
     return str(Path(folder).resolve())
+
+
+@pytest.fixture
+def extensions_forgotten() -> Iterator[None]:
+    """Extensions that a test loads are forgotten after it, with what they declared."""
+    with extensions_of_its_own():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

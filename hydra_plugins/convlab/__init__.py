@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from src import schema
+from src.extensions import loaded_extensions
 
 
 class ConvlabSweeper(Sweeper):
@@ -84,7 +85,10 @@ def _find_schema(config_path: str) -> type | None:
 
 
 class ConvlabSearchPath(SearchPathPlugin):
-    """Puts the dataclasses on the search path of every configuration."""
+    """Puts the dataclasses and the folders of extensions on the search path of every configuration."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         search_path.append("convlab", "convlab://")
+        for extension in loaded_extensions():
+            if extension.conf:
+                search_path.append(extension.name, f"file://{extension.conf}")

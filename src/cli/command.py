@@ -26,6 +26,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import CONF, compose, refuse_empty_overrides, sentences, sweep_ready, to_dataclass
+from src.cli.extensions import take_extensions
 from src.cli.flags import refuse_flags
 from src.cli.mistakes import explain, quoted
 from src.cli.strings import quote_strings
@@ -106,7 +107,7 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
     parser = get_args_parser()
     setattr(parser, "error", refuse_flags)  # noqa: B010 - its own prints what was typed, passwords included
     args = parser.parse_intermixed_args()
-    overrides = _overrides(args, config_name)
+    overrides = take_extensions(_overrides(args, config_name))
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion or args.resolve:
         args.overrides = quote_strings(config_name, _fixed(overrides) if sweeps else overrides)
         _answer(config_name, args, parser)

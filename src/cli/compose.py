@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
 from src.cli.conf import CONF as CONF  # others know it from here
-from src.cli.conf import is_group, options_of
+from src.cli.conf import conf_folders, is_group, options_of
+from src.cli.extensions import take_extensions
 from src.cli.files import ConfFiles, use_conf_files
 from src.cli.mistakes import did_you_mean, explain, has_no_value, nothing_after
 from src.cli.strings import quote_strings
@@ -65,7 +66,7 @@ def compose_config(overrides: Sequence[str] = (), config_name: str = "train") ->
         ConfigError: a name or a value that does not exist or fit.
     """
     try:
-        return to_dataclass(compose(config_name, overrides))
+        return to_dataclass(compose(config_name, take_extensions(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
 
@@ -328,7 +329,8 @@ def _refuse_unknown(value: Any, prefix: str) -> None:
 def _remedy(error: schema.WrongKind) -> str:
     """Return what to type instead of the key that names a kind: the options of that kind."""
     group = error.group
-    options = {path.stem: path.read_text(encoding="utf-8") for path in sorted((CONF / group.option).glob("*.yaml"))}
+    files = [path for folder in conf_folders() for path in sorted((folder / group.option).glob("*.yaml"))]
+    options = {path.stem: path.read_text(encoding="utf-8") for path in files}
     fitting = [name for name, text in options.items() if f"/schema/{group.name}/{error.received}@" in text]
     if not fitting:
         return f"choose with {group.option}=NAME{did_you_mean(str(error.received), list(options))}"

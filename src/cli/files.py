@@ -31,6 +31,7 @@ _NOT_STRINGS = {
     "tag:yaml.org,2002:float": "a number",
     "tag:yaml.org,2002:bool": "true or false",
 }
+EXTENSIONS = "extensions"  # a key that only files of `conf/local` may have; it is read before anything is composed
 _PARAMS = ("hydra", "sweeper", "params")  # dotted names and what would be typed after their equals signs
 
 
@@ -82,6 +83,8 @@ class ConfFiles(FileConfigSource):
         content = _parse(file, text, _types_of_file(config_path, header["package"]))
         if content is None and header["package"] is None and not config_path.startswith("local/"):
             raise ConfigError(f"{_shown(file)}: the file is empty; add settings, or do not choose it")
+        if content is not None and EXTENSIONS in content and file.parent == CONF / "local":
+            del content[EXTENSIONS]
         try:
             config = OmegaConf.create({} if content is None else content)
         except (OmegaConfBaseException, RecursionError, ValueError) as error:
@@ -163,7 +166,8 @@ def _parse(file: Path, text: str, types: Types) -> dict[Any, Any] | None:
             return None
         if not isinstance(node, yaml.MappingNode):
             _refuse(file, node.start_mark, "expected keys with values, such as `seed: 1`")
-        for mark, problem in (*_problems(node, types, ()), *_problems_of_defaults(node)):
+        problems = (*_problems(node, types, ()), *_problems_of_defaults(node), *_problems_of_extensions(file, node))
+        for mark, problem in problems:
             _refuse(file, mark, problem)
         content: dict[Any, Any] = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -260,6 +264,28 @@ def _problems_of_defaults(content: yaml.MappingNode) -> Iterator[tuple[Any, str]
             options = option.value if isinstance(option, yaml.SequenceNode) else [option]
             if group.tag != _STRING or any(one.tag not in (_STRING, _NULL) for one in options):
                 yield option.start_mark, f"defaults: {group.value}: expected the name of an option; quote a number"
+
+
+def _problems_of_extensions(file: Path, content: yaml.MappingNode) -> Iterator[tuple[Any, str]]:
+    """Yield the place and the sentence of a key that would import code, in a file that may not do that."""
+    if file.parent == CONF / "local":
+        return
+    for key, _ in content.value:
+        if key.value == EXTENSIONS:
+            yield (
+                key.start_mark,
+                f"{EXTENSIONS} would import code, which choosing a file must not do; name them on the command line, "
+                f"{EXTENSIONS}=[...], or in conf/local/default.yaml",
+            )
+
+
+def read_mapping(file: Path) -> dict[Any, Any]:
+    """Return the content of a file without checks of its values.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or is not a mapping.
+    """
+    return _parse(file, _read(file), frozenset()) or {}
 
 
 def _types_of_file(config_path: str, package: str | None) -> Types:

@@ -70,6 +70,12 @@ def types_in(parent: Types, key: str) -> Types:
     return frozenset(found)
 
 
+def forget_types() -> None:
+    """Look at the dataclasses again, because an extension has declared further ones."""
+    types_in.cache_clear()
+    _fields.cache_clear()
+
+
 def is_string(found: Types) -> bool:
     """Return whether a key with these types takes strings and no numbers."""
     return str in found and not found & NUMBERS

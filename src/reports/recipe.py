@@ -8,6 +8,7 @@ import yaml
 
 from src.cli.compose import CONF, compose_tree
 from src.errors import ConfigError
+from src.extensions import loaded_extensions
 from src.results import TrialRow
 from src.schema import RUN_GROUPS, is_place, with_given_name
 from src.space import SweepPlan
@@ -34,10 +35,14 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
     body |= difference(standard, {**with_given_name(config), "evaluate_test": standard["evaluate_test"]})
     body["tags"] = {"experiment": name, "best_of": study_name}
+    extensions = loaded_extensions()
+    named = f" extensions=[{','.join(extension.name for extension in extensions)}]" if extensions else ""
+    digests = [f"# Made with the extension {one.name}, SHA-256 {one.digest[:12]}.\n" for one in extensions]
     return (
         "# @package _global_\n"
-        f"# python -m src.train experiment={name}\n"
+        f"# python -m src.train experiment={name}{named}\n"
         f"{MADE_HERE} {study_name}: trial {best.number}, {plan.metric} {best.value:.4f} at its best epoch.\n"
+        + "".join(digests)
         + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
     )
 

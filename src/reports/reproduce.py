@@ -12,14 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from src import tracking
-from src.cli.compose import compose_config, config_from_dict
+from src.cli.compose import compose_config
 from src.errors import ConfigError, NotKept, ResultDiffers, StoreError
+from src.extensions import loaded_extensions, recorded_extensions
 from src.links import run_page
 from src.redact import HIDDEN, redact_tree
 from src.reports.markdown import escape, link, table
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import VALIDATION, Config, ReproduceConfig, find_metric, flatten, is_place
-from src.tracked import locate_dataset
+from src.tracked import locate_dataset, trained_config
 
 DRIFT_COLUMNS = ("what", "then", "now", "verdict")
 SAME, CHANGED, WITHIN_CHANCE, UNKNOWN = "same", "CHANGED", "within chance", "unknown"
@@ -27,8 +28,9 @@ NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
 STANDARD_ERRORS = 3.0  # within which two accuracies count as the same
 LOSS_TOLERANCE = 0.05  # of a loss, which has no standard error of its own
 MAX_DESCRIBED = 25  # rows of the description's table; MLflow limits the length of a description
-# A resolver such as ${oc.env:...}, or a setting of Hydra's: anyone who can write into a store can put one there.
-READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*hydra\b", re.DOTALL)
+# A resolver such as ${oc.env:...}, a setting of Hydra's, or an extension: anyone who can write into a store can put one
+# there.
+READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*(hydra|extensions)\b", re.DOTALL)
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
@@ -42,7 +44,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
         recorded = run.read_config()
-        trained = config_from_dict(recorded)
+        trained = trained_config(run)
         rows = [*_code_rows(run), *_config_rows(run, recorded, trained), *_package_rows(run), _machine_row(run)]
         again = replace(
             trained,
@@ -143,6 +145,17 @@ def _code_rows(run: tracking.Run) -> list[DriftRow]:
     return [
         DriftRow("commit", then, now, _verdict(*commits)),
         _row("code (SHA-256 of src/)", digest[:12], tracking.code_digest()[:12]),
+        *_extension_rows(run),
+    ]
+
+
+def _extension_rows(run: tracking.Run) -> list[DriftRow]:
+    """Compare the code of the extensions that the run was trained with, and of those that are loaded now."""
+    then = recorded_extensions(run.params)
+    now = {extension.name: extension.digest[:12] for extension in loaded_extensions()}
+    return [
+        _row(f"extension {name} (SHA-256)", then.get(name, "not loaded"), now.get(name, "not loaded"))
+        for name in dict.fromkeys([*then, *now])
     ]
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
+from src.extensions import extension_param, loaded_extensions
 from src.reports.evaluation import record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
@@ -48,6 +49,7 @@ class Recorder:
         self.run.log_dataset(dataset.name, dataset.digest, dataset.source, counts)
         self.run.log_params(
             {f"resolved.{split}_images": count for split, count in counts.items()}
+            | extension_param()
             | {
                 "resolved.data_source": dataset.source,
                 "resolved.data_digest": dataset.digest,
@@ -145,6 +147,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
     counts = ", ".join(f"{count:,} {split}" for split, count in image_counts(dataset).items())
     clipping = f", clipnorm {optimizer.clipnorm:g}" if optimizer.clipnorm else ""
     loss = {} if config.loss == CrossEntropyConfig() else {"loss": _with_values(config.loss)}
+    extensions = ", ".join(extension.name for extension in loaded_extensions())
     return {
         "network": f"{config.model.name}, {model.count_params():,} parameters",
         "data": f"{dataset.name} ({dataset.source}): {counts} images",
@@ -155,7 +158,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
         "training": f"{training.max_epochs} epochs, batch size {training.batch_size}, seed {config.seed}",
         "precision": fitting.describe_precision(training.precision),
         "device": fitting.describe_device(config),
-    }
+    } | ({"extensions": extensions} if extensions else {})
 
 
 def _with_values(config: AugmentationConfig | LossConfig | ScheduleConfig) -> str:

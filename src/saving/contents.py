@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import h5py
 
 from src.errors import ModelFileError
+from src.extensions import is_extension
 from src.saving.sizes import bytes_needed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -153,8 +154,8 @@ def _check_layers(path: Path, config: Any) -> None:
     name, module = str(config.get("class_name", "")), config.get("module")
     if "lambda" in name.lower():
         raise _refused(path, f"it has a {name} layer, which can run any code")
-    if name and module is not None and str(module).partition(".")[0] != "keras":
-        raise _refused(path, f"it names {module}.{name}, which is not part of Keras")
+    if name and module is not None and str(module).partition(".")[0] != "keras" and not is_extension(str(module)):
+        raise _refused(path, f"it names {module}.{name}, which is not part of Keras or of a loaded extension")
     layers = config.get("layers")
     if isinstance(layers, list) and len(layers) > MAX_LAYERS:
         raise _refused(path, f"it has {len(layers):,} layers; the limit is {MAX_LAYERS:,}")

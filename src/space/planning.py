@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import sweep_ready, to_dataclass
+from src.cli.extensions import take_extensions
 from src.cli.mistakes import did_you_mean, explain
 from src.cli.strings import quote_strings
 from src.errors import ConfigError
@@ -47,7 +48,7 @@ def plan_line(overrides: Sequence[str]) -> SweepPlan:
         ConfigError: see `plan_sweep`.
     """
     try:
-        with sweep_ready(overrides) as line:
+        with sweep_ready(take_extensions(overrides)) as line:
             return plan_sweep(*line)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error

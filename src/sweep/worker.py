@@ -18,16 +18,18 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from src import console, datasets, fitting, models, saving, study, tracking
 from src.errors import StoreError, UserError
+from src.extensions import load_extensions
 from src.process.failures import print_error
 from src.process.interrupt import raise_on_signals
 from src.process.lazy import import_now
@@ -73,32 +75,38 @@ class Job:
 
 
 def main() -> None:
-    """Runs a worker process that `src.sweep.workers` started: its arguments are a pipe, and what started the sweep.
+    """Runs a worker process that `src.sweep.workers` started.
 
+    Its arguments are a pipe, the module and the program that started the sweep, and the extensions to load.
     The sweep's command becomes the main module of this process too, because runs record it as their source.
     """
-    pipe, module, program = sys.argv[1:]
+    pipe, module, program, *extensions = sys.argv[1:]
     os.set_inheritable(int(pipe), False)
     sys.argv = [program]
     sys.modules["__main__"].__spec__ = ModuleSpec(module, None) if module else None
-    work(Connection(int(pipe)))
+    work(Connection(int(pipe)), extensions)
 
 
-def work(connection: Connection) -> None:
+def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
     """Runs a worker process to its end.
+
+    The job may contain classes of extensions. It is read after these are imported, and in the main thread, because some
+    libraries can only be imported there.
 
     Args:
         connection: sends the job, and then at most the request to stop.
+        extensions: names of modules to import first.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent handles it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # it was blocked until now, see `Workers`
     stop, busy = threading.Event(), threading.Event()
-    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs, stop, busy), daemon=True).start()
     try:
         _import_early()
+        load_extensions(extensions)
         raise_on_signals(ctrl_c=False)
-        job = jobs.get()
+        job: Job = ForkingPickler.loads(jobs.get())
         busy.set()
         code = 0 if stop.is_set() else Worker(job, stop).run()
     except KeyboardInterrupt:
@@ -113,10 +121,12 @@ def work(connection: Connection) -> None:
     os._exit(code)
 
 
-def _listen(connection: Connection, jobs: queue.SimpleQueue[Job], stop: threading.Event, busy: threading.Event) -> None:
+def _listen(
+    connection: Connection, jobs: queue.SimpleQueue[bytes], stop: threading.Event, busy: threading.Event
+) -> None:
     """Passes on the job and the request to stop, and ends the process when the parent has ended."""
     try:
-        jobs.put(connection.recv())
+        jobs.put(connection.recv_bytes())
         connection.recv()
         stop.set()
         if not busy.is_set():

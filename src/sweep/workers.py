@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from src.errors import UserError
+from src.extensions import loaded_extensions
 from src.process.interrupt import deferred
 from src.process.machine import cores
 from src.sweep.worker import FAILING, RECYCLE, Job
@@ -122,7 +123,9 @@ class Workers:
     def _start(self) -> None:
         ours, theirs = Pipe()
         module = sys.modules["__main__"].__spec__
+        extensions = [extension.name for extension in loaded_extensions()]
         command = [sys.executable, "-P", "-c", CODE, str(theirs.fileno()), module.name if module else "", sys.argv[0]]
+        command += extensions
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
         with deferred(), _ctrl_c_blocked(), theirs:
             self._living[ours] = subprocess.Popen(

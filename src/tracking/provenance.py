@@ -27,6 +27,7 @@ RESULT_CODE = (
     "schema",
     "process",
     "errors.py",
+    "extensions.py",
     "places.py",
     "redact.py",
     "writing.py",

@@ -9,6 +9,7 @@ import mlflow
 from mlflow.entities import Run as MlflowRun
 
 from src.errors import StoreError
+from src.extensions import extension_param
 from src.places import local_path
 from src.results import TrainResult
 from src.schema import BEST, TEST, Config, TrackingConfig, as_tree, decisive_leaves, flatten, with_given_name
@@ -36,6 +37,7 @@ def fingerprint(config: Config, data_digest: str) -> str:
         if (path := leaves.get(name)) and (file := local_path(str(path))).is_file():
             leaves[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     content: dict[str, Any] = {"settings": leaves, "code": result_code_digest(), "data": data_digest}
+    content |= extension_param()
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

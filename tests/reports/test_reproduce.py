@@ -95,7 +95,12 @@ def test_what_would_leave_nothing_to_compare_is_refused(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["dataset.name=${oc.env:HARMLESS}", "dataset.name=${oc.env:${tags.a}}", "+hydra.searchpath=[pkg://antigravity]"],
+    [
+        "dataset.name=${oc.env:HARMLESS}",
+        "dataset.name=${oc.env:${tags.a}}",
+        "+hydra.searchpath=[pkg://antigravity]",
+        "extensions=[antigravity]",
+    ],
 )
 def test_a_recorded_line_reads_nothing_of_this_machine(
     store: Workplace, line: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
