@@ -160,12 +160,12 @@ def _reason(name: str, error: BaseException) -> str:
 def _folder(module: ModuleType) -> Path:
     """Return the folder of a package, or the one that contains the file of a single module."""
     package = next(iter(getattr(module, "__path__", ())), None)
-    return Path(package or Path(str(module.__file__)).parent).resolve()
+    return Path(package or Path(str(module.__file__)).parent).absolute()
 
 
 def _conf_folder(module: ModuleType) -> Path | None:
     folder = _folder(module) / "conf"
-    return folder if folder.is_dir() and folder != PROJECT / "conf" else None
+    return folder if folder.is_dir() and folder.resolve() != PROJECT / "conf" else None
 
 
 def _digest(module: ModuleType, new: Iterable[ModuleType]) -> str:
@@ -183,7 +183,10 @@ def _digest(module: ModuleType, new: Iterable[ModuleType]) -> str:
         files |= [_file_of(module)]
     sha = hashlib.sha256()
     for name, path in sorted(files.items()):
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes() if path.exists() else b""
+        except OSError as error:
+            raise ConfigError(f"extensions: {path} cannot be read ({error.strerror}); correct or remove it") from error
         sha.update(f"{name}\0{len(content)}\0".encode() + content)
     return sha.hexdigest()
 

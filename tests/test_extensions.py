@@ -172,6 +172,15 @@ def test_the_digest_stays_when_something_else_changes(file: str, folder: Path) -
     assert digest_with(folder) == digest_with(folder, **{file: "x"})
 
 
+def test_a_link_to_nowhere_and_a_folder_with_the_name_of_a_file(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine/gone.py").symlink_to("nowhere.py")
+    digest_with(folder)
+    (folder / "mine/taken.py").mkdir()
+    with pytest.raises(ConfigError, match=r"^extensions: .*/mine/taken\.py cannot be read \(Is a directory\)"):
+        digest_with(folder)
+
+
 def test_the_digest_is_the_same_in_another_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = digest_with(folder)
     monkeypatch.syspath_prepend(folder / "copy")
