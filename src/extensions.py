@@ -14,9 +14,9 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 from src.errors import ConfigError
 from src.process.imports import heavy_imports
@@ -29,8 +29,7 @@ _LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
 _PROJECT_CODE = ("src", "pipelines", "hydra_plugins")
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(NamedTuple):
     """A user's module, imported.
 
     Attributes:
