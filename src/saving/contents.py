@@ -15,6 +15,7 @@ import h5py
 
 from src.errors import ModelFileError
 from src.extensions import is_extension
+from src.saving.own_layers import register_own_layers
 from src.saving.sizes import bytes_needed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -55,6 +56,7 @@ def _check_archive(path: Path) -> None:
         text, weights = unpacked.pop(CONFIG), archive.getinfo(WEIGHTS)
         config = json.loads(text)
         _check_layers(path, config)
+        register_own_layers(config)
         copies = COPIES_WITH_OPTIMIZER if config.get("compile_config") else COPIES
         allowed = _allowed_bytes(path, text, copies)
         if weights.file_size > allowed + OVERHEAD:
