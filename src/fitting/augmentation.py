@@ -1,4 +1,4 @@
-"""Random changes of training images: shift, rotation, zoom, mirroring, contrast."""
+"""Random changes of training images. The standard ones: shift, rotation, zoom, mirroring, contrast."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,22 +9,29 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
 
-from src.schema import AugmentationConfig
+from src.schema import AugmentationConfig, StandardAugmentationConfig
 
 WHITE = 255
 Images = npt.NDArray[np.uint8]
+Augment = Callable[[tf.Tensor], tf.Tensor]
 
 
-def augmenter(config: AugmentationConfig, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
+def build_augmentation(config: AugmentationConfig, seed: int) -> Augment:
     """Return a function that changes each image of a batch at random, differently at each call.
 
     Args:
-        config: the kinds of changes and their ranges.
+        config: its kind builds the function.
         seed: functions with the same seed return the same images, call by call.
 
     Returns:
         From uint8, (batch, height, width, channels), 0-255, to the same.
     """
+    augment: Augment = config.builder()(config, seed)
+    return augment
+
+
+def standard_augmentation(config: StandardAugmentationConfig, seed: int) -> Augment:
+    """Return the function that shifts, rotates, zooms and mirrors images and changes their contrast."""
     steps = _layers(config, seed)
 
     def augment(images: tf.Tensor) -> tf.Tensor:
@@ -36,7 +43,7 @@ def augmenter(config: AugmentationConfig, seed: int) -> Callable[[tf.Tensor], tf
     return augment
 
 
-def _layers(config: AugmentationConfig, seed: int) -> list[keras.layers.Layer]:
+def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.Layer]:
     """Return a Keras layer for each change whose range is not 0 or null."""
     edges: dict[str, Any] = {"fill_mode": config.fill, "fill_value": 0.0, "dtype": "float32"}
     seeds = iter(range(seed, seed + 5))
@@ -57,5 +64,5 @@ def _layers(config: AugmentationConfig, seed: int) -> list[keras.layers.Layer]:
 
 def augmented(images: Images, config: AugmentationConfig, seed: int, versions: int) -> Images:
     """Return augmented versions of each image: uint8, (images, versions, height, width, channels)."""
-    augment = augmenter(config, seed)
+    augment = build_augmentation(config, seed)
     return np.stack([np.asarray(augment(images)) for _ in range(versions)], axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from src.datasets import Split
-from src.fitting.augmentation import augmenter
+from src.fitting.augmentation import build_augmentation
 from src.process.machine import cores
 from src.schema import AugmentationConfig
 
@@ -27,7 +27,7 @@ def training_batches(
     """
     batches = _gathered(tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size), split)
     if augmentation is not None and augmentation.changes_images:
-        augment = augmenter(augmentation, seed)
+        augment = build_augmentation(augmentation, seed)
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.
         batches = batches.map(lambda batch, classes: (augment(batch), classes))
     return _prefetched(batches)

@@ -1,16 +1,42 @@
-"""The settings of an augmentation, `augmentation.*`."""
+"""The settings of each kind of augmentation, `augmentation.*`."""
 
 from dataclasses import dataclass
 
 from src.schema.checks import one_of, require
 from src.schema.kinds import Group, Kind
 
+GROUP = Group("augmentation", key="method", default="standard", home="src.fitting")
+
 
 @dataclass(kw_only=True)
-class AugmentationConfig(Kind, group=Group("augmentation"), kind="augmentation"):
-    """Limits of the random changes to the images of a training batch. The defaults change nothing."""
+class AugmentationConfig(Kind, group=GROUP):
+    """The settings that every augmentation has.
 
-    name: str = "none"
+    What a kind builds is a function `(config, seed)`. It returns a function of TensorFlow operations that changes each
+    image of a training batch at random: from uint8, (batch, height, width, channels), 0-255, to the same. Two of them
+    with the same seed return the same images, call by call.
+    """
+
+    name: str = "none"  # of the option
+    method: str = ""  # the kind
+
+    @property
+    def changes_images(self) -> bool:
+        """True unless the settings are such that every image stays as it is."""
+        return True
+
+    @property
+    def mirrored_by(self) -> str | None:
+        """The dotted name of the setting by which images are mirrored, and which can be null; None if none are."""
+        return None
+
+
+@dataclass(kw_only=True)
+class StandardAugmentationConfig(
+    AugmentationConfig, kind="standard", builds="src.fitting.augmentation:standard_augmentation"
+):
+    """Limits of a shift, a rotation, a zoom, mirroring and a change of contrast. The defaults change nothing."""
+
     shift: float = 0.0  # up to this fraction of the side, in both directions
     rotation: float = 0.0  # up to this many degrees, in both directions
     zoom: float = 0.0  # in or out, up to this fraction of the size
@@ -30,3 +56,7 @@ class AugmentationConfig(Kind, group=Group("augmentation"), kind="augmentation")
     @property
     def changes_images(self) -> bool:
         return bool(self.shift or self.rotation or self.zoom or self.flip or self.contrast)
+
+    @property
+    def mirrored_by(self) -> str | None:
+        return "augmentation.flip" if self.flip else None

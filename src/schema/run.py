@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.augmentation import AugmentationConfig
+from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
 from src.schema.checks import ADDED, FREE, require
 from src.schema.dataset import DatasetConfig
 from src.schema.loss import CrossEntropyConfig, LossConfig
@@ -25,7 +25,7 @@ class Config:
     training: TrainingConfig
     tracking: TrackingConfig
     loss: LossConfig = field(default_factory=CrossEntropyConfig, metadata=ADDED)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)  # older stored configs have none
+    augmentation: AugmentationConfig = field(default_factory=StandardAugmentationConfig)  # old stored configs have none
     seed: int = 1
     evaluate_test: bool = True
     tags: dict[str, str] = field(default_factory=dict, metadata=FREE)
@@ -43,10 +43,10 @@ class Config:
         phases = self.model.phases(self.training.epochs)
         if len(phases) > 1:
             self.schedule.check_epochs(min(phases), is_phase=True)
-        if self.augmentation.flip and not self.dataset.flips:
+        if (key := self.augmentation.mirrored_by) and not self.dataset.flips:
             raise ConfigError(
-                f"augmentation.flip: the classes of {self.dataset.name} are not the same when mirrored; set "
-                "augmentation.flip=null, or choose augmentation=digits (dataset.flips=true says that they are)"
+                f"{key}: the classes of {self.dataset.name} are not the same when mirrored; set {key}=null, or choose "
+                "augmentation=digits (dataset.flips=true says that they are)"
             )
         if not self.has_monitor:
             self._check_without_validation()

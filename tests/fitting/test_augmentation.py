@@ -8,16 +8,17 @@ import pytest
 import tensorflow as tf
 
 from src import fitting
+from src.cli.compose import compose_config
 from src.datasets import Split
 from src.fitting import augmented
-from src.fitting.augmentation import augmenter
+from src.fitting.augmentation import build_augmentation
 from src.fitting.batches import scoring_batches, training_batches
-from src.schema import AugmentationConfig
+from src.schema import AugmentationConfig, StandardAugmentationConfig
 from tests.support.training import ready
 
 SIDE = 16
 DARK, BRIGHT = 60, 160
-EVERYTHING = AugmentationConfig(shift=0.1, rotation=20, zoom=0.2, flip="horizontal", contrast=0.3)
+EVERYTHING = StandardAugmentationConfig(shift=0.1, rotation=20, zoom=0.2, flip="horizontal", contrast=0.3)
 Images = npt.NDArray[np.uint8]
 
 
@@ -29,7 +30,7 @@ def bar(channels: int = 1) -> Images:
 
 
 def versions_of(image: Images, count: int = 40, seed: int = 1, **changes: Any) -> Images:
-    (versions,) = augmented(image[np.newaxis], AugmentationConfig(**changes), seed, count)
+    (versions,) = augmented(image[np.newaxis], StandardAugmentationConfig(**changes), seed, count)
     return versions
 
 
@@ -125,18 +126,25 @@ def test_training_batches_are_changed_anew_in_each_epoch_and_repeat_themselves_f
     assert epoch_of(again) == (labels, first)
 
 
+def test_another_kind_changes_training_batches_too(more_kinds: list[str]) -> None:
+    kind = compose_config([*more_kinds, "augmentation=negative"]).augmentation
+    labels, images = epoch_of(training_batches(labeled(20), 8, seed=1, augmentation=kind))
+    assert sorted(labels) == list(range(20))
+    assert set(images) == {(255 - bar()).tobytes()}
+
+
 def test_scored_images_are_never_augmented() -> None:
     assert set(epoch_of(scoring_batches(labeled(20), 8))[1]) == {bar().tobytes()}
 
 
-@pytest.mark.parametrize("augmentation", [None, AugmentationConfig()])
+@pytest.mark.parametrize("augmentation", [None, StandardAugmentationConfig()])
 def test_without_an_augmentation_images_stay_as_they_are(augmentation: AugmentationConfig | None) -> None:
     assert set(epoch_of(training_batches(labeled(20), 8, 1, augmentation))[1]) == {bar().tobytes()}
 
 
 def test_an_augmentation_without_changes_is_the_image_itself() -> None:
     images = bar()[np.newaxis]
-    np.testing.assert_array_equal(augmenter(AugmentationConfig(), seed=1)(images), images)
+    np.testing.assert_array_equal(build_augmentation(StandardAugmentationConfig(), seed=1)(images), images)
 
 
 def test_a_fit_trains_on_changed_images_and_validates_on_the_images_as_they_are() -> None:

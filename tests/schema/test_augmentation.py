@@ -4,7 +4,7 @@ import pytest
 
 from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
-from src.schema import AugmentationConfig
+from src.schema import StandardAugmentationConfig
 from tests.support.configs import (
     INF,
     NAN,
@@ -13,7 +13,7 @@ from tests.support.configs import (
     range_tests,
 )
 
-augmentation: Make = AugmentationConfig
+augmentation: Make = StandardAugmentationConfig
 RANGES: Ranges = [
     (
         augmentation,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src import datasets, models
+from src import datasets, fitting, models
 from src.cli.compose import compose, compose_config, config_from_dict, to_dataclass
 from src.errors import ConfigError
 from src.schema import REGISTRY, Config, DatasetConfig, Kind, ModelConfig, ScheduleConfig, as_tree, find_kind, flatten
@@ -44,6 +44,7 @@ AGREES = [
     "optimizer.name=rmsprop",
     "loss.name=cross_entropy",
     "schedule.name=none",
+    "augmentation.method=standard",
 ]
 OTHERS = [
     ("model.family=resnet", r"the kind 'sequential'; choose model=resnet18 or .*, or remove `model\.family`$"),
@@ -53,6 +54,7 @@ OTHERS = [
     ("optimizer.name=adam", r"the kind 'rmsprop'; choose optimizer=adam, or remove `optimizer\.name`$"),
     ("optimizer.name=Adam", r"the kind 'rmsprop'; choose with optimizer=NAME; did you mean 'adam'\?"),
     ("loss.name=focal", r"the kind 'cross_entropy'; choose with loss=NAME; known: cross_entropy$"),
+    ("augmentation.method=mixup", r"the kind 'standard'; choose with augmentation=NAME; known: digits, "),
     ("schedule.name=cosine", r"the kind 'none'; choose schedule=cosine, or remove `schedule\.name`$"),
 ]
 SWEPT = [
@@ -137,6 +139,16 @@ def test_a_new_loss_is_one_python_file_and_one_yaml(more_kinds: list[str]) -> No
     assert config_from_dict(as_tree(config)) == config
 
 
+def test_a_new_augmentation_is_one_python_file_and_one_yaml(more_kinds: list[str]) -> None:
+    config = compose_config([*more_kinds, "augmentation=negative"])
+    assert flatten(config.augmentation) == {"name": "negative", "method": "invert", "share": 1.0}
+    assert config.augmentation.changes_images
+    versions = fitting.augmented(np.full((1, 2, 2, 1), 55, np.uint8), config.augmentation, seed=1, versions=3)
+    assert versions.dtype == np.uint8
+    assert versions.tolist() == np.full((1, 3, 2, 2, 1), 200).tolist()
+    assert config_from_dict(as_tree(config)) == config
+
+
 def test_a_kind_that_is_read_back_is_found_by_its_file(more_kinds: list[str]) -> None:
     tree = as_tree(compose_config())
     tree["model"] = {"name": "flat5", "family": "flat", "units": 4}
@@ -144,9 +156,14 @@ def test_a_kind_that_is_read_back_is_found_by_its_file(more_kinds: list[str]) ->
     assert (read.units, read.builds) == (4, "src.models.flat:build_flat")
 
 
-@pytest.mark.parametrize(
-    ("group", "file", "known"), [("model", "layers", "sequential, "), ("loss", "dividing", "cross_entropy$")]
-)
+WITHOUT_KINDS = [
+    ("model", "layers", "sequential, "),
+    ("loss", "dividing", "cross_entropy$"),
+    ("augmentation", "dividing", "standard$"),
+]
+
+
+@pytest.mark.parametrize(("group", "file", "known"), WITHOUT_KINDS)
 def test_a_file_that_declares_no_kind_is_not_one(group: str, file: str, known: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{group}: no kind '{file}'; known: {known}"):
         find_kind(group, file)
