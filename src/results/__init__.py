@@ -1,0 +1,19 @@
+"""Results of the commands, as plain values: `run_id` is the only handle between two steps."""
+
+from src.results.commands import (
+    EvaluationResult,
+    ExplanationResult,
+    PredictionResult,
+    RegistrationResult,
+    TrainResult,
+)
+from src.results.formatting import format_metric, printable, short_name
+from src.results.pipelines import (
+    BestOfSweepResult,
+    ComparisonResult,
+    DriftRow,
+    LeaderboardRow,
+    ReproductionResult,
+    standard_deviation,
+)
+from src.results.sweep import Counts, Parameter, SweepResult, TrialRow, trial_name

@@ -1,0 +1,106 @@
+"""Results of the commands other than sweeps."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """The result of one training run.
+
+    Attributes:
+        run_id: the MLflow run, or None when tracking is off.
+        experiment_id: of that run.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        metrics: the metrics of that epoch, and `test_loss` and `test_accuracy` when the test split was scored.
+        history: metric name -> one value per epoch.
+        stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
+        warnings: facts that change how to read the metrics, such as a sample in place of the data set.
+    """
+
+    run_id: str | None
+    experiment_id: str = ""
+    best_epoch: int
+    metrics: dict[str, float]
+    history: dict[str, list[float]]
+    stopped: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """The scores of one model on the test split.
+
+    Attributes:
+        run_id: the MLflow run that the model came from.
+        experiment_id: of that run.
+        metrics: `test_loss`, `test_accuracy`.
+        images: the number of images scored.
+        warnings: facts that change how to read the metrics.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    metrics: dict[str, float]
+    images: int
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplanationResult:
+    """The explanation of a model's predictions.
+
+    Attributes:
+        run_id: the MLflow run that the model came from.
+        experiment_id: of that run.
+        title, columns, rows: the predictions that are explained, as a table.
+        pictures: the paths of the pictures in the run.
+        notes: facts that change how to read them.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    pictures: list[str]
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionResult:
+    """The predictions of a model for images.
+
+    Attributes:
+        output: the file with a row for each image.
+        counts: the number of images predicted as each class.
+        bad_files: the files that were skipped, and why.
+    """
+
+    output: str
+    counts: dict[str, int]
+    bad_files: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationResult:
+    """A run's model in the registry.
+
+    Attributes:
+        name: of the registered model.
+        version: the number of the run's version.
+        is_new: True for a version that was added just now.
+        run_id: the run.
+        alias: the alias that was to be moved to the version, or None.
+        moved: True if it was moved.
+        reason: why it was moved, or why not.
+        p_value: of McNemar's test against the version that had the alias, None when the two were not compared.
+    """
+
+    name: str
+    version: int
+    is_new: bool
+    run_id: str
+    alias: str | None
+    moved: bool
+    reason: str
+    p_value: float | None = None

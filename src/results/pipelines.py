@@ -1,0 +1,137 @@
+"""Results of the pipelines."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from src.results.commands import RegistrationResult, TrainResult
+from src.results.sweep import SweepResult
+
+
+def standard_deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation, None for a single value."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOfSweepResult:
+    """The result of the pipeline `best_of_sweep`.
+
+    Attributes:
+        run_id: the MLflow run of the pipeline.
+        experiment_id: of that run.
+        sweep: the result of the sweep.
+        seeds: of the final trainings.
+        trainings: the best configuration trained again, once for each seed.
+        registration: of the first seed's model.
+    """
+
+    run_id: str | None
+    experiment_id: str = ""
+    sweep: SweepResult
+    seeds: list[int]
+    trainings: list[TrainResult]
+    registration: RegistrationResult
+
+    @property
+    def mean(self) -> float:
+        """The mean of the test accuracies."""
+        return statistics.fmean(self._accuracies)
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the test accuracies, None for a single one."""
+        return standard_deviation(self._accuracies)
+
+    @property
+    def _accuracies(self) -> list[float]:
+        return [training.metrics["test_accuracy"] for training in self.trainings]
+
+
+class LeaderboardRow(NamedTuple):
+    """One network of a comparison.
+
+    Attributes:
+        model: its name.
+        best_val_accuracy, best_val_spread: mean and standard deviation over the seeds of the validation accuracy at the
+            best epoch, which ranks the networks; the spread of a single seed is None.
+        accuracy, spread: the same for the test accuracy.
+        seeds: the number of seeds.
+        parameters: the number of weights, trainable or not.
+        seconds: of training, mean over the seeds.
+        size: of `model.keras`, in bytes.
+        latency: of one image, in seconds.
+        run_id: of the first seed.
+    """
+
+    model: str
+    best_val_accuracy: float
+    best_val_spread: float | None
+    accuracy: float
+    spread: float | None
+    seeds: int
+    parameters: int
+    seconds: float
+    size: int
+    latency: float
+    run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonResult:
+    """The result of the pipeline `compare_models`.
+
+    Attributes:
+        run_id: the MLflow run of the pipeline.
+        experiment_id: of that run.
+        rows: one for each network, the best by validation accuracy first.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    rows: list[LeaderboardRow]
+
+
+class DriftRow(NamedTuple):
+    """One comparison between a run and the same run trained again.
+
+    Attributes:
+        what: a part of the code, a setting, a package, the data, a metric.
+        then, now: its values in the two runs.
+        verdict: `same`, `CHANGED`, or `within chance` for a metric that differs no more than in repeated training.
+    """
+
+    what: str
+    then: str
+    now: str
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproductionResult:
+    """The result of the pipeline `reproduce`: a run trained again.
+
+    Attributes:
+        run_id: the new run.
+        experiment_id: of that run.
+        reproduces: the old run.
+        origin: comparisons of what the runs were trained from: code, settings, packages, data.
+        results: comparisons of their metrics.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    reproduces: str
+    origin: list[DriftRow]
+    results: list[DriftRow]
+
+    @property
+    def changed(self) -> list[str]:
+        """The names of everything that changed."""
+        return [row.what for row in (*self.origin, *self.results) if row.verdict == "CHANGED"]
+
+    @property
+    def is_same(self) -> bool:
+        """True if the metrics are the same, even if something else changed."""
+        return all(row.verdict != "CHANGED" for row in self.results)

@@ -1,0 +1,126 @@
+"""Results of a sweep: its trials, its parameters, its best trial."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class TrialRow(NamedTuple):
+    """One trial.
+
+    Attributes:
+        number: counted from 0.
+        state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
+        value: the metric at the best epoch; None without one.
+        params: by dotted name.
+        seconds: from its claim to its end, None while it runs.
+        best_epoch: counted from 1; None without one.
+        epochs: the number of epochs trained.
+        reported: the metric at the end of each epoch, by epoch.
+        run_id: its MLflow run.
+        interrupted: True for a trial that was stopped or killed.
+        reason: why it failed, empty when it did not.
+        validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
+        started: when it was claimed, None when that is unknown.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, str | int | float | bool | None]
+    seconds: float | None
+    best_epoch: int | None
+    epochs: int
+    reported: dict[int, float]
+    run_id: str | None
+    interrupted: bool
+    reason: str
+    validation: Mapping[str, float] = {}
+    started: datetime | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The state, or INTERRUPTED for a trial that was stopped or killed."""
+        return "INTERRUPTED" if self.interrupted else self.state
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        """The metrics of its best epoch that the study has, such as `best_val_loss`, and `best_epoch`."""
+        return {**self.validation} if self.best_epoch is None else {**self.validation, "best_epoch": self.best_epoch}
+
+
+class Parameter(NamedTuple):
+    """One dimension of a study's search space.
+
+    Attributes:
+        name: dotted name.
+        importance: its share of the importance of all parameters, 0-1; None when the trials do not show it.
+        is_log: whether it is sampled on a log scale.
+        choices: the values to choose from, None for a number from an interval.
+    """
+
+    name: str
+    importance: float | None = None
+    is_log: bool = False
+    choices: tuple[str | int | float | bool | None, ...] | None = None
+
+
+def trial_name(number: int) -> str:
+    """Return the name of a trial's run: `trial-007`."""
+    return f"trial-{number:03}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """The numbers of a study's trials by state.
+
+    Attributes:
+        complete, pruned, failed: trials that count toward `n_trials`.
+        running: trials that a worker trains now.
+        retried: interrupted trials that were retried, or will be.
+    """
+
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    retried: int
+
+    @property
+    def counted(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+    @property
+    def total(self) -> int:
+        """The number of all trials."""
+        return self.counted + self.running + self.retried
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """The result of a sweep.
+
+    Attributes:
+        study_name: of the Optuna study.
+        run_id: the MLflow run that is the parent of the trials' runs, or None when tracking is off.
+        counts: the numbers of trials by state.
+        best_trial: the number of the best trial, or None when none was completed.
+        best_value: its metric at its best epoch.
+        best_run_id: its MLflow run, or None when the run is gone.
+        best_params: its parameters, by dotted name.
+        best_metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
+        best_epoch: its epoch with that value, counted from 1.
+        best_config: the resolved configuration that it was trained with, or None when that is no longer known.
+    """
+
+    study_name: str
+    run_id: str | None
+    counts: Counts
+    best_trial: int | None = None
+    best_value: float | None = None
+    best_run_id: str | None = None
+    best_params: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    best_metrics: dict[str, float] = field(default_factory=dict)
+    best_epoch: int | None = None
+    best_config: Mapping[str, Any] | None = None
