@@ -1,21 +1,18 @@
 """Planning of a sweep: Hydra's overrides become a space, checked against the composed configurations."""
 
 import itertools
-import math
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.compose import sweep_ready, to_dataclass
 from src.cli.extensions import take_extensions
-from src.cli.mistakes import did_you_mean, explain
+from src.cli.mistakes import explain
 from src.cli.strings import quote_strings
 from src.errors import ConfigError
 from src.process.machine import cores
@@ -27,13 +24,13 @@ from src.schema import (
     DatasetConfig,
     Dimension,
     Direction,
-    Interval,
     Scalar,
     SweeperConfig,
     direction_of,
     require,
 )
 from src.space.checks import check_key
+from src.space.overrides import effective_overrides, read_dimension, read_group
 from src.space.space import Space, SweepPlan, build_config
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -71,7 +68,7 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     launcher = master.hydra.launcher
     if not isinstance(launcher, DictConfig) or launcher.get("_target_") != LAUNCHER:
         raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")
-    overrides = _effective(loader, settings, typed)
+    overrides = effective_overrides(loader, settings, typed)
     swept = {override.key_or_group: override for override in overrides if override.is_sweep_override()}
     fixed = {
         override.key_or_group: str(override.input_line) for override in overrides if override.key_or_group not in swept
@@ -135,8 +132,8 @@ def _compose_space(
 ) -> Space:
     """Return the space of the swept names, each key and its values checked."""
     known = {name: _group_options(loader, master, name) for name in swept}
-    groups = tuple(_group(override, known[name]) for name, override in swept.items() if known[name])
-    keys = [_dimension(override) for name, override in swept.items() if not known[name]]
+    groups = tuple(read_group(override, known[name]) for name, override in swept.items() if known[name])
+    keys = [read_dimension(override) for name, override in swept.items() if not known[name]]
     # In the order of the command line, but each key before the keys inside it.
     keys.sort(key=lambda key: sum(key.name.startswith(f"{name}.") for name in swept))
     choices = master.hydra.runtime.choices
@@ -193,78 +190,6 @@ def _direction(settings: SweeperConfig, metric: str) -> Direction:
             f"which a sweep must {natural}; remove `hydra.sweeper.direction={settings.direction}`"
         )
     return natural
-
-
-def _effective(loader: ConfigLoader, settings: SweeperConfig, typed: Sequence[str]) -> list[Override]:
-    """Return the last override of each name; those of the command line come after those of the search file."""
-    for name, value in settings.params.items():
-        if not isinstance(value, Scalar):
-            raise ConfigError(
-                f"hydra.sweeper.params.{name}: got {value!r}, expected what follows the = on a command line, such as "
-                "choice(3,5,7) or interval(0,0.5)"
-            )
-    literals = {True: "true", False: "false", None: "null"}
-    lines = [
-        f"{name}={literals[value] if value is None or isinstance(value, bool) else value}"
-        for name, value in settings.params.items()
-    ]
-    try:
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides([*quote_strings("train", lines), *typed])
-    except HydraException as error:
-        raise ConfigError(explain(error)) from error
-    return list({override.key_or_group: override for override in parsed}.values())
-
-
-def _group(override: Override, known: Sequence[str]) -> Choice:
-    name = override.key_or_group
-    if not override.is_choice_sweep() or override.package is not None:
-        raise ConfigError(f"{override.input_line}: {name} is a config group; choose with {name}=choice(a,b)")
-    chosen, value = map(Override._convert_value, override.sweep_iterator()), override.value()
-    if isinstance(value, Glob):  # Hydra itself looks only into its own folders
-        chosen = iter(value.filter(list(known)))
-    options = tuple(dict.fromkeys("null" if option is None else str(option) for option in chosen))
-    for option in options:
-        if not option.strip(" \t\n'\""):
-            raise ConfigError(f"{name}: got an empty option; known: {', '.join(known)}")
-        if option not in known:
-            raise ConfigError(f"no {name} {option!r}{did_you_mean(option, known)}")
-    return Choice(name, options, options)
-
-
-def _dimension(override: Override) -> Dimension:
-    name, value = override.key_or_group, override.value()
-    if override.package is not None or override.is_delete():
-        raise ConfigError(f"{override.input_line}: a sweep searches over KEY=choice(...) or GROUP=choice(...)")
-    tags: set[str] = getattr(value, "tags", set())
-    if tags - {"log"} or (tags and not isinstance(value, IntervalSweep)):
-        raise ConfigError(
-            f"{override.input_line}: log is the only tag, and it needs an interval: tag(log,interval(1e-4,1e-2))"
-        )
-    if isinstance(value, IntervalSweep):
-        assert value.start is not None
-        assert value.end is not None
-        return Interval(name, value.start, value.end, log="log" in tags)
-    if isinstance(value, RangeSweep):
-        return _range(name, value)
-    if not isinstance(value, ChoiceSweep):
-        raise ConfigError(f"no config group {name!r}: {override.input_line} chooses among the options of a group")
-    values = [Override._convert_value(item) for item in value.list]
-    by_name = {item if isinstance(item, Scalar) else Override._get_value_element_as_str(item): item for item in values}
-    return Choice(name, tuple(by_name), tuple(by_name.values()))
-
-
-def _range(name: str, value: RangeSweep) -> Dimension:
-    start, stop, step = (Decimal(str(number)) for number in (value.start, value.stop, value.step))
-    members = math.ceil((stop - start) / step) if step else 0
-    if members <= 0:
-        raise ConfigError(
-            f"{name}: range({start},{stop},{step}) has no members (the stop is excluded); "
-            "write range(START,STOP,STEP) with a STEP that leads from START towards STOP"
-        )
-    is_whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
-    low, high = sorted((start, start + (members - 1) * step))
-    kind = int if is_whole else float
-    return Interval(name, kind(low), kind(high), step=kind(abs(step)), is_falling=step < 0)
 
 
 # --- composed configurations ---------------------------------------------------------------------------------------
