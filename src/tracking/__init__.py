@@ -10,13 +10,14 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.tracking.artifacts import abandon_model
+    from src.tracking.null_run import NullRun
     from src.tracking.opening import explain_store_errors, resume_run, start_run
     from src.tracking.pages import experiment_page
     from src.tracking.parents import pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
     from src.tracking.registry import Registry, Version, data_of_run
     from src.tracking.reuse import fingerprint, finished_result, recorded_result
-    from src.tracking.run import NullRun, Run, as_param
+    from src.tracking.run import Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder
     from src.tracking.sweep import (
         StudyId,

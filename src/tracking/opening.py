@@ -12,9 +12,10 @@ from src.links import mlflow_command
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
+from src.tracking.null_run import NullRun
 from src.tracking.provenance import standard_tags
 from src.tracking.registry import fixed_uri
-from src.tracking.run import NullRun, Run
+from src.tracking.run import Run
 from src.tracking.store import Store, check_exists, client_of, explain_refusal, explain_unusable_store, prepare_store
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server

@@ -10,9 +10,10 @@ from mlflow.entities import ViewType
 from src.process.interrupt import deferred
 from src.redact import redact_tree
 from src.schema import TrackingConfig, is_place
+from src.tracking.null_run import NullRun
 from src.tracking.opening import managed_run
 from src.tracking.provenance import origin_tags
-from src.tracking.run import NullRun, Run
+from src.tracking.run import Run
 from src.tracking.store import Store, open_store
 from src.tracking.tags import PIPELINE_KEY, filter_by, searches
 

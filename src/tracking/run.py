@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -324,61 +323,6 @@ class Run:
                 self.status = status
                 if error is not None:
                     self.set_tags({"error": f"{type(error).__name__}: {error}"})
-
-
-class NullRun(Run):
-    """The run of a training that is not tracked: recording does nothing, and there is nothing to read."""
-
-    def __init__(self, experiment_id: str = "") -> None:
-        self._init_state(None, experiment_id)
-        self._id = ""
-
-    def log_config(self, config: Config, overrides: Sequence[str]) -> None: ...
-
-    def log_environment(self) -> None: ...
-
-    def log_params(self, params: Mapping[str, Any]) -> None: ...
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
-
-    def log_new_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
-
-    def flush(self) -> None: ...
-
-    def set_tags(self, tags: Mapping[str, str]) -> None: ...
-
-    def _write(self, path: str, text: str) -> None: ...
-
-    def log_figure(self, path: str, figure: Any) -> None: ...
-
-    def log_dataset(self, name: str, digest: str, source: str, profile: dict[str, Any]) -> None: ...
-
-    def log_dataset_of(self, run_id: str) -> None: ...
-
-    def log_model(self, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None: ...
-
-    @contextlib.contextmanager
-    def new_folder(self, path: str) -> Iterator[Path]:
-        """Yield a temporary folder to make and fill, which is removed after the block."""
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder) / Path(path).name
-
-    @property
-    def folder(self) -> Path | None:
-        """None: there are no artifacts."""
-        return None
-
-    def reading(self, path: str) -> contextlib.AbstractContextManager[Path]:
-        """Raise NotKept."""
-        raise NotKept(f"there is no {path}: tracking is off (tracking=off), so nothing was kept")
-
-    def reserve(self) -> None: ...
-
-    def set_running(self) -> None: ...
-
-    def end(self, status: str, error: BaseException | None = None) -> None:
-        """Note the status."""
-        self.status = status
 
 
 def as_param(value: object) -> str:
