@@ -28,13 +28,14 @@ def register(config: RegisterConfig) -> RegistrationResult:
     gives the same version.
 
     Raises:
-        StoreError: no such run, or one that is not finished or keeps no model.
+        StoreError: no such run, or one that is not finished, keeps no model or has an incomplete record.
         ModelFileError: a model file that is missing, altered, or gives other predictions.
         UserError: the alias points to a model of other data, and `on_other_data` is `error`.
     """
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run can be registered")
+        scores, digest = scores_of(config, str(run.run_id)), run.param("resolved.data_digest")
         # The recorded name: today, or in another working folder, a folder of images may have another one.
         name = config.name or str(run.read_config()["dataset"]["name"])
         check_registry_names(name, config.alias)
@@ -42,8 +43,8 @@ def register(config: RegisterConfig) -> RegistrationResult:
         check_alias(registry, run, name, config)  # first, since the next step takes seconds
         check_formats(run)
         check_alias(registry, run, name, config)
-        version, is_new = find_or_add_version(registry, run, name)
-        registry.tag(version, scores_of(config, str(run.run_id)))
+        version, is_new = find_or_add_version(registry, run, name, digest)
+        registry.tag(version, scores)
         decision = move_alias(registry, run, version, config) if config.alias else reports.AliasDecision(False, "")
     return RegistrationResult(
         name=name,
@@ -76,7 +77,8 @@ def check_formats(run: tracking.Run) -> None:
         return
     scores = stored.scores[: len(images)]
     predicted = stored.predicted[: len(images)]
-    if (predicted != expected.argmax(axis=1)).any() or np.abs(scores - expected.max(axis=1)).max() > AGREEMENT:
+    is_same = len(predicted) == len(expected) and (predicted == expected.argmax(axis=1)).all()
+    if not is_same or np.abs(scores - expected.max(axis=1)).max() > AGREEMENT:
         raise ModelFileError(
             f"the model of run {run.run_id} does not give the predictions in the run's tables/test_predictions.csv: "
             "the model or the table was changed. To score the model again: "
@@ -84,14 +86,16 @@ def check_formats(run: tracking.Run) -> None:
         )
 
 
-def find_or_add_version(registry: tracking.Registry, run: tracking.Run, name: str) -> tuple[tracking.Version, bool]:
+def find_or_add_version(
+    registry: tracking.Registry, run: tracking.Run, name: str, digest: str
+) -> tuple[tracking.Version, bool]:
     """Return the run's version of the registered model, and whether it was added just now."""
     if version := registry.version_of_run(name, str(run.run_id)):
         return version, False
     recorded = run.read_config()
     model = trained_config(run).model.name
     description = f"{model} on {recorded['dataset']['name']}, trained by run {run.run_id}"
-    tags = {"model": model, "data_digest": run.params["resolved.data_digest"]}
+    tags = {"model": model, "data_digest": digest}
     return registry.add(name, run, description, tags), True
 
 

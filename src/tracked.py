@@ -42,6 +42,7 @@ class TrackedModel:
 
         Raises:
             DataError: the data cannot be found, or is not what the run was trained on.
+            StoreError: the run does not say what it was trained on.
         """
         dataset = datasets.load_dataset(locate_dataset(self.run, self.config, data_dir))
         if self.config.training.max_batches is not None:
@@ -122,7 +123,7 @@ def check_initial_weights(config: Config) -> None:
 
 
 def _check_digest(run: tracking.Run, dataset: datasets.Dataset) -> None:
-    source, digest = run.params.get("resolved.data_source"), run.params.get("resolved.data_digest", "")
+    source, digest = run.params.get("resolved.data_source"), run.param("resolved.data_digest")
     if digest != dataset.digest:
         raise DataError(
             f"the {dataset.name} found here ({dataset.source}, digest {dataset.digest[:12]}) is not what run "

@@ -1,11 +1,14 @@
 """A tracked model: its URI is resolved once, and mistakes are reported before TensorFlow is imported."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +17,17 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from PIL import Image
 
 from src.cli.compose import compose_config
+from src.errors import UserError
 from src.evaluate import evaluate
 from src.explain import explain
 from src.predict import predict
+from src.register import register
+from src.reports import check_origin
 from src.train import train
 from tests.support.pictures import put_class
 from tests.support.workplace import Workplace, copy_of
 
+Use = Callable[[Workplace, str], object]
 QUICK = ["dataset=synthetic", "model=dense", "training.epochs=1", "training.max_batches=4"]
 
 
@@ -73,7 +80,7 @@ def predicted(workplace: Workplace, model: str) -> object:
 
 @pytest.mark.parametrize("use", [evaluated, explained, predicted])
 def test_an_alias_that_moves_meanwhile_does_not_mix_two_models(
-    rivals: Rivals, use: Callable[[Workplace, str], object], monkeypatch: pytest.MonkeyPatch
+    rivals: Rivals, use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, other = (use(rivals.workplace, f"run_id={run_id}") for run_id in (rivals.first, rivals.second))
     assert expected != other
@@ -87,6 +94,120 @@ def test_an_alias_that_moves_meanwhile_does_not_mix_two_models(
 
     monkeypatch.setattr(SqlAlchemyStore, "get_model_version_by_alias", overtaken)
     assert use(rivals.workplace, "model_uri='models:/rivals@champion'") == expected
+
+
+# --- runs of which something was removed -----------------------------------------------------------------------------
+
+
+def registered(workplace: Workplace, model: str) -> object:
+    return register(compose_config([f"tracking.uri='{workplace.uri}'", model], "register"))
+
+
+def reproduced(workplace: Workplace, model: str) -> object:
+    """What precedes the training."""
+    config = compose_config([f"tracking.uri='{workplace.uri}'", "data_dir=null", model], "reproduce")
+    return check_origin(config)
+
+
+def without(*statements: str) -> Callable[[Rivals], None]:
+    """A function that removes rows of the first run from the database."""
+
+    def remove(rivals: Rivals) -> None:
+        with contextlib.closing(sqlite3.connect(rivals.workplace.folder / "mlflow.db")) as database, database:
+            for statement in statements:
+                assert database.execute(f"DELETE FROM {statement} AND run_uuid = ?", (rivals.first,)).rowcount
+
+    return remove
+
+
+def artifacts(rivals: Rivals) -> Path:
+    return rivals.workplace.folder / "mlartifacts" / rivals.first / "artifacts"
+
+
+def logged_files(rivals: Rivals) -> Path:
+    (logged,) = rivals.client.get_run(rivals.first).outputs.model_outputs
+    return rivals.workplace.folder / "mlartifacts/models" / str(logged.model_id) / "artifacts"
+
+
+def remove_example(rivals: Rivals) -> None:
+    for file in logged_files(rivals).glob("*example*"):
+        file.unlink()
+
+
+def cut(file: Path) -> None:
+    """Remove all rows but the first three."""
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+
+
+Damage = Callable[[Rivals], object]
+NO_PARAMS = without("params WHERE 1")
+NO_DIGEST = without("params WHERE key = 'resolved.data_digest'")
+NO_METRICS = without("metrics WHERE 1", "latest_metrics WHERE 1")
+NO_DATASET = {"model": {"name": "dense"}}
+REFUSED: dict[str, tuple[Damage, list[Use], str]] = {
+    "params": (NO_PARAMS, [evaluated, explained], "has no param resolved.data_digest: .* train it again"),
+    "params, for a result": (NO_PARAMS, [registered, reproduced], "no metrics of its best epoch: .* train it again"),
+    "the digest": (NO_DIGEST, [evaluated, explained, registered], "no param resolved.data_digest: .* train it again"),
+    "metrics": (NO_METRICS, [registered, reproduced], "no metrics of its best epoch: .* train it again"),
+    "all files": (
+        lambda rivals: shutil.rmtree(artifacts(rivals)),
+        [evaluated, explained, predicted, registered, reproduced],
+        "keeps no config/config.yaml; restore it from a copy, or train the run again",
+    ),
+    "the config": (
+        lambda rivals: (artifacts(rivals) / "config/config.yaml").write_text("{}"),
+        [evaluated, explained, predicted, registered, reproduced],
+        r"config/config.yaml is damaged \(it names no model\); restore",
+    ),
+    "the config's data set": (
+        lambda rivals: (artifacts(rivals) / "config/config.yaml").write_text(json.dumps(NO_DATASET)),
+        [evaluated, explained, predicted, registered, reproduced],
+        r"config/config.yaml is damaged \(it names no dataset\); restore",
+    ),
+    "some predictions": (
+        lambda rivals: cut(artifacts(rivals) / "tables/test_predictions.csv"),
+        [registered],
+        "does not give the predictions .* python -m src.evaluate run_id=",
+    ),
+    "the logged model's files": (
+        lambda rivals: shutil.rmtree(logged_files(rivals)),
+        [registered],
+        "the files of .* are gone: .* restore it from a copy",
+    ),
+    "the logged model": (
+        lambda rivals: rivals.client.delete_logged_model(logged_files(rivals).parent.name),
+        [registered],
+        "models:/m-.* was deleted; name another model, or train its run again",
+    ),
+    "the example of the logged model": (
+        remove_example,
+        [registered],
+        "has no example images that can be read; restore .* from a copy, or train the run again",
+    ),
+    "the description of the logged model": (
+        lambda rivals: (logged_files(rivals) / "MLmodel").unlink(),
+        [registered],
+        "restore it from a copy, or train the model again",
+    ),
+}
+
+
+@pytest.mark.parametrize(("removed", "use"), [(name, use) for name, (_, uses, _) in REFUSED.items() for use in uses])
+def test_a_run_of_which_something_was_removed_is_refused_in_a_sentence_with_a_remedy(
+    rivals: Rivals, tmp_path: Path, removed: str, use: Use
+) -> None:
+    damaged = replace(rivals, workplace=copy_of(rivals.workplace, tmp_path / "damaged"))
+    remove, _, sentence = REFUSED[removed]
+    remove(damaged)
+    with pytest.raises(UserError, match=sentence):
+        use(damaged.workplace, f"run_id={rivals.first}")
+
+
+def test_a_run_without_its_tags_is_used_all_the_same(rivals: Rivals, tmp_path: Path) -> None:
+    damaged = replace(rivals, workplace=copy_of(rivals.workplace, tmp_path / "damaged"))
+    without("tags WHERE 1")(damaged)
+    for use in (evaluated, registered, reproduced):
+        use(damaged.workplace, f"run_id={rivals.first}")
 
 
 # --- mistakes that are reported before TensorFlow is imported ------------------------------------------------------

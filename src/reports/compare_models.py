@@ -86,7 +86,7 @@ def _row(config: CompareModelsConfig, model: str, results: Sequence[TrainResult]
         accuracy=statistics.fmean(tested),
         spread=standard_deviation(tested),
         seeds=len(results),
-        parameters=int(run.params["resolved.parameters"]),
+        parameters=int(run.param("resolved.parameters")),
         seconds=statistics.fmean(sum(result.history["epoch_seconds"]) for result in results),
         size=size,
         latency=latency,

@@ -37,7 +37,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
     """Return the run's configuration, to be trained again, and how its origin compares with what is here now.
 
     Raises:
-        StoreError: there is no such run, or it did not finish.
+        StoreError: there is no such run, it did not finish, or its metrics are gone.
         ConfigError: its recorded configuration contains a key or a kind that does not exist.
     """
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
@@ -45,6 +45,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
             raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
         recorded = run.read_config()
         trained = trained_config(run)
+        result = tracking.recorded_result(config.tracking, config.run_id)  # first: without it the training is in vain
         rows = [*_code_rows(run), *_config_rows(run, recorded, trained), *_package_rows(run), _machine_row(run)]
         again = replace(
             trained,
@@ -53,7 +54,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
             tags={**trained.tags, "reproduces": config.run_id},
         )
         if run.tags.get("stopped") == "observer":  # there is no observer this time
-            epochs = len(tracking.recorded_result(config.tracking, config.run_id).history["loss"])
+            epochs = len(result.history["loss"])
             again = replace(again, training=replace(again.training, last_epoch=epochs))
             rows.append(DriftRow("training ended by", "an observer", f"training.last_epoch={epochs}", CHANGED))
     return again, rows
@@ -74,12 +75,12 @@ def record_reproduction(
     with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
         data, page = old.params.get("resolved.data_digest", UNKNOWN), run_page(old.experiment_id, config.run_id)
     with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
-        images = {split: int(new.params[f"resolved.{split}_images"]) for split in ("validation", "test")}
+        images = {split: int(new.param(f"resolved.{split}_images")) for split in ("validation", "test")}
         reproduction = ReproductionResult(
             run_id=str(result.run_id),
             experiment_id=result.experiment_id,
             reproduces=config.run_id,
-            origin=[*origin, _row("data", data[:16], new.params["resolved.data_digest"][:16])],
+            origin=[*origin, _row("data", data[:16], new.param("resolved.data_digest")[:16])],
             results=[
                 _result_row(name, value, result.metrics.get(name), again.training.deterministic, images[_split(name)])
                 for name, value in sorted(then.items())

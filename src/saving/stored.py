@@ -14,6 +14,7 @@ H5_FILE = "model.h5"
 SAVED_MODEL = "saved_model"
 MANIFEST = "manifest.json"
 FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
+REMEDY = "restore it from a copy, or train the model again"
 
 
 def keras_file(folder: Path) -> Path:
@@ -28,7 +29,7 @@ def keras_file(folder: Path) -> Path:
         check_manifest(folder)
         file = folder / KERAS_FILE
     if not file.is_file():
-        raise ModelFileError(f"there is no model file {file}")
+        raise ModelFileError(f"there is no model file {file}; {REMEDY}")
     return file
 
 
@@ -43,11 +44,12 @@ def check_manifest(folder: Path) -> None:
     try:
         listed = dict(json.loads((folder / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{folder} has no readable {MANIFEST}: {error}") from error
+        raise ModelFileError(f"{folder} has no readable {MANIFEST} ({error}); {REMEDY}") from error
     found = file_digests(folder)
     wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
     if wrong:
-        raise ModelFileError(f"{folder} differs from its {MANIFEST}: {', '.join(wrong)} missing, added or changed")
+        names = ", ".join(wrong)
+        raise ModelFileError(f"{folder} differs from its {MANIFEST}: {names} missing, added or changed; {REMEDY}")
 
 
 def file_digests(folder: Path) -> dict[str, str]:

@@ -81,7 +81,7 @@ class Artifacts:
         """
         if self.folder is not None:
             if not (self.folder / path).exists():
-                raise NotKept(f"run {self._id} keeps no {path}")
+                raise self._not_kept(path)
             yield self.folder / path
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -141,6 +141,9 @@ class Artifacts:
             return f"there is no space left in {folder}; free some, or {remedy}"
         return f"{error.strerror or error} ({error.filename or folder})"
 
+    def _not_kept(self, path: str) -> NotKept:
+        return NotKept(f"run {self._id} keeps no {path}; restore it from a copy, or train the run again")
+
     def _download(self, path: str, folder: str) -> Path:
         try:
             return Path(self._client.download_artifacts(self._id, path, folder))
@@ -148,7 +151,7 @@ class Artifacts:
             parent = str(PurePosixPath(path).parent)
             siblings = self._client.list_artifacts(self._id, None if parent == "." else parent)
             if path not in (artifact.path for artifact in siblings):
-                raise NotKept(f"run {self._id} keeps no {path}") from error
+                raise self._not_kept(path) from error
             reason = str(error).splitlines()[0]
             raise StoreError(f"run {self._id}: {path} could not be fetched: {reason}") from error
 
@@ -175,9 +178,14 @@ def reading_model(model_uri: str) -> Iterator[Path]:
     """Yield the folder of an MLflow model: itself when it is on this disk, else a copy that is removed after the block.
 
     Raises:
-        StoreError: the model's files are gone.
+        StoreError: the model was deleted, or its files are gone.
     """
-    uri = ModelsArtifactRepository.get_underlying_uri(model_uri) if model_uri.startswith("models:") else model_uri
+    try:
+        uri = ModelsArtifactRepository.get_underlying_uri(model_uri) if model_uri.startswith("models:") else model_uri
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise StoreError(f"{model_uri} was deleted; name another model, or train its run again") from error
     if (folder := local_folder(uri)) is not None:
         if not folder.is_dir():
             raise StoreError(f"the files of {model_uri} are gone: there is no folder {folder}; restore it from a copy")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import mlflow
@@ -12,13 +13,25 @@ from src.errors import StoreError
 from src.extensions import extension_param
 from src.places import local_path
 from src.results import TrainResult
-from src.schema import BEST, TEST, Config, TrackingConfig, as_tree, decisive_leaves, flatten, with_given_name
+from src.schema import (
+    BEST,
+    TEST,
+    VALIDATION,
+    Config,
+    TrackingConfig,
+    as_tree,
+    decisive_leaves,
+    flatten,
+    metric_names,
+    with_given_name,
+)
 from src.tracking.opening import explain_store_errors
 from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
 from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
 
 MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest that still has its files is reused
+RESOLVED = ("data_digest", "parameters", "validation_images", "test_images")  # params that others read
 KEPT = ("tracking.save_model", "tracking.detail")  # settings that decide how much of a run can be reused
 
 
@@ -75,8 +88,23 @@ def _keeps_files(client: mlflow.MlflowClient, run: MlflowRun) -> bool:
 def _complete_result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) -> TrainResult | None:
     """Return the run's result, None if files of the run, params or metrics have been removed from the store."""
     with contextlib.suppress(StoreError):
-        return _result(client, run, warnings) if _keeps_files(client, run) else None
+        if _keeps_files(client, run):
+            result = _result(client, run, warnings)
+            return result if _measured(run.data.params) <= result.metrics.keys() else None
     return None
+
+
+def _measured(params: Mapping[str, str]) -> set[str]:
+    """Return the metrics that a complete training with these params has.
+
+    Raises:
+        StoreError: params have been removed.
+    """
+    if not {f"resolved.{name}" for name in RESOLVED} <= params.keys():
+        raise StoreError("the record is incomplete")
+    validation = [] if params["resolved.validation_images"] == "0" else metric_names(VALIDATION)
+    test = metric_names(TEST) if params.get("evaluate_test") == "true" else []
+    return {*metric_names(), "epoch_seconds", *validation, *test}
 
 
 def recorded_result(config: TrackingConfig, run_id: str) -> TrainResult:

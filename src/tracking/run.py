@@ -31,6 +31,7 @@ DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
 PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
+CONFIG = "config/config.yaml"
 SERVED_WITH = ("tensorflow", "keras", "numpy", "mlflow")
 
 
@@ -67,7 +68,7 @@ class Run:
     def log_config(self, config: Config, overrides: Sequence[str]) -> None:
         """Record the resolved config as params and as `config/config.yaml`, and the overrides."""
         self.log_params(flatten(config))
-        self._write("config/config.yaml", yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+        self._write(CONFIG, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
         if overrides:
             self.log_overrides(overrides)
 
@@ -241,8 +242,18 @@ class Run:
             yield folder
 
     def examples(self, logged_model: Path) -> np.ndarray:
-        """Return the images that are stored with a logged model: uint8, (n, height, width, channels)."""
-        return np.asarray(Model.load(logged_model).load_input_example(str(logged_model)), np.uint8)
+        """Return the images that are stored with a logged model: uint8, (n, height, width, channels).
+
+        Raises:
+            StoreError: they are gone or damaged.
+        """
+        try:
+            return np.asarray(Model.load(logged_model).load_input_example(str(logged_model)), np.uint8)
+        except (MlflowException, OSError, ValueError, TypeError) as error:
+            raise StoreError(
+                f"run {self._id}: its MLflow model has no example images that can be read; restore {logged_model} "
+                "from a copy, or train the run again"
+            ) from error
 
     @property
     def folder(self) -> Path | None:
@@ -253,13 +264,26 @@ class Run:
         """Yield the artifact at `path`, which must not be changed; raises NotKept when there is none."""
         return self._artifacts.reading(path)
 
+    def param(self, name: str) -> str:
+        """Return a param that every complete training has.
+
+        Raises:
+            StoreError: the run does not have it.
+        """
+        if name not in self.params:
+            raise StoreError(f"run {self._id} has no param {name}: its record is incomplete; train it again")
+        return self.params[name]
+
     def read_config(self) -> dict[str, Any]:
         """Return the resolved config that the run was trained with.
 
         Raises:
             StoreError: the run has no config, or its file is damaged.
         """
-        config: dict[str, Any] = self._read_yaml("config/config.yaml", dict)
+        config: dict[str, Any] = self._read_yaml(CONFIG, dict)
+        for group in ("model", "dataset"):
+            if not isinstance(config.get(group), dict) or not config[group].get("name"):
+                raise self._damaged(CONFIG, f"it names no {group}")
         return config
 
     def read_overrides(self) -> list[str] | None:
@@ -281,10 +305,13 @@ class Run:
             else:
                 reason = f"it holds {type(content).__name__}, expected {kind.__name__}"
         if not isinstance(content, kind):
-            raise StoreError(
-                f"run {self._id}: {path} is damaged ({reason}); restore the file from a copy, or train the run again"
-            )
+            raise self._damaged(path, reason)
         return content
+
+    def _damaged(self, path: str, reason: str) -> StoreError:
+        return StoreError(
+            f"run {self._id}: {path} is damaged ({reason}); restore the file from a copy, or train the run again"
+        )
 
     @contextlib.contextmanager
     def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from src.errors import ConfigError, StoreError
 from src.reports import reproduce as drift
 from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config
-from src.tracking import code_digest, origin_tags
+from src.tracking import Run, code_digest, origin_tags
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -62,7 +62,13 @@ def recorded(store: Workplace, *, typed: list[str] | None = None) -> Recorded:
     config = config_for(store.uri, *LINE, "tracking.run_name=first", "tags.owner=ada")
     with new_run(config, overrides=line) as run:
         run.log_params({"resolved.code_digest": code_digest(), "resolved.best_epoch": 2})
+        log_epochs(run)
     return Recorded(store, str(run.run_id))
+
+
+def log_epochs(run: Run) -> None:
+    for epoch, loss in enumerate((0.5, 0.25), 1):
+        run.log_epoch(epoch, {"loss": loss})
 
 
 @pytest.fixture
@@ -161,7 +167,8 @@ def test_another_commit_is_named_and_whether_there_were_changes(original: Record
 
 def test_a_run_without_its_origin_is_reproduced_too(store: Workplace) -> None:
     with new_run(config_for(store.uri, "tracking.detail=light")) as run:
-        pass
+        run.log_params({"resolved.best_epoch": 2})
+        log_epochs(run)
     client = MlflowClient(store.uri)
     client.delete_tag(str(run.run_id), "host")
     _, rows = Recorded(store, str(run.run_id)).check()
@@ -171,8 +178,6 @@ def test_a_run_without_its_origin_is_reproduced_too(store: Workplace) -> None:
 
 
 def test_a_run_that_an_observer_ended_is_trained_as_far_and_that_is_said(original: Recorded) -> None:
-    for step, loss in enumerate((0.5, 0.25), 1):
-        original.client.log_metric(original.run_id, "loss", loss, step=step)
     original.client.set_tag(original.run_id, "stopped", "observer")
     assert original.changed() == {"training ended by": ("an observer", "training.last_epoch=2")}
     assert original.check()[0].training.last_epoch == 2
@@ -223,6 +228,7 @@ def test_a_name_from_the_folder_does_not_count_as_a_change(
     config.dataset.name = recorded_name
     with new_run(config, overrides=line) as run:
         run.log_params({"resolved.code_digest": code_digest(), "resolved.best_epoch": 2})
+        log_epochs(run)
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert Recorded(store, str(run.run_id)).changed() == {}
 
