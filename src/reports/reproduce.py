@@ -222,7 +222,7 @@ def _versions(listing: str) -> Mapping[str, str]:
 
 
 def _machine_row(run: tracking.Run) -> DriftRow:
-    return _row("machine", run.tags.get("host", UNKNOWN), tracking.origin_tags()["host"])
+    return _row("machine", tracking.host_of(run.tags) or UNKNOWN, tracking.origin_tags()["host"])
 
 
 # --- then and now: results ---------------------------------------------------------------------------------------

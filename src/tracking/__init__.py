@@ -32,6 +32,6 @@ if TYPE_CHECKING:
         study_runs,
         tag_run,
     )
-    from src.tracking.tags import FINGERPRINT, UNRECOGNIZED
+    from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, host_of
 else:
     __getattr__ = lazy_package(__name__)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 from typing import TYPE_CHECKING
 
 from mlflow.entities import LoggedModel, LoggedModelStatus
 
 from src.tracking.artifacts import abandon_model, remove_unfinished
 from src.tracking.process import is_gone
+from src.tracking.tags import is_parent
 
 if TYPE_CHECKING:
     import mlflow
-
-PARENTS = ("sweep", "pipeline")  # tags of runs that any process can resume
 
 
 def end_abandoned_runs(client: mlflow.MlflowClient, experiment_id: str) -> list[str]:
@@ -28,10 +26,10 @@ def end_abandoned_runs(client: mlflow.MlflowClient, experiment_id: str) -> list[
     """
     ended: list[str] = []
     with contextlib.suppress(Exception):
-        on_this_host = f"attributes.status = 'RUNNING' and tags.host = '{platform.node()}'"
-        found = client.search_runs([experiment_id], on_this_host)
-        gone = [run for run in found if is_gone(run.data.tags) and not any(tag in run.data.tags for tag in PARENTS)]
-        for run in gone:
+        running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
+        for run in running:
+            if is_parent(run.data.tags) or not is_gone(run.data.tags):
+                continue
             for model in _models_of(client, experiment_id, run.info.run_id):
                 abandon_model(client, model.model_id)
             remove_unfinished(run.info.artifact_uri)

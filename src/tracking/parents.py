@@ -15,7 +15,7 @@ from src.tracking.opening import managed_run
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store, open_store
-from src.tracking.tags import PIPELINE_KEY, filter_by, searches
+from src.tracking.tags import PIPELINE_KEY, filter_by, is_parent, searches
 
 PARENT = "mlflow.parentRunId"
 MISSING = "???"  # OmegaConf's value of a key without a default
@@ -40,6 +40,8 @@ def open_parent(
     if client is None:
         return NullRun(), True
     for found in find_runs(store, found_by):
+        if not is_parent(found.data.tags):
+            continue
         run = Run(client, found.info.run_id, experiment_id)
         run.params, run.status = found.data.params, found.info.status
         run.end_time = None if found.info.status == "RUNNING" else found.info.end_time

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from src.tracking.tags import PROCESS, read_tag
+from src.tracking.tags import PROCESS, host_of, read_tag
 
 PROC = Path("/proc")
 BOOT_ID = PROC / "sys/kernel/random/boot_id"
@@ -43,7 +43,7 @@ def process_name(pid: int | None = None) -> str:
 
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Return True if a run with these tags was started by a process of this machine that has ended."""
-    if tags.get("host") != platform.node() or not _is_proc_ours():
+    if host_of(tags) != platform.node() or not _is_proc_ours():
         return False
     name = read_tag(tags, PROCESS) or ""
     try:

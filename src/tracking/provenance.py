@@ -14,7 +14,7 @@ from pathlib import Path
 
 from src.schema import Config
 from src.tracking.process import process_name
-from src.tracking.tags import PROCESS
+from src.tracking.tags import HOST, PROCESS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Packages and files of src/ that can change the result of a training. A test checks that they import no others of src/,
@@ -45,6 +45,7 @@ def origin_tags() -> dict[str, str]:
     """Return the tags that say where, by whom and from which code a run was started."""
     tags = {
         "host": platform.node(),
+        HOST: platform.node(),
         PROCESS: process_name(),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",

@@ -11,7 +11,7 @@ from src.tracking.parents import PARENT, adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store
-from src.tracking.tags import STUDY_ID, read_tag
+from src.tracking.tags import STUDY_ID, SWEEP, is_sweep, read_tag
 
 
 class StudyId(NamedTuple):
@@ -48,7 +48,7 @@ def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None
         The run, and whether it has no params yet.
     """
     found_by = {STUDY_ID: study.unique, "sweep": "true"}
-    return open_parent(store, study.name, found_by, dict(tags or {}) | study.tags())
+    return open_parent(store, study.name, found_by, dict(tags or {}) | study.tags() | {SWEEP: "true"})
 
 
 def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: str, parent_run_id: str | None) -> None:
@@ -95,7 +95,7 @@ def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[T
     return [
         TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
         for run in found
-        if "trial" in run.data.tags and run.data.tags.get("sweep") != "true"  # the parent has the user's own tags too
+        if run.data.tags.get("trial", "").isdecimal()  # somebody may have removed or edited it
     ]
 
 
@@ -108,7 +108,8 @@ def adopt_orphans(store: Store, parent_run_id: str, runs: Sequence[TrialRun]) ->
 
 def earlier_parents(store: Store, study: StudyId) -> list[str]:
     """Return the parent runs of other studies with the same name, the oldest first."""
-    parents = [run for run in find_runs(store, {"sweep": "true"}) if run.data.tags.get("study") == redact(study.name)]
+    sweeps = [run for run in find_runs(store, {"sweep": "true"}) if is_sweep(run.data.tags)]
+    parents = [run for run in sweeps if run.data.tags.get("study") == redact(study.name)]
     return [run.info.run_id for run in parents if read_tag(run.data.tags, STUDY_ID) != study.unique]
 
 
@@ -142,5 +143,9 @@ def tag_run(store: Store, run_id: str | None, tags: Mapping[str, str]) -> None:
 
 
 def _search(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
-    """Return the runs that have all these tags. Names are not searched for: they may contain any kind of quotes."""
-    return find_runs(store, {name: value for name, value in tags.items() if name != "study"}, view)
+    """Return the runs of trials that have all these tags, and not the sweep's, which has the user's own tags too.
+
+    Names are not searched for: they may contain any kind of quotes.
+    """
+    found = find_runs(store, {name: value for name, value in tags.items() if name != "study"}, view)
+    return [run for run in found if not is_sweep(run.data.tags)]

@@ -6,7 +6,8 @@ Tags that people look at and filter by have plain names:
 - how it ended: `stopped`, `error`, `trial_state`;
 - what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`.
 
-MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`.
+MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`. A user may give a training
+a tag with one of the plain names too, so no plain tag decides anything.
 
 Tags that only this program reads begin with `convlab.`. Users cannot set those. Runs of earlier versions have them
 without the prefix, so they are always read with `read_tag` and searched for with `searches`.
@@ -20,15 +21,38 @@ from collections.abc import Mapping
 from src.schema import TAG_PREFIX
 
 PROCESS = f"{TAG_PREFIX}process"  # the process that began the run
+HOST = f"{TAG_PREFIX}host"  # the machine of that process
 FINGERPRINT = f"{TAG_PREFIX}fingerprint"  # of all that decides the result
 UNRECOGNIZED = f"{TAG_PREFIX}unrecognized_classes"  # the warning about such classes
 STUDY_ID = f"{TAG_PREFIX}study_id"
+SWEEP = f"{TAG_PREFIX}sweep"  # marks the run of a sweep, the parent of its trials' runs
 PIPELINE_KEY = f"{TAG_PREFIX}pipeline_key"  # of what a pipeline was asked to do
 
 
 def read_tag(tags: Mapping[str, str], name: str) -> str | None:
-    """Return the value of a `convlab.` tag, None when the run has it neither with nor without the prefix."""
-    return tags.get(name, tags.get(_earlier_name(name)))
+    """Return the value of a `convlab.` tag, None when the run does not have it.
+
+    A run of an earlier version has it without the prefix. In a run of this version that name belongs to the user.
+    """
+    return tags.get(name, None if PROCESS in tags else tags.get(_earlier_name(name)))
+
+
+def host_of(tags: Mapping[str, str]) -> str | None:
+    """Return the machine on which a run was started, None when that is unknown."""
+    return tags.get(HOST, tags.get("host"))  # runs of earlier versions have no other tag for it
+
+
+def is_parent(tags: Mapping[str, str]) -> bool:
+    """Return True for the run of a sweep or a pipeline, which any process can resume."""
+    return read_tag(tags, PIPELINE_KEY) is not None or is_sweep(tags)
+
+
+def is_sweep(tags: Mapping[str, str]) -> bool:
+    """Return True for the run of a sweep."""
+    if SWEEP in tags:
+        return True
+    # Of an earlier version, unless a user gave a trial such a tag.
+    return "sweep" in tags and "trial" not in tags and read_tag(tags, STUDY_ID) is not None
 
 
 def searches(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -170,11 +170,19 @@ def test_a_run_without_its_origin_is_reproduced_too(store: Workplace) -> None:
         run.log_params({"resolved.best_epoch": 2})
         log_epochs(run)
     client = MlflowClient(store.uri)
-    client.delete_tag(str(run.run_id), "host")
+    for name in ("host", "convlab.host"):
+        client.delete_tag(str(run.run_id), name)
     _, rows = Recorded(store, str(run.run_id)).check()
     assert rows["code (SHA-256 of src/)"].then == rows["machine"].then == "unknown"
     assert rows["packages"] == ("packages", "not recorded", "unknown", "unknown")
     assert rows["config"].now == "no command line was recorded to compare with"
+
+
+def test_a_user_s_own_tag_does_not_hide_the_machine(store: Workplace) -> None:
+    with new_run(config_for(store.uri, "tags.host=a-machine-of-mine")) as run:
+        run.log_params({"resolved.best_epoch": 2})
+        log_epochs(run)
+    assert Recorded(store, str(run.run_id)).check()[1]["machine"].verdict == "same"
 
 
 def test_a_run_that_an_observer_ended_is_trained_as_far_and_that_is_said(original: Recorded) -> None:

@@ -1,6 +1,7 @@
 """Runs that killed processes left RUNNING: they are ended when a store is opened, with their half-written models."""
 
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,10 @@ from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 
 from src.schema import Config
-from src.tracking import open_store
+from src.tracking import open_store, origin_tags, tags
 from src.tracking.abandoned import end_abandoned_runs
-from src.tracking.process import process_name
-from src.tracking.tags import PROCESS
+from src.tracking.process import is_gone, process_name
+from src.tracking.tags import HOST, PIPELINE_KEY, PROCESS, STUDY_ID, SWEEP
 from tests.support.runs import config_for
 
 HALF = "half"  # a file of a model that was being written
@@ -50,7 +51,7 @@ def client(config: Config) -> Iterator[MlflowClient]:
 
 def begun(client: MlflowClient, process: str, host: str = "", **tags: str) -> str:
     """A run that says RUNNING."""
-    named = {"host": host or platform.node(), PROCESS: process}
+    named = {HOST: host or platform.node(), PROCESS: process}
     return str(client.create_run("1", tags=named | tags).info.run_id)
 
 
@@ -75,18 +76,48 @@ def test_opening_a_store_ends_the_runs_that_a_killed_process_left_there(
     assert [status(client, run_id) for run_id in (left, trial)] == ["KILLED", "KILLED"]
 
 
-def test_runs_of_living_processes_of_other_hosts_and_parent_runs_stay(
-    config: Config, client: MlflowClient, gone: str
-) -> None:
+def test_runs_of_living_processes_and_of_other_hosts_stay(client: MlflowClient, gone: str) -> None:
     others = [
         begun(client, process_name()),
         begun(client, gone, host=f"{platform.node()}2"),
-        begun(client, gone, sweep="true"),
-        begun(client, gone, pipeline="compare_models"),
         begun(client, "etl"),
     ]
     assert end_abandoned_runs(client, "1") == []
     assert {status(client, run_id) for run_id in others} == {"RUNNING"}
+
+
+PARENTS = {
+    "a sweep": {SWEEP: "true", "sweep": "true", STUDY_ID: "0123abcd"},
+    "a sweep, before it had a tag of its own": {"sweep": "true", STUDY_ID: "0123abcd"},
+    "a sweep, before tags had a prefix": {"sweep": "true", "study_id": "0123abcd"},
+    "a pipeline": {"pipeline": "reproduce", PIPELINE_KEY: "0123"},
+    "a pipeline, before tags had a prefix": {"pipeline": "reproduce", "pipeline_key": "0123"},
+}
+
+
+@pytest.mark.parametrize("kind", PARENTS)
+def test_a_parent_run_stays_since_any_process_can_resume_it(client: MlflowClient, gone: str, kind: str) -> None:
+    process = "process" if "before tags had a prefix" in kind else PROCESS
+    parent = {process: gone, "host": platform.node()} | PARENTS[kind]
+    assert is_gone(parent)
+    client.create_run("1", tags=parent)
+    assert end_abandoned_runs(client, "1") == []
+
+
+# All tags that people read, and the names that earlier versions gave to those that only the program reads.
+PLAIN = sorted({*re.findall(r"`(\w+)`", str(tags.__doc__)), "process", "study_id", "pipeline_key", "fingerprint"})
+
+
+@pytest.mark.parametrize("of_trial", [{}, {STUDY_ID: "0123abcd", "study": "lenot", "trial": "3"}], ids=["run", "trial"])
+def test_no_tag_of_a_user_s_own_keeps_a_killed_run_running(
+    client: MlflowClient, gone: str, of_trial: dict[str, str]
+) -> None:
+    assert {"host", "sweep", "pipeline"} <= {*PLAIN}
+    left = [
+        client.create_run("1", tags=origin_tags() | {PROCESS: gone, name: "true"} | of_trial).info.run_id
+        for name in PLAIN
+    ]
+    assert sorted(end_abandoned_runs(client, "1")) == sorted(left)
 
 
 def test_runs_that_have_ended_keep_their_status(client: MlflowClient, gone: str) -> None:

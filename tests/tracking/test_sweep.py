@@ -190,6 +190,35 @@ def test_a_user_s_tag_does_not_turn_the_parent_into_a_trial(store: Store, own: s
     assert study_runs(store, STUDY) == []
 
 
+def test_a_user_s_tag_does_not_turn_a_trial_or_a_training_into_a_parent(store: Store, config: Config):
+    config.tags |= {"sweep": "true", "study": STUDY.name}
+    trial = trial_run(config, 0)
+    with new_run(config):
+        pass
+    assert earlier_parents(store, OTHER) == []
+    assert parent_of(store)[0] != trial
+    assert [run.run_id for run in study_runs(store, STUDY)] == [trial]
+
+
+def test_a_user_s_tag_on_the_parent_does_not_end_it_with_a_trial(store: Store, client: MlflowClient):
+    parent, _ = open_parent_run(store, STUDY, {"trial": "3"})
+    lost(store, 3)
+    assert failed(store, 3) != parent.run_id
+    assert client.get_run(str(parent.run_id)).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize("edited", [None, "third"])
+def test_a_run_whose_number_of_the_trial_was_removed_or_edited_is_left_out(
+    store: Store, client: MlflowClient, config: Config, edited: str | None
+):
+    kept, other = trial_run(config, 2), trial_run(config, 3)
+    if edited is None:
+        client.delete_tag(other, "trial")
+    else:
+        client.set_tag(other, "trial", edited)
+    assert [run.run_id for run in study_runs(store, STUDY)] == [kept]
+
+
 @pytest.mark.parametrize("name", ["lenot", *QUOTES])
 def test_the_runs_that_earlier_studies_of_a_name_left_are_found(store: Store, name: str):
     earlier, _ = parent_of(store, StudyId(name, OTHER.unique))

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from src.schema import TAG_PREFIX, Config
 from src.tracking import Store, StudyId, earlier_parents, open_parent_run, open_store, pipeline_run, study_runs, tags
 from src.tracking.abandoned import end_abandoned_runs
-from src.tracking.tags import PROCESS, read_tag
+from src.tracking.tags import FINGERPRINT, PIPELINE_KEY, PROCESS, STUDY_ID, UNRECOGNIZED, read_tag
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import TrainedRun
 
@@ -82,6 +82,13 @@ def test_a_user_s_tag_of_an_earlier_name_does_not_hide_the_program_s_own(config:
         found = client.get_run(str(run.run_id)).data.tags
     assert found["process"] == "etl"
     assert read_tag(found, PROCESS) == found[f"{TAG_PREFIX}process"] != "etl"
+
+
+@pytest.mark.parametrize("name", [FINGERPRINT, PIPELINE_KEY, STUDY_ID, UNRECOGNIZED])
+def test_a_user_s_tag_of_an_earlier_name_is_not_taken_for_the_program_s(name: str):
+    users = {name.removeprefix(TAG_PREFIX): "mine"}
+    assert read_tag(users, name) == "mine"  # a run of an earlier version
+    assert read_tag(users | {PROCESS: ENDED}, name) is None
 
 
 def test_every_tag_of_a_run_is_described_or_has_a_prefix(trained: TrainedRun):
