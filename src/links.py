@@ -48,20 +48,20 @@ def local_address(page: str, port: int = UiConfig.port) -> str:
 
 
 def ui_command(uri: str) -> list[str]:
-    """Return the words of the `make ui` command that shows the store, typed in this terminal or another one.
+    """Return the `make ui` command that shows the store, as a list, typed in this terminal or another one.
 
     The store is named unless it is the project's own and the environment names no other.
     """
-    words = ["make", "ui"] if Path.cwd() == PROJECT else ["make", "-C", str(PROJECT), "ui"]
+    command = ["make", "ui"] if Path.cwd() == PROJECT else ["make", "-C", str(PROJECT), "ui"]
     default = _place(TrackingConfig.uri, PROJECT)
     if {_place(uri, Path.cwd()), _place(read_variable(VARIABLE) or TrackingConfig.uri, PROJECT)} != {default}:
-        words.append(f"URI={resolve_address(uri, Path.cwd())}")
-    return words
+        command.append(f"URI={resolve_address(uri, Path.cwd())}")
+    return command
 
 
-def mlflow_command(uri: str, *words: str) -> str:
+def mlflow_command(uri: str, *arguments: str) -> str:
     """Return a command of MLflow, typed in this terminal; it names the store unless MLflow finds that by itself."""
-    command = shlex.join(["mlflow", *words])
+    command = shlex.join(["mlflow", *arguments])
     default = read_variable(VARIABLE) or TrackingConfig.uri  # which is MLflow's own default
     if _place(uri, Path.cwd()) == _place(default, Path.cwd()):
         return command

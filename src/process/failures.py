@@ -31,7 +31,7 @@ def describe_memory_error(error: BaseException) -> str | None:
     for one in _chain(error):
         is_refusal = isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
         is_hidden = isinstance(one, ImportError | RuntimeError | SystemError)
-        if is_refusal or (is_hidden and any(words in str(one).lower() for words in _NO_MEMORY)):
+        if is_refusal or (is_hidden and any(sign in str(one).lower() for sign in _NO_MEMORY)):
             reason = (str(one).splitlines() or ["no reason given"])[0]
             return (
                 f"error: out of memory ({reason}); free memory, raise the limit (ulimit -v), or use smaller or fewer "
