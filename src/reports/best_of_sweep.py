@@ -10,10 +10,9 @@ from src import datasets, study, tracking
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
-from src.reports.columns import record_columns
 from src.reports.markdown import escape, link, table
 from src.results import BestOfSweepResult, RegistrationResult, SweepResult, TrainResult, format_metric
-from src.schema import BestOfSweepConfig, Config, RegisterConfig, TrainingConfig, for_training, kind_of
+from src.schema import BestOfSweepConfig, Config, RegisterConfig, TrainingConfig, flatten, for_training, kind_of
 from src.space import SweepPlan
 from src.space.planning import plan_line
 
@@ -140,9 +139,12 @@ def record_best_of_sweep(
         registration=registration,
     )
     # The seeds may be others the next time, and the sweep's dimensions have another value in each trial.
-    varied = ["seed", *(dimension.name for dimension in plan.space.dimensions)]
+    varied = {"seed", *(dimension.name for dimension in plan.space.dimensions)}
+    shown = [name for name in tracking.COLUMN_SETTINGS if not varied & {name, name.partition(".")[0]}]
     configs = plan.space.configs() or [config_from_dict(dict(sweep.best_config or {}))]
-    record_columns(run, configs, str(trainings[0].run_id), varied)
+    columns = [{name: values[name] for name in shown} for values in map(flatten, configs)]
+    tracking.record_common(run, columns, listed=tracking.COLUMN_SETTINGS)
+    run.log_dataset_of(str(trainings[0].run_id))
     metrics = {**sweep.best_metrics, "test_accuracy": result.mean, "test_accuracy_mean": result.mean}
     if result.spread is not None:
         metrics["test_accuracy_spread"] = result.spread

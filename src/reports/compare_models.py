@@ -13,7 +13,6 @@ from src import figures, fitting, saving, tracking
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.links import run_page
-from src.reports.columns import record_columns
 from src.reports.markdown import escape, link, table
 from src.results import ComparisonResult, LeaderboardRow, TrainResult, format_metric, standard_deviation
 from src.schema import CompareModelsConfig, Config, as_tree, decisive_leaves, for_training
@@ -110,7 +109,10 @@ def record_comparison(
     """
     rows = rank_models(config, trained)
     results = [result for of_model in trained.values() for result in of_model]
-    record_columns(run, [training for configs in planned.values() for training in configs], str(results[0].run_id))
+    settings = [flatten(training) for configs in planned.values() for training in configs]
+    columns = [{name: values[name] for name in tracking.COLUMN_SETTINGS} for values in settings]
+    tracking.record_common(run, columns, listed=tracking.COLUMN_SETTINGS)
+    run.log_dataset_of(str(results[0].run_id))
     run.log_table("leaderboard.csv", LeaderboardRow._fields, rows)
     run.log_figure("figures/leaderboard.png", figures.plot_leaderboard(rows))
     best = rows[0]

@@ -33,5 +33,6 @@ if TYPE_CHECKING:
         tag_run,
     )
     from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, host_of
+    from src.tracking.view import COLUMN_SETTINGS
 else:
     __getattr__ = lazy_package(__name__)

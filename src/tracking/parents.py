@@ -1,7 +1,7 @@
 """Parent runs, those of sweeps and pipelines: any process finds them by their tags and resumes them."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow.entities import Run as MlflowRun
@@ -13,7 +13,7 @@ from src.schema import TrackingConfig, is_place
 from src.tracking.null_run import NullRun
 from src.tracking.opening import managed_run
 from src.tracking.provenance import origin_tags
-from src.tracking.run import Run
+from src.tracking.run import Run, as_param
 from src.tracking.store import Store, open_store
 from src.tracking.tags import PIPELINE_KEY, filter_by, is_parent, searches
 
@@ -54,15 +54,19 @@ def open_parent(
     return run, True
 
 
-def record_common(run: Run, configs: Sequence[Mapping[str, Any]]) -> None:
+def record_common(
+    run: Run, configs: Sequence[Mapping[str, Any]], listed: Collection[str] = tuple(NAMES.values())
+) -> None:
     """Record what the configurations of a parent's runs have in common, so that the UI's columns show it.
 
     Params are the keys that have the same value in all of them, except places. The names of models and data sets are
-    params and tags even if they differ, separated by commas.
+    tags too. A param that the run has already stays as it is: MLflow does not change params.
 
     Args:
         run: the parent.
-        configs: dotted name -> value of each configuration, from `flatten`; at least one.
+        configs: dotted name -> value of each configuration, from `flatten`; at least one. Keys that the parent must not
+            show are left out.
+        listed: keys that are params even if they differ. Their values are separated by commas.
     """
     common = {
         name: value
@@ -70,13 +74,13 @@ def record_common(run: Run, configs: Sequence[Mapping[str, Any]]) -> None:
         if value != MISSING and not is_place(name)
         if all(name in config and config[name] == value for config in configs)
     }
-    names = {
-        key: ", ".join(dict.fromkeys(str(config[key]) for config in configs))
-        for key in NAMES.values()
+    lists = {
+        key: ", ".join(dict.fromkeys(as_param(config[key]) for config in configs))
+        for key in listed
         if all(key in config for config in configs)
     }
-    run.log_params(common | names)
-    run.set_tags({tag: names[key] for tag, key in NAMES.items() if key in names})
+    run.log_params({name: value for name, value in (common | lists).items() if name not in run.params})
+    run.set_tags({tag: lists[key] for tag, key in NAMES.items() if key in lists})
 
 
 def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:

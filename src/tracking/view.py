@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 
 VIEW = "results"  # its id, in the tag's name and in addresses
 TAG = f"mlflow.sharedViewState.{VIEW}"
+COLUMN_SETTINGS = ("model.name", "dataset.name", "optimizer.learning_rate", "seed")
 VIEW_COLUMNS = (
     "metrics.`best_val_accuracy`",
     "metrics.`test_accuracy`",
     "metrics.`best_epoch`",
-    "params.`model.name`",
-    "params.`dataset.name`",
-    "params.`optimizer.learning_rate`",
-    "params.`seed`",
+    *(f"params.`{name}`" for name in COLUMN_SETTINGS),
     "tags.`trial_state`",
 )
 # The columns of earlier versions: `val_accuracy` is the last epoch's, even if another epoch was kept.
