@@ -1,4 +1,4 @@
-"""Hydra's doors to this project."""
+"""Hydra's entry points into this project."""
 
 import pytest
 from hydra.core.config_store import ConfigStore
