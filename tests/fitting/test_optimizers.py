@@ -1,4 +1,4 @@
-"""The optimizer and its learning rate."""
+"""The optimizer, and the batches that are executed in one call."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +8,6 @@ import pytest
 
 from src.cli.compose import CONF, compose_config
 from src.fitting import optimizers
-from src.fitting.schedules import build_schedule
 from src.models import build_model
 from tests.support.training import BATCHES
 
@@ -31,27 +30,6 @@ def test_an_optimizer_is_keras_own_with_every_setting_of_its_config(name: str) -
     optimizer = optimizers.build_optimizer(config, BATCHES)
     assert {key: optimizer.get_config()[key] for key in settings} == pytest.approx(settings)
     assert type(optimizer) is kind
-
-
-def cosine_rate(warmup_epochs: float, epochs: int, steps: int) -> Any:
-    """The learning rate as a function of the step, with 0.5 after the warm-up and a fifth of that at the end."""
-    typed = [f"schedule.warmup_epochs={warmup_epochs}", "schedule.alpha=0.2", f"training.epochs={epochs}"]
-    config = compose_config(["schedule=cosine", "optimizer.learning_rate=0.5", *typed])
-    return build_schedule(config, steps).learning_rate
-
-
-@pytest.mark.parametrize(
-    ("warmup_epochs", "rates"), [(2, {0: 0, 8: 0.25, 16: 0.5, 28: 0.3, 40: 0.1}), (0, {0: 0.5, 20: 0.3, 40: 0.1})]
-)
-def test_cosine_warms_up_to_the_learning_rate_and_falls_to_alpha_times_it(warmup_epochs: int, rates: Any) -> None:
-    rate = cosine_rate(warmup_epochs, epochs=5, steps=8)
-    assert {step: float(rate(step)) for step in rates} == pytest.approx(rates)
-
-
-@pytest.mark.parametrize(("warmup_epochs", "epochs", "steps"), [(1.9, 2, 4), (0.6, 1, 1)])
-def test_a_warm_up_leaves_at_least_one_step(warmup_epochs: float, epochs: int, steps: int) -> None:
-    rate = cosine_rate(warmup_epochs, epochs, steps)
-    assert float(rate(epochs * steps)) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""The lines of a sweep: its trials and its state."""
+
+import io
+from typing import Any
+
+import pytest
+
+from src import console
+from src.console import SweepView
+from src.results import Counts, TrialRow
+
+
+def trial(number: int, state: str = "COMPLETE", value: float | None = None, **more: Any) -> TrialRow:
+    settings: dict[str, Any] = {"params": {"model.dropout": 0.123456, "seed": None}, "seconds": 4.06, "epochs": 3}
+    settings |= {"best_epoch": 2, "reported": {}, "run_id": None, "interrupted": False, "reason": ""} | more
+    return TrialRow(number=number, state=state, value=value, **settings)
+
+
+COUNTS = Counts(complete=6, pruned=2, failed=1, running=2, retried=1)
+
+
+def test_a_trials_line_has_its_state_value_time_and_params_and_a_star_when_it_is_the_best_so_far(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view = SweepView("val_accuracy", "maximize", 20, [])
+    view.update([trial(number, value=value) for number, value in ((0, 0.9), (1, 0.8), (12, 0.95))], COUNTS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "trial  0  COMPLETE  val_accuracy 0.9000 *  3 epochs  4.1 s  model.dropout=0.1235 seed=null"
+    assert [" *" in line for line in lines] == [True, False, True]
+
+
+def test_on_a_narrow_terminal_params_are_below_the_trial_and_broken_between_two_of_them(
+    terminal: io.StringIO,
+) -> None:
+    params = {"optimizer.learning_rate": 0.001, "model.conv.0.filters": 8, "seed": 1, "training.batch_size": 128}
+    console.say_with_params("trial 0  COMPLETE", params, "ConfigError: too large")
+    assert terminal.getvalue().splitlines() == [
+        "trial 0  COMPLETE",
+        "    optimizer.learning_rate=0.001 model.conv.0.filters=8 seed=1",
+        "    training.batch_size=128",
+        "    ConfigError: too large",
+    ]
+
+
+@pytest.mark.parametrize("digits", [1, 4])
+def test_the_state_of_a_sweep_fits_into_80_columns(digits: int) -> None:
+    number = 10**digits - 1
+    counts = Counts(complete=0, pruned=number // 2, failed=number // 2, running=16, retried=0)
+    first, *_ = SweepView("val_accuracy", "maximize", number, []).state_lines(counts)
+    assert len(str(first)) <= 80
+
+
+def test_with_a_loss_the_smaller_value_is_the_better_one() -> None:
+    view = SweepView("val_loss", "minimize", 20, [])
+    assert [" *" in view.line(trial(0, value=value)) for value in (0.5, 0.6, 0.4)] == [True, False, True]
+
+
+def test_a_pruned_trial_is_never_the_best() -> None:
+    assert " *" not in SweepView("val_accuracy", "maximize", 20, []).line(trial(0, "PRUNED", 0.99))
+
+
+def test_a_failed_trials_line_says_why_and_an_interrupted_one_that_it_was(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view = SweepView("val_accuracy", "maximize", 20, [])
+    view.update([trial(3, "FAIL", reason="ConfigError: too large\nmore")], COUNTS)
+    assert capsys.readouterr().out.endswith("  ConfigError: too large\n")
+    assert "INTERRUPTED" in view.line(trial(3, "FAIL", interrupted=True))
+
+
+def test_each_trial_is_printed_once_and_those_that_ended_earlier_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = [trial(0, value=0.9), trial(1, "RUNNING")]
+    view = SweepView("val_accuracy", "maximize", 3, before)
+    after = [trial(0, value=0.9), trial(1, value=0.8), trial(2, "RUNNING")]
+    for _ in range(2):
+        view.update(after, COUNTS)
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "resuming: 1 trial already finished"
+    assert [line.split()[:2] for line in lines] == [["trial", "1"]]
+    assert " *" not in lines[0]  # the earlier one was better
+
+
+def test_on_a_terminal_one_sees_how_far_the_sweep_is_the_best_and_the_time_left(terminal: io.StringIO) -> None:
+    with SweepView("val_accuracy", "maximize", 20, []) as view:
+        view.update([trial(4, value=0.9)], COUNTS)
+        far, best, left = (str(line) for line in view.state_lines(COUNTS))
+    assert far.startswith("9/20 trials  ━")
+    assert far.endswith("2 running  2 pruned  1 failed")
+    assert best == "best: trial 4, val_accuracy 0.9000  model.dropout=0.1235 seed=null"
+    assert "trials/min" in left
+    assert "9/20 trials" in terminal.getvalue()
+
+
+def test_trials_are_counted_in_words() -> None:
+    assert console.count_words(COUNTS) == "9 trials: 6 complete, 2 pruned, 1 failed; 1 interrupted"
+    assert (
+        console.count_words(Counts(complete=0, pruned=0, failed=0, running=0, retried=0)) == "0 trials: none finished"
+    )
+
+
+def test_a_trial_as_a_row_of_a_table_has_a_cell_for_each_column() -> None:
+    row = trial(7, value=0.5)
+    assert console.trial_cells(row) == ("7", "COMPLETE", "0.5000", "3", "4.1 s", "model.dropout=0.1235 seed=null")
+    assert len(console.trial_cells(row)) == len(console.TRIAL_COLUMNS)
+
+
+def test_a_trial_without_a_value_or_an_end_has_a_dash_there() -> None:
+    assert console.trial_cells(trial(7, "RUNNING", seconds=None))[2:5] == ("-", "3", "-")
