@@ -15,7 +15,7 @@ from src.errors import ConfigError
 from src.links import run_page
 from src.reports.markdown import escape, link, table
 from src.results import ComparisonResult, LeaderboardRow, TrainResult, format_metric, standard_deviation
-from src.schema import CompareModelsConfig, Config, as_tree, decisive_leaves, for_training
+from src.schema import CompareModelsConfig, Config, as_tree, decisive_leaves, flatten, for_training
 
 PIPELINE = "compare_models"
 LEADERBOARD_COLUMNS = (
