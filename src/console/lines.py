@@ -41,12 +41,18 @@ def say_where(run_id: str, experiment_id: str, uri: str) -> None:
 def _say_page(name: str, page: str, uri: str) -> None:
     """Print the address of a page, and for a store without a server the command that opens the UI over it."""
     if links.is_server(uri):
-        say(f"{name}: {links.address(uri, page)}")
+        _say_address(f"{name}:", links.address(uri, page))
         return
     command = links.ui_command(uri)
     redacted = [redact(word) for word in command]  # before quoting, which may split a password
     note = "" if redacted == command else f" (replace {HIDDEN} with what it hides)"
-    say(f"{name}: `{shlex.join(redacted)}`{note} shows it at {links.local_address(page)}")
+    _say_address(f"{name}: `{shlex.join(redacted)}`{note} shows it at", links.local_address(page))
+
+
+def _say_address(text: str, address: str) -> None:
+    """Print a text and an address: on one line, or the address below where a terminal is too narrow for both."""
+    is_narrow = console.is_terminal and len(f"{text} {address}") > console.width
+    say(f"{text}\n{address}" if is_narrow else f"{text} {address}")
 
 
 def warn(warnings: Sequence[str]) -> None:

@@ -102,6 +102,22 @@ def test_the_address_of_a_run_is_on_one_line_in_a_narrow_terminal(terminal: io.S
 
 
 @pytest.mark.usefixtures("in_the_project")
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (80, ["run abc: `make ui` shows it at", f"http://127.0.0.1:5000/{PAGE}"]),
+        (120, [f"run abc: `make ui` shows it at http://127.0.0.1:5000/{PAGE}"]),
+    ],
+)
+def test_the_address_of_a_run_begins_a_line_where_a_terminal_is_too_narrow_for_both(
+    columns: int, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = use_terminal(monkeypatch, columns)
+    console.say_where("abc", "7", "sqlite:///mlflow.db")
+    assert screen.getvalue().splitlines() == shown
+
+
+@pytest.mark.usefixtures("in_the_project")
 def test_a_registered_version_is_printed_with_its_page(capsys: pytest.CaptureFixture[str]) -> None:
     kept = RegistrationResult(
         name="mnist", version=3, is_new=True, run_id="abc", alias="champion", moved=True, reason="the first"
