@@ -1,4 +1,4 @@
-"""How many images a second the input pipeline gives, and how many the networks take.
+"""Images per second of the input pipeline, and of the networks that it feeds.
 
 python -m benchmarks.input_speed                    all of it
 python -m benchmarks.input_speed arrays/ours        only this
@@ -8,9 +8,9 @@ python -m benchmarks.input_speed --images 4000      size of the folder
     arrays/tf.data     from_tensor_slices(...).shuffle(all).batch(128).prefetch(AUTOTUNE), float32
     folder/ours        a folder of gray PNG files: decoded once, in parallel, into a cache
     folder/keras       keras.utils.image_dataset_from_directory on the same folder
-    NETWORK            the compiled train step of a network on one batch that stays in memory: what it could take
+    NETWORK            the compiled train step of a network on one batch that stays in memory: its highest speed
 
-The first epoch of `ours` has the reading of all files in it. A process for each contestant; its imports do not count.
+The first epoch of `ours` includes reading all files. Each contestant is a process; its imports do not count.
 """
 
 import importlib
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def measure(name: str, epochs: int = 5) -> None:
-    """In the process that is measured: images per second of the first epoch and of the later ones."""
+    """Print the images per second of the first epoch and of the later ones; runs in the measured process."""
     if name in NETWORKS:
         print(json.dumps({"images_per_second": network_speed(name)}))
         return
@@ -123,7 +123,7 @@ def keras_folder() -> Any:
 
 
 def draw_pictures(folder: Path, count: int) -> None:
-    """So many PNG files of 128x128 gray pixels in ten classes to train on, and one of each to test with."""
+    """Write `count` gray PNG files of 128x128 pixels in ten classes for training, and one of each class for testing."""
     import numpy as np
     from PIL import Image
 
@@ -136,7 +136,7 @@ def draw_pictures(folder: Path, count: int) -> None:
 
 
 def network_speed(name: str) -> float:
-    """Images per second of the network's train step alone."""
+    """Return the images per second of the network's train step alone."""
     import numpy as np
 
     from benchmarks.notebook import step_seconds

@@ -1,4 +1,4 @@
-"""What the benchmarks share: whole commands timed, contestants in turn, a table, a JSON file."""
+"""The parts of every benchmark: timing of processes, contestants in turn, a table, a JSON file."""
 
 import argparse
 import datetime
@@ -33,11 +33,11 @@ Figures = dict[str, float]
 
 
 class Failed(Exception):
-    """A process that ended otherwise than expected; the message has the end of what it printed."""
+    """A process ended with another exit code than expected; the message has the last lines that it printed."""
 
 
 class Finished(NamedTuple):
-    """One whole process.
+    """The measurements of one process.
 
     Attributes:
         seconds: from its start to its end.
@@ -57,7 +57,7 @@ def run(
     watch: Callable[[int], None] | None = None,
     **variables: str,
 ) -> Finished:
-    """Runs `python command...` in a folder, whole, with little of this process' environment.
+    """Run `python command...` in a folder to its end, with few of this process' environment variables.
 
     Args:
         command: what comes after `python`.
@@ -79,13 +79,13 @@ def run(
         )
         ended, peaks = threading.Event(), [0.0]
 
-        def look() -> None:
+        def poll() -> None:
             while not ended.wait(0.1):
                 peaks.append(_peak_mb(process.pid))
                 if watch is not None:
                     watch(process.pid)
 
-        threading.Thread(target=look, daemon=True).start()
+        threading.Thread(target=poll, daemon=True).start()
         _, status, used = os.wait4(process.pid, 0)
         ended.set()
         seconds = time.perf_counter() - began
@@ -108,16 +108,17 @@ def _peak_mb(pid: int) -> float:
 
 
 def threads(config: Config) -> dict[str, Any]:
-    """The variables that have TensorFlow compute with as many threads as `src.train` would with this config."""
+    """Return the environment in which TensorFlow uses as many threads as `src.train` would with this config."""
     return {"TF_NUM_INTRAOP_THREADS": "1"} if divides_batches(config) else {}
 
 
 def in_turn(
     contestants: Mapping[str, Callable[[Path], Figures]], repetitions: int, names: Sequence[str] = ()
 ) -> dict[str, list[Figures]]:
-    """Each contestant once, in a folder of its own, then all of them again: what else the machine does hits all.
+    """Measure each contestant once, in a folder of its own, then all of them again; return the figures of each.
 
-    A different one starts first each time. One that fails is reported and skipped; if all fail, the benchmark ends.
+    So other programs on the machine slow all contestants alike. A different one starts first in each repetition. One
+    that fails is reported and skipped. If all fail, the benchmark ends.
     """
     running = list(names or contestants)
     measured: dict[str, list[Figures]] = {name: [] for name in running}
@@ -142,7 +143,7 @@ def _line(figures: Figures) -> str:
 
 
 def medians(measured: Mapping[str, Sequence[Figures]]) -> dict[str, Figures]:
-    """The median of each figure of each contestant."""
+    """Return the median of each figure of each contestant."""
     return {
         name: {figure: statistics.median(each[figure] for each in found) for figure in found[0]}
         for name, found in measured.items()
@@ -150,16 +151,16 @@ def medians(measured: Mapping[str, Sequence[Figures]]) -> dict[str, Figures]:
 
 
 def ratio(measured: Mapping[str, Sequence[Figures]], one: str, other: str, figure: str) -> float:
-    """The median of what one contestant has of another's figure, repetition by repetition.
+    """Return the median of one contestant's figure divided by another's, repetition by repetition.
 
-    What slows the machine for some minutes slows both, and is not seen in it; in a ratio of medians it is.
+    A machine that is slow for some minutes slows both, so their ratio stays the same. A ratio of medians would change.
     """
     pairs = zip(measured[one], measured[other], strict=False)
     return statistics.median(first[figure] / second[figure] for first, second in pairs)
 
 
 def show(title: str, middle: Mapping[str, Figures]) -> None:
-    """The medians as a table: a row for each contestant."""
+    """Print the medians as a table with a row for each contestant."""
     figures = list(dict.fromkeys(figure for found in middle.values() for figure in found))
     widths = [max(len(figure), 10) for figure in figures]
     print(
@@ -171,19 +172,19 @@ def show(title: str, middle: Mapping[str, Figures]) -> None:
 
 
 def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: bool = False, **more: Any) -> None:
-    """Prints the medians and writes everything to BENCHMARK.json.
+    """Print the medians, and write all measurements to BENCHMARK.json.
 
     Args:
         benchmark: its name.
-        measured: what `in_turn` gave.
-        publish: whether the file goes to `benchmarks/results`, from which the README is written, and not to
-            `.debug/benchmarks`. RESULTS names another folder for both.
+        measured: the figures, from `in_turn`.
+        publish: write the file to `benchmarks/results`, from which docs/results.md is made, instead of
+            `.debug/benchmarks`. The variable RESULTS names another folder for both.
         more: other entries of the file; `ratios` are printed.
     """
     middle = medians(measured)
     show(benchmark, middle)
-    for name, ratio in more.get("ratios", {}).items():
-        print(f"{name}: {ratio:.2f}")
+    for name, value in more.get("ratios", {}).items():
+        print(f"{name}: {value:.2f}")
     content = {
         "benchmark": benchmark,
         "command": " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
@@ -201,12 +202,12 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: boo
 
 
 def results_file(benchmark: str, publish: bool) -> Path:
-    """Where a benchmark's figures are kept."""
+    """Return the file for a benchmark's figures."""
     return Path(os.environ.get("RESULTS", PUBLISHED if publish else UNPUBLISHED)) / f"{benchmark}.json"
 
 
 def kept_before(benchmark: str, publish: bool) -> dict[str, list[Figures]]:
-    """Return what an earlier call measured on such a machine with the same versions, to be shown with new results."""
+    """Return the figures of an earlier call. Ends the benchmark if its machine or versions were others."""
     file = results_file(benchmark, publish)
     if not file.exists():
         return {}
@@ -217,7 +218,7 @@ def kept_before(benchmark: str, publish: bool) -> dict[str, list[Figures]]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, what it can that matters here, and the memory."""
+    """Return the processor, those of its instructions that matter for speed, and the memory."""
     import psutil
 
     processor, flags = platform.processor() or platform.machine(), set[str]()
@@ -235,12 +236,12 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Python's and those of the packages that are measured."""
+    """Return the versions of Python and of the packages that are measured."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def arguments(text: str | None, contestants: Sequence[str], repetitions: int) -> argparse.ArgumentParser:
-    """What every benchmark takes: which contestants, how many repetitions."""
+    """Return a parser for the arguments of every benchmark: contestants, repetitions, `--publish`."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contestants", nargs="*", metavar="NAME", help=", ".join(contestants))
     parser.add_argument("--repeat", type=positive, default=repetitions, help=f"repetitions of each ({repetitions})")
@@ -256,9 +257,9 @@ def positive(text: str) -> int:
 
 
 def ready(contestants: Sequence[str]) -> None:
-    """Ends the benchmark unless the full MNIST is there, and TensorBoard where autolog asks for it.
+    """End the benchmark if the full MNIST is missing, or TensorBoard while autolog is a contestant.
 
-    What is found is used once, so that the first contestant meets no cold files.
+    Trains for a moment, so that the first contestant does not have to read its files from a cold disk.
     """
     if any("autolog" in name for name in contestants) and importlib.util.find_spec("tensorboard") is None:
         sys.exit("autolog needs TensorBoard: pip install tensorboard, or name the contestants to run without it")
@@ -270,7 +271,7 @@ def ready(contestants: Sequence[str]) -> None:
 
 
 def chosen(options: argparse.Namespace, contestants: Sequence[str]) -> list[str]:
-    """The contestants that were named, all when none was."""
+    """Return the contestants named on the command line, or all of them."""
     if unknown := set(options.contestants) - set(contestants):
         sys.exit(f"no contestant {', '.join(sorted(unknown))}; known: {', '.join(contestants)}")
     return options.contestants or list(contestants)

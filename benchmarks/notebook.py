@@ -1,4 +1,4 @@
-"""What a notebook would say: MNIST as float arrays, `model.fit`, `model.evaluate`; nothing is kept.
+"""The code of a notebook: MNIST as float arrays, `model.fit`, `model.evaluate`; nothing is kept.
 
 python -m benchmarks.notebook --data mnist.npz --model lenot --epochs 10
 python -m benchmarks.notebook --data mnist.npz --autolog    the same with mlflow.tensorflow.autolog()
@@ -6,7 +6,7 @@ python -m benchmarks.notebook --data mnist.npz --bare       only the compiled tr
 
 `mnist.npz` is the file that Keras downloads.
 
-The contestant of `train_speed`; prints its figures as JSON on the last line.
+A contestant of `train_speed`. The last line that it prints has its figures as JSON.
 """
 
 import argparse
@@ -99,14 +99,14 @@ def convnet(name: str) -> keras.Model:
 def step_seconds(
     model: keras.Model, images: npt.NDArray[np.generic], labels: npt.NDArray[np.generic], parts: int, calls: int = 9
 ) -> float:
-    """Seconds of a compiled train step when its batch need not be fetched and nothing looks on: a floor.
+    """Return the seconds of a compiled train step without fetching a batch and without callbacks: a lower bound.
 
     Args:
         model: trained with RMSprop.
         images: one batch, (count, height, width, channels).
         labels: its classes, (count,).
-        parts: in which the batch is trained.
-        calls: of about a second each; the median counts.
+        parts: the number of parts into which the batch is divided.
+        calls: the number of timed calls, each of about a second; the median counts.
     """
     from src.fitting.parts import in_parts
 

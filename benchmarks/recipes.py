@@ -1,10 +1,10 @@
-"""How accurate the recipes and the small networks are, with seeds 1, 2 and 3, as whole processes.
+"""The test accuracy of the recipes and the small networks with seeds 1, 2 and 3, as whole processes.
 
 python -m benchmarks.recipes                       all but fashion_cnn, which takes longest
 python -m benchmarks.recipes lenot_mnist --repeat 1
-python -m benchmarks.recipes fashion_cnn --add     what was measured of the others stays in the file
+python -m benchmarks.recipes fashion_cnn --add     keep the earlier results of the others in the file
 
-A recipe is `experiment=NAME`; a network without one is trained on the full MNIST as it comes.
+A recipe is `experiment=NAME`. A network without one is trained on the full MNIST with default settings.
 """
 
 import re
@@ -21,7 +21,7 @@ LONG = ("fashion_cnn",)
 def main() -> None:
     names = [*PUBLISHED, *NETWORKS]
     parser = arguments(__doc__, names, repetitions=3)
-    parser.add_argument("--add", action="store_true", help="keep what an earlier call has measured of the others")
+    parser.add_argument("--add", action="store_true", help="keep the earlier results of the others in the file")
     options = parser.parse_args()
     before = kept_before("recipes", options.publish) if options.add else {}
     seeds = dict.fromkeys(names, 0)
@@ -34,7 +34,7 @@ def main() -> None:
             done = run([*TRAIN, *typed, f"seed={seeds[name]}"], folder)
             found = re.search(r"test_accuracy ([01]\.\d+)", done.output)
             if found is None:
-                raise Failed(f"no test accuracy in what it printed:\n{done.output[-3000:]}")
+                raise Failed(f"the output has no test accuracy:\n{done.output[-3000:]}")
             return {"test_accuracy": float(found[1]), "minutes": done.seconds / 60}
 
         return measure

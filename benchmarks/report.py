@@ -1,9 +1,9 @@
-"""Write the tables of docs/results.md between their marks, and its picture, from what the benchmarks measured.
+"""Write the tables of docs/results.md between their marks, and its picture, from the results of the benchmarks.
 
 python -m benchmarks.report          or make results
 
-Every figure comes from `benchmarks/results/*.json`, which `--publish` writes; a table whose file is
-not there stays as it is.
+Every figure comes from `benchmarks/results/*.json`, which `--publish` writes. A table whose file is missing stays as it
+is.
 """
 
 import json
@@ -26,7 +26,7 @@ KINDS = {
     "fast": "`src.train training=fast`",
 }
 
-# Of the other benchmarks: name, one of its ratios, what that is of ours and of theirs.
+# Name of a benchmark, one of its ratios, the two things that it compares.
 RATIOS = (
     ("train_speed", "lenot: epoch_seconds of ours / bare", "seconds: an epoch of LeNot / its steps alone"),
     (
@@ -82,7 +82,7 @@ Results = dict[str, Any]
 
 
 def speed_table(results: Results) -> str:
-    """Epochs, whole commands, memory and accuracy of every contestant, for both networks."""
+    """Return the table of epochs, whole commands, memory and accuracy of every contestant, for both networks."""
     columns = ["one epoch", "whole command", "after the last epoch", "peak memory", "test accuracy, each seed"]
     lines = [f"| MNIST, {results['epochs']} epochs | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for network, shown in NETWORKS.items():
@@ -117,7 +117,7 @@ def notebook(results: Results, network: str) -> str:
 
 
 def recipes_table(results: Results) -> str:
-    """Published against measured test accuracy; a network without a published one has a dash."""
+    """Return the table of published and measured test accuracies; a network without a published one has a dash."""
     lines = ["| recipe | published test accuracy | measured, each seed | minutes |", "|---|---|---|---|"]
     for name, found in results["repetitions"].items():
         published = results["published"].get(name)
@@ -164,7 +164,7 @@ def _repetitions(results: Results) -> str:
 
 
 def plot_speed(results: Results) -> Figure:
-    """A bar for each contestant: what an epoch and the whole command take of the notebook's time."""
+    """Draw bars for each contestant: the time of an epoch and of the whole command, as a share of the notebook's."""
     networks = [network for network in NETWORKS if f"{network}/notebook" in results["medians"]]
     figure = Figure(figsize=(1 + 5 * len(networks), 3.4), layout="constrained")
     colors = {"notebook": GRAY, "autolog": GRAY, "ours": BLUE, "fast": ORANGE}
@@ -189,7 +189,7 @@ TABLES: dict[str, Callable[[Results], str]] = {"train_speed": speed_table, "reci
 
 
 def with_tables(text: str, results: dict[str, Results]) -> str:
-    """The document with each table that there are results for written anew between its marks."""
+    """Return the document with each table replaced that has results."""
     tables = {name: table(results[name]) for name, table in TABLES.items() if name in results}
     for name, table in (tables | {"ratios": ratios_table(results)}).items():
         if table:

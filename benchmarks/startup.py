@@ -1,8 +1,8 @@
-"""How long a command takes to answer, and where the time to the first training step goes.
+"""The time that a command takes to answer, and the parts of the time to the first training step.
 
 python -m benchmarks.startup
 
-    bare NAME      a Hydra app of three lines and one configuration file, asked the same
+    bare NAME      the same with a Hydra app of three lines and one configuration file
     configuration  python -m src.train --cfg job
     typo           python -m src.train model=lennot
     bad value      python -m src.train model.conv.1.kernel_size=15
@@ -10,8 +10,8 @@ python -m benchmarks.startup
     import keras   python -c "import keras"
     first step     python -m src.train, from its start to the end of an epoch of one batch
 
-A bare app composes 10 files, `src.train` 31. Then what importing takes on the way to that first step, by package,
-without what it imports in turn.
+A bare app composes 10 files, `src.train` 31. At the end the benchmark prints the time of the imports before that first
+step, by package, without the packages that each imports in turn.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def bare(*typed: str, expected: int = 0) -> Callable[[Path], Figures]:
 
 
 def first_step(folder: Path) -> Figures:
-    """From the process' start to the point of the first epoch in MLflow."""
+    """Measure the time from the process' start to the first epoch's metrics in MLflow."""
     began = time.time()
     done = run(["-m", "src.train", *STEP], folder)
 
@@ -74,7 +74,7 @@ CONTESTANTS: dict[str, Callable[[Path], Figures]] = {
 
 
 def imports(folder: Path, shown: int = 12) -> dict[str, float]:
-    """Seconds of importing by package on the way to the first step, each module without what it imports in turn."""
+    """Return the seconds of the imports before the first step, by package, each module without its own imports."""
     seconds: Counter[str] = Counter()
     done = run(["-X", "importtime", "-m", "src.train", *STEP], folder, TF_CPP_MIN_LOG_LEVEL="0")
     for line in done.output.splitlines():

@@ -1,11 +1,11 @@
-"""What the sweep itself adds to a trial, and what its workers leave in memory, as the study grows.
+"""The time that the sweep itself adds to a trial, and the memory of its workers, as the study grows.
 
 python -m benchmarks.sweep_overhead                  1,000 trials of a network that takes no time, one worker
 python -m benchmarks.sweep_overhead --trials 200
 
-A trial's training is replaced by nothing: what is left is claiming, drawing parameters, composing, the MLflow run with
-its params, metrics and config, the reports for the pruner, and storing the result. The medians are those
-around the trials that are named.
+A function that does nothing replaces the training of a trial. The rest is measured: claiming, drawing parameters,
+composing, the MLflow run with its params, metrics and config, the reports for the pruner, storing the result. The
+benchmark prints the median time of the trials around the 10th, the 200th and the 1000th.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SPACE = [
 
 
 def plan(trials: int) -> Any:
-    """The plan of a search as the command line would make it."""
+    """Return the plan of a search, made as on the command line."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode

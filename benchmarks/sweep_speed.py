@@ -1,17 +1,19 @@
-"""How fast a sweep is against what it replaces, in one run: 20 LeNot trials, 2 epochs, 10,000 MNIST images each.
+"""The time of a sweep and of the scripts that it replaces: 20 LeNot trials, 2 epochs, 10,000 MNIST images each.
 
 python -m benchmarks.sweep_speed                     all of them, in turn
 python -m benchmarks.sweep_speed "2 workers" plain   only these
 python -m benchmarks.sweep_speed --trials 6          fewer trials: quick, less certain
 
     N workers   this project, pruning off
-    shell       a shell loop: one `python -m src.train` after the other, each recorded as a trial of a search is
-    shell full  the same, each recorded in full, drawn and scored on the test images
+    shell       a shell loop: one `python -m src.train` after the other, each recorded like a trial of a search
+    shell full  the same, each with figures and a test score
     autolog     a plain Optuna script in one process, with mlflow.tensorflow.autolog()
     plain       the same script, recording nothing
 
-`trial_seconds` go from the first trial's start to the last one's end, divided by the trials; the whole command is shown
-with it, and the peak memory of the command itself and of its largest worker, and the size of both databases.
+`trial_seconds` is the time from the first trial's start to the last one's end, divided by the number of trials. The
+other figures are the time of the whole command, the peak memory of the command itself and of its largest worker, and
+the size of both databases.
+
 Full MNIST is needed: DATA_DIR names the folder above it. `autolog` needs TensorBoard (pip install tensorboard).
 """
 
@@ -59,7 +61,7 @@ def sweep(folder: Path, trials: int, workers: int) -> Figures:
 
 
 def largest_child(pid: int) -> float:
-    """MB that the largest process below this one holds now."""
+    """Return the MB of memory that the largest descendant of this process has now."""
     import psutil
 
     sizes = [0.0]
@@ -71,7 +73,7 @@ def largest_child(pid: int) -> float:
 
 
 def shell(folder: Path, trials: int, *overrides: str) -> Figures:
-    """Values differ from trial to trial, as a person's loop would have it."""
+    """Train the trials one after the other, each with other values, as in a loop in a shell."""
     total, peak = 0.0, 0.0
     for number in range(trials):
         share = number / trials

@@ -1,9 +1,9 @@
-"""What recording adds to the epochs: the same training, from the first epoch's start to the last one's end.
+"""The time that recording adds to the epochs of a training, from the start of the first to the end of the last.
 
 python -m benchmarks.tracking_overhead
 
     off       tracking=off
-    local     SQLite, as it comes
+    local     SQLite, the default
     server    an MLflow server on this machine, with SQLite behind it
 
 LeNot on the full MNIST; every contestant is a process of its own, and all have the same seed.
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def train(overrides: list[str]) -> None:
-    """In the process that is measured: prints the seconds from the first epoch's start to the last one's end."""
+    """Print the seconds from the first epoch's start to the last one's end; runs in the measured process."""
     from src.cli.compose import compose_config
     from src.train import train as train_network
 
@@ -70,7 +70,7 @@ def train(overrides: list[str]) -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """An MLflow server on a free port of this machine, with its files in the folder."""
+    """Run an MLflow server on a free port of this machine, with its files in the folder; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

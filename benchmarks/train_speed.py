@@ -1,20 +1,20 @@
-"""How fast a training is against the notebook that it replaces, as whole processes on the full MNIST, batch 128.
+"""The time of a training and of the notebook that it replaces: whole processes, the full MNIST, batches of 128.
 
 python -m benchmarks.train_speed                             every contestant, both networks
 python -m benchmarks.train_speed lenot/ours lenot/notebook   only these
 python -m benchmarks.train_speed --repeat 1 --epochs 3       quick, less certain
-python -m benchmarks.train_speed --publish                   what the README shows
+python -m benchmarks.train_speed --publish                   the figures of docs/results.md
 
     notebook   float arrays, `model.fit` and `model.evaluate`; records nothing
     autolog    the same with mlflow.tensorflow.autolog() on SQLite; needs TensorBoard (pip install tensorboard)
-    ours       python -m src.train, as it comes: everything recorded, drawn, saved in three formats and read back
+    ours       python -m src.train without settings: all is recorded, drawn, saved in three formats and read back
     fast       the same with training=fast
-    bare       the notebook's network, trained in parts as `ours`: compiled steps on one batch that stays in memory,
-               without metrics: the floor
+    bare       the notebook's network, trained in parts like `ours`: compiled steps on one batch that stays in memory,
+               without metrics: a lower bound
 
-An epoch has its validation in it; its seconds are the median of all epochs but the first, which compiles. Repetition n
-has seed n. `rest_seconds` is what a process takes besides its epochs: imports, data, the test split, and all that is
-recorded; `closing_seconds` is the part of it from the last epoch's end to the run's.
+An epoch includes its validation. Its seconds are the median of all epochs but the first, which compiles. Repetition n
+has seed n. `rest_seconds` is the time of a process apart from its epochs: imports, data, the test split, recording.
+`closing_seconds` is the part of it after the last epoch.
 """
 
 import json
@@ -61,7 +61,7 @@ def ours(folder: Path, model: str, epochs: int, seed: int, *overrides: str) -> F
 
 
 def save_mnist(folder: Path) -> Path:
-    """The file that `keras.datasets.mnist.load_data` reads, from this project's files."""
+    """Write the file that `keras.datasets.mnist.load_data` reads, from this project's data."""
     import numpy as np
 
     from src.datasets import load_dataset
@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def ratios(measured: dict[str, list[Figures]]) -> dict[str, float]:
-    """What is promised: ours against each of the others."""
+    """Return the ratios of `ours` and `fast` to each of the others."""
     found = {}
     for model in MODELS:
         for kind in ("ours", "fast"):

@@ -1,4 +1,4 @@
-"""How much faster an epoch is when a frozen backbone's features are kept than when it is run for every batch.
+"""The time of an epoch with the stored features of a frozen backbone, and with the backbone run for every batch.
 
 python -m benchmarks.transfer_speed                      2,000 synthetic images, MobileNetV2, 3 epochs
 python -m benchmarks.transfer_speed --images 500 --backbone VGG16
@@ -6,7 +6,7 @@ python -m benchmarks.transfer_speed --images 500 --backbone VGG16
     cached      this project: the backbone is run once for each image, within the first epoch
     every epoch the same model and the same data through `model.fit`
 
-Random weights, which take as long as any others. Both in one process, one after the other, repeated.
+The weights are random, which takes as long as others. Both run in one process, in turn.
 """
 
 import statistics

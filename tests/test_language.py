@@ -21,7 +21,7 @@ PHRASES = {
     r"\b(whoever|whatever|whichever)\b": "anyone, any process, every",
     r"\bfor ever\b": "forever",
     r"\bmend(s|ed|ing)?\b": "fix, repair",
-    r"\bso (many|much)\b": "N, up to N",
+    r"\b[Ss]o (many|much)\b": "N, up to N",
     r"\b(whole number|memory is full)\b": "integer; out of memory",
     r"\bis being kept\b": "keeps",
     r"\b(MOST|LEAST) [A-Z]": "MAX_, MIN_",
@@ -74,7 +74,7 @@ def test_the_phrases_are_found_in_text_and_in_names_and_their_plain_forms_are_no
     assert is_plain == (not any(places(phrase, sentence) for phrase in PHRASES))
 
 
-@pytest.mark.parametrize("folder", ["src", "pipelines", "hydra_plugins"])
+@pytest.mark.parametrize("folder", ["src", "pipelines", "hydra_plugins", "benchmarks", "docs/drawings"])
 def test_a_docstring_begins_with_what_something_does_or_is(folder: str) -> None:
     riddle = re.compile(r'^\s*r?"""(What|Whether|How|Who|Where|Why|Which)\b')
     lines = {name: text.splitlines() for name, text in TEXTS.items() if name.startswith(f"{folder}/")}
