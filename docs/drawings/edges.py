@@ -103,7 +103,7 @@ def plot_edges(data: Edges) -> Figure:
     titles += [f"{step.name}: {side}x{side}\n{step.formula}" for step, side in zip(data.steps, sides[1:], strict=True)]
     for axes, title in zip((digit, kernel, patch, *cells[1]), titles, strict=True):
         axes.set_title(title, fontsize=10)
-    lines = "answer there:\n" + data.sum_.replace(" + ", "\n+ ").replace(" = ", "\n= ")
+    lines = "result for the patch:\n" + data.sum_.replace(" + ", "\n+ ").replace(" = ", "\n= ")
     cells[0, 3].axis("off")
     cells[0, 3].text(0.05, 0.5, lines, transform=cells[0, 3].transAxes, va="center", fontsize=12, linespacing=1.5)
     return figure
