@@ -51,7 +51,7 @@ def contour_data(rows: Sequence[TrialRow], parameters: Sequence[Parameter]) -> C
 
 
 def plot_contour(data: Contour, metric: str, direction: str) -> Figure:
-    """Draw a point for each trial, better ones darker, and between numbers the values that the points suggest.
+    """Draw a point for each trial, better ones darker, and interpolated values if both parameters are numbers.
 
     There is nothing between two choices. So only the points are drawn, spread so that none hides another.
     """

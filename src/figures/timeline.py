@@ -1,4 +1,4 @@
-"""When each trial of a sweep ran."""
+"""The times at which the trials of a sweep ran."""
 
 from collections.abc import Sequence
 from datetime import datetime

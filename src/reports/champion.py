@@ -146,7 +146,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
-    """Return the exact test: of the images on which two equals differ, each is right on half, binomially distributed.
+    """Return the exact test. Equally good classifiers are each right on half of the images on which they differ.
 
     Args:
         first, second: for each image, True if the classifier is right; (n,).

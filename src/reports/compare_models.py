@@ -51,7 +51,7 @@ def plan_comparison(config: CompareModelsConfig, overrides: Sequence[str]) -> di
 
 @contextmanager
 def comparison_run(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
-    """Yield the run under which the trainings are shown: the same one each time the same is compared."""
+    """Yield the run under which the trainings are shown; the same comparison always has the same run."""
     name = f"compare {', '.join(config.models)} on {config.dataset.name}"
     with tracking.pipeline_run(config.tracking, PIPELINE, comparison_key(planned), name) as run:
         yield run

@@ -229,12 +229,12 @@ def _machine_row(run: tracking.Run) -> DriftRow:
 
 
 def _split(metric: str) -> str:
-    """Return the split whose size says how far chance goes: the test split for metrics of a changing network too."""
+    """Return the split whose size gives the standard error; the test split for metrics of the training images too."""
     return "validation" if metric.startswith(VALIDATION) else "test"
 
 
 def _result_row(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
-    """Compare a metric: to the last bit, or where kernels are free to differ, as closely as repeated trainings agree.
+    """Compare a metric: exactly, or, where kernels may differ, within the spread of repeated trainings.
 
     Two accuracies are the same within some standard errors of their difference, for their mean as the common rate.
     """

@@ -74,7 +74,7 @@ class Recorder:
             record_evaluation(self.run, self.dataset, scores, step)
 
     def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
-        """Record learning curves, augmented images if there are any, and figures of the network's inside."""
+        """Record learning curves, augmented images if there are any, and pictures that explain the network."""
         best_epoch = fitted.best_epoch if self.dataset.validation else None
         curves = figures.learning_curves_data(fitted.history, best_epoch, fitted.phases)
         self.run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))

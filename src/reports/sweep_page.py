@@ -164,7 +164,7 @@ def _table(rows: Sequence[TrialRow], best: TrialRow | None, parameters: Sequence
 
 
 def _heading(text: str, cells: Sequence[Cell]) -> str:
-    """Return the heading of a column; a long dotted name may be broken, but not into a column of syllables."""
+    """Return the heading of a column. A long dotted name may be broken, but not into very short parts."""
     kind = ' class="number"' if any(cell.number is not None for cell in cells) else ""
     breakable = _text(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
     width = min(len(text) // 2 + 3, 28)

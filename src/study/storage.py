@@ -84,7 +84,7 @@ def _parse(url: str) -> sqlalchemy.URL:
 
 
 def _file_of(url: sqlalchemy.URL) -> Path:
-    """The file itself, wherever links lead: the same one has the same locks."""
+    """Return the file with all links followed, so that every path to one file leads to the same locks."""
     return Path(url.database or "").resolve()
 
 

@@ -68,7 +68,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[str, str | None, str]:
 
 
 def main() -> None:
-    """Do what was typed."""
+    """Run the action of the command line."""
     run_command(_main)
 
 

@@ -1,4 +1,4 @@
-"""Files of runs: complete under their names, or not there at all."""
+"""Files of runs, which appear under their names only when they are complete."""
 
 import contextlib
 import errno
@@ -117,7 +117,7 @@ class Artifacts:
                 self._reserve.flush()
 
     def release(self) -> None:
-        """Give back what `reserve` took."""
+        """Free the disk space that `reserve` took."""
         if self._reserve is not None:
             with contextlib.suppress(OSError):
                 self._reserve.close()

@@ -81,7 +81,7 @@ def _boot_id() -> str:
 
 
 def _namespace() -> str:
-    """Return the ids of the namespaces of numbers and ticks: both mean something else in another container."""
+    """Return the ids of the PID and time namespaces: process ids and ticks differ from one container to another."""
     files = (PROC / "self/ns" / kind for kind in ("pid", "time"))  # the second came with Linux 5.6
     return "+".join(re.sub(r"\D", "", str(file.readlink())) for file in files if file.is_symlink())
 
