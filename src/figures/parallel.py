@@ -84,5 +84,6 @@ def axis_heights(axis: ParameterAxis, positions: Sequence[float]) -> list[float]
 
 def _label_tick(axes: Any, place: int, height: float, label: str) -> None:
     box = {"facecolor": "white", "alpha": 0.9, "edgecolor": "none", "pad": 0.5}
-    axes.plot([place - 0.015, place + 0.015], [height, height], color="0.3", linewidth=1)
-    axes.text(place + 0.03, height, label, va="center", fontsize=SMALL, bbox=box, zorder=3, parse_math=False)
+    # The tick is left of the axis: between the axis and a number it would look like a minus sign.
+    axes.plot([place - 0.03, place], [height, height], color="0.3", linewidth=1)
+    axes.text(place + 0.02, height, label, va="center", fontsize=SMALL, bbox=box, zorder=3, parse_math=False)

@@ -55,5 +55,5 @@ def plot_slices(slices: Sequence[Slice], metric: str) -> Figure:
         axes.set_visible(False)
     for axes in panels[:, 0]:
         axes.set_ylabel(metric, parse_math=False)
-    figure.suptitle("value of each trial by parameter", fontsize="large")
+    figure.suptitle("value of each complete trial by parameter", fontsize="large")
     return figure

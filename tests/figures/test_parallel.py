@@ -42,3 +42,12 @@ def test_better_trials_are_in_front_and_darker(direction: str, last: float) -> N
     assert lines.get_segments()[-1][0][1] == last  # on the axis of the metric
     brightness = [sum(color[:3]) for color in lines.get_colors()]
     assert brightness[-1] == min(brightness)
+
+
+def test_a_tick_is_left_of_its_axis_where_it_does_not_look_like_a_minus_sign() -> None:
+    data = parallel_data(ROWS, [X, Y], METRIC)
+    assert data is not None
+    drawn = visible(plot_parallel(data, METRIC, "maximize"))[0].lines
+    ticks = [line.get_xdata() for line in drawn if line.get_xdata()[0] != line.get_xdata()[1]]
+    assert len(ticks) == sum(len(axis.ticks) for axis in data.axes)
+    assert all(right == round(right) and right > left for left, right in ticks)
