@@ -75,8 +75,8 @@ class EpochLines:
         parts[next(reversed(parts))] += " *" if self._note_if_best(logs) else "  "
         parts["speed"] = f"{logs['images_per_second']:,.0f} images/s"
         parts["seconds"] = duration(logs["epoch_seconds"])
-        parts["left"] = f"{duration(left)} left"
-        return SEPARATOR.join(self._fitting(parts).values())
+        parts["left"] = f"{duration(left)} left" if left else ""  # the last epoch has the same other parts
+        return SEPARATOR.join(self._fitting(parts).values()).rstrip()
 
     def _note_if_best(self, logs: Mapping[str, float]) -> bool:
         """Remember the monitored value if it is the best so far, and return whether it is."""

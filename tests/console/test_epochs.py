@@ -19,8 +19,18 @@ def test_a_line_has_the_metrics_the_speed_and_the_time_left() -> None:
 
 def test_a_line_without_validation_has_the_training_metrics_alone() -> None:
     logs = {name: value for name, value in LOGS.items() if not name.startswith("val_")}
-    line = EpochLines(epochs=1, batches=469, monitor=None).line(1, logs | TIMES)
-    assert line == "epoch 1/1  loss 0.0774  accuracy 0.9757    17,864 images/s  3.1 s  0.0 s left"
+    line = EpochLines(epochs=2, batches=469, monitor=None).line(1, logs | TIMES)
+    assert line == "epoch 1/2  loss 0.0774  accuracy 0.9757    17,864 images/s  3.1 s  3.1 s left"
+
+
+@pytest.mark.parametrize("columns", [70, 110, 200])
+def test_the_last_line_has_the_parts_of_the_others_and_no_time_left(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_terminal(monkeypatch, columns)
+    view = EpochLines(epochs=9, batches=4, monitor="val_accuracy")
+    earlier, last = (view.line(epoch, LOGS | TIMES).replace("*", " ") for epoch in (8, 9))
+    assert last.replace("9/9", "8/9") == earlier.removesuffix("  3.1 s left").rstrip()
 
 
 @pytest.mark.parametrize(
