@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from mlflow import MlflowClient
 
 from src import reports
 from src.cli.compose import compose_config
@@ -20,6 +19,7 @@ from src.results import RegistrationResult
 from src.schema import as_tree
 from src.tracking import Registry, Version
 from src.train import train
+from tests.support.stored import Stored
 from tests.support.workplace import Workplace, copy_of
 
 pytestmark = pytest.mark.services  # they train several times
@@ -28,19 +28,14 @@ SMALL = ["dataset=synthetic", "training.epochs=3"]
 
 
 @dataclass(frozen=True)
-class Runs:
+class Runs(Stored):
     """Finished runs on the same data: one that learned, two that did not; one on other data, one of other classes."""
 
-    workplace: Workplace
     good: str
     poor: str
     poorer: str
     elsewhere: str
     renamed: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
     def register(self, run_id: str, *overrides: str) -> RegistrationResult:
         return register(

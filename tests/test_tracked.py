@@ -25,6 +25,7 @@ from src.register import register
 from src.reports import check_origin
 from src.train import train
 from tests.support.pictures import put_class
+from tests.support.stored import Stored
 from tests.support.workplace import Workplace, copy_of
 
 Use = Callable[[Workplace, str], object]
@@ -32,16 +33,11 @@ QUICK = ["dataset=synthetic", "model=dense", "training.epochs=1", "training.max_
 
 
 @dataclass(frozen=True)
-class Rivals:
+class Rivals(Stored):
     """Two runs with other weights and other class names; each is a version of the model `rivals`."""
 
-    workplace: Workplace
     first: str
     second: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from mlflow import MlflowClient
 from optuna.trial import FrozenTrial
 
+from tests.support.stored import Stored
 from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.services
@@ -48,14 +48,8 @@ AGREEMENT = 2e-5  # of two scores, which are kept with six decimals
 
 
 @dataclass(frozen=True)
-class Earlier:
+class Earlier(Stored):
     """The store of an earlier version, unpacked at another place, with its folders of pictures."""
-
-    workplace: Workplace
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
     def runs(self, wanted: str = "") -> list[Any]:
         experiment = self.client.get_experiment_by_name("convlab")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
+from tests.support.stored import Stored
 from tests.support.sweeps import Study
 from tests.support.workplace import Workplace, copy_of
 
@@ -16,15 +16,10 @@ SPACE = ["dataset=synthetic", "dataset.limit=300", "training.epochs=3", "model.d
 
 
 @dataclass(frozen=True)
-class Crowned:
+class Crowned(Stored):
     """What the command left behind, and what it said."""
 
-    workplace: Workplace
     out: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
     def runs(self, wanted: str = "") -> list[Any]:
         return list(self.client.search_runs(["1"], wanted))

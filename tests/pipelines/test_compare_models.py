@@ -7,23 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 
+from tests.support.stored import Stored
 from tests.support.workplace import Workplace
 
 LINE = ["models=[lenot,dense]", "seeds=[1,2]", "dataset=synthetic", "training.epochs=2"]
 
 
 @dataclass(frozen=True)
-class Compared:
+class Compared(Stored):
     """What the command left behind, and what it said."""
 
-    workplace: Workplace
     out: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
     def pipeline(self) -> Any:
         (run,) = self.client.search_runs(["1"], "tags.pipeline = 'compare_models'")

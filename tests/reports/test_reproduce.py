@@ -15,21 +15,17 @@ from src.results import DriftRow, ReproductionResult, TrainResult
 from src.schema import Config
 from src.tracking import Run, code_digest, origin_tags
 from tests.support.runs import config_for, new_run
+from tests.support.stored import Stored
 from tests.support.workplace import Workplace
 
 LINE = ["dataset=synthetic", "model.dropout=0.1", "training.epochs=2"]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Recorded(Stored):
     """A run that says that it was trained, to do harm to."""
 
-    workplace: Workplace
     run_id: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
     def file(self, path: str) -> Path:
         return self.workplace.folder / "mlartifacts" / self.run_id / "artifacts" / path

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, StorageState
 
 from src.links import run_page
-from tests.support.workplace import Workplace
+from tests.support.stored import Stored
 
 SIZE = {"width": 1440, "height": 900}
 PATIENCE = 30_000  # milliseconds: the machine may be busy with other things
@@ -41,7 +40,7 @@ Shot = Callable[[Page, str], None]
 
 
 @dataclass(frozen=True)
-class Tracked:
+class Tracked(Stored):
     """Three plain runs, a sweep, and the first run's model as the champion of its data set.
 
     Attributes:
@@ -49,13 +48,8 @@ class Tracked:
         registered: what the registration printed last.
     """
 
-    workplace: Workplace
     said: str
     registered: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
 
     def runs(self, parent: str | None = None) -> list[Any]:
         """The runs that stand under this one, or under none; the oldest first."""
