@@ -3,6 +3,8 @@
 Hydra imports this module at every start, also for --help, so what only a sweep needs is imported by the sweep.
 """
 
+import copy
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,9 +54,7 @@ class ConvlabSchemas(ConfigSource):
         schema_class = _find_schema(config_path)
         if schema_class is None:
             raise ConfigLoadError(f"no schema {config_path!r}")
-        node = OmegaConf.structured(schema_class)
-        for group in schema.RUN_GROUPS if issubclass(schema_class, schema.Config) else ():
-            node[group] = MISSING  # a group's default is of one kind, and OmegaConf would refuse to merge another
+        node = copy.deepcopy(_node_of(schema_class))
         if "tags" in node:
             OmegaConf.set_struct(node.tags, False)  # so that tags.owner=ada needs no plus sign
         return ConfigResult(provider=self.provider, path=self.full_path(), config=node, header={"package": None})
@@ -71,6 +71,15 @@ class ConvlabSchemas(ConfigSource):
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         return []
+
+
+@functools.cache
+def _node_of(schema_class: type) -> DictConfig:
+    """Return the node of a dataclass, to be copied: that takes a quarter of the time."""
+    node = OmegaConf.structured(schema_class)
+    for group in schema.RUN_GROUPS if issubclass(schema_class, schema.Config) else ():
+        node[group] = MISSING  # a group's default is of one kind, and OmegaConf would refuse to merge another
+    return node
 
 
 def _find_schema(config_path: str) -> type | None:

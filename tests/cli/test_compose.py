@@ -48,6 +48,16 @@ def test_composing_works_while_hydra_is_in_use_elsewhere() -> None:
         assert compose_config() == before
 
 
+def test_a_defaults_list_may_choose_an_option_by_that_of_another_group(tmp_path: Path) -> None:
+    for name, text in {
+        "experiment/mine": "# @package _global_\ndefaults:\n  - /seeds@_global_: ${debug}\n",
+        "seeds/overfit": "seed: 77\n",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert compose_config(["experiment=mine", "debug=overfit", f"hydra.searchpath=['{tmp_path}']"]).seed == 77
+
+
 def test_every_leaf_can_be_set_by_its_own_dotted_name() -> None:
     config = compose_config()
     overrides = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in flatten(config).items()]
