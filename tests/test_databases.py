@@ -7,16 +7,24 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from src.databases import check_owner, check_port, ensure_tables, make_writable, tables
 from src.errors import StoreError
 from src.places import sqlite_file
 
 SETTING = "tracking.uri"
+
+
+@contextmanager
+def closing_engine(address: str) -> Iterator[sqlalchemy.Engine]:
+    engine = sqlalchemy.create_engine(address)
+    yield engine
+    engine.dispose()
 
 
 def make_tables(path: Path, *names: str) -> str:
@@ -151,6 +159,22 @@ def test_a_new_file_has_all_its_tables_and_nothing_is_left_next_to_it(tmp_path: 
     assert made(tmp_path / "new.db")
     assert tables(f"sqlite:///{tmp_path / 'new.db'}", SETTING) == {"owner", "things"}
     assert [path.name for path in tmp_path.iterdir()] == ["new.db"]
+
+
+def test_only_the_file_that_is_being_made_is_written_without_waiting_for_the_disk(tmp_path: Path):
+    seen = []
+
+    def synchronous(address: str) -> int:
+        with closing_engine(address) as engine, engine.connect() as connection:
+            return int(connection.execute(sqlalchemy.text("pragma synchronous")).scalar_one())
+
+    def make(address: str) -> None:
+        seen.extend([synchronous(address), synchronous(f"sqlite:///{tmp_path / 'other.db'}")])
+        make_tables(sqlite_file(address) or tmp_path, "owner", "things")
+
+    ensure_tables(tmp_path / "new.db", {"owner"}, lambda found: True, make)
+    off, full = 0, 2
+    assert [*seen, synchronous(f"sqlite:///{tmp_path / 'new.db'}")] == [off, full, full]
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
