@@ -13,7 +13,7 @@ from src.process.interrupt import raise_on_signals
 from src.schema import REGISTRY
 from tests.support.extensions import extensions_of_its_own
 from tests.support.servers import Postgres, postgres_server
-from tests.support.workplace import ROOT, TrainedRun, Workplace
+from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 KINDS = ROOT / "tests/support/kinds"
 
@@ -62,6 +62,26 @@ def more_kinds(monkeypatch: pytest.MonkeyPatch, registry_restored: None) -> Iter
     yield [f"hydra.searchpath=[file://{KINDS}/conf]"]
     for name in [name for name, module in sys.modules.items() if str(KINDS) in str(getattr(module, "__file__", ""))]:
         del sys.modules[name]  # so that the next test declares the kind again
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signals_restored: None) -> RunHere:
+    """Runs a command on the store of a workplace in this process, which saves its imports; returns what it printed."""
+
+    def run(workplace: Workplace, module: str, *arguments: str) -> str:
+        for name in ("DATA_DIR", "HYDRA_FULL_ERROR"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.chdir(workplace.folder)
+        # MLflow knows a store by its address, so a relative one would lead to the store of an earlier test.
+        monkeypatch.setattr(sys, "argv", [module, *arguments, f"tracking.uri='{workplace.uri}'"])
+        capsys.readouterr()
+        importlib.import_module(module).main()
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return printed.out
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from src.fitting import Scores
 from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
-from tests.support.workplace import TrainedRun, Workplace
+from tests.support.workplace import RunHere, TrainedRun, Workplace
 
 
 def evaluate_run(workplace: Workplace, *overrides: str):
@@ -30,12 +30,13 @@ def artifacts(trained: TrainedRun) -> Path:
     return trained.workplace.folder / "mlartifacts" / trained.run_id / "artifacts"
 
 
-def test_a_run_scored_again_by_the_command_gives_the_same_metrics_and_no_second_point(trained: TrainedRun):
+def test_a_run_scored_again_by_the_command_gives_the_same_metrics_and_no_second_point(
+    trained: TrainedRun, run_here: RunHere
+):
     client = MlflowClient(trained.workplace.uri)
     before = client.get_run(trained.run_id).data.metrics
-    done = trained.workplace.run("src.evaluate", f"run_id={trained.run_id}")
-    assert done.returncode == 0, done.stderr
-    assert f"test_accuracy {before['test_accuracy']:.4f}  on 1,000 test images" in done.stdout
+    printed = run_here(trained.workplace, "src.evaluate", f"run_id={trained.run_id}")
+    assert f"test_accuracy {before['test_accuracy']:.4f}  on 1,000 test images" in printed
     assert client.get_run(trained.run_id).data.metrics == before
     assert len(client.get_metric_history(trained.run_id, "test_accuracy")) == 1
 

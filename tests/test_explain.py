@@ -15,7 +15,7 @@ from src.explain import explain
 from src.results import ExplanationResult
 from src.train import train
 from tests.support.pictures import put_class
-from tests.support.workplace import TrainedRun, Workplace
+from tests.support.workplace import RunHere, TrainedRun, Workplace
 
 DIGIT = 3  # in the test split of the sample
 INSIDE = ["figures/filters.png", "figures/feature_maps/page_1.png", "figures/grad_cam.png"]
@@ -40,13 +40,12 @@ def figures_of(trained: TrainedRun, folder: str = "") -> dict[str, bytes]:
 
 
 def test_the_command_replaces_the_pictures_of_the_training_by_the_same_ones(
-    trained: TrainedRun, tmp_path: Path
+    trained: TrainedRun, tmp_path: Path, run_here: RunHere
 ) -> None:
     before = figures_of(trained)
-    done = trained.workplace.run("src.explain", f"run_id={trained.run_id}", f"output='{tmp_path}/new'")
-    assert done.returncode == 0, done.stderr
-    assert "lenot on 1,000 test images" in done.stdout
-    assert "pictures: " + ", ".join(INSIDE) in done.stdout
+    printed = run_here(trained.workplace, "src.explain", f"run_id={trained.run_id}", f"output='{tmp_path}/new'")
+    assert "lenot on 1,000 test images" in printed
+    assert "pictures: " + ", ".join(INSIDE) in printed
     assert figures_of(trained) == before
     written = {f"figures/{path.relative_to(tmp_path / 'new')}" for path in (tmp_path / "new").rglob("*.png")}
     assert written == set(INSIDE)

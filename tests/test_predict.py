@@ -63,15 +63,12 @@ def test_files_get_the_predictions_that_the_run_recorded_for_the_same_images(tra
     assert sum(result.counts.values()) == COUNT
 
 
-def test_rows_of_pixels_get_the_same_predictions_from_the_command(trained, digits, expected, tmp_path):
+def test_rows_of_pixels_get_the_same_predictions_from_the_command(trained, digits, expected, tmp_path, run_here):
     lines = [",".join(map(str, digit.ravel())) for digit in digits]
     (tmp_path / "pixels.csv").write_text("\n".join(lines) + "\n")
     output = tmp_path / "new" / "answers.csv"
-    done = trained.workplace.run(
-        "src.predict", f"run_id={trained.run_id}", f"images='{tmp_path}/pixels.csv'", f"output='{output}'"
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"{COUNT} images" in done.stdout
+    typed = [f"run_id={trained.run_id}", f"images='{tmp_path}/pixels.csv'", f"output='{output}'"]
+    assert f"{COUNT} images" in run_here(trained.workplace, "src.predict", *typed)
     assert agree(PredictionResult(output=str(output), counts={}, bad_files=[]), expected)
 
 

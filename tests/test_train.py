@@ -25,7 +25,7 @@ from src.process.machine import cores
 from src.results import TrainResult
 from src.saving import load_model
 from src.train import prepare_model, train
-from tests.support.workplace import ROOT, TrainedRun, Workplace
+from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 SMALL = ("dataset=synthetic", "training.epochs=2")
 
@@ -114,13 +114,12 @@ def test_the_values_of_the_best_epoch_are_metrics_of_the_run_and_of_its_model(
         assert kept[name] == run.data.metrics[name]
 
 
-def test_terminal_description_and_metrics_agree_on_the_best_epoch(workplace: Workplace):
+def test_terminal_description_and_metrics_agree_on_the_best_epoch(workplace: Workplace, run_here: RunHere):
     line = [*SMALL, "training.epochs=4", "optimizer.learning_rate=0.05", "tracking.detail=light", "evaluate_test=false"]
-    done = workplace.run("src.train", *line)
-    assert done.returncode == 0, done.stderr
+    printed = run_here(workplace, "src.train", *line)
     run = last_run(workplace)
     best, value = int(run.data.metrics["best_epoch"]), f"{run.data.metrics['best_val_accuracy']:.4f}"
-    assert f"best epoch {best}  val_accuracy {value}" in done.stdout
+    assert f"best epoch {best}  val_accuracy {value}" in printed
     note = run.data.tags["mlflow.note.content"]
     accuracy = MlflowClient(workplace.uri).get_metric_history(run.info.run_id, "accuracy")[best - 1].value
     assert (
@@ -329,19 +328,18 @@ def test_without_validation_the_only_best_metric_of_a_run_is_the_epoch(workplace
 BLIND = [*SMALL, "training.epochs=1", "optimizer.learning_rate=1e-9", "model=dense", "tracking.detail=light"]
 
 
-def test_a_class_that_is_never_recognized_gives_one_warning_at_the_end_and_in_the_description(workplace: Workplace):
-    done = workplace.run("src.train", *BLIND)
-    assert done.returncode == 0, done.stderr
-    before, box, after = done.stdout.partition("WARNING")
+def test_a_class_that_is_never_recognized_gives_one_warning_at_the_end_and_in_the_description(
+    workplace: Workplace, run_here: RunHere
+):
+    before, box, after = run_here(workplace, "src.train", *BLIND).partition("WARNING")
     assert (before.count("epoch 1/1"), box, after.count("WARNING")) == (1, "WARNING", 0)
     assert " (never predicted)" in after
     assert "best epoch 1" in after
     note = last_run(workplace).data.tags["mlflow.note.content"]
     assert re.match(r"\*\*test accuracy 0\.\d+, val accuracy ", note)
     assert re.search(r"\n\nWarnings:\n\n- recall is 0 for \d of 10 classes [^\n]*$", note)
-    again = workplace.run("src.evaluate", f"run_id={last_run(workplace).info.run_id}")
-    assert again.returncode == 0, again.stderr
-    assert re.search(r"recall is 0 for \d of 10 classes", again.stdout)
+    again = run_here(workplace, "src.evaluate", f"run_id={last_run(workplace).info.run_id}")
+    assert re.search(r"recall is 0 for \d of 10 classes", again)
 
 
 def test_the_warning_is_returned_and_a_reused_run_repeats_it(workplace: Workplace):
@@ -413,6 +411,7 @@ def test_an_augmentation_is_used_and_has_a_figure(workplace: Workplace):
 # --- debug, and the main job on full data ------------------------------------------------------------------------
 
 
+@pytest.mark.services
 def test_fast_dev_run_goes_through_everything_with_one_batch(workplace: Workplace):
     done = workplace.run("src.train", "debug=fast_dev_run", "dataset=synthetic")
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., subprocess.CompletedProcess[str]]
+RunHere = Callable[..., str]  # (workplace, module, *arguments), a fixture
 
 
 @dataclass(frozen=True)
