@@ -20,6 +20,8 @@ from src.tracking import open_store, resume_run, start_run
 from src.train import train
 from tests.support.workplace import RunHere, TrainedRun, Workplace
 
+LIGHT = "tracking.detail=light"  # what the training itself keeps of pictures and formats does not matter
+
 
 def evaluate_run(workplace: Workplace, *overrides: str):
     return evaluate(compose_config([f"tracking.uri='{workplace.uri}'", "data_dir=null", *overrides], "evaluate"))
@@ -60,7 +62,7 @@ def test_an_alias_of_a_registered_model_leads_to_its_run(trained: TrainedRun):
 
 
 def test_metrics_pictures_and_tables_are_added_to_a_run_that_was_not_tested(workplace: Workplace):
-    overrides = ["dataset=synthetic", "training.epochs=1", "evaluate_test=false"]
+    overrides = ["dataset=synthetic", "training.epochs=1", "evaluate_test=false", LIGHT]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     client = MlflowClient(workplace.uri)
     assert "test_accuracy" not in client.get_run(str(run_id)).data.metrics
@@ -231,14 +233,14 @@ def test_a_run_on_the_sample_is_scored_on_the_sample_where_the_full_set_is_found
 
 
 def test_a_quick_check_is_scored_on_the_images_that_it_saw(workplace: Workplace):
-    overrides = ["dataset=synthetic", "training.epochs=1", "training.max_batches=1", "training.batch_size=32"]
+    overrides = ["dataset=synthetic", "training.epochs=1", "training.max_batches=1", "training.batch_size=32", LIGHT]
     trained = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"]))
     result = evaluate_run(workplace, f"run_id={trained.run_id}")
     assert (result.images, result.metrics["test_loss"]) == (32, trained.metrics["test_loss"])
 
 
 def test_a_model_file_that_was_altered_is_refused(workplace: Workplace):
-    overrides = ["dataset=synthetic", "training.epochs=1", f"tracking.uri='{workplace.uri}'"]
+    overrides = ["dataset=synthetic", "training.epochs=1", LIGHT, f"tracking.uri='{workplace.uri}'"]
     run_id = train(compose_config(overrides)).run_id
     file = workplace.folder / "mlartifacts" / str(run_id) / "artifacts/model/model.keras"
     content = bytearray(file.read_bytes())

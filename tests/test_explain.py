@@ -131,7 +131,7 @@ def test_a_run_or_model_that_does_not_exist_is_named(trained: TrainedRun, name: 
 
 
 def test_a_run_without_a_model_is_named(workplace: Workplace) -> None:
-    overrides = ["dataset=synthetic", "training.epochs=1", "tracking.save_model=false"]
+    overrides = ["dataset=synthetic", "training.epochs=1", "tracking.detail=light", "tracking.save_model=false"]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     with pytest.raises(StoreError, match=f"run {run_id} keeps no model"):
         explained(workplace, f"run_id={run_id}")

@@ -354,7 +354,7 @@ def test_a_run_that_does_not_score_the_test_split_does_not_warn_of_classes(workp
 
 
 def test_reduced_precision_is_used_in_training_but_not_saved(workplace: Workplace):
-    result = train_tracked(workplace, "training.precision=mixed_bfloat16")
+    result = train_tracked(workplace, "training.precision=mixed_bfloat16", "tracking.detail=light")
     (saved,) = (workplace.folder / "mlartifacts").rglob("artifacts/model/model.keras")
     assert {layer.compute_dtype for layer in load_model(saved).layers} == {"float32"}
     assert MlflowClient(workplace.uri).get_run(result.run_id).data.params["resolved.precision"] == "mixed_bfloat16"
@@ -395,14 +395,15 @@ def test_initial_weights_of_another_network_are_refused(trained: TrainedRun):
 
 
 def test_training_starts_from_the_weights_of_a_run(trained: TrainedRun):
-    fresh = train_untracked("dataset=mnist", "dataset.source=sample", "training.epochs=1")
+    once = ["dataset=mnist", "dataset.source=sample", "training.epochs=1", "tracking.detail=light"]
+    fresh = train_untracked(*once)
     weights = f"training.initial_weights={trained.run_id}"
-    continued = train_tracked(trained.workplace, "dataset=mnist", "dataset.source=sample", "training.epochs=1", weights)
+    continued = train_tracked(trained.workplace, *once, weights)
     assert continued.history["loss"][0] < 0.6 * fresh.history["loss"][0]
 
 
 def test_an_augmentation_is_used_and_has_a_figure(workplace: Workplace):
-    run_id = train_tracked(workplace, "augmentation=photos").run_id
+    run_id = train_tracked(workplace, "augmentation=photos", "tracking.save_model=false").run_id
     client = MlflowClient(workplace.uri)
     assert "figures/augmentation.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
     assert client.get_run(str(run_id)).data.params["augmentation.flip"] == "horizontal"

@@ -134,7 +134,7 @@ def options(typed: list[str]) -> dict[str, list[Any]]:
     return found
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(ranges=st.lists(RANGES, min_size=3, max_size=3))
 @example(ranges=[(7, 1, -2), (0, 1, 5), (0, 4, 2)])
 def test_a_range_of_whole_numbers_has_the_members_that_hydra_gives_it(ranges: list[tuple[int, int, int]]) -> None:
@@ -147,7 +147,7 @@ def test_a_range_of_whole_numbers_has_the_members_that_hydra_gives_it(ranges: li
         assert stop not in found
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(ranges=st.lists(RANGES, min_size=3, max_size=3))
 @example(ranges=[(0, 4, 1), (9, 0, -3), (2, 7, 2)])  # Hydra's own would continue to 0.4, 0 and 0.7
 def test_a_range_of_fractions_has_the_members_that_one_reads_in_it(ranges: list[tuple[int, int, int]]) -> None:
@@ -160,7 +160,7 @@ def test_a_range_of_fractions_has_the_members_that_one_reads_in_it(ranges: list[
 NUMBERS = st.floats(1e-300, 1e6, allow_subnormal=False)  # a learning rate must be above 0
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(bounds=st.lists(NUMBERS, min_size=2, max_size=2).map(sorted), where=st.floats(0, 1))
 def test_any_number_of_an_interval_reaches_the_configuration_as_it_was_picked(bounds: Any, where: float) -> None:
     low, high = bounds
@@ -473,7 +473,7 @@ NO_GRID = [
         r"^model\.dropout: a grid cannot list all .* 0 to 0\.5; give range\(.*=optuna$",
     ),
     (["seed=range(1,20000)"], r"^the grid has more than 10,000 combinations; .*hydra/sweeper=optuna$"),
-    (["seed=range(0,200)", "training.epochs=range(1,99)"], r"^the grid has more than 10,000 combinations"),
+    (["seed=range(0,2)", "training.epochs=range(1,9000)"], r"^the grid has more than 10,000 combinations"),
     (
         [f"{group}=glob(*)" for group in ("model", "optimizer", "schedule", "dataset", "experiment")],
         r"^the groups model, optimizer, .* have [\d,]+ combinations, .* at most 500; search fewer options at once$",
