@@ -135,8 +135,9 @@ def _explain_option(error: MissingConfigException) -> str:
     if (misnamed := CONF / group / f"{option}.yml").exists():
         return f"no {group} {option!r}: the name of {misnamed.name} must end in .yaml"
     place = place_of_option(group, option)
-    known = did_you_mean(option, error.options or options_of(group))
-    return f"{f'{place}: ' if place else ''}no {group or 'config'} {option!r}{known}"
+    is_schema, name = group.startswith("schema/"), group.removeprefix("schema/")
+    known = list(REGISTRY[name].kinds) if is_schema and name in REGISTRY else error.options or options_of(group)
+    return f"{f'{place}: ' if place else ''}no {group or 'config'} {option!r}{did_you_mean(option, known)}"
 
 
 def _explain_key(cause: OmegaConfBaseException) -> str:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from src.schema.checks import one_of, require
 from src.schema.kinds import Group, Kind
 
-GROUP = Group("augmentation", key="method", default="standard", home="src.fitting")
-
 
 @dataclass(kw_only=True)
-class AugmentationConfig(Kind, group=GROUP):
+class AugmentationConfig(Kind, group=Group("augmentation", key="method", default="standard", home="src.fitting")):
     """The settings that every augmentation has.
 
     What a kind builds is a function `(config, seed)`. It returns a function of TensorFlow operations that changes each

@@ -1,4 +1,4 @@
-"""The registry of kinds: one config class for each kind of model, data set, optimizer, schedule, sampler and pruner.
+"""The registry of kinds: one config class for each kind of model, data set, augmentation, loss, optimizer and so on.
 
 A kind is declared once, next to its fields:
 

@@ -156,6 +156,15 @@ def test_a_kind_that_is_read_back_is_found_by_its_file(more_kinds: list[str]) ->
     assert (read.units, read.builds) == (4, "src.models.flat:build_flat")
 
 
+def test_a_file_of_an_unknown_kind_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss/mine.yaml").write_text("defaults: [/schema/loss/cross_entropi@_here_]\n")
+    with pytest.raises(
+        ConfigError, match=r"no schema/loss 'cross_entropi'; did you mean 'cross_entropy'\? known: cross_entropy$"
+    ):
+        compose_config([f"hydra.searchpath=[file://{tmp_path}]", "loss=mine"])
+
+
 WITHOUT_KINDS = [
     ("model", "layers", "sequential, "),
     ("loss", "dividing", "cross_entropy$"),
