@@ -121,6 +121,18 @@ def test_a_stored_config_of_an_unknown_kind_is_refused(group: str, kind: object)
         config_from_dict(tree)
 
 
+@pytest.mark.parametrize("group", [name for name, group in REGISTRY.items() if group.default])
+@pytest.mark.parametrize("has_group", [True, False])
+def test_a_stored_config_from_before_a_group_had_kinds_is_of_the_default_one(group: str, has_group: bool) -> None:
+    config = compose_config()
+    tree = as_tree(config)
+    if has_group:
+        del tree[group][REGISTRY[group].key]
+    else:
+        del tree[group]
+    assert config_from_dict(tree) == config
+
+
 # --- a new kind ----------------------------------------------------------------------------------------------------
 
 
