@@ -89,7 +89,8 @@ class Keeper:
         """Log the model that was saved as an MLflow model as well, with the metrics of this epoch."""
         if self.is_kept and not self.is_light:
             bare = saving.uncompiled(self.model)
-            self.run.log_model(bare, self.config.model.name, self.images, models.predict(bare, self.images), step)
+            with saving.unregistered(bare):
+                self.run.log_model(bare, self.config.model.name, self.images, models.predict(bare, self.images), step)
 
     @contextmanager
     def rescuing(self) -> Iterator[None]:

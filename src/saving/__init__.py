@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         save_weights,
         uncompiled,
     )
+    from src.saving.own_layers import unregistered
     from src.saving.stored import FORMATS, check_format, check_manifest, formats_in, keras_file
 else:
     __getattr__ = lazy_package(__name__)

@@ -15,7 +15,6 @@ import h5py
 
 from src.errors import ModelFileError
 from src.extensions import is_extension
-from src.saving.own_layers import register_own_layers
 from src.saving.sizes import bytes_needed
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -30,22 +29,24 @@ COPIES_WITH_OPTIMIZER = 8  # it keeps up to five more: two moments, AMSGrad's ma
 OVERHEAD = 4 * 2**20  # bytes that HDF5 needs around the numbers: about 3 KB for each layer
 
 
-def check_contents(path: Path) -> None:
-    """Raise ModelFileError for a `.keras` or `.h5` file that contains more than layers of Keras and their weights.
+def check_contents(path: Path) -> Any:
+    """Return the configuration of a `.keras` or `.h5` file: nested dicts and lists; None for a file without one.
 
     Refused are Lambda layers and classes from other modules, archive members that would be unpacked elsewhere, links
     and HDF5 data sets that read their numbers from another file, and everything that would use up the memory: layers or
     weights out of proportion to the file or to each other. The suffix selects the checks, as it selects how Keras reads
     the file. One file may be both an archive and HDF5.
+
+    Raises:
+        ModelFileError: the file contains more than layers of Keras, or of loaded extensions, and their weights.
     """
     if path.suffix == ".keras":
-        _check_archive(path)
-    else:
-        with path.open("rb") as file:
-            _check_hdf5(path, file)
+        return _check_archive(path)
+    with path.open("rb") as file:
+        return _check_hdf5(path, file)
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         _check_members(path, members)
@@ -56,13 +57,13 @@ def _check_archive(path: Path) -> None:
         text, weights = unpacked.pop(CONFIG), archive.getinfo(WEIGHTS)
         config = json.loads(text)
         _check_layers(path, config)
-        register_own_layers(config)
         copies = COPIES_WITH_OPTIMIZER if config.get("compile_config") else COPIES
         allowed = _allowed_bytes(path, text, copies)
         if weights.file_size > allowed + OVERHEAD:
             raise _too_large_weights(path, weights.file_size, allowed)
         with h5py.File(io.BytesIO(_unpack(path, archive, weights)), "r") as opened:
             _check_numbers(path, opened, allowed)
+    return config
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -104,19 +105,21 @@ def _allowed_bytes(path: Path, config: str | bytes, copies: int) -> int:
     return min(largest, copies * needed)
 
 
-def _check_hdf5(path: Path, file: BinaryIO) -> None:
+def _check_hdf5(path: Path, file: BinaryIO) -> Any:
     """Check a whole model in HDF5."""
     with h5py.File(file, "r") as opened:
         if CONFIG_ATTRIBUTE not in opened.attrs:
-            return  # Keras reports that before it reads anything else
+            return None  # Keras reports that before it reads anything else
         if opened.attrs.get_id(CONFIG_ATTRIBUTE).shape:
             raise _refused(path, f"its {CONFIG_ATTRIBUTE} is a list")
         text = opened.attrs[CONFIG_ATTRIBUTE]
         if len(text) > MAX_TEXT:
             raise _too_large(path, "its configuration takes", len(text), f"{MAX_TEXT:,}")
-        _check_layers(path, json.loads(text))
+        config = json.loads(text)
+        _check_layers(path, config)
         copies = COPIES_WITH_OPTIMIZER if "optimizer_weights" in opened else COPIES
         _check_numbers(path, opened, _allowed_bytes(path, text, copies))
+    return config
 
 
 def _check_numbers(path: Path, opened: h5py.File, allowed: int) -> None:

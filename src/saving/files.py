@@ -21,6 +21,7 @@ from src.errors import ModelFileError
 from src.models import predict
 from src.places import literal_folder
 from src.saving.contents import check_contents
+from src.saving.own_layers import own_layers
 from src.saving.stored import FORMATS, H5_FILE, KERAS_FILE, MANIFEST, SAVED_MODEL, check_manifest, file_digests
 from src.writing import replacing
 
@@ -121,8 +122,7 @@ def load_model(path: Path) -> keras.Model:
     if not path.is_file():
         raise ModelFileError(f"there is no model file {path}")
     try:
-        check_contents(path)
-        with _hide_format_advice():
+        with own_layers(check_contents(path)), _hide_format_advice():
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except ModelFileError:
         raise

@@ -1,6 +1,8 @@
 """Layers from extensions in model files."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -8,24 +10,48 @@ import keras
 from src.extensions import is_extension
 
 
-def register_own_layers(config: Any) -> None:
-    """Make known to Keras the classes of loaded extensions that a model's configuration names.
+@contextmanager
+def own_layers(config: Any) -> Iterator[None]:
+    """Let Keras find, inside the block, the classes of loaded extensions that a model's configuration names.
 
-    Keras finds a class that is not its own only if it was registered. Its decorator would do that, if a user remembered
-    it and the module was imported; here neither is needed.
+    Keras would find them by itself only if they were registered, which users need not remember this way.
 
     Args:
         config: the layers, as in the `.keras` format: nested dicts and lists.
     """
+    with keras.saving.custom_object_scope(_own_classes(config)):
+        yield
+
+
+@contextmanager
+def unregistered(model: keras.Model) -> Iterator[None]:
+    """Let Keras know no registered classes inside the block, apart from those of the model's own layers.
+
+    MLflow would write all of them as a pickle, next to the model that it logs, and refuse to read it.
+    """
+    registered = keras.saving.get_custom_objects()
+    before = dict(registered)
+    with own_layers(keras.saving.serialize_keras_object(model)):
+        registered.clear()
+        try:
+            yield
+        finally:
+            registered.update(before)
+
+
+def _own_classes(config: Any) -> dict[str, type]:
+    """Return the classes by the names that Keras looks for."""
+    found: dict[str, type] = {}
     if isinstance(config, list):
         for item in config:
-            register_own_layers(item)
+            found |= _own_classes(item)
     if not isinstance(config, dict):
-        return
+        return found
     module, name = config.get("module"), config.get("class_name")
     if isinstance(module, str) and isinstance(name, str) and is_extension(module):
-        found = getattr(importlib.import_module(module), name, None)
-        if isinstance(found, type) and is_extension(found.__module__):  # not one that the module has imported
-            keras.saving.get_custom_objects().setdefault(config.get("registered_name") or name, found)
+        known = getattr(importlib.import_module(module), name, None)
+        if isinstance(known, type) and is_extension(known.__module__):  # not one that the module has imported
+            found[config.get("registered_name") or name] = known
     for item in config.values():
-        register_own_layers(item)
+        found |= _own_classes(item)
+    return found

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from src.saving.own_layers import own_layers
+
 
 def bytes_needed(config: str | bytes) -> int:
     """Return the bytes of a model's variables, and of the tensors that its layers compute while they are built.
@@ -26,7 +28,7 @@ def bytes_needed(config: str | bytes) -> int:
 def _bytes_needed(config: dict[str, Any]) -> int:
     state = random.getstate()  # initializers draw their seeds from it, and later random numbers must not change
     try:
-        with tf.Graph().as_default() as graph, keras.StatelessScope(initialize_variables=False):
+        with tf.Graph().as_default() as graph, keras.StatelessScope(initialize_variables=False), own_layers(config):
             model = _build(config)
     finally:
         random.setstate(state)
