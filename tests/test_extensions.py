@@ -281,7 +281,8 @@ def test_a_reproduced_run_is_the_same_bit_for_bit_and_changed_code_is_reported(
     shapes.write_text(shapes.read_text() + "\n# changed\n")
     done = workplace.run("pipelines.reproduce", f"run_id={run_id}", NAMED)
     assert (done.returncode, done.stderr) == (0, "")
-    verdicts = {line.split("  ")[1].strip(): line.split()[-1] for line in done.stdout.splitlines() if "  " in line}
+    rows = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()]
+    verdicts = {row[0]: row[-1] for row in rows if len(row) == 4}
     assert verdicts["extension my_networks (SHA-256)"] == "CHANGED"
     assert {verdicts[name] for name in ("test_loss", "test_top_2", "val_top_2", "val_loss", "data")} == {"same"}
 

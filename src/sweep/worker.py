@@ -239,7 +239,8 @@ class Worker:
             params=trial.params,
             error=error,
         )
-        reason = redact(f"{type(error).__name__}: {error}")[:MAX_REASON]
+        sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        reason = redact(sentence)[:MAX_REASON]
         return self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
 
     def _record_result(self, trial: optuna.Trial, result: TrainResult, pruned: bool) -> bool:
