@@ -4,6 +4,7 @@ import pytest
 from mlflow import MlflowClient
 
 from src.schema import Config
+from src.tracking.store import prepare_store
 from tests.support.runs import config_for
 from tests.support.workplace import Workplace
 
@@ -15,4 +16,5 @@ def config(workplace: Workplace) -> Config:
 
 @pytest.fixture
 def client(workplace: Workplace) -> MlflowClient:
+    prepare_store(workplace.uri)  # creates the tables, for which MlflowClient waits for the disk a hundred times
     return MlflowClient(workplace.uri)
