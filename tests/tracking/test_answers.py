@@ -74,6 +74,7 @@ def no_user(monkeypatch: pytest.MonkeyPatch, workplace: Workplace) -> None:
     for name in ("USERNAME", "PASSWORD", "TOKEN"):
         monkeypatch.delenv(f"MLFLOW_TRACKING_{name}", raising=False)
     monkeypatch.setenv("HOME", str(workplace.folder))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")  # seconds between MLflow's attempts
 
 
 @pytest.mark.usefixtures("no_user")
