@@ -71,17 +71,14 @@ def train(
         keeper.start(run, model, dataset)
         recorder = reports.recorder_for(run, config, dataset)
         recorder.record_settings(model)
-        settings = reports.settings_of(config, dataset, model)
-        console.say_pairs(settings)
+        console.say_pairs(settings := reports.settings_of(config, dataset, model))
 
         fitted = fit_with_progress(model, dataset, config, [keeper.note_epoch, run.log_epoch, *observers])
         with deferred():  # a signal waits until the model is saved
             model = in_float32(model, config, dataset)
             recorder.record_fit(fitted)
             keeper.finish(model, fitted.metrics)
-            # Another observer might not have ended this training, and a run that is reused must have its model.
-            if fitted.stopped != "observer" and keeper.is_kept == keeper.is_wanted:
-                run.set_tags({tracking.FINGERPRINT: fingerprint})
+            allow_reuse(run, fingerprint, fitted, keeper)
 
         scores = fitting.score(model, dataset.test, config.loss) if config.evaluate_test else None
         score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
@@ -90,15 +87,7 @@ def train(
             recorder.record_figures(model, fitted, scores)
         keeper.log_model(step=fitted.best_epoch)
 
-        result = TrainResult(
-            run_id=run.run_id,
-            experiment_id=run.experiment_id,
-            best_epoch=fitted.best_epoch,
-            metrics=fitted.metrics | (scores.test_metrics if scores else {}),
-            history=fitted.history,
-            stopped=fitted.stopped,
-            warnings=dataset.warnings + score_warnings,
-        )
+        result = result_of(run, fitted, scores, dataset.warnings + score_warnings)
         recorder.describe(result, settings)
     console.warn(score_warnings)
     return result
@@ -165,6 +154,30 @@ def in_float32(model: keras.Model, config: Config, dataset: datasets.Dataset) ->
     if model.dtype_policy.name == "float32":
         return model
     return fitting.copy_weights(model, models.build_model(config.model, dataset.input_shape, len(dataset.class_names)))
+
+
+def allow_reuse(run: tracking.Run, fingerprint: str, fitted: fitting.Fit, keeper: Keeper) -> None:
+    """Let `tracking.on_duplicate=reuse` find the run, unless it has no model or an observer ended the training.
+
+    Another observer might not have ended it.
+    """
+    if fitted.stopped != "observer" and keeper.is_kept == keeper.is_wanted:
+        run.set_tags({tracking.FINGERPRINT: fingerprint})
+
+
+def result_of(
+    run: tracking.Run, fitted: fitting.Fit, scores: fitting.Scores | None, warnings: Sequence[str]
+) -> TrainResult:
+    """Return the result of the training, with the test metrics if the test split was scored."""
+    return TrainResult(
+        run_id=run.run_id,
+        experiment_id=run.experiment_id,
+        best_epoch=fitted.best_epoch,
+        metrics=fitted.metrics | (scores.test_metrics if scores else {}),
+        history=fitted.history,
+        stopped=fitted.stopped,
+        warnings=list(warnings),
+    )
 
 
 def batches(dataset: datasets.Dataset, config: Config) -> int:
