@@ -1,5 +1,7 @@
 """Errors that nothing handles: printed with their secrets hidden, or as one sentence where that says enough."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
@@ -65,7 +67,7 @@ def _report_in_thread(failure: threading.ExceptHookArgs) -> None:
     print_error(f"Exception in thread {name}:\n{''.join(lines).rstrip()}")
 
 
-def _report_ignored(failure: "sys.UnraisableHookArgs") -> None:
+def _report_ignored(failure: sys.UnraisableHookArgs) -> None:
     lines = traceback.format_exception(failure.exc_type, failure.exc_value, failure.exc_traceback)
     print_error(f"{failure.err_msg or 'Exception ignored in'}: {failure.object!r}\n{''.join(lines).rstrip()}")
 
