@@ -135,7 +135,7 @@ import src
 from src.sweep import worker
 sys.argv = ["src.train", "tags.api_key=hunter2-XYZ"]
 class Broken:
-    def recv(self):
+    def recv_bytes(self):
         import time
         time.sleep(60)
 def fail():
