@@ -1,9 +1,9 @@
-"""Extensions: a user's own modules, which declare further kinds and metrics when they are imported.
+"""Extensions: a user's own modules, which declare more kinds and metrics when they are imported.
 
     python -m src.train extensions=[my_networks] model=densenet
 
-`src.cli.extensions` reads which ones are named. This module imports them and knows what they brought: kinds and metrics
-are in their registries, options in a folder `conf/` next to the module, and code that is part of a result.
+`src.cli.extensions` reads which ones are named. This module imports them. Their kinds and metrics are then in the
+registries, and their options are in a folder `conf/` next to the module. The digest of their code is part of a result.
 """
 
 import functools
@@ -69,7 +69,7 @@ def is_extension(module: str) -> bool:
 
 
 def extension_param() -> dict[str, str]:
-    """Return the param that records names and digests in a run; nothing without extensions."""
+    """Return the param that records names and digests in a run; an empty dict without extensions."""
     text = ", ".join(f"{extension.name} {extension.digest[:12]}" for extension in loaded_extensions())
     return {PARAM: text} if text else {}
 
@@ -81,9 +81,9 @@ def recorded_extensions(params: Mapping[str, str]) -> dict[str, str]:
 
 
 def require_extensions(params: Mapping[str, str], run_id: str | None) -> None:
-    """Raise ConfigError unless the extensions are loaded that a run was trained with.
+    """Raise ConfigError unless the extensions that a run was trained with are loaded.
 
-    They are never imported because a run names them: anyone who can write into a store could name any code.
+    The record of a run never causes an import: anyone who can write into a store could name any code in it.
     """
     wanted = recorded_extensions(params)
     if missing := [name for name in wanted if name not in _loaded]:
@@ -131,17 +131,19 @@ def _check_metrics(name: str, before: Mapping[str, Metric]) -> None:
     METRICS.clear()
     METRICS.update(before)
     if taken:
-        raise ConfigError(f"extensions: {name} replaces the metric {taken[0]}; choose another name for its own")
+        raise ConfigError(f"extensions: {name} replaces the metric {taken[0]}; choose another name for its metric")
     raise ConfigError(
-        f"extensions: {name} declares the metric {unusable[0]!r}; its name may have letters, digits and underscores, "
-        f"and may not begin with {VALIDATION}, {TEST} or {BEST}, which are added for each split"
+        f"extensions: {name} declares the metric {unusable[0]!r}; its name may contain letters, digits and underscores"
+        f", and may not begin with {VALIDATION}, {TEST} or {BEST}, which convlab adds for each split"
     )
 
 
 def _reason(name: str, error: BaseException) -> str:
     """Return one sentence that says why the import failed, and where."""
     if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-        remedy = f"run the command in the folder that contains {name.partition('.')[0]}, or add it to PYTHONPATH"
+        remedy = (
+            f"run the command in the folder that contains {name.partition('.')[0]}, or add that folder to PYTHONPATH"
+        )
         if name.endswith(".py"):
             remedy = f"write extensions=[{name.removesuffix('.py')}], without .py"
         return f"extensions: there is no module {error.name}; {remedy}"
@@ -171,7 +173,7 @@ def _digest(module: ModuleType, new: Iterable[ModuleType]) -> str:
     """Return the SHA-256 of a package's Python files, and of the others that importing it has loaded.
 
     The standard library and installed packages do not count, and neither does this project, which has a digest of its
-    own. A file is known by the name of its module, so the digest is the same in another folder.
+    own. A file is identified by the name of its module, so the digest is the same in another folder.
     """
     files = {name: path for name, path in map(_file_of, new) if path.suffix == ".py" and not _is_library(path)}
     if hasattr(module, "__path__"):  # with the files that are only imported when something is built

@@ -48,9 +48,10 @@ def local_address(page: str, port: int = UiConfig.port) -> str:
 
 
 def ui_command(uri: str) -> list[str]:
-    """Return the `make ui` command that shows the store, as a list, typed in this terminal or another one.
+    """Return the `make ui` command that shows the store, as a list of words.
 
-    The store is named unless it is the project's own and the environment names no other.
+    The command names the store unless it is the project's own and the environment names no other one. So it works in
+    another terminal too.
     """
     command = ["make", "ui"] if Path.cwd() == PROJECT else ["make", "-C", str(PROJECT), "ui"]
     default = _place(TrackingConfig.uri, PROJECT)

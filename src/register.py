@@ -22,7 +22,7 @@ AGREEMENT = 2e-5  # between stored predictions, which have six decimals, and tho
 
 
 def register(config: RegisterConfig) -> RegistrationResult:
-    """Register the model of a finished run once, and move an alias to it if that is asked for.
+    """Register the model of a finished run once, and move an alias to it if one is given.
 
     Each format is read back first and must agree with the stored predictions of the run. Registering the same run again
     gives the same version.

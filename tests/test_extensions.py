@@ -77,8 +77,8 @@ def test_the_files_in_its_folder_conf_are_options(package: str, folder: Path) ->
         compose_config(["optimizer.name=lion"])
 
 
-def test_a_string_of_a_further_kind_stays_as_it_was_typed(folder: Path) -> None:
-    compose_config(["optimizer.name=rmsprop"])  # what is known about types is kept from here on
+def test_a_string_of_a_new_kind_stays_as_it_was_typed(folder: Path) -> None:
+    compose_config(["optimizer.name=rmsprop"])  # the types of keys are kept from here on
     write_files(folder, {"mine.py": LION, "conf/optimizer/lion.yaml": DEFAULTS})
     config = compose_config(["extensions=[mine]", "optimizer=lion", "optimizer.note=1.10"])
     assert config.optimizer.note == "1.10"
@@ -98,7 +98,7 @@ def test_its_metrics_can_be_monitored(folder: Path) -> None:
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 BROKEN = [
-    ({}, "mine", r"there is no module mine; run the command in the folder that contains mine, or add it to PYTHONPATH"),
+    ({}, "mine", r"there is no module mine; run the command in the folder that contains mine, or add that folder to "),
     ({"lab/__init__.py": ""}, "lab.mine", r"no module lab\.mine; run the command in the folder that contains lab"),
     ({"mine.py": LION}, "mine.py", r"there is no module mine\.py; write extensions=\[mine\], without \.py"),
     (
@@ -124,7 +124,7 @@ BROKEN = [
     ({"mine.py": METRIC.format(name="loss")}, "mine", r"mine replaces the metric loss; choose another name"),
     ({"mine.py": "from src.schema import METRICS\ndel METRICS['loss']"}, "mine", r"mine replaces the metric loss"),
     *(
-        ({"mine.py": METRIC.format(name=name)}, "mine", rf"declares the metric '{name}'; its name may have letters")
+        ({"mine.py": METRIC.format(name=name)}, "mine", rf"declares the metric '{name}'; its name may contain letters")
         for name in ("val_error", "test_error", "best_error", "an error", "a/b", "")
     ),
     *(
@@ -162,7 +162,7 @@ def digest_with(folder: Path, **changes: str) -> str:
 
 
 @pytest.mark.parametrize("file", ["mine/__init__.py", "mine/later.py", "mine/new.py", "helper.py"])
-def test_the_digest_is_another_when_its_code_changes(file: str, folder: Path) -> None:
+def test_the_digest_changes_with_its_code(file: str, folder: Path) -> None:
     text = f"import helper\n{LION}\nz = 3\n" if file == "mine/__init__.py" else "z = 3"
     assert digest_with(folder) != digest_with(folder, **{file: text})
 
@@ -209,7 +209,7 @@ def test_a_run_that_was_trained_with_an_extension_asks_for_it_and_does_not_impor
     require_extensions(params, "7")
 
 
-# --- the example of the documents, used ----------------------------------------------------------------------------
+# --- the example of docs/extensions.md ----------------------------------------------------------------------------
 
 USED = ["extensions=[my_networks]", "model=small_net", "dataset=shapes", "loss=generalized", "loss.q=0.5"]
 USED += [

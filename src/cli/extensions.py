@@ -1,4 +1,4 @@
-"""Finding out which extensions are named: on the command line, or for one machine in `conf/local`."""
+"""The extensions that are named on the command line or, for one machine, in `conf/local`."""
 
 import re
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ _NAMED = re.compile(rf"[+~]*{EXTENSIONS}(?![\w-])")
 def take_extensions(overrides: Sequence[str]) -> list[str]:
     """Import the extensions that are named, and return the other overrides.
 
-    They are imported before anything is composed, so that their kinds, metrics and options exist by then. What is typed
-    takes the place of what `conf/local` names.
+    They are imported before anything is composed, so that their kinds, metrics and options exist by then. A typed
+    list replaces the one in `conf/local`.
 
     Raises:
         ConfigError: they are not named in the right form, or cannot be imported.
@@ -65,7 +65,7 @@ def _names(value: Any, where: str) -> list[str]:
 
 
 def _parse(typed: str) -> Override | None:
-    """Return the override, None where Hydra cannot read it, which is reported with all others."""
+    """Return the override, or None if Hydra cannot read it; the composition reports that."""
     try:
         return OverridesParser.create().parse_override(typed)
     except HydraException:

@@ -267,14 +267,14 @@ def _problems_of_defaults(content: yaml.MappingNode) -> Iterator[tuple[Any, str]
 
 
 def _problems_of_extensions(file: Path, content: yaml.MappingNode) -> Iterator[tuple[Any, str]]:
-    """Yield the place and the sentence of a key that would import code, in a file that may not do that."""
+    """Yield the place of a key that would import code in a file that may not, and a message."""
     if file.parent == CONF / "local":
         return
     for key, _ in content.value:
         if key.value == EXTENSIONS:
             yield (
                 key.start_mark,
-                f"{EXTENSIONS} would import code, which choosing a file must not do; name them on the command line, "
+                f"{EXTENSIONS} would import code, which this file may not do; name them on the command line, "
                 f"{EXTENSIONS}=[...], or in conf/local/default.yaml",
             )
 

@@ -71,7 +71,7 @@ def types_in(parent: Types, key: str) -> Types:
 
 
 def forget_types() -> None:
-    """Look at the dataclasses again, because an extension has declared further ones."""
+    """Forget the types of keys, because an extension has declared more dataclasses."""
     types_in.cache_clear()
     _fields.cache_clear()
 

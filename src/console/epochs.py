@@ -75,7 +75,7 @@ class EpochLines:
         parts[next(reversed(parts))] += " *" if self._note_if_best(logs) else "  "
         parts["speed"] = f"{logs['images_per_second']:,.0f} images/s"
         parts["seconds"] = duration(logs["epoch_seconds"])
-        parts["left"] = f"{duration(left)} left" if left else ""  # the last epoch has the same other parts
+        parts["left"] = f"{duration(left)} left" if left else ""  # the last epoch has all other parts
         return SEPARATOR.join(self._fitting(parts).values()).rstrip()
 
     def _note_if_best(self, logs: Mapping[str, float]) -> bool:

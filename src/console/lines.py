@@ -50,7 +50,7 @@ def _say_page(name: str, page: str, uri: str) -> None:
 
 
 def _say_address(text: str, address: str) -> None:
-    """Print a text and an address: on one line, or the address below where a terminal is too narrow for both."""
+    """Print a text and an address on one line, or on two if the terminal is too narrow for both."""
     is_narrow = console.is_terminal and len(f"{text} {address}") > console.width
     say(f"{text}\n{address}" if is_narrow else f"{text} {address}")
 

@@ -146,7 +146,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
-    """Return the exact test. Equally good classifiers are each right on half of the images on which they differ.
+    """Return the exact test. Of two equally good classifiers, each is right on half of the images on which they differ.
 
     Args:
         first, second: for each image, True if the classifier is right; (n,).

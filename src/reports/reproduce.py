@@ -34,7 +34,7 @@ READS_MACHINE = re.compile(r"\$\{.*:|^[+~]*(hydra|extensions)\b", re.DOTALL)
 
 
 def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
-    """Return the run's configuration, to be trained again, and how its origin compares with what is here now.
+    """Return the run's configuration, to be trained again, and a comparison of its origin with what is here now.
 
     Raises:
         StoreError: there is no such run, it did not finish, or its metrics are gone.
@@ -45,7 +45,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
             raise StoreError(f"run {run.run_id} is {run.status}; only a finished run can be reproduced")
         recorded = run.read_config()
         trained = trained_config(run)
-        result = tracking.recorded_result(config.tracking, config.run_id)  # first: without it the training is in vain
+        result = tracking.recorded_result(config.tracking, config.run_id)  # first: without it nothing can be compared
         rows = [*_code_rows(run), *_config_rows(run, recorded, trained), *_package_rows(run), _machine_row(run)]
         again = replace(
             trained,
@@ -151,7 +151,7 @@ def _code_rows(run: tracking.Run) -> list[DriftRow]:
 
 
 def _extension_rows(run: tracking.Run) -> list[DriftRow]:
-    """Compare the code of the extensions that the run was trained with, and of those that are loaded now."""
+    """Compare the code of the extensions that the run was trained with to that of the loaded ones."""
     then = recorded_extensions(run.params)
     now = {extension.name: extension.digest[:12] for extension in loaded_extensions()}
     return [

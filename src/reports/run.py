@@ -142,7 +142,7 @@ def summarize(result: TrainResult, settings: dict[str, str]) -> str:
 
 
 def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -> dict[str, str]:
-    """Return what is trained, on what and how, as a short text for each aspect; the loss if it is not the default."""
+    """Return a short text for each aspect of a training, such as its network; the loss if it is not the default."""
     training, optimizer = config.training, config.optimizer
     counts = ", ".join(f"{count:,} {split}" for split, count in image_counts(dataset).items())
     clipping = f", clipnorm {optimizer.clipnorm:g}" if optimizer.clipnorm else ""

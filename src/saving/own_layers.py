@@ -14,7 +14,7 @@ from src.extensions import is_extension
 def own_layers(config: Any) -> Iterator[None]:
     """Let Keras find, inside the block, the classes of loaded extensions that a model's configuration names.
 
-    Keras would find them by itself only if they were registered, which users need not remember this way.
+    Without this, Keras would find only registered classes, and users would have to register theirs.
 
     Args:
         config: the layers, as in the `.keras` format: nested dicts and lists.
@@ -25,9 +25,9 @@ def own_layers(config: Any) -> Iterator[None]:
 
 @contextmanager
 def unregistered(model: keras.Model) -> Iterator[None]:
-    """Let Keras know no registered classes inside the block, apart from those of the model's own layers.
+    """Hide all registered classes from Keras inside the block, except those of the model's own layers.
 
-    MLflow would write all of them as a pickle, next to the model that it logs, and refuse to read it.
+    MLflow would pickle all of them next to the model that it logs, and later refuse to read the pickle.
     """
     registered = keras.saving.get_custom_objects()
     before = dict(registered)

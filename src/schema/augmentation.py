@@ -20,12 +20,12 @@ class AugmentationConfig(Kind, group=Group("augmentation", key="method", default
 
     @property
     def changes_images(self) -> bool:
-        """True unless the settings are such that every image stays as it is."""
+        """True unless the settings leave every image as it is."""
         return True
 
     @property
     def mirrored_by(self) -> str | None:
-        """The dotted name of the setting by which images are mirrored, and which can be null; None if none are."""
+        """The dotted name of the setting that mirrors images and can be null; None if no image is mirrored."""
         return None
 
 

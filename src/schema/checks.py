@@ -9,8 +9,8 @@ PLACE = {"holds": "place"}  # a path or an address, which the functions of `src.
 FREE = {"holds": "anything"}  # an empty string too
 FILE_NAME = {"changes_result": False}  # says what a file of the data is called
 LOCATION = PLACE | FILE_NAME  # says where the data is: the same images elsewhere give the same result
-# Added after a release. The default is what a stored config without the field means, and must never change: with it the
-# field is in no digest of settings, so that studies, comparisons and finished runs of earlier versions are found again.
+# Added after a release. A stored config without the field means the default, so the default must never change. A field
+# that has it is not part of a digest, so studies, comparisons and finished runs of earlier versions are found again.
 ADDED = {"is_added": True}
 
 

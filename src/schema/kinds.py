@@ -8,10 +8,10 @@ A kind is declared once, next to its fields:
 
 A new kind is one Python file and one YAML file, and no list has to be changed:
 
-1. The Python file contains the config class, and what it builds unless a library has that. It is named after the kind
+1. The Python file contains the config class, and the builder unless a library has it. The file is named after the kind
    and is in the `home` of its group: `src/models/densenet.py` declares the model of family `densenet`. It is imported
-   when a configuration asks for the kind. A kind may also be declared in `src/schema`, which is always imported. Its
-   builder is a string, so the libraries that it needs are imported when it is used.
+   when a configuration asks for the kind. A kind may also be declared in `src/schema`, which is always imported.
+   `builds` is a string, so the libraries that the builder needs are imported when it is used.
 2. The YAML file is an option of the group: `conf/model/densenet.yaml` begins with `/schema/model/densenet@_here_`.
 
 Behavior that differs between kinds is a method or an attribute of the config class, with a default in the base class of
@@ -33,9 +33,9 @@ class Group:
 
     Attributes:
         name: the group's name, as in `/schema/NAME/KIND`.
-        key: the field that says in a stored config of which kind it is; None for a group with one kind.
-        default: the kind that a stored config without the key means; None if every one has the key. Such a key was
-            added after a release, see `ADDED` in `src.schema.checks`.
+        key: the field that names the kind in a stored config; None for a group with one kind.
+        default: the kind that a stored config without the key means; None if every stored config has the key. A key
+            with a default was added after a release, see `ADDED` in `src.schema.checks`.
         home: the package in which a file named after a kind may declare it.
         parent: the dotted name of the node that contains the group, with a trailing dot.
         kinds: the classes by their kinds.
@@ -59,7 +59,7 @@ class Group:
         return self.dotted.replace(".", "/")
 
     def kind_in(self, settings: Mapping[str, Any]) -> object:
-        """Return the name of the kind that stored settings say; it may not exist."""
+        """Return the kind that stored settings name; there may be no such kind."""
         return settings.get(self.key, self.default) if self.key else self.name
 
     def find(self, kind: object) -> type[Any] | None:

@@ -29,11 +29,11 @@ class Metric:
     Attributes:
         direction: `maximize` if larger values are better, `minimize` if smaller ones are.
         label: the label of its axis.
-        in_epoch: `module:name` of the Keras class that computes it in each epoch; None for the loss, which Keras
-            computes anyway.
+        in_epoch: `module:name` of a Keras metric class, or of a function of `name` that returns a Keras metric; it
+            computes the value of each epoch. None for the loss, which Keras computes anyway.
         in_test: `module:name` of the function that computes it for the test split, from labels, (n,), and
-            probabilities, float32, (n, classes); None for a metric that the test split does not have. The one of the
-            loss is of the default loss; for another one the Keras loss is computed.
+            probabilities, float32, (n, classes); None for a metric that the test split does not have. For the
+            loss it is the function of the default loss; other losses are computed by Keras.
         is_share: True for a share of the images. How far chance moves it follows from their number.
     """
 

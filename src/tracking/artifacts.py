@@ -175,7 +175,7 @@ def local_folder(uri: str) -> Path | None:
 
 @contextlib.contextmanager
 def reading_model(model_uri: str) -> Iterator[Path]:
-    """Yield the folder of an MLflow model: itself when it is on this disk, else a copy that is removed after the block.
+    """Yield the folder of an MLflow model, or a copy that is removed after the block if it is not on this disk.
 
     Raises:
         StoreError: the model was deleted, or its files are gone.

@@ -64,8 +64,8 @@ def record_common(
 
     Args:
         run: the parent.
-        configs: dotted name -> value of each configuration, from `flatten`; at least one. Keys that the parent must not
-            show are left out.
+        configs: dotted name -> value of each configuration, from `flatten`; at least one. Keys that the parent must
+            not show are not in them.
         listed: keys that are params even if they differ. Their values are separated by commas.
     """
     common = {

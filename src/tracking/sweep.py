@@ -143,9 +143,9 @@ def tag_run(store: Store, run_id: str | None, tags: Mapping[str, str]) -> None:
 
 
 def _search(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:
-    """Return the runs of trials that have all these tags, and not the sweep's, which has the user's own tags too.
+    """Return the runs of trials that have all these tags. The run of the sweep has the user's tags too, but is skipped.
 
-    Names are not searched for: they may contain any kind of quotes.
+    The search does not include the study's name, which may contain any kind of quotes.
     """
     found = find_runs(store, {name: value for name, value in tags.items() if name != "study"}, view)
     return [run for run in found if not is_sweep(run.data.tags)]

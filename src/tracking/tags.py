@@ -7,7 +7,7 @@ Tags that people look at and filter by have plain names:
 - what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`.
 
 MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`. A user may give a training
-a tag with one of the plain names too, so no plain tag decides anything.
+a tag with one of the plain names too, so convlab decides nothing by a plain tag.
 
 Tags that only this program reads begin with `convlab.`. Users cannot set those. Runs of earlier versions have them
 without the prefix, so they are always read with `read_tag` and searched for with `searches`.
@@ -51,7 +51,7 @@ def is_sweep(tags: Mapping[str, str]) -> bool:
     """Return True for the run of a sweep."""
     if SWEEP in tags:
         return True
-    # Of an earlier version, unless a user gave a trial such a tag.
+    # A sweep of an earlier version, not a trial to which a user gave such a tag.
     return "sweep" in tags and "trial" not in tags and read_tag(tags, STUDY_ID) is not None
 
 
