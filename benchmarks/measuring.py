@@ -33,7 +33,7 @@ Figures = dict[str, float]
 
 
 class Failed(Exception):
-    """A process ended with another exit code than expected; the message has the last lines that it printed."""
+    """A process ended with an unexpected exit code; the message has the last lines that it printed."""
 
 
 class Finished(NamedTuple):
@@ -207,7 +207,7 @@ def results_file(benchmark: str, publish: bool) -> Path:
 
 
 def kept_before(benchmark: str, publish: bool) -> dict[str, list[Figures]]:
-    """Return the figures of an earlier call. Ends the benchmark if its machine or versions were others."""
+    """Return the figures of an earlier call. Ends the benchmark if its machine or versions were different."""
     file = results_file(benchmark, publish)
     if not file.exists():
         return {}
@@ -257,7 +257,7 @@ def positive(text: str) -> int:
 
 
 def ready(contestants: Sequence[str]) -> None:
-    """End the benchmark if the full MNIST is missing, or TensorBoard while autolog is a contestant.
+    """End the benchmark if the full MNIST is missing, or if autolog is a contestant and TensorBoard is missing.
 
     Trains for a moment, so that the first contestant does not have to read its files from a cold disk.
     """

@@ -2,7 +2,7 @@
 
 python -m benchmarks.notebook --data mnist.npz --model lenot --epochs 10
 python -m benchmarks.notebook --data mnist.npz --autolog    the same with mlflow.tensorflow.autolog()
-python -m benchmarks.notebook --data mnist.npz --bare       only the compiled train step, on one batch that stays
+python -m benchmarks.notebook --data mnist.npz --bare       only the compiled train step, on one batch in memory
 
 `mnist.npz` is the file that Keras downloads.
 

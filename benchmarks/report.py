@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md between their marks, and its picture, from the results of the benchmarks.
+"""Write the tables of docs/results.md between their markers, and its picture, from the results of the benchmarks.
 
 python -m benchmarks.report          or make results
 
@@ -189,7 +189,7 @@ TABLES: dict[str, Callable[[Results], str]] = {"train_speed": speed_table, "reci
 
 
 def with_tables(text: str, results: dict[str, Results]) -> str:
-    """Return the document with each table replaced that has results."""
+    """Return the document with every table replaced for which there are results."""
     tables = {name: table(results[name]) for name, table in TABLES.items() if name in results}
     for name, table in (tables | {"ratios": ratios_table(results)}).items():
         if table:

@@ -2,7 +2,7 @@
 
 python -m benchmarks.startup
 
-    bare NAME      the same with a Hydra app of three lines and one configuration file
+    bare NAME      NAME, as below, with a Hydra app of three lines and one configuration file
     configuration  python -m src.train --cfg job
     typo           python -m src.train model=lennot
     bad value      python -m src.train model.conv.1.kernel_size=15

@@ -7,7 +7,7 @@ python -m benchmarks.train_speed --publish                   the figures of docs
 
     notebook   float arrays, `model.fit` and `model.evaluate`; records nothing
     autolog    the same with mlflow.tensorflow.autolog() on SQLite; needs TensorBoard (pip install tensorboard)
-    ours       python -m src.train without settings: all is recorded, drawn, saved in three formats and read back
+    ours       python -m src.train with default settings: all is recorded, drawn, saved in three formats and read back
     fast       the same with training=fast
     bare       the notebook's network, trained in parts like `ours`: compiled steps on one batch that stays in memory,
                without metrics: a lower bound
