@@ -73,7 +73,7 @@ def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("COLUMNS", "120")
         monkeypatch.chdir(workplace.folder)
-        # MLflow knows a store by its address, so a relative one would lead to the store of an earlier test.
+        # MLflow identifies a store by its address, so a relative one would lead to the store of an earlier test.
         monkeypatch.setattr(sys, "argv", [module, *arguments, f"tracking.uri='{workplace.uri}'"])
         capsys.readouterr()
         importlib.import_module(module).main()
@@ -125,7 +125,7 @@ def full_data() -> str:
 
 @pytest.fixture
 def extensions_forgotten() -> Iterator[None]:
-    """Extensions that a test loads are forgotten after it, with what they declared."""
+    """Forget the extensions that a test loads, and what they declared."""
     with extensions_of_its_own():
         yield
 

@@ -133,7 +133,9 @@ def test_every_python_command_works_as_written(
         register(compose_config([f"run_id={trained.run_id}", "name=NAME", "alias=champion"], "register"))
     arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]
     arguments = [argument.replace("=docs/", f"={ROOT}/docs/") for argument in arguments]
-    if any(argument.startswith("extensions=") for argument in arguments):  # a process of its own can forget them
+    if any(
+        argument.startswith("extensions=") for argument in arguments
+    ):  # in a new process, because this one would keep them
         workplace = Workplace(write_example(tmp_path))
         used = [argument for argument in arguments if not argument.startswith("dataset.source=")]
         done = workplace.run(module, *used, MLFLOW_TRACKING_URI=trained.workplace.uri)

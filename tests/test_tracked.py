@@ -92,7 +92,7 @@ def test_an_alias_that_moves_meanwhile_does_not_mix_two_models(
     assert use(rivals.workplace, "model_uri='models:/rivals@champion'") == expected
 
 
-# --- runs of which something was removed -----------------------------------------------------------------------------
+# --- runs from which something was removed ----------------------------------------------------------------------------
 
 
 def registered(workplace: Workplace, model: str) -> object:
@@ -189,7 +189,7 @@ REFUSED: dict[str, tuple[Damage, list[Use], str]] = {
 
 
 @pytest.mark.parametrize(("removed", "use"), [(name, use) for name, (_, uses, _) in REFUSED.items() for use in uses])
-def test_a_run_of_which_something_was_removed_is_refused_in_a_sentence_with_a_remedy(
+def test_a_run_with_something_removed_is_refused_in_a_sentence_with_a_remedy(
     rivals: Rivals, tmp_path: Path, removed: str, use: Use
 ) -> None:
     damaged = replace(rivals, workplace=copy_of(rivals.workplace, tmp_path / "damaged"))
@@ -199,7 +199,7 @@ def test_a_run_of_which_something_was_removed_is_refused_in_a_sentence_with_a_re
         use(damaged.workplace, f"run_id={rivals.first}")
 
 
-def test_a_run_without_its_tags_is_used_all_the_same(rivals: Rivals, tmp_path: Path) -> None:
+def test_a_run_without_its_tags_can_still_be_used(rivals: Rivals, tmp_path: Path) -> None:
     damaged = replace(rivals, workplace=copy_of(rivals.workplace, tmp_path / "damaged"))
     without("tags WHERE 1")(damaged)
     for use in (evaluated, registered, reproduced):

@@ -48,7 +48,7 @@ def test_composing_works_while_hydra_is_in_use_elsewhere() -> None:
         assert compose_config() == before
 
 
-def test_a_defaults_list_may_choose_an_option_by_that_of_another_group(tmp_path: Path) -> None:
+def test_a_defaults_list_may_choose_an_option_by_the_option_of_another_group(tmp_path: Path) -> None:
     for name, text in {
         "experiment/mine": "# @package _global_\ndefaults:\n  - /seeds@_global_: ${debug}\n",
         "seeds/overfit": "seed: 77\n",

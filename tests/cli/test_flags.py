@@ -14,7 +14,7 @@ from src.errors import ConfigError
         (["--port", "many"], "argument --port: invalid int value: 'many'; --help lists the flags"),
     ],
 )
-def test_a_mistake_is_an_error_with_the_way_to_the_flags(
+def test_a_mistake_is_an_error_that_says_how_to_list_the_flags(
     typed: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = Flags(prog="sweep")

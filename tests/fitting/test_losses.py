@@ -42,7 +42,7 @@ def test_another_loss_is_trained_with_its_settings_and_scored(more_kinds: list[s
 
 
 @pytest.mark.services
-def test_a_model_trained_with_a_loss_that_is_not_of_keras_is_saved_scored_registered_and_predicts(
+def test_a_model_trained_with_a_loss_that_keras_does_not_have_is_saved_scored_registered_and_predicts(
     workplace: Workplace, more_kinds: list[str]
 ) -> None:
     store = f"tracking.uri='{workplace.uri}'"

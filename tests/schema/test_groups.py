@@ -1,4 +1,4 @@
-"""Settings that are added after a release: with their default, studies, comparisons and runs of before are found."""
+"""Settings that are added after a release: with their default, earlier studies, comparisons and runs are found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ BASE = ["dataset=synthetic", "optimizer=adam", "model=lenot"]
 
 @dataclass(kw_only=True)
 class LaterAdam(AdamConfig):
-    """Adam in a version to come."""
+    """Adam in a later version."""
 
     warmth: float = field(default=0.9, metadata=ADDED)
     note: str = field(default="", metadata=ADDED | FREE)
@@ -35,7 +35,7 @@ class LaterBlock(ConvBlock):
 
 @dataclass(kw_only=True)
 class LaterSequential(SequentialConfig):
-    """Sequential networks in a version to come."""
+    """Sequential networks in a later version."""
 
     conv: list[LaterBlock] = field(default_factory=list)  # type: ignore[assignment]
     first: LaterBlock = field(default_factory=lambda: LaterBlock(filters=3), metadata=ADDED)
@@ -73,7 +73,7 @@ digests = pytest.mark.parametrize("digest", [of_study, of_comparison, of_run])
 
 @pytest.fixture
 def released(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Any]], None]:
-    """Puts a class in the place of the one of its kind, as a later version does."""
+    """Replaces the class of a kind, as a later version does."""
 
     def release(later: Any) -> None:
         monkeypatch.setitem(REGISTRY[later.group.name].kinds, later.kind, later)
@@ -83,7 +83,7 @@ def released(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Any]], None]:
 
 @digests
 @pytest.mark.parametrize("later", [LaterAdam, LaterSequential])
-def test_a_setting_that_was_added_changes_no_digest_while_it_has_its_default(
+def test_an_added_setting_changes_no_digest_while_it_has_its_default(
     digest: Digest, later: type[Any], released: Callable[[type[Any]], None]
 ) -> None:
     unchanged = before(digest)

@@ -123,7 +123,7 @@ def test_a_stored_config_of_an_unknown_kind_is_refused(group: str, kind: object)
 
 @pytest.mark.parametrize("group", [name for name, group in REGISTRY.items() if group.default])
 @pytest.mark.parametrize("has_group", [True, False])
-def test_a_stored_config_from_before_a_group_had_kinds_is_of_the_default_one(group: str, has_group: bool) -> None:
+def test_a_stored_config_from_before_a_group_had_kinds_is_of_the_default_kind(group: str, has_group: bool) -> None:
     config = compose_config()
     tree = as_tree(config)
     if has_group:
@@ -168,7 +168,7 @@ def test_a_kind_that_is_read_back_is_found_by_its_file(more_kinds: list[str]) ->
     assert (read.units, read.builds) == (4, "src.models.flat:build_flat")
 
 
-def test_a_file_of_an_unknown_kind_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_that_exist(tmp_path: Path) -> None:
     (tmp_path / "loss").mkdir()
     (tmp_path / "loss/mine.yaml").write_text("defaults: [/schema/loss/cross_entropi@_here_]\n")
     with pytest.raises(

@@ -109,7 +109,7 @@ PLAIN = sorted({*re.findall(r"`(\w+)`", str(tags.__doc__)), "process", "study_id
 
 
 @pytest.mark.parametrize("of_trial", [{}, {STUDY_ID: "0123abcd", "study": "lenot", "trial": "3"}], ids=["run", "trial"])
-def test_no_tag_of_a_user_s_own_keeps_a_killed_run_running(
+def test_a_user_s_own_tag_does_not_keep_a_killed_run_running(
     client: MlflowClient, gone: str, of_trial: dict[str, str]
 ) -> None:
     assert {"host", "sweep", "pipeline"} <= {*PLAIN}

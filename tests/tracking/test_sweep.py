@@ -208,7 +208,7 @@ def test_a_user_s_tag_on_the_parent_does_not_end_it_with_a_trial(store: Store, c
 
 
 @pytest.mark.parametrize("edited", [None, "third"])
-def test_a_run_whose_number_of_the_trial_was_removed_or_edited_is_left_out(
+def test_a_run_whose_trial_number_was_removed_or_edited_is_skipped(
     store: Store, client: MlflowClient, config: Config, edited: str | None
 ):
     kept, other = trial_run(config, 2), trial_run(config, 3)

@@ -85,7 +85,7 @@ def test_a_user_s_tag_of_an_earlier_name_does_not_hide_the_program_s_own(config:
 
 
 @pytest.mark.parametrize("name", [FINGERPRINT, PIPELINE_KEY, STUDY_ID, UNRECOGNIZED])
-def test_a_user_s_tag_of_an_earlier_name_is_not_taken_for_the_program_s(name: str):
+def test_a_user_s_tag_with_an_earlier_name_is_not_taken_for_one_of_the_program(name: str):
     users = {name.removeprefix(TAG_PREFIX): "mine"}
     assert read_tag(users, name) == "mine"  # a run of an earlier version
     assert read_tag(users | {PROCESS: ENDED}, name) is None
