@@ -89,7 +89,7 @@ def require_extensions(params: Mapping[str, str], run_id: str | None) -> None:
     if missing := [name for name in wanted if name not in _loaded]:
         raise ConfigError(
             f"run {run_id} was trained with the extension{'s' * (len(missing) > 1)} {', '.join(missing)}; to load its "
-            f"code, add extensions=[{','.join([*_loaded, *missing])}]"
+            f"code, add 'extensions=[{','.join([*_loaded, *missing])}]'"
         )
 
 

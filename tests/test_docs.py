@@ -107,7 +107,7 @@ def test_every_python_command_works_as_written(
         if full_data:
             monkeypatch.setenv("DATA_DIR", full_data)
         elif "dataset=image_folder" in arguments:
-            write_pictures(tmp_path / "pictures")
+            write_pictures(tmp_path / "pets")
             arguments.append(f"dataset.cache_dir={tmp_path}")
         else:
             arguments = [*arguments, "dataset.source=sample"]

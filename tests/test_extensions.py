@@ -201,7 +201,7 @@ def test_a_run_that_was_trained_with_an_extension_asks_for_it_and_does_not_impor
     write_files(folder, {"mine.py": LION, "other.py": METRIC.format(name="error")})
     load_extensions(["other"])
     params = {"resolved.extensions": "mine 0123456789ab"}
-    sentence = "run 7 was trained with the extension mine; to load its code, add extensions=[other,mine]"
+    sentence = "run 7 was trained with the extension mine; to load its code, add 'extensions=[other,mine]'"
     with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}$"):
         require_extensions(params, "7")
     assert "mine" not in sys.modules
@@ -304,7 +304,7 @@ def test_a_sweep_with_two_workers_searches_their_settings_with_their_pruner(
     assert states.count("PRUNED") >= 1  # with no gap allowed, only a trial that is the best so far is not pruned
     recipe = MlflowClient(workplace.uri).download_artifacts(parent.info.run_id, "best.yaml", str(tmp_path))
     lines = Path(recipe).read_text().splitlines()
-    assert lines[1] == "# python -m src.train experiment=best extensions=[my_networks]"
+    assert lines[1] == "# python -m src.train experiment=best 'extensions=[my_networks]'"
     assert re.fullmatch(r"# Made with the extension my_networks, SHA-256 [0-9a-f]{12}\.", lines[3])
 
 

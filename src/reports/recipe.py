@@ -36,7 +36,7 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     body |= difference(standard, {**with_given_name(config), "evaluate_test": standard["evaluate_test"]})
     body["tags"] = {"experiment": name, "best_of": study_name}
     extensions = loaded_extensions()
-    named = f" extensions=[{','.join(extension.name for extension in extensions)}]" if extensions else ""
+    named = f" 'extensions=[{','.join(extension.name for extension in extensions)}]'" if extensions else ""
     digests = [f"# Made with the extension {one.name}, SHA-256 {one.digest[:12]}.\n" for one in extensions]
     return (
         "# @package _global_\n"

@@ -148,6 +148,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
     clipping = f", clipnorm {optimizer.clipnorm:g}" if optimizer.clipnorm else ""
     loss = {} if config.loss == CrossEntropyConfig() else {"loss": _with_values(config.loss)}
     extensions = ", ".join(extension.name for extension in loaded_extensions())
+    epochs = f"{training.max_epochs} epoch{'s' * (training.max_epochs > 1)}"
     return {
         "network": f"{config.model.name}, {model.count_params():,} parameters",
         "data": f"{dataset.name} ({dataset.source}): {counts} images",
@@ -155,7 +156,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
         **loss,
         "optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{clipping}",
         "schedule": _with_values(config.schedule),
-        "training": f"{training.max_epochs} epochs, batch size {training.batch_size}, seed {config.seed}",
+        "training": f"{epochs}, batch size {training.batch_size}, seed {config.seed}",
         "precision": fitting.describe_precision(training.precision),
         "device": fitting.describe_device(config),
     } | ({"extensions": extensions} if extensions else {})
