@@ -6,27 +6,24 @@
 registries, and their options are in a folder `conf/` next to the module. The digest of their code is part of a result.
 """
 
-import functools
 import hashlib
 import importlib
 import re
 import sys
-import sysconfig
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from src.errors import ConfigError
+from src.foreign import PROJECT, describe_error, is_library
 from src.process.imports import heavy_imports
-from src.schema import BEST, METRICS, REGISTRY, TEST, VALIDATION, Metric
+from src.schema import BEST, METRICS, REGISTRY, TEST, VALIDATION, Direction, Metric
 
-PROJECT = Path(__file__).resolve().parent.parent
 PARAM = "resolved.extensions"  # of a run: names and digests
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
-_PROJECT_CODE = ("src", "pipelines", "hydra_plugins")
+_REFERENCE = re.compile(r"[\w.]+:\w+")
+RESERVED = ("learning_rate", "epoch_seconds", "images_per_second")  # which a training records besides its metrics
 
 
 class Extension(NamedTuple):
@@ -75,9 +72,16 @@ def extension_param() -> dict[str, str]:
 
 
 def recorded_extensions(params: Mapping[str, str]) -> dict[str, str]:
-    """Return the extensions that a run was trained with: name -> the first 12 digits of the digest."""
+    """Return the extensions that a run was trained with: name -> the first 12 digits of the digest.
+
+    Raises:
+        ConfigError: the param is not what convlab writes.
+    """
     pairs = (item.rpartition(" ") for item in params.get(PARAM, "").split(", ") if item)
-    return {name: digest for name, _, digest in pairs}
+    found = {name: digest for name, _, digest in pairs}
+    if not all(_NAME.fullmatch(name) for name in found):
+        raise ConfigError(f"the param {PARAM} of a run is damaged: {params[PARAM]!r}; train the run again")
+    return found
 
 
 def require_extensions(params: Mapping[str, str], run_id: str | None) -> None:
@@ -104,9 +108,16 @@ def _load(name: str) -> Extension:
             module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         raise ConfigError(_reason(name, error)) from error
-    _check_metrics(name, metrics)
-    is_known = module.__name__ in before and not _is_library(_file_of(module)[1])  # imported by other code of the user
-    if (metrics, kinds) == (METRICS, _kinds()) and not is_known:
+    declared = {
+        kind for name, group in REGISTRY.items() for kind in group.kinds.values() if kind not in kinds[name].values()
+    }
+    problem = _problem_of_module(module) or _problem_of_kinds(declared) or _problem_of_metrics(metrics)
+    if problem:
+        METRICS.clear()
+        METRICS.update(metrics)
+        raise ConfigError(f"extensions: {name} {problem}")
+    is_known = module.__name__ in before and not is_library(_file_of(module)[1])  # imported by other code of the user
+    if not declared and metrics == METRICS and not is_known:
         raise ConfigError(
             f"extensions: the module {name} declares neither a kind nor a metric; name the module that does"
         )
@@ -118,24 +129,40 @@ def _kinds() -> dict[str, dict[str, type]]:
     return {name: dict(group.kinds) for name, group in REGISTRY.items()}
 
 
-def _check_metrics(name: str, before: Mapping[str, Metric]) -> None:
-    """Raise ConfigError for metrics whose names cannot be used, and remove them from the table."""
-    changed = [metric for metric, entry in METRICS.items() if before.get(metric) != entry]
-    removed = [metric for metric in before if metric not in METRICS]
-    taken = [metric for metric in changed if metric in before] + removed
-    unusable = [
-        metric for metric in changed if metric.startswith((VALIDATION, TEST, BEST)) or not re.fullmatch(r"\w+", metric)
-    ]
-    if not (taken or unusable):
-        return
-    METRICS.clear()
-    METRICS.update(before)
-    if taken:
-        raise ConfigError(f"extensions: {name} replaces the metric {taken[0]}; choose another name for its metric")
-    raise ConfigError(
-        f"extensions: {name} declares the metric {unusable[0]!r}; its name may contain letters, digits and underscores"
-        f", and may not begin with {VALIDATION}, {TEST} or {BEST}, which convlab adds for each split"
-    )
+def _problem_of_module(module: ModuleType) -> str | None:
+    file = _file_of(module)[1]
+    if file.suffix and not file.exists():
+        return f"is in an archive, {file}; unpack it, because its digest and its folder conf/ are read from files"
+    return None
+
+
+def _problem_of_kinds(declared: Iterable[type]) -> str | None:
+    for kind in declared:
+        if "__dataclass_fields__" not in vars(kind):
+            return f"declares {kind.__qualname__}, which is not a dataclass; write @dataclass(kw_only=True) above it"
+    return None
+
+
+def _problem_of_metrics(before: Mapping[str, Metric]) -> str | None:
+    changed: dict[str, object] = {name: entry for name, entry in METRICS.items() if before.get(name) != entry}
+    if taken := [name for name in before if METRICS.get(name) != before[name]]:
+        return f"replaces the metric {taken[0]}; choose another name for its metric"
+    for name, metric in changed.items():
+        if name.startswith((VALIDATION, TEST, BEST)) or name in RESERVED or not re.fullmatch(r"\w+", name):
+            return (
+                f"declares the metric {name!r}; its name may contain letters, digits and underscores, may not begin "
+                f"with {VALIDATION}, {TEST} or {BEST}, which convlab adds for each split, and may not be one of "
+                f"{', '.join(RESERVED)}"
+            )
+        if not isinstance(metric, Metric):
+            return f"declares the metric {name!r} as {type(metric).__name__}; expected a Metric of src.schema"
+        if metric.direction not in get_args(Direction):
+            return f"declares the metric {name!r} with direction={metric.direction!r}; expected maximize or minimize"
+        references: dict[str, object] = {"in_epoch": metric.in_epoch, "in_test": metric.in_test or "module:name"}
+        for key, reference in references.items():
+            if not (isinstance(reference, str) and _REFERENCE.fullmatch(reference)):
+                return f"declares the metric {name!r} with {key}={reference!r}; expected 'module:name'"
+    return None
 
 
 def _reason(name: str, error: BaseException) -> str:
@@ -147,15 +174,7 @@ def _reason(name: str, error: BaseException) -> str:
         if name.endswith(".py"):
             remedy = f"write extensions=[{name.removesuffix('.py')}], without .py"
         return f"extensions: there is no module {error.name}; {remedy}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith("<") and not _is_library(Path(frame.filename))]
-    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f" ({error.filename}, line {error.lineno})"
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return (
-        f"extensions: {name} cannot be imported: {type(error).__name__}: {text}{place}; correct it, or remove its name"
-    )
+    return f"extensions: {name} cannot be imported: {describe_error(error)}; correct it, or remove its name"
 
 
 def _folder(module: ModuleType) -> Path:
@@ -175,7 +194,7 @@ def _digest(module: ModuleType, new: Iterable[ModuleType]) -> str:
     The standard library and installed packages do not count, and neither does this project, which has a digest of its
     own. A file is identified by the name of its module, so the digest is the same in another folder.
     """
-    files = {name: path for name, path in map(_file_of, new) if path.suffix == ".py" and not _is_library(path)}
+    files = {name: path for name, path in map(_file_of, new) if path.suffix == ".py" and not is_library(path)}
     if hasattr(module, "__path__"):  # with the files that are only imported when something is built
         folder = _folder(module)
         above = folder.parents[module.__name__.count(".")]
@@ -197,14 +216,3 @@ def _file_of(module: ModuleType) -> tuple[str, Path]:
     path = Path(getattr(module, "__file__", None) or "")
     name = getattr(module, "__name__", "").replace(".", "/")
     return f"{name}/{path.name}" if path.name == "__init__.py" else f"{name}{path.suffix}", path
-
-
-@functools.cache
-def _libraries() -> tuple[Path, ...]:
-    paths = sysconfig.get_paths()
-    return (*(Path(paths[key]).resolve() for key in _LIBRARIES), *(PROJECT / name for name in _PROJECT_CODE))
-
-
-def _is_library(file: Path) -> bool:
-    """Return True for a file of the standard library, of an installed package or of this project."""
-    return any(file.resolve().is_relative_to(folder) for folder in _libraries())

@@ -64,9 +64,12 @@ class Keeper:
 
         Raises:
             NotEnoughSpace: the disk has no room for the model.
+            ModelFileError: it is a user's network, which could not be read back.
         """
         self.run, self.model, self.images = run, model, dataset.test.images[:EXAMPLES]
         if self.is_wanted:
+            if self.config.model.is_foreign:
+                saving.check_savable(model)
             check_space(run, model, QUICK if self.is_light else saving.formats_for(model), logs_model=not self.is_light)
 
     def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:

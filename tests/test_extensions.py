@@ -2,6 +2,7 @@
 
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from src.schema import METRICS, find_kind, metric_names
 from tests.support.extensions import METRIC, OPTIMIZER, write_example, write_files
 from tests.support.workplace import Workplace, copy_of
 
-LION = OPTIMIZER.format(kind="lion")
+LION, ERROR = OPTIMIZER.format(kind="lion"), METRIC.format(name="error")
 DEFAULTS = "defaults:\n  - /schema/optimizer/lion@_here_\n  - _self_\n"
 
 pytestmark = pytest.mark.usefixtures("extensions_forgotten")
@@ -123,9 +124,29 @@ BROKEN = [
     ({}, "statistics", r"the module statistics declares neither a kind nor a metric"),
     ({"mine.py": METRIC.format(name="loss")}, "mine", r"mine replaces the metric loss; choose another name"),
     ({"mine.py": "from src.schema import METRICS\ndel METRICS['loss']"}, "mine", r"mine replaces the metric loss"),
+    (
+        {"mine.py": LION.replace("@dataclass(kw_only=True)", "")},
+        "mine",
+        "declares LionConfig, which is not a dataclass",
+    ),
+    *(
+        ({"mine.py": ERROR.replace(written, wrong)}, "mine", rf"declares the metric 'error' with {sentence}")
+        for written, wrong, sentence in (
+            ('"minimize"', '"min"', "direction='min'; expected maximize or minimize"),
+            ('"math:fabs"', "None", "in_epoch=None; expected 'module:name'"),
+            ('"math:fabs"', "abs", "in_epoch=<built-in function abs>; expected 'module:name'"),
+            ('"math:fabs"', '"math.fabs"', r"in_epoch='math\.fabs'; expected 'module:name'"),
+            ("in_test=None", "in_test=3", "in_test=3; expected 'module:name'"),
+        )
+    ),
+    (
+        {"mine.py": "from src.schema import METRICS\nMETRICS['error'] = {}"},
+        "mine",
+        "'error' as dict; expected a Metric",
+    ),
     *(
         ({"mine.py": METRIC.format(name=name)}, "mine", rf"declares the metric '{name}'; its name may contain letters")
-        for name in ("val_error", "test_error", "best_error", "an error", "a/b", "")
+        for name in ("val_error", "test_error", "best_error", "an error", "a/b", "", "learning_rate", "epoch_seconds")
     ),
     *(
         ({}, name, r"got .*, expected the name of a Python module, such as my_networks")
@@ -144,6 +165,14 @@ def test_a_module_that_cannot_be_used_is_refused_with_the_reason(
         load_extensions([name])
     assert "\n" not in str(refused.value)
     assert (loaded_extensions(), METRICS) == ([], before)
+
+
+def test_an_extension_in_an_archive_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(folder / "nets.zip", "w") as archive:
+        archive.writestr("mine.py", LION)
+    monkeypatch.syspath_prepend(folder / "nets.zip")
+    with pytest.raises(ConfigError, match=r"^extensions: mine is in an archive, .*/nets\.zip/mine\.py; unpack it"):
+        load_extensions(["mine"])
 
 
 # --- what a run records --------------------------------------------------------------------------------------------
@@ -195,6 +224,14 @@ def test_names_and_digests_are_read_back_as_they_were_recorded(folder: Path) -> 
     expected = {name: digest_of(name)[:12] for name in ("mine", "lab.metrics")}
     assert recorded_extensions(extension_param()) == expected
     assert recorded_extensions({}) == {}
+
+
+@pytest.mark.parametrize("text", [",", "mine", "mine, ", "a b c", " 0123", "../mine 0123"])
+def test_a_param_that_convlab_did_not_write_is_refused(text: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^the param resolved\.extensions of a run is damaged: .*; train the run again"
+    ):
+        recorded_extensions({"resolved.extensions": text})
 
 
 def test_a_run_that_was_trained_with_an_extension_asks_for_it_and_does_not_import_it(folder: Path) -> None:
@@ -303,9 +340,17 @@ def test_a_sweep_with_two_workers_searches_their_settings_with_their_pruner(
     states = [run.data.tags.get("trial_state") for run in trials]
     assert states.count("PRUNED") >= 1  # with no gap allowed, only a trial that is the best so far is not pruned
     recipe = MlflowClient(workplace.uri).download_artifacts(parent.info.run_id, "best.yaml", str(tmp_path))
+    made_with = recorded_extensions(trials[0].data.params)["my_networks"]
     lines = Path(recipe).read_text().splitlines()
     assert lines[1] == "# python -m src.train experiment=best 'extensions=[my_networks]'"
-    assert re.fullmatch(r"# Made with the extension my_networks, SHA-256 [0-9a-f]{12}\.", lines[3])
+    assert lines[3] == f"# Made with the extension my_networks, SHA-256 {made_with}."
+    network = workplace.folder / "my_networks/small_net.py"
+    network.write_text(network.read_text() + "\n# changed\n")
+    resumed = workplace.run("src.train", *sweep, "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2")
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "trials 0-5 used other code of extensions" in " ".join(resumed.stdout.replace("│", " ").split())
+    recipe = MlflowClient(workplace.uri).download_artifacts(parent.info.run_id, "best.yaml", str(tmp_path))
+    assert lines == Path(recipe).read_text().splitlines()
 
 
 @pytest.mark.services

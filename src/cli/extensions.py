@@ -30,8 +30,13 @@ def take_extensions(overrides: Sequence[str]) -> list[str]:
     typed = [override for override in overrides if _NAMED.match(override)]
     if len(typed) > 1:
         raise ConfigError(f"{typed[1]}: {EXTENSIONS} is given twice; {FORM}")
-    names = _names_typed(typed[0]) if typed else _names_in_local(overrides)
-    if load_extensions(names):
+    try:
+        is_new = load_extensions(_names_typed(typed[0]) if typed else _names_in_local(overrides))
+    except ConfigError as error:
+        if typed or str(error).startswith("conf/"):
+            raise
+        raise ConfigError(f"conf/local: {error}") from error
+    if is_new:
         forget_types()
     return [override for override in overrides if override not in typed]
 

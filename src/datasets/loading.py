@@ -100,7 +100,9 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         ConfigError: the validation split leaves nothing to train on.
         DataError: the data cannot be found, is damaged, or is not what the config says.
     """
-    arrays: Arrays = config.builder()(config)
+    arrays: Arrays = config.build(Arrays, config)
+    if config.is_foreign:
+        _check_arrays(config, arrays)
     class_names = list(arrays.class_names or config.class_names)
     _check_images(config, arrays, len(class_names))
     train, validation = _split(config, arrays)
@@ -161,6 +163,26 @@ def content_digest(arrays: Arrays) -> str:
                 chunk = slice(start, start + step)
                 sha.update(np.ascontiguousarray(part[chunk if order is None else order[chunk]]).data)
     return sha.hexdigest()
+
+
+def _check_arrays(config: DatasetConfig, arrays: Arrays) -> None:
+    """Raise DataError unless a user's arrays are what `Arrays` describes."""
+    what = f"dataset {config.kind}: {config.builds} returned"
+    for split in ("train", "test"):
+        images = np.asanyarray(getattr(arrays, f"{split}_images"))
+        labels = np.asanyarray(getattr(arrays, f"{split}_labels"))
+        files = getattr(arrays, f"{split}_files")
+        are_images = images.dtype == np.uint8 and images.ndim == 4 and len(images) >= 1
+        are_labels = np.issubdtype(labels.dtype, np.integer) and labels.shape == images.shape[:1]
+        if not (are_images and are_labels and (files is None or len(files) == len(images))):
+            raise DataError(
+                f"{what} {split} images {images.dtype} {images.shape} with labels {labels.dtype} {labels.shape}; "
+                "expected images uint8 (n, height, width, channels), at least one, and as many labels, integers (n,)"
+            )
+        if labels.min() < 0:
+            raise DataError(f"{what} the label {labels.min()}; expected 0 or more")
+    if arrays.validation_size < 0:
+        raise DataError(f"{what} validation_size={arrays.validation_size}; expected 0 or more")
 
 
 def _check_images(config: DatasetConfig, arrays: Arrays, num_classes: int) -> None:

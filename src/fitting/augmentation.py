@@ -9,6 +9,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
 
+from src.errors import UserError
+from src.foreign import explain_errors
 from src.schema import AugmentationConfig, StandardAugmentationConfig
 
 WHITE = 255
@@ -26,8 +28,26 @@ def build_augmentation(config: AugmentationConfig, seed: int) -> Augment:
     Returns:
         From uint8, (batch, height, width, channels), 0-255, to the same.
     """
-    augment: Augment = config.builder()(config, seed)
+    augment: Augment = config.build(Callable, config, seed)
     return augment
+
+
+def check_augmentation(config: AugmentationConfig, seed: int, images: Images) -> None:
+    """Try a user's augmentation on a few images.
+
+    Raises:
+        UserError: it fails, or returns something else than images like those that it got.
+    """
+    if not config.is_foreign:
+        return
+    what = f"augmentation {config.kind}: the function that {config.builds} returns"
+    augment = build_augmentation(config, seed)
+    with explain_errors(what):
+        changed = np.asarray(augment(tf.constant(images)))
+    if (changed.dtype, changed.shape) != (images.dtype, images.shape):
+        raise UserError(
+            f"{what} gave {changed.dtype} {changed.shape} for uint8 {images.shape}; expected the same, pixels of 0-255"
+        )
 
 
 def standard_augmentation(config: StandardAugmentationConfig, seed: int) -> Augment:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from src.datasets import Split
-from src.fitting.augmentation import build_augmentation
+from src.fitting.augmentation import build_augmentation, check_augmentation
 from src.process.machine import cores
 from src.schema import AugmentationConfig
 
@@ -27,9 +27,10 @@ def training_batches(
     """
     batches = _gathered(tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size), split)
     if augmentation is not None and augmentation.changes_images:
+        check_augmentation(augmentation, seed, np.asarray(split.images[:2]))
         augment = build_augmentation(augmentation, seed)
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.
-        batches = batches.map(lambda batch, classes: (augment(batch), classes))
+        batches = batches.map(lambda batch, classes: (tf.ensure_shape(augment(batch), batch.shape), classes))
     return _prefetched(batches)
 
 

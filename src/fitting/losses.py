@@ -1,11 +1,33 @@
 """Losses: from their configs to Keras."""
 
 import keras
+import numpy as np
 
+from src.errors import UserError
+from src.foreign import explain_errors
 from src.schema import LossConfig
 
 
 def build_loss(config: LossConfig) -> keras.losses.Loss:
     """Return the Keras loss of `config`: a function of labels, (batch,), and probabilities, (batch, classes)."""
-    loss: keras.losses.Loss = config.builder()(**config.settings())
+    loss: keras.losses.Loss = config.build(keras.losses.Loss, **config.settings())
     return loss
+
+
+def check_loss(loss: keras.losses.Loss, config: LossConfig, num_classes: int) -> None:
+    """Try a user's loss.
+
+    Raises:
+        UserError: it fails, or does not give a number for each image, and their mean for a batch.
+    """
+    if not config.is_foreign:
+        return
+    what = f"loss {config.kind}: {config.builds}"
+    labels, probabilities = np.zeros(2, np.float32), np.full((2, num_classes), 1 / num_classes, np.float32)
+    with explain_errors(what):
+        shapes = [np.shape(loss.call(labels, probabilities)), np.shape(loss(labels, probabilities))]
+    if shapes != [(2,), ()]:
+        raise UserError(
+            f"{what} gave values of the shapes {shapes[0]} and {shapes[1]} for two images; expected (2,) from `call`, "
+            "a number for each image, and () from the loss itself, their mean"
+        )

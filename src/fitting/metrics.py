@@ -1,5 +1,6 @@
 """The computation of the metrics in `src.schema.metrics`: in each epoch by Keras, and for the test split by NumPy."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -8,7 +9,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from src.datasets.arrays import Labels
+from src.errors import UserError
 from src.fitting.losses import build_loss
+from src.foreign import explain_errors, is_foreign
 from src.schema import METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, sign_of
 
 Probabilities = npt.NDArray[np.float32]
@@ -16,7 +19,22 @@ Probabilities = npt.NDArray[np.float32]
 
 def metrics_in_epoch() -> list[keras.metrics.Metric]:
     """Return new Keras metrics for a model to compile, without the loss."""
-    return [load_name(metric.in_epoch)(name=name) for name, metric in METRICS.items() if metric.in_epoch]
+    return [_metric_in_epoch(name, metric.in_epoch) for name, metric in METRICS.items() if metric.in_epoch]
+
+
+def _metric_in_epoch(name: str, reference: str) -> keras.metrics.Metric:
+    with _explain_errors(name, reference):
+        metric = load_name(reference)(name=name)
+    if not isinstance(metric, keras.metrics.Metric) or metric.name != name:
+        raise UserError(
+            f"metric {name}: {reference} returned {metric!r}, expected a Keras metric with the name {name!r}"
+        )
+    return metric
+
+
+def _explain_errors(name: str, reference: str) -> AbstractContextManager[None]:
+    """Turn errors of a user's code into sentences."""
+    return explain_errors(f"metric {name}: {reference}") if is_foreign(reference) else nullcontext()
 
 
 def metrics_of(labels: Labels, probabilities: Probabilities, loss: LossConfig) -> dict[str, float]:
@@ -27,10 +45,13 @@ def metrics_of(labels: Labels, probabilities: Probabilities, loss: LossConfig) -
         probabilities: float32, (n, classes).
         loss: the one that the network was trained with.
     """
-    functions = {name: load_name(metric.in_test) for name, metric in METRICS.items() if metric.in_test}
-    if loss.kind != CrossEntropyConfig.kind:
-        functions["loss"] = build_loss(loss)
-    return {name: float(function(labels, probabilities)) for name, function in functions.items()}
+    metrics = {}
+    for name, reference in ((name, metric.in_test) for name, metric in METRICS.items() if metric.in_test):
+        with _explain_errors(name, reference):
+            is_own_loss = name == "loss" and loss.kind != CrossEntropyConfig.kind
+            function = build_loss(loss) if is_own_loss else load_name(reference)
+            metrics[name] = float(function(labels, probabilities))
+    return metrics
 
 
 def keras_mode(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import keras
 
-from src.fitting.losses import build_loss
+from src.fitting.losses import build_loss, check_loss
 from src.fitting.metrics import metrics_in_epoch
 from src.fitting.schedules import build_schedule
 from src.models.arithmetic import multiply_adds
@@ -21,9 +21,11 @@ def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> N
         config: `optimizer`, `schedule`, `loss` and `training` are read.
         steps_per_epoch: batches in an epoch, for a learning rate that changes step by step.
     """
+    loss = build_loss(config.loss)
+    check_loss(loss, config.loss, model.output_shape[-1])
     model.compile(
         optimizer=build_optimizer(config, steps_per_epoch),
-        loss=build_loss(config.loss),
+        loss=loss,
         metrics=metrics_in_epoch(),
         steps_per_execution=steps_per_execution(model, config),
         jit_compile=False,
@@ -42,4 +44,6 @@ def steps_per_execution(model: keras.Model, config: Config) -> int:
 def build_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the Keras optimizer of `config.optimizer`, with the learning rate of `config.schedule`."""
     learning_rate = build_schedule(config, steps_per_epoch).learning_rate
-    return config.optimizer.builder()(**config.optimizer.settings() | {"learning_rate": learning_rate})
+    settings = config.optimizer.settings() | {"learning_rate": learning_rate}
+    optimizer: keras.optimizers.Optimizer = config.optimizer.build(keras.optimizers.Optimizer, **settings)
+    return optimizer

@@ -24,7 +24,7 @@ class Schedule(NamedTuple):
 
 def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
     """Return the schedule of `config.schedule` for `training.epochs` of this many batches."""
-    schedule: Schedule = config.schedule.builder()(config.schedule, config, steps_per_epoch)
+    schedule: Schedule = config.schedule.build(Schedule, config.schedule, config, steps_per_epoch)
     return schedule
 
 

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from src.errors import UserError
+from src.foreign import explain_errors
 from src.schema import ModelConfig
 
 
@@ -23,7 +25,37 @@ def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_clas
         ConfigError: images that are too small for the network.
     """
     config.check_input(*input_shape[:2])
-    return config.builder()(config, input_shape, num_classes)
+    model: keras.Model = config.build(keras.Model, config, input_shape, num_classes)
+    return _checked(model, config, input_shape, num_classes) if config.is_foreign else model
+
+
+def _checked(
+    model: keras.Model, config: ModelConfig, input_shape: tuple[int, int, int], num_classes: int
+) -> keras.Model:
+    """Return a user's network as a functional model that takes raw pixels and gives probabilities.
+
+    Raises:
+        UserError: it is not such a network.
+    """
+    what = f"model {config.kind}: {config.builds} returned a network"
+    try:
+        inputs, outputs = list(model.inputs), list(model.outputs)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{what} without a keras.Input; begin it with one, as src.models.layers.pixels does") from error
+    if [(tuple(tensor.shape[1:]), tensor.dtype) for tensor in inputs] != [(input_shape, "uint8")]:
+        received = ", ".join(f"{tensor.dtype} {tuple(tensor.shape[1:])}" for tensor in inputs)
+        raise UserError(f"{what} for {received}; expected one input, raw pixels: uint8 {input_shape}")
+    if [tuple(tensor.shape[1:]) for tensor in outputs] != [(num_classes,)]:
+        received = ", ".join(str(tuple(tensor.shape[1:])) for tensor in outputs)
+        raise UserError(f"{what} with output {received}; expected one probability for each of {num_classes} classes")
+    functional = keras.Model(inputs[0], outputs[0], name=config.name)
+    with explain_errors(what):
+        sums = predict(functional, np.zeros((2, *input_shape), np.uint8)).sum(axis=1)
+    if not np.allclose(sums, 1, atol=0.01):
+        raise UserError(
+            f"{what} whose outputs sum to {sums[0]:g}, not to 1: they are not probabilities; end it with softmax"
+        )
+    return functional
 
 
 def predict(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

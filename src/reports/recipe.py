@@ -8,7 +8,7 @@ import yaml
 
 from src.cli.compose import CONF, compose_tree
 from src.errors import ConfigError
-from src.extensions import loaded_extensions
+from src.extensions import PARAM, recorded_extensions
 from src.results import TrialRow
 from src.schema import RUN_GROUPS, is_place, with_given_name
 from src.space import SweepPlan
@@ -18,7 +18,9 @@ MADE_HERE = "# The best of the study"  # marks a recipe that a sweep may write o
 FOLDER = "dataset.folder"  # the one place that is part of a recipe: it says which images
 
 
-def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mapping[str, Any]) -> str:
+def best_recipe(
+    plan: SweepPlan, study_name: str, best: TrialRow, config: Mapping[str, Any], made_with: str = ""
+) -> str:
     """Returns an experiment file that trains a trial's configuration again, with a test score at the end.
 
     Args:
@@ -26,6 +28,7 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
         study_name: the name of the study.
         best: the trial.
         config: the resolved configuration of the trial.
+        made_with: the extensions that the trial was trained with, as the param of its run names them.
     """
     name = plan.settings.save_best_as or "best"
     choices = plan.space.choices.get(plan.space.options_of(best.params), {})
@@ -35,9 +38,9 @@ def best_recipe(plan: SweepPlan, study_name: str, best: TrialRow, config: Mappin
     body: dict[str, Any] = {"defaults": [{f"override /{group}": option} for group, option in options.items()]}
     body |= difference(standard, {**with_given_name(config), "evaluate_test": standard["evaluate_test"]})
     body["tags"] = {"experiment": name, "best_of": study_name}
-    extensions = loaded_extensions()
-    named = f" 'extensions=[{','.join(extension.name for extension in extensions)}]'" if extensions else ""
-    digests = [f"# Made with the extension {one.name}, SHA-256 {one.digest[:12]}.\n" for one in extensions]
+    extensions = recorded_extensions({PARAM: made_with})
+    named = f" 'extensions=[{','.join(extensions)}]'" if extensions else ""
+    digests = [f"# Made with the extension {name}, SHA-256 {digest}.\n" for name, digest in extensions.items()]
     return (
         "# @package _global_\n"
         f"# python -m src.train experiment={name}{named}\n"

@@ -47,6 +47,7 @@ def record_results(
     known: Container[str],
     config_of_trial: ConfigOfTrial,
     warnings: Sequence[str] = (),
+    extensions: Mapping[str, str] | None = None,
 ) -> SweepResult:
     """Writes `trials.csv`, `best.yaml` and the description into the parent run, replacing earlier ones.
 
@@ -59,13 +60,15 @@ def record_results(
         known: the ids of the trials' runs that exist; only those are linked.
         config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
         warnings: what a reader of the results must know.
+        extensions: the id of a trial's run -> the extensions that it was trained with, as its param names them.
     """
     _record_trials(run, plan, rows)
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
     best = next(iter(study.ranked(linked, plan.direction)), None)
     result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts)
     if best is not None:
-        result = _record_best(run, plan, result, best, config_of_trial(best))
+        made_with = (extensions or {}).get(str(best.run_id), "")
+        result = _record_best(run, plan, result, best, config_of_trial(best), made_with)
     run.describe(describe_sweep(run, plan, linked, counts, warnings))
     return result
 
@@ -134,11 +137,16 @@ def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[object]:
 
 
 def _record_best(
-    run: tracking.Run, plan: SweepPlan, result: SweepResult, best: TrialRow, config: Mapping[str, Any] | None
+    run: tracking.Run,
+    plan: SweepPlan,
+    result: SweepResult,
+    best: TrialRow,
+    config: Mapping[str, Any] | None,
+    made_with: str,
 ) -> SweepResult:
     """Writes the best trial's recipe and metrics, and returns the result with the trial in it."""
     if config is not None:
-        recipe = best_recipe(plan, result.study_name, best, config)
+        recipe = best_recipe(plan, result.study_name, best, config, made_with)
         run.log_text("best.yaml", recipe)
         if plan.settings.save_best_as:
             save_recipe(plan.settings.save_best_as, recipe)

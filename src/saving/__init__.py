@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from src.saving.files import (
         TOLERANCE,
         check_formats,
+        check_savable,
         file_size,
         formats_for,
         load_model,

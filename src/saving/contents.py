@@ -46,6 +46,17 @@ def check_contents(path: Path) -> Any:
         return _check_hdf5(path, file)
 
 
+def check_config(config: Any, text: str) -> None:
+    """Raise an error unless a model with this configuration could be read back from a file.
+
+    Args:
+        config: the layers, as in the `.keras` format: nested dicts and lists.
+        text: the same as JSON.
+    """
+    _check_layers(Path("model"), config)
+    bytes_needed(text)
+
+
 def _check_archive(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()

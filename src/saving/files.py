@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -18,9 +19,10 @@ import tensorflow as tf
 from absl import logging as absl_logging
 
 from src.errors import ModelFileError
+from src.foreign import describe_error
 from src.models import predict
 from src.places import literal_folder
-from src.saving.contents import check_contents
+from src.saving.contents import check_config, check_contents
 from src.saving.own_layers import own_layers
 from src.saving.stored import FORMATS, H5_FILE, KERAS_FILE, MANIFEST, SAVED_MODEL, check_manifest, file_digests
 from src.writing import replacing
@@ -65,6 +67,21 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
         (part / MANIFEST).write_text(json.dumps(file_digests(part), indent=2) + "\n")
         check_formats(part, formats, images, predict(model, images))
     return folder
+
+
+def check_savable(model: keras.Model) -> None:
+    """Raise ModelFileError unless the model could be written and read back; nothing is written."""
+    try:
+        config = keras.saving.serialize_keras_object(uncompiled(model))
+        check_config(config, json.dumps(config))
+    except Exception as error:  # of the layers' own code
+        reason = str(error).partition(" is not read: ")[2] or describe_error(error)
+        if found := re.search(r"Could not locate class '(\w+)'", str(error)):
+            reason = f"its layer {found[1]} is not a class at the top level of a module of the extension"
+        raise ModelFileError(
+            f"the network {model.name} could not be read back after its training: {reason}; correct it, or train it "
+            "with tracking.save_model=false"
+        ) from error
 
 
 def save_weights(model: keras.Model, file: Path) -> None:

@@ -1,8 +1,11 @@
 """Layers from extensions in model files."""
 
+import ast
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -39,6 +42,19 @@ def unregistered(model: keras.Model) -> Iterator[None]:
             registered.update(before)
 
 
+def _defines(module: str, name: str) -> bool:
+    """Return True if the source of a module defines a class at its top level.
+
+    It is read before the module is imported: a model file could also name a script of the package, which an import
+    would run, or a class that the module only imports.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py") or module.endswith("__main__"):
+        return False
+    statements = ast.parse(Path(spec.origin).read_bytes()).body
+    return any(isinstance(statement, ast.ClassDef) and statement.name == name for statement in statements)
+
+
 def _own_classes(config: Any) -> dict[str, type]:
     """Return the classes by the names that Keras looks for."""
     found: dict[str, type] = {}
@@ -48,9 +64,9 @@ def _own_classes(config: Any) -> dict[str, type]:
     if not isinstance(config, dict):
         return found
     module, name = config.get("module"), config.get("class_name")
-    if isinstance(module, str) and isinstance(name, str) and is_extension(module):
-        known = getattr(importlib.import_module(module), name, None)
-        if isinstance(known, type) and is_extension(known.__module__):  # not one that the module has imported
+    if isinstance(module, str) and isinstance(name, str) and is_extension(module) and _defines(module, name):
+        known = getattr(importlib.import_module(module), name)
+        if isinstance(known, type):
             found[config.get("registered_name") or name] = known
     for item in config.values():
         found |= _own_classes(item)

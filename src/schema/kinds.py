@@ -24,7 +24,8 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from src.errors import ConfigError
+from src.errors import ConfigError, UserError
+from src.foreign import explain_errors, is_foreign
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +124,30 @@ class Kind:
     def builder(cls) -> Callable[..., Any]:
         """Return what `builds` names: a class or a function of the config, or of its settings."""
         return load_name(cls.builds)
+
+    def build(self, expected: Any, *arguments: Any, **settings: Any) -> Any:
+        """Call what `builds` names.
+
+        Args:
+            expected: the class of what it must return.
+
+        Raises:
+            UserError: it is code of a user, and it failed or returned something else.
+        """
+        if not self.is_foreign:
+            return self.builder()(*arguments, **settings)
+        what = f"{self.group.name} {self.kind}: {self.builds}"
+        with explain_errors(what):
+            built = self.builder()(*arguments, **settings)
+        if not isinstance(built, expected):
+            name = getattr(expected, "__name__", str(expected))
+            raise UserError(f"{what} returned {type(built).__name__}, expected {name}")
+        return built
+
+    @property
+    def is_foreign(self) -> bool:
+        """True for a kind that an extension declares."""
+        return is_foreign(type(self).__module__)
 
     def settings(self) -> dict[str, Any]:
         """Return the fields as nested dicts and lists, without the one that names the kind."""

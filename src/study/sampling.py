@@ -1,7 +1,8 @@
 """Samplers and pruners from their configs, and a trial's value for each dimension of a space."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,12 +25,16 @@ def build_sampler(config: SamplerConfig, trials: int) -> BaseSampler:
         config: which sampler, and its settings.
         trials: the number of trials that the study has.
     """
-    return _without_warnings(config.builder(), config.arguments(trials))
+    with _no_warnings():
+        sampler: BaseSampler = config.build(BaseSampler, **config.arguments(trials))
+    return sampler
 
 
 def build_pruner(config: PrunerConfig) -> BasePruner:
     """Return the Optuna pruner."""
-    return _without_warnings(config.builder(), config.arguments())
+    with _no_warnings():
+        pruner: BasePruner = config.build(BasePruner, **config.arguments())
+    return pruner
 
 
 def qmc_sampler(independent_seed: int, **settings: Any) -> QMCSampler:
@@ -47,11 +52,12 @@ def patient_pruner(**settings: Any) -> PatientPruner:
     return PatientPruner(None, **settings)
 
 
-def _without_warnings(build: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Build a sampler or pruner without Optuna's warning that it is experimental."""
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Hide Optuna's warning that a sampler or pruner is experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return build(**arguments)
+        yield
 
 
 def check_sampler(config: SamplerConfig, dimensions: Sequence[Dimension]) -> None:

@@ -138,6 +138,7 @@ def write_results(sweep: Sweep) -> SweepResult:
             known,
             lambda row: config_of_trial(sweep.store, plan, row, known, first),
             sweep.warnings,
+            {run.run_id: run.extensions for run in runs},
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from src import console, reports, tracking
 from src.errors import ConfigError, NotKept
+from src.extensions import PARAM, extension_param
 from src.links import mlflow_command
 from src.results import TrialRow
 from src.schema import TrackingConfig, as_tree, is_place, with_given_name
@@ -57,7 +58,7 @@ def warnings_of(
     known = {run.run_id for run in runs}
     if missing := [row for row in rows if row.run_id is not None and row.run_id not in known]:
         return _lines_of_missing(store, study, tracking_config, missing)
-    return [] if rows else _lines_of_earlier(store, study)
+    return _lines_of_other_code(study, runs) if rows else _lines_of_earlier(store, study)
 
 
 def _lines_of_missing(
@@ -80,6 +81,19 @@ def _lines_of_missing(
     if len(restorable) < len(missing):
         lines.append("- set tracking.uri and tracking.experiment to where they are")
     return [*lines, "To start a new study instead: hydra.sweeper.study_name=NAME, with another name"]
+
+
+def _lines_of_other_code(study: tracking.StudyId, runs: Sequence[tracking.TrialRun]) -> list[str]:
+    now = extension_param().get(PARAM, "")
+    other = [run for run in runs if run.status == "FINISHED" and run.extensions != now]
+    if not other:
+        return []
+    trials = f"trial{'s' * (len(other) > 1)} {_spans(sorted(run.number for run in other))}"
+    return [
+        f"study {study.name}: {trials} used other code of extensions ({other[0].extensions or 'none'}; now "
+        f"{now or 'none'}). Their values stay in the study and still count.",
+        "To start a new study instead: hydra.sweeper.study_name=NAME, with another name",
+    ]
 
 
 def _lines_of_earlier(store: tracking.Store, study: tracking.StudyId) -> list[str]:

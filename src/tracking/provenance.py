@@ -28,6 +28,7 @@ RESULT_CODE = (
     "process",
     "errors.py",
     "extensions.py",
+    "foreign.py",
     "places.py",
     "redact.py",
     "writing.py",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 
+from src.extensions import PARAM
 from src.redact import redact
 from src.tracking.parents import PARENT, adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
@@ -28,12 +29,13 @@ class StudyId(NamedTuple):
 
 
 class TrialRun(NamedTuple):
-    """The run of a trial."""
+    """The run of a trial; `extensions` is its param of that name, empty without one."""
 
     number: int
     run_id: str
     status: str
     parent_run_id: str | None
+    extensions: str = ""
 
 
 def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None = None) -> tuple[Run, bool]:
@@ -93,7 +95,13 @@ def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[T
     """Return the runs of a study's trials in the store's experiment, or those that were deleted there."""
     found = _search(store, {STUDY_ID: study.unique}, ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY)
     return [
-        TrialRun(int(run.data.tags["trial"]), run.info.run_id, run.info.status, run.data.tags.get(PARENT))
+        TrialRun(
+            int(run.data.tags["trial"]),
+            run.info.run_id,
+            run.info.status,
+            run.data.tags.get(PARENT),
+            run.data.params.get(PARAM, ""),
+        )
         for run in found
         if run.data.tags.get("trial", "").isdecimal()  # somebody may have removed or edited it
     ]

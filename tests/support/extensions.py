@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src import extensions
 from src.cli.strings import forget_types
+from src.foreign import is_library
 from src.schema import METRICS, REGISTRY
 from tests.support.workplace import ROOT
 
@@ -53,7 +54,7 @@ def extensions_of_its_own() -> Iterator[None]:
             REGISTRY[name].kinds.update(before)
         for name in sys.modules.keys() - modules:
             file = getattr(sys.modules[name], "__file__", None)
-            if hasattr(sys.modules[name], "__path__") if file is None else not extensions._is_library(Path(file)):
+            if hasattr(sys.modules[name], "__path__") if file is None else not is_library(Path(file)):
                 del sys.modules[name]
         forget_types()
 
