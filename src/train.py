@@ -17,12 +17,13 @@ from src.cli.command import entry_point
 from src.keeping import Keeper
 from src.places import local_path
 from src.process.interrupt import deferred
-from src.results import TrainResult
 from src.schema import TEST, Config, TransferConfig, metric_names
 from src.tracked import check_initial_weights
 
 if TYPE_CHECKING:
     import keras
+
+    from src.results import TrainResult
 
 
 def train(
@@ -87,7 +88,7 @@ def train(
             recorder.record_figures(model, fitted, scores)
         keeper.log_model(step=fitted.best_epoch)
 
-        result = result_of(run, fitted, scores, dataset.warnings + score_warnings)
+        result = reports.result_of(run, fitted, scores, dataset.warnings + score_warnings)
         recorder.describe(result, settings)
     console.warn(score_warnings)
     return result
@@ -163,21 +164,6 @@ def allow_reuse(run: tracking.Run, fingerprint: str, fitted: fitting.Fit, keeper
     """
     if fitted.stopped != "observer" and keeper.is_kept == keeper.is_wanted:
         run.set_tags({tracking.FINGERPRINT: fingerprint})
-
-
-def result_of(
-    run: tracking.Run, fitted: fitting.Fit, scores: fitting.Scores | None, warnings: Sequence[str]
-) -> TrainResult:
-    """Return the result of the training, with the test metrics if the test split was scored."""
-    return TrainResult(
-        run_id=run.run_id,
-        experiment_id=run.experiment_id,
-        best_epoch=fitted.best_epoch,
-        metrics=fitted.metrics | (scores.test_metrics if scores else {}),
-        history=fitted.history,
-        stopped=fitted.stopped,
-        warnings=list(warnings),
-    )
 
 
 def batches(dataset: datasets.Dataset, config: Config) -> int:

@@ -1,6 +1,7 @@
 """Compose a configuration with Hydra, turn it into dataclasses, and read back a stored one."""
 
 import contextlib
+import copy
 import dataclasses
 import re
 import warnings
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import hydra
-from hydra._internal import defaults_list
+from hydra._internal import config_loader_impl, defaults_list
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault
@@ -16,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -48,6 +50,22 @@ def _list_choices_if_needed(overrides: Any, defaults: Sequence[InputDefault], se
 
 
 setattr(defaults_list, "_create_interpolation_map", _list_choices_if_needed)  # noqa: B010 - mypy forbids it
+
+
+def _embed(result: ConfigResult, package_override: str | None) -> ConfigResult:
+    """Put a config under the key of its package, as Hydra does, but without a copy: merging copies it anyway."""
+    package = result.header["package"] if package_override is None else package_override
+    if not package:
+        return result
+    config = OmegaConf.create(flags={"no_deepcopy_set_nodes": True})
+    OmegaConf.update(config, package, result.config, merge=False)
+    config._set_flag("no_deepcopy_set_nodes", None)
+    embedded = copy.copy(result)
+    embedded.config = config
+    return embedded
+
+
+setattr(config_loader_impl.ConfigLoaderImpl, "_embed_result_config", staticmethod(_embed))  # noqa: B010
 
 use_conf_files()
 _UNSET = object()

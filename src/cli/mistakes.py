@@ -1,6 +1,5 @@
 """Errors of Hydra and OmegaConf as one sentence: where, what came, what is known, what to type instead."""
 
-import difflib
 import re
 import shlex
 from collections.abc import Sequence
@@ -83,6 +82,8 @@ def nothing_after(key: str, node: Node | None, came: str = "nothing after the ="
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return `; did you mean 'lenot'? known: ...`, without the question where no known name is similar."""
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(name, known, n=1)
     guess = f" did you mean {near[0]!r}?" if near else ""
     return f";{guess} known: {', '.join(known) or 'none'}"

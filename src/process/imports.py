@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-OBJECTS = 10_000  # new ones between two garbage collections; Python's 700 are few when there are a million objects
+# New objects between two garbage collections. Python's 700 are few when there are a million objects.
+OBJECTS = 10_000
+OBJECTS_AT_START = 100_000  # more than a command creates before it imports a large library, and most of them stay
 
 
-def collect_garbage_less_often() -> None:
-    """Let Python collect garbage less often: everything that a command creates at its start stays in memory."""
-    if 0 < gc.get_threshold()[0] < OBJECTS:
-        gc.set_threshold(OBJECTS)
+def collect_garbage_less_often(objects: int = OBJECTS) -> None:
+    """Let Python collect garbage after this many new objects, unless the user has chosen another number."""
+    if 0 < gc.get_threshold()[0] < OBJECTS or gc.get_threshold()[0] == OBJECTS_AT_START:
+        gc.set_threshold(objects)
 
 
 _nested = False  # whether the process is inside `heavy_imports`

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         require_same_result,
         result_table,
     )
-    from src.reports.run import image_counts, recorder_for, settings_of
+    from src.reports.run import image_counts, recorder_for, result_of, settings_of
     from src.reports.sweep import record_plots, record_results, record_search
 else:
     __getattr__ = lazy_package(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
@@ -123,6 +124,21 @@ def recorder_for(run: tracking.Run, config: Config, dataset: datasets.Dataset) -
     if not config.tracking.enabled:
         return NullRecorder(run, config, dataset)
     return (LightRecorder if config.tracking.detail == "light" else Recorder)(run, config, dataset)
+
+
+def result_of(
+    run: tracking.Run, fitted: fitting.Fit, scores: fitting.Scores | None, warnings: Sequence[str]
+) -> TrainResult:
+    """Return the result of the training, with the test metrics if the test split was scored."""
+    return TrainResult(
+        run_id=run.run_id,
+        experiment_id=run.experiment_id,
+        best_epoch=fitted.best_epoch,
+        metrics=fitted.metrics | (scores.test_metrics if scores else {}),
+        history=fitted.history,
+        stopped=fitted.stopped,
+        warnings=list(warnings),
+    )
 
 
 def summarize(result: TrainResult, settings: dict[str, str]) -> str:

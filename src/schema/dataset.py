@@ -110,6 +110,8 @@ class IdxFile:
 
 @dataclass(kw_only=True)
 class IdxFiles:
+    """The four files of a data set in the format of MNIST."""
+
     train_images: IdxFile
     train_labels: IdxFile
     test_images: IdxFile

@@ -36,6 +36,8 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
 
 @dataclass(kw_only=True)
 class RMSpropConfig(OptimizerConfig, kind="rmsprop", builds="keras.optimizers:RMSprop"):
+    """RMSprop (Hinton 2012, lecture 6e of "Neural Networks for Machine Learning")."""
+
     rho: float = 0.9
     momentum: float = 0.0
     epsilon: float = 1e-7
@@ -44,6 +46,8 @@ class RMSpropConfig(OptimizerConfig, kind="rmsprop", builds="keras.optimizers:RM
 
 @dataclass(kw_only=True)
 class AdamConfig(OptimizerConfig, kind="adam", builds="keras.optimizers:Adam"):
+    """Adam (Kingma and Ba 2014); with `amsgrad` AMSGrad (Reddi et al. 2018)."""
+
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
@@ -52,11 +56,15 @@ class AdamConfig(OptimizerConfig, kind="adam", builds="keras.optimizers:Adam"):
 
 @dataclass(kw_only=True)
 class AdamWConfig(AdamConfig, kind="adamw", builds="keras.optimizers:AdamW"):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017)."""
+
     weight_decay: float = 0.004
 
 
 @dataclass(kw_only=True)
 class NadamConfig(OptimizerConfig, kind="nadam", builds="keras.optimizers:Nadam"):
+    """Adam with Nesterov's momentum (Dozat 2016)."""
+
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
@@ -64,6 +72,8 @@ class NadamConfig(OptimizerConfig, kind="nadam", builds="keras.optimizers:Nadam"
 
 @dataclass(kw_only=True)
 class SGDConfig(OptimizerConfig, kind="sgd", builds="keras.optimizers:SGD"):
+    """Stochastic gradient descent, with momentum or Nesterov's momentum if it is set."""
+
     momentum: float = 0.0
     nesterov: bool = False
 

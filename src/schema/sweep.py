@@ -50,6 +50,8 @@ class GridConfig(SamplerConfig, kind="grid", builds="optuna.samplers:RandomSampl
 
 @dataclass(kw_only=True)
 class TPEConfig(SamplerConfig, kind="tpe", builds="optuna.samplers:TPESampler"):
+    """The tree-structured Parzen estimator (Bergstra et al. 2011)."""
+
     n_startup_trials: int = 10
     n_ei_candidates: int = 24
 
@@ -60,6 +62,8 @@ class TPEConfig(SamplerConfig, kind="tpe", builds="optuna.samplers:TPESampler"):
 
 @dataclass(kw_only=True)
 class QMCConfig(SamplerConfig, kind="qmc", builds="src.study.sampling:qmc_sampler"):
+    """A quasi-Monte Carlo sequence, which fills the space more evenly than random values."""
+
     qmc_type: str = "sobol"
     scramble: bool = True
 
@@ -74,6 +78,8 @@ class QMCConfig(SamplerConfig, kind="qmc", builds="src.study.sampling:qmc_sample
 
 @dataclass(kw_only=True)
 class CmaEsConfig(SamplerConfig, kind="cmaes", builds="optuna.samplers:CmaEsSampler"):
+    """The evolution strategy CMA-ES (Hansen 2016)."""
+
     n_startup_trials: int = 1
     needs_numbers: ClassVar[bool] = True
 
@@ -83,6 +89,8 @@ class CmaEsConfig(SamplerConfig, kind="cmaes", builds="optuna.samplers:CmaEsSamp
 
 @dataclass(kw_only=True)
 class GPConfig(SamplerConfig, kind="gp", builds="optuna.samplers:GPSampler"):
+    """Bayesian optimization with a Gaussian process."""
+
     n_startup_trials: int = 10
     needs_package: ClassVar[str | None] = "torch"
 
@@ -131,6 +139,8 @@ class NoPrunerConfig(PrunerConfig, kind="none", builds="optuna.pruners:NopPruner
 
 @dataclass(kw_only=True)
 class MedianConfig(PrunerConfig, kind="median", builds="optuna.pruners:MedianPruner"):
+    """Ends a trial that is worse than the median of earlier trials at the same epoch."""
+
     n_startup_trials: int = 5
     n_warmup_steps: int = 0
     interval_steps: int = 1
@@ -139,6 +149,8 @@ class MedianConfig(PrunerConfig, kind="median", builds="optuna.pruners:MedianPru
 
 @dataclass(kw_only=True)
 class PercentileConfig(MedianConfig, kind="percentile", builds="optuna.pruners:PercentilePruner"):
+    """Ends a trial that is not among the best `percentile` percent of earlier trials at the same epoch."""
+
     percentile: float = 25.0
 
     def __post_init__(self) -> None:
@@ -148,6 +160,8 @@ class PercentileConfig(MedianConfig, kind="percentile", builds="optuna.pruners:P
 
 @dataclass(kw_only=True)
 class HyperbandConfig(PrunerConfig, kind="hyperband", builds="optuna.pruners:HyperbandPruner"):
+    """Hyperband (Li et al. 2018)."""
+
     min_resource: int = 1
     max_resource: int | None = None  # epochs; null: found out from the first trials
     reduction_factor: int = 3
@@ -169,6 +183,8 @@ class HyperbandConfig(PrunerConfig, kind="hyperband", builds="optuna.pruners:Hyp
 
 @dataclass(kw_only=True)
 class SuccessiveHalvingConfig(PrunerConfig, kind="successive_halving", builds="optuna.pruners:SuccessiveHalvingPruner"):
+    """Asynchronous successive halving (Li et al. 2020)."""
+
     min_resource: int | None = None  # epochs; null: found out from the first trials
     reduction_factor: int = 4
     min_early_stopping_rate: int = 0
@@ -185,12 +201,16 @@ class SuccessiveHalvingConfig(PrunerConfig, kind="successive_halving", builds="o
 
 @dataclass(kw_only=True)
 class PatientConfig(PrunerConfig, kind="patient", builds="src.study.sampling:patient_pruner"):
+    """Ends a trial after `patience` epochs without an improvement of more than `min_delta`."""
+
     patience: int = 2
     min_delta: float = 0.0
 
 
 @dataclass(kw_only=True)
 class ThresholdConfig(PrunerConfig, kind="threshold", builds="optuna.pruners:ThresholdPruner"):
+    """Ends a trial whose value is below `lower` or above `upper`."""
+
     lower: float | None = None
     upper: float | None = None
     n_warmup_steps: int = 0
