@@ -87,7 +87,9 @@ def _fields(kind: type) -> dict[str, Types]:
     found: dict[str, Types] = {}
     one: Any
     for one in (kind, *_subclasses(kind)):
-        hints = typing.get_type_hints(one)
+        hints: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(one)}
+        if any(isinstance(hint, str) for hint in hints.values()):  # a user's file may defer them, ours do not
+            hints = typing.get_type_hints(one)
         for field in dataclasses.fields(one):
             found[field.name] = found.get(field.name, frozenset()) | _alternatives(hints[field.name])
     if kind in PRIMARY.values():
