@@ -10,7 +10,7 @@ python -m benchmarks.startup
     import keras   python -c "import keras"
     first step     python -m src.train, from its start to the end of an epoch of one batch
 
-A bare app composes 10 files, `src.train` 31. At the end the benchmark prints the time of the imports before that first
+A bare app composes 10 files, `src.train` 34. At the end the benchmark prints the time of the imports before that first
 step, by package, without the packages that each imports in turn.
 """
 

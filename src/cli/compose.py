@@ -38,7 +38,7 @@ from src.redact import ENV_REFERENCE, PUBLIC_VARIABLES, hide, hide_password
 _STORE = ConfigStore.instance()
 setattr(_STORE, "__deepcopy__", lambda _: _STORE)  # noqa: B010 - mypy knows no such attribute
 
-# To resolve `${...}` in a defaults list, Hydra lists all options chosen so far, for each of the 40 files of a
+# To resolve `${...}` in a defaults list, Hydra lists all options chosen so far, for each of the 34 files of a
 # composition. That takes a fifth of the time, and few files contain a `${...}` there.
 _list_choices = defaults_list._create_interpolation_map
 
