@@ -28,6 +28,8 @@ def take_extensions(overrides: Sequence[str]) -> list[str]:
         ConfigError: they are not named in the right form, or cannot be imported.
     """
     typed = [override for override in overrides if _NAMED.match(override)]
+    if singular := [override for override in overrides if re.match(rf"[+~]*{EXTENSIONS[:-1]}\s*=", override)]:
+        raise ConfigError(f"{singular[0]}: no key {EXTENSIONS[:-1]!r}; did you mean {EXTENSIONS!r}? {FORM}")
     if len(typed) > 1:
         raise ConfigError(f"{typed[1]}: {EXTENSIONS} is given twice; {FORM}")
     try:

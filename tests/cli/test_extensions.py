@@ -81,6 +81,12 @@ def test_naming_them_twice_is_refused() -> None:
         take_extensions(["extensions=one", "extensions=two"])
 
 
+@pytest.mark.parametrize("typed", ["extension=[one]", "+extension=one", "extension ="])
+def test_the_key_without_its_s_is_refused_before_its_options_are_missed(typed: str) -> None:
+    with pytest.raises(ConfigError, match=r"no key 'extension'; did you mean 'extensions'\? expected extensions="):
+        compose_config([typed, "model=small_net"])
+
+
 def test_a_key_that_only_begins_like_it_is_left_to_hydra() -> None:
     with pytest.raises(ConfigError, match="no key 'extensions_of_mine'"):
         compose_config(["extensions_of_mine=3"])
