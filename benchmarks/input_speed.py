@@ -92,7 +92,7 @@ def our_arrays() -> Any:
     from src.datasets import load_dataset
     from src.fitting.batches import training_batches
 
-    return training_batches(load_dataset(composed("dataset.source=full").dataset).train, BATCH, seed=1)
+    return training_batches(load_dataset(composed("dataset.source=full").dataset).train, BATCH, seed=1)[0]
 
 
 def plain_arrays() -> Any:
@@ -111,7 +111,7 @@ def our_folder() -> Any:
 
     typed = ["dataset=image_folder", "dataset.folder=pictures", f"dataset.image_size=[{SIDE},{SIDE}]"]
     typed += ["dataset.channels=1", "dataset.validation_size=0", "dataset.cache_dir=cache"]
-    return training_batches(load_dataset(composed(*typed).dataset).train, BATCH, seed=1)
+    return training_batches(load_dataset(composed(*typed).dataset).train, BATCH, seed=1)[0]
 
 
 def keras_folder() -> Any:

@@ -59,7 +59,14 @@ def measure(sweep: Any, trials: int) -> None:
     from src import study as search
     from src.sweep.worker import Job, Worker
 
-    def no_training(model: Any, dataset: Any, config: Any, observers: Any = (), on_batches: Any = None) -> fitting.Fit:
+    def no_training(
+        model: Any,
+        dataset: Any,
+        config: Any,
+        observers: Any = (),
+        on_batches: Any = None,
+        checkpoints: Any = None,
+    ) -> fitting.Fit:
         history: dict[str, list[float]] = {}
         for epoch in (1, 2):
             logs = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5 + 0.01 * epoch}

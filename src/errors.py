@@ -29,6 +29,10 @@ class ModelFileError(UserError):
     """A saved model that is missing, altered, or does not fit."""
 
 
+class CheckpointError(UserError):
+    """A checkpoint that is damaged, or does not fit the training."""
+
+
 class NotEnoughMemory(UserError):
     """A network or its batches are too large for this machine."""
 

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import console, datasets, models, saving, tracking
+from src import console, datasets, links, models, saving, tracking
+from src.checkpoints import Checkpoints
 from src.cli.mistakes import quoted
-from src.errors import NotEnoughSpace, TrainingDiverged
+from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
 from src.process.interrupt import deferred
 from src.schema import Config
 
@@ -24,6 +25,7 @@ EXAMPLES = 16  # test images that the saved formats must agree on, and that are 
 QUICK = ("model.keras",)  # the format that is saved if time matters
 MARGIN = 2**20  # bytes for figures, tables and the database
 EXAMPLE_BYTES = 42  # of JSON for each pixel of these images, in the two copies that MLflow stores
+UPLOADED = "checkpoint"  # the artifact with the last checkpoint of an interrupted run
 RESCUED = ".weights"  # the folder of weights that no run could keep
 
 
@@ -33,15 +35,17 @@ class Keeper:
     - An untracked training and one with `tracking.save_model=false` keep nothing.
     - A finished training keeps the best epoch's model, unless `worth_keeping` returns False: in every format and as an
       MLflow model, or with `tracking.detail=light` as `model.keras` alone.
-    - An interrupted training keeps the weights of its last complete epoch, as `model.keras`.
+    - An interrupted training keeps the weights of its last complete epoch, as `model.keras`, and its last checkpoint.
     - A failed training does the same. If its run cannot be written, the weights are saved next to the store.
     - A failed trial keeps nothing unless it has been trained to its end, and nothing outside its run.
     - A diverged training keeps nothing.
+    - The checkpoints of a training that is finished or failed are removed. Those of a trial are removed with its end.
 
     Args:
         config: the configuration of the training.
         is_trial: whether the training has observers, which retry it or give it up when it fails.
         worth_keeping: called with the metrics of the best epoch.
+        checkpoints: of the training.
     """
 
     def __init__(
@@ -49,8 +53,11 @@ class Keeper:
         config: Config,
         is_trial: bool = False,
         worth_keeping: Callable[[Mapping[str, float]], bool] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self.config = config
+        self.checkpoints = checkpoints or Checkpoints(Path(), None, None)
+        self.run: tracking.Run = tracking.NullRun()
         self.is_trial = is_trial
         self.worth_keeping = worth_keeping
         self.is_wanted = config.tracking.enabled and config.tracking.save_model
@@ -59,18 +66,28 @@ class Keeper:
         self.is_fitting = True
         self.has_weights = False  # from a complete epoch, which a failure would lose
 
-    def start(self, run: tracking.Run, model: keras.Model, dataset: datasets.Dataset) -> None:
-        """Note what will be trained.
+    def open(self, run: tracking.Run) -> None:
+        """Note the run, after which checkpoints are named, and record each of them in it."""
+        self.run = run
+        self.checkpoints.key = self.checkpoints.key or run.run_id
+        self.checkpoints.on_write = lambda written: run.log_metrics(
+            {"checkpoint/seconds": written.seconds, "checkpoint/megabytes": written.size / 2**20}, written.epoch
+        )
+
+    def start(self, model: keras.Model, dataset: datasets.Dataset) -> None:
+        """Note what will be trained in the run.
 
         Raises:
             NotEnoughSpace: the disk has no room for the model.
             ModelFileError: it is a user's network, which could not be read back.
         """
-        self.run, self.model, self.images = run, model, dataset.test.images[:EXAMPLES]
+        self.model, self.images = model, dataset.test.images[:EXAMPLES]
         if self.is_wanted:
             if self.config.model.is_foreign:
                 saving.check_savable(model)
-            check_space(run, model, QUICK if self.is_light else saving.formats_for(model), logs_model=not self.is_light)
+            check_space(
+                self.run, model, QUICK if self.is_light else saving.formats_for(model), logs_model=not self.is_light
+            )
 
     def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Note that the model has weights of a complete epoch; an observer of `fitting.fit`."""
@@ -104,30 +121,53 @@ class Keeper:
         try:
             yield
         except TrainingDiverged:
+            self._remove_checkpoints()
             raise
         except KeyboardInterrupt:
-            if self.is_wanted and self.has_weights and self.is_fitting:
-                self._save_interrupted()
+            with deferred():
+                self._keep_interrupted()
             raise
         except Exception as error:
             if self.is_wanted and self.has_weights and not (self.is_trial and self.is_fitting):
                 with deferred():
                     error.add_note(self._rescue())
+            if isinstance(error, StoreError):  # which says nothing about the training
+                self.checkpoints.write_latest()
+            else:
+                self._remove_checkpoints()
             raise
+        self._remove_checkpoints()
 
     def _save(self, formats: tuple[str, ...]) -> None:
         save_in_run(self.run, self.model, self.images, formats)
         self.is_kept = True
 
-    def _save_interrupted(self) -> None:
-        """Save the last complete epoch's weights; a problem here must not hide the interruption."""
-        console.say("stopping: saving the last epoch's weights")
+    def _keep_interrupted(self) -> None:
+        """Save the last complete epoch; a problem here must not hide the interruption."""
+        if self.is_wanted and self.has_weights and self.is_fitting:
+            console.say("stopping: saving the last complete epoch")
+            try:
+                self._save(QUICK)
+            except Exception as error:
+                console.say(f"the weights could not be saved: {type(error).__name__}: {error}")
+        if self.checkpoints.write_latest() and self.config.training.checkpoint_upload:
+            self._upload_checkpoint()
+        if self.run.run_id is not None and not self.is_trial:
+            finds_run = self.config.tracking.on_duplicate == "reuse"
+            other = links.resume_command(self.config.tracking.uri, self.run.run_id)
+            console.say(f"resume with: {links.same_command() if finds_run else other}")
+
+    def _upload_checkpoint(self) -> None:
+        """Store the last checkpoint as an artifact of the run, so that another machine can continue from it."""
         try:
-            self._save(QUICK)
+            with self.run.new_folder(UPLOADED) as folder:
+                shutil.copytree(self.checkpoints.folder, folder)
         except Exception as error:
-            console.say(f"the weights could not be saved: {type(error).__name__}: {error}")
-        else:
-            console.say(f"continue from them with training.initial_weights={self.run.run_id}")
+            console.say(f"the checkpoint could not be uploaded: {type(error).__name__}: {error}")
+
+    def _remove_checkpoints(self) -> None:
+        if not self.is_trial:
+            self.checkpoints.delete()
 
     def _rescue(self) -> str:
         """Save the weights in the run, else in the first folder that can be written, and return where. Never raises."""

@@ -2,10 +2,13 @@
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from src.extensions import loaded_extensions
 from src.places import read_variable, resolve_address, sqlite_file
+from src.redact import HIDDEN, redact
 from src.schema import TrackingConfig, UiConfig
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -67,6 +70,25 @@ def mlflow_command(uri: str, *arguments: str) -> str:
     if _place(uri, Path.cwd()) == _place(default, Path.cwd()):
         return command
     return f"{VARIABLE}={shlex.quote(resolve_address(uri, Path.cwd()))} {command}"
+
+
+def same_command() -> str:
+    """Return the command that was typed, ready to be typed again."""
+    module = sys.modules["__main__"].__spec__
+    name = module.name.removesuffix(".__main__") if module is not None else "src.train"
+    typed = f"python -m {name} {shlex.join(sys.argv[1:])}".rstrip()
+    return typed if redact(typed) == typed else f"{redact(typed)} (with the values that {HIDDEN} hides)"
+
+
+def resume_command(uri: str, run_id: str) -> str:
+    """Return the command that continues an interrupted run, typed in this terminal."""
+    words = ["python", "-m", "src.train", f"resume={run_id}"]
+    default = read_variable(VARIABLE) or TrackingConfig.uri
+    if _place(uri, Path.cwd()) != _place(default, Path.cwd()):
+        words.append(f'tracking.uri="{uri.strip()}"')
+    if extensions := loaded_extensions():
+        words.append(f"extensions=[{','.join(extension.name for extension in extensions)}]")
+    return shlex.join(words)
 
 
 def _place(uri: str, folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,10 @@ def trained_config(run: tracking.Run) -> Config:
         StoreError: the run has no config.
     """
     require_extensions(run.params, run.run_id)
-    return config_from_dict(run.read_config())
+    config = config_from_dict(run.read_config())
+    if epochs := run.tags.get(tracking.EPOCHS):  # typed when the run was resumed
+        config = replace(config, training=replace(config.training, epochs=int(epochs)))
+    return config
 
 
 def locate_dataset(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:

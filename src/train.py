@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from src import console, datasets, fitting, models, reports, saving, tracking
+from src import console, datasets, fitting, models, reports, resuming, saving, tracking
+from src.checkpoints import Checkpoints
 from src.cli.command import entry_point
 from src.keeping import Keeper
 from src.places import local_path
 from src.process.interrupt import deferred
+from src.resuming import NOTHING, Resumption
 from src.schema import TEST, Config, TransferConfig, metric_names
 from src.tracked import check_initial_weights
 
@@ -36,8 +38,12 @@ def train(
     tags: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     worth_keeping: Callable[[Mapping[str, float]], bool] | None = None,
+    resumption: Resumption = NOTHING,
 ) -> TrainResult:
     """Train the network of the config, score it once on the test split, and record everything in MLflow.
+
+    With `config.resume`, an interrupted run is continued; its own configuration is used, with the places and the
+    number of epochs in `overrides`.
 
     Args:
         config: the configuration, from the command line or from `compose_config([...])`.
@@ -49,32 +55,41 @@ def train(
         tags: added to `config.tags`.
         overrides: what was typed, recorded in the run.
         worth_keeping: called with the metrics of the best epoch; the model is not kept if it returns False.
+        resumption: an interrupted training that is continued.
 
     Raises:
         UserError: the store, the data or the loss do not allow the training; the message says what to do.
     """
+    if config.resume is not None:
+        store, config, resumption = resuming.find_requested(config, overrides)
     if dataset is None:
         datasets.check_dataset(config.dataset)
     store = store or tracking.open_store(config.tracking)
     config, dataset = load_data(config, dataset)
     fingerprint = tracking.fingerprint(config, dataset.digest)
-    if not observers and (earlier := reusable_result(store, config, dataset, fingerprint)):
-        return earlier
+    if not observers and resumption is NOTHING:
+        if earlier := reusable_result(store, config, dataset, fingerprint):
+            return earlier
+        resumption = resuming.find_interrupted(store, config, fingerprint, parent_run_id)
     console.warn(dataset.warnings)
     check_initial_weights(config)
+    checkpoints = resuming.open_checkpoints(config, resumption, dataset.digest)
 
-    keeper = Keeper(config, is_trial=bool(observers), worth_keeping=worth_keeping)
+    keeper = Keeper(config, is_trial=bool(observers), worth_keeping=worth_keeping, checkpoints=checkpoints)
+    tags = {**(tags or {}), tracking.PLANNED: fingerprint}
     with (
         keeper.rescuing(),
-        tracking.start_run(store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags) as run,
+        resuming.start_run(store, config, resumption, checkpoints, overrides, parent_run_id, tags) as run,
     ):
+        keeper.open(run)
         model = prepare_model(config, dataset)
-        keeper.start(run, model, dataset)
+        keeper.start(model, dataset)
         recorder = reports.recorder_for(run, config, dataset)
         recorder.record_settings(model)
         console.say_pairs(settings := reports.settings_of(config, dataset, model))
 
-        fitted = fit_with_progress(model, dataset, config, [keeper.note_epoch, run.log_epoch, *observers])
+        watching = [keeper.note_epoch, run.log_epoch, *observers]
+        fitted = fit_with_progress(model, dataset, config, watching, checkpoints)
         with deferred():  # a signal waits until the model is saved
             model = in_float32(model, config, dataset)
             recorder.record_fit(fitted)
@@ -142,12 +157,18 @@ def start_from(name: str, model: keras.Model, config: Config) -> None:
 
 
 def fit_with_progress(
-    model: keras.Model, dataset: datasets.Dataset, config: Config, observers: Sequence[fitting.Observer]
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    config: Config,
+    observers: Sequence[fitting.Observer],
+    checkpoints: Checkpoints,
 ) -> fitting.Fit:
     """Train the model, with a line in the terminal for each epoch."""
     monitor = config.training.monitor if dataset.validation else None
     with console.EpochLines(config.training.max_epochs, batches(dataset, config), monitor) as lines:
-        return fitting.fit(model, dataset, config, [*observers, lines], lines.on_batches)
+        if checkpoints.resumed is not None:
+            lines.note_earlier(checkpoints.resumed.earlier, checkpoints.resumed.epoch)
+        return fitting.fit(model, dataset, config, [*observers, lines], lines.on_batches, checkpoints)
 
 
 def in_float32(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:

@@ -38,6 +38,11 @@ def ready() -> Ready:
     return Ready(build_model(config.model, config.dataset.input_shape, 10), load_dataset(config.dataset))
 
 
+def start(keeper: Keeper, run: Run, ready: Ready) -> None:
+    keeper.open(run)
+    keeper.start(*ready)
+
+
 @pytest.fixture
 def config(workplace: Workplace) -> Config:
     return compose_config(["model=dense", "dataset=synthetic", f"tracking.uri='{workplace.uri}'"])
@@ -60,7 +65,7 @@ def fail(
     def train() -> None:
         with keeper.rescuing(), start_run(open_store(config.tracking), config) as run:
             runs.append(run)
-            keeper.start(run, *ready)
+            start(keeper, run, ready)
             for epoch in range(1, epochs + 1):
                 keeper.note_epoch(epoch, {})
             if is_finished:
@@ -227,7 +232,7 @@ def test_the_model_is_saved_if_it_is_wanted_and_worth_it(
 
     keeper = Keeper(config, worth_keeping=None if is_worth_it is None else is_worth_keeping)
     with keeper.rescuing(), start_run(open_store(config.tracking), config) as run:
-        keeper.start(run, *ready)
+        start(keeper, run, ready)
         keeper.finish(ready.model, {"val_accuracy": 0.5})
     assert {path.name for path in (Path(str(run.folder)) / "model").glob("*")} == files
     assert keeper.is_kept == bool(files)
@@ -266,11 +271,11 @@ def test_a_disk_without_room_for_the_model_is_refused(
         with pytest.raises(
             NotEnoughSpace, match=r"saving dense needs .* MB .* are free in /.*save_model=false"
         ) as caught:
-            Keeper(config).start(run, *ready)
+            start(Keeper(config), run, ready)
         assert asked == [run.folder]
         assert "set tracking.uri to a place" in str(caught.value)
         free_space(monkeypatch, 2 * needed)
-        Keeper(config).start(run, *ready)
+        start(Keeper(config), run, ready)
 
 
 def test_for_a_server_the_room_for_temporary_files_is_checked(
@@ -281,7 +286,7 @@ def test_for_a_server_the_room_for_temporary_files_is_checked(
     with start_run(open_store(config.tracking), config) as run:
         asked = free_space(monkeypatch, 1_000_000)
         with pytest.raises(NotEnoughSpace, match="set TMPDIR to a folder with more space"):
-            Keeper(config).start(run, *ready)
+            start(Keeper(config), run, ready)
     assert asked == [tmp_path]
 
 
@@ -289,5 +294,5 @@ def test_without_tracking_no_room_is_needed(ready: Ready, monkeypatch: pytest.Mo
     config = compose_config(["tracking=off"])
     asked = free_space(monkeypatch, 0)
     with start_run(open_store(config.tracking), config) as run:
-        Keeper(config).start(run, *ready)
+        start(Keeper(config), run, ready)
     assert asked == []

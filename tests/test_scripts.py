@@ -43,8 +43,8 @@ import sys
 sys.path.insert(0, {str(script.parent)!r})
 sys.modules["__main__"].__file__ = {str(script)!r}
 sys.argv = ["best_of_sweep.py", "seed=1"]
-from src.sweep import ending
-print(ending.same_command())
+from src import links
+print(links.same_command())
 """
     done = run("-c", probe, folder=tmp_path)
     assert done.stdout == "python -m pipelines.best_of_sweep seed=1\n", done.stderr

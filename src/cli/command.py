@@ -25,6 +25,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from src.cli.changes import split_changes
 from src.cli.compose import CONF, compose, refuse_empty_overrides, sentences, sweep_ready, to_dataclass
 from src.cli.extensions import take_extensions
 from src.cli.flags import refuse_flags
@@ -118,7 +119,7 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
             "each dimension, such as 'model.dropout=interval(0,0.5)'"
         )
     if not args.multirun:
-        composed = _compose_once(config_name, overrides, sweeps)
+        composed = _compose_once(config_name, split_changes(overrides)[0], sweeps)
         if composed.hydra.mode != RunMode.MULTIRUN:
             with open_dict(composed):
                 del composed["hydra"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -50,6 +50,18 @@ class EpochLines:
     ) -> None:
         if self.task is not None:
             self.bar.stop()
+
+    def note_earlier(self, history: Mapping[str, Sequence[float]], epoch: int) -> None:
+        """Note the epochs that an earlier process trained.
+
+        Args:
+            history: metric name -> one value per epoch.
+            epoch: the number of the next one that is shown.
+        """
+        for value in history[self.monitor] if self.monitor else ():
+            self._note_if_best({str(self.monitor): value})
+        if self.task is not None:
+            self.bar.reset(self.task, description=f"epoch {epoch}/{self.epochs}")
 
     def on_batches(self, done: int) -> None:
         """Move the bar: this many batches of the epoch are done."""

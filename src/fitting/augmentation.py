@@ -1,6 +1,6 @@
 """Random changes of training images. The standard ones: shift, rotation, zoom, mirroring, contrast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -22,7 +22,8 @@ def build_augmentation(config: AugmentationConfig, seed: int) -> Augment:
     """Return a function that changes each image of a batch at random, differently at each call.
 
     Args:
-        config: its kind builds the function.
+        config: its kind builds the function. If the function has an attribute `layers`, the random numbers of these
+            Keras layers are set at the start of each epoch.
         seed: functions with the same seed return the same images, call by call.
 
     Returns:
@@ -52,15 +53,24 @@ def check_augmentation(config: AugmentationConfig, seed: int, images: Images) ->
 
 def standard_augmentation(config: StandardAugmentationConfig, seed: int) -> Augment:
     """Return the function that shifts, rotates, zooms and mirrors images and changes their contrast."""
-    steps = _layers(config, seed)
+    return LayeredAugmentation(_layers(config, seed))
 
-    def augment(images: tf.Tensor) -> tf.Tensor:
+
+class LayeredAugmentation:
+    """Changes images with Keras layers, one after the other.
+
+    Attributes:
+        layers: the layers. At the start of each epoch their random numbers are set, see `src.fitting.order`.
+    """
+
+    def __init__(self, random_layers: Sequence[keras.layers.Layer]) -> None:
+        self.layers = random_layers
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
         changed = tf.cast(images, tf.float32)
-        for step in steps:
-            changed = step(changed, training=True)
+        for layer in self.layers:
+            changed = layer(changed, training=True)
         return tf.cast(tf.clip_by_value(tf.round(changed), 0, WHITE), tf.uint8)
-
-    return augment
 
 
 def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.Layer]:

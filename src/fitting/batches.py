@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from src.datasets import Split
 from src.fitting.augmentation import build_augmentation, check_augmentation
+from src.fitting.order import EpochOrder
 from src.process.machine import cores
 from src.schema import AugmentationConfig
 
@@ -20,18 +21,21 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 
 def training_batches(
     split: Split, batch_size: int, seed: int, augmentation: AugmentationConfig | None = None
-) -> tf.data.Dataset:
-    """Return batches in a new order each epoch, gathered by shuffled index.
+) -> tuple[tf.data.Dataset, EpochOrder]:
+    """Return batches in a new order each epoch, gathered by shuffled index, and the callback that sets the order.
 
     With an augmentation, each image is changed at random in each epoch.
     """
-    batches = _gathered(tf.data.Dataset.range(len(split)).shuffle(len(split), seed=seed).batch(batch_size), split)
+    augment = None
     if augmentation is not None and augmentation.changes_images:
         check_augmentation(augmentation, seed, np.asarray(split.images[:2]))
         augment = build_augmentation(augmentation, seed)
+    order = EpochOrder(len(split), seed, getattr(augment, "layers", ()))
+    batches = _gathered(order.indices().batch(batch_size), split)
+    if augment is not None:
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.
         batches = batches.map(lambda batch, classes: (tf.ensure_shape(augment(batch), batch.shape), classes))
-    return _prefetched(batches)
+    return _prefetched(batches), order
 
 
 def scoring_batches(split: Split, batch_size: int) -> tf.data.Dataset:

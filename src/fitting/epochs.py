@@ -12,8 +12,11 @@ from src.fitting.metrics import keras_mode
 from src.fitting.optimizers import compile_model
 from src.fitting.parts import in_parts, parts_for
 from src.fitting.schedules import build_schedule
+from src.fitting.state import EARLY_STOPPING, EpochEnd, Phase
 from src.fitting.watch import Watch
 from src.schema import Config
+
+SINGLE = Phase()  # of a training without phases
 
 
 class Fit(NamedTuple):
@@ -44,41 +47,48 @@ def class_weights(labels: Labels) -> dict[int, float]:
     return {label: float(weight) for label, weight in enumerate(weights)}
 
 
-def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, last: int | None = None) -> Fit:
-    """Train from the first epoch that `watch` has not seen to epoch `last`, and restore the best weights of these.
+def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, phase: Phase = SINGLE) -> Fit:
+    """Train from the first epoch that `watch` has not seen to the last one, and restore the best weights of these.
 
     Args:
         model: compiled; trained in place.
         dataset: its `train` split is for training; its `validation` split is scored after each epoch.
         config: `training`, `optimizer`, `schedule` and `seed` are read.
         watch: the callback that sees every epoch.
-        last: the number of the last epoch; `config.training.epochs` when it is None.
+        phase: says where these epochs end.
     """
-    first, last = len(watch.history.get("loss", ())), last or config.training.epochs
-    callbacks: list[keras.callbacks.Callback] = [watch]
-    keep_best = None
-    if dataset.validation is not None:
-        keep_best = keras.callbacks.EarlyStopping(
-            config.training.monitor,
-            mode=keras_mode(config.training.monitor),
-            patience=config.training.early_stopping_patience or config.training.epochs,
-            restore_best_weights=True,
-        )
-        callbacks.append(keep_best)
-    callbacks += build_schedule(config, watch.batches).callbacks
+    first, last = len(watch.history.get("loss", ())), phase.last or config.training.epochs
+    keep_best = _keep_best(config) if dataset.validation is not None else None
+    schedule = build_schedule(config, watch.batches).callbacks
+    counting = [*([keep_best] if keep_best else []), *schedule]
     trained = in_parts(model, parts_for(config))
     if trained is not model:
         compile_model(trained, config, watch.batches)
-    fitted = trained.fit(
-        training_batches(dataset.train, config.training.batch_size, config.seed + first, config.augmentation),
-        validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
-        initial_epoch=first,
-        epochs=last,
-        callbacks=callbacks,
-        class_weight=class_weights(dataset.train.labels) if config.training.class_weights else None,
-        shuffle=False,  # the batches are shuffled already
-        verbose=0,
-    )
-    epochs = first + len(fitted.epoch)
-    stopped = None if epochs == last else watch.stopped or "early_stopping"
+    batches, order = training_batches(dataset.train, config.training.batch_size, config.seed, config.augmentation)
+    epoch_end = EpochEnd(watch, keep_best, counting, phase)
+    if epoch_end.resume(trained, last):
+        epochs = first
+    else:
+        fitted = trained.fit(
+            batches,
+            validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
+            initial_epoch=first,
+            epochs=last,
+            callbacks=[order, watch, *counting, epoch_end],
+            class_weight=class_weights(dataset.train.labels) if config.training.class_weights else None,
+            shuffle=False,  # the batches are shuffled already
+            verbose=0,
+        )
+        epochs = first + len(fitted.epoch)
+    stopped = None if epochs == last else watch.stopped or EARLY_STOPPING
     return Fit(watch.history, keep_best.best_epoch + 1 if keep_best else epochs, stopped)
+
+
+def _keep_best(config: Config) -> keras.callbacks.EarlyStopping:
+    """Return the callback that keeps the weights of the best epoch, and ends the training where that is wanted."""
+    return keras.callbacks.EarlyStopping(
+        config.training.monitor,
+        mode=keras_mode(config.training.monitor),
+        patience=config.training.early_stopping_patience or config.training.epochs,
+        restore_best_weights=True,
+    )

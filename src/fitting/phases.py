@@ -1,20 +1,25 @@
 """Transfer learning in phases: the classifier on features computed once, then also the backbone's last blocks."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from src.checkpoints import Array, Arrays
 from src.datasets import Dataset, Split
 from src.fitting.batches import scoring_batch, scoring_batches
-from src.fitting.epochs import Fit, fit_epochs
+from src.fitting.epochs import SINGLE, Fit, fit_epochs
 from src.fitting.memory import check_memory
 from src.fitting.optimizers import compile_model
+from src.fitting.state import Phase
 from src.fitting.watch import Stoppable, Watch
 from src.models.transfer import unfreeze_last_blocks
 from src.schema import Config, TransferConfig, direction_of, is_better
+
+CLASSIFIER, FINE_TUNING = 1, 2  # the phases
 
 
 def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
@@ -32,20 +37,28 @@ def fit_in_phases(model: keras.Model, dataset: Dataset, config: Config, watch: W
     assert isinstance(transfer, TransferConfig)
     if transfer.mode == "feature_extraction":
         return _fit_classifier(model, dataset, config, watch)
-    first = _fit_classifier(model, dataset, _for_phase(config, transfer, transfer.head_epochs), watch)
-    if watch.stopped:  # possibly at the last epoch of this phase
-        return first._replace(stopped=watch.stopped)
-    first_weights, trained = model.get_weights(), len(watch.history["loss"])
+    if watch.resumed is not None and watch.resumed.state["phase"] == FINE_TUNING:
+        first_best, trained = watch.resumed.state["settled"]["best_epoch"], watch.resumed.state["settled"]["epochs"]
+        first_weights: Sequence[Array] = watch.resumed.arrays["first_phase"].values
+    else:
+        first_config = _for_phase(config, transfer, transfer.head_epochs)
+        first = _fit_classifier(model, dataset, first_config, watch, Phase(CLASSIFIER))
+        if watch.stopped:  # possibly at the last epoch of this phase
+            return first._replace(stopped=watch.stopped)
+        first_best, trained, first_weights = first.best_epoch, len(watch.history["loss"]), model.get_weights()
     unfreeze_last_blocks(model, transfer.unfrozen_blocks)
     remaining = config.training.epochs - trained  # more if early stopping ended the first phase
     check_memory(model, min(config.training.batch_size, len(dataset.train)))  # more layers are trained now
     second_config = _for_phase(config, transfer, remaining, transfer.learning_rate_factor)
     compile_model(model, second_config, watch.batches)
-    second = fit_epochs(model, dataset, second_config, watch, last=config.training.epochs)
+    settled = {"best_epoch": first_best, "epochs": trained}
+    phase = Phase(FINE_TUNING, config.training.epochs, settled, {"first_phase": Arrays(trained, first_weights)})
+    second = fit_epochs(model, dataset, second_config, watch, phase)
     phases = (("classifier", 1), ("fine-tuning", trained + 1))
-    if dataset.validation is not None and not _has_better_epoch(watch, config.training.monitor, second, first):
+    monitor = config.training.monitor
+    if dataset.validation is not None and not _is_better_epoch(watch, monitor, second.best_epoch, first_best):
         model.set_weights(first_weights)
-        return second._replace(best_epoch=first.best_epoch, phases=phases)
+        return second._replace(best_epoch=first_best, phases=phases)
     return second._replace(phases=phases)
 
 
@@ -60,26 +73,26 @@ def _for_phase(config: Config, transfer: TransferConfig, epochs: int, factor: fl
     )
 
 
-def _has_better_epoch(watch: Watch, monitor: str, one: Fit, other: Fit) -> bool:
-    """Return whether the best epoch of one phase is better than that of the other."""
+def _is_better_epoch(watch: Watch, monitor: str, epoch: int, other: int) -> bool:
+    """Return whether one epoch is better than another."""
     values = watch.history[monitor]
-    return is_better(values[one.best_epoch - 1], values[other.best_epoch - 1], direction_of(monitor))
+    return is_better(values[epoch - 1], values[other - 1], direction_of(monitor))
 
 
-def _fit_classifier(model: keras.Model, dataset: Dataset, config: Config, watch: Watch) -> Fit:
+def _fit_classifier(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, phase: Phase = SINGLE) -> Fit:
     """Train the layers after the backbone on its features, which are computed once because it is frozen.
 
     With augmentation the images differ in each epoch, so the backbone computes every batch.
     """
     if config.augmentation.changes_images:
-        return fit_epochs(model, dataset, config, watch)
+        return fit_epochs(model, dataset, config, watch, phase)
     start = time.perf_counter()
     backbone, head = split_at_features(model)
     validation = dataset.validation and features_of(backbone, dataset.validation)
     features = replace(dataset, train=features_of(backbone, dataset.train, watch), validation=validation)
     compile_model(head, config, watch.batches)
     watch.preparation = time.perf_counter() - start
-    return fit_epochs(head, features, config, watch)
+    return fit_epochs(head, features, config, watch, phase)
 
 
 def split_at_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:

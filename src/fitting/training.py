@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from src.checkpoints import Checkpoints
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.batches import scoring_batch, scoring_batches
@@ -83,6 +84,7 @@ def fit(
     config: Config,
     observers: Sequence[Observer] = (),
     on_batches: Callable[[int], None] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Fit:
     """Train the compiled model. It ends with the weights of the epoch that was best by `training.monitor`.
 
@@ -97,12 +99,15 @@ def fit(
         observers: called in order after each epoch with its number, counted from 1, and its metrics. Training ends
             when one of them returns True.
         on_batches: called within an epoch with the number of batches trained so far.
+        checkpoints: get the state after each epoch. If they have one to continue from, training begins after its epoch,
+            and `model` gets its state.
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
+        CheckpointError: the checkpoint to continue from is of another network or optimizer.
         NotEnoughMemory: the batches do not fit into memory.
     """
-    watch = Watch(observers, on_batches, len(dataset.train), config)
+    watch = Watch(observers, on_batches, len(dataset.train), config, checkpoints)
     check_memory(model, min(config.training.batch_size, len(dataset.train)))
     try:
         with deferred(), explain_out_of_memory(config.training.batch_size):

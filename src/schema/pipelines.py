@@ -19,6 +19,11 @@ class PipelineConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.resume is not None:
+            raise ConfigError(
+                f"resume={self.resume}: a pipeline continues its interrupted training by itself; remove `resume`, and "
+                "run the same command again"
+            )
         is_usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
         require(is_usable, "seeds", self.seeds, "different integers from 0 to 4294967295, at least one")
         if not self.tracking.enabled:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
-from src.schema.checks import ADDED, FREE, require
+from src.schema.checks import ADDED, FREE, REQUEST, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.model import ModelConfig
@@ -29,8 +29,15 @@ class Config:
     seed: int = 1
     evaluate_test: bool = True
     tags: dict[str, str] = field(default_factory=dict, metadata=FREE)
+    resume: str | None = field(default=None, metadata=REQUEST)  # the id of an interrupted run, which is continued
+    on_change: str = field(default="error", metadata=REQUEST)  # or continue: with other code or packages than before
 
     def __post_init__(self) -> None:
+        one_of(("error", "continue"), "on_change", self.on_change)
+        if self.on_change != "error" and self.resume is None:
+            raise ConfigError(
+                f"on_change={self.on_change}: it belongs to resume=RUN; add the id of a run, or remove `on_change`"
+            )
         require(0 <= self.seed < 2**32, "seed", self.seed, "an integer from 0 to 4294967295")
         for name, value in self.tags.items():
             require(isinstance(value, str), f"tags.{name}", value, "a string")

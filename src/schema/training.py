@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import PLACE, at_least, one_of, require
+from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, at_least, one_of, require
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import TEST, monitors
 
@@ -24,6 +24,9 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id, or a model file
     steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
+    checkpoint_minutes: float | None = field(default=5, metadata=NEUTRAL | ADDED)  # 0: every epoch; null: none
+    checkpoint_dir: str | None = field(default=None, metadata=LOCATION | ADDED)  # null: next to the store
+    checkpoint_upload: bool = field(default=False, metadata=NEUTRAL | ADDED)  # one, when the process is asked to stop
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,6 +40,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
         )
         for key in counted:
             at_least(1, f"training.{key}", getattr(self, key))
+        at_least(0, "training.checkpoint_minutes", self.checkpoint_minutes)
         if self.last_epoch is not None and self.last_epoch > self.epochs:
             raise ConfigError(
                 f"training.last_epoch: {self.last_epoch} is after the last of training.epochs={self.epochs}; "

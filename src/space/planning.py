@@ -62,6 +62,11 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     Raises:
         ConfigError: a key that no configuration has, a value that does not fit, or a space in which nothing can run.
     """
+    if master.get("resume") is not None:
+        raise ConfigError(
+            f"resume={master.resume}: it continues a single run; remove it, and run the command of the sweep again, "
+            "which resumes the sweep"
+        )
     settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
     n_jobs, limit = settings.n_jobs, MAX_JOBS_PER_CORE * cores()
     require(n_jobs <= limit, "hydra.sweeper.n_jobs", n_jobs, f"at most {limit} on the {cores()} cores here")

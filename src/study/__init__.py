@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.study.claims import Claims, NoTrial
+    from src.study.claims import Claims, NoTrial, chain_of, retry_tag
     from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
     from src.study.sampling import check_sampler, picker

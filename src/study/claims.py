@@ -3,7 +3,9 @@
 One lock is held from counting the trials until the parameters of the next one are drawn. Each worker holds a lock of
 its own for as long as it lives, and writes its name on the trials that it runs. So a running trial whose owner's lock
 is free has lost its worker. That trial becomes FAIL with the user attribute `interrupted`, and its parameters are tried
-again under the next number, `max_retries` times at most; then it counts as it is.
+again under the next number, `max_retries` times at most; then it counts as it is. The new trial continues from the
+checkpoint of the chain: the trial and those that tried it again. If the checkpoint has advanced, the interruption does
+not count as a retry.
 """
 
 import contextlib
@@ -26,6 +28,9 @@ OWNER = "owner"
 REASON = "reason"
 RETRIES = "retries"
 RETRY_OF = "retry_of"
+CHAIN = "chain"  # the number of the chain's first trial, at each later one
+STARTED_AT = "started_at"  # the epoch of the chain's checkpoint when the trial was put into the queue
+ADVANCED = "advanced"  # the checkpoint was a later one when the trial was interrupted
 QUEUED = "queued"
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
 
@@ -52,6 +57,7 @@ class Claims:
         queue: parameters of the first trials, in this order; after them the sampler proposes.
         first: the number of the first trial of this command; earlier failures do not count as failures in a row.
         on_dead: called with the number of each trial whose worker was found dead.
+        epoch_of: called with the number of a chain's first trial; returns the epoch of its checkpoint, 0 without one.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Claims:
         queue: Sequence[Mapping[str, Scalar]] = (),
         first: int = 0,
         on_dead: Callable[[int], object] = int,
+        epoch_of: Callable[[int], int] = lambda _: 0,
     ) -> None:
         self.study = optuna.load_study(
             study_name=study_name,
@@ -80,6 +87,7 @@ class Claims:
         self._queue = queue
         self._first = first
         self._on_dead = on_dead
+        self._epoch_of = epoch_of
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -143,7 +151,7 @@ class Claims:
 
     def interrupt(self, trial: optuna.Trial, owner: str, reason: str) -> bool:
         """Ends a trial that was stopped; it does not count, and is tried again when the study is resumed."""
-        return self._end_trial(trial.number, owner, TrialState.FAIL, None, {INTERRUPTED: True, REASON: reason})
+        return self._end_trial(trial.number, owner, TrialState.FAIL, None, self._interruption(trial, reason))
 
     def give_up_dead(self) -> list[int]:
         """Ends the trials whose worker is dead as interrupted; returns their numbers."""
@@ -162,6 +170,12 @@ class Claims:
         """Returns whether the study has all its trials, and none is running."""
         counts = self.counts()
         return not counts.running and counts.counted >= self._n_trials
+
+    def open_chains(self) -> set[int]:
+        """Returns the chains whose last trial is running, or was interrupted and may be tried again."""
+        last = {chain_of(trial): trial for trial in self.trials()}
+        retries = self._settings.max_retries
+        return {chain for chain, trial in last.items() if not trial.state.is_finished() or can_retry(trial, retries)}
 
     def best_value(self) -> float | None:
         """Returns the best value of a complete trial, None while there is none."""
@@ -200,7 +214,7 @@ class Claims:
             and (OWNER not in trial.user_attrs or self._locks.is_free(f"owner {trial.user_attrs[OWNER]}"))
         ]
         for trial in dead:
-            self._set_attributes(trial.number, {INTERRUPTED: True, REASON: "its worker was killed"})
+            self._set_attributes(trial.number, self._interruption(trial, "its worker was killed"))
             self.study.tell(trial.number, state=TrialState.FAIL)
             with contextlib.suppress(Exception):  # the study is right even if the store of the runs cannot be reached
                 self._on_dead(trial.number)
@@ -208,12 +222,19 @@ class Claims:
                 self._locks.forget(f"owner {trial.user_attrs[OWNER]}")
         return [trial.number for trial in dead]
 
+    def _interruption(self, trial: optuna.Trial | FrozenTrial, reason: str) -> dict[str, Any]:
+        """Return the attributes of a trial that is interrupted."""
+        has_advanced = self._epoch_of(chain_of(trial)) > trial.user_attrs.get(STARTED_AT, 0)
+        return {INTERRUPTED: True, REASON: reason} | ({ADVANCED: True} if has_advanced else {})
+
     def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
         """Enqueues the parameters that must come next, if there are any: those of a retry, or of the queue."""
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
             if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
-                attributes = {RETRIES: trial.user_attrs.get(RETRIES, 0) + 1, RETRY_OF: trial.number}
+                retries = trial.user_attrs.get(RETRIES, 0) + (ADVANCED not in trial.user_attrs)
+                chain = chain_of(trial)
+                attributes = {RETRIES: retries, RETRY_OF: trial.number, CHAIN: chain, STARTED_AT: self._epoch_of(chain)}
                 # With the parameters that it was enqueued with: it may have been killed before all of them were drawn.
                 params = trial.system_attrs.get("fixed_params", {}) | trial.params
                 if QUEUED in trial.user_attrs:
@@ -238,10 +259,20 @@ class Claims:
         return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}
 
 
+def chain_of(trial: optuna.Trial | FrozenTrial) -> int:
+    """Return the number of the first trial of a chain."""
+    return int(trial.user_attrs.get(CHAIN, trial.number))
+
+
+def retry_tag(trial: optuna.Trial) -> dict[str, str]:
+    """Return the tag of a trial's run that names the trial which it tries again; nothing for a first try."""
+    return {RETRY_OF: str(trial.user_attrs[RETRY_OF])} if RETRY_OF in trial.user_attrs else {}
+
+
 def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
     """Returns whether the trial was interrupted and may be tried again under another number, so it does not count."""
     interrupted = trial.state == TrialState.FAIL and trial.user_attrs.get(INTERRUPTED, False)
-    return bool(interrupted) and trial.user_attrs.get(RETRIES, 0) < max_retries
+    return bool(interrupted) and (ADVANCED in trial.user_attrs or trial.user_attrs.get(RETRIES, 0) < max_retries)
 
 
 def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:

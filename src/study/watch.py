@@ -1,6 +1,7 @@
 """An observer of a training that reports each epoch to its trial, and ends the training early."""
 
 import threading
+from collections.abc import Mapping, Sequence
 
 import optuna
 
@@ -29,6 +30,11 @@ class TrialWatch:
         self.epochs = epochs
         self.stop = stop
         self.pruned = False
+
+    def report_earlier(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Report the epochs that an earlier trial of the chain trained, so that the pruner sees them."""
+        for epoch, value in enumerate(history[self.metric], start=1):
+            self.trial.report(value, epoch)
 
     def __call__(self, epoch: int, logs: dict[str, float]) -> bool:
         self.trial.report(logs[self.metric], epoch)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from types import TracebackType
 
-from src import console, reports, study, tracking
+from src import console, links, reports, study, tracking
 from src.errors import StoreError, UserError
-from src.redact import HIDDEN, redact
 from src.results import SweepResult
 from src.sweep.opening import Sweep
 from src.sweep.runs import config_of_trial, open_parent, runs_of_trials
@@ -111,9 +108,9 @@ class Ending:
         if seconds is not None and self.error is None and is_first:
             console.say(f"hydra.sweeper.timeout={seconds} ended before a trial began; set a longer one")
         if self.error is None or self.was_stopped:
-            console.say(f"resume with: {same_command()}")
+            console.say(f"resume with: {links.same_command()}")
         elif isinstance(self.error, StoreError) or study.is_outage(self.error):
-            console.say(f"once that works again, resume with: {same_command()}")
+            console.say(f"once that works again, resume with: {links.same_command()}")
 
 
 def write_results(sweep: Sweep) -> SweepResult:
@@ -121,6 +118,7 @@ def write_results(sweep: Sweep) -> SweepResult:
     plan, claims = sweep.plan, sweep.claims
     with tracking.explain_store_errors(plan.tracking.uri):
         claims.give_up_dead()
+        sweep.chains.remove_others(claims.open_chains())
         counts, rows = claims.counts(), study.trial_rows(claims.trials())
         parent = open_parent(sweep.store, sweep.job.study, plan, sweep.data)
         if parent.run_id != sweep.parent.run_id:  # it was deleted meanwhile
@@ -149,14 +147,6 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         rows, parameters = study.trial_rows(sweep.claims.trials()), study.rank_parameters(sweep.claims.study)
         reports.record_plots(sweep.parent, sweep.plan, result.study_name, rows, sweep.claims.counts(), parameters)
-
-
-def same_command() -> str:
-    """Return the command that was typed, ready to be typed again."""
-    module = sys.modules["__main__"].__spec__
-    name = module.name if module is not None else "src.train"
-    typed = f"python -m {name} {shlex.join(sys.argv[1:])}"
-    return typed if redact(typed) == typed else f"{redact(typed)} (with the values that {HIDDEN} hides)"
 
 
 def _first_line(error: BaseException) -> str:

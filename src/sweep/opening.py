@@ -11,6 +11,7 @@ from src import console, study, tracking
 from src.results import trial_name
 from src.schema import Scalar
 from src.space import SweepPlan
+from src.sweep.chains import Chains
 from src.sweep.runs import open_parent, runs_of_trials, warnings_of
 from src.sweep.setting import Data, describe_setting, setting_digest
 from src.sweep.worker import Job
@@ -40,6 +41,11 @@ class Sweep:
     def plan(self) -> SweepPlan:
         """The checked settings of the sweep."""
         return self.job.plan
+
+    @property
+    def chains(self) -> Chains:
+        """The checkpoints of the trials."""
+        return Chains(self.plan, self.job.study)
 
 
 def open_sweep(
@@ -90,7 +96,10 @@ def open_sweep(
     def record_loss(number: int) -> None:
         tracking.record_lost_trial(store, study_id, number, run_name=trial_name(number), parent_run_id=parent.run_id)
 
-    claims = study.Claims(name, *storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss)
+    chains = Chains(plan, study_id)
+    claims = study.Claims(
+        name, *storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss, epoch_of=chains.epoch
+    )
     all_warnings = [line for found in data for line in found.warnings] + ["\n".join(warnings)] * bool(warnings)
     return Sweep(job, claims, store, parent, data, all_warnings)
 

@@ -35,8 +35,10 @@ from src.process.interrupt import raise_on_signals
 from src.process.lazy import import_now
 from src.redact import redact
 from src.results import TrainResult, trial_name
+from src.resuming import Resumption
 from src.schema import Config, DatasetConfig, Scalar, best_metrics, is_better
 from src.space import SweepPlan
+from src.sweep.chains import Chains
 from src.train import train
 
 if TYPE_CHECKING:
@@ -150,6 +152,7 @@ class Worker:
         self.stop = stop
         self.owner = uuid.uuid4().hex
         self.store: tracking.Store = tracking.open_store(job.plan.tracking)
+        self.chains = Chains(job.plan, job.study)
         storage = study.open_storage(job.plan.settings.storage, job.plan.tracking.uri)
         self.claims: study.Claims = study.Claims(
             job.study.name,
@@ -159,6 +162,7 @@ class Worker:
             queue=job.queue,
             first=job.first,
             on_dead=self._record_loss,
+            epoch_of=self.chains.epoch,
         )
         self.datasets: dict[str, datasets.Dataset] = {}
 
@@ -200,6 +204,7 @@ class Worker:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
+        chain = study.chain_of(trial)
         try:
             if isinstance(config, Exception):
                 raise config
@@ -211,8 +216,13 @@ class Worker:
                 store=self.store,
                 observers=[watch],
                 parent_run_id=self.job.parent_run_id,
-                tags=self.job.study.tags_of_trial(trial.number),
+                tags=self.job.study.tags_of_trial(trial.number) | study.retry_tag(trial),
                 worth_keeping=self._worth_keeping,
+                resumption=Resumption(
+                    key=self.chains.key(chain),
+                    on_change="restart",
+                    on_resume=lambda checkpoint: watch.report_earlier(checkpoint.earlier),
+                ),
             )
         except (KeyboardInterrupt, StoreError) as stop:
             is_ours = self.claims.interrupt(trial, self.owner, redact(str(stop)))
@@ -225,6 +235,8 @@ class Worker:
             is_ours = self._record_failure(trial, error)
         else:
             is_ours = self._record_result(trial, result, pruned=watch.pruned)
+        if is_ours and chain not in self.claims.open_chains():
+            self.chains.remove(chain)
         if not is_ours:
             self._record_loss(trial.number)
         return is_ours

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from src.tracking.parents import pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
     from src.tracking.registry import Registry, Version, data_of_run
-    from src.tracking.reuse import fingerprint, finished_result, recorded_result
+    from src.tracking.resuming import RESUMED, interrupted_run, interrupted_runs
+    from src.tracking.reuse import fingerprint, finished_result, origin_of_result, recorded_result
     from src.tracking.run import Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder
     from src.tracking.sweep import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         study_runs,
         tag_run,
     )
-    from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, host_of
+    from src.tracking.tags import EPOCHS, FINGERPRINT, PLANNED, UNRECOGNIZED, host_of
     from src.tracking.view import COLUMN_SETTINGS
 else:
     __getattr__ = lazy_package(__name__)

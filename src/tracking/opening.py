@@ -15,6 +15,7 @@ from src.schema import Config, TrackingConfig
 from src.tracking.null_run import NullRun
 from src.tracking.provenance import standard_tags
 from src.tracking.registry import fixed_uri
+from src.tracking.resuming import take_over
 from src.tracking.run import Run
 from src.tracking.store import Store, check_exists, client_of, explain_refusal, explain_unusable_store, prepare_store
 
@@ -29,6 +30,7 @@ def start_run(
     overrides: Sequence[str] = (),
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
 ) -> Iterator[Run]:
     """Yield a new run with the config in it, or one that records nothing when tracking is off.
 
@@ -40,10 +42,20 @@ def start_run(
         overrides: what was typed, recorded as `config/overrides.yaml`.
         parent_run_id: the run under which this one is shown.
         tags: added to those of the config.
+        run_id: an interrupted run that is continued instead; it gets the tags.
     """
     client, experiment_id = store
     if client is None:
         yield NullRun()
+        return
+    if run_id is not None:
+        with (
+            managed_run(lambda: take_over(store, run_id, tags or {}), config.tracking.uri) as run,
+            _system_metrics(config.tracking, run, is_resumed=True),
+        ):
+            if config.tracking.detail == "full":
+                run.log_environment(only_once=True)
+            yield run
         return
     name = config.tracking.run_name or f"{config.model.name}-{config.dataset.name}-s{config.seed}"
     all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
@@ -151,13 +163,13 @@ def _run_of_model(model_uri: str) -> str:
 
 
 @contextlib.contextmanager
-def _system_metrics(config: TrackingConfig, run: Run) -> Iterator[None]:
+def _system_metrics(config: TrackingConfig, run: Run, is_resumed: bool = False) -> Iterator[None]:
     if not config.system_metrics:
         yield
         return
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    monitor = SystemMetricsMonitor(run.run_id)
+    monitor = SystemMetricsMonitor(run.run_id, resume_logging=is_resumed)
     monitor.start()
     try:
         yield

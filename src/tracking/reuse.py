@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from src.schema import (
     with_given_name,
 )
 from src.tracking.opening import explain_store_errors
+from src.tracking.points import points_of
 from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
 from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
@@ -36,7 +38,12 @@ KEPT = ("tracking.save_model", "tracking.detail")  # settings that decide how mu
 
 
 def fingerprint(config: Config, data_digest: str) -> str:
-    """Return the SHA-256 in hex of everything that decides a run's result: settings, code, data and initial weights.
+    """Return the SHA-256 in hex of everything that decides a run's result, see `origin_of_result`."""
+    return hashlib.sha256(json.dumps(origin_of_result(config, data_digest), sort_keys=True).encode()).hexdigest()
+
+
+def origin_of_result(config: Config, data_digest: str) -> dict[str, Any]:
+    """Return everything that decides a run's result, for JSON: settings, code, data and initial weights.
 
     Places and names are not part of it, and neither is code that cannot change a result, see `result_code_digest`.
 
@@ -49,9 +56,7 @@ def fingerprint(config: Config, data_digest: str) -> str:
     for name in ("training.initial_weights", "model.weights"):
         if (path := leaves.get(name)) and (file := local_path(str(path))).is_file():
             leaves[name] = hashlib.sha256(file.read_bytes()).hexdigest()
-    content: dict[str, Any] = {"settings": leaves, "code": result_code_digest(), "data": data_digest}
-    content |= extension_param()
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return {"settings": leaves, "code": result_code_digest(), "data": data_digest} | extension_param()
 
 
 def finished_result(store: Store, wanted: str, warnings: list[str]) -> TrainResult | None:
@@ -124,8 +129,9 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
     Raises:
         StoreError: params or metrics of the run have been removed from the store.
     """
+    epochs_trained = int(run.data.params.get("resolved.epochs", 0)) or sys.maxsize
     points = {
-        name: sorted(client.get_metric_history(run.info.run_id, name), key=lambda point: point.step)
+        name: [point for point in points_of(client, run.info.run_id, name) if point.step <= epochs_trained]
         for name in run.data.metrics
         if "/" not in name  # system metrics have steps of their own
     }

@@ -32,6 +32,8 @@ PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
 CONFIG = "config/config.yaml"
+PACKAGES = "environment/packages.txt"
+TIMES = ("epoch_seconds", "images_per_second", "checkpoint/seconds", "checkpoint/megabytes")  # differ each time
 SERVED_WITH = ("tensorflow", "keras", "numpy", "mlflow")
 
 
@@ -46,6 +48,8 @@ class Run:
         end_time: in ms since 1970, of a run that has ended and in which nothing ran since, else None.
         model_ids: the ids of the MLflow models that it has logged.
         model_uri: of the model that the run was found by, with a fixed version; None if it was found by its id.
+        is_continued: True for an interrupted run that this process continues.
+        recorded: metric name -> step -> value, of such a run.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, experiment_id: str) -> None:
@@ -64,6 +68,8 @@ class Run:
         self.end_time: int | None = None
         self.model_ids: list[str] = []
         self.model_uri: str | None = None
+        self.is_continued = False
+        self.recorded: dict[str, dict[int, float]] = {}
 
     def log_config(self, config: Config, overrides: Sequence[str]) -> None:
         """Record the resolved config as params and as `config/config.yaml`, and the overrides."""
@@ -76,17 +82,27 @@ class Run:
         """Record what was typed as `config/overrides.yaml`."""
         self._write("config/overrides.yaml", yaml.safe_dump(redact_tree(list(overrides))))
 
-    def log_environment(self) -> None:
-        """Record the installed packages, and the difference between the code and its commit."""
-        self._write(
-            "environment/packages.txt", packages()
-        )  # a version is not a secret, even if the package is called `tokenizers`
+    def log_environment(self, only_once: bool = False) -> None:
+        """Record the installed packages, and the difference between the code and its commit.
+
+        Args:
+            only_once: keep what is recorded.
+        """
+        if only_once:
+            with contextlib.suppress(NotKept), self.reading(PACKAGES):
+                return
+        self._write(PACKAGES, packages())  # a version is not a secret, even if the package is called `tokenizers`
         if patch := difference():
             self.log_text("environment/git.diff", patch)
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record params as they would be typed: null, true, 0.001, [120, 84]."""
-        shown = redact_tree(dict(params))
+        """Record params as they would be typed: null, true, 0.001, [120, 84].
+
+        In a run that is continued, the params that it has already keep their values: MLflow does not change params.
+        """
+        shown = redact_tree(
+            {name: value for name, value in params.items() if not (self.is_continued and name in self.params)}
+        )
         assert isinstance(shown, dict)
         texts = {name: as_param(value) for name, value in shown.items()}
         self.params |= texts
@@ -101,12 +117,28 @@ class Run:
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record one point per metric in the background.
 
+        In a run that is continued, an epoch that was trained again with the same result adds no second points.
+
         Raises:
             StoreError: an earlier point could not be written.
         """
         client, now = self._client, int(time.time() * 1000)
-        entities = [Metric(name, value, now, step) for name, value in metrics.items()]
+        entities = [Metric(name, value, now, step) for name, value in self._unrecorded(metrics, step).items()]
+        if not entities:
+            return
         self._writer.put(lambda: client.log_batch(self._id, metrics=entities))
+
+    def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Record the epochs of an earlier process, one value per metric and epoch, unless they are recorded."""
+        for epoch in range(1, 1 + max(map(len, history.values()), default=0)):
+            self.log_epoch(epoch, {name: values[epoch - 1] for name, values in history.items()})
+
+    def _unrecorded(self, metrics: Mapping[str, float], step: int) -> Mapping[str, float]:
+        """Return the metrics without those that the run has at this step, if their results are the same there."""
+        known = {name: self.recorded[name][step] for name in metrics if step in self.recorded.get(name, {})}
+        if any(metrics[name] != value for name, value in known.items() if name not in TIMES):
+            return metrics
+        return {name: value for name, value in metrics.items() if name not in known}
 
     def log_new_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record one point per metric whose last value in the run is another one, so that repeating adds nothing."""

@@ -3,7 +3,7 @@
 Tags that people look at and filter by have plain names:
 
 - where a run comes from: `model`, `dataset`, `host`, `git_dirty`;
-- how it ended: `stopped`, `error`, `trial_state`;
+- how it ended: `stopped`, `error`, `trial_state`, `resumed` (after which epochs);
 - what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`.
 
 MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`. A user may give a training
@@ -23,6 +23,8 @@ from src.schema import TAG_PREFIX
 PROCESS = f"{TAG_PREFIX}process"  # the process that began the run
 HOST = f"{TAG_PREFIX}host"  # the machine of that process
 FINGERPRINT = f"{TAG_PREFIX}fingerprint"  # of all that decides the result
+PLANNED = f"{TAG_PREFIX}planned"  # the fingerprint that the run will have when it is finished
+EPOCHS = f"{TAG_PREFIX}epochs"  # the new number of epochs, if it was changed when the run was resumed
 UNRECOGNIZED = f"{TAG_PREFIX}unrecognized_classes"  # the warning about such classes
 STUDY_ID = f"{TAG_PREFIX}study_id"
 SWEEP = f"{TAG_PREFIX}sweep"  # marks the run of a sweep, the parent of its trials' runs

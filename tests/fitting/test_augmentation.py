@@ -13,6 +13,7 @@ from src.datasets import Split
 from src.fitting import augmented
 from src.fitting.augmentation import build_augmentation
 from src.fitting.batches import scoring_batches, training_batches
+from src.fitting.order import EpochOrder
 from src.schema import AugmentationConfig, StandardAugmentationConfig
 from tests.support.training import ready
 
@@ -112,23 +113,29 @@ def labeled(count: int) -> Split:
     return Split(np.stack([bar()] * count), np.arange(count, dtype=np.uint8))
 
 
+def in_epoch(number: int, batches: tf.data.Dataset, order: EpochOrder) -> tuple[list[int], list[bytes]]:
+    order.on_epoch_begin(number)
+    return epoch_of(batches)
+
+
 def epoch_of(batches: tf.data.Dataset) -> tuple[list[int], list[bytes]]:
     """The labels and the images of one epoch."""
     pairs = list(batches.unbatch().as_numpy_iterator())
     return [int(label) for _, label in pairs], [image.tobytes() for image, _ in pairs]
 
 
-def test_training_batches_are_changed_anew_in_each_epoch_and_repeat_themselves_from_the_start() -> None:
+def test_training_batches_are_changed_anew_in_each_epoch_and_depend_on_its_number_alone() -> None:
     one, again = (training_batches(labeled(20), 8, seed=1, augmentation=EVERYTHING) for _ in range(2))
-    (labels, first), (_, second) = epoch_of(one), epoch_of(one)
+    (labels, first), (later_labels, second) = in_epoch(0, *one), in_epoch(1, *one)
     assert sorted(labels) == list(range(20))
     assert len({*first, *second, bar().tobytes()}) == 41
-    assert epoch_of(again) == (labels, first)
+    assert in_epoch(1, *again) == (later_labels, second)
+    assert in_epoch(0, *again) == (labels, first)
 
 
 def test_another_kind_changes_training_batches_too(more_kinds: list[str]) -> None:
     kind = compose_config([*more_kinds, "augmentation=negative"]).augmentation
-    labels, images = epoch_of(training_batches(labeled(20), 8, seed=1, augmentation=kind))
+    labels, images = epoch_of(training_batches(labeled(20), 8, seed=1, augmentation=kind)[0])
     assert sorted(labels) == list(range(20))
     assert set(images) == {(255 - bar()).tobytes()}
 
@@ -139,7 +146,7 @@ def test_scored_images_are_never_augmented() -> None:
 
 @pytest.mark.parametrize("augmentation", [None, StandardAugmentationConfig()])
 def test_without_an_augmentation_images_stay_as_they_are(augmentation: AugmentationConfig | None) -> None:
-    assert set(epoch_of(training_batches(labeled(20), 8, 1, augmentation))[1]) == {bar().tobytes()}
+    assert set(epoch_of(training_batches(labeled(20), 8, 1, augmentation)[0])[1]) == {bar().tobytes()}
 
 
 def test_an_augmentation_without_changes_is_the_image_itself() -> None:

@@ -27,12 +27,17 @@ def epoch_of(epoch_batches: Any) -> tuple[list[int], list[int]]:
     return [int(label) for _, labels in epoch for label in labels], [len(labels) for _, labels in epoch]
 
 
+def in_epoch(number: int, shuffled: Any, order: Any) -> tuple[list[int], list[int]]:
+    order.on_epoch_begin(number)
+    return epoch_of(shuffled)
+
+
 def test_an_epoch_has_every_image_once_in_an_order_that_depends_on_seed_and_epoch() -> None:
     one, again, another = (batches.training_batches(labeled(50), batch_size=16, seed=seed) for seed in (1, 1, 2))
-    epochs = [epoch_of(shuffled) for shuffled in (one, one, another)]
+    epochs = [in_epoch(number, *shuffled) for number, shuffled in ((0, one), (1, one), (0, another))]
     assert [(sorted(labels), sizes) for labels, sizes in epochs] == [(list(range(50)), [16, 16, 16, 2])] * 3
     assert len({tuple(range(50)), *(tuple(labels) for labels, _ in epochs)}) == 4
-    assert epoch_of(again) == epochs[0]
+    assert in_epoch(1, *again) == epochs[1]  # whether or not this process has seen the epoch before it
 
 
 def test_scoring_keeps_the_order_and_reaches_the_last_image() -> None:
@@ -53,7 +58,7 @@ def test_images_on_disk_come_in_the_same_batches_as_images_in_memory(tmp_path: P
     np.save(tmp_path / "images.npy", split.images)
     mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels)
     assert isinstance(mapped.head(12).images, np.memmap)
-    for make in (lambda one: batches.training_batches(one, 8, seed=1), lambda one: batches.scoring_batches(one, 8)):
+    for make in (lambda one: batches.training_batches(one, 8, seed=1)[0], lambda one: batches.scoring_batches(one, 8)):
         for (images, labels), (from_disk, their_labels) in zip(make(split), make(mapped), strict=True):
             assert np.array_equal(images, from_disk)
             assert np.array_equal(labels, their_labels)
@@ -65,9 +70,9 @@ from src.datasets import Split
 from src.fitting import batches
 images = np.load(sys.argv[1], mmap_mode="r")
 split = Split(images, np.zeros(len(images), np.uint8))
-for _ in zip(range(3), batches.training_batches(split, 64, seed=1)): pass
+for _ in zip(range(3), batches.training_batches(split, 64, seed=1)[0]): pass
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-sum(len(labels) for _, labels in batches.training_batches(split, 64, seed=2))
+sum(len(labels) for _, labels in batches.training_batches(split, 64, seed=2)[0])
 held = int(open("/proc/self/statm").read().split()[1]) - int(open("/proc/self/statm").read().split()[2])
 print(held * 4096)
 """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from src.schema import Interval
-from src.study import Claims, NoTrial, Storage, picker
+from src.study import Claims, NoTrial, Storage, chain_of, picker
 from tests.support.studies import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
 
 End = Callable[[Claims, optuna.Trial, str], bool]
@@ -532,3 +532,51 @@ def test_processes_killed_at_any_moment_leave_a_study_that_the_others_finish(url
         claims = claims_on(storage, "shared", n_trials=n_trials)
         assert_whole(claims, n_trials)
         assert "f" in states(claims)
+
+
+# --- chains of trials that share checkpoints -----------------------------------------------------------------------
+
+
+def interrupted_at(memory: Storage, epochs: list[int], max_retries: int) -> Claims:
+    """The claims of a study whose first trial is interrupted, once for each epoch that its checkpoint then has."""
+    now = [0]
+    claims = claims_on(memory, n_trials=1, max_retries=max_retries, epoch_of=lambda _: now[0])
+    for epoch in epochs:
+        found = claims.claim("me", draw)
+        assert not isinstance(found, NoTrial)
+        now[0] = epoch
+        assert claims.interrupt(found[0], "me", "it was stopped")
+    return claims
+
+
+def test_an_interruption_counts_as_a_retry_only_if_the_checkpoint_has_not_advanced(memory: Storage) -> None:
+    claims = interrupted_at(memory, [1, 2, 5, 5], max_retries=1)
+    assert [trial.user_attrs.get("retries", 0) for trial in claims.trials()] == [0, 0, 0, 0]
+    assert not isinstance(claims.claim("me", draw), NoTrial)
+    assert claims.trials()[-1].user_attrs["retries"] == 1
+
+
+def test_a_trial_that_is_interrupted_without_advancing_is_tried_again_as_often_as_the_settings_say(
+    memory: Storage,
+) -> None:
+    claims = interrupted_at(memory, [0, 0, 0], max_retries=2)
+    assert claims.claim("me", draw) == NoTrial.DONE
+    assert claims.counts().failed == 1
+
+
+def test_a_chain_is_named_after_its_first_trial_and_open_until_it_has_an_end(memory: Storage) -> None:
+    claims = interrupted_at(memory, [1, 2], max_retries=1)
+    assert [chain_of(trial) for trial in claims.trials()] == [0, 0]
+    assert claims.open_chains() == {0}
+    trial = claimed(claims)
+    assert (chain_of(trial), claims.open_chains()) == (0, {0})
+    assert claims.complete(trial, "me", 0.5, {})
+    assert claims.open_chains() == set()
+
+
+@EACH_END
+def test_only_an_interruption_leaves_a_chain_open(memory: Storage, end: End) -> None:
+    claims = claims_on(memory, n_trials=1, max_retries=1)
+    trial = claimed(claims)
+    assert end(claims, trial, "me")
+    assert claims.open_chains() == ({0} if end is ENDS["interrupt"] else set())

@@ -43,12 +43,22 @@ def claims_on(
     queue: Sequence[Mapping[str, Scalar]] = (),
     first: int = 0,
     on_dead: Callable[[int], object] = int,
+    epoch_of: Callable[[int], int] = lambda _: 0,
     **settings: Any,
 ) -> Claims:
     """The claims of a new study, or of the one with this name."""
     name = name or f"study-{next(_names)}"
     open_study(name, storage.optuna, direction)
-    return Claims(name, *storage, sweeper(**settings), n_trials=n_trials, queue=queue, first=first, on_dead=on_dead)
+    return Claims(
+        name,
+        *storage,
+        sweeper(**settings),
+        n_trials=n_trials,
+        queue=queue,
+        first=first,
+        on_dead=on_dead,
+        epoch_of=epoch_of,
+    )
 
 
 def draw(trial: optuna.Trial) -> Scalar:

@@ -1,0 +1,368 @@
+"""Checkpoints: the whole state of a training after an epoch, in files from which another process continues it.
+
+A folder contains the checkpoints of one training. The arrays are in NumPy's format, one after the other, without
+pickles; the rest is JSON.
+
+    00005.json             the state after epoch 5, and the size and the SHA-256 of each file; written last
+    variables-00005.npy    of the model and its optimizer
+    best-00003.npy         the weights of the best epoch, which later checkpoints share
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from src.errors import CheckpointError
+from src.writing import PART, replacing
+
+FOLDER = "checkpoints"  # the folder of all checkpoints, next to the store
+FORMAT = 1  # of the files
+KEPT = 2  # checkpoints of a training that stay on the disk
+MAX_HELD = 256 * 2**20  # bytes of a state that is held in memory after each epoch
+MAX_MANIFEST = 256 * 2**20  # bytes
+_MANIFEST = re.compile(r"(\d{5,})\.json")
+_ARRAYS = re.compile(r"[a-z_]+-\d{5,}\.npy")
+_KINDS = "fiub"  # of dtypes: floats, integers, unsigned integers, booleans
+
+Array = npt.NDArray[Any]
+
+
+class Arrays(NamedTuple):
+    """Some arrays in a fixed order, and the epoch whose end they are from."""
+
+    epoch: int
+    values: Sequence[Array]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after an epoch.
+
+    Attributes:
+        epoch: the number of the epoch, counted from 1.
+        state: what JSON can hold.
+        arrays: the rest.
+    """
+
+    epoch: int
+    state: dict[str, Any]
+    arrays: Mapping[str, Arrays]
+
+    @property
+    def earlier(self) -> dict[str, list[float]]:
+        """Metric name -> one value for each epoch before this one."""
+        return {name: values[:-1] for name, values in self.state["history"].items()}
+
+
+class Written(NamedTuple):
+    """A checkpoint that was written: after which epoch, how long that took in seconds, and how many bytes it has."""
+
+    epoch: int
+    seconds: float
+    size: int
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Attributes:
+        root: the folder of all checkpoints.
+        key: the name of this training's folder; without one nothing is written.
+        minutes: how much time passes between two checkpoints at least; None: none is written.
+        origin: what the training depends on, stored with each checkpoint.
+        report: called with a sentence when a checkpoint cannot be written.
+        on_write: called with each checkpoint that was written.
+        resumed: the checkpoint from which the training continues, None for a new training.
+        latest: the state after the last complete epoch, if it is held in memory.
+    """
+
+    root: Path
+    key: str | None
+    minutes: float | None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    report: Callable[[str], object] = str
+    on_write: Callable[[Written], object] = repr
+    resumed: Checkpoint | None = None
+    latest: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        self._last_write = time.monotonic()
+        self._written = self.resumed.epoch if self.resumed else 0
+        self._reasons: set[str] = set()
+
+    def resume_from(self, checkpoint: Checkpoint) -> None:
+        """Note the checkpoint from which the training continues."""
+        self.resumed, self._written = checkpoint, checkpoint.epoch
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this training's checkpoints, which may not exist."""
+        return self.root / (self.key or "")
+
+    @property
+    def is_on(self) -> bool:
+        """True if checkpoints are written."""
+        return self.key is not None and self.minutes is not None
+
+    @property
+    def is_due(self) -> bool:
+        """True if it is time for a checkpoint."""
+        if not self.is_on or self.minutes is None:
+            return False
+        return time.monotonic() - self._last_write >= 60 * self.minutes
+
+    def wants(self, size: int) -> bool:
+        """Return True if the state of this many bytes after the present epoch is to be taken."""
+        return self.is_on and (size <= MAX_HELD or self.is_due)
+
+    def write_latest(self) -> bool:
+        """Write the state that is held, unless it is on the disk already; return True if it is on the disk now.
+
+        A state that cannot be written is reported, and the training continues.
+        """
+        latest = self.latest
+        if not self.is_on:
+            return False
+        if latest is None or latest.epoch <= self._written:
+            return self._written > 0
+        start = self._last_write = time.monotonic()
+        try:
+            size = write(self.folder, latest, self.origin)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if reason not in self._reasons:
+                self._reasons.add(reason)
+                self.report(
+                    f"the checkpoint of epoch {latest.epoch} could not be written to {self.folder} ({reason}); the "
+                    "training continues without it"
+                )
+            return self._written > 0
+        self._written = latest.epoch
+        self.on_write(Written(latest.epoch, time.monotonic() - start, size))
+        return True
+
+    def delete(self) -> None:
+        """Remove the checkpoints of this training, and the folder of all checkpoints if it is empty then."""
+        if self.key is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.root.rmdir()
+
+
+def write(folder: Path, checkpoint: Checkpoint, origin: Mapping[str, Any]) -> int:
+    """Write a checkpoint, remove older ones than the last two, and return the bytes of its files.
+
+    It is complete once its manifest has its name. Arrays that an earlier checkpoint contains are not written again.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    known = _files_of(folder)
+    files = {}
+    for name, arrays in checkpoint.arrays.items():
+        file = f"{name}-{arrays.epoch:05}.npy"
+        files[name] = known.get(file) if arrays.epoch < checkpoint.epoch else None
+        files[name] = files[name] or _write_arrays(folder / file, arrays.values)
+    content = {"format": FORMAT, "epoch": checkpoint.epoch, "files": files, "origin": origin, "state": checkpoint.state}
+    manifest = folder / f"{checkpoint.epoch:05}.json"
+    with replacing(manifest) as part, part.open("w", encoding="utf-8") as file_object:
+        json.dump(content, file_object)
+        _sync(file_object.fileno())
+    _sync_folder(folder)
+    _remove_old(folder)
+    return manifest.stat().st_size + sum(entry["size"] for entry in files.values() if entry)
+
+
+def newest(folder: Path) -> tuple[Checkpoint, Mapping[str, Any]] | None:
+    """Return the newest checkpoint in a folder that is complete and undamaged, and its origin; None without any.
+
+    Raises:
+        CheckpointError: there are some, but none of them can be read.
+    """
+    problems = []
+    for epoch, manifest in sorted(manifests(folder).items(), reverse=True):
+        try:
+            return read(manifest)
+        except CheckpointError as error:
+            problems.append(f"epoch {epoch}: {error}")
+    if problems:
+        raise CheckpointError(
+            f"no checkpoint in {folder} can be read ({'; '.join(problems)}); restore them from a copy, or remove the "
+            "folder to start with the first epoch"
+        )
+    return None
+
+
+def manifests(folder: Path) -> dict[int, Path]:
+    """Return the manifests in a folder by their epoch."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for path in folder.iterdir():
+            if name := _MANIFEST.fullmatch(path.name):
+                found[int(name[1])] = path
+    return found
+
+
+def read(manifest: Path) -> tuple[Checkpoint, Mapping[str, Any]]:
+    """Return the checkpoint of a manifest, and its origin.
+
+    Raises:
+        CheckpointError: it is damaged, or not a checkpoint of this version.
+    """
+    content = read_manifest(manifest)
+    arrays = {
+        name: Arrays(int(entry["file"].rpartition("-")[2].removesuffix(".npy")), _read_arrays(manifest.parent, entry))
+        for name, entry in content["files"].items()
+    }
+    return Checkpoint(content["epoch"], content["state"], arrays), content["origin"]
+
+
+def read_manifest(manifest: Path) -> dict[str, Any]:
+    """Return the content of a manifest, whose form is checked; the files that it names are not looked at.
+
+    Raises:
+        CheckpointError: it is damaged, or of another version.
+    """
+    try:
+        if manifest.stat().st_size > MAX_MANIFEST:
+            raise CheckpointError(f"{manifest.name} is too large for a manifest")
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{manifest.name} cannot be read ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{manifest.name} is not a checkpoint of this version")
+    files = content.get("files")
+    is_whole = isinstance(content.get("epoch"), int) and manifest.name == f"{content['epoch']:05}.json"
+    is_whole &= all(isinstance(content.get(key), dict) for key in ("files", "origin", "state"))
+    if not is_whole or not all(map(_is_entry, dict(files or {}).values())):
+        raise CheckpointError(f"{manifest.name} is damaged")
+    return content
+
+
+def check_file(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Raise CheckpointError unless a file has the size and the SHA-256 that its manifest lists."""
+    path = folder / entry["file"]
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != entry["size"]:
+                raise CheckpointError(f"{path.name} has {size:,} bytes, expected {entry['size']:,}")
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+                raise CheckpointError(f"{path.name} was changed: its SHA-256 differs from the manifest")
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read ({error.strerror or error})") from error
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return what a killed process left in a folder: unfinished files, and arrays that no manifest names."""
+    named = {name for manifest in manifests(folder).values() for name in _names_in(manifest)}
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.name.startswith(PART) or (_ARRAYS.fullmatch(path.name) and path.name not in named)
+    ]
+
+
+def _write_arrays(path: Path, arrays: Sequence[Array]) -> dict[str, Any]:
+    """Write arrays one after the other, and return what the manifest says about the file."""
+    with replacing(path) as part:
+        with part.open("wb") as file:
+            for array in arrays:
+                np.save(file, array, allow_pickle=False)
+            _sync(file.fileno())
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = part.stat().st_size
+    shapes = [[array.dtype.str, list(array.shape)] for array in arrays]
+    return {"file": path.name, "size": size, "sha256": digest, "arrays": shapes}
+
+
+def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> list[Array]:
+    """Return the arrays of a file. The file is checked before anything of the size that it claims is allocated."""
+    check_file(folder, entry)
+    path = folder / entry["file"]
+    expected = [(np.dtype(dtype), tuple(shape)) for dtype, shape in entry["arrays"]]
+    arrays = []
+    try:
+        with path.open("rb") as file:
+            for dtype, shape in expected:
+                start = file.tell()
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError("another version of NumPy's format")
+                found, _, of_type = np.lib.format.read_array_header_1_0(file)
+                if (of_type, found) != (dtype, shape) or dtype.kind not in _KINDS:
+                    raise ValueError(f"an array is {of_type} {found}, expected {dtype} {shape}")
+                file.seek(start)
+                arrays.append(np.load(file, allow_pickle=False))
+            if file.read(1):
+                raise ValueError("it contains more arrays than expected")
+    except (OSError, ValueError, EOFError) as error:
+        raise CheckpointError(f"{path.name} is damaged: {str(error).splitlines()[0]}") from error
+    return arrays
+
+
+def _is_entry(entry: Any) -> bool:
+    """Return True if this is what a manifest says about a file, and its arrays fit into the size of the file."""
+    try:
+        total = 0
+        for dtype, shape in entry["arrays"]:
+            if not all(isinstance(side, int) and side >= 0 for side in shape):
+                return False
+            total += np.dtype(dtype).itemsize * int(np.prod(shape, dtype=object))
+        is_named = bool(_ARRAYS.fullmatch(entry["file"])) and isinstance(entry["sha256"], str)
+        return is_named and isinstance(entry["size"], int) and total <= entry["size"]
+    except (TypeError, ValueError, KeyError):
+        return False
+
+
+def _files_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what the manifests in a folder say about their files."""
+    known: dict[str, dict[str, Any]] = {}
+    for manifest in manifests(folder).values():
+        with contextlib.suppress(CheckpointError):
+            known |= {entry["file"]: entry for entry in read_manifest(manifest)["files"].values()}
+    return known
+
+
+def _names_in(manifest: Path) -> Iterator[str]:
+    with contextlib.suppress(CheckpointError):
+        for entry in read_manifest(manifest)["files"].values():
+            yield entry["file"]
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove all but the newest checkpoints, and what no manifest names."""
+    for _, manifest in sorted(manifests(folder).items())[:-KEPT]:
+        manifest.unlink(missing_ok=True)
+    for path in leftovers(folder):
+        path.unlink(missing_ok=True)
+
+
+def _sync(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

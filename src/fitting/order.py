@@ -1,0 +1,48 @@
+"""The order of the training images and the random numbers of their augmentation: both are set before each epoch.
+
+They depend on the seed and the number of the epoch alone, not on the epochs that this process has trained. So a
+training that is continued by another process sees the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class EpochOrder(keras.callbacks.Callback):
+    """Sets the order and the random numbers of an epoch before Keras asks for its first batch.
+
+    Args:
+        count: the number of images.
+        seed: the seed of the training.
+        layers: the layers of the augmentation.
+    """
+
+    def __init__(self, count: int, seed: int, layers: Sequence[keras.layers.Layer] = ()) -> None:
+        super().__init__()
+        self.count = count
+        self.seed = seed
+        self.generators = [
+            value for layer in layers for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)
+        ]
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def indices(self) -> tf.data.Dataset:
+        """Return the numbers of the images, int64, in the order of the epoch in which they are asked for."""
+        # A data set in a data set, so that the order is computed when an epoch begins.
+        shuffled = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensor_slices(self._order()))
+        return shuffled.apply(tf.data.experimental.assert_cardinality(self.count))
+
+    def _order(self) -> tf.Tensor:
+        seed = tf.stack([tf.constant(self.seed, tf.int64), self.epoch])
+        return tf.random.experimental.stateless_shuffle(tf.range(self.count, dtype=tf.int64), seed=seed)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch.assign(epoch)
+        for index, generator in enumerate(self.generators):
+            state = np.random.SeedSequence([self.seed, epoch, index]).generate_state(1)[0]
+            generator.state.assign([int(state), 0])

@@ -1,0 +1,236 @@
+"""Interrupted trainings: which one is continued, from which checkpoint, and whether it still is the same training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from src import console, tracking
+from src.checkpoints import FOLDER, Checkpoint, Checkpoints, newest
+from src.cli.changes import EPOCHS, change_config, split_changes
+from src.errors import CheckpointError, ConfigError
+from src.places import check_output_folder, local_path
+from src.schema import Config
+from src.tracked import trained_config
+
+VERSIONS = ("tensorflow", "keras", "numpy")  # packages that compute the result
+MAX_LISTED = 5  # differences in an error message
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """What a training continues.
+
+    Attributes:
+        run_id: the run that is continued, None for a new run.
+        key: the name of the folder of checkpoints, None for the id of the run.
+        on_change: `error`, or `continue` although the code or packages changed; `restart` without a checkpoint that
+            fits.
+        tags: for the run.
+        earlier: the epochs after which the run was resumed before.
+        on_resume: called with the checkpoint from which the training continues.
+    """
+
+    run_id: str | None = None
+    key: str | None = None
+    on_change: str = "error"
+    tags: Mapping[str, str] | None = None
+    earlier: Sequence[str] = ()
+    on_resume: Callable[[Checkpoint], object] = repr
+
+
+NOTHING = Resumption()  # a new training
+
+
+def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.Store, Config, Resumption]:
+    """Return the store, the configuration and the run that `resume=RUN` names.
+
+    Args:
+        config: its `resume`, `on_change` and `tracking` are read.
+        overrides: what was typed, which may change places and the number of epochs.
+
+    Raises:
+        StoreError: there is no such run, or it cannot be resumed.
+        ConfigError: something was typed that a resumed run cannot change.
+    """
+    assert config.resume is not None
+    store, run = tracking.interrupted_run(config.tracking, config.resume)
+    recorded = trained_config(run)
+    changed = change_config(recorded, split_changes(overrides)[1])
+    _check_epochs(recorded, changed)
+    tags = {}
+    if changed.training.epochs != recorded.training.epochs:
+        tags[tracking.EPOCHS] = str(changed.training.epochs)
+    changed = replace(changed, tracking=replace(recorded.tracking, uri=config.tracking.uri))
+    earlier = [epoch for epoch in run.tags.get(tracking.RESUMED, "").split(", ") if epoch]
+    return store, changed, Resumption(run.run_id, on_change=config.on_change, tags=tags, earlier=earlier)
+
+
+def find_interrupted(store: tracking.Store, config: Config, planned: str, parent_run_id: str | None) -> Resumption:
+    """Return the interrupted run of the same training that `tracking.on_duplicate=reuse` continues, if there is one."""
+    if config.tracking.on_duplicate != "reuse":
+        return NOTHING
+    for run_id in tracking.interrupted_runs(store, planned, parent_run_id):
+        return Resumption(run_id, on_change="restart")
+    return NOTHING
+
+
+def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -> Checkpoints:
+    """Return the checkpoints of a training, with the one from which it continues.
+
+    Args:
+        config: of the training.
+        resumption: what it continues.
+        data_digest: of the data set that was found.
+
+    Raises:
+        ConfigError: the folder of `training.checkpoint_dir` cannot be written.
+        CheckpointError: the checkpoints cannot be read, or settings, data, code or packages changed.
+    """
+    now = origin(config, data_digest)
+    minutes = _writable_minutes(config)
+    checkpoints = Checkpoints(
+        _root(config), resumption.key or resumption.run_id, minutes, origin=now, report=console.say
+    )
+    if checkpoints.key is None:
+        return checkpoints
+    try:
+        found = newest(checkpoints.folder)
+        if found is None:
+            return checkpoints
+        checkpoint, then = found
+        _check_origin(checkpoints.folder, then, now, config, resumption.on_change)
+    except CheckpointError as error:
+        if resumption.on_change != "restart":
+            raise
+        console.warn([f"{error}. The training starts with the first epoch"])
+        checkpoints.delete()
+        return checkpoints
+    checkpoints.resume_from(checkpoint)
+    return checkpoints
+
+
+def root_of(checkpoint_dir: str | None, uri: str) -> Path:
+    """Return the folder of all checkpoints.
+
+    Args:
+        checkpoint_dir: `training.checkpoint_dir`.
+        uri: `tracking.uri`.
+    """
+    if checkpoint_dir is not None:
+        return local_path(checkpoint_dir).absolute()
+    return tracking.store_folder(uri) / FOLDER
+
+
+def _root(config: Config) -> Path:
+    return root_of(config.training.checkpoint_dir, config.tracking.uri)
+
+
+def origin(config: Config, data_digest: str) -> dict[str, Any]:
+    """Return everything that decides a training's result, and the versions of the packages that compute it."""
+    versions = {name: version(name) for name in VERSIONS}
+    content = tracking.origin_of_result(config, data_digest) | {"versions": versions}
+    return dict(json.loads(json.dumps(content)))
+
+
+@contextmanager
+def start_run(
+    store: tracking.Store,
+    config: Config,
+    resumption: Resumption,
+    checkpoints: Checkpoints,
+    overrides: Sequence[str],
+    parent_run_id: str | None,
+    tags: Mapping[str, str],
+) -> Iterator[tracking.Run]:
+    """Yield the run of a training, new or continued, with the epochs that an earlier process trained."""
+    epoch = checkpoints.resumed.epoch if checkpoints.resumed else 0
+    if resumption.run_id is not None or epoch:
+        _say_resumed(config, epoch)
+        tags = {**tags, **(resumption.tags or {}), tracking.RESUMED: ", ".join([*resumption.earlier, str(epoch)])}
+    run_id = resumption.run_id
+    with tracking.start_run(
+        store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags, run_id=run_id
+    ) as run:
+        if checkpoints.resumed is not None:
+            run.log_history(checkpoints.resumed.earlier)
+            resumption.on_resume(checkpoints.resumed)
+        yield run
+
+
+def _say_resumed(config: Config, epoch: int) -> None:
+    """Print where the training continues, and what may differ from an uninterrupted one."""
+    where = f"after epoch {epoch} of {config.training.max_epochs}" if epoch else "with the first epoch: no checkpoint"
+    console.say(f"resuming {where}")
+    if not config.training.deterministic:
+        console.say(
+            "training.deterministic=false: the following epochs may differ in their last digits from those of an "
+            "uninterrupted training"
+        )
+
+
+def _check_epochs(recorded: Config, changed: Config) -> None:
+    before, after = recorded.training.epochs, changed.training.epochs
+    if after < before:
+        raise ConfigError(f"{EPOCHS}={after}: the run was started with {before}; it can only be resumed with more")
+    if after > before and recorded.schedule.reads_epochs:
+        raise ConfigError(
+            f"{EPOCHS}={after}: schedule={recorded.schedule.name} depends on the number of epochs, {before}; remove "
+            f"`{EPOCHS}={after}`"
+        )
+
+
+def _writable_minutes(config: Config) -> float | None:
+    """Return `training.checkpoint_minutes`, None if the default folder cannot be written.
+
+    Raises:
+        ConfigError: the folder that was typed cannot be written.
+    """
+    minutes = config.training.checkpoint_minutes
+    if minutes is None:
+        return None
+    try:
+        check_output_folder(_root(config), "training.checkpoint_dir")
+    except ConfigError as error:
+        if config.training.checkpoint_dir is not None:
+            raise
+        console.warn([f"no checkpoints are written: {error}"])
+        return None
+    return minutes
+
+
+def _check_origin(
+    folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], config: Config, on_change: str
+) -> None:
+    """Raise CheckpointError if a checkpoint is of another training, or the code or packages changed."""
+    settings = [
+        f"{name} was {tracking.as_param(then.get('settings', {}).get(name))}, is {tracking.as_param(value)}"
+        for name, value in now["settings"].items()
+        if name != EPOCHS and then.get("settings", {}).get(name) != value
+    ]
+    if then.get("data") != now["data"]:
+        settings.append(f"the data was {str(then.get('data'))[:12]}, is {now['data'][:12]} (SHA-256)")
+    if settings:
+        raise CheckpointError(f"the checkpoint in {folder} is of another training: {_listed(settings)}")
+    changes = [
+        f"{name} was {then.get('versions', {}).get(name)}, is {value}"
+        for name, value in now["versions"].items()
+        if then.get("versions", {}).get(name) != value
+    ]
+    others = [name for name in {*then, *now} - {"settings", "data", "versions"} if then.get(name) != now.get(name)]
+    changes += ["the code that decides results was changed" if name == "code" else f"{name} changed" for name in others]
+    if changes and on_change != "continue":
+        raise CheckpointError(
+            f"since the checkpoint in {folder}: {_listed(changes)}. Restore what changed, or resume anyway with "
+            "on_change=continue"
+        )
+
+
+def _listed(differences: Sequence[str]) -> str:
+    more = len(differences) - MAX_LISTED
+    return "; ".join(differences[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,51 @@
+"""Chains of trials: a trial, and those that try it again after interruptions. All of them share their checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Container, Iterator
+
+from src import tracking
+from src.checkpoints import manifests
+from src.resuming import root_of
+from src.space import SweepPlan
+
+
+class Chains:
+    """The checkpoints of a study's trials.
+
+    Args:
+        plan: the checked settings of the sweep.
+        study: the name and id of the study.
+    """
+
+    def __init__(self, plan: SweepPlan, study: tracking.StudyId) -> None:
+        training = next(iter(plan.space.trees().values()))["training"]
+        self.root = root_of(training["checkpoint_dir"], plan.tracking.uri)
+        self._prefix = f"trial-{study.unique}-"
+
+    def key(self, chain: int) -> str:
+        """Return the name of the folder of a chain, which has the number of its first trial."""
+        return f"{self._prefix}{chain}"
+
+    def epoch(self, chain: int) -> int:
+        """Return the epoch of the newest checkpoint of a chain, 0 without one."""
+        return max(manifests(self.root / self.key(chain)), default=0)
+
+    def remove(self, chain: int) -> None:
+        """Remove the checkpoints of a chain."""
+        shutil.rmtree(self.root / self.key(chain), ignore_errors=True)
+        with contextlib.suppress(OSError):  # there are others, or there is none
+            self.root.rmdir()
+
+    def remove_others(self, wanted: Container[int]) -> None:
+        """Remove the checkpoints of all chains but these."""
+        for chain in list(self._kept()):
+            if chain not in wanted:
+                self.remove(chain)
+
+    def _kept(self) -> Iterator[int]:
+        for folder in self.root.glob(f"{self._prefix}*") if self.root.is_dir() else ():
+            if (number := folder.name.removeprefix(self._prefix)).isdecimal():
+                yield int(number)

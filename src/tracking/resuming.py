@@ -1,0 +1,118 @@
+"""Interrupted runs that are resumed: found, checked, and continued with the points that they have."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+import mlflow
+from mlflow.exceptions import MlflowException
+
+from src.errors import StoreError
+from src.links import mlflow_command
+from src.schema import TrackingConfig
+from src.tracking.abandoned import end_abandoned_runs
+from src.tracking.points import points_of
+from src.tracking.provenance import origin_tags
+from src.tracking.run import Run
+from src.tracking.store import Store, check_exists, client_of, explain_refusal, explain_unusable_store, prepare_store
+from src.tracking.tags import HOST, PLANNED, PROCESS, STUDY_ID, filter_by, host_of, is_parent, read_tag
+
+RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
+
+
+def interrupted_run(config: TrackingConfig, run_id: str) -> tuple[Store, Run]:
+    """Return a run that can be resumed, and the store with its experiment.
+
+    Args:
+        config: names the store.
+        run_id: the id of the run.
+
+    Raises:
+        StoreError: there is no such run, or it cannot be resumed; the message says why and what to do.
+    """
+    if not config.enabled:
+        raise StoreError("tracking=off: an interrupted run is read from the tracking store; remove `tracking=off`")
+    with explain_unusable_store(config.uri):
+        check_exists(config.uri)
+        prepare_store(config.uri)
+        client = client_of(config.uri)
+    found = _find(client, config.uri, run_id)
+    end_abandoned_runs(client, found.info.experiment_id)
+    found = _find(client, config.uri, run_id)
+    tags, status = found.data.tags, found.info.status
+    if found.info.lifecycle_stage != "active":
+        restore = mlflow_command(config.uri, "runs", "restore", "--run-id", run_id)
+        raise StoreError(f"run {run_id} was deleted; restore it: {restore}")
+    if is_parent(tags):
+        raise StoreError(f"run {run_id} is that of a sweep or a pipeline; run the same command again, which resumes it")
+    if (study := read_tag(tags, STUDY_ID)) is not None and "trial" in tags:
+        name = tags.get("study", study)
+        raise StoreError(
+            f"run {run_id} is trial {tags['trial']} of study {name}; run the command of the sweep again, which "
+            "continues the trial"
+        )
+    if status == "FINISHED":
+        raise StoreError(
+            f"run {run_id} is finished, so nothing is left to resume; to train on from its weights: "
+            f"training.initial_weights={run_id}"
+        )
+    if status in ("RUNNING", "SCHEDULED"):
+        raise StoreError(
+            f"run {run_id} is still {status} on {host_of(tags) or 'an unknown machine'}; wait for its end. If its "
+            "process is gone: python -m src.doctor hosts=all fix=true"
+        )
+    run = Run(client, run_id, found.info.experiment_id)
+    run.params, run.tags, run.status = found.data.params, tags, status
+    return Store(client, found.info.experiment_id), run
+
+
+def interrupted_runs(store: Store, planned: str, parent_run_id: str | None) -> list[str]:
+    """Return the ids of the interrupted runs of a training under a parent, the newest first.
+
+    Args:
+        store: from `open_store`.
+        planned: the fingerprint of the training.
+        parent_run_id: the run under which the training is shown.
+    """
+    if store.client is None:
+        return []
+    tags = {PLANNED: planned} | ({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})
+    found = store.client.search_runs(
+        [store.experiment_id],
+        f"{filter_by(tags)} and attributes.status = 'KILLED'",
+        order_by=["attributes.start_time DESC"],
+    )
+    return [run.info.run_id for run in found]
+
+
+def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
+    """Return an interrupted run that this process continues, with the points that are recorded in it.
+
+    Args:
+        store: the store with the run's experiment.
+        run_id: the id of the run.
+        tags: added to those of the run.
+    """
+    client, experiment_id = store
+    assert client is not None
+    run = Run(client, run_id, experiment_id)
+    run.set_running()
+    now = origin_tags()
+    run.set_tags({PROCESS: now[PROCESS], HOST: now[HOST], **tags})
+    found = client.get_run(run_id)
+    run.is_continued, run.params, run.tags = True, found.data.params, found.data.tags
+    run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
+    for name in found.data.metrics:
+        run.recorded[name] = {point.step: point.value for point in points_of(client, run_id, name)}
+    return run
+
+
+def _find(client: mlflow.MlflowClient, uri: str, run_id: str) -> mlflow.entities.Run:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        problem = None
+        with contextlib.suppress(Exception):
+            problem = explain_refusal(uri, error)
+        raise StoreError(problem or f"{uri} has no run {run_id}: {str(error).splitlines()[0]}") from error
