@@ -13,7 +13,7 @@ from src import console, datasets, links, models, saving, tracking
 from src.checkpoints import Checkpoints
 from src.cli.mistakes import quoted
 from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
-from src.process.interrupt import deferred
+from src.process.interrupt import Abandoned, deferred
 from src.schema import Config
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ class Keeper:
             yield
         except TrainingDiverged:
             self._remove_checkpoints()
+            raise
+        except Abandoned:
             raise
         except KeyboardInterrupt:
             with deferred():

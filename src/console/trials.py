@@ -43,8 +43,8 @@ class SweepView:
                 self._note_if_best(row)
                 self.printed.add(row.number)
         self.earlier = len(self.printed)
-        if self.earlier:
-            say(f"resuming: {self.earlier} trial{'s' * (self.earlier != 1)} already finished")
+        if finished := sum(row.state in ENDED and not row.interrupted for row in rows):
+            say(f"resuming: {finished} trial{'s' * (finished != 1)} already finished")
 
     def __enter__(self) -> SweepView:
         if console.is_terminal:

@@ -18,6 +18,10 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + signum
 
 
+class Abandoned(KeyboardInterrupt):
+    """The work now belongs to another process, so that this one must keep nothing of it."""
+
+
 class _Guard:
     depth = 0
     pending: int | None = None

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.study.claims import Claims, NoTrial, chain_of, retry_tag
+    from src.study.claims import Claims, NoTrial
     from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
+    from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of
     from src.study.sampling import check_sampler, picker
-    from src.study.storage import Storage, is_outage, open_existing, open_storage
+    from src.study.storage import Storage, open_existing, open_storage
     from src.study.studies import (
         ask_to_stop,
         check_setting,
@@ -25,6 +26,6 @@ if TYPE_CHECKING:
         study_names,
         unique_id,
     )
-    from src.study.watch import STOPPED, Stopped, TrialWatch
+    from src.study.watch import STOPPED, Stopped, TrialLost, TrialWatch
 else:
     __getattr__ = lazy_package(__name__)

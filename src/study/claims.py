@@ -6,13 +6,16 @@ is free has lost its worker. That trial becomes FAIL with the user attribute `in
 again under the next number, `max_retries` times at most; then it counts as it is. The new trial continues from the
 checkpoint of the chain: the trial and those that tried it again. If the checkpoint has advanced, the interruption does
 not count as a retry.
+
+While the storage does not answer, each operation is repeated (`Patience`). That is safe: a claim whose answer was lost
+is found by its owner's name, and an end that has arrived is recognized.
 """
 
 import contextlib
 import enum
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import optuna
@@ -20,8 +23,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
 from src.schema import Scalar, SweeperConfig, sign_of
-from src.study.locks import Locks
+from src.study.patience import is_outage
 from src.study.sampling import build_pruner, build_sampler
+from src.study.shared import SharedStudy
+from src.study.storage import Storage
 
 INTERRUPTED = "interrupted"
 OWNER = "owner"
@@ -50,8 +55,7 @@ class Claims:
 
     Args:
         study_name: the name of a study that exists.
-        storage: Optuna's storage.
-        locks: the locks of this storage.
+        storage: the open storage.
         settings: `hydra.sweeper`.
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials, in this order; after them the sampler proposes.
@@ -63,8 +67,7 @@ class Claims:
     def __init__(
         self,
         study_name: str,
-        storage: optuna.storages.RDBStorage,
-        locks: Locks,
+        storage: Storage,
         settings: SweeperConfig,
         *,
         n_trials: int,
@@ -73,38 +76,42 @@ class Claims:
         on_dead: Callable[[int], object] = int,
         epoch_of: Callable[[int], int] = lambda _: 0,
     ) -> None:
-        self.study = optuna.load_study(
-            study_name=study_name,
-            storage=storage,
-            sampler=build_sampler(settings.sampler, 0),
-            pruner=build_pruner(settings.pruner),
-        )
         self._storage = storage
-        self._study_id = storage.get_study_id_from_name(study_name)
-        self._locks = locks
+        self._locks = storage.locks
+        self.study = self.patiently(
+            lambda: SharedStudy(
+                study_name,
+                storage.optuna,
+                sampler=build_sampler(settings.sampler, 0),
+                pruner=build_pruner(settings.pruner),
+            )
+        )
         self._settings = settings
         self._n_trials = n_trials
         self._queue = queue
         self._first = first
         self._on_dead = on_dead
         self._epoch_of = epoch_of
+        self._dead: list[int] = []  # numbers of trials that were given up, not yet reported to `on_dead`
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Waits for the study's lock: no other process claims or ends a trial of the study inside the block."""
-        with self._locks.holding(f"study {self.study.study_name}"):
-            yield
+    def patiently(self, operation: Callable[[], T]) -> T:
+        """Returns the result of the operation, which is repeated while the storage does not answer."""
+        return self._storage.patience.call(operation)
+
+    def read(self, query: Callable[[optuna.Study], T]) -> T:
+        """Returns the answer of the study to a query that changes nothing."""
+        return self.patiently(lambda: query(self.study))
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Waits for the lock on the results: no other process writes them inside the block, while trials continue."""
-        with self._locks.holding(f"results {self.study.study_name}"):
+        with closing(self.patiently(lambda: self._locks.keep(f"results {self.study.study_name}"))):
             yield
 
     @contextmanager
     def alive(self, owner: str) -> Iterator[None]:
         """Shows other processes that the worker with this name is alive, as long as the block lasts."""
-        with self._locks.holding(f"owner {owner}"):
+        with closing(self.patiently(lambda: self._locks.keep(f"owner {owner}"))):
             yield
         self._locks.forget(f"owner {owner}")
 
@@ -118,24 +125,7 @@ class Claims:
         Returns:
             The trial and what `draw` returned or raised for it, or the reason why there is no trial.
         """
-        with self.exclusive():
-            self._give_up_dead()
-            trials = self.trials()
-            counts = count_trials(trials, self._settings.max_retries)
-            waiting = any(trial.state == TrialState.WAITING for trial in trials)
-            if not waiting and counts.counted + counts.running >= self._n_trials:
-                return NoTrial.WAIT if counts.running else NoTrial.DONE
-            if self._failed_in_a_row(trials):
-                return NoTrial.FAILING
-            if not waiting:
-                self._enqueue_next(trials)
-            self.study.sampler = build_sampler(self._settings.sampler, len(trials))
-            trial = self.study.ask()
-            trial.set_user_attr(OWNER, owner)
-            try:
-                return trial, draw(trial)
-            except Exception as error:
-                return trial, error
+        return self._exclusively(lambda: self._claim(owner, draw))
 
     def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
         """Ends a trial with its value; returns False when it is no longer the caller's, like the next three methods."""
@@ -151,20 +141,20 @@ class Claims:
 
     def interrupt(self, trial: optuna.Trial, owner: str, reason: str) -> bool:
         """Ends a trial that was stopped; it does not count, and is tried again when the study is resumed."""
-        return self._end_trial(trial.number, owner, TrialState.FAIL, None, self._interruption(trial, reason))
+        return self._end_trial(trial.number, owner, TrialState.FAIL, None, {INTERRUPTED: True, REASON: reason})
 
     def give_up_dead(self) -> list[int]:
         """Ends the trials whose worker is dead as interrupted; returns their numbers."""
-        with self.exclusive():
-            return self._give_up_dead()
+        return self._exclusively(self._give_up_dead)
 
     def counts(self) -> Counts:
         """Returns how many trials ended how."""
         return count_trials(self.trials(), self._settings.max_retries)
 
-    def count_ended(self) -> int:
-        """Returns the number of trials that ended without being interrupted."""
-        return sum(trial.state.is_finished() and not trial.user_attrs.get(INTERRUPTED) for trial in self.trials())
+    def count_progress(self) -> int:
+        """Returns the number of trials that have ended, without those whose interruption has lost all their work."""
+        ended = [trial.user_attrs for trial in self.trials() if trial.state.is_finished()]
+        return sum(INTERRUPTED not in attributes or ADVANCED in attributes for attributes in ended)
 
     def is_done(self) -> bool:
         """Returns whether the study has all its trials, and none is running."""
@@ -173,9 +163,14 @@ class Claims:
 
     def open_chains(self) -> set[int]:
         """Returns the chains whose last trial is running, or was interrupted and may be tried again."""
-        last = {chain_of(trial): trial for trial in self.trials()}
+        last = {_chain(trial): trial for trial in self.trials()}
         retries = self._settings.max_retries
         return {chain for chain, trial in last.items() if not trial.state.is_finished() or can_retry(trial, retries)}
+
+    def chain(self, trial: optuna.Trial) -> tuple[int, int | None]:
+        """Returns the number of the first trial of the trial's chain, and of the trial that it tries again, if any."""
+        attributes = self.patiently(lambda: trial.user_attrs)
+        return int(attributes.get(CHAIN, trial.number)), attributes.get(RETRY_OF)
 
     def best_value(self) -> float | None:
         """Returns the best value of a complete trial, None while there is none."""
@@ -187,66 +182,126 @@ class Claims:
 
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials by number; they must not be changed."""
+        return self.patiently(self._trials)
+
+    def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
+
+    def _exclusively(self, operation: Callable[[], T]) -> T:
+        """Returns the result of the operation; no other process claims or ends a trial of the study meanwhile.
+
+        If the lock is lost the operation is repeated from its beginning, under the lock.
+        """
+
+        def locked() -> T:
+            with self._storage.exclusive(f"study {self.study.study_name}"):
+                return operation()
+
+        result = self.patiently(locked)
+        self._report_dead()
+        return result
+
+    def _claim(self, owner: str, draw: Callable[[optuna.Trial], T]) -> tuple[optuna.Trial, T | Exception] | NoTrial:
+        self._give_up_dead()
+        trials = self._trials()
+        self.study.sampler = build_sampler(self._settings.sampler, len(trials))
+        trial = self._claimed_before(owner, trials) or self._next_trial(owner, trials)
+        if isinstance(trial, NoTrial):
+            return trial
+        try:
+            return trial, draw(trial)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            return trial, error
+
+    def _claimed_before(self, owner: str, trials: Sequence[FrozenTrial]) -> optuna.Trial | None:
+        """Returns the trial of a claim whose answer was lost: a worker that claims one has none."""
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        claimed = [trial for trial in running if trial.user_attrs.get(OWNER) == owner]
+        return self.study.trial(claimed[0]._trial_id) if claimed else None
+
+    def _next_trial(self, owner: str, trials: Sequence[FrozenTrial]) -> optuna.Trial | NoTrial:
+        counts = count_trials(trials, self._settings.max_retries)
+        waiting = any(trial.state == TrialState.WAITING for trial in trials)
+        if not waiting and counts.counted + counts.running >= self._n_trials:
+            return NoTrial.WAIT if counts.running else NoTrial.DONE
+        if self._failed_in_a_row(trials):
+            return NoTrial.FAILING
+        if waiting:  # another program has enqueued it
+            trial = self.study.ask()
+            trial.set_user_attr(OWNER, owner)
+            return trial
+        params, attributes = self._next_parameters(trials)
+        return self.study.begin(params, {OWNER: owner, **attributes})
 
     def _end_trial(
         self, number: int, owner: str, state: TrialState, value: float | None, attributes: Mapping[str, Any]
     ) -> bool:
-        with self.exclusive():
-            trial = self.trials()[number]
+        def end() -> bool:
+            trial = self._trials()[number]
             if trial.state != TrialState.RUNNING or trial.user_attrs.get(OWNER) != owner:
-                return False  # another process took this worker for dead, and the trial is tried again
-            self._set_attributes(number, attributes)
+                # Another process took this worker for dead, and the trial is tried again; or an answer was lost.
+                return _has_ended_so(trial, owner, state, attributes)
+            self._set_attributes(trial, {**attributes, **self._advance(trial, attributes)})
             self.study.tell(number, value, state)
             return True
 
-    def _set_attributes(self, number: int, attributes: Mapping[str, Any]) -> None:
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        return self._exclusively(end)
+
+    def _set_attributes(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> None:
         for name, attribute in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, name, attribute)
+            self._storage.optuna.set_trial_user_attr(trial._trial_id, name, attribute)
 
     def _give_up_dead(self) -> list[int]:
+        running = [trial for trial in self._trials() if trial.state == TrialState.RUNNING]
+        locks = {f"owner {trial.user_attrs[OWNER]}" for trial in running if OWNER in trial.user_attrs}
+        abandoned = self._locks.abandoned(locks)
+        # A trial without an owner lost its worker during the claim: we hold the lock that the worker held.
         dead = [
             trial
-            for trial in self.trials()
-            if trial.state == TrialState.RUNNING
-            # A trial without an owner lost its worker during the claim: we hold the lock that the worker held.
-            and (OWNER not in trial.user_attrs or self._locks.is_free(f"owner {trial.user_attrs[OWNER]}"))
+            for trial in running
+            if OWNER not in trial.user_attrs or f"owner {trial.user_attrs[OWNER]}" in abandoned
         ]
         for trial in dead:
-            self._set_attributes(trial.number, self._interruption(trial, "its worker was killed"))
+            attributes = {INTERRUPTED: True, REASON: "its worker was killed"}
+            self._set_attributes(trial, {**attributes, **self._advance(trial, attributes)})
+            self._dead.append(trial.number)
             self.study.tell(trial.number, state=TrialState.FAIL)
-            with contextlib.suppress(Exception):  # the study is right even if the store of the runs cannot be reached
-                self._on_dead(trial.number)
-            if OWNER in trial.user_attrs:
-                self._locks.forget(f"owner {trial.user_attrs[OWNER]}")
+        for lock in abandoned:
+            self._locks.forget(lock)
         return [trial.number for trial in dead]
 
-    def _interruption(self, trial: optuna.Trial | FrozenTrial, reason: str) -> dict[str, Any]:
-        """Return the attributes of a trial that is interrupted."""
-        has_advanced = self._epoch_of(chain_of(trial)) > trial.user_attrs.get(STARTED_AT, 0)
-        return {INTERRUPTED: True, REASON: reason} | ({ADVANCED: True} if has_advanced else {})
+    def _advance(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the attribute of an interrupted trial whose checkpoint is a later one than before."""
+        has_advanced = self._epoch_of(_chain(trial)) > trial.user_attrs.get(STARTED_AT, 0)
+        return {ADVANCED: True} if INTERRUPTED in attributes and has_advanced else {}
 
-    def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
-        """Enqueues the parameters that must come next, if there are any: those of a retry, or of the queue."""
+    def _report_dead(self) -> None:
+        """Calls `on_dead` for the trials that were given up, after the study's lock is free again."""
+        while self._dead:
+            number = self._dead.pop(0)
+            with contextlib.suppress(Exception):  # the study is right even if the store of the runs cannot be reached
+                self._on_dead(number)
+
+    def _next_parameters(self, trials: Sequence[FrozenTrial]) -> tuple[Mapping[str, Any], dict[str, Any]]:
+        """Returns the parameters that must come next, those of a retry or of the queue, and the trial's attributes."""
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
             if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
                 retries = trial.user_attrs.get(RETRIES, 0) + (ADVANCED not in trial.user_attrs)
-                chain = chain_of(trial)
+                chain = _chain(trial)
                 attributes = {RETRIES: retries, RETRY_OF: trial.number, CHAIN: chain, STARTED_AT: self._epoch_of(chain)}
-                # With the parameters that it was enqueued with: it may have been killed before all of them were drawn.
-                params = trial.system_attrs.get("fixed_params", {}) | trial.params
                 if QUEUED in trial.user_attrs:
                     attributes[QUEUED] = trial.user_attrs[QUEUED]
-                self.study.enqueue_trial(params, user_attrs=attributes)
-                return
+                # With the parameters that it was queued with: it may have been killed before all of them were drawn.
+                return trial.system_attrs.get("fixed_params", {}) | trial.params, attributes
         tried = {trial.user_attrs.get(QUEUED) for trial in trials}
         for params in self._queue:
             key = json.dumps(params, sort_keys=True)
             if key not in tried:
-                self.study.enqueue_trial(dict(params), user_attrs={QUEUED: key})
-                return
+                return params, {QUEUED: key}
+        return {}, {}
 
     def _failed_in_a_row(self, trials: Sequence[FrozenTrial]) -> bool:
         """Returns whether the last trials of this command, `max_failures` of them, all failed."""
@@ -259,14 +314,15 @@ class Claims:
         return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}
 
 
-def chain_of(trial: optuna.Trial | FrozenTrial) -> int:
-    """Return the number of the first trial of a chain."""
+def _chain(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get(CHAIN, trial.number))
 
 
-def retry_tag(trial: optuna.Trial) -> dict[str, str]:
-    """Return the tag of a trial's run that names the trial which it tries again; nothing for a first try."""
-    return {RETRY_OF: str(trial.user_attrs[RETRY_OF])} if RETRY_OF in trial.user_attrs else {}
+def _has_ended_so(trial: FrozenTrial, owner: str, state: TrialState, attributes: Mapping[str, Any]) -> bool:
+    """Returns whether the owner itself has ended the trial like this."""
+    stored = {name: trial.user_attrs.get(name) for name in attributes}
+    is_equal = json.dumps(stored, sort_keys=True) == json.dumps(dict(attributes), sort_keys=True)
+    return trial.state == state and trial.user_attrs.get(OWNER) == owner and is_equal
 
 
 def can_retry(trial: FrozenTrial, max_retries: int) -> bool:

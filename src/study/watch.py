@@ -4,6 +4,10 @@ import threading
 from collections.abc import Mapping, Sequence
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+
+from src.process.interrupt import Abandoned
+from src.study.patience import is_temporary
 
 STOPPED = "the sweep was stopped"
 
@@ -12,10 +16,15 @@ class Stopped(KeyboardInterrupt):
     """The sweep was asked to stop, so its trials end with their epoch."""
 
 
-class TrialWatch:
-    """Reports each epoch to the trial, and ends the training when the trial is pruned or the sweep stops.
+class TrialLost(Stopped, Abandoned):
+    """Another process has ended the trial, because it took this one for dead."""
 
-    A trial in its last epoch is neither pruned nor stopped: that would save nothing.
+
+class TrialWatch:
+    """Reports each epoch to the trial, and ends the training when the trial is pruned or lost, or the sweep stops.
+
+    A trial in its last epoch is neither pruned nor stopped: that would save nothing. The training does not wait for a
+    storage that does not answer: the epoch is reported with a later one, or by `deliver`.
 
     Args:
         trial: the trial.
@@ -30,17 +39,35 @@ class TrialWatch:
         self.epochs = epochs
         self.stop = stop
         self.pruned = False
+        self._unreported: dict[int, float] = {}
 
     def report_earlier(self, history: Mapping[str, Sequence[float]]) -> None:
         """Report the epochs that an earlier trial of the chain trained, so that the pruner sees them."""
-        for epoch, value in enumerate(history[self.metric], start=1):
-            self.trial.report(value, epoch)
+        self._unreported |= dict(enumerate(history[self.metric], start=1))
 
     def __call__(self, epoch: int, logs: dict[str, float]) -> bool:
-        self.trial.report(logs[self.metric], epoch)
-        if epoch == self.epochs:
-            return False
-        self.pruned = self.trial.should_prune()
-        if self.stop.is_set():
+        self._unreported[epoch] = logs[self.metric]
+        try:
+            self.deliver()
+            if epoch == self.epochs:
+                return False
+            self.pruned = self.trial.should_prune()
+        except Exception as error:
+            if not is_temporary(error):
+                raise
+        if epoch != self.epochs and self.stop.is_set():
             raise Stopped(STOPPED)
         return self.pruned
+
+    def deliver(self) -> None:
+        """Report the epochs that the storage does not have yet.
+
+        Raises:
+            TrialLost: the trial is no longer running, so another process tries it again.
+        """
+        for epoch in list(self._unreported):
+            try:
+                self.trial.report(self._unreported[epoch], epoch)
+            except UpdateFinishedTrialError as error:
+                raise TrialLost("another process took this worker for dead") from error
+            del self._unreported[epoch]

@@ -38,9 +38,10 @@ def show_status(study_name: str | None, storage_url: str) -> None:
 
 def stop(study_name: str, storage_url: str) -> None:
     """Ask every worker of the study to stop: running trials end with their epoch, and no other begins."""
-    opened = study.find_study(study_name, study.open_existing(storage_url).optuna)
+    storage = study.open_existing(storage_url)
+    opened = study.find_study(study_name, storage.optuna)
     running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
-    study.ask_to_stop(opened)
+    storage.patience.call(lambda: study.ask_to_stop(opened))
     console.say(f"asked {study_name} to stop; running trials: {len(running)}. To resume, repeat the sweep's command")
 
 

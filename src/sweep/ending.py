@@ -41,7 +41,7 @@ class Ending:
         if self.error is None:
             self.error = error
         elif error is not None:
-            console.warn([f"the results could not be written: {_first_line(error)}"])
+            console.warn([f"the results could not be written: {study.reason_of(error)}"])
         return True
 
     @property
@@ -83,7 +83,7 @@ class Ending:
             console.say_where(run_id, self.sweep.parent.experiment_id, self.sweep.plan.tracking.uri)
         if self.error is not None and study.is_outage(self.error):
             storage = self.sweep.plan.settings.storage
-            raise StoreError(f"{storage} failed during the sweep: {_first_line(self.error)}") from self.error
+            raise StoreError(f"{storage} failed during the sweep: {study.reason_of(self.error)}") from self.error
         if self.error is not None:
             raise self.error
         assert self.result is not None
@@ -114,10 +114,9 @@ class Ending:
 
 
 def write_results(sweep: Sweep) -> SweepResult:
-    """End what dead workers left behind, and write the tables and the description into the sweep's run."""
+    """Write the tables and the description into the sweep's run, and end runs that dead workers left behind."""
     plan, claims = sweep.plan, sweep.claims
     with tracking.explain_store_errors(plan.tracking.uri):
-        claims.give_up_dead()
         sweep.chains.remove_others(claims.open_chains())
         counts, rows = claims.counts(), study.trial_rows(claims.trials())
         parent = open_parent(sweep.store, sweep.job.study, plan, sweep.data)
@@ -126,7 +125,7 @@ def write_results(sweep: Sweep) -> SweepResult:
         runs = runs_of_trials(sweep.store, sweep.job.study, sweep.parent)
         tracking.end_other_trials(sweep.store, runs, [row.number for row in rows if row.state == "RUNNING"])
         known = {run.run_id for run in runs}
-        first = study.first_of_setting(claims.study)
+        first = claims.read(study.first_of_setting)
         return reports.record_results(
             sweep.parent,
             plan,
@@ -145,7 +144,7 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     if result.run_id is None or result.best_trial is None:
         return
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
-        rows, parameters = study.trial_rows(sweep.claims.trials()), study.rank_parameters(sweep.claims.study)
+        rows, parameters = study.trial_rows(sweep.claims.trials()), sweep.claims.read(study.rank_parameters)
         reports.record_plots(sweep.parent, sweep.plan, result.study_name, rows, sweep.claims.counts(), parameters)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src import console, study, tracking
-from src.results import trial_name
+from src.results import TrialRow, trial_name
 from src.schema import Scalar
 from src.space import SweepPlan
 from src.sweep.chains import Chains
@@ -72,14 +72,18 @@ def open_sweep(
         console.warn(found.warnings)
     setting = describe_setting(plan, data)
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
-    with tracking.explain_store_errors(plan.tracking.uri):
-        with storage.locks.holding(f"study {name}"):
+
+    def open_both() -> tuple[tracking.StudyId, tracking.Run, list[TrialRow]]:
+        with storage.exclusive(f"study {name}"):
             opened = study.open_study(name, storage.optuna, plan.direction)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change)
             study.ask_to_stop(opened, False)
+            rows = study.trial_rows(opened.get_trials(deepcopy=False))
             study_id = tracking.StudyId(name, study.unique_id(opened))
-            parent = open_parent(store, study_id, plan, data)
-        rows = study.trial_rows(opened.get_trials(deepcopy=False))
+            return study_id, open_parent(store, study_id, plan, data), rows
+
+    with tracking.explain_store_errors(plan.tracking.uri):
+        study_id, parent, rows = storage.patience.call(open_both)
         runs = runs_of_trials(store, study_id, parent)
         warnings = warnings_of(store, study_id, plan.tracking, rows, runs)
     console.warn(warnings)
@@ -98,7 +102,7 @@ def open_sweep(
 
     chains = Chains(plan, study_id)
     claims = study.Claims(
-        name, *storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss, epoch_of=chains.epoch
+        name, storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss, epoch_of=chains.epoch
     )
     all_warnings = [line for found in data for line in found.warnings] + ["\n".join(warnings)] * bool(warnings)
     return Sweep(job, claims, store, parent, data, all_warnings)

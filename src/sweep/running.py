@@ -5,9 +5,8 @@ Start reading at `run_study`. Any part of it may be killed at any time: the same
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 
 from src import console, reports, study, tracking
 from src.errors import UserError
@@ -17,6 +16,7 @@ from src.space import SweepPlan
 from src.sweep.ending import Ending, StoppedElsewhere, write_plots, write_results
 from src.sweep.opening import Sweep, count_trials, first_trials, open_sweep
 from src.sweep.setting import find_data
+from src.sweep.stopping import Stopping
 from src.sweep.workers import Workers
 
 TICK = 0.5  # seconds between two looks at the study
@@ -38,32 +38,37 @@ def run_study(plan: SweepPlan) -> SweepResult:
     with Workers(min(plan.settings.n_jobs, count_trials(plan, queue))) as workers:
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
-        storage = study.open_storage(plan.settings.storage, plan.tracking.uri)
+        stopping = Stopping(workers)
+        patience = study.Patience(
+            plan.settings.storage, study.MAX_OUTAGE_SECONDS, say=console.say, between=stopping.between
+        )
+        storage = study.open_storage(plan.settings.storage, plan.tracking.uri, patience)
         store = tracking.open_store(plan.tracking)
         data = find_data(plan)
-        with closing(storage), signals_noted() as signals:
+        with closing(storage), stopping.noting_signals():
             sweep = open_sweep(plan, queue, storage, store, data)
             ending = Ending(sweep)
-            with ending:
-                train_trials(workers, sweep, signals)
+            with ending, stopping.training():
+                train_trials(workers, sweep, stopping)
             workers.kill()
-            with ending, sweep.claims.recording():
-                ending.result = write_results(sweep)
-                write_plots(sweep, ending.result)
+            with ending:
+                sweep.claims.give_up_dead()
+                stopping.writing_results()
+                with sweep.claims.recording():
+                    ending.result = write_results(sweep)
+                    write_plots(sweep, ending.result)
             with ending:
                 ending.close_run()
     return ending.conclude()
 
 
-def train_trials(workers: Workers, sweep: Sweep, signals: Sequence[int]) -> None:
+def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
     """Starts the workers, and prints a line for each trial that ends, until no worker is left.
-
-    The first signal lets the running trials end with their epoch, the second ends them at once.
 
     Args:
         workers: processes without a job.
         sweep: the sweep.
-        signals: the signals that this process has received, to which others are added.
+        stopping: the signals that this process has received, and receives meanwhile.
 
     Raises:
         Interrupted: this process received a signal.
@@ -71,28 +76,22 @@ def train_trials(workers: Workers, sweep: Sweep, signals: Sequence[int]) -> None
         UserError: too many trials failed in a row, or too many workers died.
     """
     claims, plan = sweep.claims, sweep.plan
-    if signals:
-        raise Interrupted(signals[0])
+    if stopping.signals:
+        raise Interrupted(stopping.signals[0])
     if claims.is_done():
         workers.kill()
     else:
         start_workers(workers, sweep)
-    is_stopping = False
     with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(claims)) as view:
         while workers.wait(TICK):
-            if not is_stopping and (signals or study.is_stopped(claims.study)):
-                is_stopping = True
-                workers.stop()
-                console.say("stopping: the running trials end with their epoch; press Ctrl-C again to end them now")
-            if len(signals) > 1:
-                workers.kill()
+            stopping.obey(claims.read(study.is_stopped))
             workers.replace_dead()
-            workers.note_progress(claims.count_ended())
+            workers.note_progress(claims.count_progress())
             view.update(trial_rows(claims), claims.counts())
         view.update(trial_rows(claims), claims.counts())
-    if signals:
-        raise Interrupted(signals[0])
-    if is_stopping:
+    if stopping.signals:
+        raise Interrupted(stopping.signals[0])
+    if stopping.is_asked:
         raise StoppedElsewhere("stopped by `python -m src.sweep stop`")
     if workers.failing:
         raise UserError(explain_failures(trial_rows(claims), plan.settings.max_failures))
@@ -103,7 +102,7 @@ def start_workers(workers: Workers, sweep: Sweep) -> None:
     console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         sweep.parent.set_running()
-    workers.note_progress(sweep.claims.count_ended())
+    workers.note_progress(sweep.claims.count_progress())
     workers.give(sweep.job)
 
 
@@ -120,19 +119,3 @@ def explain_failures(rows: Sequence[TrialRow], max_failures: int) -> str:
         f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: "
         f"{reasons[-1] if reasons else study.STOPPED}. Narrow the space, or allow more failures"
     )
-
-
-@contextmanager
-def signals_noted() -> Iterator[list[int]]:
-    """Collects the signals that ask the process to stop, instead of raising them, as long as the block lasts."""
-    signals: list[int] = []
-    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {signum: signal.getsignal(signum) for signum in asking}
-    for signum in asking:
-        if before[signum] is not signal.SIG_IGN:
-            signal.signal(signum, lambda number, _: signals.append(number))
-    try:
-        yield signals
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -49,6 +49,7 @@ FAILING = 4  # exit code of a worker that found too many failed trials in a row
 MAX_GROWTH = 512 * 2**20  # bytes of memory that trials may leave behind in one process
 WAIT_SECONDS = 0.5  # between two attempts to claim a trial
 ORPHANED = 1  # exit code of a worker whose parent has ended
+LONGER = 60  # seconds that a worker waits longer for the storage than its parent, which gives up first and says why
 MAX_REASON = 2_000  # characters
 
 
@@ -151,12 +152,16 @@ class Worker:
         self.job = job
         self.stop = stop
         self.owner = uuid.uuid4().hex
+        self.is_training = False
+        self.must_end = False
         self.store: tracking.Store = tracking.open_store(job.plan.tracking)
         self.chains = Chains(job.plan, job.study)
-        storage = study.open_storage(job.plan.settings.storage, job.plan.tracking.uri)
+        url = job.plan.settings.storage
+        patience = study.Patience(url, study.MAX_OUTAGE_SECONDS + LONGER, between=self._between)
+        storage = patience.call(lambda: study.open_storage(url, job.plan.tracking.uri, patience))
         self.claims: study.Claims = study.Claims(
             job.study.name,
-            *storage,
+            storage,
             job.plan.settings,
             n_trials=job.n_trials,
             queue=job.queue,
@@ -180,7 +185,9 @@ class Worker:
                 elif isinstance(claimed, study.NoTrial):
                     return 0
                 else:
+                    self.is_training = True
                     is_ours = self.run_trial(*claimed)
+                    self.is_training = False
                     used = memory().rss
                     at_start = at_start or used
                     if not is_ours or used - at_start > MAX_GROWTH:
@@ -189,6 +196,13 @@ class Worker:
 
     def _is_too_late(self) -> bool:
         return self.job.deadline is not None and time.monotonic() > self.job.deadline
+
+    def _between(self, waited: float) -> None:
+        """Ends the waiting for the storage or a lock when nothing is lost by it."""
+        if self.stop.is_set() and not self.is_training:
+            raise study.Stopped(study.STOPPED)
+        if self.must_end and waited > study.HURRY_SECONDS:
+            raise StoreError("the process was asked to end while it waited for the study")
 
     def run_trial(self, trial: optuna.Trial, config: Config | Exception) -> bool:
         """Train a trial and end it in the study, also after an error.
@@ -204,7 +218,8 @@ class Worker:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
-        chain = study.chain_of(trial)
+        chain, retry_of = self.claims.chain(trial)
+        watch = None
         try:
             if isinstance(config, Exception):
                 raise config
@@ -216,7 +231,7 @@ class Worker:
                 store=self.store,
                 observers=[watch],
                 parent_run_id=self.job.parent_run_id,
-                tags=self.job.study.tags_of_trial(trial.number) | study.retry_tag(trial),
+                tags=self.job.study.tags_of_trial(trial.number, retry_of),
                 worth_keeping=self._worth_keeping,
                 resumption=Resumption(
                     key=self.chains.key(chain),
@@ -224,8 +239,9 @@ class Worker:
                     on_resume=lambda checkpoint: watch.report_earlier(checkpoint.earlier),
                 ),
             )
+            self.claims.patiently(watch.deliver)
         except (KeyboardInterrupt, StoreError) as stop:
-            is_ours = self.claims.interrupt(trial, self.owner, redact(str(stop)))
+            is_ours = self._give_back(trial, stop, watch)
             if isinstance(stop, StoreError):
                 with contextlib.suppress(Exception):  # the store may be unreachable; otherwise the run is FAILED
                     self._record_loss(trial.number)
@@ -240,6 +256,19 @@ class Worker:
         if not is_ours:
             self._record_loss(trial.number)
         return is_ours
+
+    def _give_back(self, trial: optuna.Trial, stop: BaseException, watch: study.TrialWatch | None) -> bool:
+        """Ends a trial that was stopped, with the epochs that it has reported until then."""
+        self.must_end = isinstance(stop, KeyboardInterrupt) and not isinstance(stop, study.Stopped)
+        with contextlib.suppress(Exception, study.TrialLost):
+            if watch is not None:
+                watch.deliver()
+        try:
+            return self.claims.interrupt(trial, self.owner, redact(str(stop)))
+        except StoreError:
+            if isinstance(stop, StoreError):
+                raise
+            return True  # the next process that claims a trial finds that this worker is gone
 
     def _record_failure(self, trial: optuna.Trial, error: Exception) -> bool:
         run_id = tracking.record_failed_trial(

@@ -21,7 +21,10 @@ from src.sweep.worker import FAILING, RECYCLE, Job
 
 # `multiprocessing` would send the process what it needs after it has started it: if this process is killed in between,
 # the other one fails with a trace.
-CODE = "from src.sweep.worker import main; main()"
+CODE = (
+    "import sys; from src.process.parent import end_with_parent; end_with_parent(int(sys.argv.pop(1)), 1); "
+    "from src.sweep.worker import main; main()"
+)
 MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that ended in between
 
 
@@ -124,8 +127,8 @@ class Workers:
         ours, theirs = Pipe()
         module = sys.modules["__main__"].__spec__
         extensions = [extension.name for extension in loaded_extensions()]
-        command = [sys.executable, "-P", "-c", CODE, str(theirs.fileno()), module.name if module else "", sys.argv[0]]
-        command += extensions
+        command = [sys.executable, "-P", "-c", CODE, str(os.getpid()), str(theirs.fileno())]
+        command += [module.name if module else "", sys.argv[0], *extensions]
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
         with deferred(), _ctrl_c_blocked(), theirs:
             self._living[ours] = subprocess.Popen(

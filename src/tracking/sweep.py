@@ -24,8 +24,8 @@ class StudyId(NamedTuple):
     def tags(self) -> dict[str, str]:
         return {"study": self.name, STUDY_ID: self.unique}
 
-    def tags_of_trial(self, number: int) -> dict[str, str]:
-        return self.tags() | {"trial": str(number)}
+    def tags_of_trial(self, number: int, retry_of: int | None = None) -> dict[str, str]:
+        return self.tags() | {"trial": str(number)} | ({} if retry_of is None else {"retry_of": str(retry_of)})
 
 
 class TrialRun(NamedTuple):

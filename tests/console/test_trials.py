@@ -82,6 +82,15 @@ def test_each_trial_is_printed_once_and_those_that_ended_earlier_are_counted(
     assert " *" not in lines[0]  # the earlier one was better
 
 
+def test_an_interrupted_trial_is_not_counted_as_finished_when_a_sweep_is_resumed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    SweepView("val_accuracy", "maximize", 3, [trial(0, "FAIL", interrupted=True)])
+    assert capsys.readouterr().out == ""
+    SweepView("val_accuracy", "maximize", 3, [trial(0, "FAIL", interrupted=True), trial(1, value=0.8)])
+    assert capsys.readouterr().out == "resuming: 1 trial already finished\n"
+
+
 def test_on_a_terminal_one_sees_how_far_the_sweep_is_the_best_and_the_time_left(terminal: io.StringIO) -> None:
     with SweepView("val_accuracy", "maximize", 20, []) as view:
         view.update([trial(4, value=0.9)], COUNTS)

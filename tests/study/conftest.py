@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from optuna.storages import RDBStorage
 
-from src.study import Storage
+from src.study import Patience, Storage
 from src.study.locks import FileLocks
 from tests.support.servers import execute
 from tests.support.studies import _names, closing_storage
@@ -18,7 +18,9 @@ from tests.support.studies import _names, closing_storage
 def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     """A storage of this process alone; each of `claims_on` makes a study of its own there."""
     storage = RDBStorage("sqlite://")
-    with closing_storage(Storage(storage, FileLocks(tmp_path_factory.mktemp("memory") / "locks"))) as opened:
+    with closing_storage(
+        Storage(storage, FileLocks(tmp_path_factory.mktemp("memory") / "locks"), Patience())
+    ) as opened:
         yield opened
 
 

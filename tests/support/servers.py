@@ -44,11 +44,31 @@ def free_port() -> int:
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------
 
 
+class PostgresProcess:
+    """The process of a PostgreSQL server, which can be stopped and started again."""
+
+    def __init__(self, url: str, command: Sequence[str | Path], folder: str, user: Mapping[str, Any]) -> None:
+        self.url = url
+        self.command = command
+        self.folder = folder
+        self.user = user
+
+    def start(self) -> None:
+        with (Path(self.folder) / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log, **self.user)
+        _wait_for_postgres(self.url, self.process)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: clients are not waited for
+        self.process.wait(60)
+
+
 class Postgres(NamedTuple):
-    """A server that is up: the folder of its programs, and its address, without a database's name."""
+    """A server that is up: the folder of its programs, its address, without a database's name, and its process."""
 
     programs: Path
     url: str
+    process: PostgresProcess
 
 
 @contextmanager
@@ -87,18 +107,14 @@ def postgres_server(contained: bool = False) -> Iterator[Postgres]:
             user, sockets = {}, "/run/postgresql"
             Path(sockets).mkdir(exist_ok=True)
         options = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={sockets}", "fsync=off"]
-        with (Path(folder) / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [*start, programs / "postgres", "-D", data, *itertools.chain(*(("-c", option) for option in options))],
-                cwd=folder, stdout=log, stderr=log, **user,
-            )  # fmt: skip
+        flags = itertools.chain(*(("-c", option) for option in options))
+        command: list[str | Path] = [*start, programs / "postgres", "-D", data, *flags]
+        server = PostgresProcess(f"postgresql://{SUPERUSER}@127.0.0.1:{port}", command, folder, user)
         try:
-            url = f"postgresql://{SUPERUSER}@127.0.0.1:{port}"
-            _wait_for_postgres(url, server)
-            yield Postgres(programs, url)
+            server.start()
+            yield Postgres(programs, server.url, server)
         finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: clients are not waited for
-            server.wait(60)
+            server.stop()
 
 
 def _wait_for_postgres(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -120,6 +136,16 @@ def execute(url: str, statement: str) -> None:
     )
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text(statement))
+
+
+def end_sessions(url: str, chosen: str) -> None:
+    """End sessions of the database at the address, other than the caller's.
+
+    Args:
+        chosen: the rest of the statement's condition, such as `order by random() limit 1`.
+    """
+    pids = f"select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() {chosen}"
+    execute(url, f"select pg_terminate_backend(pid) from ({pids}) as them")
 
 
 # --- MLflow --------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def claims_on(
     open_study(name, storage.optuna, direction)
     return Claims(
         name,
-        *storage,
+        storage,
         sweeper(**settings),
         n_trials=n_trials,
         queue=queue,

@@ -37,13 +37,19 @@ def plan(*overrides: str) -> SweepPlan:
 
 @dataclass(frozen=True)
 class Study:
-    """The one study of a workplace, and its runs in MLflow, read with the libraries' own clients."""
+    """The one study of a workplace, and its runs in MLflow, read with the libraries' own clients.
+
+    Attributes:
+        folder: the workplace's.
+        database: the address of the study's database, if that is not a file in the folder.
+    """
 
     folder: Path
+    database: str | None = None
 
     @property
     def storage(self) -> str:
-        return f"sqlite:///{self.folder / 'optuna.db'}"
+        return self.database or f"sqlite:///{self.folder / 'optuna.db'}"
 
     @property
     def study(self) -> optuna.Study:
@@ -75,6 +81,15 @@ class Study:
     def artifact(self, name: str) -> str:
         """The text of an artifact of the parent run."""
         return Path(self.client.download_artifacts(self.parent.info.run_id, name)).read_text()
+
+    def assert_each_ran_once(self, n_trials: int, epochs: int) -> None:
+        """Assert that `n_trials` trials were trained to their end, each once, and reported every epoch."""
+        self.assert_whole(n_trials)
+        for trial in self.study.trials:
+            assert trial.state.name == "COMPLETE"
+            assert list(trial.intermediate_values) == list(range(1, epochs + 1))
+            points = self.client.get_metric_history(self.children[trial.number].info.run_id, "val_accuracy")
+            assert [point.step for point in points] == list(range(1, epochs + 1))
 
     def assert_whole(self, n_trials: int) -> None:
         """Assert that `n_trials` trials count, none is missing or RUNNING, and MLflow agrees with Optuna."""

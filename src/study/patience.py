@@ -1,0 +1,140 @@
+"""Waiting for a storage that does not answer, and for locks that other processes hold."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    ResourceClosedError,
+    SQLAlchemyError,
+)
+
+from src.errors import StoreError
+
+MAX_OUTAGE_SECONDS = 300.0  # a server is back minutes after an update
+HURRY_SECONDS = 3.0  # how long a process that must end at once still waits
+FIRST_PAUSE, MAX_PAUSE = 0.2, 2.0  # seconds between two attempts
+BUSY = ("locked", "busy")  # in SQLite's messages for a file that another process is writing
+
+T = TypeVar("T")
+
+
+class NoAnswer(StoreError):
+    """A storage that cannot be reached."""
+
+
+class LockLost(Exception):
+    """The session that held a lock has ended, so nothing may be written under the lock."""
+
+
+@dataclass
+class Patience:
+    """How long a process waits for a storage, and how it says so.
+
+    All that a process asks a storage goes through `call`. An operation that may be repeated as a whole is repeated
+    until it succeeds, so no other code has to know about outages.
+
+    Args:
+        place: the storage's address, for messages.
+        seconds: how long an operation is repeated.
+        say: prints a line when an outage begins, and one when it is over.
+        between: called between two attempts with the seconds waited so far; it may raise to end the waiting.
+    """
+
+    place: str = "the storage"
+    seconds: float = MAX_OUTAGE_SECONDS
+    say: Callable[[str], object] = str
+    between: Callable[[float], object] = float
+    _is_announced: bool = field(default=False, init=False)
+    _has_given_up: bool = field(default=False, init=False)
+
+    def call(self, operation: Callable[[], T]) -> T:
+        """Return the result of the operation, which is repeated as long as the storage does not answer.
+
+        After an operation has been given up, the next ones are tried once, until one succeeds.
+
+        Raises:
+            StoreError: the storage did not answer in time; the message has the reason in its own words.
+        """
+        started, pause = time.monotonic(), FIRST_PAUSE
+        failures = 0
+        while True:
+            try:
+                result = operation()
+            except Exception as error:
+                if not is_temporary(error):
+                    raise
+                failures += 1
+                self._check_time(time.monotonic() - started if failures > 1 else 0.0, error)
+                if failures > 1:  # the session alone had ended if the second attempt succeeds
+                    self._announce(error)
+                started = time.monotonic() if failures == 1 else started
+            else:
+                self._note_success()
+                return result
+            self.between(time.monotonic() - started)
+            time.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+
+    def until(self, attempt: Callable[[], T | None], pause: float) -> T:
+        """Return the first result of the attempt that is not None, without a limit of time."""
+        started = time.monotonic()
+        while (result := attempt()) is None:
+            self.between(time.monotonic() - started)
+            time.sleep(pause)
+        return result
+
+    def _check_time(self, waited: float, error: Exception) -> None:
+        if self._has_given_up or waited > self.seconds:
+            self._has_given_up = True
+            raise StoreError(f"{self.place} did not answer for {_minutes(self.seconds)}: {reason_of(error)}") from error
+
+    def _announce(self, error: Exception) -> None:
+        if not self._is_announced:
+            self._is_announced = True
+            self.say(
+                f"{self.place} has not answered since {time.strftime('%H:%M:%S')} ({reason_of(error)}); "
+                f"running trials continue, and the sweep waits up to {_minutes(self.seconds)}"
+            )
+
+    def _note_success(self) -> None:
+        if self._is_announced:
+            self.say(f"{self.place} answers again")
+        self._is_announced = self._has_given_up = False
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether the storage itself failed, not a request to it."""
+    return isinstance(error, SQLAlchemyError | StorageInternalError | LockLost)
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Return whether the same operation may succeed later: the server is away, or another process writes the file."""
+    if isinstance(error, StorageInternalError):  # Optuna's words for any error of the database
+        return error.__cause__ is not None and is_temporary(error.__cause__)
+    if isinstance(error, DBAPIError) and type(error.orig).__module__ == "sqlite3":
+        return any(word in str(error.orig) for word in BUSY)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    temporary = OperationalError | InterfaceError | PendingRollbackError | ResourceClosedError
+    return isinstance(error, temporary | LockLost | NoAnswer)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first line of what the database or its driver said."""
+    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _minutes(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{minutes:g} minute{'s' * (minutes != 1)}" if minutes >= 1 else f"{seconds:g} seconds"
