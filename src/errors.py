@@ -45,5 +45,9 @@ class ResultDiffers(UserError):
     """A run that was trained again has another result."""
 
 
+class FaultsLeft(UserError):
+    """A store in which something is wrong."""
+
+
 class TrainingDiverged(UserError):
     """The loss is no longer a finite number."""

@@ -64,7 +64,7 @@ def train(
         store, config, resumption = resuming.find_requested(config, overrides)
     if dataset is None:
         datasets.check_dataset(config.dataset)
-    store = store or tracking.open_store(config.tracking)
+    store = store or tracking.open_store(config.tracking, console.say)
     config, dataset = load_data(config, dataset)
     fingerprint = tracking.fingerprint(config, dataset.digest)
     if not observers and resumption is NOTHING:

@@ -49,7 +49,8 @@ def show(config: UiConfig) -> None:
         if config.open:
             open_browser(address)
         return
-    tracking.open_store(config.tracking)  # made here when it is new: MLflow's server would not hold the lock
+    # The store is made here when it is new, because MLflow's server would not hold the lock.
+    tracking.open_store(config.tracking, console.say)
     address = links.local_address(tracking.experiment_page(config.tracking), config.port)
     console.say(f"starting the MLflow UI over {config.tracking.uri}:")
     console.say(address)

@@ -129,6 +129,8 @@ def test_every_python_command_works_as_written(
         optuna.create_study(study_name="STUDY", storage="sqlite:///optuna.db")
         arguments = arguments[:2]  # on the study of this folder, wherever it may be on the reader's machine
         module = "src.sweep.__main__"
+    if module == "src.doctor":
+        arguments.append(f"cache_dir={tmp_path}")  # not the reader's own
     if "models:/NAME@champion" in command:
         register(compose_config([f"run_id={trained.run_id}", "name=NAME", "alias=champion"], "register"))
     arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]

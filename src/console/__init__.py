@@ -6,7 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.console.epochs import EpochLines
-    from src.console.lines import console, progress, say, say_pairs, say_registration, say_where, table, warn
+    from src.console.lines import console, progress, say, say_pairs, say_registration, say_where, size, table, warn
     from src.console.trials import (
         TRIAL_COLUMNS,
         SweepView,

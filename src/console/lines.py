@@ -95,6 +95,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     wide.print(grid)
 
 
+def size(count: int) -> str:
+    """Return a number of bytes such as `812 bytes`, `14.2 MB` or `1.1 GB`."""
+    if count < 1024:
+        return f"{count} byte{'s' * (count != 1)}"
+    amount, units = count / 1024, ["KB", "MB", "GB", "TB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:,.1f} {units[0]}"
+
+
 def duration(seconds: float) -> str:
     """Return a time such as `4.1 s`, `75 s` or `3 min`."""
     if seconds < 10:

@@ -9,6 +9,7 @@ written again.
 import hashlib
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from src.datasets.arrays import BadFile, Images
 from src.datasets.download import lock_of
@@ -35,6 +36,7 @@ from src.writing import remove, replacing
 MAX_MEMORY_SHARE = 1 / 8  # of the free memory: larger arrays stay on disk, because TensorFlow copies those in memory
 BATCH_BYTES = 32 * 2**20  # of decoded images that wait to be written
 CHUNK_BYTES = 2**18  # of a file that are summed at once: they fit into the cache of a core
+KEY = re.compile(r"[0-9a-f]{32}")  # the name of a folder in the cache
 IMAGES, BAD = "images.npy", "bad.json"
 
 Content = TypeVar("Content")
@@ -91,6 +93,24 @@ def reorder(images: Images, order: npt.NDArray[np.int64]) -> Images:
         _checksum_file(path).write_text(_checksum(part))  # before the array gets its name, so that every array has one
 
     return _read_or_write(path, read, write)
+
+
+def cached_folders(cache: Path) -> list[Path]:
+    """Return the folders of decoded images in the cache, which need not exist."""
+    return sorted(path for path in cache.glob("*") if KEY.fullmatch(path.name) and path.is_dir())
+
+
+def remove_cached(folder: Path) -> None:
+    """Remove a folder of decoded images. A process that has mapped them can read them to its end.
+
+    Raises:
+        DataError: a process is writing the folder.
+    """
+    try:
+        with FileLock(lock_of(folder), blocking=False):
+            remove(folder)
+    except Timeout as error:
+        raise DataError(f"a process is writing {folder}; try again later") from error
 
 
 def _key(config: ImageFolderConfig, files: Sequence[ImageFile]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from src import datasets, study, tracking
+from src import console, datasets, study, tracking
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
@@ -56,7 +56,7 @@ def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepRe
     storage = study.open_storage(plan.settings.storage, config.tracking.uri)
     with closing(storage), storage.locks.holding(f"{PIPELINE} {sweep.study_name}"):
         name = f"best of {sweep.study_name}"
-        with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name) as run:
+        with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name, console.say) as run:
             yield run
 
 

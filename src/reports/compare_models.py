@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from src import figures, fitting, saving, tracking
+from src import console, figures, fitting, saving, tracking
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.links import run_page
@@ -53,7 +53,7 @@ def plan_comparison(config: CompareModelsConfig, overrides: Sequence[str]) -> di
 def comparison_run(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
     """Yield the run under which the trainings are shown; the same comparison always has the same run."""
     name = f"compare {', '.join(config.models)} on {config.dataset.name}"
-    with tracking.pipeline_run(config.tracking, PIPELINE, comparison_key(planned), name) as run:
+    with tracking.pipeline_run(config.tracking, PIPELINE, comparison_key(planned), name, console.say) as run:
         yield run
 
 

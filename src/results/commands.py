@@ -1,6 +1,7 @@
 """Results of the commands other than sweeps."""
 
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,39 @@ class TrainResult:
     history: dict[str, list[float]]
     stopped: str | None = None
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorResult:
+    """The counts of what a check of a store has found; results can be added.
+
+    Attributes:
+        faults: how many faults were found.
+        repaired: how many of them were repaired.
+        repairable: how many of the others can be repaired.
+        freed: bytes of disk space that were freed.
+        freeable: bytes of disk space that can be freed.
+    """
+
+    faults: int = 0
+    repaired: int = 0
+    repairable: int = 0
+    freed: int = 0
+    freeable: int = 0
+
+    @property
+    def left(self) -> int:
+        """The number of faults that were not repaired."""
+        return self.faults - self.repaired
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            faults=self.faults + other.faults,
+            repaired=self.repaired + other.repaired,
+            repairable=self.repairable + other.repairable,
+            freed=self.freed + other.freed,
+            freeable=self.freeable + other.freeable,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

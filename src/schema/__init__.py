@@ -35,10 +35,11 @@ from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauC
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig, for_training
 from src.schema.run import TAG_PREFIX, Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
-from src.schema.sweep import PrunerConfig, SamplerConfig, SweeperConfig
+from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig
 from src.schema.training import TrackingConfig, TrainingConfig
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (
+    DoctorConfig,
     EvaluateConfig,
     ExplainConfig,
     PredictConfig,

@@ -9,7 +9,15 @@ from src.schema.checks import ADDED, NEUTRAL, REQUEST
 from src.schema.kinds import REGISTRY, Kind, find_kind
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig
 from src.schema.run import Config
-from src.schema.verbs import EvaluateConfig, ExplainConfig, PredictConfig, RegisterConfig, SummaryConfig, UiConfig
+from src.schema.verbs import (
+    DoctorConfig,
+    EvaluateConfig,
+    ExplainConfig,
+    PredictConfig,
+    RegisterConfig,
+    SummaryConfig,
+    UiConfig,
+)
 
 PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "train": Config,
@@ -22,6 +30,7 @@ PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "reproduce": ReproduceConfig,
     "summary": SummaryConfig,
     "ui": UiConfig,
+    "doctor": DoctorConfig,
 }
 RUN_GROUPS = tuple(field.name for field in dataclasses.fields(Config) if field.name in REGISTRY)
 

@@ -94,6 +94,23 @@ class UiConfig:
 
 
 @dataclass(kw_only=True)
+class DoctorConfig:
+    """A store to check, and what may be changed in it."""
+
+    tracking: TrackingConfig
+    storage: str | None = field(default="sqlite:///optuna.db", metadata=PLACE)  # of the studies; null: check none
+    fix: bool = False  # repair what can be repaired
+    clean: bool = False  # free the space of checkpoints and caches
+    hosts: str = "this"  # all: also end runs of other machines, which may be running
+    cache_dir: str = field(default="~/.cache/convlab/images", metadata=PLACE)  # of decoded images
+
+    def __post_init__(self) -> None:
+        one_of(("this", "all"), "hosts", self.hosts)
+        if not self.tracking.enabled:
+            raise ConfigError("tracking=off: there is no store to check; choose tracking=mlflow")
+
+
+@dataclass(kw_only=True)
 class SummaryConfig:
     """A network to describe, on a data set's images."""
 

@@ -43,7 +43,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
             plan.settings.storage, study.MAX_OUTAGE_SECONDS, say=console.say, between=stopping.between
         )
         storage = study.open_storage(plan.settings.storage, plan.tracking.uri, patience)
-        store = tracking.open_store(plan.tracking)
+        store = tracking.open_store(plan.tracking, console.say)
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
             sweep = open_sweep(plan, queue, storage, store, data)

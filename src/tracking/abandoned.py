@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 import contextlib
+import platform
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mlflow.entities import LoggedModel, LoggedModelStatus
 
 from src.tracking.artifacts import abandon_model, remove_unfinished
 from src.tracking.process import is_gone
-from src.tracking.tags import is_parent
+from src.tracking.tags import HOST, filter_by, is_parent
 
 if TYPE_CHECKING:
     import mlflow
+    from mlflow.entities import Run as MlflowRun
 
 
-def end_abandoned_runs(client: mlflow.MlflowClient, experiment_id: str) -> list[str]:
+def end_abandoned_runs(
+    client: mlflow.MlflowClient, experiment_id: str, say: Callable[[str], object] | None = None
+) -> list[str]:
     """Mark runs KILLED that are RUNNING although their process, on this machine, has ended.
 
-    Their half-written models become FAILED, and their half-written files are removed. Errors of the store are ignored,
-    because it is opened for another purpose.
+    One request asks for the runs of this machine. Those of earlier versions, which have no `convlab.host`, wait for
+    `python -m src.doctor`. Errors of the store are ignored, because it is opened for another purpose.
+
+    Args:
+        client: of the store.
+        experiment_id: of the experiment.
+        say: prints a line if there are such runs.
 
     Returns:
         The ids of the runs.
     """
     ended: list[str] = []
     with contextlib.suppress(Exception):
-        running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'")
-        for run in running:
-            if is_parent(run.data.tags) or not is_gone(run.data.tags):
-                continue
-            for model in _models_of(client, experiment_id, run.info.run_id):
-                abandon_model(client, model.model_id)
-            remove_unfinished(run.info.artifact_uri)
-            client.set_terminated(run.info.run_id, "KILLED")
-            ended.append(run.info.run_id)
+        wanted = f"attributes.status = 'RUNNING' and {filter_by({HOST: platform.node()})}"
+        for run in client.search_runs([experiment_id], wanted):
+            if not is_parent(run.data.tags) and is_gone(run.data.tags):
+                end_killed_run(client, run)
+                ended.append(run.info.run_id)
+    if ended and say is not None:
+        runs = "1 run was" if len(ended) == 1 else f"{len(ended)} runs were"
+        say(f"{runs} killed before; `python -m src.doctor` lists killed runs and the commands that resume them")
     return ended
 
 
-def _models_of(client: mlflow.MlflowClient, experiment_id: str, run_id: str) -> list[LoggedModel]:
+def end_killed_run(client: mlflow.MlflowClient, run: MlflowRun) -> None:
+    """Mark a run KILLED. Its half-written models become FAILED, and its half-written files are removed."""
+    for model in _unfinished_models(client, run):
+        abandon_model(client, model.model_id)
+    remove_unfinished(run.info.artifact_uri)
+    client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _unfinished_models(client: mlflow.MlflowClient, run: MlflowRun) -> list[LoggedModel]:
     """Return the models that a run started to log and did not finish."""
-    found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     return [model for model in found if model.status == LoggedModelStatus.PENDING]

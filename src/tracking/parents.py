@@ -1,7 +1,7 @@
 """Parent runs, those of sweeps and pipelines: any process finds them by their tags and resumes them."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from mlflow.entities import Run as MlflowRun
@@ -91,7 +91,9 @@ def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> Iterator[Run]:
+def pipeline_run(
+    config: TrackingConfig, pipeline: str, key: str, name: str, say: Callable[[str], object] | None = None
+) -> Iterator[Run]:
     """Yield the run of a pipeline, the parent of its trainings; its status says how the block ended.
 
     It keeps its earlier end time if nothing was trained in the block.
@@ -101,8 +103,9 @@ def pipeline_run(config: TrackingConfig, pipeline: str, key: str, name: str) -> 
         pipeline: the name of the pipeline.
         key: identifies the settings of this call; it contains no quotes.
         name: the name of a new run.
+        say: prints a line if runs of the experiment were killed.
     """
-    store = open_store(config)
+    store = open_store(config, say)
     found_by = {"pipeline": pipeline, PIPELINE_KEY: key}
     with managed_run(lambda: open_parent(store, name, found_by)[0], config.uri) as run:
         end_time = run.end_time

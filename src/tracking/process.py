@@ -43,23 +43,35 @@ def process_name(pid: int | None = None) -> str:
 
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Return True if a run with these tags was started by a process of this machine that has ended."""
+    return _is_running_here(tags) is False
+
+
+def is_alive(tags: Mapping[str, str]) -> bool:
+    """Return True if a run with these tags was started by a process of this machine that still exists."""
+    return _is_running_here(tags) is True
+
+
+def _is_running_here(tags: Mapping[str, str]) -> bool | None:
+    """Return whether the process of a run exists, None if it is of another machine or container, or unknown."""
     if host_of(tags) != platform.node() or not _is_proc_ours():
-        return False
+        return None
     name = read_tag(tags, PROCESS) or ""
     try:
         if found := _NAME.fullmatch(name):
             if found["boot"] != _boot_id():
-                return True  # the machine was restarted
-            return found["namespace"] == _namespace() and _has_ended(int(found["pid"]), int(found["ticks"]))
+                return False  # the machine was restarted
+            if found["namespace"] != _namespace():
+                return None
+            return not _has_ended(int(found["pid"]), int(found["ticks"]))
         if found := _OLDER_NAME.fullmatch(name):
             process = psutil.Process(int(found["pid"]))
             is_other = abs(process.create_time() - int(found["start"])) > CLOCK_TOLERANCE
-            return is_other or process.status() == psutil.STATUS_ZOMBIE
+            return not is_other and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return True
+        return False
     except (OSError, psutil.Error):  # this process has no permission to look
         pass
-    return False
+    return None
 
 
 def _has_ended(pid: int, ticks: int) -> bool:

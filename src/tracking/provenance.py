@@ -41,13 +41,17 @@ def standard_tags(config: Config) -> dict[str, str]:
     return {"model": config.model.name, "dataset": config.dataset.name} | origin_tags()
 
 
+def process_tags() -> dict[str, str]:
+    """Return the tags that name this process and its machine."""
+    return {HOST: platform.node(), PROCESS: process_name()}
+
+
 @functools.cache  # later changes of the code do not change what this process has imported
 def origin_tags() -> dict[str, str]:
     """Return the tags that say where, by whom and from which code a run was started."""
     tags = {
         "host": platform.node(),
-        HOST: platform.node(),
-        PROCESS: process_name(),
+        **process_tags(),
         "mlflow.user": _user(),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": command_name(),

@@ -24,7 +24,7 @@ from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, reading_model
-from src.tracking.provenance import difference, packages, source_tags
+from src.tracking.provenance import difference, packages, process_tags, source_tags
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
@@ -360,7 +360,8 @@ class Run:
         self._artifacts.reserve()
 
     def set_running(self) -> None:
-        """Mark the run RUNNING, even if it had ended before."""
+        """Mark the run RUNNING in this process, even if it had ended before or another process began it."""
+        self.set_tags(process_tags())
         self._client.update_run(self._id, status="RUNNING")
         self.status, self.end_time = "RUNNING", None
 

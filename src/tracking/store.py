@@ -9,7 +9,7 @@ import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,10 +56,14 @@ class Store(NamedTuple):
     experiment_id: str
 
 
-def open_store(config: TrackingConfig) -> Store:
+def open_store(config: TrackingConfig, say: Callable[[str], object] | None = None) -> Store:
     """Return the store that the config names; the store and the experiment are created if they do not exist.
 
     Runs that a killed process of this machine has left RUNNING there become KILLED.
+
+    Args:
+        config: names the store.
+        say: prints a line if there were such runs.
 
     Raises:
         StoreError: the store cannot be reached or written, or the address is not the address of a store.
@@ -70,7 +74,7 @@ def open_store(config: TrackingConfig) -> Store:
         location = prepare_store(config.uri)
         client = client_of(config.uri)
         experiment_id = _experiment_id(client, config.experiment, location)
-    end_abandoned_runs(client, experiment_id)
+    end_abandoned_runs(client, experiment_id, say)
     return Store(client, experiment_id)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 from src.schema import TAG_PREFIX
 
-PROCESS = f"{TAG_PREFIX}process"  # the process that began the run
+PROCESS = f"{TAG_PREFIX}process"  # the process that began the run, or that resumed it last
 HOST = f"{TAG_PREFIX}host"  # the machine of that process
 FINGERPRINT = f"{TAG_PREFIX}fingerprint"  # of all that decides the result
 PLANNED = f"{TAG_PREFIX}planned"  # the fingerprint that the run will have when it is finished

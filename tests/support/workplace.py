@@ -10,6 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+PLACES = (  # columns of MLflow's tables that hold absolute paths
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
 ROOT = Path(__file__).resolve().parents[2]
 Command = Callable[..., subprocess.CompletedProcess[str]]
 RunHere = Callable[..., str]  # (workplace, module, *arguments), a fixture
@@ -52,7 +58,7 @@ def copy_of(workplace: Workplace, folder: Path) -> Workplace:
     """The same stores and files at another place, to do harm to."""
     copied = Workplace(Path(shutil.copytree(workplace.folder, folder)))
     with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
-        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+        for table, column in PLACES:
             moved = (str(workplace.folder), str(folder))
             database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", moved)
     return copied

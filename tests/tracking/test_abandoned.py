@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -74,6 +75,46 @@ def test_opening_a_store_ends_the_runs_that_a_killed_process_left_there(
     left, trial = begun(client, gone), begun(client, gone, trial="3")
     open_store(config.tracking)
     assert [status(client, run_id) for run_id in (left, trial)] == ["KILLED", "KILLED"]
+
+
+def test_one_line_says_how_many_runs_were_killed_and_how_to_list_them(
+    config: Config, client: MlflowClient, gone: str
+) -> None:
+    lines: list[str] = []
+    open_store(config.tracking, lines.append)
+    for count, subject in ((1, "1 run was"), (3, "3 runs were")):
+        for _ in range(count):
+            begun(client, gone)
+        open_store(config.tracking, lines.append)
+        open_store(config.tracking, lines.append)  # nothing is left to say
+        expected = (
+            f"{subject} killed before; `python -m src.doctor` lists killed runs and the commands that resume them"
+        )
+        assert lines == [expected]
+        lines.clear()
+
+
+def test_one_request_asks_for_the_runs_of_this_machine_alone(
+    client: MlflowClient, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host in ("", "another"):
+        begun(client, gone, host)
+    requests = []
+    search = MlflowClient.search_runs
+
+    def counted(*given: Any, **named: Any) -> Any:
+        requests.append(search(*given, **named))
+        return requests[-1]
+
+    monkeypatch.setattr(MlflowClient, "search_runs", counted)
+    end_abandoned_runs(client, "1")
+    assert [len(found) for found in requests] == [1]
+
+
+def test_a_run_of_an_earlier_version_waits_for_the_doctor(client: MlflowClient, gone: str) -> None:
+    left = client.create_run("1", tags={"host": platform.node(), "process": gone}).info.run_id
+    assert end_abandoned_runs(client, "1") == []
+    assert status(client, left) == "RUNNING"
 
 
 def test_runs_of_living_processes_and_of_other_hosts_stay(client: MlflowClient, gone: str) -> None:

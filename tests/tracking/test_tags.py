@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from src.schema import TAG_PREFIX, Config
 from src.tracking import Store, StudyId, earlier_parents, open_parent_run, open_store, pipeline_run, study_runs, tags
-from src.tracking.abandoned import end_abandoned_runs
+from src.tracking.process import is_gone
 from src.tracking.tags import FINGERPRINT, PIPELINE_KEY, PROCESS, STUDY_ID, UNRECOGNIZED, read_tag
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import TrainedRun
@@ -45,7 +45,7 @@ def created(client: MlflowClient, store: Store, **of_run: str) -> str:
 @PREFIXES
 def test_the_process_of_a_killed_run_is_read(client: MlflowClient, store: Store, prefix: str):
     run_id = created(client, store, **{"host": platform.node(), f"{prefix}process": ENDED})
-    assert end_abandoned_runs(client, store.experiment_id) == [run_id]
+    assert is_gone(client.get_run(run_id).data.tags)
 
 
 @PREFIXES

@@ -1,0 +1,37 @@
+"""What could not be recorded while the store did not answer, and weights that no run could keep."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from src.diagnosis.case import Case, size_of
+from src.diagnosis.finding import Finding
+
+UNDELIVERED, WEIGHTS = ".undelivered", ".weights"
+
+
+def find_undelivered(case: Case) -> Iterator[Finding]:
+    """Yield folders of points that the store did not get, unless their training still sends them."""
+    for folder in _entries(case, UNDELIVERED):
+        run = case.store.run(folder.name)
+        if folder.is_dir() and not (run is not None and case.may_run(run)):
+            command = f"python -m src.doctor sync={shlex.quote(str(folder))}"
+            yield Finding(f"folder {folder}", "has points that the store did not get", f"{command} delivers them")
+
+
+def find_rescued_weights(case: Case) -> Iterator[Finding]:
+    """Yield trained weights that were saved outside of a run, as information."""
+    for file in _entries(case, WEIGHTS):
+        if file.is_file() and not file.name.startswith("."):
+            advice = f"training.initial_weights={shlex.quote(str(file))} starts from them"
+            yield Finding(
+                f"file {file}", "has trained weights that no run could keep", advice, is_fault=False, size=size_of(file)
+            )
+
+
+def _entries(case: Case, name: str) -> list[Path]:
+    """Return what folders of this name contain, next to the store and in the working folder."""
+    folders = dict.fromkeys((case.store.folder.resolve(), Path.cwd()))
+    return [entry for folder in folders if (folder / name).is_dir() for entry in sorted((folder / name).iterdir())]

@@ -1,0 +1,137 @@
+"""Find what is wrong in a store, and repair it.
+
+python -m src.doctor
+python -m src.doctor fix=true
+python -m src.doctor clean=true
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from src import console, diagnosis, study, tracking
+from src.cli.command import entry_point
+from src.errors import FaultsLeft, StoreError
+from src.places import sqlite_file
+from src.results import DoctorResult
+from src.schema import DoctorConfig
+
+MAX_SHOWN = 10  # findings of one kind; faults are always shown
+
+
+def examine(config: DoctorConfig) -> DoctorResult:
+    """Check a store, print what is wrong, and repair what the settings allow. Nothing else in the store is changed.
+
+    Raises:
+        StoreError: there is no such store or storage, or it cannot be reached.
+    """
+    store = tracking.Survey(config.tracking)
+    total = DoctorResult()
+    with open_studies(config) as storage, tracking.explain_store_errors(config.tracking.uri):
+        if config.storage is not None and storage is None and store.has_trials():
+            console.say(f"no trials are checked: there is no storage {config.storage}; name it with storage=ADDRESS")
+        case = diagnosis.Case(store, storage, config)
+        for check in diagnosis.CHECKS:
+            if findings := list(check.find(case)):
+                console.say(f"{check.title}:")
+                total += report(findings, config)
+    return total
+
+
+@contextmanager
+def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
+    """Yield the storage of the studies, None if there is none.
+
+    Raises:
+        StoreError: the storage that was named does not exist, cannot be used, or fails inside the block.
+    """
+    if config.storage is None:
+        yield None
+        return
+    file = sqlite_file(config.storage)
+    if file is not None and not file.exists():
+        if config.storage != DoctorConfig.storage:
+            raise StoreError(f"there is no storage {config.storage}; name that of the sweeps, or none: storage=null")
+        yield None
+        return
+    with closing(study.open_storage(config.storage, config.tracking.uri)) as storage:
+        try:
+            yield storage
+        except Exception as error:
+            if study.is_outage(error):
+                raise StoreError(f"{config.storage} failed: {tracking.reason_of(error)}") from error
+            raise
+
+
+def report(findings: Sequence[diagnosis.Finding], config: DoctorConfig) -> DoctorResult:
+    """Print findings of one kind, make the repairs that the settings allow, and return the counts."""
+    total, hidden = DoctorResult(), 0
+    for index, finding in enumerate(sorted(findings, key=lambda finding: not finding.is_fault)):
+        done, line = repair(finding, config)
+        total += count(finding, done)
+        if index >= MAX_SHOWN and not finding.is_fault and not done:
+            hidden += 1
+            continue
+        size = f" ({console.size(finding.size)})" if finding.size else ""
+        console.say(f"- {finding.subject} {finding.problem}{size}")
+        for text in filter(None, (line, "" if done else finding.advice)):
+            console.say(f"    {text}")
+    if hidden:
+        console.say(f"- and {hidden} more")
+    return total
+
+
+def repair(finding: diagnosis.Finding, config: DoctorConfig) -> tuple[bool, str]:
+    """Make the repair of a finding if the settings allow it; return whether it was made, and a line about it."""
+    wanted = finding.repair
+    if wanted is None:
+        return False, ""
+    setting, is_allowed = ("clean", config.clean) if wanted.is_cleaning else ("fix", config.fix)
+    if not is_allowed:
+        return False, f"{setting}=true: {wanted.action}"
+    try:
+        wanted.apply()
+    except Exception as error:
+        return False, f"could not {wanted.action}: {tracking.reason_of(error)}"
+    return True, f"done: {wanted.action}"
+
+
+def count(finding: diagnosis.Finding, done: bool) -> DoctorResult:
+    """Return the counts of one finding, which was repaired or not."""
+    is_cleaning = finding.repair is not None and finding.repair.is_cleaning
+    return DoctorResult(
+        faults=int(finding.is_fault),
+        repaired=int(finding.is_fault and done),
+        repairable=int(finding.is_fault and not done and finding.repair is not None),
+        freed=finding.size if done else 0,
+        freeable=finding.size if is_cleaning and not done else 0,
+    )
+
+
+def explain(result: DoctorResult, config: DoctorConfig) -> str:
+    """Return the message for the faults that are left."""
+    faults = "1 fault is" if result.left == 1 else f"{result.left} faults are"
+    if config.fix or not result.repairable:
+        return f"{faults} left in {config.tracking.uri}; the lines above say what to do"
+    them = "all" if result.repairable == result.left else str(result.repairable)
+    return f"{faults} in {config.tracking.uri}; to repair {them}, repeat the command with fix=true"
+
+
+@entry_point("doctor")
+def main(config: DoctorConfig, overrides: list[str]) -> None:
+    """Check the store, and fail if something is wrong in it."""
+    result = examine(config)
+
+    if result.freed:
+        console.say(f"freed {console.size(result.freed)}")
+    if result.freeable:
+        console.say(f"clean=true frees {console.size(result.freeable)}")
+    if result.left:
+        raise FaultsLeft(explain(result, config))
+    repaired = f" ({result.repaired} repaired)" if result.repaired else ""
+    console.say(f"nothing is wrong in {config.tracking.uri}{repaired}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,317 @@
+"""A whole tracking store, read page by page, and the repairs of what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import mlflow
+from mlflow.entities import LoggedModel, LoggedModelStatus, Metric, Param, ViewType
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
+
+from src.errors import StoreError
+from src.schema import TrackingConfig
+from src.tracking.abandoned import end_killed_run
+from src.tracking.artifacts import abandon_model, local_folder
+from src.tracking.process import is_alive, is_gone
+from src.tracking.run import as_param
+from src.tracking.store import check_exists, client_of, explain_unusable_store, prepare_store, store_folder
+from src.tracking.tags import (
+    FINGERPRINT,
+    PROCESS,
+    STUDY_ID,
+    filter_by,
+    host_of,
+    is_parent,
+    is_sweep,
+    read_tag,
+    searches,
+)
+
+PAGE = 200  # runs in one request, each with its params and metrics
+EVERY = "*"  # every experiment
+MODEL_FILE = "MLmodel"  # which every MLflow model has
+GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code
+
+
+class RunRecord(NamedTuple):
+    """The record of one run.
+
+    Attributes:
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        started, ended: in ms since 1970; the second is None while the run is RUNNING.
+        metrics: the last value of each.
+        folder: the folder of its artifacts on this disk, None when they are behind a server.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    status: str
+    is_deleted: bool
+    started: int
+    ended: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    folder: Path | None
+
+    @property
+    def since(self) -> str:
+        """The local time of the start."""
+        return local_time(self.started)
+
+    @property
+    def host(self) -> str | None:
+        """The machine of its process, None when that is unknown."""
+        return host_of(self.tags)
+
+    @property
+    def is_gone(self) -> bool:
+        """True if its process was one of this machine and has ended."""
+        return is_gone(self.tags)
+
+    @property
+    def is_alive(self) -> bool:
+        """True if its process is one of this machine and exists."""
+        return is_alive(self.tags)
+
+    @property
+    def is_parent(self) -> bool:
+        """True for the run of a sweep or a pipeline."""
+        return is_parent(self.tags)
+
+    @property
+    def is_sweep(self) -> bool:
+        """True for the run of a sweep."""
+        return is_sweep(self.tags)
+
+    @property
+    def is_training(self) -> bool:
+        """True for a training of this program that got as far as to record its settings."""
+        return not self.is_parent and read_tag(self.tags, PROCESS) is not None and "training.epochs" in self.params
+
+    @property
+    def study(self) -> str | None:
+        """The id of the study that the run belongs to."""
+        return read_tag(self.tags, STUDY_ID)
+
+    @property
+    def trial(self) -> int | None:
+        """The number of its trial, None for a run that is not a trial's."""
+        number = self.tags.get("trial", "")
+        return int(number) if self.study is not None and not self.is_sweep and number.isdecimal() else None
+
+    @property
+    def keeps_model(self) -> bool:
+        """True if the run kept its model when it finished: then it can be reused, and has a fingerprint."""
+        wanted = self.params.get("tracking.save_model") == "true"
+        return wanted and read_tag(self.tags, FINGERPRINT) is not None
+
+
+class ModelRecord(NamedTuple):
+    """The record of an MLflow model that a run logged; `folder` is on this disk, None when it is behind a server."""
+
+    model_id: str
+    name: str
+    run_id: str | None
+    is_pending: bool
+    is_ready: bool
+    folder: Path | None
+
+
+class VersionRecord(NamedTuple):
+    """The record of a version of a registered model."""
+
+    name: str
+    number: int
+
+
+def local_time(milliseconds: int) -> str:
+    """Return a time in ms since 1970 as local time, such as `2026-11-28 12:03`."""
+    return f"{datetime.fromtimestamp(milliseconds / 1000):%Y-%m-%d %H:%M}"
+
+
+class Survey:
+    """All runs, models and versions of a store. Reading changes nothing.
+
+    Attributes:
+        uri: the address of the store.
+        folder: the folder of a SQLite store, and the working folder for any other store.
+    """
+
+    def __init__(self, config: TrackingConfig) -> None:
+        """Open the store.
+
+        Args:
+            config: names the store, and one experiment or `*` for all of them.
+
+        Raises:
+            StoreError: there is no such store or experiment, or it cannot be reached.
+        """
+        self.uri = config.uri
+        self.folder = store_folder(config.uri)
+        with explain_unusable_store(config.uri):
+            check_exists(config.uri)
+            prepare_store(config.uri)
+            self._client = client_of(config.uri)
+            names = dict(self._experiments())
+        if config.experiment not in (EVERY, *names):
+            known = ", ".join(names) or "none"
+            raise StoreError(f"there is no experiment {config.experiment!r} in {config.uri}; known: {known}")
+        self._all = list(names.values())
+        self._chosen = self._all if config.experiment == EVERY else [names[config.experiment]]
+
+    def _experiments(self) -> Iterator[tuple[str, str]]:
+        token = None
+        while token is None or token:
+            page = self._client.search_experiments(page_token=token)
+            yield from ((experiment.name, experiment.experiment_id) for experiment in page)
+            token = page.token or ""
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def runs(self, wanted: str = "", *, deleted: bool = False, everywhere: bool = False) -> Iterator[RunRecord]:
+        """Yield the runs of the chosen experiments, the oldest first.
+
+        Args:
+            wanted: MLflow's search filter, such as `attributes.status = 'RUNNING'`.
+            deleted: yield the deleted runs instead.
+            everywhere: look in all experiments.
+        """
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        experiments = self._all if everywhere else self._chosen
+        token = None
+        while experiments and (token is None or token):
+            order = ["attributes.start_time ASC"]
+            page = self._client.search_runs(experiments, wanted, view, PAGE, order, token)
+            yield from map(_record, page)
+            token = page.token or ""
+
+    def runs_tagged(self, tags: Mapping[str, str], *, deleted: bool = False) -> Iterator[RunRecord]:
+        """Yield the runs of all experiments that have these tags, those of earlier versions too."""
+        for wanted in searches(tags):
+            yield from self.runs(filter_by(wanted), deleted=deleted, everywhere=True)
+
+    def runs_of_study(self, unique: str, *, deleted: bool = False) -> Iterator[RunRecord]:
+        """Yield the runs of a study's trials and of its sweep."""
+        yield from self.runs_tagged({STUDY_ID: unique}, deleted=deleted)
+
+    def has_trials(self) -> bool:
+        """Return True if the chosen experiments have runs of trials."""
+        return next(self.runs(f"tags.`{STUDY_ID}` LIKE '%'"), None) is not None
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return a run, deleted or not; None if there is none."""
+        try:
+            return _record(self._client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code in (GONE, "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def models(self) -> Iterator[ModelRecord]:
+        """Yield the MLflow models of the chosen experiments."""
+        token = None
+        while self._chosen and (token is None or token):
+            page = self._client.search_logged_models(self._chosen, page_token=token)
+            yield from map(_model_record, page)
+            token = page.token or ""
+
+    def versions(self) -> Iterator[VersionRecord]:
+        """Yield the versions of all registered models."""
+        token = None
+        while token is None or token:
+            page = self._client.search_model_versions(page_token=token)
+            yield from (VersionRecord(version.name, int(version.version)) for version in page)
+            token = page.token or ""
+
+    def names_in(self, run: RunRecord, path: str = "") -> set[str]:
+        """Return the names of the files and folders at this path of a run's artifacts."""
+        if run.folder is not None:
+            folder = run.folder / path
+            return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+        return {Path(entry.path).name for entry in self._client.list_artifacts(run.run_id, path or None)}
+
+    def has_model_files(self, model: ModelRecord) -> bool:
+        """Return True if the files of an MLflow model are there."""
+        if model.folder is not None:
+            return (model.folder / MODEL_FILE).is_file()
+        found = self._client.list_logged_model_artifacts(model.model_id)
+        return any(Path(entry.path).name == MODEL_FILE for entry in found)
+
+    def has_version_files(self, version: VersionRecord) -> bool:
+        """Return True if the files of a registered version are there."""
+        address = f"models:/{version.name}/{version.number}"
+        try:
+            folder = local_folder(ModelsArtifactRepository.get_underlying_uri(address))
+            if folder is not None:
+                return (folder / MODEL_FILE).is_file()
+            return bool(mlflow.artifacts.list_artifacts(address))
+        except MlflowException as error:
+            if error.error_code == GONE:
+                return False
+            raise
+
+    def history(self, run_id: str, metric: str) -> dict[int, float]:
+        """Return the values of a metric by epoch; of several for one epoch the last."""
+        points = self._client.get_metric_history(run_id, metric)
+        return {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
+
+    # --- repairs ------------------------------------------------------------------------------------------------------
+
+    def end_killed(self, run_id: str) -> None:
+        """Mark a run KILLED, with what its process had begun to write."""
+        end_killed_run(self._client, self._client.get_run(run_id))
+
+    def set_status(self, run: RunRecord, status: str) -> None:
+        """Set the status of a run; one that has ended keeps its end time."""
+        self._client.set_terminated(run.run_id, status, run.ended)
+
+    def abandon_model(self, model_id: str) -> None:
+        """Mark an unfinished model FAILED, and remove its files."""
+        abandon_model(self._client, model_id)
+
+    def add_best(self, run: RunRecord, metrics: Mapping[str, float], best_epoch: int) -> None:
+        """Add metrics of the best epoch, and the param that names it; what the run has already stays as it is."""
+        time = run.ended or run.started
+        missing = [Metric(name, value, time, best_epoch) for name, value in metrics.items() if name not in run.metrics]
+        params = [] if "resolved.best_epoch" in run.params else [Param("resolved.best_epoch", as_param(best_epoch))]
+        self._client.log_batch(run.run_id, metrics=missing, params=params)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _record(run: MlflowRun) -> RunRecord:
+    info = run.info
+    return RunRecord(
+        run_id=info.run_id,
+        experiment_id=info.experiment_id,
+        name=info.run_name or "",
+        status=info.status,
+        is_deleted=info.lifecycle_stage != "active",
+        started=info.start_time or 0,
+        ended=info.end_time,
+        tags=run.data.tags,
+        params=run.data.params,
+        metrics=run.data.metrics,
+        folder=local_folder(str(info.artifact_uri)),
+    )
+
+
+def _model_record(model: LoggedModel) -> ModelRecord:
+    return ModelRecord(
+        model_id=model.model_id,
+        name=model.name,
+        run_id=model.source_run_id or None,
+        is_pending=model.status == LoggedModelStatus.PENDING,
+        is_ready=model.status == LoggedModelStatus.READY,
+        folder=local_folder(str(model.artifact_location)),
+    )

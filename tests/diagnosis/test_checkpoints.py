@@ -1,0 +1,173 @@
+"""Checkpoints: damaged, not needed, or kept for a training that can be resumed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from src.diagnosis import Finding
+from src.diagnosis.checkpoints import find_checkpoints
+from src.tracking.process import process_name
+from tests.support.patients import Patient, age, repair_all
+
+
+def killed(patient: Patient, gone: str) -> str:
+    run_id = patient.begin(gone)
+    patient.client.set_terminated(run_id, "KILLED")
+    return run_id
+
+
+def faults(patient: Patient) -> list[Finding]:
+    return [finding for finding in find_checkpoints(patient.case()) if finding.is_fault]
+
+
+@pytest.mark.parametrize("end", ["FINISHED", "FAILED", "deleted", "gone"])
+def test_checkpoints_that_no_run_needs_are_removed(patient: Patient, gone: str, end: str) -> None:
+    run_id = "0" * 32 if end == "gone" else patient.begin(gone)
+    if end == "deleted":
+        patient.client.set_terminated(run_id, "KILLED")
+        patient.client.delete_run(run_id)
+    elif end != "gone":
+        patient.client.set_terminated(run_id, end)
+    folder = patient.checkpoint(run_id).parent
+    (finding,) = find_checkpoints(patient.case())
+    assert finding.is_fault
+    assert finding.size > 800
+    repair_all([finding])
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("status", ["KILLED", "RUNNING"])
+def test_checkpoints_of_a_killed_run_are_information_that_only_cleaning_removes(
+    patient: Patient, gone: str, status: str
+) -> None:
+    run_id = killed(patient, gone) if status == "KILLED" else patient.begin(gone)
+    patient.checkpoint(run_id, epoch=5)
+    patient.checkpoint(run_id, epoch=10)
+    (finding,) = find_checkpoints(patient.case())
+    assert not finding.is_fault
+    assert finding.repair is not None
+    assert finding.repair.is_cleaning
+    assert f"python -m src.train resume={run_id}" in finding.advice
+    repair_all([finding])
+    assert list(find_checkpoints(patient.case())) == []
+
+
+@pytest.mark.parametrize("host", ["", "elsewhere"])
+def test_checkpoints_of_a_run_that_may_be_running_are_not_looked_at(patient: Patient, gone: str, host: str) -> None:
+    manifest = patient.checkpoint(patient.begin(gone if host else process_name(), host))
+    manifest.write_text("{")
+    (manifest.parent / "left.npy").touch()
+    assert list(find_checkpoints(patient.case())) == []
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, Path.unlink], ids=["cut", "changed", "missing"])
+def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_earlier_one_stays(
+    patient: Patient, gone: str, damage: Callable[[Path], object]
+) -> None:
+    run_id = killed(patient, gone)
+    good, bad = patient.checkpoint(run_id, epoch=5), patient.checkpoint(run_id, epoch=10)
+    damage(bad.with_name("00010-0.npy"))
+    repair_all(faults(patient))
+    assert sorted(path.name for path in good.parent.iterdir()) == ["00005-0.npy", "00005.json"]
+    assert faults(patient) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"files": 3}', '{"files": {"a": {}}}', '{"files": {"../x": {"size": 1, "sha256": ""}}}'],
+)
+def test_a_manifest_that_cannot_be_read_is_a_fault(patient: Patient, gone: str, text: str) -> None:
+    manifest = patient.checkpoint(killed(patient, gone))
+    manifest.write_text(text)
+    assert {Path(finding.subject).name for finding in faults(patient)} == {"00005.json", "00005-0.npy"}
+
+
+@pytest.mark.parametrize("name", ["00010-0.npy", ".part-00010.json", ".part-00010-0.npy"])
+def test_what_no_manifest_names_is_removed(patient: Patient, gone: str, name: str) -> None:
+    manifest = patient.checkpoint(killed(patient, gone))
+    (manifest.parent / name).write_text("so far")
+    (finding,) = faults(patient)
+    repair_all([finding])
+    assert sorted(path.name for path in manifest.parent.iterdir()) == ["00005-0.npy", "00005.json"]
+
+
+def test_an_unfinished_folder_of_a_checkpoint_is_removed(patient: Patient) -> None:
+    folder = patient.folder / "checkpoints" / ".part-x"
+    folder.mkdir(parents=True)
+    assert faults(patient) == []  # a process may be writing it
+    age(folder)
+    repair_all(faults(patient))
+    assert not folder.exists()
+
+
+def test_other_files_in_the_folder_are_not_touched(patient: Patient) -> None:
+    folder = patient.folder / "checkpoints" / "mine"
+    folder.mkdir(parents=True)
+    (folder.parent / "notes.txt").touch()
+    assert list(find_checkpoints(patient.case())) == []
+
+
+# --- trials -----------------------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_of_a_trial_follow_its_repetitions(patient: Patient) -> None:
+    first = patient.claim("first")
+    key = f"trial-{patient.study_id.unique}-{first.number}"
+    folder = patient.checkpoint(key).parent
+    (dead,) = find_checkpoints(patient.case())  # its worker is dead, and the trial will be repeated
+    assert (dead.is_fault, "which continues the trial" in dead.advice) == (False, True)
+
+    patient.claims.interrupt(first, "first", "no")
+    (interrupted,) = find_checkpoints(patient.case())
+    assert not interrupted.is_fault
+
+    with patient.claims.alive("second"):
+        again = patient.claim("second")
+        assert again.user_attrs["retry_of"] == first.number
+        assert list(find_checkpoints(patient.case())) == []  # a worker uses them
+        patient.claims.complete(again, "second", 0.5, {})
+    (ended,) = find_checkpoints(patient.case())
+    assert ended.is_fault
+    repair_all([ended])
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("end", ["complete", "prune", "fail"])
+def test_checkpoints_of_a_trial_that_has_ended_are_removed(patient: Patient, end: str) -> None:
+    with patient.claims.alive("worker"):
+        trial = patient.claim("worker")
+        given: dict[str, list[object]] = {"complete": [0.5], "prune": [], "fail": ["no"]}
+        getattr(patient.claims, end)(trial, "worker", *given[end], {})
+    patient.checkpoint(f"trial-{patient.study_id.unique}-{trial.number}")
+    (finding,) = faults(patient)
+    assert "nothing needs" in finding.problem
+
+
+@pytest.mark.parametrize("host", ["", "elsewhere"])
+def test_checkpoints_of_a_study_in_another_storage_are_in_use_while_a_run_of_it_may_be_running(
+    patient: Patient, gone: str, host: str
+) -> None:
+    patient.checkpoint("trial-0123abcd-4")
+    (finding,) = find_checkpoints(patient.case())
+    assert not finding.is_fault
+    tags = {"convlab.study_id": "0123abcd", "trial": "7"}
+    patient.begin(gone if host else process_name(), host, **tags)
+    assert list(find_checkpoints(patient.case())) == []
+
+
+def test_the_manifest_of_the_tests_is_what_the_reader_expects(patient: Patient, gone: str) -> None:
+    content = json.loads(patient.checkpoint(killed(patient, gone)).read_text())
+    assert set(content["files"]) == {"00005-0.npy"}
+    assert faults(patient) == []

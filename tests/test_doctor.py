@@ -1,0 +1,398 @@
+"""`python -m src.doctor`: it names what is wrong in a real store, repairs what can be repaired, and changes no more."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src import doctor
+from src.cli.compose import compose_config
+from src.errors import ConfigError, StoreError
+from src.tracking import Survey
+from src.tracking.process import process_name
+from tests.support.patients import Patient, age, ended_process, execute, tables
+from tests.support.servers import free_port
+from tests.support.workplace import RunHere, Workplace, copy_of
+
+SMALL = ["dataset=synthetic", "model=dense", "model.dense=[8]", "training.epochs=2", "training.max_batches=4"]
+
+
+@pytest.fixture(scope="module")
+def gone() -> str:
+    """The name of a process that has ended."""
+    return ended_process()
+
+
+@pytest.fixture
+def patient(workplace: Workplace) -> Patient:
+    """A store with one training, which nothing has trained."""
+    patient = Patient(workplace)
+    patient.train()
+    patient.storage.close()
+    return patient
+
+
+# --- a real store -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """Two trainings, a registered model, and a sweep of three trials, made by the commands."""
+    workplace = Workplace(tmp_path_factory.mktemp("real"))
+    for name in ("first", "second"):
+        done = workplace.run("src.train", *SMALL, f"tracking.run_name={name}")
+        assert done.returncode == 0, done.stderr
+    patient = Patient(workplace)
+    done = workplace.run("src.register", f"run_id={id_of(patient, 'first')}", "name=digits")
+    assert done.returncode == 0, done.stderr
+    done = workplace.run("src.train", "-m", *SMALL, "seed=1,2,3", "hydra.sweeper.study_name=search")
+    assert done.returncode == 0, done.stderr
+    return workplace
+
+
+def id_of(patient: Patient, name: str) -> str:
+    """The id of the run with this name in the real store."""
+    (run,) = patient.client.search_runs(["1"], f"attributes.run_name = '{name}'")
+    return str(run.info.run_id)
+
+
+def copied(real: Workplace, folder: Path) -> Patient:
+    return Patient(copy_of(real, folder / "store"))
+
+
+def examined(patient: Patient, *overrides: str) -> tuple[int, str]:
+    """The exit code of the command and what it printed, in the folder of the store."""
+    places = [f"tracking.uri={patient.workplace.uri}", f"cache_dir={patient.folder / 'cache'}"]
+    done = patient.workplace.run("src.doctor", *places, *overrides)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def abandon(patient: Patient, gone: str) -> str:
+    return patient.begin(gone)
+
+
+def abandon_sweep(patient: Patient, gone: str) -> str:
+    run_id = id_of(patient, "search")
+    patient.client.update_run(run_id, status="RUNNING")
+    patient.client.set_tag(run_id, "convlab.process", gone)
+    return run_id
+
+
+def kill_worker(patient: Patient, gone: str) -> str:
+    trial = patient.claim()
+    patient.begin(gone, **patient.study_id.tags_of_trial(trial.number))
+    return f"trial {trial.number} of study search"
+
+
+def forget_end_of_trial(patient: Patient, gone: str) -> str:
+    run_id = id_of(patient, "trial-001")
+    forget_end = "UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?"
+    execute(patient.folder / "mlflow.db", forget_end, run_id)
+    patient.client.set_tag(run_id, "convlab.process", gone)
+    return run_id
+
+
+def leave_model_pending(patient: Patient, gone: str) -> str:
+    return patient.log_model(id_of(patient, "second"), "PENDING")[0]
+
+
+def leave_half_of_a_file(patient: Patient, gone: str) -> str:
+    file = patient.artifacts(id_of(patient, "second")) / "figures" / ".part-curves.png"
+    file.write_text("so far")
+    return str(age(file))
+
+
+def forget_best_epoch(patient: Patient, gone: str) -> str:
+    run_id = id_of(patient, "second")
+    for table, key in (("params", "resolved.best_epoch"), ("metrics", "best_epoch"), ("latest_metrics", "best_epoch")):
+        execute(patient.folder / "mlflow.db", f"DELETE FROM {table} WHERE run_uuid = ? AND key = ?", run_id, key)
+    return f"{run_id} (second) is FINISHED, but has no resolved.best_epoch, best_epoch"
+
+
+def leave_checkpoint(patient: Patient, gone: str) -> str:
+    return str(patient.checkpoint(id_of(patient, "first")).parent)
+
+
+def damage_checkpoint(patient: Patient, gone: str) -> str:
+    run_id = patient.begin(gone)
+    patient.client.set_terminated(run_id, "KILLED")
+    patient.checkpoint(run_id, epoch=5)
+    manifest = patient.checkpoint(run_id, epoch=10)
+    manifest.with_name("00010-0.npy").write_text("short")
+    return str(manifest)
+
+
+def delete_run_of_trial(patient: Patient, gone: str) -> str:
+    run_id = id_of(patient, "trial-002")
+    patient.client.delete_run(run_id)
+    return f"mlflow runs restore --run-id {run_id}"
+
+
+def remove_configuration(patient: Patient, gone: str) -> str:
+    (patient.artifacts(id_of(patient, "second")) / "config" / "config.yaml").unlink()
+    return "its config/config.yaml is missing"
+
+
+def damage_model(patient: Patient, gone: str) -> str:
+    file = patient.artifacts(id_of(patient, "second")) / "model" / "model.h5"
+    file.write_bytes(file.read_bytes()[:-1])
+    return "differs from its manifest.json: model.h5"
+
+
+def remove_version(patient: Patient, gone: str) -> str:
+    (version,) = patient.client.search_model_versions("name = 'digits'")
+    shutil.rmtree(patient.folder / "mlartifacts" / "models" / version.source.removeprefix("models:/"))
+    return "version 1 of digits is registered, but its files are gone"
+
+
+def leave_points(patient: Patient, gone: str) -> str:
+    folder = patient.folder / ".undelivered" / id_of(patient, "first")
+    folder.mkdir(parents=True)
+    return f"python -m src.doctor sync={folder}"
+
+
+Damage = Callable[[Patient, str], str]  # makes a fault; returns what a report must contain
+REPAIRABLE: list[Damage] = [
+    abandon,
+    abandon_sweep,
+    kill_worker,
+    forget_end_of_trial,
+    leave_model_pending,
+    leave_half_of_a_file,
+    forget_best_epoch,
+    leave_checkpoint,
+    damage_checkpoint,
+]
+OTHERS: list[Damage] = [
+    delete_run_of_trial,
+    remove_configuration,
+    damage_model,
+    remove_version,
+    leave_points,
+]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file except databases and locks."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not re.search(r"\.(db|lock)\b", path.name)]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def state(patient: Patient) -> tuple[dict[str, set[Any]], dict[str, str]]:
+    """All rows of both databases by table, and all files."""
+    patient.storage.close()
+    databases = [tables(patient.folder / f"{name}.db") for name in ("mlflow", "optuna")]
+    names = [f"{name} of Optuna" if name == "alembic_version" else name for name in databases[1]]
+    return databases[0] | dict(zip(names, databases[1].values(), strict=True)), contents(patient.folder)
+
+
+@pytest.mark.services
+def test_every_fault_of_a_damaged_store_is_named_and_repaired_and_nothing_else_is_changed(
+    real: Workplace, tmp_path: Path, gone: str
+) -> None:
+    patient = copied(real, tmp_path)
+    assert examined(patient) == (0, f"nothing is wrong in {patient.workplace.uri}\n")
+    whole = state(patient)
+
+    expected = [damage(patient, gone) for damage in REPAIRABLE]
+    damaged = state(patient)
+    code, printed = examined(patient)
+    assert [text for text in expected if text not in printed] == []
+    assert f"error: {len(REPAIRABLE) + 1} faults are in" in printed  # a damaged checkpoint has a manifest and a file
+    assert code == 1
+    assert state(patient) == damaged  # without fix=true nothing is changed
+
+    code, printed = examined(patient, "fix=true")
+    assert [text for text in expected if text not in printed] == []
+    assert code == 0, printed
+    assert printed.count("done: ") == len(REPAIRABLE) + 1
+    assert_only_repaired(patient, whole)
+    repaired = state(patient)
+    code, printed = examined(patient, "fix=true")
+    assert (code, "done: " in printed) == (0, False)
+    assert state(patient) == repaired
+
+
+def assert_only_repaired(patient: Patient, whole: tuple[dict[str, set[Any]], dict[str, str]]) -> None:
+    """Assert that all that was there before the damage is there again, and that only new runs and trials came."""
+    rows, files = state(patient)
+    before, files_before = whole
+    missing = {table: found - rows[table] for table, found in before.items() if found - rows[table]}
+    # The sweep and a trial's run have the same status again, but other processes or end times.
+    assert set(missing) <= {"runs", "tags"}
+    assert len(missing.get("runs", ())) <= 2
+    assert {row[0] for row in missing.get("tags", ())} <= {"convlab.process"}
+    added = {name for name in files.keys() - files_before.keys() if not name.startswith("checkpoints/")}
+    assert added == set()
+    assert {name: files.get(name) for name in files_before} == files_before
+    assert sorted(Path(name).name for name in files if name.startswith("checkpoints/")) == ["00005-0.npy", "00005.json"]
+
+
+@pytest.mark.services
+def test_faults_that_only_a_user_can_repair_are_named_each_time(real: Workplace, tmp_path: Path, gone: str) -> None:
+    patient = copied(real, tmp_path)
+    expected = [damage(patient, gone) for damage in OTHERS]
+    damaged = state(patient)
+    for overrides in ([], ["fix=true"]):
+        code, printed = examined(patient, *overrides)
+        assert [text for text in expected if text not in printed] == []
+        assert f"error: {len(OTHERS) + 1} faults are left in" in printed  # the model and its version have no files
+        assert code == 1
+        assert state(patient) == damaged
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_without_faults_is_reported_in_one_line(patient: Patient, run_here: RunHere) -> None:
+    out = run_here(patient.workplace, "src.doctor", f"cache_dir='{patient.folder}'")
+    assert out == f"nothing is wrong in {patient.workplace.uri}\n"
+
+
+def test_a_store_without_runs_is_reported_in_one_line(workplace: Workplace, run_here: RunHere) -> None:
+    Patient(workplace).client.search_experiments()
+    out = run_here(workplace, "src.doctor", f"cache_dir='{workplace.folder}'")
+    assert out == f"nothing is wrong in {workplace.uri}\n"
+
+
+def test_faults_are_an_exit_code_and_the_setting_that_repairs_them(
+    patient: Patient, gone: str, run_here: RunHere, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient.begin(gone)
+    with pytest.raises(SystemExit) as stopped:
+        run_here(patient.workplace, "src.doctor", f"cache_dir='{patient.folder}'")
+    assert stopped.value.code == 1
+    printed = capsys.readouterr()
+    assert "fix=true: mark it KILLED" in printed.out
+    assert (
+        printed.err
+        == f"error: 1 fault is in {patient.workplace.uri}; to repair all, repeat the command with fix=true\n"
+    )
+    out = run_here(patient.workplace, "src.doctor", "fix=true", f"cache_dir='{patient.folder}'")
+    assert "done: mark it KILLED" in out
+    assert out.splitlines()[-1] == f"nothing is wrong in {patient.workplace.uri} (1 repaired)"
+
+
+def test_clean_frees_space_and_fix_does_not(patient: Patient, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = patient.begin(gone)
+    patient.client.set_terminated(run_id, "KILLED")
+    folder = patient.checkpoint(run_id).parent
+    found = doctor.examine(patient.config("fix=true"))
+    assert (found.faults, found.freed, found.freeable > 800, folder.exists()) == (0, 0, True, True)
+    assert "clean=true: remove it" in capsys.readouterr().out
+    found = doctor.examine(patient.config("clean=true"))
+    assert (found.faults, found.freed > 800, found.freeable, folder.exists()) == (0, True, 0, False)
+
+
+def test_a_repair_that_fails_is_reported_and_its_fault_is_left(
+    patient: Patient, gone: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [patient.begin(gone) for _ in range(2)]
+    end = Survey.end_killed
+
+    def end_second(survey: Survey, run_id: str) -> None:
+        if run_id == others[0]:
+            raise OSError("read-only file system")
+        end(survey, run_id)
+
+    monkeypatch.setattr(Survey, "end_killed", end_second)
+    found = doctor.examine(patient.config("fix=true"))
+    assert (found.faults, found.repaired, found.left) == (2, 1, 1)
+    assert "could not mark it KILLED: read-only file system" in capsys.readouterr().out
+    assert [patient.status(run_id) for run_id in others] == ["RUNNING", "KILLED"]
+
+
+def test_long_lists_of_information_are_cut_and_faults_are_not(
+    patient: Patient, gone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(13):
+        patient.client.set_terminated(patient.begin(gone), "KILLED")
+        patient.begin(gone)
+    assert doctor.examine(patient.config()).faults == 13
+    printed = capsys.readouterr().out
+    assert printed.count("says RUNNING since") == 13
+    assert printed.count("was stopped or killed") == 10
+    assert "- and 3 more" in printed
+
+
+@pytest.mark.parametrize("experiment", ["*", "convlab", "other"])
+def test_all_experiments_are_checked_unless_one_is_named(patient: Patient, gone: str, experiment: str) -> None:
+    other = patient.client.create_experiment("other")
+    tags = {"convlab.host": "", "host": "", "convlab.process": gone}
+    patient.client.create_run(other, tags=tags)
+    patient.begin(gone)
+    patient.begin(process_name())
+    found = doctor.examine(patient.config("hosts=all", f"tracking.experiment='{experiment}'"))
+    assert found.faults == {"*": 2, "convlab": 1, "other": 1}[experiment]
+
+
+def test_more_runs_than_a_page_has_are_all_checked_and_repaired(
+    patient: Patient, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.tracking.survey.PAGE", 5)
+    left = [patient.begin(gone) for _ in range(23)]
+    assert doctor.examine(patient.config("fix=true")).repaired == 23
+    assert {patient.status(run_id) for run_id in left} == {"KILLED"}
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("hosts=none", r"^hosts: got 'none', expected one of this, all"),
+        ("tracking=off", r"^tracking=off: there is no store to check"),
+        ("fix=perhaps", r"^fix: "),
+    ],
+)
+def test_a_setting_that_is_not_allowed_is_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compose_config([override], "doctor")
+
+
+def test_a_store_that_does_not_exist_is_named_and_not_created(workplace: Workplace) -> None:
+    with pytest.raises(StoreError, match="there is no tracking store sqlite:"):
+        doctor.examine(Patient(workplace).config())
+    assert list(workplace.folder.iterdir()) == []
+
+
+def test_an_experiment_that_does_not_exist_is_answered_with_those_that_do(patient: Patient) -> None:
+    with pytest.raises(StoreError, match=r"no experiment 'digits' in sqlite:.*; known: .*convlab"):
+        doctor.examine(patient.config("tracking.experiment=digits"))
+
+
+def test_a_server_that_does_not_answer_is_named(patient: Patient) -> None:
+    with pytest.raises(StoreError, match="does not answer"):
+        doctor.examine(patient.config(f"tracking.uri='http://127.0.0.1:{free_port()}'"))
+
+
+def test_a_storage_that_was_named_and_does_not_exist_is_an_error(patient: Patient) -> None:
+    with pytest.raises(StoreError, match=r"there is no storage sqlite:///.*typo\.db; .*storage=null"):
+        doctor.examine(patient.config(f"storage='sqlite:///{patient.folder}/typo.db'"))
+
+
+def test_a_storage_of_another_program_is_an_error(patient: Patient) -> None:
+    with pytest.raises(StoreError, match="is MLflow's database"):
+        doctor.examine(patient.config(f"storage='{patient.workplace.uri}'"))
+
+
+@pytest.mark.parametrize("has_trials", [True, False])
+def test_without_the_usual_storage_no_trials_are_checked_and_a_line_says_so(
+    patient: Patient, has_trials: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = patient.folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    if has_trials:
+        patient.train(**{"convlab.study_id": "0123", "trial": "1"})
+    assert doctor.examine(patient.config("storage='sqlite:///optuna.db'")).faults == 0
+    assert ("no trials are checked" in capsys.readouterr().out) == has_trials
+    assert doctor.examine(patient.config("storage=null")).faults == 0
+    assert "no trials are checked" not in capsys.readouterr().out
+    assert list(elsewhere.iterdir()) == []
