@@ -12,10 +12,10 @@ import pytest
 from src import doctor
 from src.cli.compose import compose_config
 from src.errors import ConfigError, StoreError
-from src.tracking import Survey
+from src.tracking import RunRecord, Survey
 from src.tracking.process import process_name
 from tests.support.patients import Patient, age, ended_process, execute, tables
-from tests.support.servers import free_port
+from tests.support.servers import free_port, plain_server
 from tests.support.workplace import RunHere, Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "model=dense", "model.dense=[8]", "training.epochs=2", "training.max_batches=4"]
@@ -223,10 +223,12 @@ def assert_only_repaired(patient: Patient, whole: tuple[dict[str, set[Any]], dic
     rows, files = state(patient)
     before, files_before = whole
     missing = {table: found - rows[table] for table, found in before.items() if found - rows[table]}
-    # The sweep and a trial's run have the same status again, but other processes or end times.
-    assert set(missing) <= {"runs", "tags"}
+    # The sweep and a trial's run have the same status again, but other processes or end times, and the metric that was
+    # computed again has another time.
+    assert set(missing) <= {"runs", "tags", "metrics", "latest_metrics"}
     assert len(missing.get("runs", ())) <= 2
-    assert {row[0] for row in missing.get("tags", ())} <= {"convlab.process"}
+    changed = {row[0] for table in ("tags", "metrics", "latest_metrics") for row in missing.get(table, ())}
+    assert changed <= {"convlab.process", "best_epoch"}
     added = {name for name in files.keys() - files_before.keys() if not name.startswith("checkpoints/")}
     assert added == set()
     assert {name: files.get(name) for name in files_before} == files_before
@@ -295,10 +297,10 @@ def test_a_repair_that_fails_is_reported_and_its_fault_is_left(
     others = [patient.begin(gone) for _ in range(2)]
     end = Survey.end_killed
 
-    def end_second(survey: Survey, run_id: str) -> None:
-        if run_id == others[0]:
+    def end_second(survey: Survey, run: RunRecord) -> None:
+        if run.run_id == others[0]:
             raise OSError("read-only file system")
-        end(survey, run_id)
+        end(survey, run)
 
     monkeypatch.setattr(Survey, "end_killed", end_second)
     found = doctor.examine(patient.config("fix=true"))
@@ -396,3 +398,24 @@ def test_without_the_usual_storage_no_trials_are_checked_and_a_line_says_so(
     assert doctor.examine(patient.config("storage=null")).faults == 0
     assert "no trials are checked" not in capsys.readouterr().out
     assert list(elsewhere.iterdir()) == []
+
+
+# --- a server ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.services
+def test_a_store_behind_a_server_is_checked_by_its_answers(
+    tmp_path: Path, gone: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with plain_server(tmp_path) as server:
+        patient = Patient(Workplace(tmp_path), server.uri)
+        whole, stripped = patient.train(), patient.train()
+        artifacts = tmp_path / "mlartifacts" / "1" / stripped / "artifacts"
+        shutil.rmtree(artifacts / "model")
+        (artifacts / "config" / "config.yaml").unlink()
+        left = patient.begin(gone)
+        found = doctor.examine(patient.config("fix=true", "storage=null"))
+        printed = capsys.readouterr().out
+        assert (found.faults, found.repaired, patient.status(left)) == (3, 1, "KILLED")
+        assert (whole in printed, printed.count(stripped)) == (False, 2)

@@ -32,7 +32,7 @@ def _has_living_child(case: Case, run: tracking.RunRecord) -> bool:
 
 def judge(case: Case, run: tracking.RunRecord) -> Finding:
     """Return the finding about a run that says RUNNING, and whose process is not known to exist."""
-    repair = Repair("mark it KILLED", partial(case.store.end_killed, run.run_id))
+    repair = Repair("mark it KILLED", partial(case.store.end_killed, run))
     if case.is_lost(run):
         problem = f"says RUNNING since {run.since}, but its process has ended"
         return Finding(described(run), problem, how_to_resume(run), repair)

@@ -88,12 +88,7 @@ def described(run: tracking.RunRecord) -> str:
 def how_to_resume(run: tracking.RunRecord) -> str:
     """Return the command that continues an interrupted run."""
     if run.is_sweep or run.trial is not None:
-        name = run.tags.get("study")
-        return (
-            f"type the command of the sweep again, which resumes study {name}"
-            if name
-            else "type the sweep's command again"
-        )
+        return f"type the command of the sweep again, which resumes study {run.tags.get('study', '')}"
     if run.is_parent:
         return f"type the command of the pipeline {run.tags.get('pipeline', '')} again"
     return f"python -m src.train resume={run.run_id} resumes it"

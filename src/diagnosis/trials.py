@@ -54,7 +54,7 @@ def _end_trial(case: Case, record: study.StudyRecord, runs: Sequence[tracking.Ru
     study.end_dead_trials(case.storage, record.name)
     for run in runs:
         if run.status == "RUNNING":
-            case.store.end_killed(run.run_id)
+            case.store.end_killed(run)
         elif run.status != "KILLED":
             case.store.set_status(run, "KILLED")
 
@@ -70,7 +70,7 @@ def _other_status(
     end = "was interrupted" if trial.is_interrupted else f"is {trial.state}"
     apply = partial(case.store.set_status, run, expected)
     if (run.status, expected) == ("RUNNING", "KILLED"):
-        apply = partial(case.store.end_killed, run.run_id)
+        apply = partial(case.store.end_killed, run)
     repair = Repair(f"mark it {expected}", apply)
     yield Finding(described(run), f"is {run.status}, but {_name(record, trial)} {end}", repair=repair)
 

@@ -264,9 +264,16 @@ class Survey:
 
     # --- repairs ------------------------------------------------------------------------------------------------------
 
-    def end_killed(self, run_id: str) -> None:
-        """Mark a run KILLED, with what its process had begun to write."""
-        end_killed_run(self._client, self._client.get_run(run_id))
+    def end_killed(self, run: RunRecord) -> None:
+        """Mark a RUNNING run KILLED; what its process had begun to write is removed.
+
+        Raises:
+            StoreError: another process has ended or resumed the run since it was read.
+        """
+        found = self._client.get_run(run.run_id)
+        if found.info.status != run.status or found.data.tags.get(PROCESS) != run.tags.get(PROCESS):
+            raise StoreError(f"another process has ended or resumed run {run.run_id} just now")
+        end_killed_run(self._client, found)
 
     def set_status(self, run: RunRecord, status: str) -> None:
         """Set the status of a run; one that has ended keeps its end time."""

@@ -259,6 +259,27 @@ def test_the_best_of_a_search_of_an_earlier_version_is_a_recipe_that_reaches_its
     assert run.data.metrics["best_val_accuracy"] == pytest.approx(best.value, abs=0.05)
 
 
+# --- the doctor ----------------------------------------------------------------------------------------------------
+
+
+def test_a_store_of_an_earlier_version_has_only_the_faults_of_its_killed_search_which_are_repaired(
+    earlier: Earlier,
+) -> None:
+    parent, trial = earlier.id_of("half_done"), earlier.id_of("trial-004")
+    done = earlier.workplace.run("src.doctor", "hosts=all")  # the archive may have been made on another machine
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: 2 faults are in")
+    assert "trial 4 of study half_done says RUNNING, but its worker is dead" in done.stdout
+    assert parent in done.stdout
+    others = {run.info.run_id: run.to_dictionary() for run in earlier.runs() if run.info.run_id not in (parent, trial)}
+    earlier.command("src.doctor", "hosts=all", "fix=true")
+    runs = {run.info.run_id: run for run in earlier.runs()}
+    assert {runs[parent].info.status, runs[trial].info.status} == {"KILLED"}
+    assert {run_id: runs[run_id].to_dictionary() for run_id in others} == others
+    assert earlier.study.trials[4].user_attrs["interrupted"]
+    assert earlier.command("src.doctor").splitlines()[-1].startswith("nothing is wrong in")
+
+
 # --- a pipeline --------------------------------------------------------------------------------------------------
 
 

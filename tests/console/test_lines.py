@@ -154,3 +154,11 @@ def test_text_is_shown_literally(show: Callable[[str], None], capsys: pytest.Cap
 def test_a_table_cuts_nothing_off_in_a_narrow_terminal(terminal: io.StringIO) -> None:
     console.table("layers", ("layer", "formula"), [("z" * 100, "9")])
     assert terminal.getvalue().count("z") == 100
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KB"), (5 * 2**20, "5.0 MB"), (2**42, "4.0 TB")],
+)
+def test_a_size_has_a_unit_that_fits(count: int, text: str) -> None:
+    assert console.size(count) == text

@@ -5,8 +5,9 @@ import platform
 import pytest
 
 from src.diagnosis.abandoned_runs import find_abandoned_runs, find_unfinished_parents
+from src.errors import StoreError
 from src.tracking.process import process_name
-from src.tracking.tags import PIPELINE_KEY, STUDY_ID, SWEEP
+from src.tracking.tags import PIPELINE_KEY, PROCESS, STUDY_ID, SWEEP
 from tests.support.patients import Patient, repair_all, sentences
 
 
@@ -19,6 +20,19 @@ def test_a_run_whose_process_has_ended_is_killed_and_its_advice_resumes_it(patie
     repair_all([finding])
     assert patient.status(run_id) == "KILLED"
     assert list(find_abandoned_runs(patient.case())) == []
+
+
+@pytest.mark.parametrize("change", ["resumed", "ended"])
+def test_a_run_that_another_process_changes_meanwhile_is_left_alone(patient: Patient, gone: str, change: str) -> None:
+    run_id = patient.begin(gone)
+    (finding,) = find_abandoned_runs(patient.case())
+    if change == "resumed":
+        patient.client.set_tag(run_id, PROCESS, process_name())
+    else:
+        patient.client.set_terminated(run_id, "FINISHED")
+    with pytest.raises(StoreError, match="another process has ended or resumed run"):
+        repair_all([finding])
+    assert patient.status(run_id) == ("RUNNING" if change == "resumed" else "FINISHED")
 
 
 def test_what_the_process_was_writing_is_removed_with_it(patient: Patient, gone: str) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from src.diagnosis import Finding
 from src.diagnosis.checkpoints import find_checkpoints
+from src.errors import StoreError
 from src.tracking.process import process_name
+from src.tracking.tags import PROCESS
 from tests.support.patients import Patient, age, repair_all
 
 
@@ -101,6 +103,19 @@ def test_what_no_manifest_names_is_removed(patient: Patient, gone: str, name: st
     (finding,) = faults(patient)
     repair_all([finding])
     assert sorted(path.name for path in manifest.parent.iterdir()) == ["00005-0.npy", "00005.json"]
+
+
+def test_checkpoints_of_a_run_that_is_resumed_meanwhile_are_not_removed(patient: Patient, gone: str) -> None:
+    run_id = killed(patient, gone)
+    manifest = patient.checkpoint(run_id)
+    (manifest.parent / "00010-0.npy").touch()
+    found = list(find_checkpoints(patient.case()))
+    patient.client.set_tag(run_id, PROCESS, process_name())
+    patient.client.update_run(run_id, "RUNNING")
+    for finding in found:
+        with pytest.raises(StoreError, match="uses the checkpoint again"):
+            repair_all([finding])
+    assert len(list(manifest.parent.iterdir())) == 3
 
 
 def test_an_unfinished_folder_of_a_checkpoint_is_removed(patient: Patient) -> None:

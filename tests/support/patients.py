@@ -50,13 +50,18 @@ def age(path: Path, seconds: float = IDLE_SECONDS + 60) -> Path:
 
 @dataclass(frozen=True)
 class Patient:
-    """A store and a storage of studies in one folder."""
+    """A store and a storage of studies in one folder; `server` is the address of the store if it is behind one."""
 
     workplace: Workplace
+    server: str = ""
 
     @property
     def folder(self) -> Path:
         return self.workplace.folder
+
+    @property
+    def uri(self) -> str:
+        return self.server or self.workplace.uri
 
     @property
     def storage_address(self) -> str:
@@ -64,14 +69,14 @@ class Patient:
 
     @cached_property
     def client(self) -> MlflowClient:
-        return MlflowClient(self.workplace.uri)
+        return MlflowClient(self.uri)
 
     @cached_property
     def storage(self) -> study.Storage:
-        return study.open_storage(self.storage_address, self.workplace.uri)
+        return study.open_storage(self.storage_address, self.uri)
 
     def config(self, *overrides: str) -> DoctorConfig:
-        places = [f"tracking.uri='{self.workplace.uri}'", f"storage='{self.storage_address}'"]
+        places = [f"tracking.uri='{self.uri}'", f"storage='{self.storage_address}'"]
         config = compose_config([*places, f"cache_dir='{self.folder / 'cache'}'", *overrides], "doctor")
         assert isinstance(config, DoctorConfig)
         return config
@@ -84,7 +89,7 @@ class Patient:
 
     def train(self, *overrides: str, **tags: str) -> str:
         """A FINISHED run with three epochs and a model, as a training leaves it; its id."""
-        with new_run(config_for(self.workplace.uri, *overrides), tags={FINGERPRINT: "0123", **tags}) as run:
+        with new_run(config_for(self.uri, *overrides), tags={FINGERPRINT: "0123", **tags}) as run:
             self.record(run)
             with run.new_folder("model") as model:
                 model.mkdir()

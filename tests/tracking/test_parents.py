@@ -5,6 +5,8 @@ from mlflow import MlflowClient
 
 from src.schema import Config, flatten
 from src.tracking import pipeline_run, record_common
+from src.tracking.process import is_alive, is_gone
+from src.tracking.tags import PROCESS
 from tests.support.runs import config_for, new_run
 
 LONG_AGO = 1_700_000_000_000  # ms since 1970
@@ -39,6 +41,14 @@ def test_repeated_with_nothing_left_to_train_it_keeps_its_end_time(
     assert follow(config, before) == run_id
     info = client.get_run(run_id).info
     assert (info.status, info.end_time) == ("FINISHED", LONG_AGO)
+
+
+def test_repeated_it_belongs_to_the_process_that_repeats_it(config: Config, client: MlflowClient) -> None:
+    run_id = follow(config, "resumed")
+    client.set_tag(run_id, PROCESS, "999999999 since 1790000000")
+    assert is_gone(client.get_run(run_id).data.tags)
+    follow(config, "resumed")
+    assert is_alive(client.get_run(run_id).data.tags)
 
 
 def test_repeated_with_something_left_to_train_it_gets_a_new_end_time(config: Config, client: MlflowClient) -> None:
