@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from src.errors import CheckpointError
 from src.writing import PART, replacing
 
 FOLDER = "checkpoints"  # the folder of all checkpoints, next to the store
+TRIAL = "trial-"  # begins the names of folders of chains of trials
 FORMAT = 1  # of the files
 KEPT = 2  # checkpoints of a training that stay on the disk
 MAX_HELD = 256 * 2**20  # bytes of a state that is held in memory after each epoch
@@ -38,6 +39,21 @@ _ARRAYS = re.compile(r"[a-z_]+-\d{5,}\.npy")
 _KINDS = "fiub"  # of dtypes: floats, integers, unsigned integers, booleans
 
 Array = npt.NDArray[Any]
+
+
+def trial_key(study: str, chain: int) -> str:
+    """Return the name of the folder of a chain of trials.
+
+    Args:
+        study: the id of the study.
+        chain: the number of the chain's first trial.
+    """
+    return f"{TRIAL}{study}-{chain}"
+
+
+def newest_epoch(folder: Path) -> int:
+    """Return the epoch of the newest checkpoint in a folder, 0 without one. The checkpoint is not looked at."""
+    return max(manifests(folder), default=0)
 
 
 class Arrays(NamedTuple):
@@ -256,6 +272,12 @@ def read_manifest(manifest: Path) -> dict[str, Any]:
     return content
 
 
+def check(manifest: Path) -> None:
+    """Raise CheckpointError unless the manifest and all files that it names are complete and undamaged."""
+    for entry in read_manifest(manifest)["files"].values():
+        check_file(manifest.parent, entry)
+
+
 def check_file(folder: Path, entry: Mapping[str, Any]) -> None:
     """Raise CheckpointError unless a file has the size and the SHA-256 that its manifest lists."""
     path = folder / entry["file"]
@@ -270,9 +292,9 @@ def check_file(folder: Path, entry: Mapping[str, Any]) -> None:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror or error})") from error
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """Return what a killed process left in a folder: unfinished files, and arrays that no manifest names."""
-    named = {name for manifest in manifests(folder).values() for name in _names_in(manifest)}
+def leftovers(folder: Path, wanted: Iterable[Path]) -> list[Path]:
+    """Return what is left over in a folder: unfinished files, and arrays that none of the wanted manifests names."""
+    named = {name for manifest in wanted for name in _names_in(manifest)}
     return [
         path
         for path in sorted(folder.iterdir())
@@ -351,7 +373,7 @@ def _remove_old(folder: Path) -> None:
     """Remove all but the newest checkpoints, and what no manifest names."""
     for _, manifest in sorted(manifests(folder).items())[:-KEPT]:
         manifest.unlink(missing_ok=True)
-    for path in leftovers(folder):
+    for path in leftovers(folder, manifests(folder).values()):
         path.unlink(missing_ok=True)
 
 

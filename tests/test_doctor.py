@@ -123,7 +123,7 @@ def damage_checkpoint(patient: Patient, gone: str) -> str:
     patient.client.set_terminated(run_id, "KILLED")
     patient.checkpoint(run_id, epoch=5)
     manifest = patient.checkpoint(run_id, epoch=10)
-    manifest.with_name("00010-0.npy").write_text("short")
+    manifest.with_name("variables-00010.npy").write_text("short")
     return str(manifest)
 
 
@@ -232,7 +232,10 @@ def assert_only_repaired(patient: Patient, whole: tuple[dict[str, set[Any]], dic
     added = {name for name in files.keys() - files_before.keys() if not name.startswith("checkpoints/")}
     assert added == set()
     assert {name: files.get(name) for name in files_before} == files_before
-    assert sorted(Path(name).name for name in files if name.startswith("checkpoints/")) == ["00005-0.npy", "00005.json"]
+    assert sorted(Path(name).name for name in files if name.startswith("checkpoints/")) == [
+        "00005.json",
+        "variables-00005.npy",
+    ]
 
 
 @pytest.mark.services

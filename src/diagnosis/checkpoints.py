@@ -1,38 +1,33 @@
 """Checkpoints: the damaged ones, those that nothing needs any more, and the space that the others take.
 
-`checkpoints/KEY/` is next to the store. KEY is the id of a run, or `trial-STUDY-NUMBER` for a trial and its
-repetitions. In it `00005.json` lists the files of the checkpoint after epoch 5, with their sizes and SHA-256. It is
-written last.
+`checkpoints/KEY/` is next to the store. KEY is the id of a run, or `trial-STUDY-NUMBER` for a trial and those that
+tried it again. See `src.checkpoints` for what is in it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from src import study
+from src.checkpoints import FOLDER, TRIAL, check, leftovers, manifests
 from src.diagnosis.case import Case, described, how_to_resume, is_idle, size_of
 from src.diagnosis.finding import Finding, Repair
 from src.diagnosis.half_written import leftover
-from src.errors import StoreError
+from src.errors import CheckpointError, StoreError
 from src.writing import PART, remove
 
-FOLDER = "checkpoints"
-CHUNK_BYTES = 2**20
-MANIFEST = re.compile(r"\d+\.json")
 RUN = re.compile(r"[0-9a-f]{32}")
-CHAIN = re.compile(r"trial-(?P<study>[0-9a-f]+)-(?P<number>\d+)")
+CHAIN = re.compile(rf"{TRIAL}(?P<study>[0-9a-f]+)-(?P<number>\d+)")
 
 
 def find_checkpoints(case: Case) -> Iterator[Finding]:
     """Yield checkpoints that are damaged or that nothing needs, and as information those of interrupted trainings."""
     root = case.store.folder / FOLDER
     studies: dict[str, study.StudyRecord] = {}
-    if any(root.glob("trial-*")):
+    if any(root.glob(f"{TRIAL}*")):
         studies = {record.unique: record for record in case.studies()}
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         if folder.name.startswith(PART) and is_idle(folder):
@@ -92,19 +87,17 @@ def _unneeded(folder: Path, reason: str) -> Finding:
 def _interrupted(folder: Path, owner: str, advice: str, is_used: Callable[[], bool]) -> Iterator[Finding]:
     """Yield what is damaged or unfinished in a folder, and its space; `is_used` is asked again before a repair."""
     remove_from = partial(_remove_unused, is_used)
-    manifests = [path for path in sorted(folder.iterdir()) if MANIFEST.fullmatch(path.name)]
-    named = {path.name for path in manifests}
-    for manifest in manifests:
-        files = _files_in(manifest)
-        if files is not None and all(_is_whole(folder / name, *listed) for name, listed in files.items()):
-            named |= files.keys()
-        else:
+    whole = []
+    for manifest in manifests(folder).values():
+        try:
+            check(manifest)
+            whole.append(manifest)
+        except CheckpointError as error:
             repair = Repair("remove its manifest, so that it is not used", partial(remove_from, manifest))
-            yield Finding(str(manifest), f"is the manifest of a damaged checkpoint of {owner}", advice, repair)
-    for path in sorted(folder.iterdir()):
-        if path.name not in named:
-            found = leftover(path, f"a part of a checkpoint of {owner}")
-            yield found._replace(repair=Repair("remove it", partial(remove_from, path)))
+            yield Finding(str(manifest), f"is the manifest of a damaged checkpoint of {owner}: {error}", advice, repair)
+    for path in leftovers(folder, whole):
+        found = leftover(path, f"a part of a checkpoint of {owner}")
+        yield found._replace(repair=Repair("remove it", partial(remove_from, path)))
     repair = Repair("remove it; the training then cannot be resumed", partial(remove_from, folder), is_cleaning=True)
     yield Finding(str(folder), f"has checkpoints of {owner}", advice, repair, is_fault=False, size=size_of(folder))
 
@@ -113,26 +106,3 @@ def _remove_unused(is_used: Callable[[], bool], path: Path) -> None:
     if is_used():
         raise StoreError("a training uses the checkpoint again; wait for its end")
     remove(path)
-
-
-def _files_in(manifest: Path) -> dict[str, tuple[int, str]] | None:
-    """Return the size and the SHA-256 of each file that a manifest names, None if it cannot be read."""
-    try:
-        files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        listed = {str(name): (int(entry["size"]), str(entry["sha256"])) for name, entry in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return listed if all(Path(name).name == name for name in listed) else None
-
-
-def _is_whole(file: Path, size: int, sha256: str) -> bool:
-    try:
-        if file.stat().st_size != size:
-            return False
-        digest = hashlib.sha256()
-        with file.open("rb") as opened:
-            while chunk := opened.read(CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError:
-        return False
-    return digest.hexdigest() == sha256

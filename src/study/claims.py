@@ -125,7 +125,7 @@ class Claims:
         Returns:
             The trial and what `draw` returned or raised for it, or the reason why there is no trial.
         """
-        return self._exclusively(lambda: self._claim(owner, draw))
+        return self.exclusively(lambda: self._claim(owner, draw))
 
     def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
         """Ends a trial with its value; returns False when it is no longer the caller's, like the next three methods."""
@@ -145,7 +145,7 @@ class Claims:
 
     def give_up_dead(self) -> list[int]:
         """Ends the trials whose worker is dead as interrupted; returns their numbers."""
-        return self._exclusively(self._give_up_dead)
+        return self.exclusively(self._give_up_dead)
 
     def counts(self) -> Counts:
         """Returns how many trials ended how."""
@@ -187,7 +187,7 @@ class Claims:
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
-    def _exclusively(self, operation: Callable[[], T]) -> T:
+    def exclusively(self, operation: Callable[[], T]) -> T:
         """Returns the result of the operation; no other process claims or ends a trial of the study meanwhile.
 
         If the lock is lost the operation is repeated from its beginning, under the lock.
@@ -247,7 +247,7 @@ class Claims:
             self.study.tell(number, value, state)
             return True
 
-        return self._exclusively(end)
+        return self.exclusively(end)
 
     def _set_attributes(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> None:
         for name, attribute in attributes.items():

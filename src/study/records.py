@@ -1,6 +1,7 @@
 """The trials of every study in a storage as plain values, and the end of those whose worker is dead."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import optuna
@@ -50,14 +51,24 @@ def study_records(storage: Storage) -> Iterator[StudyRecord]:
     for name in study_names(storage.optuna):
         study = optuna.load_study(study_name=name, storage=storage.optuna)
         if unique := study.user_attrs.get(UNIQUE):
-            with _claims(name, storage).exclusive():  # no trial is claimed or ended meanwhile
-                trials = [_record(trial, storage) for trial in study.get_trials(deepcopy=False)]
-            yield StudyRecord(name, str(unique), trials)
+            claims = _claims(name, storage)
+            # No trial is claimed or ended meanwhile.
+            yield StudyRecord(name, str(unique), claims.exclusively(partial(_records, claims, storage)))
 
 
-def end_dead_trials(storage: Storage, name: str) -> None:
-    """End the trials of a study whose worker is dead as interrupted; their parameters are tried again."""
-    _claims(name, storage).give_up_dead()
+def end_dead_trials(storage: Storage, name: str, epoch_of: Callable[[int], int]) -> None:
+    """End the trials of a study whose worker is dead as interrupted; their parameters are tried again.
+
+    Args:
+        storage: the storage of the study.
+        name: the name of the study.
+        epoch_of: returns the epoch of the checkpoint of a chain, see `Claims`.
+    """
+    _claims(name, storage, epoch_of).give_up_dead()
+
+
+def _records(claims: Claims, storage: Storage) -> list[TrialRecord]:
+    return [_record(trial, storage) for trial in claims.trials()]
 
 
 def _record(trial: FrozenTrial, storage: Storage) -> TrialRecord:
@@ -73,6 +84,6 @@ def _record(trial: FrozenTrial, storage: Storage) -> TrialRecord:
     )
 
 
-def _claims(name: str, storage: Storage) -> Claims:
+def _claims(name: str, storage: Storage, epoch_of: Callable[[int], int] = lambda _: 0) -> Claims:
     settings = SweeperConfig(name=name, sampler=RandomConfig(), pruner=NoPrunerConfig(), n_trials=1)
-    return Claims(name, storage.optuna, storage.locks, settings, n_trials=1)
+    return Claims(name, storage, settings, n_trials=1, epoch_of=epoch_of)

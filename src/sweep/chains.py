@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Container, Iterator
 
 from src import tracking
-from src.checkpoints import manifests
+from src.checkpoints import newest_epoch, trial_key
 from src.resuming import root_of
 from src.space import SweepPlan
 
@@ -23,15 +23,15 @@ class Chains:
     def __init__(self, plan: SweepPlan, study: tracking.StudyId) -> None:
         training = next(iter(plan.space.trees().values()))["training"]
         self.root = root_of(training["checkpoint_dir"], plan.tracking.uri)
-        self._prefix = f"trial-{study.unique}-"
+        self._study = study.unique
 
     def key(self, chain: int) -> str:
         """Return the name of the folder of a chain, which has the number of its first trial."""
-        return f"{self._prefix}{chain}"
+        return trial_key(self._study, chain)
 
     def epoch(self, chain: int) -> int:
         """Return the epoch of the newest checkpoint of a chain, 0 without one."""
-        return max(manifests(self.root / self.key(chain)), default=0)
+        return newest_epoch(self.root / self.key(chain))
 
     def remove(self, chain: int) -> None:
         """Remove the checkpoints of a chain."""
@@ -46,6 +46,7 @@ class Chains:
                 self.remove(chain)
 
     def _kept(self) -> Iterator[int]:
-        for folder in self.root.glob(f"{self._prefix}*") if self.root.is_dir() else ():
-            if (number := folder.name.removeprefix(self._prefix)).isdecimal():
+        prefix = trial_key(self._study, 0)[:-1]
+        for folder in self.root.glob(f"{prefix}*") if self.root.is_dir() else ():
+            if (number := folder.name.removeprefix(prefix)).isdecimal():
                 yield int(number)

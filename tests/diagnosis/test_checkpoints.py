@@ -1,6 +1,5 @@
 """Checkpoints: damaged, not needed, or kept for a training that can be resumed."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,9 +79,9 @@ def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_ear
 ) -> None:
     run_id = killed(patient, gone)
     good, bad = patient.checkpoint(run_id, epoch=5), patient.checkpoint(run_id, epoch=10)
-    damage(bad.with_name("00010-0.npy"))
+    damage(bad.with_name("variables-00010.npy"))
     repair_all(faults(patient))
-    assert sorted(path.name for path in good.parent.iterdir()) == ["00005-0.npy", "00005.json"]
+    assert sorted(path.name for path in good.parent.iterdir()) == ["00005.json", "variables-00005.npy"]
     assert faults(patient) == []
 
 
@@ -93,22 +92,22 @@ def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_ear
 def test_a_manifest_that_cannot_be_read_is_a_fault(patient: Patient, gone: str, text: str) -> None:
     manifest = patient.checkpoint(killed(patient, gone))
     manifest.write_text(text)
-    assert {Path(finding.subject).name for finding in faults(patient)} == {"00005.json", "00005-0.npy"}
+    assert {Path(finding.subject).name for finding in faults(patient)} == {"00005.json", "variables-00005.npy"}
 
 
-@pytest.mark.parametrize("name", ["00010-0.npy", ".part-00010.json", ".part-00010-0.npy"])
+@pytest.mark.parametrize("name", ["variables-00010.npy", ".part-00010.json", ".part-variables-00010.npy"])
 def test_what_no_manifest_names_is_removed(patient: Patient, gone: str, name: str) -> None:
     manifest = patient.checkpoint(killed(patient, gone))
     (manifest.parent / name).write_text("so far")
     (finding,) = faults(patient)
     repair_all([finding])
-    assert sorted(path.name for path in manifest.parent.iterdir()) == ["00005-0.npy", "00005.json"]
+    assert sorted(path.name for path in manifest.parent.iterdir()) == ["00005.json", "variables-00005.npy"]
 
 
 def test_checkpoints_of_a_run_that_is_resumed_meanwhile_are_not_removed(patient: Patient, gone: str) -> None:
     run_id = killed(patient, gone)
     manifest = patient.checkpoint(run_id)
-    (manifest.parent / "00010-0.npy").touch()
+    (manifest.parent / "variables-00010.npy").touch()
     found = list(find_checkpoints(patient.case()))
     patient.client.set_tag(run_id, PROCESS, process_name())
     patient.client.update_run(run_id, "RUNNING")
@@ -180,9 +179,3 @@ def test_checkpoints_of_a_study_in_another_storage_are_in_use_while_a_run_of_it_
     tags = {"convlab.study_id": "0123abcd", "trial": "7"}
     patient.begin(gone if host else process_name(), host, **tags)
     assert list(find_checkpoints(patient.case())) == []
-
-
-def test_the_manifest_of_the_tests_is_what_the_reader_expects(patient: Patient, gone: str) -> None:
-    content = json.loads(patient.checkpoint(killed(patient, gone)).read_text())
-    assert set(content["files"]) == {"00005-0.npy"}
-    assert faults(patient) == []

@@ -21,7 +21,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 
 def claims_of(storage: Storage, name: str) -> Claims:
     unique_id(open_study(name, storage.optuna, "maximize"))
-    return Claims(name, *storage, SETTINGS, n_trials=9)
+    return Claims(name, storage, SETTINGS, n_trials=9)
 
 
 def claim(claims: Claims, owner: str) -> optuna.Trial:
@@ -72,7 +72,7 @@ def test_dead_trials_are_ended_as_interrupted_and_those_of_living_workers_stay(s
     with claims.alive("worker"):
         claims.study.enqueue_trial({"x": 0.5})
         claims.study.ask().set_user_attr("owner", "worker")
-        end_dead_trials(storage, "one")
+        end_dead_trials(storage, "one", lambda _: 0)
         (record,) = study_records(storage)
         states = [(trial.state, trial.is_interrupted) for trial in record.trials]
         assert states == [("FAIL", True), ("RUNNING", False)]

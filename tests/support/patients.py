@@ -1,7 +1,6 @@
 """A small store in which nothing is wrong, and what damages it; nothing in it was trained."""
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -17,6 +16,7 @@ import optuna
 from mlflow import MlflowClient
 
 from src import study, tracking
+from src.checkpoints import Arrays, Checkpoint, write
 from src.cli.compose import compose_config
 from src.diagnosis import Case, Finding
 from src.diagnosis.case import IDLE_SECONDS
@@ -131,7 +131,7 @@ class Patient:
 
     @property
     def claims(self) -> study.Claims:
-        return study.Claims(self.study_id.name, *self.storage, SETTINGS, n_trials=9)
+        return study.Claims(self.study_id.name, self.storage, SETTINGS, n_trials=9)
 
     @cached_property
     def study_id(self) -> StudyId:
@@ -163,13 +163,8 @@ class Patient:
     def checkpoint(self, key: str, epoch: int = 5) -> Path:
         """A complete checkpoint; its manifest."""
         folder = self.folder / "checkpoints" / key
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{epoch:05}-0.npy"
-        np.save(file, np.arange(100.0))
-        listed = {"size": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-        manifest = folder / f"{epoch:05}.json"
-        manifest.write_text(json.dumps({"epoch": epoch, "files": {file.name: listed}}))
-        return manifest
+        write(folder, Checkpoint(epoch, {}, {"variables": Arrays(epoch, [np.arange(100.0)])}), {})
+        return folder / f"{epoch:05}.json"
 
 
 def sentences(findings: list[Finding]) -> list[str]:
