@@ -43,16 +43,14 @@ def process_name(pid: int | None = None) -> str:
 
 def is_gone(tags: Mapping[str, str]) -> bool:
     """Return True if a run with these tags was started by a process of this machine that has ended."""
-    return _is_running_here(tags) is False
+    return has_process(tags) is False
 
 
-def is_alive(tags: Mapping[str, str]) -> bool:
-    """Return True if a run with these tags was started by a process of this machine that still exists."""
-    return _is_running_here(tags) is True
+def has_process(tags: Mapping[str, str]) -> bool | None:
+    """Return True if the process of a run with these tags exists, None if that cannot be seen from here.
 
-
-def _is_running_here(tags: Mapping[str, str]) -> bool | None:
-    """Return whether the process of a run exists, None if it is of another machine or container, or unknown."""
+    Processes of other machines and containers cannot be seen.
+    """
     if host_of(tags) != platform.node() or not _is_proc_ours():
         return None
     name = read_tag(tags, PROCESS) or ""

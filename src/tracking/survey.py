@@ -17,7 +17,7 @@ from src.errors import StoreError
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
 from src.tracking.artifacts import abandon_model, local_folder
-from src.tracking.process import is_alive, is_gone
+from src.tracking.process import has_process
 from src.tracking.run import as_param
 from src.tracking.store import check_exists, client_of, explain_unusable_store, prepare_store, store_folder
 from src.tracking.tags import (
@@ -73,12 +73,12 @@ class RunRecord(NamedTuple):
     @property
     def is_gone(self) -> bool:
         """True if its process was one of this machine and has ended."""
-        return is_gone(self.tags)
+        return has_process(self.tags) is False
 
     @property
     def is_alive(self) -> bool:
         """True if its process is one of this machine and exists."""
-        return is_alive(self.tags)
+        return has_process(self.tags) is True
 
     @property
     def is_parent(self) -> bool:

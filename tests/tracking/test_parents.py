@@ -1,12 +1,14 @@
 """The run of a pipeline: RUNNING during its trainings, and its end time that of the last one."""
 
+import platform
+
 import pytest
 from mlflow import MlflowClient
 
 from src.schema import Config, flatten
 from src.tracking import pipeline_run, record_common
-from src.tracking.process import is_alive, is_gone
-from src.tracking.tags import PROCESS
+from src.tracking.process import has_process
+from src.tracking.tags import HOST, PROCESS
 from tests.support.runs import config_for, new_run
 
 LONG_AGO = 1_700_000_000_000  # ms since 1970
@@ -46,9 +48,18 @@ def test_repeated_with_nothing_left_to_train_it_keeps_its_end_time(
 def test_repeated_it_belongs_to_the_process_that_repeats_it(config: Config, client: MlflowClient) -> None:
     run_id = follow(config, "resumed")
     client.set_tag(run_id, PROCESS, "999999999 since 1790000000")
-    assert is_gone(client.get_run(run_id).data.tags)
+    assert has_process(client.get_run(run_id).data.tags) is False
     follow(config, "resumed")
-    assert is_alive(client.get_run(run_id).data.tags)
+    assert has_process(client.get_run(run_id).data.tags) is True
+
+
+def test_it_says_how_many_runs_were_killed_before(config: Config, client: MlflowClient) -> None:
+    tags = {HOST: platform.node(), PROCESS: "999999999 since 1790000000"}
+    client.create_run("1", tags=tags)
+    lines: list[str] = []
+    with pipeline_run(config.tracking, "compare_models", "said", "compare", lines.append):
+        pass
+    assert [line.partition(";")[0] for line in lines] == ["1 run was killed before"]
 
 
 def test_repeated_with_something_left_to_train_it_gets_a_new_end_time(config: Config, client: MlflowClient) -> None:
