@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src import study, tracking
+from src.checkpoints import FOLDER
+from src.places import local_path
 from src.schema import DoctorConfig
 
 IDLE_SECONDS = 600  # a process that writes a file or a folder changes it at least this often
@@ -27,6 +29,12 @@ class Case:
         self.storage = storage
         self.config = config
         self._lost: set[str] = set()  # runs of trials whose worker is dead
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of all checkpoints, which need not exist."""
+        typed = self.config.checkpoint_dir
+        return self.store.folder / FOLDER if typed is None else local_path(typed)
 
     @functools.cached_property
     def living_trials(self) -> frozenset[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """Checkpoints: the damaged ones, those that nothing needs any more, and the space that the others take.
 
-`checkpoints/KEY/` is next to the store. KEY is the id of a run, or `trial-STUDY-NUMBER` for a trial and those that
-tried it again. See `src.checkpoints` for what is in it.
+`checkpoints/KEY/` is next to the store unless `training.checkpoint_dir` names another folder. KEY is the id of a run,
+or `trial-STUDY-NUMBER` for a trial and those that tried it again. See `src.checkpoints` for what is in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from src import study
-from src.checkpoints import FOLDER, TRIAL, check, leftovers, manifests
+from src.checkpoints import TRIAL, check, leftovers, manifests
 from src.diagnosis.case import Case, described, how_to_resume, is_idle, size_of
 from src.diagnosis.finding import Finding, Repair
 from src.diagnosis.half_written import leftover
@@ -25,7 +25,7 @@ CHAIN = re.compile(rf"{TRIAL}(?P<study>[0-9a-f]+)-(?P<number>\d+)")
 
 def find_checkpoints(case: Case) -> Iterator[Finding]:
     """Yield checkpoints that are damaged or that nothing needs, and as information those of interrupted trainings."""
-    root = case.store.folder / FOLDER
+    root = case.checkpoints
     studies: dict[str, study.StudyRecord] = {}
     if any(root.glob(f"{TRIAL}*")):
         studies = {record.unique: record for record in case.studies()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from src import study, tracking
-from src.checkpoints import FOLDER, newest_epoch, trial_key
+from src.checkpoints import newest_epoch, trial_key
 from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding, Repair
 from src.links import mlflow_command
@@ -52,8 +52,7 @@ def _dead_trials(case: Case, record: study.StudyRecord, runs: Runs) -> Iterator[
 
 def _end_trial(case: Case, record: study.StudyRecord, runs: Sequence[tracking.RunRecord]) -> None:
     assert case.storage is not None
-    root = case.store.folder / FOLDER
-    epoch_of = lambda chain: newest_epoch(root / trial_key(record.unique, chain))  # noqa: E731
+    epoch_of = lambda chain: newest_epoch(case.checkpoints / trial_key(record.unique, chain))  # noqa: E731
     study.end_dead_trials(case.storage, record.name, epoch_of)
     for run in runs:
         if run.status == "RUNNING":

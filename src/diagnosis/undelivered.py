@@ -1,4 +1,4 @@
-"""What could not be recorded while the store did not answer, and weights that no run could keep."""
+"""Points that the store did not get because it did not answer, and weights that no run could keep."""
 
 from __future__ import annotations
 

@@ -126,6 +126,15 @@ def test_an_unfinished_folder_of_a_checkpoint_is_removed(patient: Patient) -> No
     assert not folder.exists()
 
 
+def test_checkpoints_may_be_in_another_folder(patient: Patient, gone: str) -> None:
+    manifest = patient.checkpoint(killed(patient, gone))
+    other = patient.folder / "elsewhere"
+    (patient.folder / "checkpoints").rename(other)
+    assert list(find_checkpoints(patient.case())) == []
+    (finding,) = find_checkpoints(patient.case(f"checkpoint_dir='{other}'"))
+    assert finding.subject == str(other / manifest.parent.name)
+
+
 def test_other_files_in_the_folder_are_not_touched(patient: Patient) -> None:
     folder = patient.folder / "checkpoints" / "mine"
     folder.mkdir(parents=True)
