@@ -20,23 +20,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from src.errors import CheckpointError
-from src.writing import PART, replacing
+from src.writing import PART, remove, replacing
 
 FOLDER = "checkpoints"  # the folder of all checkpoints, next to the store
 TRIAL = "trial-"  # begins the names of folders of chains of trials
 FORMAT = 1  # of the files
 KEPT = 2  # checkpoints of a training that stay on the disk
 MAX_HELD = 256 * 2**20  # bytes of a state that is held in memory after each epoch
-MAX_MANIFEST = 256 * 2**20  # bytes
-_MANIFEST = re.compile(r"(\d{5,})\.json")
-_ARRAYS = re.compile(r"[a-z_]+-\d{5,}\.npy")
-_KINDS = "fiub"  # of dtypes: floats, integers, unsigned integers, booleans
+MAX_MANIFEST = 64 * 2**20  # bytes; a history of 10,000 epochs has about 2 MB
+_MANIFEST = re.compile(r"([0-9]{5,9})\.json")
+_ARRAYS = re.compile(r"[a-z_]+-([0-9]{5,9})\.npy")
+_DTYPE = re.compile(r"[<>|][fiub][0-9]{1,2}")  # floats, integers, unsigned integers, booleans: no objects
 
 Array = npt.NDArray[Any]
 
@@ -104,6 +104,7 @@ class Checkpoints:
         on_write: called with each checkpoint that was written.
         resumed: the checkpoint from which the training continues, None for a new training.
         latest: the state after the last complete epoch, if it is held in memory.
+        changes: of code and packages since the checkpoint from which the training continues.
     """
 
     root: Path
@@ -114,15 +115,26 @@ class Checkpoints:
     on_write: Callable[[Written], object] = repr
     resumed: Checkpoint | None = None
     latest: Checkpoint | None = None
+    changes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._last_write = time.monotonic()
         self._written = self.resumed.epoch if self.resumed else 0
         self._reasons: set[str] = set()
 
-    def resume_from(self, checkpoint: Checkpoint) -> None:
-        """Note the checkpoint from which the training continues."""
-        self.resumed, self._written = checkpoint, checkpoint.epoch
+    def resume_from(self, checkpoint: Checkpoint, changes: Sequence[str] = ()) -> None:
+        """Note the checkpoint from which the training continues, and remove later ones, which could not be read.
+
+        Args:
+            checkpoint: it may come from elsewhere.
+            changes: of code and packages since it was written.
+        """
+        self.resumed, self.changes = checkpoint, changes
+        self._written = checkpoint.epoch if checkpoint.epoch in manifests(self.folder) else 0
+        for epoch, manifest in manifests(self.folder).items():
+            if epoch > checkpoint.epoch:
+                with contextlib.suppress(OSError):
+                    remove(manifest)
 
     @property
     def folder(self) -> Path:
@@ -141,6 +153,11 @@ class Checkpoints:
             return False
         return time.monotonic() - self._last_write >= 60 * self.minutes
 
+    @property
+    def is_written(self) -> bool:
+        """True if there is a checkpoint on the disk."""
+        return self._written > 0
+
     def wants(self, size: int) -> bool:
         """Return True if the state of this many bytes after the present epoch is to be taken."""
         return self.is_on and (size <= MAX_HELD or self.is_due)
@@ -154,7 +171,7 @@ class Checkpoints:
         if not self.is_on:
             return False
         if latest is None or latest.epoch <= self._written:
-            return self._written > 0
+            return self.is_written
         start = self._last_write = time.monotonic()
         try:
             size = write(self.folder, latest, self.origin)
@@ -166,7 +183,7 @@ class Checkpoints:
                     f"the checkpoint of epoch {latest.epoch} could not be written to {self.folder} ({reason}); the "
                     "training continues without it"
                 )
-            return self._written > 0
+            return self.is_written
         self._written = latest.epoch
         self.on_write(Written(latest.epoch, time.monotonic() - start, size))
         return True
@@ -189,33 +206,46 @@ def write(folder: Path, checkpoint: Checkpoint, origin: Mapping[str, Any]) -> in
     """
     folder.mkdir(parents=True, exist_ok=True)
     known = _files_of(folder)
-    files = {}
+    files: dict[str, Any] = {}
     for name, arrays in checkpoint.arrays.items():
         file = f"{name}-{arrays.epoch:05}.npy"
         files[name] = known.get(file) if arrays.epoch < checkpoint.epoch else None
         files[name] = files[name] or _write_arrays(folder / file, arrays.values)
-    content = {"format": FORMAT, "epoch": checkpoint.epoch, "files": files, "origin": origin, "state": checkpoint.state}
+    content = {"epoch": checkpoint.epoch, "files": files, "origin": origin, "state": checkpoint.state}
     manifest = folder / f"{checkpoint.epoch:05}.json"
     with replacing(manifest) as part, part.open("w", encoding="utf-8") as file_object:
-        json.dump(content, file_object)
-        _sync(file_object.fileno())
+        json.dump({"format": FORMAT, "sha256": _digest(content), "content": content}, file_object)
+        file_object.flush()
+        os.fsync(file_object.fileno())
     _sync_folder(folder)
-    _remove_old(folder)
+    with contextlib.suppress(OSError):  # the checkpoint is complete
+        _remove_old(folder)
     return manifest.stat().st_size + sum(entry["size"] for entry in files.values() if entry)
 
 
-def newest(folder: Path) -> tuple[Checkpoint, Mapping[str, Any]] | None:
+def newest(folder: Path, warn: Callable[[str], object] = str) -> tuple[Checkpoint, Mapping[str, Any]] | None:
     """Return the newest checkpoint in a folder that is complete and undamaged, and its origin; None without any.
+
+    Args:
+        folder: of one training.
+        warn: called with a sentence when a newer checkpoint cannot be read.
 
     Raises:
         CheckpointError: there are some, but none of them can be read.
     """
-    problems = []
+    problems: list[str] = []
     for epoch, manifest in sorted(manifests(folder).items(), reverse=True):
         try:
-            return read(manifest)
+            found = read(manifest)
         except CheckpointError as error:
             problems.append(f"epoch {epoch}: {error}")
+            continue
+        if problems:
+            warn(
+                f"a newer checkpoint in {folder} cannot be read ({'; '.join(problems)}); the training continues after "
+                f"epoch {epoch}"
+            )
+        return found
     if problems:
         raise CheckpointError(
             f"no checkpoint in {folder} can be read ({'; '.join(problems)}); restore them from a copy, or remove the "
@@ -225,12 +255,20 @@ def newest(folder: Path) -> tuple[Checkpoint, Mapping[str, Any]] | None:
 
 
 def manifests(folder: Path) -> dict[int, Path]:
-    """Return the manifests in a folder by their epoch."""
+    """Return the manifests in a folder by their epoch.
+
+    Raises:
+        CheckpointError: the folder cannot be read.
+    """
     found = {}
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    try:
         for path in folder.iterdir():
             if name := _MANIFEST.fullmatch(path.name):
                 found[int(name[1])] = path
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise CheckpointError(f"the folder {folder} cannot be read ({error.strerror or error})") from error
     return found
 
 
@@ -242,14 +280,14 @@ def read(manifest: Path) -> tuple[Checkpoint, Mapping[str, Any]]:
     """
     content = read_manifest(manifest)
     arrays = {
-        name: Arrays(int(entry["file"].rpartition("-")[2].removesuffix(".npy")), _read_arrays(manifest.parent, entry))
+        name: Arrays(int(_ARRAYS.sub(r"\1", entry["file"])), _read_arrays(manifest.parent, entry))
         for name, entry in content["files"].items()
     }
     return Checkpoint(content["epoch"], content["state"], arrays), content["origin"]
 
 
 def read_manifest(manifest: Path) -> dict[str, Any]:
-    """Return the content of a manifest, whose form is checked; the files that it names are not looked at.
+    """Return the content of a manifest, which is checked; the files that it names are not looked at.
 
     Raises:
         CheckpointError: it is damaged, or of another version.
@@ -257,19 +295,35 @@ def read_manifest(manifest: Path) -> dict[str, Any]:
     try:
         if manifest.stat().st_size > MAX_MANIFEST:
             raise CheckpointError(f"{manifest.name} is too large for a manifest")
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        stored = json.loads(manifest.read_text(encoding="utf-8"))
+    except CheckpointError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{manifest.name} cannot be read ({str(error).splitlines()[0]})") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{manifest.name} cannot be read ({_reason(error)})") from error
+    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise CheckpointError(f"{manifest.name} is not a checkpoint of this version")
-    files = content.get("files")
-    is_whole = isinstance(content.get("epoch"), int) and manifest.name == f"{content['epoch']:05}.json"
-    is_whole &= all(isinstance(content.get(key), dict) for key in ("files", "origin", "state"))
-    if not is_whole or not all(map(_is_entry, dict(files or {}).values())):
+    content = stored.get("content")
+    if not isinstance(content, dict) or stored.get("sha256") != _digest(content) or not _is_whole(content, manifest):
         raise CheckpointError(f"{manifest.name} is damaged")
     return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what JSON can hold. It is the same after reading it back."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _is_whole(content: Mapping[str, Any], manifest: Path) -> bool:
+    """Return True if a manifest has every part, and its own name."""
+    if not all(isinstance(content.get(key), dict) for key in ("files", "origin", "state")):
+        return False
+    is_named = isinstance(content.get("epoch"), int) and manifest.name == f"{content['epoch']:05}.json"
+    return is_named and all(map(_is_entry, content["files"].values()))
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else None
+    return (text or str(error) or type(error).__name__).splitlines()[0]
 
 
 def check(manifest: Path) -> None:
@@ -289,7 +343,7 @@ def check_file(folder: Path, entry: Mapping[str, Any]) -> None:
             if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
                 raise CheckpointError(f"{path.name} was changed: its SHA-256 differs from the manifest")
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read ({error.strerror or error})") from error
+        raise CheckpointError(f"{path.name} cannot be read ({_reason(error)})") from error
 
 
 def leftovers(folder: Path, wanted: Iterable[Path]) -> list[Path]:
@@ -307,13 +361,20 @@ def _write_arrays(path: Path, arrays: Sequence[Array]) -> dict[str, Any]:
     with replacing(path) as part:
         with part.open("wb") as file:
             for array in arrays:
-                np.save(file, array, allow_pickle=False)
-            _sync(file.fileno())
+                _write_array(file, np.asarray(array, order="C"))
+            file.flush()
+            os.fsync(file.fileno())
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = part.stat().st_size
     shapes = [[array.dtype.str, list(array.shape)] for array in arrays]
     return {"file": path.name, "size": size, "sha256": digest, "arrays": shapes}
+
+
+def _write_array(file: BinaryIO, array: Array) -> None:
+    """Write an array in NumPy's format. `np.save` does the same, but hides why the file system refused it."""
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+    file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> list[Array]:
@@ -329,14 +390,14 @@ def _read_arrays(folder: Path, entry: Mapping[str, Any]) -> list[Array]:
                 if np.lib.format.read_magic(file) != (1, 0):
                     raise ValueError("another version of NumPy's format")
                 found, _, of_type = np.lib.format.read_array_header_1_0(file)
-                if (of_type, found) != (dtype, shape) or dtype.kind not in _KINDS:
+                if (of_type, found) != (dtype, shape):
                     raise ValueError(f"an array is {of_type} {found}, expected {dtype} {shape}")
                 file.seek(start)
                 arrays.append(np.load(file, allow_pickle=False))
             if file.read(1):
                 raise ValueError("it contains more arrays than expected")
     except (OSError, ValueError, EOFError) as error:
-        raise CheckpointError(f"{path.name} is damaged: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path.name} is damaged ({_reason(error)})") from error
     return arrays
 
 
@@ -345,21 +406,23 @@ def _is_entry(entry: Any) -> bool:
     try:
         total = 0
         for dtype, shape in entry["arrays"]:
-            if not all(isinstance(side, int) and side >= 0 for side in shape):
+            if not _DTYPE.fullmatch(dtype) or not all(isinstance(side, int) and side >= 0 for side in shape):
                 return False
             total += np.dtype(dtype).itemsize * int(np.prod(shape, dtype=object))
         is_named = bool(_ARRAYS.fullmatch(entry["file"])) and isinstance(entry["sha256"], str)
         return is_named and isinstance(entry["size"], int) and total <= entry["size"]
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError):  # another form
         return False
 
 
 def _files_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what the manifests in a folder say about their files."""
+    """Return what the manifests in a folder say about their files, without those that are gone or have another size."""
     known: dict[str, dict[str, Any]] = {}
     for manifest in manifests(folder).values():
-        with contextlib.suppress(CheckpointError):
-            known |= {entry["file"]: entry for entry in read_manifest(manifest)["files"].values()}
+        with contextlib.suppress(CheckpointError, OSError):
+            for entry in read_manifest(manifest)["files"].values():
+                if (folder / entry["file"]).stat().st_size == entry["size"]:
+                    known[entry["file"]] = entry
     return known
 
 
@@ -372,13 +435,9 @@ def _names_in(manifest: Path) -> Iterator[str]:
 def _remove_old(folder: Path) -> None:
     """Remove all but the newest checkpoints, and what no manifest names."""
     for _, manifest in sorted(manifests(folder).items())[:-KEPT]:
-        manifest.unlink(missing_ok=True)
+        remove(manifest)
     for path in leftovers(folder, manifests(folder).values()):
-        path.unlink(missing_ok=True)
-
-
-def _sync(descriptor: int) -> None:
-    os.fsync(descriptor)
+        remove(path)
 
 
 def _sync_folder(folder: Path) -> None:

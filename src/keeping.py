@@ -5,27 +5,27 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from src import console, datasets, links, models, saving, tracking
 from src.checkpoints import Checkpoints
 from src.cli.mistakes import quoted
-from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
+from src.errors import NotEnoughSpace, StoreError, TrainingDiverged, UserError
 from src.process.interrupt import Abandoned, deferred
 from src.schema import Config
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 
 EXAMPLES = 16  # test images that the saved formats must agree on, and that are stored with an MLflow model
 QUICK = ("model.keras",)  # the format that is saved if time matters
 MARGIN = 2**20  # bytes for figures, tables and the database
 EXAMPLE_BYTES = 42  # of JSON for each pixel of these images, in the two copies that MLflow stores
-UPLOADED = "checkpoint"  # the artifact with the last checkpoint of an interrupted run
 RESCUED = ".weights"  # the folder of weights that no run could keep
 
 
@@ -39,7 +39,7 @@ class Keeper:
     - A failed training does the same. If its run cannot be written, the weights are saved next to the store.
     - A failed trial keeps nothing unless it has been trained to its end, and nothing outside its run.
     - A diverged training keeps nothing.
-    - The checkpoints of a training that is finished or failed are removed. Those of a trial are removed with its end.
+    - The checkpoints of a training that is finished or diverged are removed. Those of a trial are removed with its end.
 
     Args:
         config: the configuration of the training.
@@ -107,10 +107,22 @@ class Keeper:
 
     def log_model(self, step: int) -> None:
         """Log the model that was saved as an MLflow model as well, with the metrics of this epoch."""
-        if self.is_kept and not self.is_light:
+        if self.is_kept and not self.is_light and not self._is_logged():
             bare = saving.uncompiled(self.model)
             with saving.unregistered(bare):
                 self.run.log_model(bare, self.config.model.name, self.images, models.predict(bare, self.images), step)
+
+    def _is_logged(self) -> bool:
+        """Return True if this very model was logged before the training was interrupted; remove another one."""
+        if not (self.run.is_continued and self.run.model_ids):
+            return False
+        with suppress(UserError), self.run.logged_model_folder() as folder:
+            logged = saving.load_model(saving.keras_file(folder)).get_weights()
+            weights = self.model.get_weights()
+            if len(logged) == len(weights) and all(map(np.array_equal, logged, weights)):
+                return True
+        self.run.remove_models()
+        return False
 
     @contextmanager
     def rescuing(self) -> Iterator[None]:
@@ -133,10 +145,9 @@ class Keeper:
             if self.is_wanted and self.has_weights and not (self.is_trial and self.is_fitting):
                 with deferred():
                     error.add_note(self._rescue())
-            if isinstance(error, StoreError):  # which says nothing about the training
-                self.checkpoints.write_latest()
-            else:
-                self._remove_checkpoints()
+            # A store, a disk or too little memory say nothing about the training, and it may be resumed elsewhere.
+            if isinstance(error, StoreError) or not self.is_trial:
+                self._write_checkpoint()
             raise
         self._remove_checkpoints()
 
@@ -146,26 +157,41 @@ class Keeper:
 
     def _keep_interrupted(self) -> None:
         """Save the last complete epoch; a problem here must not hide the interruption."""
+        if self.run.status == "FINISHED":  # the interrupt came too late
+            self._remove_checkpoints()
+            return
+        has_checkpoint = self._write_checkpoint()  # first: it has everything
+        if has_checkpoint and self.config.training.checkpoint_upload:
+            self._upload_checkpoint()
         if self.is_wanted and self.has_weights and self.is_fitting:
-            console.say("stopping: saving the last complete epoch")
+            _say("stopping: saving the last complete epoch")
             try:
                 self._save(QUICK)
             except Exception as error:
-                console.say(f"the weights could not be saved: {type(error).__name__}: {error}")
-        if self.checkpoints.write_latest() and self.config.training.checkpoint_upload:
-            self._upload_checkpoint()
-        if self.run.run_id is not None and not self.is_trial:
+                _say(f"the weights could not be saved: {type(error).__name__}: {error}")
+        if self.run.run_id is None or self.is_trial:
+            return
+        if has_checkpoint or not self.has_weights:
             finds_run = self.config.tracking.on_duplicate == "reuse"
             other = links.resume_command(self.config.tracking.uri, self.run.run_id)
-            console.say(f"resume with: {links.same_command() if finds_run else other}")
+            _say(f"resume with: {links.same_command() if finds_run else other}")
+        elif self.is_kept:
+            _say(f"continue from its weights with training.initial_weights={self.run.run_id}")
+
+    def _write_checkpoint(self) -> bool:
+        """Write the last complete epoch, and return True if there is a checkpoint now. Never raises."""
+        with suppress(StoreError):  # its figures cannot be recorded
+            self.checkpoints.write_latest()
+            self.run.flush()
+        return self.checkpoints.is_written
 
     def _upload_checkpoint(self) -> None:
         """Store the last checkpoint as an artifact of the run, so that another machine can continue from it."""
         try:
-            with self.run.new_folder(UPLOADED) as folder:
+            with self.run.new_folder(tracking.UPLOADED) as folder:
                 shutil.copytree(self.checkpoints.folder, folder)
         except Exception as error:
-            console.say(f"the checkpoint could not be uploaded: {type(error).__name__}: {error}")
+            _say(f"the checkpoint could not be uploaded: {type(error).__name__}: {error}")
 
     def _remove_checkpoints(self) -> None:
         if not self.is_trial:
@@ -243,3 +269,9 @@ def _continue_from(file: Path) -> str:
 
 def _megabytes(count: int) -> str:
     return f"{count / 2**20:,.1f} MB"
+
+
+def _say(text: str) -> None:
+    """Print a line, unless the terminal was closed."""
+    with suppress(OSError):
+        console.say(text)

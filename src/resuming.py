@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from src import console, tracking
-from src.checkpoints import FOLDER, Checkpoint, Checkpoints, newest
+from src.checkpoints import FOLDER, Checkpoint, Checkpoints, manifests, newest
 from src.cli.changes import EPOCHS, change_config, split_changes
-from src.errors import CheckpointError, ConfigError
+from src.errors import CheckpointError, ConfigError, NotKept
 from src.places import check_output_folder, local_path
 from src.schema import Config
 from src.tracked import trained_config
@@ -21,10 +21,12 @@ from src.tracked import trained_config
 VERSIONS = ("tensorflow", "keras", "numpy")  # packages that compute the result
 MAX_LISTED = 5  # differences in an error message
 
+Found = tuple[Checkpoint, Mapping[str, Any]] | None  # a checkpoint and its origin
+
 
 @dataclass(frozen=True)
 class Resumption:
-    """What a training continues.
+    """The interrupted training that is continued, if there is one.
 
     Attributes:
         run_id: the run that is continued, None for a new run.
@@ -33,6 +35,8 @@ class Resumption:
             fits.
         tags: for the run.
         earlier: the epochs after which the run was resumed before.
+        written: the last epoch after which the run has written a checkpoint, 0 for none.
+        uploaded: the checkpoint that is an artifact of the run, and its origin.
         on_resume: called with the checkpoint from which the training continues.
     """
 
@@ -41,6 +45,8 @@ class Resumption:
     on_change: str = "error"
     tags: Mapping[str, str] | None = None
     earlier: Sequence[str] = ()
+    written: int = 0
+    uploaded: Found = None
     on_resume: Callable[[Checkpoint], object] = repr
 
 
@@ -56,6 +62,7 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
 
     Raises:
         StoreError: there is no such run, or it cannot be resumed.
+        CheckpointError: the run has failed without a checkpoint.
         ConfigError: something was typed that a resumed run cannot change.
     """
     assert config.resume is not None
@@ -63,12 +70,36 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
     recorded = trained_config(run)
     changed = change_config(recorded, split_changes(overrides)[1])
     _check_epochs(recorded, changed)
-    tags = {}
+    tags = {name: value for name, value in changed.tags.items() if recorded.tags.get(name) != value}
     if changed.training.epochs != recorded.training.epochs:
         tags[tracking.EPOCHS] = str(changed.training.epochs)
-    changed = replace(changed, tracking=replace(recorded.tracking, uri=config.tracking.uri))
-    earlier = [epoch for epoch in run.tags.get(tracking.RESUMED, "").split(", ") if epoch]
-    return store, changed, Resumption(run.run_id, on_change=config.on_change, tags=tags, earlier=earlier)
+    changed = replace(changed, tracking=replace(changed.tracking, uri=config.tracking.uri))
+    resumption = Resumption(
+        run.run_id,
+        on_change=config.on_change,
+        tags=tags,
+        earlier=[epoch for epoch in run.tags.get(tracking.RESUMED, "").split(", ") if epoch],
+        written=tracking.last_checkpoint(store, str(run.run_id)),
+        uploaded=_uploaded(run),
+    )
+    if run.status == "FAILED" and not resumption.uploaded and not manifests(_root(changed) / str(run.run_id)):
+        raise CheckpointError(
+            f"run {run.run_id} has failed ({run.tags.get('error', 'no reason is recorded')}) and has no checkpoint in "
+            f"{_root(changed)}; train it again"
+        )
+    return store, changed, resumption
+
+
+def _uploaded(run: tracking.Run) -> Found:
+    """Return the checkpoint that is an artifact of a run, None without one that can be read."""
+    try:
+        with run.reading(tracking.UPLOADED) as folder:
+            return newest(folder, _warn)
+    except NotKept:
+        return None
+    except CheckpointError as error:
+        _warn(str(error))
+        return None
 
 
 def find_interrupted(store: tracking.Store, config: Config, planned: str, parent_run_id: str | None) -> Resumption:
@@ -93,26 +124,65 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
         CheckpointError: the checkpoints cannot be read, or settings, data, code or packages changed.
     """
     now = origin(config, data_digest)
-    minutes = _writable_minutes(config)
+    minutes = config.training.checkpoint_minutes if check_folder(config) else None
     checkpoints = Checkpoints(
         _root(config), resumption.key or resumption.run_id, minutes, origin=now, report=console.say
     )
     if checkpoints.key is None:
         return checkpoints
     try:
-        found = newest(checkpoints.folder)
+        found = _latest(newest(checkpoints.folder, _warn), resumption.uploaded)
         if found is None:
+            _check_none_was_written(checkpoints, resumption)
             return checkpoints
         checkpoint, then = found
-        _check_origin(checkpoints.folder, then, now, config, resumption.on_change)
+        changes = _check_origin(checkpoints.folder, then, now, resumption.on_change)
     except CheckpointError as error:
         if resumption.on_change != "restart":
             raise
         console.warn([f"{error}. The training starts with the first epoch"])
         checkpoints.delete()
         return checkpoints
-    checkpoints.resume_from(checkpoint)
+    checkpoints.resume_from(checkpoint, changes)
     return checkpoints
+
+
+def _warn(sentence: str) -> None:
+    console.warn([sentence])
+
+
+def _latest(local: Found, uploaded: Found) -> Found:
+    """Return the checkpoint of the later epoch."""
+    if local is None or uploaded is None:
+        return local or uploaded
+    return max(local, uploaded, key=lambda found: found[0].epoch)
+
+
+def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) -> None:
+    """Raise CheckpointError if the run has written checkpoints, which must be somewhere."""
+    if resumption.written:
+        raise CheckpointError(
+            f"run {resumption.run_id} has written a checkpoint after epoch {resumption.written}, but there is none in "
+            f"{checkpoints.folder}; name its folder with training.checkpoint_dir=FOLDER, or train the run again"
+        )
+
+
+def check_folder(config: Config) -> bool:
+    """Return True if checkpoints can be written, False if the default folder cannot be written.
+
+    Raises:
+        ConfigError: the folder that was typed cannot be written.
+    """
+    if config.training.checkpoint_minutes is None:
+        return False
+    try:
+        check_output_folder(_root(config), "training.checkpoint_dir")
+    except ConfigError as error:
+        if config.training.checkpoint_dir is not None:
+            raise
+        _warn(f"no checkpoints are written: {error}")
+        return False
+    return True
 
 
 def root_of(checkpoint_dir: str | None, uri: str) -> Path:
@@ -153,6 +223,8 @@ def start_run(
     if resumption.run_id is not None or epoch:
         _say_resumed(config, epoch)
         tags = {**tags, **(resumption.tags or {}), tracking.RESUMED: ", ".join([*resumption.earlier, str(epoch)])}
+        if checkpoints.changes:
+            tags[tracking.CHANGED] = _listed(checkpoints.changes)
     run_id = resumption.run_id
     with tracking.start_run(
         store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags, run_id=run_id
@@ -185,29 +257,12 @@ def _check_epochs(recorded: Config, changed: Config) -> None:
         )
 
 
-def _writable_minutes(config: Config) -> float | None:
-    """Return `training.checkpoint_minutes`, None if the default folder cannot be written.
+def _check_origin(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], on_change: str) -> list[str]:
+    """Return the changes of code and packages since a checkpoint, which `on_change=continue` accepts.
 
     Raises:
-        ConfigError: the folder that was typed cannot be written.
+        CheckpointError: there are some and they are not accepted, or it is the checkpoint of another training.
     """
-    minutes = config.training.checkpoint_minutes
-    if minutes is None:
-        return None
-    try:
-        check_output_folder(_root(config), "training.checkpoint_dir")
-    except ConfigError as error:
-        if config.training.checkpoint_dir is not None:
-            raise
-        console.warn([f"no checkpoints are written: {error}"])
-        return None
-    return minutes
-
-
-def _check_origin(
-    folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], config: Config, on_change: str
-) -> None:
-    """Raise CheckpointError if a checkpoint is of another training, or the code or packages changed."""
     settings = [
         f"{name} was {tracking.as_param(then.get('settings', {}).get(name))}, is {tracking.as_param(value)}"
         for name, value in now["settings"].items()
@@ -229,6 +284,7 @@ def _check_origin(
             f"since the checkpoint in {folder}: {_listed(changes)}. Restore what changed, or resume anyway with "
             "on_change=continue"
         )
+    return changes
 
 
 def _listed(differences: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What may be typed with `resume=RUN`: places, and more epochs. The run's own configuration has everything else."""
+"""Changes that may be typed with `resume=RUN`: places, and more epochs. Its own configuration has everything else."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from src.schema import Config, as_tree, is_place
 EPOCHS = "training.epochs"
 _RESUME = re.compile(r"resume=(?!null$).*", re.DOTALL)
 # Typed for this command, not for the training: they are composed as in any other command.
-_COMPOSED = re.compile(r"[+~]*(resume|on_change|tracking|local|extensions|hydra)(?![\w-])")
+_COMPOSED = re.compile(r"[+~]*((resume|on_change|local|extensions|hydra)(?![\w-])|tracking(=|\.(uri|enabled)=))")
 
 
 def split_changes(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -48,7 +48,7 @@ def change_config(config: Config, changes: Sequence[str]) -> Config:
                     f"{typed}: a resumed run keeps its own settings; remove `{typed}`. Besides places, only {EPOCHS} "
                     "can be changed"
                 )
-            if OmegaConf.select(tree, key, default=_MISSING) is _MISSING:
+            if OmegaConf.select(tree, key, default=_MISSING) is _MISSING and not key.startswith("tags."):
                 raise ConfigError(f"{typed}: the run has no key {key!r}; remove `{typed}`")
             OmegaConf.update(tree, key, override.value())
         changed: Any = OmegaConf.to_container(tree)

@@ -20,6 +20,7 @@ from src.fitting.watch import Watch
 
 EARLY_STOPPING = "early_stopping"
 BYTES = 4  # of a float32
+SETTINGS = ("min_delta", "patience")  # of callbacks
 Variables = Sequence[keras.Variable]
 
 
@@ -139,14 +140,14 @@ class EpochEnd(keras.callbacks.Callback):
 
 
 def _numbers_of(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return what a callback counts: its attributes that are numbers.
+    """Return what a callback counts: its attributes that are numbers, without settings.
 
-    `min_delta` is a setting. Keras turns its sign at the first epoch.
+    Keras turns the sign of `min_delta` at the first epoch. `patience` may be the number of epochs, which may grow.
     """
     return {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in vars(callback).items()
-        if name != "min_delta" and isinstance(value, int | float | np.number | None)
+        if name not in SETTINGS and isinstance(value, int | float | np.number | None)
     }
 
 

@@ -62,7 +62,8 @@ class Watch(Stoppable):
         self.images = images
         self.batches = math.ceil(images / config.training.batch_size)
         self.config = config
-        self.history: dict[str, list[float]] = dict(self.resumed.state["history"]) if self.resumed else {}
+        earlier = self.resumed.state["history"] if self.resumed else {}
+        self.history: dict[str, list[float]] = {name: list(values) for name, values in earlier.items()}
         self.last_weights: Weights | None = None
         self.stopped: str | None = None
         self.epoch = 0

@@ -12,7 +12,7 @@ LOCATION = PLACE | NEUTRAL  # says where something is: the same images elsewhere
 # Added after a release. A stored config without the field means the default, so the default must never change. A field
 # that has it is not part of a digest, so studies, comparisons and finished runs of earlier versions are found again.
 ADDED = {"is_added": True}
-REQUEST = ADDED | {"is_request": True}  # asks this command for something, and is no setting of the run
+REQUEST = ADDED | {"is_request": True}  # asks this command for something, and is not a setting of the run
 
 
 def require(holds: bool, name: str, received: object, expected: str) -> None:

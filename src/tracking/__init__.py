@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from src.tracking.parents import PARENT, pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
     from src.tracking.registry import Registry, Version, data_of_run
-    from src.tracking.resuming import RESUMED, interrupted_run, interrupted_runs
+    from src.tracking.resuming import CHANGED, RESUMED, UPLOADED, interrupted_run, interrupted_runs, last_checkpoint
     from src.tracking.reuse import fingerprint, finished_result, origin_of_result, recorded_result
     from src.tracking.run import Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder

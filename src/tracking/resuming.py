@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import mlflow
+from filelock import FileLock
+from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError
@@ -15,10 +18,21 @@ from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.points import points_of
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
-from src.tracking.store import Store, check_exists, client_of, explain_refusal, explain_unusable_store, prepare_store
+from src.tracking.store import (
+    Store,
+    check_exists,
+    client_of,
+    explain_refusal,
+    explain_unusable_store,
+    prepare_store,
+    store_folder,
+)
 from src.tracking.tags import HOST, PLANNED, PROCESS, STUDY_ID, filter_by, host_of, is_parent, read_tag
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
+CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
+UPLOADED = "checkpoint"  # the artifact with the last checkpoint of an interrupted run
+WRITTEN = "checkpoint/seconds"  # the metric with a point for each checkpoint that was written
 
 
 def interrupted_run(config: TrackingConfig, run_id: str) -> tuple[Store, Run]:
@@ -40,9 +54,25 @@ def interrupted_run(config: TrackingConfig, run_id: str) -> tuple[Store, Run]:
     found = _find(client, config.uri, run_id)
     end_abandoned_runs(client, found.info.experiment_id)
     found = _find(client, config.uri, run_id)
-    tags, status = found.data.tags, found.info.status
+    _check_resumable(found, config.uri)
+    run = Run(client, run_id, found.info.experiment_id)
+    run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
+    return Store(client, found.info.experiment_id), run
+
+
+def last_checkpoint(store: Store, run_id: str) -> int:
+    """Return the last epoch after which a run has written a checkpoint, 0 if it has written none."""
+    assert store.client is not None
+    if WRITTEN not in store.client.get_run(run_id).data.metrics:
+        return 0
+    return max(point.step for point in points_of(store.client, run_id, WRITTEN))
+
+
+def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
+    """Raise StoreError if a run cannot be resumed; the message says why and what to do."""
+    tags, status, run_id = found.data.tags, found.info.status, found.info.run_id
     if found.info.lifecycle_stage != "active":
-        restore = mlflow_command(config.uri, "runs", "restore", "--run-id", run_id)
+        restore = mlflow_command(uri, "runs", "restore", "--run-id", run_id)
         raise StoreError(f"run {run_id} was deleted; restore it: {restore}")
     if is_parent(tags):
         raise StoreError(f"run {run_id} is that of a sweep or a pipeline; run the same command again, which resumes it")
@@ -62,9 +92,6 @@ def interrupted_run(config: TrackingConfig, run_id: str) -> tuple[Store, Run]:
             f"run {run_id} is still {status} on {host_of(tags) or 'an unknown machine'}; wait for its end. If its "
             "process is gone: python -m src.doctor hosts=all fix=true"
         )
-    run = Run(client, run_id, found.info.experiment_id)
-    run.params, run.tags, run.status = found.data.params, tags, status
-    return Store(client, found.info.experiment_id), run
 
 
 def interrupted_runs(store: Store, planned: str, parent_run_id: str | None) -> list[str]:
@@ -93,19 +120,41 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
         store: the store with the run's experiment.
         run_id: the id of the run.
         tags: added to those of the run.
+
+    Raises:
+        StoreError: another process has resumed or finished it in the meantime.
     """
     client, experiment_id = store
     assert client is not None
     run = Run(client, run_id, experiment_id)
-    run.set_running()
     now = origin_tags()
-    run.set_tags({PROCESS: now[PROCESS], HOST: now[HOST], **tags})
+    with _alone(store_folder(client.tracking_uri) / f".{run_id}.lock"):
+        _check_resumable(client.get_run(run_id), client.tracking_uri)
+        run.set_tags({PROCESS: now[PROCESS], HOST: now[HOST], **tags})  # first: a RUNNING run has a process
+        run.set_running()
     found = client.get_run(run_id)
     run.is_continued, run.params, run.tags = True, found.data.params, found.data.tags
-    run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
+    run.model_ids = _finished_models(client, experiment_id, run_id)
     for name in found.data.metrics:
         run.recorded[name] = {point.step: point.value for point in points_of(client, run_id, name)}
     return run
+
+
+@contextlib.contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Let one process of this machine at a time execute the block; later ones see what the first one has done."""
+    with FileLock(file):
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _finished_models(client: mlflow.MlflowClient, experiment_id: str, run_id: str) -> list[str]:
+    """Return the ids of the models that a run has logged completely, the last one at the end."""
+    found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+    ready = [model for model in found if model.status == LoggedModelStatus.READY]
+    return [model.model_id for model in sorted(ready, key=lambda model: model.creation_timestamp)]
 
 
 def _find(client: mlflow.MlflowClient, uri: str, run_id: str) -> mlflow.entities.Run:

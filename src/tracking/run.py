@@ -253,6 +253,12 @@ class Run:
                     abandon_model(self._client, logged.model_id)
                 raise
 
+    def remove_models(self) -> None:
+        """Remove the MLflow models that the run has logged."""
+        for model_id in self.model_ids:
+            self._client.delete_logged_model(model_id)
+        self.model_ids = []
+
     @property
     def best_epoch(self) -> int:
         """The epoch whose weights were kept, counted from 1; 0 in a run without one."""

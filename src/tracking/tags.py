@@ -3,7 +3,7 @@
 Tags that people look at and filter by have plain names:
 
 - where a run comes from: `model`, `dataset`, `host`, `git_dirty`;
-- how it ended: `stopped`, `error`, `trial_state`, `resumed` (after which epochs);
+- how it ended: `stopped`, `error`, `trial_state`, `resumed` (after which epochs), `resumed_with`;
 - what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`.
 
 MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`. A user may give a training
