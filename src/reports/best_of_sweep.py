@@ -54,7 +54,7 @@ def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepRe
     """
     _check_sweep(sweep)
     storage = study.open_storage(plan.settings.storage, config.tracking.uri)
-    with closing(storage), storage.locks.holding(f"{PIPELINE} {sweep.study_name}"):
+    with closing(storage), closing(storage.locks.keep(f"{PIPELINE} {sweep.study_name}")):
         name = f"best of {sweep.study_name}"
         with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name, console.say) as run:
             yield run

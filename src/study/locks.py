@@ -139,6 +139,8 @@ class PostgresLocks:
             return _is_free(connection, name)
 
     def abandoned(self, names: Collection[str]) -> set[str]:
+        if not names:
+            return set()
         end = time.monotonic() + GRACE_SECONDS
         free = set(names)
         with self._engine.connect() as connection:

@@ -31,6 +31,8 @@ MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that end
 class Workers:
     """`n_jobs` processes, each with its share of the cores. They live as long as the block, at most.
 
+    To be used in the main thread: Linux kills the processes when the thread ends that started them.
+
     Attributes:
         n_jobs: how many processes run at a time.
         failing: whether a worker found that too many trials failed in a row.

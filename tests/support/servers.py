@@ -18,6 +18,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 import sqlalchemy
 import yaml
@@ -61,6 +62,16 @@ class PostgresProcess:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: clients are not waited for
         self.process.wait(60)
+
+    def freeze(self, seconds: float) -> None:
+        """Let the server answer nothing for this time, without closing a connection."""
+        server = psutil.Process(self.process.pid)
+        frozen = [server, *server.children()]
+        for process in frozen:
+            process.suspend()
+        time.sleep(seconds)
+        for process in frozen:
+            process.resume()
 
 
 class Postgres(NamedTuple):
