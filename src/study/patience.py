@@ -35,7 +35,7 @@ class LockLost(Exception):
 
 @dataclass
 class Patience:
-    """How long a process waits for a storage, and how it says so.
+    """Waits for a storage that does not answer, and says so.
 
     All that a process asks a storage goes through `call`. An operation that may be repeated as a whole is repeated
     until it succeeds, so no other code has to know about outages.
@@ -62,8 +62,7 @@ class Patience:
         Raises:
             StoreError: the storage did not answer in time; the message has the reason in its own words.
         """
-        started, pause = time.monotonic(), FIRST_PAUSE
-        failures = 0
+        failures, began, pause = 0, 0.0, FIRST_PAUSE
         while True:
             try:
                 result = operation()
@@ -71,14 +70,15 @@ class Patience:
                 if not is_temporary(error):
                     raise
                 failures += 1
-                self._check_time(time.monotonic() - started if failures > 1 else 0.0, error)
-                if failures > 1:  # the session alone had ended if the second attempt succeeds
+                began = began or time.monotonic()
+                waited = time.monotonic() - began
+                self._check_time(waited, error)
+                if failures > 1:  # if the second attempt succeeds, only a session had ended
                     self._announce(error)
-                started = time.monotonic() if failures == 1 else started
             else:
                 self._note_success()
                 return result
-            self.between(time.monotonic() - started)
+            self.between(waited)
             time.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE)
 

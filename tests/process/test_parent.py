@@ -1,4 +1,4 @@
-"""A process that ends with its parent, whatever it is doing."""
+"""A process that ends with its parent, even when it does not respond."""
 
 import os
 import signal
