@@ -14,7 +14,7 @@ import numpy as np
 from src import console, datasets, links, models, saving, tracking
 from src.checkpoints import Checkpoints
 from src.cli.mistakes import quoted
-from src.errors import NotEnoughSpace, StoreError, TrainingDiverged, UserError
+from src.errors import ModelFileError, NotEnoughSpace, StoreError, TrainingDiverged, UserError
 from src.process.interrupt import Abandoned, deferred
 from src.schema import Config
 
@@ -128,7 +128,8 @@ class Keeper:
     def rescuing(self) -> Iterator[None]:
         """Save trained weights if the block fails or is interrupted, after its run has ended.
 
-        An error gets a note that says where the weights are.
+        An error gets a note that says where the weights are, and one with the command that delivers what the store did
+        not take because it does not answer.
         """
         try:
             yield
@@ -140,6 +141,8 @@ class Keeper:
         except KeyboardInterrupt:
             with deferred():
                 self._keep_interrupted()
+            if self.run.undelivered:
+                _say(_how_to_deliver(self.run.undelivered))
             raise
         except Exception as error:
             if self.is_wanted and self.has_weights and not (self.is_trial and self.is_fitting):
@@ -148,6 +151,8 @@ class Keeper:
             # A store, a disk or too little memory say nothing about the training, and it may be resumed elsewhere.
             if isinstance(error, StoreError) or not self.is_trial:
                 self._write_checkpoint()
+            if self.run.undelivered:
+                error.add_note(_how_to_deliver(self.run.undelivered))
             raise
         self._remove_checkpoints()
 
@@ -168,7 +173,10 @@ class Keeper:
             try:
                 self._save(QUICK)
             except Exception as error:
-                _say(f"the weights could not be saved: {type(error).__name__}: {error}")
+                if (file := self._undelivered_file()) is not None:
+                    _say(_continue_from(file))
+                else:
+                    _say(f"the weights could not be saved: {type(error).__name__}: {error}")
         if self.run.run_id is None or self.is_trial:
             return
         if has_checkpoint or not self.has_weights:
@@ -202,7 +210,8 @@ class Keeper:
         run_id = self.run.run_id
         has_ended = self.run.status != "RUNNING"  # else the store cannot be written, and the run cannot be resumed
         reason = "the store cannot be written"
-        if has_ended and not self.is_kept:
+        is_cut_off = self.run.is_cut_off and not self.is_trial and self._undelivered_file() is None
+        if (has_ended or is_cut_off) and not self.is_kept:
             try:
                 self._save(QUICK)
             except Exception as error:
@@ -214,6 +223,8 @@ class Keeper:
             )
         if self.is_kept and self.run.folder is not None:
             return _continue_from(saving.keras_file(self.run.folder / "model"))
+        if (file := self._undelivered_file()) is not None:
+            return _continue_from(file)
         for find_folder in [] if self.is_trial else self._folders():
             try:
                 file = find_folder() / f"{run_id}.keras"
@@ -223,6 +234,15 @@ class Keeper:
             else:
                 return _continue_from(file)
         return f"the trained weights could not be saved: {reason}"
+
+    def _undelivered_file(self) -> Path | None:
+        """Return the file of weights that waits for the store to answer again, None if there is none."""
+        if self.run.undelivered is None:
+            return None
+        try:
+            return saving.keras_file(self.run.undelivered.artifacts / "model")
+        except ModelFileError:
+            return None
 
     def _folders(self) -> list[Callable[[], Path]]:
         """Return functions that find a folder for weights that the run cannot keep, the best one first."""
@@ -258,6 +278,13 @@ def check_space(run: tracking.Run, model: keras.Model, formats: tuple[str, ...],
             f"saving {model.name} needs {_megabytes(needed + MARGIN)} of disk space, but only {_megabytes(free)} are "
             f"free in {folder}; free some space, {remedy}, or save no model: tracking.save_model=false"
         )
+
+
+def _how_to_deliver(undelivered: tracking.Undelivered) -> str:
+    return (
+        f"what the store did not take is in {undelivered.folder}; once it works again, deliver it with: "
+        f"{undelivered.command}"
+    )
 
 
 def _continue_from(file: Path) -> str:

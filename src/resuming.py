@@ -66,7 +66,7 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
         ConfigError: something was typed that a resumed run cannot change.
     """
     assert config.resume is not None
-    store, run = tracking.interrupted_run(config.tracking, config.resume)
+    store, run = tracking.interrupted_run(config.tracking, config.resume, console.say)
     recorded = trained_config(run)
     changed = change_config(recorded, split_changes(overrides)[1])
     _check_epochs(recorded, changed)

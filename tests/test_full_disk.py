@@ -104,6 +104,8 @@ KILLED_SERVER = """
 import os, signal, sys
 from src import train
 from src.reports.run import Recorder
+from src.tracking import outage
+outage.WAIT_SECONDS = 1
 pid = int(sys.argv.pop(1))
 original = Recorder.record_figures
 def killing(*arguments):
@@ -124,8 +126,9 @@ def test_a_server_that_dies_after_training_leaves_the_weights_in_the_working_fol
             cwd=workplace.folder, env=workplace.environment(), capture_output=True, text=True,
         )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    error, status, kept = done.stderr.splitlines()
-    assert error.startswith(f"error: the tracking store {server.uri} failed during the run: ")
+    error, status, kept, command = done.stderr.splitlines()
+    assert error.startswith(f"error: the tracking store {server.uri} has not answered since ")
     assert status.endswith("could not be marked FAILED: it still says RUNNING")
     (file,) = (workplace.folder / ".weights").iterdir()
     assert kept.endswith(f"training.initial_weights={file}")
+    assert "deliver it with: python -m src.doctor sync=" in command

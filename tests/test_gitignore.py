@@ -15,6 +15,7 @@ STORES += [
     ".optuna.db.locks",
     ".optuna.db.locks/owner",
     ".debug/mlflow.db",
+    ".undelivered/0123/points.jsonl",
 ]
 
 

@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.server import get_app_client
 
-from tests.support.servers import SECRETS, Postgres, Team, make_databases, plain_server, postgres_server, team_services
+from tests.support.servers import SECRETS, Postgres, Team, make_databases, postgres_server, team_services
 from tests.support.studies import opened
 from tests.support.workplace import Workplace
 
@@ -271,21 +271,3 @@ def test_what_was_backed_up_is_put_back_into_a_new_server(
             users = connection.execute(sqlalchemy.text("select username from users")).scalars().all()
     assert (run.info.run_id, "FINISHED") in [tuple(row) for row in found]
     assert "admin" in users
-
-
-@pytest.mark.fault
-def test_a_server_that_dies_during_training_ends_the_run_with_a_sentence(workplace: Workplace, tmp_path: Path):
-    (tmp_path / "own").mkdir()
-    with plain_server(tmp_path / "own") as server:
-        process = workplace.start(
-            "src.train", "dataset=synthetic", "training.epochs=5000", f"tracking.uri={server.uri}"
-        )
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("epoch    2/5000"):
-                break
-        server.kill()
-        _, err = process.communicate(timeout=240)
-        assert process.returncode == 1, err
-        assert "the tracking store no longer accepts metrics" in err
-        assert "Traceback" not in err

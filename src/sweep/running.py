@@ -46,6 +46,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
         store = tracking.open_store(plan.tracking, console.say)
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
+            store.stop_waiting_if(lambda: bool(stopping.signals))
             sweep = open_sweep(plan, queue, storage, store, data)
             ending = Ending(sweep)
             with ending, stopping.training():

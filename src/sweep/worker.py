@@ -154,7 +154,8 @@ class Worker:
         self.owner = uuid.uuid4().hex
         self.is_training = False
         self.must_end = False
-        self.store: tracking.Store = tracking.open_store(job.plan.tracking)
+        self.store: tracking.Store = tracking.open_store(job.plan.tracking, console.say, is_worker=True)
+        self.store.stop_waiting_if(stop.is_set)
         self.chains = Chains(job.plan, job.study)
         url = job.plan.settings.storage
         patience = study.Patience(url, study.MAX_OUTAGE_SECONDS + LONGER, between=self._between)

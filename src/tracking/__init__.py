@@ -10,6 +10,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.tracking.artifacts import abandon_model
+    from src.tracking.delivery import Delivery, deliver
     from src.tracking.null_run import NullRun
     from src.tracking.opening import explain_store_errors, resume_run, start_run
     from src.tracking.pages import experiment_page
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         tag_run,
     )
     from src.tracking.tags import EPOCHS, FINGERPRINT, PLANNED, UNRECOGNIZED, host_of
+    from src.tracking.undelivered import Undelivered
     from src.tracking.view import COLUMN_SETTINGS
 else:
     __getattr__ = lazy_package(__name__)

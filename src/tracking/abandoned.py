@@ -7,9 +7,7 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mlflow.entities import LoggedModel, LoggedModelStatus
-
-from src.tracking.artifacts import abandon_model, remove_unfinished
+from src.tracking.artifacts import abandon_models, remove_unfinished
 from src.tracking.process import is_gone
 from src.tracking.tags import HOST, filter_by, is_parent
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def end_abandoned_runs(
-    client: mlflow.MlflowClient, experiment_id: str, say: Callable[[str], object] | None = None
+    client: mlflow.MlflowClient, experiment_id: str, say: Callable[[str], None] | None = None
 ) -> list[str]:
     """Mark runs KILLED that are RUNNING although their process, on this machine, has ended.
 
@@ -49,13 +47,6 @@ def end_abandoned_runs(
 
 def end_killed_run(client: mlflow.MlflowClient, run: MlflowRun) -> None:
     """Mark a run KILLED. Its half-written models become FAILED, and its half-written files are removed."""
-    for model in _unfinished_models(client, run):
-        abandon_model(client, model.model_id)
+    abandon_models(client, run.info.experiment_id, run.info.run_id)
     remove_unfinished(run.info.artifact_uri)
     client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _unfinished_models(client: mlflow.MlflowClient, run: MlflowRun) -> list[LoggedModel]:
-    """Return the models that a run started to log and did not finish."""
-    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    return [model for model in found if model.status == LoggedModelStatus.PENDING]

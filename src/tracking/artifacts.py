@@ -22,6 +22,8 @@ from requests import RequestException
 from src.errors import NotKept, StoreError
 from src.places import literal_folder, local_path, read_variable
 from src.process.interrupt import deferred
+from src.tracking.outage import is_cut_off
+from src.tracking.undelivered import Undelivered
 from src.writing import PART, replacing
 
 RESERVED = 128 * 1024  # bytes: a status and an error take some pages of 4 KB, and as many in SQLite's journal
@@ -34,11 +36,13 @@ class Artifacts:
     Args:
         client: MLflow's client of the store.
         run_id: the id of the run.
+        undelivered: keeps the files that a server does not take because it does not answer.
     """
 
-    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
+    def __init__(self, client: mlflow.MlflowClient, run_id: str, undelivered: Undelivered) -> None:
         self._client = client
         self._id = run_id
+        self._undelivered = undelivered
         self._folder: Path | None = None
         self._is_known = False
         self._reserve: IO[bytes] | None = None
@@ -164,7 +168,13 @@ class Artifacts:
             with replacing(root / path) as part:
                 yield part
             if self.folder is None:
-                self._client.log_artifacts(self._id, str(root))
+                try:
+                    self._client.log_artifacts(self._id, str(root))
+                except (StoreError, KeyboardInterrupt):
+                    if is_cut_off(self._client):
+                        with contextlib.suppress(OSError):
+                            self._undelivered.add_artifacts(root)
+                    raise
 
 
 def local_folder(uri: str) -> Path | None:
@@ -222,6 +232,13 @@ def abandon_model(client: mlflow.MlflowClient, model_id: str) -> None:
             with contextlib.suppress(Exception):  # not every server lets files be deleted
                 get_artifact_repository(location, tracking_uri=client.tracking_uri).delete_artifacts()
     client.finalize_logged_model(model_id, LoggedModelStatus.FAILED)
+
+
+def abandon_models(client: mlflow.MlflowClient, experiment_id: str, run_id: str) -> None:
+    """Mark the models FAILED that a run started to log and did not finish, and remove their files."""
+    for model in client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
+        if model.status == LoggedModelStatus.PENDING:
+            abandon_model(client, model.model_id)
 
 
 def remove_unfinished(artifact_uri: str) -> None:

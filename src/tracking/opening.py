@@ -13,6 +13,7 @@ from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, TrackingConfig
 from src.tracking.null_run import NullRun
+from src.tracking.outage import PatientClient
 from src.tracking.provenance import standard_tags
 from src.tracking.registry import fixed_uri
 from src.tracking.resuming import take_over
@@ -61,6 +62,9 @@ def start_run(
     all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
     if parent_run_id:
         all_tags["mlflow.parentRunId"] = parent_run_id
+
+    if isinstance(client, PatientClient):
+        client.patience.renew()
 
     def make() -> Run:
         created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))
@@ -167,9 +171,9 @@ def _system_metrics(config: TrackingConfig, run: Run, is_resumed: bool = False) 
     if not config.system_metrics:
         yield
         return
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+    from src.tracking.system_metrics import SystemMetrics
 
-    monitor = SystemMetricsMonitor(run.run_id, resume_logging=is_resumed)
+    monitor = SystemMetrics(run, is_resumed)
     monitor.start()
     try:
         yield

@@ -92,7 +92,7 @@ def adopt(store: Store, parent_run_id: str, run_ids: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def pipeline_run(
-    config: TrackingConfig, pipeline: str, key: str, name: str, say: Callable[[str], object] | None = None
+    config: TrackingConfig, pipeline: str, key: str, name: str, say: Callable[[str], None] | None = None
 ) -> Iterator[Run]:
     """Yield the run of a pipeline, the parent of its trainings; its status says how the block ended.
 
@@ -103,7 +103,7 @@ def pipeline_run(
         pipeline: the name of the pipeline.
         key: identifies the settings of this call; it contains no quotes.
         name: the name of a new run.
-        say: prints a line if runs of the experiment were killed.
+        say: prints a line if runs of the experiment were killed, and when the store is waited for.
     """
     store = open_store(config, say)
     found_by = {"pipeline": pipeline, PIPELINE_KEY: key}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import mlflow
@@ -15,6 +15,7 @@ from src.errors import StoreError
 from src.links import mlflow_command
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
+from src.tracking.outage import Patience, PatientClient
 from src.tracking.points import points_of
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
@@ -35,12 +36,13 @@ UPLOADED = "checkpoint"  # the artifact with the last checkpoint of an interrupt
 WRITTEN = "checkpoint/seconds"  # the metric with a point for each checkpoint that was written
 
 
-def interrupted_run(config: TrackingConfig, run_id: str) -> tuple[Store, Run]:
+def interrupted_run(config: TrackingConfig, run_id: str, say: Callable[[str], None]) -> tuple[Store, Run]:
     """Return a run that can be resumed, and the store with its experiment.
 
     Args:
         config: names the store.
         run_id: the id of the run.
+        say: prints a line in the terminal when the store does not answer for a while.
 
     Raises:
         StoreError: there is no such run, or it cannot be resumed; the message says why and what to do.
@@ -57,7 +59,7 @@ def interrupted_run(config: TrackingConfig, run_id: str) -> tuple[Store, Run]:
     _check_resumable(found, config.uri)
     run = Run(client, run_id, found.info.experiment_id)
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
-    return Store(client, found.info.experiment_id), run
+    return Store(PatientClient(client, Patience(config.uri, say)), found.info.experiment_id), run
 
 
 def last_checkpoint(store: Store, run_id: str) -> int:

@@ -14,7 +14,7 @@ import mlflow
 import numpy as np
 import yaml
 from mlflow.entities import Dataset as MlflowDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 
@@ -23,8 +23,10 @@ from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
-from src.tracking.artifacts import Artifacts, abandon_model, reading_model
+from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
+from src.tracking.outage import Patience, PatientClient
 from src.tracking.provenance import difference, packages, process_tags, source_tags
+from src.tracking.undelivered import Points, Undelivered
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
@@ -56,8 +58,12 @@ class Run:
         self._init_state(run_id, experiment_id)
         self._client = client
         self._id = run_id
-        self._writer = Writer(client.tracking_uri)
-        self._artifacts = Artifacts(client, run_id)
+        self._impatient = client.impatient if isinstance(client, PatientClient) else client
+        self._patience: Patience | None = client.patience if isinstance(client, PatientClient) else None
+        undelivered = Undelivered(client.tracking_uri, run_id, experiment_id)
+        self._undelivered: Undelivered | None = undelivered
+        self._writer = Writer(self._impatient, run_id, undelivered, self._patience)
+        self._artifacts = Artifacts(client, run_id, undelivered)
 
     def _init_state(self, run_id: str | None, experiment_id: str) -> None:
         self.run_id = run_id
@@ -70,6 +76,7 @@ class Run:
         self.model_uri: str | None = None
         self.is_continued = False
         self.recorded: dict[str, dict[int, float]] = {}
+        self._patience = self._undelivered = None
 
     def log_config(self, config: Config, overrides: Sequence[str]) -> None:
         """Record the resolved config as params and as `config/config.yaml`, and the overrides."""
@@ -120,13 +127,12 @@ class Run:
         In a run that is continued, an epoch that was trained again with the same result adds no second points.
 
         Raises:
-            StoreError: an earlier point could not be written.
+            StoreError: the store refused an earlier point.
         """
-        client, now = self._client, int(time.time() * 1000)
-        entities = [Metric(name, value, now, step) for name, value in self._unrecorded(metrics, step).items()]
-        if not entities:
+        values = {name: float(value) for name, value in self._unrecorded(metrics, step).items()}
+        if not values:
             return
-        self._writer.put(lambda: client.log_batch(self._id, metrics=entities))
+        self._writer.put(Points(values, step, int(time.time() * 1000)))
 
     def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
         """Record the epochs of an earlier process, one value per metric and epoch, unless they are recorded."""
@@ -219,39 +225,21 @@ class Run:
             probabilities: float32, (n, classes), the model's output for it.
             step: the epoch whose metrics belong to the model.
         """
-        import mlflow.tensorflow  # it imports TensorFlow; mlflow.keras cannot save an input example
-
         self.flush()
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(deferred())
-            stack.enter_context(self._artifacts.explain_disk_errors("the MLflow model"))
-            stack.enter_context(self._artifacts.temporary_files())
-            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # MLflow's progress bar
-            logged = self._client.create_logged_model(
-                self.experiment_id,
-                name,
-                source_run_id=self._id,
-                tags=source_tags(),
-                params=self.params,
-                model_type="classifier",
-            )
-            try:
-                Model.log(
-                    artifact_path=None,
-                    flavor=mlflow.tensorflow,
-                    run_id=self._id,
-                    model_id=logged.model_id,
-                    step=step,
-                    model=model,
-                    signature=infer_signature(images, probabilities),
-                    input_example=images,
-                    pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
-                )
-            except BaseException:
-                self._artifacts.release()
-                with contextlib.suppress(Exception):  # the error that is raised says more
-                    abandon_model(self._client, logged.model_id)
-                raise
+        attempts = 0
+
+        def log() -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts > 1:
+                abandon_models(self._impatient, self.experiment_id, self._id)
+            _log_model(self, model, name, images, probabilities, step)
+
+        with deferred():
+            if self._patience is None:
+                log()
+            else:
+                self._patience.call(log)
 
     def remove_models(self) -> None:
         """Remove the MLflow models that the run has logged."""
@@ -292,6 +280,16 @@ class Run:
                 f"run {self._id}: its MLflow model has no example images that can be read; restore {logged_model} "
                 "from a copy, or train the run again"
             ) from error
+
+    @property
+    def undelivered(self) -> Undelivered | None:
+        """The folder with what a store that does not answer did not take, None when there is nothing."""
+        return self._undelivered if self._undelivered is not None and self._undelivered.exists else None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """True while the store does not answer."""
+        return self._patience is not None and self._patience.since is not None
 
     @property
     def folder(self) -> Path | None:
@@ -374,14 +372,18 @@ class Run:
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Set the final status, and the error as a tag; problems of the store never hide the error that ended the run.
 
-        The end time is now, or the earlier one if nothing ran in it since.
+        The end time is now, or the earlier one if nothing ran in it since. A run that is KILLED does not wait for a
+        store that does not answer.
         """
         with deferred():
             self._artifacts.release()
             if status == "FINISHED":
                 self._client.set_terminated(self._id, status, self.end_time)
                 self.status = status
+                self._writer.close()
                 return
+            if status == "KILLED" and self._patience is not None:
+                self._patience.hurry()
             with contextlib.suppress(Exception):
                 self.flush()
             with contextlib.suppress(Exception):
@@ -389,6 +391,43 @@ class Run:
                 self.status = status
                 if error is not None:
                     self.set_tags({"error": f"{type(error).__name__}: {error}"})
+            self._writer.close()
+            if self._undelivered is not None:  # a run that its store gave up on can be resumed
+                self._undelivered.set_status("KILLED" if isinstance(error, StoreError) else status)
+
+
+def _log_model(run: Run, model: Any, name: str, images: np.ndarray, probabilities: np.ndarray, step: int) -> None:
+    import mlflow.tensorflow  # it imports TensorFlow; mlflow.keras cannot save an input example
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(run._artifacts.explain_disk_errors("the MLflow model"))
+        stack.enter_context(run._artifacts.temporary_files())
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))  # MLflow's progress bar
+        logged = run._impatient.create_logged_model(
+            run.experiment_id,
+            name,
+            source_run_id=run._id,
+            tags=source_tags(),
+            params=run.params,
+            model_type="classifier",
+        )
+        try:
+            Model.log(
+                artifact_path=None,
+                flavor=mlflow.tensorflow,
+                run_id=run._id,
+                model_id=logged.model_id,
+                step=step,
+                model=model,
+                signature=infer_signature(images, probabilities),
+                input_example=images,
+                pip_requirements=[f"{package}=={version(package)}" for package in SERVED_WITH],
+            )
+        except BaseException:
+            run._artifacts.release()
+            with contextlib.suppress(Exception):  # the error that is raised says more
+                abandon_model(run._impatient, logged.model_id)
+            raise
 
 
 def as_param(value: object) -> str:

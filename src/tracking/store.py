@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import logging
 import os
-import re
 import sqlite3
 import urllib.error
 import urllib.parse
@@ -16,9 +15,8 @@ from typing import NamedTuple
 import mlflow
 import sqlalchemy
 from filelock import FileLock
-from mlflow.exceptions import MlflowException, RestException
+from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import read_mlflow_creds
-from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from src.databases import (
@@ -35,6 +33,7 @@ from src.places import resolve_address, sqlite_file
 from src.process.interrupt import deferred
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
+from src.tracking.outage import Patience, PatientClient, health_address, status_of
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
 ARTIFACTS = "mlartifacts"  # the folder next to the database
@@ -55,21 +54,36 @@ class Store(NamedTuple):
     client: mlflow.MlflowClient | None
     experiment_id: str
 
+    def stop_waiting_if(self, is_stopping: Callable[[], bool]) -> None:
+        """Wait no longer for a store that does not answer once this function returns True."""
+        if isinstance(self.client, PatientClient):
+            self.client.patience.is_stopping = is_stopping
 
-def open_store(config: TrackingConfig, say: Callable[[str], object] | None = None) -> Store:
+
+def open_store(config: TrackingConfig, say: Callable[[str], None] | None = None, is_worker: bool = False) -> Store:
     """Return the store that the config names; the store and the experiment are created if they do not exist.
 
     Runs that a killed process of this machine has left RUNNING there become KILLED.
 
     Args:
         config: names the store.
-        say: prints a line if there were such runs.
+        say: prints a line in the terminal. With it, calls on the open store wait when the store does not answer for a
+            while; without it, they raise an error after seconds.
+        is_worker: whether other processes use the store already, so that it is waited for here too.
 
     Raises:
         StoreError: the store cannot be reached or written, or the address is not the address of a store.
     """
     if not config.enabled:
         return Store(None, "")
+    if say is None:
+        return _open_store(config)
+    patience = Patience(config.uri, say)
+    client, experiment_id = patience.call(lambda: _open_store(config)) if is_worker else _open_store(config, say)
+    return Store(PatientClient(client, patience), experiment_id)
+
+
+def _open_store(config: TrackingConfig, say: Callable[[str], None] | None = None) -> Store:
     with explain_unusable_store(config.uri):
         location = prepare_store(config.uri)
         client = client_of(config.uri)
@@ -115,7 +129,7 @@ def _store_problem(uri: str, error: Exception) -> str:
 
 def explain_refusal(uri: str, error: Exception) -> str | None:
     """Return a message with what to do, for a store that refuses or fails a request; None for other errors."""
-    status = _status(error)
+    status = status_of(error)
     if status == 401:
         found = read_mlflow_creds()
         has_user = found.username or found.password or "@" in uri or "MLFLOW_TRACKING_TOKEN" in os.environ
@@ -147,17 +161,6 @@ def _disk_problem(uri: str, error: Exception) -> str | None:
     return None
 
 
-def _status(error: Exception) -> int | None:
-    """Return the HTTP status of a server's answer, None for errors that have none."""
-    if isinstance(error, RequestException):
-        return None if error.response is None else int(error.response.status_code)
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code
-    if found := re.search(r"error code (\d{3})|too many (\d{3}) error responses", str(error)):
-        return int(found[1] or found[2])
-    return int(error.get_http_status_code()) if isinstance(error, RestException) else None
-
-
 def prepare_store(uri: str) -> str | None:
     """Check that the address leads to a store, and return the folder of its artifacts, None when a server decides.
 
@@ -181,10 +184,8 @@ def prepare_store(uri: str) -> str | None:
 
 def _check_server(uri: str) -> None:
     remedy = "start it, correct tracking.uri, or train without tracking: tracking=off"
-    parts = urllib.parse.urlsplit(uri)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     try:
-        with urllib.request.urlopen(f"{bare}/health", timeout=CONNECT_SECONDS) as response:
+        with urllib.request.urlopen(health_address(uri), timeout=CONNECT_SECONDS) as response:
             answer = response.read(64)
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):

@@ -186,12 +186,18 @@ class MlflowServer:
     ) -> None:
         self.uri = f"http://127.0.0.1:{port}"
         self.folder = folder
+        self.command = [*program(environment), *arguments]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PG"))}
-        with (folder / "server.log").open("wb") as log:
+        self.environment = inherited | dict(environment)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, also after `kill`."""
+        with (self.folder / "server.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*program(environment), *arguments],
-                cwd=folder,
-                env=inherited | dict(environment),
+                self.command,
+                cwd=self.folder,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -1,11 +1,40 @@
-"""Writing in the background: in order, whole, and never silently lost."""
+"""Writing in the background: in order, whole, never silently lost, and kept while the store does not answer."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from src.errors import StoreError
 from src.schema import Config
+from src.tracking import Store, open_store, outage, start_run, writer
+from src.tracking.outage import Patience, PatientClient
+from src.tracking.run import Run
+from src.tracking.undelivered import Points, Undelivered
+from tests.support.outages import UnreliableClient
 from tests.support.runs import new_run
+from tests.support.workplace import Workplace
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp("store"))
+
+
+def steps_of(client: MlflowClient, run: Run) -> list[int]:
+    return [point.step for point in client.get_metric_history(str(run.run_id), "loss")]
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_points_of_epochs_are_written_in_order_and_complete_at_the_end(config: Config, client: MlflowClient):
@@ -27,3 +56,200 @@ def test_a_point_that_cannot_be_written_fails_the_run_and_is_never_dropped(confi
     with pytest.raises(StoreError, match="no longer accepts metrics"):
         log_nonsense()
     assert client.get_run(runs[0].run_id).info.status == "FAILED"
+
+
+# --- a store that does not answer ----------------------------------------------------------------------------------
+
+
+class Unreliable:
+    """A run in a store that can be switched off, and what was said about it."""
+
+    def __init__(self, config: Config, client: UnreliableClient) -> None:
+        self.client = client
+        self.said: list[str] = []
+        self.store = open_store(config.tracking)
+        self.patience = Patience(config.tracking.uri, self.said.append)
+        self.patient = Store(PatientClient(client, self.patience), self.store.experiment_id)
+
+    def switch_off(self) -> None:
+        self.client.is_down = True
+
+    def switch_on(self) -> None:
+        self.client.is_down = False
+
+
+@pytest.fixture
+def unreliable(
+    config: Config, client: MlflowClient, monkeypatch: pytest.MonkeyPatch, workplace: Workplace
+) -> Iterator[Unreliable]:
+    monkeypatch.setattr(outage, "PAUSES", (0.02,))
+    monkeypatch.setattr(outage, "QUIET_SECONDS", 0)
+    unreliable = Unreliable(config, UnreliableClient(workplace.uri))
+    yield unreliable
+    unreliable.switch_on()
+
+
+def folder_of(workplace: Workplace, run: Run) -> Path:
+    return workplace.folder / ".undelivered" / str(run.run_id)
+
+
+def lines_of(workplace: Workplace, run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder_of(workplace, run) / "points.jsonl").read_text().splitlines()]
+
+
+def test_points_of_an_outage_are_delivered_in_order_with_their_times_and_nothing_is_left_behind(
+    unreliable: Unreliable, config: Config, client: MlflowClient, workplace: Workplace
+):
+    with start_run(unreliable.patient, config) as run:
+        run.log_epoch(1, {"loss": 1.0})
+        run.flush()
+        unreliable.switch_off()
+        for epoch in range(2, 41):
+            run.log_epoch(epoch, {"loss": 1 / epoch, "accuracy": 0.5})
+        wait_for(lambda: unreliable.client.failures > 2)
+        times = [line["timestamp"] for line in lines_of(workplace, run)]
+        unreliable.switch_on()
+        run.log_epoch(41, {"loss": 1 / 41})
+    points = client.get_metric_history(str(run.run_id), "loss")
+    assert [(point.step, point.value) for point in points] == [(epoch, 1 / epoch) for epoch in range(1, 42)]
+    assert [point.timestamp for point in points][1:40] == times
+    assert client.get_run(str(run.run_id)).info.status == "FINISHED"
+    assert not folder_of(workplace, run).exists()
+
+
+def test_the_file_holds_every_point_that_was_not_delivered_and_says_of_which_run(
+    unreliable: Unreliable, config: Config, workplace: Workplace
+):
+    with start_run(unreliable.patient, config) as run:
+        run.log_epoch(1, {"loss": 3.0})
+        run.flush()
+        unreliable.switch_off()
+        run.log_epoch(2, {"loss": 2.0, "accuracy": 0.5})
+        wait_for(lambda: unreliable.client.failures)
+        run.log_epoch(3, {"loss": float("nan")})
+        (second, third) = lines_of(workplace, run)
+        assert (second["step"], second["metrics"]) == (2, {"loss": 2.0, "accuracy": 0.5})
+        assert third["step"] == 3
+        kept = json.loads((folder_of(workplace, run) / "run.json").read_text())
+        assert kept == {
+            "uri": workplace.uri,
+            "run_id": run.run_id,
+            "experiment_id": run.experiment_id,
+            "status": None,
+        }
+        unreliable.switch_on()
+
+
+def test_an_outage_is_said_once_and_its_end_with_the_number_of_points(
+    unreliable: Unreliable, config: Config, workplace: Workplace
+):
+    with start_run(unreliable.patient, config) as run:
+        for _ in range(2):
+            unreliable.switch_off()
+            unreliable.client.failures = 0
+            run.log_epoch(1, {"loss": 1.0, "accuracy": 0.5})
+            wait_for(lambda: unreliable.client.failures > 3)
+            run.log_epoch(2, {"loss": 1.0})
+            unreliable.switch_on()
+            run.flush()
+            wait_for(lambda: unreliable.patience.since is None)
+    assert len(unreliable.said) == 4
+    for begun, over in (unreliable.said[:2], unreliable.said[2:]):
+        assert begun.startswith(f"the tracking store {workplace.uri} has not answered since ")
+        assert begun.endswith(f"; training continues, and the points are kept in {folder_of(workplace, run)}")
+        assert over == f"the tracking store {workplace.uri} works again; 3 points were delivered"
+
+
+def test_a_call_that_hangs_counts_as_an_outage(
+    unreliable: Unreliable, config: Config, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "STUCK_SECONDS", 0.05)
+    answer = threading.Event()
+    deliver = unreliable.client.client.log_batch
+
+    def hang(*arguments: Any, **named: Any) -> None:
+        answer.wait(60)
+        deliver(*arguments, **named)
+
+    with start_run(unreliable.patient, config) as run:
+        monkeypatch.setattr(unreliable.client.client, "log_batch", hang)
+        run.log_epoch(1, {"loss": 1.0})
+        time.sleep(0.2)
+        run.log_epoch(2, {"loss": 0.5})
+        assert [line["step"] for line in lines_of(workplace, run)] == [1, 2]
+        answer.set()
+    assert unreliable.said[-1].endswith("works again; 2 points were delivered")
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_points_in_memory_and_says_so(
+    unreliable: Unreliable, config: Config, client: MlflowClient, workplace: Workplace
+):
+    with start_run(unreliable.patient, config) as run:
+        folder_of(workplace, run).parent.mkdir(exist_ok=True)
+        folder_of(workplace, run).touch()
+        unreliable.switch_off()
+        run.log_epoch(1, {"loss": 1.0})
+        wait_for(lambda: unreliable.client.failures > 2)
+        unreliable.switch_on()
+    assert "the points are kept in memory, because" in unreliable.said[0]
+    assert steps_of(client, run) == [1]
+
+
+def test_a_wrong_point_of_an_outage_still_fails_the_run_and_the_others_are_delivered(
+    unreliable: Unreliable, config: Config, client: MlflowClient
+):
+    runs = []
+
+    def log_nonsense() -> None:
+        with start_run(unreliable.patient, config) as run:
+            runs.append(run)
+            unreliable.switch_off()
+            run.log_epoch(1, {"loss": 1.0})
+            run.log_epoch(2, {"a name with a ? in it": 1.0})
+            wait_for(lambda: unreliable.client.failures)
+            unreliable.switch_on()
+
+    with pytest.raises(StoreError, match="no longer accepts metrics"):
+        log_nonsense()
+    assert steps_of(client, runs[0]) == [1]
+    assert client.get_run(runs[0].run_id).info.status == "FAILED"
+
+
+def test_a_stop_during_an_outage_leaves_the_points_in_the_folder(
+    unreliable: Unreliable, config: Config, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("src.tracking.outage.answers", lambda uri: False)
+    runs = []
+
+    def stop() -> None:
+        with start_run(unreliable.patient, config) as run:
+            runs.append(run)
+            unreliable.switch_off()
+            run.log_epoch(1, {"loss": 1.0})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop()
+    assert [line["step"] for line in lines_of(workplace, runs[0])] == [1]
+    assert json.loads((folder_of(workplace, runs[0]) / "run.json").read_text())["status"] == "KILLED"
+
+
+def test_points_that_an_earlier_process_could_not_deliver_are_delivered_first(
+    unreliable: Unreliable, config: Config, client: MlflowClient, workplace: Workplace
+):
+    with start_run(unreliable.patient, config) as run:
+        Undelivered(workplace.uri, str(run.run_id), run.experiment_id).add_points([Points({"loss": 1.0}, 1, 1)])
+        run.log_epoch(2, {"loss": 0.5})
+        run.flush()
+        assert steps_of(client, run) == [1, 2]
+        assert not folder_of(workplace, run).exists()
+
+
+def test_a_store_that_is_not_waited_for_fails_at_once(config: Config, workplace: Workplace, client: MlflowClient):
+    unreliable = UnreliableClient(workplace.uri)
+    run = Run(unreliable, client.create_run("0").info.run_id, "0")
+    unreliable.is_down = True
+    run.log_epoch(1, {"loss": 1.0})
+    with pytest.raises(StoreError, match="no longer accepts metrics"):
+        run.flush()
+    assert not folder_of(workplace, run).exists()

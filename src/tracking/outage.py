@@ -1,0 +1,331 @@
+"""Outages: a tracking store that does not answer for a while. Calls are repeated until it answers again."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import os
+import re
+import sqlite3
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import mlflow
+import requests
+import sqlalchemy
+from mlflow.exceptions import RestException
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+
+from src.errors import StoreError
+from src.places import resolve_address, sqlite_file
+from src.process.interrupt import release
+from src.tracking.tags import PROCESS
+
+WAIT_SECONDS = 300  # for which the end of a training waits for a store that does not answer
+QUIET_SECONDS = 3  # a shorter outage is not mentioned
+STUCK_SECONDS = 8  # a call that takes longer than this counts as an outage
+PROBE_SECONDS = 3  # for which a store may take to answer a probe
+PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between two attempts; the last one is repeated
+TICK = 0.2  # seconds between two looks at whether the process was asked to stop
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+
+_REFUSED = ("authentication failed", "permission denied", "does not exist", "no pg_hba.conf entry")
+_DISCONNECTED = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    http.client.HTTPException,
+    urllib.error.URLError,
+    ConnectionError,
+    TimeoutError,
+    sqlalchemy.exc.TimeoutError,
+)
+Result = TypeVar("Result")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return True if a call failed because the store does not answer now, False if it answered and refused."""
+    one: BaseException | None = error
+    while one is not None:
+        if (status := status_of(one)) is not None:
+            return status == 429 or status >= 500
+        if isinstance(one, OperationalError | InterfaceError):
+            return _is_unavailable(one)
+        if isinstance(one, _DISCONNECTED):
+            return True
+        one = one.__cause__ or one.__context__  # MLflow's own exceptions say nothing about their reason
+    return False
+
+
+def _is_unavailable(error: OperationalError | InterfaceError) -> bool:
+    """Return True for a locked SQLite file, and for a database server that went away; False for one that refuses."""
+    if isinstance(error.orig, sqlite3.Error):
+        return "locked" in str(error.orig)  # the others are about the disk, which waiting does not change
+    return not any(sign in str(error.orig) for sign in _REFUSED)
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status of a server's answer, None for errors that have none."""
+    if isinstance(error, requests.RequestException):
+        return None if error.response is None else int(error.response.status_code)
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code
+    if found := re.search(r"error code (\d{3})|too many (\d{3}) error responses", str(error)):
+        return int(found[1] or found[2])
+    return int(error.get_http_status_code()) if isinstance(error, RestException) else None
+
+
+def answers(uri: str) -> bool:
+    """Return within seconds whether the store at this address answers; True if only a real call can show it."""
+    if uri.strip().lower().startswith(("http:", "https:")):
+        return _server_answers(uri)
+    if (file := sqlite_file(uri)) is not None:
+        with contextlib.suppress(sqlite3.Error):  # a missing file is reported by the call
+            connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", timeout=PROBE_SECONDS, uri=True)
+            with contextlib.closing(connection):
+                try:
+                    connection.execute("begin immediate")
+                except sqlite3.OperationalError as error:
+                    return "locked" not in str(error)
+        return True
+    return _database_answers(uri)
+
+
+def _server_answers(uri: str) -> bool:
+    try:
+        with urllib.request.urlopen(health_address(uri), timeout=PROBE_SECONDS):
+            return True
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return (status_of(error) or 500) < 500 and status_of(error) != 429  # such as 401 of a server with users
+
+
+def health_address(uri: str) -> str:
+    """Return the address at which a server says whether it works, without the user and password."""
+    parts = urllib.parse.urlsplit(uri.strip())
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/") + "/health"
+
+
+def _database_answers(uri: str) -> bool:
+    waits = {"connect_timeout": PROBE_SECONDS} if uri.startswith(("postgresql", "mysql")) else {}
+    engine = sqlalchemy.create_engine(resolve_address(uri), connect_args=waits, poolclass=sqlalchemy.NullPool)
+    try:
+        with engine.connect():
+            return True
+    except (OperationalError, InterfaceError) as error:
+        return not _is_unavailable(error)
+    except SQLAlchemyError:
+        return True
+
+
+_attempts_lock = threading.Lock()
+_attempting: list[str | None] = []  # what the variable was, once for each call that is being made
+
+
+@contextlib.contextmanager
+def single_attempts() -> Iterator[None]:
+    """Let MLflow's client send each request only once inside the block: its repetitions are silent."""
+    with _attempts_lock:
+        _attempting.append(os.environ.get(RETRIES) if not _attempting else _attempting[0])
+        os.environ[RETRIES] = "0"
+    try:
+        yield
+    finally:
+        with _attempts_lock:
+            before = _attempting.pop()
+            if not _attempting:
+                _restore(before)
+
+
+def _restore(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(RETRIES, None)
+    else:
+        os.environ[RETRIES] = before
+
+
+class Patience:
+    """Repeats calls on a store that does not answer, and says when an outage begins and ends.
+
+    A store has one, which the calls of the main thread and of the writers share.
+
+    Args:
+        uri: the address of the store.
+        say: prints a line in the terminal.
+
+    Attributes:
+        since: when the present outage began, in seconds since 1970; None when the store answers.
+        is_stopping: returns True once nothing is to be waited for, because the process was asked to stop.
+    """
+
+    def __init__(self, uri: str, say: Callable[[str], None]) -> None:
+        self.uri = uri
+        self.since: float | None = None
+        self.is_stopping: Callable[[], bool] = lambda: False
+        self._say = say
+        self._is_hurried = False
+        self._lock = threading.RLock()
+        self._is_announced = self._is_wait_announced = False
+        self._undelivered = self._delivered = 0  # points of this outage
+
+    @property
+    def is_over(self) -> bool:
+        """True if a store that does not answer is not waited for."""
+        return self._is_hurried or self.is_stopping()
+
+    def hurry(self) -> None:
+        """Wait no longer: the process was asked to stop, or has waited long enough."""
+        self._is_hurried = True
+
+    def renew(self) -> None:
+        """Wait again, for another run."""
+        self._is_hurried = False
+
+    def deadline(self) -> float:
+        """Return the time, by the monotonic clock, until which a wait that begins now may last."""
+        return time.monotonic() + WAIT_SECONDS
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Return what the function returns; repeat it while the store does not answer.
+
+        Raises:
+            StoreError: the store did not answer for `WAIT_SECONDS`, or the process was asked to stop meanwhile.
+        """
+        deadline: float | None = None
+        attempt = 0
+        while True:
+            started, failure = time.time(), None
+            # A probe takes seconds at most, a call on a store that does not answer much longer.
+            if not (self.since or self.is_over) or answers(self.uri):
+                try:
+                    with single_attempts():
+                        result = function()
+                except Exception as error:
+                    if not is_outage(error):
+                        raise
+                    failure = error
+                else:
+                    self.note_answer()
+                    return result
+            self.note_failure(started)
+            deadline = deadline or self.deadline()
+            self.wait(deadline, pause(attempt), failure)
+            attempt += 1
+
+    def wait(self, deadline: float, seconds: float, failure: Exception | None = None) -> None:
+        """Wait this long, or until the process is asked to stop.
+
+        Args:
+            deadline: by the monotonic clock; after it nothing is waited for.
+            seconds: the pause.
+            failure: the reason, if it is known.
+
+        Raises:
+            StoreError: the deadline has passed, or the process is stopping.
+            Interrupted: a signal was held back.
+        """
+        if self.is_over or time.monotonic() > deadline:
+            self.hurry()
+            raise StoreError(f"{self._describe()}, so not everything could be recorded") from failure
+        self._announce_wait()
+        release()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.is_over:
+            time.sleep(TICK)
+            release()
+
+    def note_failure(self, started: float) -> None:
+        """Note a call that failed or takes too long, and was begun at this time."""
+        with self._lock:
+            self.since = self.since or started
+
+    def note_undelivered(self, count: int, place: str) -> None:
+        """Note how many more points are kept at this place; announce the outage if it has lasted for a while."""
+        with self._lock:
+            self._undelivered += count
+            if self.since is not None and not self._is_announced and time.time() - self.since >= QUIET_SECONDS:
+                self._is_announced = True
+                self._say(f"{self._describe()}; training continues, and the points are kept in {place}")
+
+    def note_answer(self, delivered: int = 0) -> None:
+        """Note that the store answered; the outage is over once all points of it are delivered."""
+        if self.since is None:
+            return
+        with self._lock:
+            self._undelivered -= delivered
+            self._delivered += delivered
+            if self._undelivered > 0:
+                return
+            if self._is_announced:
+                points = f"{self._delivered:,} point{'s' * (self._delivered != 1)}"
+                self._say(f"the tracking store {self.uri} works again; {points} were delivered")
+            self.since = None
+            self._is_announced = self._is_wait_announced = False
+            self._undelivered = self._delivered = 0
+
+    def note_given_up(self, count: int) -> None:
+        """Note how many points stay in the folder for good."""
+        with self._lock:
+            self._undelivered -= count
+
+    def _announce_wait(self) -> None:
+        with self._lock:
+            if self._is_wait_announced or self.since is None or time.time() - self.since < QUIET_SECONDS:
+                return
+            self._is_announced = self._is_wait_announced = True
+            minutes = f"{WAIT_SECONDS / 60:g} minutes" if WAIT_SECONDS > 60 else f"{WAIT_SECONDS:g} seconds"
+            self._say(f"{self._describe()}; waiting up to {minutes} for it, to record the rest")
+
+    def _describe(self) -> str:
+        since = time.strftime("%H:%M:%S", time.localtime(self.since))
+        return f"the tracking store {self.uri} has not answered since {since}"
+
+
+def pause(attempt: int) -> float:
+    """Return the seconds to wait after an attempt, counted from 0."""
+    return PAUSES[min(attempt, len(PAUSES) - 1)]
+
+
+def is_cut_off(client: Any) -> bool:
+    """Return True while the store of a client that waits for it does not answer."""
+    return isinstance(client, PatientClient) and client.patience.since is not None
+
+
+class PatientClient:
+    """MLflow's client of a store, whose calls wait for the store when it does not answer.
+
+    Attributes:
+        patience: shared by all that use the store.
+        impatient: MLflow's client itself.
+    """
+
+    def __init__(self, client: mlflow.MlflowClient, patience: Patience) -> None:
+        self.impatient = client
+        self.patience = patience
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.impatient, name)
+        return functools.partial(self._call, value) if callable(value) else value
+
+    def _call(self, method: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+        return self.patience.call(lambda: method(*arguments, **named))
+
+    def create_run(self, experiment_id: str, run_name: str | None = None, tags: Mapping[str, str] | None = None) -> Any:
+        """Create a run, or return the one that an earlier attempt created although its answer was lost."""
+        start_time = int(time.time() * 1000)
+        key = f"attributes.start_time = {start_time} and tags.`{PROCESS}` = '{(tags or {}).get(PROCESS, '')}'"
+        attempts = 0
+
+        def create() -> Any:
+            nonlocal attempts
+            attempts += 1
+            if attempts > 1 and (found := self.impatient.search_runs([experiment_id], key)):
+                return found[0]
+            return self.impatient.create_run(experiment_id, start_time=start_time, run_name=run_name, tags=tags)
+
+        return self.patience.call(create)

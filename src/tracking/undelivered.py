@@ -1,0 +1,143 @@
+"""The folder for what a run cannot deliver to a store that does not answer. It is delivered later.
+
+The folder `.undelivered/RUN_ID` holds `run.json`, the points in `points.jsonl`, and `artifacts/` as in the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from mlflow.entities import Metric
+
+from src.places import resolve_address, sqlite_file
+from src.redact import redact
+from src.writing import replacing
+
+UNDELIVERED = ".undelivered"
+POINTS, RUN, ARTIFACTS = "points.jsonl", "run.json", "artifacts"
+
+
+class Points(NamedTuple):
+    """The points of several metrics with one step and one time, in ms since 1970."""
+
+    metrics: Mapping[str, float]
+    step: int
+    timestamp: int
+
+    def entities(self) -> list[Metric]:
+        """Return them as MLflow's entities."""
+        return [Metric(name, value, self.timestamp, self.step) for name, value in self.metrics.items()]
+
+    def as_line(self) -> str:
+        """Return them as a line of `points.jsonl`."""
+        return json.dumps({"timestamp": self.timestamp, "step": self.step, "metrics": dict(self.metrics)}) + "\n"
+
+
+class Undelivered:
+    """The folder of what one run could not deliver. It is created when there is something to keep.
+
+    Args:
+        uri: the address of the store.
+        run_id: the id of the run.
+        experiment_id: the id of its experiment.
+    """
+
+    def __init__(self, uri: str, run_id: str, experiment_id: str) -> None:
+        database = sqlite_file(uri)
+        store_folder = Path.cwd() if database is None else database.absolute().parent
+        self.folder = store_folder / UNDELIVERED / run_id
+        self._run: dict[str, str | None] = {
+            "uri": redact(resolve_address(uri, Path.cwd())),
+            "run_id": run_id,
+            "experiment_id": experiment_id,
+            "status": None,
+        }
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of files, at the same paths as in the run's artifacts."""
+        return self.folder / ARTIFACTS
+
+    @property
+    def exists(self) -> bool:
+        """True if something is kept."""
+        return (self.folder / RUN).exists()
+
+    @property
+    def command(self) -> str:
+        """The command that delivers what is kept."""
+        return f"python -m src.doctor {shlex.quote(f'sync={self.folder}')}"
+
+    def add_points(self, points: Sequence[Points]) -> None:
+        """Append points to the file.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        self._write_run()
+        with (self.folder / POINTS).open("ab+") as file:
+            if file.seek(0, os.SEEK_END) and not _ends_with_line(file):
+                file.write(b"\n")  # a killed process has left half a line
+            file.write("".join(point.as_line() for point in points).encode())
+            file.flush()
+
+    def add_artifacts(self, root: Path) -> None:
+        """Keep a copy of all files under this folder, at the same paths as in the run's artifacts."""
+        self._write_run()
+        shutil.copytree(root, self.artifacts, dirs_exist_ok=True)
+
+    def set_status(self, status: str) -> None:
+        """Note the status that the run was to end with."""
+        self._run["status"] = status
+        if self.exists:
+            with contextlib.suppress(OSError):  # then the run counts as killed, whichever it was
+                self._write_run(is_changed=True)
+
+    def remove_points(self) -> None:
+        """Remove the points, and the folder if nothing else is in it."""
+        with contextlib.suppress(OSError):
+            (self.folder / POINTS).unlink(missing_ok=True)
+            if not self.artifacts.exists():
+                remove_folder(self.folder)
+
+    def _write_run(self, is_changed: bool = False) -> None:
+        if is_changed or not self.exists:
+            with replacing(self.folder / RUN) as part:
+                part.write_text(json.dumps(self._run, indent=2) + "\n", encoding="utf-8")
+
+
+def _ends_with_line(file: IO[bytes]) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def read_points(folder: Path) -> Iterator[Points]:
+    """Yield the points that are kept in a folder, in order.
+
+    A line that is incomplete is skipped: the process may have been killed while it wrote it.
+    """
+    if not (folder / POINTS).exists():
+        return
+    with (folder / POINTS).open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                yield _parse(json.loads(line))
+
+
+def _parse(line: dict[str, Any]) -> Points:
+    metrics = {str(name): float(value) for name, value in line["metrics"].items()}
+    return Points(metrics, int(line["step"]), int(line["timestamp"]))
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove the folder of one run, and the folder above it if that is empty then."""
+    shutil.rmtree(folder)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
