@@ -3,6 +3,7 @@
 python -m src.doctor
 python -m src.doctor fix=true
 python -m src.doctor clean=true
+python -m src.doctor sync=FOLDER
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import closing, contextmanager
 from src import console, diagnosis, study, tracking
 from src.cli.command import entry_point
 from src.errors import FaultsLeft, StoreError
-from src.places import sqlite_file
+from src.places import local_path, sqlite_file
 from src.results import DoctorResult
 from src.schema import DoctorConfig
 
@@ -120,7 +121,12 @@ def explain(result: DoctorResult, config: DoctorConfig) -> str:
 
 @entry_point("doctor")
 def main(config: DoctorConfig, overrides: list[str]) -> None:
-    """Check the store, and fail if something is wrong in it."""
+    """Check the store, and fail if something is wrong in it; or deliver what a store did not get."""
+    if config.sync is not None:
+        is_typed = any(typed.startswith("tracking.uri=") for typed in overrides)
+        delivery = tracking.deliver(local_path(config.sync), config.tracking.uri if is_typed else None)
+        console.say(delivery.message)
+        return
     result = examine(config)
 
     if result.freed:

@@ -35,12 +35,14 @@ def judge(case: Case, run: tracking.RunRecord) -> Finding:
     repair = Repair("mark it KILLED", partial(case.store.end_killed, run))
     if case.is_lost(run):
         problem = f"says RUNNING since {run.since}, but its process has ended"
-        return Finding(described(run), problem, how_to_resume(run), repair)
+        return Finding(described(run), problem, how_to_resume(run, case.store.uri), repair)
     is_asked = case.config.hosts == "all"
     return Finding(
         described(run),
         f"is still RUNNING on {run.host or 'an unknown host'} since {run.since}",
-        how_to_resume(run) if is_asked else "if its process has ended, fix=true hosts=all marks it KILLED",
+        how_to_resume(run, case.store.uri)
+        if is_asked
+        else "if its process has ended, fix=true hosts=all marks it KILLED",
         repair if is_asked else None,
         is_fault=is_asked,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from src import study, tracking
 from src.checkpoints import FOLDER
+from src.links import resume_command
 from src.places import local_path
 from src.schema import DoctorConfig
 
@@ -93,10 +94,10 @@ def described(run: tracking.RunRecord) -> str:
     return f"run {run.run_id} ({run.name})" if run.name else f"run {run.run_id}"
 
 
-def how_to_resume(run: tracking.RunRecord) -> str:
+def how_to_resume(run: tracking.RunRecord, uri: str) -> str:
     """Return the command that continues an interrupted run."""
     if run.is_sweep or run.trial is not None:
         return f"type the command of the sweep again, which resumes study {run.tags.get('study', '')}"
     if run.is_parent:
         return f"type the command of the pipeline {run.tags.get('pipeline', '')} again"
-    return f"python -m src.train resume={run.run_id} resumes it"
+    return f"{resume_command(uri, run.run_id)} resumes it"

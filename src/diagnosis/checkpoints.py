@@ -46,11 +46,11 @@ def _of_run(case: Case, folder: Path) -> Iterator[Finding]:
     run = case.store.run(folder.name)
     if is_used():
         return
-    if run is None or run.is_deleted or run.status in ("FINISHED", "FAILED"):
+    if run is None or run.is_deleted or run.status == "FINISHED":
         end = "is gone" if run is None else "was deleted" if run.is_deleted else f"is {run.status}"
         yield _unneeded(folder, f"run {folder.name} {end}")
     else:
-        yield from _interrupted(folder, described(run), how_to_resume(run), is_used)
+        yield from _interrupted(folder, described(run), how_to_resume(run, case.store.uri), is_used)
 
 
 def _of_chain(

@@ -14,4 +14,6 @@ def find_killed_runs(case: Case) -> Iterator[Finding]:
     for run in case.store.runs("attributes.status = 'KILLED'"):
         if run.trial is None:
             ended = f" on {tracking.local_time(run.ended)}" if run.ended else ""
-            yield Finding(described(run), f"was stopped or killed{ended}", how_to_resume(run), is_fault=False)
+            yield Finding(
+                described(run), f"was stopped or killed{ended}", how_to_resume(run, case.store.uri), is_fault=False
+            )

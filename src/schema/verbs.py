@@ -102,6 +102,8 @@ class DoctorConfig:
     fix: bool = False  # repair what can be repaired
     clean: bool = False  # free the space of checkpoints and caches
     hosts: str = "this"  # all: also end runs of other machines, which may be running
+    # A folder of points and files that the store did not get: they are delivered, and nothing is checked
+    sync: str | None = field(default=None, metadata=PLACE)
     # Of checkpoints; null: next to the store
     checkpoint_dir: str | None = field(default=None, metadata=PLACE)
     cache_dir: str = field(default="~/.cache/convlab/images", metadata=PLACE)  # of decoded images

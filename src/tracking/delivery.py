@@ -11,7 +11,7 @@ from mlflow.entities import Metric
 from mlflow.entities import Run as MlflowRun
 
 from src.errors import StoreError
-from src.links import mlflow_command
+from src.links import mlflow_command, resume_command
 from src.redact import HIDDEN
 from src.tracking.opening import explain_store_errors
 from src.tracking.process import is_alive
@@ -28,12 +28,14 @@ class Delivery(NamedTuple):
         points: the number of points.
         files: the number of files.
         is_resumable: whether the run is KILLED, so that its training can be resumed.
+        uri: the address of the store.
     """
 
     run_id: str
     points: int
     files: int
     is_resumable: bool
+    uri: str
 
     @property
     def message(self) -> str:
@@ -41,7 +43,7 @@ class Delivery(NamedTuple):
         delivered = f"delivered {self.points:,} points and {self.files} files to run {self.run_id}"
         if not self.is_resumable:
             return delivered
-        return f"{delivered}; complete it with: python -m src.train resume={self.run_id}"
+        return f"{delivered}; complete it with: {resume_command(self.uri, self.run_id)}"
 
 
 def deliver(folder: Path, uri: str | None = None) -> Delivery:
@@ -76,7 +78,7 @@ def deliver(folder: Path, uri: str | None = None) -> Delivery:
             status = kept["status"]
             client.set_terminated(kept["run_id"], status)
     remove_folder(folder)
-    return Delivery(kept["run_id"], points, len(files), status == "KILLED")
+    return Delivery(kept["run_id"], points, len(files), status == "KILLED", uri)
 
 
 def _read_run(folder: Path) -> dict[str, str]:

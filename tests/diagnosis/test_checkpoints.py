@@ -23,7 +23,7 @@ def faults(patient: Patient) -> list[Finding]:
     return [finding for finding in find_checkpoints(patient.case()) if finding.is_fault]
 
 
-@pytest.mark.parametrize("end", ["FINISHED", "FAILED", "deleted", "gone"])
+@pytest.mark.parametrize("end", ["FINISHED", "deleted", "gone"])
 def test_checkpoints_that_no_run_needs_are_removed(patient: Patient, gone: str, end: str) -> None:
     run_id = "0" * 32 if end == "gone" else patient.begin(gone)
     if end == "deleted":
@@ -39,11 +39,13 @@ def test_checkpoints_that_no_run_needs_are_removed(patient: Patient, gone: str, 
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("status", ["KILLED", "RUNNING"])
+@pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
 def test_checkpoints_of_a_killed_run_are_information_that_only_cleaning_removes(
     patient: Patient, gone: str, status: str
 ) -> None:
     run_id = killed(patient, gone) if status == "KILLED" else patient.begin(gone)
+    if status == "FAILED":
+        patient.client.set_terminated(run_id, status)
     patient.checkpoint(run_id, epoch=5)
     patient.checkpoint(run_id, epoch=10)
     (finding,) = find_checkpoints(patient.case())

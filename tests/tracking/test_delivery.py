@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from src.errors import StoreError
+from src.links import resume_command
 from src.schema import Config
 from src.tracking import deliver, open_store, origin_tags
 from src.tracking.process import process_name
@@ -52,9 +53,9 @@ COMPLETE = [(1, 1.0, 1_001), (2, 1 / 2, 1_002), (3, 1 / 3, 1_003)]
 
 def test_everything_arrives_and_the_folder_is_removed(kept: Undelivered, run_id: str, client: MlflowClient):
     delivery = deliver(kept.folder)
-    assert delivery == (run_id, 6, 2, True)
+    assert delivery[:4] == (run_id, 6, 2, True)
     assert delivery.message == (
-        f"delivered 6 points and 2 files to run {run_id}; complete it with: python -m src.train resume={run_id}"
+        f"delivered 6 points and 2 files to run {run_id}; complete it with: {resume_command(delivery.uri, run_id)}"
     )
     assert history(client, run_id) == COMPLETE
     assert {file.path for file in client.list_artifacts(run_id, "model")} == {"model/model.keras", "model/saved_model"}
