@@ -242,6 +242,44 @@ def test_the_points_of_a_process_that_is_killed_during_an_outage_are_delivered_l
     assert len(steps) >= last - 1  # the last epoch may be printed before it is in the file
 
 
+KILLED_WHILE_LOGGING = """
+import os, signal, sys
+from src.train import main
+from src.tracking import run
+pid = int(sys.argv.pop(1))
+original = run.Model.log
+def log(**arguments):
+    global pid
+    if pid:
+        os.killpg(pid, signal.SIGKILL)
+        print("KILLED", file=sys.stderr, flush=True)
+        pid = 0
+    return original(**arguments)
+run.Model.log = log
+main()
+"""
+
+
+def test_an_outage_while_the_mlflow_model_is_logged_leaves_one_model_that_is_ready(
+    server: MlflowServer, workplace: Workplace
+):
+    typed = ["dataset=synthetic", "training.epochs=1", f"tracking.uri={server.uri}"]
+    training = subprocess.Popen(
+        [sys.executable, "-c", KILLED_WHILE_LOGGING, str(server.process.pid), *typed],
+        cwd=workplace.folder, env=workplace.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert training.stderr is not None
+    assert training.stderr.readline() == "KILLED\n"
+    with killed(server):
+        time.sleep(2)
+    out, err = training.communicate(timeout=580)
+    assert training.returncode == 0, out + err
+    run = newest_run(server.uri)
+    assert run.info.status == "FINISHED"
+    models = MlflowClient(server.uri).search_logged_models(["1"], f"source_run_id = '{run.info.run_id}'")
+    assert sorted(str(model.status) for model in models) == ["FAILED", "READY"]
+
+
 def test_a_sweep_of_two_workers_survives_an_outage_with_exact_totals(server: MlflowServer, workplace: Workplace):
     typed = ["-m", "dataset=synthetic", "training.epochs=40", "hydra/sweeper=optuna", "model.dropout=interval(0,0.5)"]
     sweep = workplace.start(

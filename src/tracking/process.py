@@ -4,7 +4,6 @@ Process numbers are reused, and a start in wall-clock time changes when the cloc
 number, its start in ticks since boot, the boot, and the namespaces in which both are counted.
 """
 
-import contextlib
 import os
 import platform
 import re
@@ -75,14 +74,7 @@ def has_process(tags: Mapping[str, str]) -> bool | None:
 
 def is_alive(tags: Mapping[str, str]) -> bool:
     """Return True if a run with these tags was started by another process that can be seen from here and still runs."""
-    name = read_tag(tags, PROCESS) or ""
-    found = _NAME.fullmatch(name)
-    if host_of(tags) != platform.node() or not _is_proc_ours() or found is None or name == process_name():
-        return False
-    with contextlib.suppress(OSError):
-        is_here = found["boot"] == _boot_id() and found["namespace"] == _namespace()
-        return is_here and not _has_ended(int(found["pid"]), int(found["ticks"]))
-    return False
+    return read_tag(tags, PROCESS) != process_name() and has_process(tags) is True
 
 
 def _has_ended(pid: int, ticks: int) -> bool:

@@ -97,7 +97,7 @@ class Undelivered:
         """Note the status that the run was to end with."""
         self._run["status"] = status
         if self.exists:
-            with contextlib.suppress(OSError):  # then the run counts as killed, whichever it was
+            with contextlib.suppress(OSError):  # then the run counts as killed
                 self._write_run(is_changed=True)
 
     def remove_points(self) -> None:
