@@ -31,6 +31,7 @@ WAIT_SECONDS = 300  # for which the end of a training waits for a store that doe
 QUIET_SECONDS = 3  # a shorter outage is not mentioned
 STUCK_SECONDS = 8  # a call that takes longer than this counts as an outage
 PROBE_SECONDS = 3  # for which a store may take to answer a probe
+SILENT_SECONDS = 10  # for which a probe without an answer holds in a process that is asked to stop
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between two attempts; the last one is repeated
 TICK = 0.2  # seconds between two looks at whether the process was asked to stop
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -169,6 +170,7 @@ class Patience:
         self.is_stopping: Callable[[], bool] = lambda: False
         self._say = say
         self._is_hurried = False
+        self._silent_until = 0.0  # by the monotonic clock; a process that is asked to stop sends no other probe before
         self._lock = threading.RLock()
         self._is_announced = self._is_wait_announced = False
         self._undelivered = self._delivered = 0  # points of this outage
@@ -186,6 +188,15 @@ class Patience:
         """Wait again, for another run."""
         self._is_hurried = False
 
+    def store_answers(self) -> bool:
+        """Return whether the store answers a probe; a process that is asked to stop does not probe again and again."""
+        if self.is_over and time.monotonic() < self._silent_until:
+            return False
+        if answers(self.uri):
+            return True
+        self._silent_until = time.monotonic() + SILENT_SECONDS
+        return False
+
     def deadline(self) -> float:
         """Return the time, by the monotonic clock, until which a wait that begins now may last."""
         return time.monotonic() + WAIT_SECONDS
@@ -201,7 +212,7 @@ class Patience:
         while True:
             started, failure = time.time(), None
             # A probe takes seconds at most, a call on a store that does not answer much longer.
-            if not (self.since or self.is_over) or answers(self.uri):
+            if not (self.since or self.is_over) or self.store_answers():
                 try:
                     with single_attempts():
                         result = function()

@@ -7,7 +7,7 @@ from collections import deque
 import mlflow
 
 from src.errors import StoreError
-from src.tracking.outage import STUCK_SECONDS, TICK, Patience, answers, is_outage, pause, single_attempts
+from src.tracking.outage import STUCK_SECONDS, TICK, Patience, is_outage, pause, single_attempts
 from src.tracking.store import explain_refusal
 from src.tracking.undelivered import Points, Undelivered, read_points
 
@@ -73,7 +73,7 @@ class Writer:
             self._keep_if_out()
             if patience is None:
                 continue
-            if patience.is_over and patience.since is None and not answers(patience.uri):
+            if patience.is_over and patience.since is None and not patience.store_answers():
                 patience.note_failure(time.time())
             if patience.since is not None and (not patience.is_over or time.monotonic() > grace):
                 deadline = deadline or patience.deadline()

@@ -198,6 +198,23 @@ def test_a_hurried_call_on_a_store_that_does_not_answer_is_not_made(patience: Pa
     assert patience.call(call) == "recorded"
 
 
+def test_a_process_that_is_asked_to_stop_probes_a_silent_store_once(
+    patience: Patience, monkeypatch: pytest.MonkeyPatch
+):
+    probes: list[str] = []
+
+    def no_answer(uri: str) -> bool:
+        probes.append(uri)
+        return False
+
+    monkeypatch.setattr(outage, "answers", no_answer)
+    patience.hurry()
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            patience.call(Failing(0))
+    assert probes == [patience.uri]
+
+
 def test_a_wait_ends_when_the_process_is_stopping(patience: Patience):
     call = Failing(10**9)
     patience.is_stopping = lambda: call.calls >= 3
