@@ -7,10 +7,12 @@ from typing import Any
 
 import hydra
 import optuna
+import sqlalchemy
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
+from optuna.storages import RDBStorage
 
 from src.cli.compose import CONF
 from src.space import SweepPlan
@@ -53,8 +55,11 @@ class Study:
 
     @property
     def study(self) -> optuna.Study:
-        (name,) = optuna.get_all_study_names(self.storage)
-        return optuna.load_study(study_name=name, storage=self.storage)
+        storage: Any = self.storage
+        if self.database is not None:  # no connection to a server is left open
+            storage = RDBStorage(self.database, engine_kwargs={"poolclass": sqlalchemy.NullPool})
+        (name,) = optuna.get_all_study_names(storage)
+        return optuna.load_study(study_name=name, storage=storage)
 
     @property
     def client(self) -> MlflowClient:

@@ -15,7 +15,7 @@ from src.study import open_existing
 from tests.support.servers import Postgres, end_sessions, execute, postgres_server
 from tests.support.sweeps import SPACE, Study
 from tests.support.workplace import Workplace
-from tests.sweep.test_sweep import LONG, wait_for_running_trials, workers_of
+from tests.sweep.test_sweep import workers_of
 
 Start = Callable[..., subprocess.Popen[str]]
 EPOCHS = 30
@@ -61,13 +61,14 @@ def start(workplace: Workplace) -> Iterator[Start]:
 
     yield begin
     for process in started:
-        process.kill()
-        process.communicate()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def command(database: str, n_trials: int, epochs: int = EPOCHS) -> list[str]:
     settings = [f"training.epochs={epochs}", f"hydra.sweeper.n_trials={n_trials}", "tracking.save_model=false"]
-    return ["-m", "dataset=synthetic", *settings, *SPACE, f"hydra.sweeper.storage='{database}'"]
+    return ["-m", "dataset=synthetic", "model=dense", *settings, *SPACE, f"hydra.sweeper.storage='{database}'"]
 
 
 def shown(database: str) -> str:
@@ -75,17 +76,23 @@ def shown(database: str) -> str:
     return database.replace("//ada@", "//***@")
 
 
-def wait_for_trials(database: str, count: int, epochs: int = 1) -> None:
-    """Return when this number of trials have reported this number of epochs."""
+def wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 240
-    reported: list[int] = []
-    while sum(number >= epochs for number in reported) < count:
-        assert time.monotonic() < deadline, "no trial began"
+    while not holds():
+        assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def wait_for_trials(database: str, count: int) -> None:
+    """Return when this number of trials are being trained, and have reported an epoch."""
+
+    def is_so() -> bool:
         try:
-            reported = [len(trial.intermediate_values) for trial in Study(Path(), database).study.trials]
+            return sum(bool(trial.intermediate_values) for trial in Study(Path(), database).study.trials) >= count
         except Exception:  # the study is just being made
-            reported = []
+            return False
+
+    wait_until(is_so)
 
 
 def outputs(processes: list[subprocess.Popen[str]], seconds: int = 300) -> list[str]:
@@ -188,11 +195,10 @@ def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_
 ) -> None:
     database = request.getfixturevalue("database") if on_server else None
     study = Study(workplace.folder, database)
-    process = start("-m", *LONG, f"hydra.sweeper.storage='{study.storage}'")
-    if database is not None:
-        wait_for_trials(database, 2)
-    else:
-        wait_for_running_trials(workplace, 2)
+    arguments = command(study.storage, 2, 400)
+    process = start(*arguments)
+    wait_until(lambda: on_server or (workplace.folder / "optuna.db").exists())
+    wait_for_trials(study.storage, 1)
     workers = workers_of(process)
     with (
         closing(open_existing(study.storage)) as storage,
@@ -202,17 +208,18 @@ def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_
     assert process.returncode == 130, err
     assert "the results could not be written: stopped by SIGINT" in out
     assert not psutil.wait_procs(workers, timeout=5)[1]
-    outputs([start("-m", *LONG, f"hydra.sweeper.storage='{study.storage}'")])
-    study.assert_whole(4)
+    outputs([start(*arguments)])
+    study.assert_whole(2)
 
 
 @pytest.mark.fault
 def test_a_sweep_that_is_stopped_does_not_wait_for_a_process_that_writes_the_results(
     workplace: Workplace, start: Start
 ) -> None:
-    process = start("-m", *LONG, "training.epochs=400")
-    wait_for_running_trials(workplace, 2)
     study = Study(workplace.folder)
+    process = start(*command(study.storage, 2, 400))
+    wait_until((workplace.folder / "optuna.db").exists)
+    wait_for_trials(study.storage, 1)
     with (
         closing(open_existing(study.storage)) as storage,
         storage.locks.holding(f"results {study.study.study_name}"),
