@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
+from keras.random import SeedGenerator
 
 from src.errors import UserError
 from src.foreign import explain_errors
@@ -22,8 +23,8 @@ def build_augmentation(config: AugmentationConfig, seed: int) -> Augment:
     """Return a function that changes each image of a batch at random, differently at each call.
 
     Args:
-        config: its kind builds the function. If the function has an attribute `layers`, the random numbers of these
-            Keras layers are set at the start of each epoch.
+        config: its kind builds the function. If the function has an attribute `generators`, these Keras SeedGenerators
+            are set at the start of each epoch, so that a resumed training sees the same images.
         seed: functions with the same seed return the same images, call by call.
 
     Returns:
@@ -60,11 +61,15 @@ class LayeredAugmentation:
     """Changes images with Keras layers, one after the other.
 
     Attributes:
-        layers: the layers. At the start of each epoch their random numbers are set, see `src.fitting.order`.
+        layers: the layers.
+        generators: those from which the layers draw their random numbers, see `src.fitting.order`.
     """
 
     def __init__(self, random_layers: Sequence[keras.layers.Layer]) -> None:
         self.layers = random_layers
+        self.generators = [
+            value for layer in self.layers for value in vars(layer).values() if isinstance(value, SeedGenerator)
+        ]
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         changed = tf.cast(images, tf.float32)

@@ -30,7 +30,7 @@ def training_batches(
     if augmentation is not None and augmentation.changes_images:
         check_augmentation(augmentation, seed, np.asarray(split.images[:2]))
         augment = build_augmentation(augmentation, seed)
-    order = EpochOrder(len(split), seed, getattr(augment, "layers", ()))
+    order = EpochOrder(len(split), seed, getattr(augment, "generators", ()))
     batches = _gathered(order.indices().batch(batch_size), split)
     if augment is not None:
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.

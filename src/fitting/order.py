@@ -19,16 +19,14 @@ class EpochOrder(keras.callbacks.Callback):
     Args:
         count: the number of images.
         seed: the seed of the training.
-        layers: the layers of the augmentation.
+        generators: those from which the augmentation draws its random numbers.
     """
 
-    def __init__(self, count: int, seed: int, layers: Sequence[keras.layers.Layer] = ()) -> None:
+    def __init__(self, count: int, seed: int, generators: Sequence[keras.random.SeedGenerator] = ()) -> None:
         super().__init__()
         self.count = count
         self.seed = seed
-        self.generators = [
-            value for layer in layers for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)
-        ]
+        self.generators = generators
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def indices(self) -> tf.data.Dataset:
