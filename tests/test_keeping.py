@@ -1,6 +1,7 @@
 """Trained weights: disk space is checked first, and a failure after the training does not lose them."""
 
 import contextlib
+import errno
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from src import console
 from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
 from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
@@ -200,6 +202,17 @@ def test_an_interrupted_training_keeps_its_last_epoch(
     said = f"continue from its weights with training.initial_weights={run.run_id}" in capsys.readouterr().out
     assert said != is_trial  # a sweep continues its trials
     assert_continues_from(str(run.run_id), config, ready)
+
+
+def test_a_terminal_that_was_closed_does_not_prevent_saving(
+    config: Config, ready: Ready, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+):
+    def say(text: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(console, "say", say)
+    fail(config, ready, Interrupted(1))
+    assert model_files(workplace) == {"model.keras", "manifest.json"}
 
 
 def test_an_interrupted_training_whose_weights_cannot_be_saved_says_so(

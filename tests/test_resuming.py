@@ -175,6 +175,14 @@ def test_an_interrupted_training_says_how_to_resume_it(workplace: Workplace, typ
     assert list(manifests(workplace.folder / "checkpoints" / run_id)) == [STOPPED_AFTER]
 
 
+def test_without_checkpoints_an_interrupted_training_names_its_weights(workplace: Workplace, typed: Typed) -> None:
+    with stopping():
+        answer = typed(workplace, *LIGHT, "training.checkpoint_minutes=null")
+    (run_id,) = runs_of(workplace)
+    assert answer.out.splitlines()[-1] == f"continue from its weights with training.initial_weights={run_id}"
+    assert not (workplace.folder / "checkpoints").exists()
+
+
 def test_a_resumed_run_is_the_uninterrupted_one(interrupted: Interruption, whole: Interruption, typed: Typed) -> None:
     answer = typed(interrupted.place, f"resume={interrupted.run_id}")
     assert answer.code == 0, answer.err

@@ -23,10 +23,16 @@ from tests.fitting.test_phases import two_blocks
 EPOCHS = 4
 DATA = ("dataset=synthetic", "dataset.train_size=128", "dataset.test_size=20", "dataset.validation_size=32")
 SMALL = (*DATA, f"training.epochs={EPOCHS}", "training.batch_size=24", "training.deterministic=true")
-NETWORK = ("model=cnn_mnist_v2", "model.conv.0.filters=4", "model.dense=[8]", "model.dropout=0.3")  # normalizes batches
+NETWORK = (
+    "model=cnn_mnist_v2",
+    "model.conv.0.filters=4",
+    "model.conv.0.batch_norm=true",
+    "model.dense=[8]",
+    "model.dropout=0.3",
+)
 TIMES = {"epoch_seconds", "images_per_second"}
 EVERYTHING = ("augmentation=photos", "dataset.flips=true")  # every layer
-PLATEAU = ("schedule=reduce_on_plateau", "schedule.patience=1", "optimizer.learning_rate=0.1")
+PLATEAU = ("schedule=reduce_on_plateau", "schedule.patience=1", "optimizer.learning_rate=0.01")
 
 
 class Trained(NamedTuple):
@@ -163,7 +169,13 @@ def test_a_training_in_parts_is_equal(
     typed: tuple[str, ...], epoch: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(epochs, "parts_for", lambda config: 2)  # deterministic trainings are not divided otherwise
-    lenot = ("model=lenot", "model.dense=[20]", "model.dropout=0.3", "training.batch_size=28")
+    lenot = (
+        "model=lenot",
+        "model.conv.0.batch_norm=false",
+        "model.dense=[20]",
+        "model.dropout=0.3",
+        "training.batch_size=28",
+    )
     assert_equal_after(epoch, (*lenot, *typed), folder, tmp_path)
 
 
