@@ -35,6 +35,7 @@ class Resumption:
             fits.
         tags: for the run.
         earlier: the epochs after which the run was resumed before.
+        planned: the fingerprint that the run had when it began.
         written: the last epoch after which the run has written a checkpoint, 0 for none.
         uploaded: the checkpoint that is an artifact of the run, and its origin.
         on_resume: called with the checkpoint from which the training continues.
@@ -45,6 +46,7 @@ class Resumption:
     on_change: str = "error"
     tags: Mapping[str, str] | None = None
     earlier: Sequence[str] = ()
+    planned: str | None = None
     written: int = 0
     uploaded: Found = None
     on_resume: Callable[[Checkpoint], object] = repr
@@ -79,6 +81,7 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
         on_change=config.on_change,
         tags=tags,
         earlier=[epoch for epoch in run.tags.get(tracking.RESUMED, "").split(", ") if epoch],
+        planned=None if tracking.EPOCHS in tags else run.tags.get(tracking.PLANNED),
         written=tracking.last_checkpoint(store, str(run.run_id)),
         uploaded=_uploaded(run),
     )
@@ -134,6 +137,7 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
         found = _latest(newest(checkpoints.folder, _warn), resumption.uploaded)
         if found is None:
             _check_none_was_written(checkpoints, resumption)
+            _check_planned(resumption, config, data_digest)
             return checkpoints
         checkpoint, then = found
         changes = _check_origin(checkpoints.folder, then, now, resumption.on_change)
@@ -164,6 +168,16 @@ def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) ->
         raise CheckpointError(
             f"run {resumption.run_id} has written a checkpoint after epoch {resumption.written}, but there is none in "
             f"{checkpoints.folder}; name its folder with training.checkpoint_dir=FOLDER, or train the run again"
+        )
+
+
+def _check_planned(resumption: Resumption, config: Config, data_digest: str) -> None:
+    """Raise CheckpointError if a run without a checkpoint would now be another training than it was begun as."""
+    planned = resumption.planned and tracking.fingerprint(config, data_digest)
+    if planned != resumption.planned and resumption.on_change == "error":
+        raise CheckpointError(
+            f"run {resumption.run_id} has no checkpoint, and settings, code or data were changed since it began; start "
+            "a new run, or start this one again with on_change=continue"
         )
 
 

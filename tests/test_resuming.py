@@ -26,6 +26,8 @@ from src.tracking.resuming import take_over
 from src.tracking.tags import EPOCHS, HOST, PROCESS
 from tests.support.workplace import Workplace, copy_of
 
+pytestmark = pytest.mark.services  # they train several times
+
 SIZES = ("dataset=synthetic", "dataset.train_size=96", "dataset.test_size=20", "dataset.validation_size=20")
 SMALL = (*SIZES, "model=dense", "model.dense=[4]", "model.dropout=0.2", "training.epochs=4", "training.batch_size=24")
 LIGHT = (*SMALL, "tracking.detail=light", "training.deterministic=true")
@@ -288,6 +290,15 @@ def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_
     assert answer.code == 0, answer.err
     assert "resuming with the first epoch: no checkpoint" in answer.out
     assert interrupted.curves() == whole.curves()
+
+
+def test_a_run_without_a_checkpoint_is_not_started_again_with_other_code_unless_that_is_accepted(
+    workplace: Workplace, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, name="start"))
+    monkeypatch.setattr("src.tracking.reuse.result_code_digest", lambda: "other")
+    assert_refused(interrupted, typed, "has no checkpoint, and settings, code or data were changed since it began")
+    assert typed(workplace, f"resume={interrupted.run_id}", "on_change=continue").code == 0
 
 
 def test_a_run_whose_process_was_killed_is_resumed(interrupted: Interruption, typed: Typed) -> None:
