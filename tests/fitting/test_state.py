@@ -21,7 +21,7 @@ from src.schema import TransferConfig
 from tests.fitting.test_phases import two_blocks
 
 EPOCHS = 4
-# The network learns something from these digits in every epoch. Otherwise its best weights would hide later differences.
+# The network learns something in every epoch. Otherwise its best weights would hide later differences.
 DATA = ("dataset=mnist", "dataset.source=sample", "dataset.limit=400", "dataset.validation_size=100")
 SMALL = (*DATA, f"training.epochs={EPOCHS}", "training.batch_size=24", "training.deterministic=true")
 NETWORK = (
