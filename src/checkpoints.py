@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.errors import CheckpointError
+from src.places import local_path
 from src.writing import PART, remove, replacing
 
 FOLDER = "checkpoints"  # the folder of all checkpoints, next to the store
@@ -41,6 +42,16 @@ _DTYPE = re.compile(r"[<>|][fiub][0-9]{1,2}")  # floats, integers, unsigned inte
 Array = npt.NDArray[Any]
 
 
+def root_of(checkpoint_dir: str | None, store_folder: Path) -> Path:
+    """Return the folder of all checkpoints, which need not exist.
+
+    Args:
+        checkpoint_dir: the folder that a user has named, such as `training.checkpoint_dir`.
+        store_folder: the folder of the store.
+    """
+    return store_folder / FOLDER if checkpoint_dir is None else local_path(checkpoint_dir).absolute()
+
+
 def trial_key(study: str, chain: int) -> str:
     """Return the name of the folder of a chain of trials.
 
@@ -52,7 +63,7 @@ def trial_key(study: str, chain: int) -> str:
 
 
 def newest_epoch(folder: Path) -> int:
-    """Return the epoch of the newest checkpoint in a folder, 0 without one. The checkpoint is not looked at."""
+    """Return the epoch of the newest checkpoint in a folder, 0 without one. Its files are not checked."""
     return max(manifests(folder), default=0)
 
 
@@ -69,8 +80,8 @@ class Checkpoint:
 
     Attributes:
         epoch: the number of the epoch, counted from 1.
-        state: what JSON can hold.
-        arrays: the rest.
+        state: numbers and names, which JSON can hold.
+        arrays: weights and other variables.
     """
 
     epoch: int
@@ -84,7 +95,7 @@ class Checkpoint:
 
 
 class Written(NamedTuple):
-    """A checkpoint that was written: after which epoch, how long that took in seconds, and how many bytes it has."""
+    """A checkpoint that was written: its epoch, the seconds that it took, and the bytes of its files."""
 
     epoch: int
     seconds: float
@@ -98,7 +109,7 @@ class Checkpoints:
     Attributes:
         root: the folder of all checkpoints.
         key: the name of this training's folder; without one nothing is written.
-        minutes: how much time passes between two checkpoints at least; None: none is written.
+        minutes: the minimum time between two checkpoints; None: none is written.
         origin: what the training depends on, stored with each checkpoint.
         report: called with a sentence when a checkpoint cannot be written.
         on_write: called with each checkpoint that was written.
@@ -159,7 +170,7 @@ class Checkpoints:
         return self._written > 0
 
     def wants(self, size: int) -> bool:
-        """Return True if the state of this many bytes after the present epoch is to be taken."""
+        """Return True if a state of this many bytes is to be taken after the present epoch."""
         return self.is_on and (size <= MAX_HELD or self.is_due)
 
     def write_latest(self) -> bool:
@@ -287,7 +298,7 @@ def read(manifest: Path) -> tuple[Checkpoint, Mapping[str, Any]]:
 
 
 def read_manifest(manifest: Path) -> dict[str, Any]:
-    """Return the content of a manifest, which is checked; the files that it names are not looked at.
+    """Return the content of a manifest, which is checked; the files that it names are not.
 
     Raises:
         CheckpointError: it is damaged, or of another version.

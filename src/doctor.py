@@ -53,7 +53,9 @@ def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
     file = sqlite_file(config.storage)
     if file is not None and not file.exists():
         if config.storage != DoctorConfig.storage:
-            raise StoreError(f"there is no storage {config.storage}; name that of the sweeps, or none: storage=null")
+            raise StoreError(
+                f"there is no storage {config.storage}; name the one of the sweeps, or check no trials: storage=null"
+            )
         yield None
         return
     with closing(study.open_storage(config.storage, config.tracking.uri)) as storage:

@@ -39,7 +39,7 @@ class Keeper:
     - A failed training does the same. If its run cannot be written, the weights are saved next to the store.
     - A failed trial keeps nothing unless it has been trained to its end, and nothing outside its run.
     - A diverged training keeps nothing.
-    - The checkpoints of a training that is finished or diverged are removed. Those of a trial are removed with its end.
+    - The checkpoints of a training that is finished or diverged are removed. Those of a trial are left to its sweep.
 
     Args:
         config: the configuration of the training.
@@ -129,7 +129,7 @@ class Keeper:
         """Save trained weights if the block fails or is interrupted, after its run has ended.
 
         An error gets a note that says where the weights are, and one with the command that delivers what the store did
-        not take because it does not answer.
+        not take.
         """
         try:
             yield

@@ -82,13 +82,26 @@ def same_command() -> str:
 
 def resume_command(uri: str, run_id: str) -> str:
     """Return the command that continues an interrupted run, typed in this terminal."""
-    words = ["python", "-m", "src.train", f"resume={run_id}"]
-    default = read_variable(VARIABLE) or TrackingConfig.uri
-    if _place(uri, Path.cwd()) != _place(default, Path.cwd()):
-        words.append(f'tracking.uri="{uri.strip()}"')
+    words = ["src.train", f"resume={run_id}", *_named_store(uri)]
     if extensions := loaded_extensions():
         words.append(f"extensions=[{','.join(extension.name for extension in extensions)}]")
-    return shlex.join(words)
+    return shlex.join(["python", "-m", *words])
+
+
+def doctor_command(uri: str, *overrides: str) -> str:
+    """Return the command that checks a store, typed in this terminal."""
+    return shlex.join(["python", "-m", "src.doctor", *overrides, *_named_store(uri)])
+
+
+def deliver_command(folder: Path) -> str:
+    """Return the command that delivers what a folder `.undelivered/RUN_ID` keeps."""
+    return shlex.join(["python", "-m", "src.doctor", f"sync={folder}"])
+
+
+def _named_store(uri: str) -> list[str]:
+    """Return the override that names a store, or none if it is the one that a command without it would use."""
+    default = read_variable(VARIABLE) or TrackingConfig.uri
+    return [] if _place(uri, Path.cwd()) == _place(default, Path.cwd()) else [f'tracking.uri="{uri.strip()}"']
 
 
 def _place(uri: str, folder: Path) -> str:

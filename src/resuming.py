@@ -1,4 +1,4 @@
-"""Interrupted trainings: which one is continued, from which checkpoint, and whether it still is the same training."""
+"""Interrupted trainings: finding the one to continue and its checkpoint, and checking that it is the same training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from src import console, tracking
-from src.checkpoints import FOLDER, Checkpoint, Checkpoints, manifests, newest
+from src.checkpoints import Checkpoint, Checkpoints, manifests, newest, root_of
 from src.cli.changes import EPOCHS, change_config, split_changes
 from src.errors import CheckpointError, ConfigError, NotKept
-from src.places import check_output_folder, local_path
+from src.places import check_output_folder
 from src.schema import Config
 from src.tracked import trained_config
 
@@ -34,9 +34,9 @@ class Resumption:
         on_change: `error`, or `continue` although the code or packages changed; `restart` without a checkpoint that
             fits.
         tags: for the run.
-        earlier: the epochs after which the run was resumed before.
+        resumed_after: the epochs after which the run was resumed before.
         planned: the fingerprint that the run had when it began.
-        written: the last epoch after which the run has written a checkpoint, 0 for none.
+        last_written: the last epoch after which the run has written a checkpoint, 0 for none.
         uploaded: the checkpoint that is an artifact of the run, and its origin.
         on_resume: called with the checkpoint from which the training continues.
     """
@@ -45,9 +45,9 @@ class Resumption:
     key: str | None = None
     on_change: str = "error"
     tags: Mapping[str, str] | None = None
-    earlier: Sequence[str] = ()
+    resumed_after: Sequence[str] = ()
     planned: str | None = None
-    written: int = 0
+    last_written: int = 0
     uploaded: Found = None
     on_resume: Callable[[Checkpoint], object] = repr
 
@@ -80,9 +80,9 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
         run.run_id,
         on_change=config.on_change,
         tags=tags,
-        earlier=[epoch for epoch in run.tags.get(tracking.RESUMED, "").split(", ") if epoch],
+        resumed_after=[epoch for epoch in run.tags.get(tracking.RESUMED, "").split(", ") if epoch],
         planned=None if tracking.EPOCHS in tags else run.tags.get(tracking.PLANNED),
-        written=tracking.last_checkpoint(store, str(run.run_id)),
+        last_written=tracking.last_checkpoint(store, str(run.run_id)),
         uploaded=_uploaded(run),
     )
     if run.status == "FAILED" and not resumption.uploaded and not manifests(_root(changed) / str(run.run_id)):
@@ -164,10 +164,10 @@ def _latest(local: Found, uploaded: Found) -> Found:
 
 def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) -> None:
     """Raise CheckpointError if the run has written checkpoints, which must be somewhere."""
-    if resumption.written:
+    if resumption.last_written:
         raise CheckpointError(
-            f"run {resumption.run_id} has written a checkpoint after epoch {resumption.written}, but there is none in "
-            f"{checkpoints.folder}; name its folder with training.checkpoint_dir=FOLDER, or train the run again"
+            f"run {resumption.run_id} has written a checkpoint after epoch {resumption.last_written}, but there is "
+            f"none in {checkpoints.folder}; name its folder with training.checkpoint_dir=FOLDER, or train the run again"
         )
 
 
@@ -199,20 +199,8 @@ def check_folder(config: Config) -> bool:
     return True
 
 
-def root_of(checkpoint_dir: str | None, uri: str) -> Path:
-    """Return the folder of all checkpoints.
-
-    Args:
-        checkpoint_dir: `training.checkpoint_dir`.
-        uri: `tracking.uri`.
-    """
-    if checkpoint_dir is not None:
-        return local_path(checkpoint_dir).absolute()
-    return tracking.store_folder(uri) / FOLDER
-
-
 def _root(config: Config) -> Path:
-    return root_of(config.training.checkpoint_dir, config.tracking.uri)
+    return root_of(config.training.checkpoint_dir, tracking.store_folder(config.tracking.uri))
 
 
 def origin(config: Config, data_digest: str) -> dict[str, Any]:
@@ -236,7 +224,7 @@ def start_run(
     epoch = checkpoints.resumed.epoch if checkpoints.resumed else 0
     if resumption.run_id is not None or epoch:
         _say_resumed(config, epoch)
-        tags = {**tags, **(resumption.tags or {}), tracking.RESUMED: ", ".join([*resumption.earlier, str(epoch)])}
+        tags = {**tags, **(resumption.tags or {}), tracking.RESUMED: ", ".join([*resumption.resumed_after, str(epoch)])}
         if checkpoints.changes:
             tags[tracking.CHANGED] = _listed(checkpoints.changes)
     run_id = resumption.run_id
@@ -251,8 +239,10 @@ def start_run(
 
 def _say_resumed(config: Config, epoch: int) -> None:
     """Print where the training continues, and what may differ from an uninterrupted one."""
-    where = f"after epoch {epoch} of {config.training.max_epochs}" if epoch else "with the first epoch: no checkpoint"
-    console.say(f"resuming {where}")
+    if not epoch:
+        console.say("resuming with the first epoch, because there is no checkpoint")
+        return
+    console.say(f"resuming after epoch {epoch} of {config.training.max_epochs}")
     if not config.training.deterministic:
         console.say(
             "training.deterministic=false: the following epochs may differ in their last digits from those of an "

@@ -288,7 +288,7 @@ def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_
     interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, name="start"))
     answer = typed(workplace, f"resume={interrupted.run_id}")
     assert answer.code == 0, answer.err
-    assert "resuming with the first epoch: no checkpoint" in answer.out
+    assert "resuming with the first epoch, because there is no checkpoint" in answer.out
     assert interrupted.curves() == whole.curves()
 
 

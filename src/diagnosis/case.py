@@ -1,4 +1,4 @@
-"""A store to check, with what several checks need to know."""
+"""A store to check, and facts that several checks need."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src import study, tracking
-from src.checkpoints import FOLDER
+from src.checkpoints import root_of
 from src.links import resume_command
-from src.places import local_path
 from src.schema import DoctorConfig
 
 IDLE_SECONDS = 600  # a process that writes a file or a folder changes it at least this often
@@ -34,8 +33,7 @@ class Case:
     @property
     def checkpoints(self) -> Path:
         """The folder of all checkpoints, which need not exist."""
-        typed = self.config.checkpoint_dir
-        return self.store.folder / FOLDER if typed is None else local_path(typed)
+        return root_of(self.config.checkpoint_dir, self.store.folder)
 
     @functools.cached_property
     def living_trials(self) -> frozenset[tuple[str, int]]:
@@ -97,7 +95,7 @@ def described(run: tracking.RunRecord) -> str:
 def how_to_resume(run: tracking.RunRecord, uri: str) -> str:
     """Return the command that continues an interrupted run."""
     if run.is_sweep or run.trial is not None:
-        return f"type the command of the sweep again, which resumes study {run.tags.get('study', '')}"
+        return f"run the command of the sweep again, which resumes study {run.tags.get('study', '')}"
     if run.is_parent:
-        return f"type the command of the pipeline {run.tags.get('pipeline', '')} again"
+        return f"run the command of the pipeline {run.tags.get('pipeline', '')} again"
     return f"{resume_command(uri, run.run_id)} resumes it"

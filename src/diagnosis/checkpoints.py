@@ -1,4 +1,4 @@
-"""Checkpoints: the damaged ones, those that nothing needs any more, and the space that the others take.
+"""Checkpoints: the damaged ones, those that nothing needs anymore, and the space that the others take.
 
 `checkpoints/KEY/` is next to the store unless `training.checkpoint_dir` names another folder. KEY is the id of a run,
 or `trial-STUDY-NUMBER` for a trial and those that tried it again. See `src.checkpoints` for what is in it.
@@ -66,7 +66,7 @@ def _of_chain(
     if last is not None and last.state in ("COMPLETE", "PRUNED", "FAIL") and not last.is_interrupted:
         yield _unneeded(folder, f"{trial} has ended")
     else:
-        advice = "type the command of the sweep again, which continues the trial"
+        advice = "run the command of the sweep again, which continues the trial"
         yield from _interrupted(folder, trial, advice, is_used)
 
 

@@ -45,7 +45,7 @@ def _dead_trials(case: Case, record: study.StudyRecord, runs: Runs) -> Iterator[
             yield Finding(
                 _name(record, trial),
                 "says RUNNING, but its worker is dead",
-                f"type the command of the sweep again, which resumes study {record.name} and repeats the trial",
+                f"run the command of the sweep again, which resumes study {record.name} and repeats the trial",
                 Repair("mark it as interrupted, and its run KILLED", partial(_end_trial, case, record, lost)),
             )
 

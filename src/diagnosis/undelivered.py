@@ -6,19 +6,21 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from src import tracking
 from src.diagnosis.case import Case, size_of
 from src.diagnosis.finding import Finding
+from src.links import deliver_command
 
-UNDELIVERED, WEIGHTS = ".undelivered", ".weights"
+WEIGHTS = ".weights"  # see `src.keeping`
 
 
 def find_undelivered(case: Case) -> Iterator[Finding]:
     """Yield folders of points that the store did not get, unless their training still sends them."""
-    for folder in _entries(case, UNDELIVERED):
+    for folder in _entries(case, tracking.UNDELIVERED):
         run = case.store.run(folder.name)
         if folder.is_dir() and not (run is not None and case.may_run(run)):
-            command = f"python -m src.doctor sync={shlex.quote(str(folder))}"
-            yield Finding(f"folder {folder}", "has points that the store did not get", f"{command} delivers them")
+            advice = f"{deliver_command(folder)} delivers them"
+            yield Finding(f"folder {folder}", "has points that the store did not get", advice)
 
 
 def find_rescued_weights(case: Case) -> Iterator[Finding]:

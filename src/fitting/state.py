@@ -30,7 +30,7 @@ class Phase(NamedTuple):
     Attributes:
         number: counted from 1; 0 in a training without phases.
         last: the number of its last epoch; `config.training.epochs` when it is None.
-        settled: what earlier phases have left for the end of the training, as JSON can hold it.
+        settled: results of earlier phases that the end of the training needs, as JSON can hold them.
         settled_arrays: the same for arrays.
     """
 

@@ -19,7 +19,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Abandoned(KeyboardInterrupt):
-    """The work now belongs to another process, so that this one must keep nothing of it."""
+    """Another process does this work now, so this one must keep nothing of it."""
 
 
 class _Guard:

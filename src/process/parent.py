@@ -1,4 +1,4 @@
-"""The end of a process whose parent has ended."""
+"""Ending a process when its parent ends."""
 
 import ctypes
 import os
@@ -12,10 +12,9 @@ def end_with_parent(pid: int, exit_code: int) -> None:
     """Have Linux kill this process when its parent ends; end it now if that has happened already.
 
     It takes effect while Python is busy importing a library, and in a process that does not respond. Other systems do
-    nothing here. Linux means the parent's thread, so start such a process from the main thread.
+    nothing here. For Linux the parent is the thread that started the process, so start it from the main thread.
 
-    SIGKILL, because nothing that a process could do after SIGTERM is worth a survivor: what must outlast the parent is
-    on the disk before.
+    The signal is SIGKILL, so that no process survives. What must outlast the parent is on the disk already.
 
     Args:
         pid: the number of the parent's process, as the parent knows it.

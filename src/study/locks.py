@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from src.study.patience import LockLost, Patience
 
 # A lock lasts as long as its connection, so no firewall may close it as idle. The server probes the connection too,
-# because a client that loses its power does not close it. A network that swallows everything is noticed after
+# because a machine that loses power does not close it. A network that drops every packet is noticed after
 # tcp_user_timeout, in milliseconds.
 KEPT_ALIVE = {
     "connect_timeout": 5,

@@ -37,8 +37,8 @@ class LockLost(Exception):
 class Patience:
     """Waits for a storage that does not answer, and says so.
 
-    All that a process asks a storage goes through `call`. An operation that may be repeated as a whole is repeated
-    until it succeeds, so no other code has to know about outages.
+    Every operation on a storage goes through `call`. It is repeated as a whole until it succeeds, so no other code has
+    to know about outages.
 
     Args:
         place: the storage's address, for messages.

@@ -24,7 +24,7 @@ SETTING = "hydra.sweeper.storage"
 OWN_TABLES = {"studies", "trials"}
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 BUSY_SECONDS = 60  # how long a process that opens a SQLite file waits for another one's write
-BUSY_MILLISECONDS = 5_000  # how long each later attempt waits, without heeding signals; `Patience` repeats it
+BUSY_MILLISECONDS = 5_000  # how long each later attempt waits, deaf to signals; `Patience` repeats it
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 # What they log of a session that has ended is raised as an error too.

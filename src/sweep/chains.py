@@ -7,8 +7,7 @@ import shutil
 from collections.abc import Container, Iterator
 
 from src import tracking
-from src.checkpoints import newest_epoch, trial_key
-from src.resuming import root_of
+from src.checkpoints import newest_epoch, root_of, trial_key
 from src.space import SweepPlan
 
 
@@ -22,7 +21,7 @@ class Chains:
 
     def __init__(self, plan: SweepPlan, study: tracking.StudyId) -> None:
         training = next(iter(plan.space.trees().values()))["training"]
-        self.root = root_of(training["checkpoint_dir"], plan.tracking.uri)
+        self.root = root_of(training["checkpoint_dir"], tracking.store_folder(plan.tracking.uri))
         self._study = study.unique
 
     def key(self, chain: int) -> str:

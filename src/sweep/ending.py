@@ -146,7 +146,3 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         rows, parameters = study.trial_rows(sweep.claims.trials()), sweep.claims.read(study.rank_parameters)
         reports.record_plots(sweep.parent, sweep.plan, result.study_name, rows, sweep.claims.counts(), parameters)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

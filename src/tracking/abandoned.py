@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from src.links import doctor_command
 from src.tracking.artifacts import abandon_models, remove_unfinished
 from src.tracking.process import is_gone
 from src.tracking.tags import HOST, filter_by, is_parent
@@ -41,7 +42,8 @@ def end_abandoned_runs(
                 ended.append(run.info.run_id)
     if ended and say is not None:
         runs = "1 run was" if len(ended) == 1 else f"{len(ended)} runs were"
-        say(f"{runs} killed before; `python -m src.doctor` lists killed runs and the commands that resume them")
+        command = doctor_command(client.tracking_uri)
+        say(f"{runs} killed; `{command}` lists killed runs and the commands that resume them")
     return ended
 
 

@@ -30,10 +30,10 @@ from src.tracking.tags import PROCESS
 WAIT_SECONDS = 300  # for which the end of a training waits for a store that does not answer
 QUIET_SECONDS = 3  # a shorter outage is not mentioned
 STUCK_SECONDS = 8  # a call that takes longer than this counts as an outage
-PROBE_SECONDS = 3  # for which a store may take to answer a probe
-SILENT_SECONDS = 10  # for which a probe without an answer holds in a process that is asked to stop
+PROBE_SECONDS = 3  # that a store may take to answer a probe
+SILENT_SECONDS = 10  # between two probes in a process that is asked to stop
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between two attempts; the last one is repeated
-TICK = 0.2  # seconds between two looks at whether the process was asked to stop
+TICK = 0.2  # seconds between two checks for a request to stop
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 _REFUSED = ("authentication failed", "permission denied", "does not exist", "no pg_hba.conf entry")

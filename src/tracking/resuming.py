@@ -12,12 +12,12 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError
-from src.links import mlflow_command
+from src.links import doctor_command, mlflow_command
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.outage import Patience, PatientClient
 from src.tracking.points import points_of
-from src.tracking.provenance import origin_tags
+from src.tracking.provenance import process_tags
 from src.tracking.run import Run
 from src.tracking.store import (
     Store,
@@ -28,11 +28,12 @@ from src.tracking.store import (
     prepare_store,
     store_folder,
 )
-from src.tracking.tags import HOST, PLANNED, PROCESS, STUDY_ID, filter_by, host_of, is_parent, read_tag
+from src.tracking.tags import PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
 CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
 UPLOADED = "checkpoint"  # the artifact with the last checkpoint of an interrupted run
+GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code
 WRITTEN = "checkpoint/seconds"  # the metric with a point for each checkpoint that was written
 
 
@@ -92,7 +93,7 @@ def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
     if status in ("RUNNING", "SCHEDULED"):
         raise StoreError(
             f"run {run_id} is still {status} on {host_of(tags) or 'an unknown machine'}; wait for its end. If its "
-            "process is gone: python -m src.doctor hosts=all fix=true"
+            f"process has ended: {doctor_command(uri, 'hosts=all', 'fix=true')}"
         )
 
 
@@ -129,16 +130,15 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     client, experiment_id = store
     assert client is not None
     run = Run(client, run_id, experiment_id)
-    now = origin_tags()
     with _alone(store_folder(client.tracking_uri) / f".{run_id}.lock"):
         _check_resumable(client.get_run(run_id), client.tracking_uri)
-        run.set_tags({PROCESS: now[PROCESS], HOST: now[HOST], **tags})  # first: a RUNNING run has a process
+        run.set_tags({**process_tags(), **tags})  # first: a RUNNING run has a process
         run.set_running()
     found = client.get_run(run_id)
     run.is_continued, run.params, run.tags = True, found.data.params, found.data.tags
     run.model_ids = _finished_models(client, experiment_id, run_id)
     for name in found.data.metrics:
-        run.recorded[name] = {point.step: point.value for point in points_of(client, run_id, name)}
+        run.earlier_points[name] = {point.step: point.value for point in points_of(client, run_id, name)}
     return run
 
 
@@ -163,7 +163,7 @@ def _find(client: mlflow.MlflowClient, uri: str, run_id: str) -> mlflow.entities
     try:
         return client.get_run(run_id)
     except MlflowException as error:
-        problem = None
+        problem = f"{uri} has no run {run_id}; set tracking.uri to its store" if error.error_code == GONE else None
         with contextlib.suppress(Exception):
-            problem = explain_refusal(uri, error)
+            problem = problem or explain_refusal(uri, error)
         raise StoreError(problem or f"{uri} has no run {run_id}: {str(error).splitlines()[0]}") from error

@@ -51,7 +51,7 @@ class Run:
         model_ids: the ids of the MLflow models that it has logged.
         model_uri: of the model that the run was found by, with a fixed version; None if it was found by its id.
         is_continued: True for an interrupted run that this process continues.
-        recorded: metric name -> step -> value, of such a run.
+        earlier_points: metric name -> step -> value, which such a run has already.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, experiment_id: str) -> None:
@@ -75,7 +75,7 @@ class Run:
         self.model_ids: list[str] = []
         self.model_uri: str | None = None
         self.is_continued = False
-        self.recorded: dict[str, dict[int, float]] = {}
+        self.earlier_points: dict[str, dict[int, float]] = {}
         self._patience = self._undelivered = None
 
     def log_config(self, config: Config, overrides: Sequence[str]) -> None:
@@ -141,7 +141,7 @@ class Run:
 
     def _unrecorded(self, metrics: Mapping[str, float], step: int) -> Mapping[str, float]:
         """Return the metrics without those that the run has at this step, if their results are the same there."""
-        known = {name: self.recorded[name][step] for name in metrics if step in self.recorded.get(name, {})}
+        known = {name: self.earlier_points[name][step] for name in metrics if step in self.earlier_points.get(name, {})}
         if any(metrics[name] != value for name, value in known.items() if name not in TIMES):
             return metrics
         return {name: value for name, value in metrics.items() if name not in known}

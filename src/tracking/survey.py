@@ -92,7 +92,7 @@ class RunRecord(NamedTuple):
 
     @property
     def is_training(self) -> bool:
-        """True for a training of this program that got as far as to record its settings."""
+        """True for a training of this program that has recorded its settings."""
         return not self.is_parent and read_tag(self.tags, PROCESS) is not None and "training.epochs" in self.params
 
     @property

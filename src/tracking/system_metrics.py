@@ -11,7 +11,7 @@ from src.tracking.run import Run
 class SystemMetrics(SystemMetricsMonitor):
     """MLflow's monitor of the machine, which records through the run, so that no sample is lost in an outage.
 
-    MLflow's own ends for good when the store does not answer once.
+    MLflow's own monitor ends at the first request that fails.
     """
 
     def __init__(self, run: Run, is_resumed: bool = False) -> None:

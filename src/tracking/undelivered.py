@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from mlflow.entities import Metric
 
+from src.links import deliver_command
 from src.places import resolve_address, sqlite_file
 from src.redact import redact
 from src.writing import replacing
@@ -73,7 +73,7 @@ class Undelivered:
     @property
     def command(self) -> str:
         """The command that delivers what is kept."""
-        return f"python -m src.doctor {shlex.quote(f'sync={self.folder}')}"
+        return deliver_command(self.folder)
 
     def add_points(self, points: Sequence[Points]) -> None:
         """Append points to the file.

@@ -50,7 +50,7 @@ def test_what_the_process_was_writing_is_removed_with_it(patient: Patient, gone:
 def test_a_trial_s_run_is_continued_by_the_command_of_its_sweep(patient: Patient, gone: str) -> None:
     patient.begin(gone, **{STUDY_ID: "0123", "study": "lenot", "trial": "3"})
     (finding,) = find_abandoned_runs(patient.case())
-    assert finding.advice == "type the command of the sweep again, which resumes study lenot"
+    assert finding.advice == "run the command of the sweep again, which resumes study lenot"
 
 
 @pytest.mark.parametrize("process", [f"4 at tick 5 of boot {'0' * 36}, namespace 1+1", "999999999 since 1790000000"])
@@ -99,8 +99,8 @@ PIPELINE_TAGS = {"pipeline": "compare_models", PIPELINE_KEY: "0123"}
 @pytest.mark.parametrize(
     ("tags", "advice"),
     [
-        (SWEEP_TAGS, "type the command of the sweep again, which resumes study lenot"),
-        (PIPELINE_TAGS, "type the command of the pipeline compare_models again"),
+        (SWEEP_TAGS, "run the command of the sweep again, which resumes study lenot"),
+        (PIPELINE_TAGS, "run the command of the pipeline compare_models again"),
     ],
     ids=["sweep", "pipeline"],
 )

@@ -10,6 +10,7 @@ from src.diagnosis.cache import find_cached_images
 from src.diagnosis.killed_runs import find_killed_runs
 from src.diagnosis.undelivered import find_rescued_weights, find_undelivered
 from src.errors import DataError
+from src.links import resume_command
 from src.tracking.process import process_name
 from tests.support.patients import Patient, repair_all
 
@@ -78,4 +79,4 @@ def test_stopped_runs_are_information_with_the_command_that_resumes_them(patient
     patient.client.set_terminated(patient.begin(gone, **patient.study_id.tags_of_trial(3)), "KILLED")
     (finding,) = find_killed_runs(patient.case())
     assert (run_id in finding.subject, finding.is_fault) == (True, False)
-    assert finding.advice == f"python -m src.train resume={run_id} resumes it"
+    assert finding.advice == f"{resume_command(patient.case().store.uri, run_id)} resumes it"

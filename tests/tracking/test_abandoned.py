@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 
+from src.links import doctor_command
 from src.schema import Config
 from src.tracking import open_store, origin_tags, tags
 from src.tracking.abandoned import end_abandoned_runs
@@ -87,10 +88,8 @@ def test_one_line_says_how_many_runs_were_killed_and_how_to_list_them(
             begun(client, gone)
         open_store(config.tracking, lines.append)
         open_store(config.tracking, lines.append)  # nothing is left to say
-        expected = (
-            f"{subject} killed before; `python -m src.doctor` lists killed runs and the commands that resume them"
-        )
-        assert lines == [expected]
+        command = doctor_command(config.tracking.uri)
+        assert lines == [f"{subject} killed; `{command}` lists killed runs and the commands that resume them"]
         lines.clear()
 
 
