@@ -109,9 +109,8 @@ def find_interrupted(store: tracking.Store, config: Config, planned: str, parent
     """Return the interrupted run of the same training that `tracking.on_duplicate=reuse` continues, if there is one."""
     if config.tracking.on_duplicate != "reuse":
         return NOTHING
-    for run_id in tracking.interrupted_runs(store, planned, parent_run_id):
-        return Resumption(run_id, on_change="restart")
-    return NOTHING
+    run_ids = tracking.interrupted_runs(store, planned, parent_run_id)
+    return Resumption(run_ids[0], on_change="restart") if run_ids else NOTHING
 
 
 def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -> Checkpoints:
@@ -127,7 +126,7 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
         CheckpointError: the checkpoints cannot be read, or settings, data, code or packages changed.
     """
     now = origin(config, data_digest)
-    minutes = config.training.checkpoint_minutes if check_folder(config) else None
+    minutes = config.training.checkpoint_minutes if can_write(config) else None
     checkpoints = Checkpoints(
         _root(config), resumption.key or resumption.run_id, minutes, origin=now, report=console.say
     )
@@ -181,11 +180,17 @@ def _check_planned(resumption: Resumption, config: Config, data_digest: str) -> 
         )
 
 
-def check_folder(config: Config) -> bool:
-    """Return True if checkpoints can be written, False if the default folder cannot be written.
+def check_named_folder(config: Config) -> None:
+    """Raise ConfigError if the folder of `training.checkpoint_dir` cannot be written."""
+    if config.training.checkpoint_dir is not None:
+        can_write(config)
+
+
+def can_write(config: Config) -> bool:
+    """Return True if checkpoints are wanted and can be written; warn if the default folder cannot be written.
 
     Raises:
-        ConfigError: the folder that was typed cannot be written.
+        ConfigError: the folder of `training.checkpoint_dir` cannot be written.
     """
     if config.training.checkpoint_minutes is None:
         return False

@@ -65,8 +65,7 @@ def train(
     if dataset is None:
         datasets.check_dataset(config.dataset)
     store = store or tracking.open_store(config.tracking, console.say)
-    if config.training.checkpoint_dir is not None:
-        resuming.check_folder(config)
+    resuming.check_named_folder(config)
     config, dataset = load_data(config, dataset)
     fingerprint = tracking.fingerprint(config, dataset.digest)
     if not observers and resumption is NOTHING:
