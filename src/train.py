@@ -168,7 +168,7 @@ def fit_with_progress(
     monitor = config.training.monitor if dataset.validation else None
     with console.EpochLines(config.training.max_epochs, batches(dataset, config), monitor) as lines:
         if checkpoints.resumed is not None:
-            lines.note_earlier(checkpoints.resumed.earlier, checkpoints.resumed.epoch)
+            lines.note_earlier(checkpoints.resumed.state["history"])
         return fitting.fit(model, dataset, config, [*observers, lines], lines.on_batches, checkpoints)
 
 

@@ -30,6 +30,7 @@ class EpochLines:
         self.monitor = monitor
         self.best: float | None = None
         self.seconds: list[float] = []
+        self.first = 1  # epoch that is shown
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -51,17 +52,14 @@ class EpochLines:
         if self.task is not None:
             self.bar.stop()
 
-    def note_earlier(self, history: Mapping[str, Sequence[float]], epoch: int) -> None:
-        """Note the epochs that an earlier process trained.
-
-        Args:
-            history: metric name -> one value per epoch.
-            epoch: the number of the next one that is shown.
-        """
+    def note_earlier(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Note the epochs that an earlier process trained and showed: metric name -> one value per epoch."""
         for value in history[self.monitor] if self.monitor else ():
             self._note_if_best({str(self.monitor): value})
-        if self.task is not None:
-            self.bar.reset(self.task, description=f"epoch {epoch}/{self.epochs}")
+        self.seconds += history["epoch_seconds"]
+        self.first = len(self.seconds) + 1
+        if self.task is not None and self.first <= self.epochs:
+            self.bar.reset(self.task, description=f"epoch {self.first}/{self.epochs}")
 
     def on_batches(self, done: int) -> None:
         """Move the bar: this many batches of the epoch are done."""
@@ -69,6 +67,8 @@ class EpochLines:
             self.bar.update(self.task, completed=done)
 
     def __call__(self, epoch: int, logs: dict[str, float]) -> None:
+        if epoch < self.first:
+            return
         self.seconds.append(logs["epoch_seconds"])
         console.print(self.line(epoch, logs), markup=False)
         if self.task is not None and epoch < self.epochs:

@@ -111,3 +111,16 @@ def test_a_terminal_also_gets_a_bar_with_the_batches_done_of_each_epoch(terminal
     watch(epochs=2)
     for shown in ("epoch 1/2 ━", "epoch 2/2 ━", " 0/4", " 3/4", "loss 0.0774"):
         assert shown in terminal.getvalue()
+
+
+def test_epochs_of_an_earlier_process_are_not_shown_again_and_count_as_the_best(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    history = {name: [value, value] for name, value in (LOGS | TIMES).items()}
+    with EpochLines(epochs=4, batches=4, monitor="val_accuracy") as lines:
+        lines.note_earlier(history)
+        for epoch, accuracy in ((2, 0.983), (3, 0.98), (4, 0.99)):
+            lines(epoch, LOGS | TIMES | {"val_accuracy": accuracy})
+    third, fourth = capsys.readouterr().out.splitlines()
+    assert third.startswith("epoch 3/4")
+    assert ("*" in third, "*" in fourth) == (False, True)
