@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from src import datasets
 from src.diagnosis.case import Case, size_of
@@ -12,13 +13,15 @@ from src.places import local_path
 
 
 def find_cached_images(case: Case) -> Iterator[Finding]:
-    """Yield the folders of decoded images, as information. They may be removed at any time."""
-    for folder in datasets.cached_folders(local_path(case.config.cache_dir)):
-        repair = Repair("remove it", partial(datasets.remove_cached, folder), is_cleaning=True)
-        yield Finding(
-            str(folder),
-            "has decoded images, which can be made again",
-            repair=repair,
-            is_fault=False,
-            size=size_of(folder),
-        )
+    """Yield the cache of decoded images, as information. It may be removed at any time."""
+    root = local_path(case.config.cache_dir)
+    folders = datasets.cached_folders(root)
+    if folders:
+        repair = Repair("remove them", partial(_remove, folders), is_cleaning=True)
+        problem = f"has the decoded images of {len(folders)} folder{'s' * (len(folders) > 1)}, which can be made again"
+        yield Finding(str(root), problem, repair=repair, is_fault=False, size=size_of(*folders))
+
+
+def _remove(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        datasets.remove_cached(folder)
