@@ -195,3 +195,17 @@ def test_a_command_of_mlflow_names_the_store_unless_mlflow_finds_it_by_itself(
         monkeypatch.setenv(VARIABLE, variable)
     command = links.mlflow_command(uri, "runs", "restore", "--run-id", "abc")
     assert command == named.format(here=tmp_path) + "mlflow runs restore --run-id abc"
+
+
+@pytest.mark.parametrize(
+    ("uri", "command"),
+    [
+        ("sqlite:///mlflow.db", "python -m src.doctor fix=true"),
+        ("http://127.0.0.1:5001", "python -m src.doctor fix=true 'tracking.uri=\"http://127.0.0.1:5001\"'"),
+    ],
+)
+def test_a_command_of_the_doctor_names_the_store_unless_the_doctor_finds_it_by_itself(
+    uri: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert links.doctor_command(uri, "fix=true") == command

@@ -46,9 +46,10 @@ def _of_run(case: Case, folder: Path) -> Iterator[Finding]:
     run = case.store.run(folder.name)
     if is_used():
         return
-    if run is None or run.is_deleted or run.status == "FINISHED":
-        end = "is gone" if run is None else "was deleted" if run.is_deleted else f"is {run.status}"
-        yield _unneeded(folder, f"run {folder.name} {end}")
+    if run is None:
+        yield _foreign(folder, f"run {folder.name}")
+    elif run.is_deleted or run.status == "FINISHED":
+        yield _unneeded(folder, f"run {folder.name} {'was deleted' if run.is_deleted else f'is {run.status}'}")
     else:
         yield from _interrupted(folder, described(run), how_to_resume(run, case.store.uri), is_used)
 
@@ -63,7 +64,9 @@ def _of_chain(
     if is_used() if last is None else last.is_alive:  # without a record its study is in another storage
         return
     trial = f"trial {number} of study {record.name if record is not None else unique}"
-    if last is not None and last.state in ("COMPLETE", "PRUNED", "FAIL") and not last.is_interrupted:
+    if record is None and next(case.store.runs_of_study(unique), None) is None:
+        yield _foreign(folder, trial)
+    elif last is not None and last.state in ("COMPLETE", "PRUNED", "FAIL") and not last.is_interrupted:
         yield _unneeded(folder, f"{trial} has ended")
     else:
         advice = "run the command of the sweep again, which continues the trial"
@@ -77,6 +80,17 @@ def _repetitions(record: study.StudyRecord, number: int) -> list[study.TrialReco
         if chain and trial.retry_of == chain[-1].number:
             chain.append(trial)
     return chain
+
+
+def _foreign(folder: Path, owner: str) -> Finding:
+    """Return the finding about checkpoints of another store, which may share the folder. They are not removed."""
+    return Finding(
+        str(folder),
+        f"has checkpoints of {owner}, which is not in this store",
+        "check the store that has it; if there is none, remove the folder",
+        is_fault=False,
+        size=size_of(folder),
+    )
 
 
 def _unneeded(folder: Path, reason: str) -> Finding:

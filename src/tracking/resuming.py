@@ -17,6 +17,7 @@ from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.outage import Patience, PatientClient
 from src.tracking.points import points_of
+from src.tracking.process import has_process
 from src.tracking.provenance import process_tags
 from src.tracking.run import Run
 from src.tracking.store import (
@@ -91,9 +92,12 @@ def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
             f"training.initial_weights={run_id}"
         )
     if status in ("RUNNING", "SCHEDULED"):
+        if has_process(tags):
+            raise StoreError(f"run {run_id} is still {status}: a process of this machine trains it; wait for its end")
+        command = doctor_command(uri, "hosts=all", "fix=true")
         raise StoreError(
-            f"run {run_id} is still {status} on {host_of(tags) or 'an unknown machine'}; wait for its end. If its "
-            f"process has ended: {doctor_command(uri, 'hosts=all', 'fix=true')}"
+            f"run {run_id} is still {status} on {host_of(tags) or 'an unknown machine'}; wait for its end. If no run "
+            f"of another machine is training anymore: {command}"
         )
 
 

@@ -23,13 +23,13 @@ def faults(patient: Patient) -> list[Finding]:
     return [finding for finding in find_checkpoints(patient.case()) if finding.is_fault]
 
 
-@pytest.mark.parametrize("end", ["FINISHED", "deleted", "gone"])
+@pytest.mark.parametrize("end", ["FINISHED", "deleted"])
 def test_checkpoints_that_no_run_needs_are_removed(patient: Patient, gone: str, end: str) -> None:
-    run_id = "0" * 32 if end == "gone" else patient.begin(gone)
+    run_id = patient.begin(gone)
     if end == "deleted":
         patient.client.set_terminated(run_id, "KILLED")
         patient.client.delete_run(run_id)
-    elif end != "gone":
+    else:
         patient.client.set_terminated(run_id, end)
     folder = patient.checkpoint(run_id).parent
     (finding,) = find_checkpoints(patient.case())
@@ -37,6 +37,16 @@ def test_checkpoints_that_no_run_needs_are_removed(patient: Patient, gone: str, 
     assert finding.size > 800
     repair_all([finding])
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("key", ["0" * 32, "trial-0123abcd-4"])
+def test_checkpoints_of_another_store_in_a_shared_folder_are_never_removed(patient: Patient, key: str) -> None:
+    manifest = patient.checkpoint(key)
+    manifest.write_text("{")  # that store's doctor says so
+    (finding,) = find_checkpoints(patient.case())
+    assert not finding.is_fault
+    assert finding.repair is None
+    assert "is not in this store" in finding.problem
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
@@ -185,8 +195,9 @@ def test_checkpoints_of_a_study_in_another_storage_are_in_use_while_a_run_of_it_
     patient: Patient, gone: str, host: str
 ) -> None:
     patient.checkpoint("trial-0123abcd-4")
+    tags = {"convlab.study_id": "0123abcd", "trial": "7"}
+    patient.client.set_terminated(patient.begin(gone, **tags), "KILLED")
     (finding,) = find_checkpoints(patient.case())
     assert not finding.is_fault
-    tags = {"convlab.study_id": "0123abcd", "trial": "7"}
     patient.begin(gone if host else process_name(), host, **tags)
     assert list(find_checkpoints(patient.case())) == []
