@@ -64,7 +64,8 @@ def tables(uri: str, setting: str) -> set[str]:
         return set(sqlalchemy.inspect(engine).get_table_names())
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise StoreError(f"{setting}={uri} cannot be opened as a database: {reason}") from error
+        remedy = "; another program is writing it: try again when that has ended" if "locked" in reason else ""
+        raise StoreError(f"{setting}={uri} cannot be opened as a database: {reason}{remedy}") from error
     finally:
         engine.dispose()
 

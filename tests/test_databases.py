@@ -121,6 +121,15 @@ def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path):
 OWN = {"experiments", "runs"}
 
 
+def test_a_database_that_another_program_locks_is_refused_with_the_remedy(tmp_path: Path):
+    uri = f"sqlite:///{tmp_path / 'a.db'}?timeout=0.1"
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
+        other.execute("create table a (x)")
+        other.execute("begin exclusive")
+        with pytest.raises(StoreError, match="database is locked; another program is writing it: try again"):
+            tables(uri, SETTING)
+
+
 @pytest.mark.parametrize("names", [(), ("experiments", "runs"), ("experiments", "runs", "tags")])
 def test_an_empty_database_and_one_of_the_product_are_accepted(tmp_path: Path, names: tuple[str, ...]):
     check_owner(make_tables(tmp_path / "a.db", *names), SETTING, "MLflow", OWN)
