@@ -1,6 +1,7 @@
 """What the tests share: commands as a user types them, stores of a test's own, one trained run that many look at."""
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -75,6 +76,8 @@ def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         monkeypatch.chdir(workplace.folder)
         # MLflow identifies a store by its address, so a relative one would lead to the store of an earlier test.
         monkeypatch.setattr(sys, "argv", [module, *arguments, f"tracking.uri='{workplace.uri}'"])
+        # TensorFlow warns of functions that a process traces again and again, as the commands of many tests do.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         capsys.readouterr()
         importlib.import_module(module).main()
         printed = capsys.readouterr()

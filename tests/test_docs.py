@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +17,15 @@ import optuna
 import pytest
 import yaml
 from click.testing import CliRunner
+from mlflow import MlflowClient
 from mlflow.cli import cli as mlflow_cli
 from PIL import Image
 
 from src.cli.compose import compose_config
+from src.keeping import Keeper
+from src.process.interrupt import Interrupted
 from src.register import register
+from src.train import train
 from tests.models.test_models import TABLE
 from tests.support.extensions import write_example
 from tests.support.workplace import ROOT, TrainedRun, Workplace
@@ -81,6 +86,21 @@ def write_own_network(folder: Path) -> None:
     (folder / name).write_text(text)
 
 
+def stopped_run(uri: str) -> str:
+    """The id of a run that was interrupted after its first epoch."""
+
+    def stop(keeper: Keeper, epoch: int, metrics: object) -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    typed = [*QUICK, "training.epochs=2", "dataset.source=sample", "model=dense", f"tracking.uri='{uri}'"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Keeper, "note_epoch", stop)
+        with pytest.raises(Interrupted):
+            train(compose_config([*typed, "tracking.run_name=stopped"]))
+    client = MlflowClient(uri)
+    return str(client.search_runs(["1"], "attributes.run_name = 'stopped'")[0].info.run_id)
+
+
 @pytest.mark.usefixtures("signals_restored")
 @pytest.mark.parametrize("command", MARKED)
 def test_every_python_command_works_as_written(
@@ -103,7 +123,9 @@ def test_every_python_command_works_as_written(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.workplace.uri)
     monkeypatch.delenv("DATA_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
-    if module == "src.train" and expected is None:
+    if arguments == ["resume=RUN"]:
+        arguments = [f"resume={stopped_run(trained.workplace.uri)}"]
+    elif module == "src.train" and expected is None:
         if full_data:
             monkeypatch.setenv("DATA_DIR", full_data)
         elif "dataset=image_folder" in arguments:

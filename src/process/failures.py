@@ -44,7 +44,7 @@ def describe_memory_error(error: BaseException) -> str | None:
 
 def print_error(message: str) -> None:
     """Print to the error stream, with all secrets hidden that the process was given."""
-    hide_inputs(sys.argv, os.environ)
+    hide_inputs(sys.argv or (), os.environ)  # at its very end, Python has removed the arguments
     with contextlib.suppress(OSError, ValueError):  # the stream is closed
         print(redact(message), file=sys.stderr, flush=True)
 

@@ -26,6 +26,7 @@ RESULT_CODE = (
     "saving",
     "schema",
     "process",
+    "checkpoints.py",
     "errors.py",
     "extensions.py",
     "foreign.py",

@@ -1,5 +1,6 @@
 """Trials that continue after the checkpoint of their chain, when workers are stopped or killed."""
 
+import contextlib
 import itertools
 import json
 import random
@@ -58,7 +59,14 @@ def test_the_folder_of_all_checkpoints_goes_with_the_last_one(tmp_path: Path) ->
 
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "src.sweep.worker" in " ".join(child.cmdline())]
+    return [child for child in process.children() if "src.sweep.worker" in " ".join(command_of(child))]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """The command of a process, empty if it has just ended."""
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def wait_for_epochs(study: Study, seen: int) -> int:

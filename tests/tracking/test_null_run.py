@@ -28,6 +28,7 @@ def test_without_tracking_every_recording_call_does_nothing(tmp_path: Path, monk
             "log_epoch": (1, {"loss": 1.0}),
             "log_metrics": ({"loss": 1.0}, 1),
             "log_new_metrics": ({"loss": 1.0}, 1),
+            "log_history": ({"loss": [1.0]},),
             "log_text": ("a.txt", "text"),
             "log_page": ("a.html", "page"),
             "log_table": ("a.csv", ("a",), [(1,)]),
