@@ -14,8 +14,8 @@ from src import console, tracking
 from src.checkpoints import Checkpoint, Checkpoints, manifests, newest, root_of
 from src.cli.changes import EPOCHS, change_config, split_changes
 from src.errors import CheckpointError, ConfigError, NotKept
-from src.places import check_output_folder
-from src.schema import Config
+from src.places import check_output_folder, local_path
+from src.schema import Config, TransferConfig
 from src.tracked import trained_config
 
 VERSIONS = ("tensorflow", "keras", "numpy")  # packages that compute the result
@@ -139,6 +139,7 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
             _check_planned(resumption, config, data_digest)
             return checkpoints
         checkpoint, then = found
+        _keep_initial_weights(config, then, now)
         changes = _check_origin(checkpoints.folder, then, now, resumption.on_change)
     except CheckpointError as error:
         if resumption.on_change != "restart":
@@ -150,6 +151,16 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
     return checkpoints
 
 
+def with_initial_weights(config: Config, checkpoints: Checkpoints) -> Config:
+    """Return the config with the initial weights that are still needed.
+
+    A checkpoint replaces them, so their file may be gone. That of a classifier on a frozen backbone has no backbone.
+    """
+    if checkpoints.resumed is None or isinstance(config.model, TransferConfig):
+        return config
+    return replace(config, training=replace(config.training, initial_weights=None))
+
+
 def _warn(sentence: str) -> None:
     console.warn([sentence])
 
@@ -159,6 +170,13 @@ def _latest(local: Found, uploaded: Found) -> Found:
     if local is None or uploaded is None:
         return local or uploaded
     return max(local, uploaded, key=lambda found: found[0].epoch)
+
+
+def _keep_initial_weights(config: Config, then: Mapping[str, Any], now: dict[str, Any]) -> None:
+    """Take the digest of initial weights from a checkpoint if their file is gone."""
+    name, key = config.training.initial_weights, "training.initial_weights"
+    if name and not local_path(name).is_file() and key in then.get("settings", {}):
+        now["settings"][key] = then["settings"][key]
 
 
 def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) -> None:

@@ -67,14 +67,15 @@ def train(
     store = store or tracking.open_store(config.tracking, console.say)
     resuming.check_named_folder(config)
     config, dataset = load_data(config, dataset)
-    fingerprint = tracking.fingerprint(config, dataset.digest)
+    fingerprint = resumption.planned or tracking.fingerprint(config, dataset.digest)
     if not observers and resumption is NOTHING:
         if earlier := reusable_result(store, config, dataset, fingerprint):
             return earlier
         resumption = resuming.find_interrupted(store, config, fingerprint, parent_run_id)
     console.warn(dataset.warnings)
-    check_initial_weights(config)
     checkpoints = resuming.open_checkpoints(config, resumption, dataset.digest)
+    beginning = resuming.with_initial_weights(config, checkpoints)
+    check_initial_weights(beginning)
 
     keeper = Keeper(config, is_trial=bool(observers), worth_keeping=worth_keeping, checkpoints=checkpoints)
     tags = {**(tags or {}), tracking.PLANNED: fingerprint}
@@ -83,7 +84,7 @@ def train(
         resuming.start_run(store, config, resumption, checkpoints, overrides, parent_run_id, tags) as run,
     ):
         keeper.open(run)
-        model = prepare_model(config, dataset)
+        model = prepare_model(beginning, dataset)
         keeper.start(model, dataset)
         recorder = reports.recorder_for(run, config, dataset)
         recorder.record_settings(model)
@@ -182,9 +183,10 @@ def in_float32(model: keras.Model, config: Config, dataset: datasets.Dataset) ->
 def allow_reuse(run: tracking.Run, fingerprint: str, fitted: fitting.Fit, keeper: Keeper) -> None:
     """Let `tracking.on_duplicate=reuse` find the run, unless it has no model or an observer ended the training.
 
-    Another observer might not have ended it.
+    Another observer might not have ended it. A run that was resumed with other code or packages is not found either.
     """
-    if fitted.stopped != "observer" and keeper.is_kept == keeper.is_wanted:
+    is_pure = fitted.stopped != "observer" and not keeper.checkpoints.changes
+    if is_pure and keeper.is_kept == keeper.is_wanted:
         run.set_tags({tracking.FINGERPRINT: fingerprint})
 
 

@@ -22,7 +22,7 @@ from src.keeping import Keeper
 from src.process.interrupt import Interrupted
 from src.tracking import CHANGED, RESUMED, open_store
 from src.tracking.resuming import take_over
-from src.tracking.tags import EPOCHS, HOST, PROCESS
+from src.tracking.tags import EPOCHS, FINGERPRINT, HOST, PLANNED, PROCESS
 from tests.support.workplace import Workplace, copy_of
 
 pytestmark = pytest.mark.services  # they train several times
@@ -289,6 +289,26 @@ def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_
     assert answer.code == 0, answer.err
     assert "resuming with the first epoch, because there is no checkpoint" in answer.out
     assert interrupted.curves() == whole.curves()
+
+
+def test_initial_weights_are_not_needed_again(workplace: Workplace, typed: Typed) -> None:
+    train.train(compose_config([f"tracking.uri='{workplace.uri}'", *LIGHT, "tracking.run_name=first"]))
+    weights = workplace.folder / "w.keras"
+    shutil.copy(next(workplace.folder.glob("mlartifacts/*/artifacts/model/model.keras")), weights)
+    interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, f"training.initial_weights={weights}"))
+    weights.unlink()
+    answer = typed(workplace, f"resume={interrupted.run_id}")
+    assert answer.code == 0, answer.err
+    run = interrupted.client.get_run(interrupted.run_id)
+    assert run.data.tags[FINGERPRINT] == run.data.tags[PLANNED]
+
+
+def test_a_run_that_was_resumed_with_other_code_is_not_reused(
+    interrupted: Interruption, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.tracking.reuse.result_code_digest", lambda: "other")
+    assert typed(interrupted.place, f"resume={interrupted.run_id}", "on_change=continue").code == 0
+    assert FINGERPRINT not in interrupted.client.get_run(interrupted.run_id).data.tags
 
 
 def test_a_run_without_a_checkpoint_is_not_started_again_with_other_code_unless_that_is_accepted(
