@@ -59,7 +59,7 @@ def test_it_says_how_many_runs_were_killed_before(config: Config, client: Mlflow
     lines: list[str] = []
     with pipeline_run(config.tracking, "compare_models", "said", "compare", lines.append):
         pass
-    assert [line.partition(";")[0] for line in lines] == ["1 run was killed before"]
+    assert [line.partition(";")[0] for line in lines] == ["1 run was killed"]
 
 
 def test_repeated_with_something_left_to_train_it_gets_a_new_end_time(config: Config, client: MlflowClient) -> None:
