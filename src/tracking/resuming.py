@@ -139,10 +139,11 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
         run.set_tags({**process_tags(), **tags})  # first: a RUNNING run has a process
         run.set_running()
     found = client.get_run(run_id)
-    run.is_continued, run.params, run.tags = True, found.data.params, found.data.tags
+    run.params, run.tags = found.data.params, found.data.tags
     run.model_ids = _finished_models(client, experiment_id, run_id)
-    for name in found.data.metrics:
-        run.earlier_points[name] = {point.step: point.value for point in points_of(client, run_id, name)}
+    run.continue_from(
+        {name: {point.step: point.value for point in points_of(client, run_id, name)} for name in found.data.metrics}
+    )
     return run
 
 

@@ -26,7 +26,7 @@ from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
 from src.tracking.outage import Patience, PatientClient
 from src.tracking.provenance import difference, packages, process_tags, source_tags
-from src.tracking.undelivered import Points, Undelivered
+from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
@@ -133,6 +133,19 @@ class Run:
         if not values:
             return
         self._writer.put(Points(values, step, int(time.time() * 1000)))
+
+    def continue_from(self, earlier_points: Mapping[str, Mapping[int, float]]) -> None:
+        """Continue an interrupted run that has these points, metric name -> step -> value.
+
+        Points that an earlier process could not deliver are delivered now.
+        """
+        self.is_continued = True
+        self.earlier_points = {name: dict(points) for name, points in earlier_points.items()}
+        if self.undelivered is not None:
+            for points in read_points(self.undelivered.folder):
+                for name, value in points.metrics.items():
+                    self.earlier_points.setdefault(name, {})[points.step] = value
+            self._writer.start()
 
     def log_history(self, history: Mapping[str, Sequence[float]]) -> None:
         """Record the epochs of an earlier process, one value per metric and epoch, unless they are recorded."""

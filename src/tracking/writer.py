@@ -44,6 +44,14 @@ class Writer:
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
+    def start(self) -> None:
+        """Begin with what an earlier process of this run could not deliver."""
+        with self._changed:
+            if self._thread is None:
+                self._load()
+                self._thread = threading.Thread(target=self._work, name="tracking-writer", daemon=True)
+                self._thread.start()
+
     def put(self, points: Points) -> None:
         """Queue points.
 
@@ -52,12 +60,9 @@ class Writer:
         """
         self._raise_error()
         with self._changed:
-            self._pending.append(points)
             self._is_closed = False
-            if self._thread is None:
-                self._load()
-                self._thread = threading.Thread(target=self._work, name="tracking-writer", daemon=True)
-                self._thread.start()
+            self.start()
+            self._pending.append(points)
             self._changed.notify_all()
         self._keep_if_out()
 

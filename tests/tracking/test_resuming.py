@@ -1,0 +1,48 @@
+"""Runs that are taken over after an interruption."""
+
+from src.process.interrupt import Interrupted
+from src.tracking import open_store
+from src.tracking.resuming import take_over
+from src.tracking.undelivered import Points, Undelivered
+from tests.support.runs import config_for, new_run
+from tests.support.workplace import Workplace
+
+
+def test_points_that_were_not_delivered_arrive_once_and_those_of_the_history_are_not_added(
+    workplace: Workplace,
+) -> None:
+    config = config_for(workplace.uri)
+    run_id = ""
+    try:
+        with new_run(config) as run:
+            run_id = str(run.run_id)
+            run.log_epoch(1, {"loss": 0.5})
+            run.flush()
+            raise Interrupted(15)
+    except Interrupted:
+        pass
+    kept = Undelivered(workplace.uri, run_id, run.experiment_id)
+    kept.add_points([Points({"loss": 0.25}, 2, 1_000), Points({"loss": 0.125}, 3, 2_000)])
+    store = open_store(config.tracking, print)
+    again = take_over(store, run_id, {})
+    again.log_history({"loss": [0.5, 0.25]})
+    again.log_epoch(3, {"loss": 0.125})
+    again.log_epoch(4, {"loss": 0.0625})
+    again.flush()
+    assert store.client is not None
+    points = store.client.get_metric_history(run_id, "loss")
+    assert sorted((point.step, point.value) for point in points) == [(1, 0.5), (2, 0.25), (3, 0.125), (4, 0.0625)]
+    assert not kept.exists
+
+
+def test_points_that_were_not_delivered_arrive_without_new_ones(workplace: Workplace) -> None:
+    config = config_for(workplace.uri)
+    with new_run(config) as run:
+        run_id = str(run.run_id)
+    store = open_store(config.tracking, print)
+    assert store.client is not None
+    store.client.set_terminated(run_id, "KILLED")
+    kept = Undelivered(workplace.uri, run_id, run.experiment_id)
+    kept.add_points([Points({"loss": 0.25}, 1, 1_000)])
+    take_over(store, run_id, {}).flush()
+    assert [point.value for point in store.client.get_metric_history(run_id, "loss")] == [0.25]
