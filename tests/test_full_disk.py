@@ -65,7 +65,7 @@ def test_a_disk_that_becomes_full_leaves_a_failed_run_and_the_weights(
         cwd=disk, env=there.environment(TMPDIR=str(tmp_path)), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    error, kept = done.stderr.splitlines()
+    error, kept, *_ = done.stderr.splitlines()  # then perhaps the points that were not recorded
     assert error.startswith("error: ")
     assert str(disk) in error
     assert "free some" in error

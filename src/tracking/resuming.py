@@ -29,7 +29,7 @@ from src.tracking.store import (
     prepare_store,
     store_folder,
 )
-from src.tracking.tags import PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag
+from src.tracking.tags import PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag, renamed_tags
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
 CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
@@ -135,8 +135,9 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     assert client is not None
     run = Run(client, run_id, experiment_id)
     with _alone(store_folder(client.tracking_uri) / f".{run_id}.lock"):
-        _check_resumable(client.get_run(run_id), client.tracking_uri)
-        run.set_tags({**process_tags(), **tags})  # first: a RUNNING run has a process
+        found = client.get_run(run_id)
+        _check_resumable(found, client.tracking_uri)
+        run.set_tags({**renamed_tags(found.data.tags), **process_tags(), **tags})  # first: a RUNNING run has a process
         run.set_running()
     found = client.get_run(run_id)
     run.params, run.tags = found.data.params, found.data.tags

@@ -26,6 +26,7 @@ from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
 from src.tracking.outage import Patience, PatientClient
 from src.tracking.provenance import difference, packages, process_tags, source_tags
+from src.tracking.tags import renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
@@ -378,7 +379,7 @@ class Run:
 
     def set_running(self) -> None:
         """Mark the run RUNNING in this process, even if it had ended before or another process began it."""
-        self.set_tags(process_tags())
+        self.set_tags({**renamed_tags(self._client.get_run(self._id).data.tags), **process_tags()})
         self._client.update_run(self._id, status="RUNNING")
         self.status, self.end_time = "RUNNING", None
 

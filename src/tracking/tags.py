@@ -57,6 +57,18 @@ def is_sweep(tags: Mapping[str, str]) -> bool:
     return "sweep" in tags and "trial" not in tags and read_tag(tags, STUDY_ID) is not None
 
 
+def renamed_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the `convlab.` tags that a run of an earlier version has without the prefix.
+
+    A run that gets the tag of its process counts as one of this version, so it needs these too.
+    """
+    if PROCESS in tags:
+        return {}
+    names = (FINGERPRINT, UNRECOGNIZED, STUDY_ID, PIPELINE_KEY)
+    found = {name: tags[_earlier_name(name)] for name in names if _earlier_name(name) in tags}
+    return found | ({SWEEP: "true"} if is_sweep(tags) else {})
+
+
 def searches(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the tags to search for, one after the other, to find runs of this version and of earlier ones."""
     earlier = {_earlier_name(name): value for name, value in tags.items()}

@@ -63,10 +63,17 @@ def test_without_being_asked_for_nothing_is_reused(workplace: Workplace, first: 
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
+@pytest.mark.parametrize("status", ["FAILED", "RUNNING"])
 def test_a_run_that_did_not_finish_is_trained_again(workplace: Workplace, first: TrainResult, status: str):
     MlflowClient(workplace.uri).set_terminated(str(first.run_id), status)
     assert train_here(workplace).run_id != first.run_id
+
+
+@pytest.mark.services
+def test_an_interrupted_run_is_continued(workplace: Workplace, first: TrainResult):
+    MlflowClient(workplace.uri).set_terminated(str(first.run_id), "KILLED")
+    assert train_here(workplace).run_id == first.run_id
+    assert MlflowClient(workplace.uri).get_run(str(first.run_id)).info.status == "FINISHED"
 
 
 @pytest.mark.services
