@@ -194,9 +194,9 @@ class Writer:
             self._kept -= kept
             if kept and not self._kept:
                 self._undelivered.remove_points()
+            if self._patience is not None:  # before `flush` returns, after which the process may end
+                self._patience.note_answer(sum(len(points.metrics) for points in batch[:kept]))
             self._changed.notify_all()
-        if self._patience is not None:
-            self._patience.note_answer(sum(len(points.metrics) for points in batch[:kept]))
 
     def _raise_error(self) -> None:
         if self._error is not None:
