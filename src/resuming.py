@@ -49,7 +49,7 @@ class Resumption:
     planned: str | None = None
     last_written: int = 0
     uploaded: Found = None
-    on_resume: Callable[[Checkpoint], object] = repr
+    on_resume: Callable[[Checkpoint], object] = id  # does nothing
 
 
 NOTHING = Resumption()  # a new training

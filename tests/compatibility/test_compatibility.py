@@ -147,18 +147,20 @@ def test_a_run_of_an_earlier_version_is_reproduced_on_the_same_data_with_the_sam
     settings = {key: value for key, value in then.data.params.items() if key.startswith(SETTINGS)}
     assert len(settings) > 40
     assert {key: now.data.params.get(key) for key in settings} == settings
-    for metric in ("test_loss", "best_val_loss"):  # the images were in another order then
-        assert now.data.metrics[metric] == pytest.approx(then.data.metrics[metric], rel=0.5)
+    spread = 0.5 if name == "better" else 0.05  # its few images were in another order then
+    for metric in ("test_loss", "best_val_loss"):
+        assert now.data.metrics[metric] == pytest.approx(then.data.metrics[metric], rel=spread)
     for metric in ("test_accuracy", "best_val_accuracy"):
         assert now.data.metrics[metric] == pytest.approx(then.data.metrics[metric], abs=0.17)  # of six images, one
     drift = {row["what"]: row for row in table(earlier.artifact(f"again-{name}", "drift.csv"))}
     assert drift["data"]["verdict"] == "same"
     assert drift["code (SHA-256 of src/)"]["then"] == then.data.params["resolved.code_digest"][:12]
     assert float(drift["test_accuracy"]["then"]) == then.data.metrics["test_accuracy"]
-    # Some verdicts are CHANGED: the images are in another order than in the earlier version.
+    # A deterministic run, `former`, is held to the last bit, which another machine or another order does not give.
     verdicts = {row["what"]: row["verdict"] for row in drift.values() if row["what"] in then.data.metrics}
     assert {"test_accuracy", "test_loss", "val_accuracy", "val_loss"} <= set(verdicts)
     assert done.returncode == int("CHANGED" in verdicts.values()), done.stdout + done.stderr
+    assert name != "shades" or "CHANGED" not in verdicts.values()
 
 
 def test_a_training_starts_from_the_weights_of_a_run_of_an_earlier_version(earlier: Earlier) -> None:
