@@ -31,7 +31,7 @@ def training_batches(
         check_augmentation(augmentation, seed, np.asarray(split.images[:2]))
         augment = build_augmentation(augmentation, seed)
     order = EpochOrder(len(split), seed, getattr(augment, "generators", ()))
-    batches = _gathered(order.indices().batch(batch_size), split)
+    batches = _gathered(order.batches(batch_size), split)
     if augment is not None:
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.
         batches = batches.map(lambda batch, classes: (tf.ensure_shape(augment(batch), batch.shape), classes))

@@ -6,6 +6,7 @@ training that is continued by another process sees the same batches.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -29,11 +30,20 @@ class EpochOrder(keras.callbacks.Callback):
         self.generators = generators
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
-    def indices(self) -> tf.data.Dataset:
-        """Return the numbers of the images, int64, in the order of the epoch in which they are asked for."""
+    def batches(self, size: int) -> tf.data.Dataset:
+        """Return batches of the numbers of the images, in the order of the epoch in which they are asked for.
+
+        Each is int64, (size,); the last one may be smaller.
+        """
+
+        def ordered(_: tf.Tensor) -> tf.data.Dataset:
+            order, whole = self._order(), self.count - self.count % size
+            first = tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], (-1, size)))
+            return first if whole == self.count else first.concatenate(tf.data.Dataset.from_tensors(order[whole:]))
+
         # A data set in a data set, so that the order is computed when an epoch begins.
-        shuffled = tf.data.Dataset.range(1).flat_map(lambda _: tf.data.Dataset.from_tensor_slices(self._order()))
-        return shuffled.apply(tf.data.experimental.assert_cardinality(self.count))
+        shuffled = tf.data.Dataset.range(1).flat_map(ordered)
+        return shuffled.apply(tf.data.experimental.assert_cardinality(math.ceil(self.count / size)))
 
     def _order(self) -> tf.Tensor:
         seed = tf.stack([tf.constant(self.seed, tf.int64), self.epoch])
