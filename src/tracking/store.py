@@ -39,6 +39,7 @@ from src.tracking.view import TAG, experiment_tags, renewed_view
 ARTIFACTS = "mlartifacts"  # the folder next to the database
 SETTING = "tracking.uri"
 OWN_TABLES = {"experiments", "runs"}
+_FULL = "database or disk is full"  # in SQLite's message
 FIRST_TABLES = {*OWN_TABLES, "metrics", "params", "tags"}  # MLflow creates these before all others
 
 for logger in ("mlflow", "alembic"):  # a new store logs each of its migrations
@@ -149,7 +150,7 @@ def explain_refusal(uri: str, error: Exception) -> str | None:
 def _disk_problem(uri: str, error: Exception) -> str | None:
     """Return a message with what to do, for a disk that SQLite cannot write to; None for other errors."""
     states = {
-        "database or disk is full": "the disk is full; free some space",
+        _FULL: "the disk is full; free some space",
         "attempt to write a readonly database": "the disk or the file is read-only; make it writable",
         "unable to open database file": "its folder is gone or read-only; make it writable",
         "disk I/O error": "the disk reports an error; check the disk and its quota",
@@ -159,6 +160,11 @@ def _disk_problem(uri: str, error: Exception) -> str | None:
         if file is not None and sign in str(error):
             return f"{file.absolute()} cannot be written: {state}, or set {SETTING} to another place"
     return None
+
+
+def is_disk_full(uri: str, error: Exception) -> bool:
+    """Return True if SQLite cannot write because the disk is full, which then has no space for other files either."""
+    return sqlite_file(uri) is not None and _FULL in str(error)
 
 
 def prepare_store(uri: str) -> str | None:

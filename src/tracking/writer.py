@@ -8,7 +8,7 @@ import mlflow
 
 from src.errors import StoreError
 from src.tracking.outage import STUCK_SECONDS, TICK, Patience, is_outage, pause, single_attempts
-from src.tracking.store import explain_refusal
+from src.tracking.store import explain_refusal, is_disk_full
 from src.tracking.undelivered import Points, Undelivered, read_points
 
 BATCH = 1_000  # points in one request, MLflow's limit
@@ -86,11 +86,12 @@ class Writer:
         self._raise_error()
 
     def close(self) -> None:
-        """End the thread. What is not delivered stays in the file."""
+        """End the thread. What is not delivered is kept in the file, unless a full disk is the reason."""
         with self._changed:
             self._is_closed = True
             if self._patience is not None and self._pending:
-                self._keep()
+                if not self._is_disk_full():
+                    self._keep()
                 self._patience.note_given_up(self._count(self._kept))
             self._pending.clear()
             self._kept = 0
@@ -197,6 +198,9 @@ class Writer:
             if self._patience is not None:  # before `flush` returns, after which the process may end
                 self._patience.note_answer(sum(len(points.metrics) for points in batch[:kept]))
             self._changed.notify_all()
+
+    def _is_disk_full(self) -> bool:
+        return self._error is not None and is_disk_full(self._client.tracking_uri, self._error)
 
     def _raise_error(self) -> None:
         if self._error is not None:
