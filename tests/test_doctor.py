@@ -11,9 +11,11 @@ import pytest
 
 from src import doctor
 from src.cli.compose import compose_config
+from src.diagnosis.undelivered import find_undelivered
 from src.errors import ConfigError, StoreError
-from src.tracking import RunRecord, Survey
+from src.tracking import RunRecord, Survey, Undelivered
 from src.tracking.process import process_name
+from src.tracking.undelivered import Points
 from tests.support.patients import Patient, age, ended_process, execute, tables
 from tests.support.servers import free_port, plain_server
 from tests.support.workplace import RunHere, Workplace, copy_of
@@ -310,6 +312,29 @@ def test_a_repair_that_fails_is_reported_and_its_fault_is_left(
     assert (found.faults, found.repaired, found.left) == (2, 1, 1)
     assert "could not mark it KILLED: read-only file system" in capsys.readouterr().out
     assert [patient.status(run_id) for run_id in others] == ["RUNNING", "KILLED"]
+
+
+@pytest.mark.parametrize(
+    ("names_store", "is_in_store", "is_reported"),
+    [(True, True, 1), (False, True, 1), (True, False, 1), (False, False, 0)],
+)
+def test_points_of_another_store_in_the_same_folder_are_not_reported(
+    patient: Patient, gone: str, names_store: bool, is_in_store: bool, is_reported: int
+) -> None:
+    other = f"sqlite:///{patient.folder}/other.db"
+    run_id = patient.begin(gone) if is_in_store else "0123456789abcdef" * 2
+    kept = Undelivered(patient.uri if names_store else other, run_id, "1")
+    assert kept.folder.parent == patient.folder / ".undelivered"
+    kept.add_points([Points({"loss": 1.0}, 1, 1)])
+    findings = list(find_undelivered(patient.case()))
+    assert [finding.subject for finding in findings] == [f"folder {kept.folder}"] * is_reported
+
+
+def test_points_of_a_run_whose_process_is_alive_are_not_reported(patient: Patient) -> None:
+    run_id = patient.begin(process_name())
+    patient.client.set_terminated(run_id, "KILLED")  # as by a machine that cannot see the process
+    Undelivered(patient.uri, run_id, "1").add_points([Points({"loss": 1.0}, 1, 1)])
+    assert list(find_undelivered(patient.case())) == []
 
 
 def test_long_lists_of_information_are_cut_and_faults_are_not(

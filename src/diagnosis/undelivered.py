@@ -15,10 +15,14 @@ WEIGHTS = ".weights"  # see `src.keeping`
 
 
 def find_undelivered(case: Case) -> Iterator[Finding]:
-    """Yield folders of points that the store did not get, unless their training still sends them."""
-    for folder in _entries(case, tracking.UNDELIVERED):
+    """Yield folders of points that the store did not get, unless their training still sends them.
+
+    The working folder may contain those of other stores, which are not reported.
+    """
+    for folder in filter(Path.is_dir, _entries(case, tracking.UNDELIVERED)):
         run = case.store.run(folder.name)
-        if folder.is_dir() and not (run is not None and case.may_run(run)):
+        is_sent = run is not None and (case.may_run(run) or case.is_alive(run))
+        if not is_sent and (run is not None or tracking.names_store(folder, case.store.uri)):
             advice = f"{deliver_command(folder)} delivers them"
             yield Finding(f"folder {folder}", "has points that the store did not get", advice)
 

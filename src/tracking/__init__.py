@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         tag_run,
     )
     from src.tracking.tags import EPOCHS, FINGERPRINT, PLANNED, UNRECOGNIZED, host_of
-    from src.tracking.undelivered import UNDELIVERED, Undelivered
+    from src.tracking.undelivered import UNDELIVERED, Undelivered, names_store
     from src.tracking.view import COLUMN_SETTINGS
 else:
     __getattr__ = lazy_package(__name__)

@@ -54,7 +54,7 @@ class Undelivered:
         store_folder = Path.cwd() if database is None else database.absolute().parent
         self.folder = store_folder / UNDELIVERED / run_id
         self._run: dict[str, str | None] = {
-            "uri": redact(resolve_address(uri, Path.cwd())),
+            "uri": _address(uri),
             "run_id": run_id,
             "experiment_id": experiment_id,
             "status": None,
@@ -111,6 +111,18 @@ class Undelivered:
         if is_changed or not self.exists:
             with replacing(self.folder / RUN) as part:
                 part.write_text(json.dumps(self._run, indent=2) + "\n", encoding="utf-8")
+
+
+def names_store(folder: Path, uri: str) -> bool:
+    """Return True if what a folder keeps is for the store at this address."""
+    try:
+        return bool(json.loads((folder / RUN).read_text(encoding="utf-8"))["uri"] == _address(uri))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _address(uri: str) -> str:
+    return redact(resolve_address(uri, Path.cwd()))
 
 
 def _ends_with_line(file: IO[bytes]) -> bool:
