@@ -256,10 +256,14 @@ class Run:
                 self._patience.call(log)
 
     def remove_models(self) -> None:
-        """Remove the MLflow models that the run has logged."""
+        """Remove the MLflow models that the run has logged, except those that are versions of a registered model."""
+        versions = self._client.search_model_versions(f"run_id = '{self._id}'")
+        places = [self._client.get_model_version_download_uri(version.name, version.version) for version in versions]
+        registered = [model_id for model_id in self.model_ids if any(model_id in place for place in places)]
         for model_id in self.model_ids:
-            self._client.delete_logged_model(model_id)
-        self.model_ids = []
+            if model_id not in registered:
+                self._client.delete_logged_model(model_id)
+        self.model_ids = registered
 
     @property
     def best_epoch(self) -> int:

@@ -132,3 +132,24 @@ def test_a_picture_with_letters_that_its_font_lacks_is_kept_without_a_warning(co
     with new_run(config) as run:
         run.log_figure("figures/hand.png", figure)
     assert [item.path for item in client.list_artifacts(str(run.run_id), "figures")] == ["figures/hand.png"]
+
+
+def test_models_that_are_registered_are_not_removed(config: Config, client: MlflowClient):
+    """Of four models that a run has logged, one is registered by its id, one by its folder, and one was promoted."""
+    client.create_registered_model("digits")
+    with new_run(config) as run:
+        by_id, by_folder, promoted, unregistered = models = [
+            client.create_logged_model(run.experiment_id, "dense", source_run_id=run.run_id) for _ in range(4)
+        ]
+        for model in models:
+            client.finalize_logged_model(model.model_id, "READY")
+        client.create_model_version("digits", f"models:/{by_id.model_id}", model_id=by_id.model_id)
+        client.create_model_version("digits", by_folder.artifact_location, run_id=run.run_id)
+        client.create_model_version("digits", f"models:/{promoted.model_id}", run_id=run.run_id)
+        client.copy_model_version("models:/digits/3", "champions")
+        client.delete_model_version("digits", "3")
+        run.model_ids = [model.model_id for model in models]
+        run.remove_models()
+        assert run.model_ids == [model.model_id for model in (by_id, by_folder, promoted)]
+    assert {model.model_id for model in client.search_logged_models([run.experiment_id])} == set(run.model_ids)
+    assert unregistered.model_id not in run.model_ids
