@@ -261,23 +261,26 @@ class Patience:
             self._undelivered += count
             if self.since is not None and not self._is_announced and time.time() - self.since >= QUIET_SECONDS:
                 self._is_announced = True
-                self._say(f"{self._describe()}; training continues, and the points are kept in {place}")
+                self._print(f"{self._describe()}; training continues, and the points are kept in {place}")
 
     def note_answer(self, delivered: int = 0) -> None:
-        """Note that the store answered; the outage is over once all points of it are delivered."""
-        if self.since is None:
-            return
+        """Note that the store answered; the outage is over once all points of it are delivered.
+
+        Points are counted as delivered even if another call has ended the outage before they were counted as kept.
+        """
         with self._lock:
             self._undelivered -= delivered
+            if self.since is None:
+                return
             self._delivered += delivered
             if self._undelivered > 0:
                 return
             if self._is_announced:
                 points = f"{self._delivered:,} point{'s' * (self._delivered != 1)}"
-                self._say(f"the tracking store {self.uri} works again; {points} were delivered")
+                self._print(f"the tracking store {self.uri} works again; {points} were delivered")
             self.since = None
             self._is_announced = self._is_wait_announced = False
-            self._undelivered = self._delivered = 0
+            self._delivered = 0
 
     def note_given_up(self, count: int) -> None:
         """Note how many points stay in the folder for good."""
@@ -290,7 +293,11 @@ class Patience:
                 return
             self._is_announced = self._is_wait_announced = True
             minutes = f"{WAIT_SECONDS / 60:g} minutes" if WAIT_SECONDS > 60 else f"{WAIT_SECONDS:g} seconds"
-            self._say(f"{self._describe()}; waiting up to {minutes} for it, to record the rest")
+            self._print(f"{self._describe()}; waiting up to {minutes} for it, to record the rest")
+
+    def _print(self, line: str) -> None:
+        with contextlib.suppress(OSError, SystemExit):  # of a closed terminal or pipe, which must not end a writer
+            self._say(line)
 
     def _describe(self) -> str:
         since = time.strftime("%H:%M:%S", time.localtime(self.since))

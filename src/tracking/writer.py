@@ -40,15 +40,17 @@ class Writer:
         self._kept = 0  # how many of the pending ones are in the file; all others come after them
         self._is_one_by_one = False
         self._busy_since: float | None = None
-        self._is_closed = False
+        self._is_closed = True
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin with what an earlier process of this run could not deliver."""
         with self._changed:
-            if self._thread is None:
+            if self._is_closed:
+                self._is_closed = False
                 self._load()
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="tracking-writer", daemon=True)
                 self._thread.start()
 
@@ -60,7 +62,6 @@ class Writer:
         """
         self._raise_error()
         with self._changed:
-            self._is_closed = False
             self.start()
             self._pending.append(points)
             self._changed.notify_all()
@@ -86,23 +87,27 @@ class Writer:
         self._raise_error()
 
     def close(self) -> None:
-        """End the thread. What is not delivered is kept in the file, unless a full disk is the reason."""
+        """End the thread. What is not delivered stays in the file."""
         with self._changed:
             self._is_closed = True
-            if self._patience is not None and self._pending:
-                if not self._is_disk_full():
-                    self._keep()
-                self._patience.note_given_up(self._count(self._kept))
-            self._pending.clear()
-            self._kept = 0
+            self._give_up()
             self._changed.notify_all()
 
     def _load(self) -> None:
-        """Queue what an earlier process of this run could not deliver, before everything else."""
+        """Queue what an earlier process of this run, or this one before `close`, could not deliver."""
         if self._patience is not None and self._undelivered.exists:
-            earlier = list(read_points(self._undelivered.folder))
-            self._pending.extendleft(reversed(earlier))
-            self._kept = len(earlier)
+            self._pending.extend(read_points(self._undelivered.folder))
+            self._kept = len(self._pending)
+            self._patience.note_undelivered(self._count(self._kept), str(self._undelivered.folder))
+
+    def _give_up(self) -> None:
+        """Leave what is not delivered to the file. On a full disk, only points that are there already stay."""
+        if self._patience is not None and self._pending:
+            if self._error is None or not is_disk_full(self._client.tracking_uri, self._error):
+                self._keep()
+            self._patience.note_given_up(self._count(self._kept))
+        self._pending.clear()
+        self._kept = 0
 
     def _is_done(self, seconds: float) -> bool:
         with self._changed:
@@ -177,20 +182,18 @@ class Writer:
             if size > 1:  # one of them was refused, the others are still to be delivered
                 self._is_one_by_one = True
                 return True
-            if self._patience is not None:
-                self._patience.note_given_up(self._count(self._kept))
             self._error = error  # raised in the main thread
+            self._give_up()
             self._changed.notify_all()
             return False
 
     def _note_delivery(self, batch: list[Points]) -> None:
         with self._changed:
             self._busy_since = None
-            if self._is_closed:
-                return  # they are in the file too, and repeating them changes nothing
-            for points in batch:
-                if self._pending and self._pending[0] is points:
-                    self._pending.popleft()
+            if not self._pending or self._pending[0] is not batch[0]:
+                return  # closed meanwhile: they are in the file too, and repeating them changes nothing
+            for _ in batch:
+                self._pending.popleft()
             kept = min(self._kept, len(batch))
             self._kept -= kept
             if kept and not self._kept:
@@ -198,9 +201,6 @@ class Writer:
             if self._patience is not None:  # before `flush` returns, after which the process may end
                 self._patience.note_answer(sum(len(points.metrics) for points in batch[:kept]))
             self._changed.notify_all()
-
-    def _is_disk_full(self) -> bool:
-        return self._error is not None and is_disk_full(self._client.tracking_uri, self._error)
 
     def _raise_error(self) -> None:
         if self._error is not None:

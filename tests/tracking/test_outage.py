@@ -160,6 +160,32 @@ def test_a_second_outage_is_said_again(patience: Patience, said: list[str]):
     assert len(said) == 4
 
 
+def test_the_end_is_said_also_after_a_call_that_succeeded_between_a_failure_and_its_points(
+    patience: Patience, said: list[str]
+):
+    patience.note_failure(1.0)
+    patience.call(Failing(0))
+    patience.note_undelivered(3, "a folder")
+    patience.note_answer(3)
+    patience.note_failure(1.0)
+    patience.note_undelivered(2, "a folder")
+    patience.note_answer(2)
+    assert patience.since is None
+    assert [line.partition(" works again; ")[2] for line in said] == ["", "2 points were delivered"]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), SystemExit(1)])
+def test_a_closed_terminal_does_not_end_a_writer(workplace: Workplace, error: BaseException):
+    def fail(line: str) -> None:
+        raise error
+
+    patience = Patience(workplace.uri, fail)
+    patience.note_failure(1.0)
+    patience.note_undelivered(1, "a folder")
+    patience.note_answer(1)
+    assert patience.since is None
+
+
 def test_a_short_outage_is_not_mentioned(patience: Patience, said: list[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(outage, "QUIET_SECONDS", 60)
     assert patience.call(Failing(3)) == "recorded"

@@ -1,6 +1,8 @@
 """Writing in the background: in order, whole, never silently lost, and kept while the store does not answer."""
 
 import json
+import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ from src.tracking import Store, open_store, outage, start_run, writer
 from src.tracking.outage import Patience, PatientClient
 from src.tracking.run import Run
 from src.tracking.undelivered import Points, Undelivered
-from tests.support.outages import UnreliableClient
+from src.tracking.writer import Writer
+from tests.support.outages import UnreliableClient, refused
 from tests.support.runs import new_run
 from tests.support.workplace import Workplace
 
@@ -243,6 +246,91 @@ def test_points_that_an_earlier_process_could_not_deliver_are_delivered_first(
         run.flush()
         assert steps_of(client, run) == [1, 2]
         assert not folder_of(workplace, run).exists()
+
+
+class Memory:
+    """A store in memory, which is quick enough for hundreds of outages."""
+
+    tracking_uri = "http://127.0.0.1:1"
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.steps: dict[str, list[int]] = {}
+
+    def log_batch(self, run_id: str, metrics: list[Any]) -> None:
+        if self.is_down:
+            raise refused()
+        self.steps.setdefault(run_id, []).extend(metric.step for metric in metrics)
+
+
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Memory:
+    memory = Memory()
+    for name, value in {"PAUSES": (0.001,), "QUIET_SECONDS": 0, "TICK": 0.001}.items():
+        monkeypatch.setattr(outage, name, value)
+    monkeypatch.setattr(writer, "TICK", 0.001)
+    monkeypatch.setattr(outage, "answers", lambda uri: not memory.is_down)
+    monkeypatch.chdir(tmp_path)
+    return memory
+
+
+def writers(memory: Memory, patience: Patience, *names: str) -> list[Writer]:
+    kept = [Undelivered(memory.tracking_uri, name, "1") for name in names]
+    return [Writer(memory, folder.folder.name, folder, patience) for folder in kept]
+
+
+def test_every_outage_that_is_said_has_an_end_that_is_said_however_threads_overlap(memory: Memory):
+    said: list[str] = []
+    patience = Patience(memory.tracking_uri, said.append)
+    first, second = writers(memory, patience, "first", "second")
+    is_over = threading.Event()
+
+    def call_again_and_again() -> None:
+        while not is_over.is_set():
+            patience.call(lambda: memory.log_batch("calls", []))
+
+    calls = threading.Thread(target=call_again_and_again)
+    calls.start()
+    random.seed(0)
+    for step in range(300):
+        for one in (first, second):
+            one.put(Points({"loss": 1.0}, step, 1))
+        memory.is_down = step % 10 >= 5
+        time.sleep(random.uniform(0, 0.001))
+    memory.is_down = False
+    for one in (first, second):
+        one.flush()
+    is_over.set()
+    calls.join()
+    assert patience.since is None
+    kinds = "".join("e" if " works again; " in line else "b" for line in said)
+    assert re.fullmatch("(bb?e)+", kinds), kinds  # where training continues, and where a call waits
+    assert memory.steps["first"] == memory.steps["second"] == list(range(300))
+    assert not Path(".undelivered").exists()
+
+
+def test_points_that_a_closed_writer_left_are_delivered_when_it_is_used_again(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+):
+    (one,) = writers(memory, Patience(memory.tracking_uri, print), "run")
+    begun, answer = threading.Event(), threading.Event()
+    deliver = memory.log_batch
+
+    def hang(run_id: str, metrics: list[Any]) -> None:
+        begun.set()
+        answer.wait(60)
+        deliver(run_id, metrics)
+
+    monkeypatch.setattr(memory, "log_batch", hang)
+    one.put(Points({"loss": 1.0}, 1, 1))
+    begun.wait(60)
+    one.put(Points({"loss": 1.0}, 2, 1))
+    one.close()
+    one.put(Points({"loss": 1.0}, 3, 1))
+    answer.set()
+    one.flush()
+    assert sorted(set(memory.steps["run"])) == [1, 2, 3]
+    assert not Path(".undelivered").exists()
 
 
 def test_a_store_that_is_not_waited_for_fails_at_once(config: Config, workplace: Workplace, client: MlflowClient):
