@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -224,6 +225,38 @@ def test_a_stop_while_the_end_waits_for_the_server_takes_effect(server: MlflowSe
         folder = folder_in(training.out[-1])
     deliver(folder)
     assert_complete(server.uri, folder.name, 20)
+
+
+HANGING = """
+import os, signal, sys, threading
+from src import train
+from src.reports.run import Recorder
+from src.tracking import run
+pid, name = int(sys.argv.pop(1)), sys.argv.pop(1)
+owner = Recorder if hasattr(Recorder, name) else run.Model
+original = getattr(owner, name)
+def hang(*arguments, **named):
+    os.killpg(pid, signal.SIGSTOP)
+    threading.Timer(1, os.kill, [os.getpid(), signal.SIGINT]).start()
+    return original(*arguments, **named)
+setattr(owner, name, hang)
+train.main()
+"""
+
+
+@pytest.mark.parametrize("moment", ["record_figures", "log"])
+def test_a_stop_takes_effect_although_the_server_hangs_while_a_call_runs(
+    server: MlflowServer, workplace: Workplace, moment: str
+):
+    typed = ["dataset=synthetic", "dataset.limit=100", "model=dense", "training.epochs=1", f"tracking.uri={server.uri}"]
+    with paused(server):  # ends the pause that the training begins
+        os.killpg(server.process.pid, signal.SIGCONT)
+        done = subprocess.run(
+            [sys.executable, "-c", HANGING, str(server.process.pid), moment, *typed], cwd=workplace.folder, text=True,
+            env=workplace.environment(MLFLOW_HTTP_REQUEST_TIMEOUT="3600"), capture_output=True, timeout=300,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "stopped by SIGINT\n")
+    assert f"python -m src.train resume={newest_run(server.uri).info.run_id}" in done.stdout
 
 
 def test_the_points_of_a_process_that_is_killed_during_an_outage_are_delivered_later(

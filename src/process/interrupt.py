@@ -1,9 +1,12 @@
 """Ctrl-C and SIGTERM as one exception, which is held back while a file is written."""
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+CHECK_SECONDS = 0.2  # between two checks of a block that a signal waits for
 
 
 class Interrupted(KeyboardInterrupt):
@@ -25,13 +28,26 @@ class Abandoned(KeyboardInterrupt):
 class _Guard:
     depth = 0
     pending: int | None = None
+    is_stuck: Callable[[FrameType | None], bool] | None = None
 
 
 def _handle(signum: int, frame: FrameType | None) -> None:
     if _Guard.depth and _Guard.pending is None:
         _Guard.pending = signum
+        _check_later()
         return
     raise Interrupted(signum)
+
+
+def _check_later() -> None:
+    if _Guard.pending is not None and _Guard.is_stuck is not None:
+        signal.setitimer(signal.ITIMER_REAL, CHECK_SECONDS)
+
+
+def _check(signum: int, frame: FrameType | None) -> None:
+    if _Guard.pending is not None and _Guard.is_stuck is not None and _Guard.is_stuck(frame):
+        release()
+    _check_later()
 
 
 def raise_on_signals(ctrl_c: bool = True) -> None:
@@ -42,6 +58,7 @@ def raise_on_signals(ctrl_c: bool = True) -> None:
     """
     signal.signal(signal.SIGINT, _handle if ctrl_c else signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _handle)
+    signal.signal(signal.SIGALRM, _check)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _handle)
 
@@ -66,3 +83,22 @@ def release() -> None:
     if _Guard.pending is not None:
         signum, _Guard.pending = _Guard.pending, None
         raise Interrupted(signum)
+
+
+@contextmanager
+def released_if(is_stuck: Callable[[FrameType | None], bool]) -> Iterator[None]:
+    """Raise a signal that is held back inside the block once the function returns True.
+
+    Args:
+        is_stuck: called again and again while a signal is held back, with the frame that the main thread executes. In
+            other threads it is never called, because signals are raised in the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, _Guard.is_stuck = _Guard.is_stuck, is_stuck
+    _check_later()
+    try:
+        yield
+    finally:
+        _Guard.is_stuck = before

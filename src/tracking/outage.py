@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Any, TypeVar
 
 import mlflow
@@ -24,7 +25,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from src.errors import StoreError
 from src.places import resolve_address, sqlite_file
-from src.process.interrupt import release
+from src.process.interrupt import release, released_if
 from src.tracking.tags import PROCESS
 
 WAIT_SECONDS = 300  # for which the end of a training waits for a store that does not answer
@@ -214,7 +215,7 @@ class Patience:
             # A probe takes seconds at most, a call on a store that does not answer much longer.
             if not (self.since or self.is_over) or self.store_answers():
                 try:
-                    with single_attempts():
+                    with single_attempts(), released_if(self._is_stuck):
                         result = function()
                 except Exception as error:
                     if not is_outage(error):
@@ -227,6 +228,13 @@ class Patience:
             deadline = deadline or self.deadline()
             self.wait(deadline, pause(attempt), failure)
             attempt += 1
+
+    def _is_stuck(self, frame: FrameType | None) -> bool:
+        """Return True if the frame waits for an answer of the store, which does not answer a probe either."""
+        if not _is_in_request(frame) or self.store_answers():
+            return False
+        self.note_failure(time.time())
+        return True
 
     def wait(self, deadline: float, seconds: float, failure: Exception | None = None) -> None:
         """Wait this long, or until the process is asked to stop.
@@ -302,6 +310,15 @@ class Patience:
     def _describe(self) -> str:
         since = time.strftime("%H:%M:%S", time.localtime(self.since))
         return f"the tracking store {self.uri} has not answered since {since}"
+
+
+def _is_in_request(frame: FrameType | None) -> bool:
+    """Return True for a frame of a request. Elsewhere, such as in TensorFlow, an exception of a signal may crash."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in ("urllib3", "sqlalchemy"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def pause(attempt: int) -> float:

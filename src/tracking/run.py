@@ -444,7 +444,8 @@ def _log_model(run: Run, model: Any, name: str, images: np.ndarray, probabilitie
         except BaseException:
             run._artifacts.release()
             with contextlib.suppress(Exception):  # the error that is raised says more
-                abandon_model(run._impatient, logged.model_id)
+                if not run.is_cut_off:
+                    abandon_model(run._impatient, logged.model_id)
             raise
 
 

@@ -4,11 +4,12 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from src.process.interrupt import Interrupted, deferred, release
+from src.process.interrupt import Interrupted, deferred, release, released_if
 from tests.support.workplace import Workplace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,6 +117,55 @@ def test_a_block_leaves_nothing_behind_for_the_next(signals: int) -> None:
     with pytest.raises(Interrupted):
         signal.raise_signal(signal.SIGINT)
     save([], "no signal is left over")
+
+
+@SIGNALS
+def test_a_signal_that_is_held_back_is_raised_once_its_block_is_stuck(signum: signal.Signals, exit_code: int) -> None:
+    answers = iter([False, False, True])
+
+    def wait_in_vain() -> None:
+        with deferred(), released_if(lambda frame: next(answers)):
+            signal.raise_signal(signum)
+            threading.Event().wait(60)
+            raise AssertionError("not interrupted")
+
+    with pytest.raises(Interrupted) as stop:
+        wait_in_vain()
+    assert stop.value.exit_code == exit_code
+    assert next(answers, None) is None
+
+
+def test_a_signal_that_came_before_the_block_is_raised_too() -> None:
+    def wait_in_vain() -> None:
+        with deferred():
+            signal.raise_signal(signal.SIGINT)
+            with released_if(lambda frame: True):
+                threading.Event().wait(60)
+            raise AssertionError("not interrupted")
+
+    with pytest.raises(Interrupted):
+        wait_in_vain()
+
+
+def test_a_block_that_is_not_stuck_is_completed() -> None:
+    steps: list[str] = []
+    asked = threading.Event()
+
+    def is_stuck(frame: object) -> bool:
+        asked.set()
+        return False
+
+    def work() -> None:
+        with deferred():
+            with released_if(is_stuck):
+                signal.raise_signal(signal.SIGINT)
+                asked.wait(60)
+                steps.append("inside")
+            steps.append("after")
+
+    with pytest.raises(Interrupted):
+        work()
+    assert steps == ["inside", "after"]
 
 
 @pytest.mark.parametrize("module", ["src.train", "pipelines.best_of_sweep", "src.sweep"])
