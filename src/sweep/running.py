@@ -49,7 +49,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
             store.stop_waiting_if(lambda: bool(stopping.signals))
             sweep = open_sweep(plan, queue, storage, store, data)
             ending = Ending(sweep)
-            with ending, stopping.training():
+            with ending, stopping.training(), store.watching():
                 train_trials(workers, sweep, stopping)
             workers.kill()
             with ending:

@@ -34,6 +34,7 @@ STUCK_SECONDS = 8  # a call that takes longer than this counts as an outage
 PROBE_SECONDS = 3  # that a store may take to answer a probe
 SILENT_SECONDS = 10  # between two probes in a process that is asked to stop
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between two attempts; the last one is repeated
+WATCH_SECONDS = 2  # between two probes of a process that only watches
 TICK = 0.2  # seconds between two checks for a request to stop
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
@@ -229,6 +230,26 @@ class Patience:
             self.wait(deadline, pause(attempt), failure)
             attempt += 1
 
+    @contextlib.contextmanager
+    def watching(self, place: str) -> Iterator[None]:
+        """Announce outages for other processes, which print nothing and keep their points at this place."""
+        is_over = threading.Event()
+
+        def watch() -> None:
+            while not is_over.wait(WATCH_SECONDS):
+                started = time.time()
+                if answers(self.uri):
+                    self.note_answer()
+                else:
+                    self.note_failure(started)
+                    self.note_undelivered(0, place)
+
+        threading.Thread(target=watch, name="store-watch", daemon=True).start()
+        try:
+            yield
+        finally:
+            is_over.set()
+
     def _is_stuck(self, frame: FrameType | None) -> bool:
         """Return True if the frame waits for an answer of the store, which does not answer a probe either."""
         if not _is_in_request(frame) or self.store_answers():
@@ -284,8 +305,9 @@ class Patience:
             if self._undelivered > 0:
                 return
             if self._is_announced:
-                points = f"{self._delivered:,} point{'s' * (self._delivered != 1)}"
-                self._print(f"the tracking store {self.uri} works again; {points} were delivered")
+                count = self._delivered
+                points = f"; {count:,} point{'s were' if count > 1 else ' was'} delivered" if count else ""
+                self._print(f"the tracking store {self.uri} works again{points}")
             self.since = None
             self._is_announced = self._is_wait_announced = False
             self._delivered = 0

@@ -34,6 +34,7 @@ from src.process.interrupt import deferred
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.outage import Patience, PatientClient, health_address, status_of
+from src.tracking.undelivered import UNDELIVERED
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
 ARTIFACTS = "mlartifacts"  # the folder next to the database
@@ -59,6 +60,13 @@ class Store(NamedTuple):
         """Wait no longer for a store that does not answer once this function returns True."""
         if isinstance(self.client, PatientClient):
             self.client.patience.is_stopping = is_stopping
+
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        """Announce outages inside the block for the workers of a sweep, which print nothing."""
+        if not isinstance(self.client, PatientClient):
+            return contextlib.nullcontext()
+        uri = self.client.patience.uri
+        return self.client.patience.watching(str(store_folder(uri) / UNDELIVERED))
 
 
 def open_store(config: TrackingConfig, say: Callable[[str], None] | None = None, is_worker: bool = False) -> Store:

@@ -151,7 +151,7 @@ def test_a_call_is_repeated_until_the_store_answers_and_both_are_said_once(patie
     assert len(said) == 2
     assert " has not answered since " in said[0]
     assert "waiting up to 5 minutes for it" in said[0]
-    assert said[1].endswith(" works again; 0 points were delivered")
+    assert said[1].endswith(" works again")
 
 
 def test_a_second_outage_is_said_again(patience: Patience, said: list[str]):
@@ -184,6 +184,37 @@ def test_a_closed_terminal_does_not_end_a_writer(workplace: Workplace, error: Ba
     patience.note_undelivered(1, "a folder")
     patience.note_answer(1)
     assert patience.since is None
+
+
+def test_an_outage_that_other_processes_see_is_said_once_and_its_end_too(
+    patience: Patience, said: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(outage, "WATCH_SECONDS", 0.01)
+    replies = [True, False, False, True, True, False, False, True]
+    seen = threading.Event()
+
+    def reply(uri: str) -> bool:
+        if not replies:
+            seen.set()
+            return True
+        return replies.pop(0)
+
+    monkeypatch.setattr(outage, "answers", reply)
+    with patience.watching("a folder"):
+        assert seen.wait(60)
+    begun, over = (
+        "; training continues, and the points are kept in a folder",
+        f"the tracking store {patience.uri} works again",
+    )
+    assert [line if line == over else line[-len(begun) :] for line in said] == [begun, over] * 2
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "; 1 point was delivered"), (1234, "; 1,234 points were delivered")])
+def test_the_end_of_an_outage_names_the_number_of_points(patience: Patience, said: list[str], count: int, words: str):
+    patience.note_failure(1.0)
+    patience.note_undelivered(count, "a folder")
+    patience.note_answer(count)
+    assert said[-1].endswith(f" works again{words}")
 
 
 def test_a_short_outage_is_not_mentioned(patience: Patience, said: list[str], monkeypatch: pytest.MonkeyPatch):
