@@ -386,10 +386,21 @@ def test_a_setting_that_is_not_allowed_is_named(override: str, message: str) -> 
         compose_config([override], "doctor")
 
 
-def test_a_store_that_does_not_exist_is_named_and_not_created(workplace: Workplace) -> None:
-    with pytest.raises(StoreError, match="there is no tracking store sqlite:"):
-        doctor.examine(Patient(workplace).config())
-    assert list(workplace.folder.iterdir()) == []
+@pytest.mark.parametrize("state", ["does not exist", "is empty"])
+def test_without_a_store_the_command_fails_and_says_how_to_name_one_and_creates_nothing(
+    workplace: Workplace, run_here: RunHere, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    if state == "is empty":
+        (workplace.folder / "mlflow.db").touch()
+    before = list(workplace.folder.iterdir())
+    with pytest.raises(SystemExit) as stopped:
+        run_here(workplace, "src.doctor")
+    assert stopped.value.code == 1
+    printed = capsys.readouterr().err
+    file = workplace.folder / "mlflow.db"
+    assert f"nothing was examined: tracking.uri=sqlite:///{file} is the file {file}, which {state}" in printed
+    assert "name the store: tracking.uri=sqlite:////FOLDER/mlflow.db" in printed
+    assert list(workplace.folder.iterdir()) == before
 
 
 def test_an_experiment_that_does_not_exist_is_answered_with_those_that_do(patient: Patient) -> None:

@@ -14,12 +14,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from src.errors import StoreError
+from src.places import sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
 from src.tracking.artifacts import abandon_model, local_folder
 from src.tracking.process import has_process
 from src.tracking.run import as_param
-from src.tracking.store import check_exists, client_of, explain_unusable_store, prepare_store, store_folder
+from src.tracking.store import client_of, explain_unusable_store, prepare_store, store_folder
 from src.tracking.tags import (
     FINGERPRINT,
     PROCESS,
@@ -156,7 +157,7 @@ class Survey:
         self.uri = config.uri
         self.folder = store_folder(config.uri)
         with explain_unusable_store(config.uri):
-            check_exists(config.uri)
+            _check_file(config.uri)
             prepare_store(config.uri)
             self._client = client_of(config.uri)
             names = dict(self._experiments())
@@ -289,6 +290,18 @@ class Survey:
         missing = [Metric(name, value, time, best_epoch) for name, value in metrics.items() if name not in run.metrics]
         params = [] if "resolved.best_epoch" in run.params else [Param("resolved.best_epoch", as_param(best_epoch))]
         self._client.log_batch(run.run_id, metrics=missing, params=params)
+
+
+def _check_file(uri: str) -> None:
+    """Raise StoreError if the address is that of a SQLite file that does not exist or is empty."""
+    file = sqlite_file(uri)
+    if file is not None and (not file.exists() or file.stat().st_size == 0):
+        raise StoreError(
+            f"nothing was examined: tracking.uri={uri} is the file {file.absolute()}, which "
+            f"{'is empty' if file.exists() else 'does not exist'}; "
+            "repeat the command in the folder of the store, or name the store: "
+            "tracking.uri=sqlite:////FOLDER/mlflow.db or tracking.uri=http://HOST:PORT"
+        )
 
 
 def reason_of(error: Exception) -> str:
