@@ -56,16 +56,16 @@ class Case:
         return run.run_id in self._lost
 
     def is_lost(self, run: tracking.RunRecord) -> bool:
-        """Return True if the process of a run has ended for certain."""
-        return self.is_reported(run) or (run.is_gone and not self.runs_trial(run))
+        """Return True if the process of a run, or the worker of its trial, has ended for certain."""
+        return self.is_reported(run) or (run.has_process is False and not self.runs_trial(run))
 
     def runs_trial(self, run: tracking.RunRecord) -> bool:
         """Return True if a worker runs the trial of the run now."""
         return run.study is not None and run.trial is not None and (run.study, run.trial) in self.living_trials
 
     def is_alive(self, run: tracking.RunRecord) -> bool:
-        """Return True if the process of a run exists for certain."""
-        return run.is_alive or self.runs_trial(run)
+        """Return True if the process of a run, or the worker of its trial, exists for certain."""
+        return run.has_process is True or self.runs_trial(run)
 
     def may_run(self, run: tracking.RunRecord) -> bool:
         """Return True if a run says RUNNING and that may be true."""

@@ -14,7 +14,7 @@ from src.errors import StoreError
 from src.links import mlflow_command, resume_command
 from src.redact import HIDDEN
 from src.tracking.opening import explain_store_errors
-from src.tracking.process import is_alive
+from src.tracking.process import has_other_process
 from src.tracking.store import check_exists, client_of, explain_unusable_store, prepare_store
 from src.tracking.undelivered import ARTIFACTS, RUN, UNDELIVERED, read_points, remove_folder
 from src.tracking.writer import BATCH
@@ -106,7 +106,7 @@ def _find_run(client: mlflow.MlflowClient, uri: str, run_id: str, folder: Path) 
     if run.info.lifecycle_stage != "active":
         restore = mlflow_command(uri, "runs", "restore", "--run-id", run_id)
         raise StoreError(f"run {run_id} was deleted; restore it with `{restore}`, or remove {folder}")
-    if run.info.status == "RUNNING" and is_alive(run.data.tags):
+    if run.info.status == "RUNNING" and has_other_process(run.data.tags):
         raise StoreError(f"run {run_id} is still training, and delivers its points itself; wait for its end")
     return run
 

@@ -72,8 +72,8 @@ def has_process(tags: Mapping[str, str]) -> bool | None:
     return None
 
 
-def is_alive(tags: Mapping[str, str]) -> bool:
-    """Return True if a run with these tags was started by another process that can be seen from here and still runs."""
+def has_other_process(tags: Mapping[str, str]) -> bool:
+    """Return True if the process of a run with these tags exists and is not this one."""
     return read_tag(tags, PROCESS) != process_name() and has_process(tags) is True
 
 

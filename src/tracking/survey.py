@@ -72,14 +72,9 @@ class RunRecord(NamedTuple):
         return host_of(self.tags)
 
     @property
-    def is_gone(self) -> bool:
-        """True if its process was one of this machine and has ended."""
-        return has_process(self.tags) is False
-
-    @property
-    def is_alive(self) -> bool:
-        """True if its process is one of this machine and exists."""
-        return has_process(self.tags) is True
+    def has_process(self) -> bool | None:
+        """True if its process exists, None if that cannot be seen from here."""
+        return has_process(self.tags)
 
     @property
     def is_parent(self) -> bool:
