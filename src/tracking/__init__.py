@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from src.tracking.pages import experiment_page
     from src.tracking.parents import PARENT, pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages
+    from src.tracking.records import ModelRecord, RunRecord, VersionRecord, local_time
     from src.tracking.registry import Registry, Version, data_of_run
     from src.tracking.resuming import CHANGED, RESUMED, UPLOADED, interrupted_run, interrupted_runs, last_checkpoint
     from src.tracking.reuse import fingerprint, finished_result, origin_of_result, recorded_result
     from src.tracking.run import Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder
-    from src.tracking.survey import ModelRecord, RunRecord, Survey, VersionRecord, local_time, reason_of
+    from src.tracking.survey import Survey, reason_of
     from src.tracking.sweep import (
         StudyId,
         TrialRun,

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import mlflow
-from mlflow.entities import LoggedModel, LoggedModelStatus, Metric, Param, ViewType
-from mlflow.entities import Run as MlflowRun
+from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
@@ -18,118 +15,15 @@ from src.places import sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
 from src.tracking.artifacts import abandon_model, local_folder
-from src.tracking.process import has_process
+from src.tracking.records import ModelRecord, RunRecord, VersionRecord, model_record, run_record
 from src.tracking.run import as_param
 from src.tracking.store import client_of, explain_unusable_store, prepare_store, store_folder
-from src.tracking.tags import (
-    FINGERPRINT,
-    PROCESS,
-    STUDY_ID,
-    filter_by,
-    host_of,
-    is_parent,
-    is_sweep,
-    read_tag,
-    searches,
-)
+from src.tracking.tags import PROCESS, STUDY_ID, filter_by, searches
 
 PAGE = 200  # runs in one request, each with its params and metrics
 EVERY = "*"  # every experiment
 MODEL_FILE = "MLmodel"  # which every MLflow model has
 GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code
-
-
-class RunRecord(NamedTuple):
-    """The record of one run.
-
-    Attributes:
-        status: RUNNING, FINISHED, FAILED or KILLED.
-        started, ended: in ms since 1970; the second is None while the run is RUNNING.
-        metrics: the last value of each.
-        folder: the folder of its artifacts on this disk, None when they are behind a server.
-    """
-
-    run_id: str
-    experiment_id: str
-    name: str
-    status: str
-    is_deleted: bool
-    started: int
-    ended: int | None
-    tags: Mapping[str, str]
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    folder: Path | None
-
-    @property
-    def since(self) -> str:
-        """The local time of the start."""
-        return local_time(self.started)
-
-    @property
-    def host(self) -> str | None:
-        """The machine of its process, None when that is unknown."""
-        return host_of(self.tags)
-
-    @property
-    def has_process(self) -> bool | None:
-        """True if its process exists, None if that cannot be seen from here."""
-        return has_process(self.tags)
-
-    @property
-    def is_parent(self) -> bool:
-        """True for the run of a sweep or a pipeline."""
-        return is_parent(self.tags)
-
-    @property
-    def is_sweep(self) -> bool:
-        """True for the run of a sweep."""
-        return is_sweep(self.tags)
-
-    @property
-    def is_training(self) -> bool:
-        """True for a training of this program that has recorded its settings."""
-        return not self.is_parent and read_tag(self.tags, PROCESS) is not None and "training.epochs" in self.params
-
-    @property
-    def study(self) -> str | None:
-        """The id of the study that the run belongs to."""
-        return read_tag(self.tags, STUDY_ID)
-
-    @property
-    def trial(self) -> int | None:
-        """The number of its trial, None for a run that is not a trial's."""
-        number = self.tags.get("trial", "")
-        return int(number) if self.study is not None and not self.is_sweep and number.isdecimal() else None
-
-    @property
-    def keeps_model(self) -> bool:
-        """True if the run kept its model when it finished: then it can be reused, and has a fingerprint."""
-        wanted = self.params.get("tracking.save_model") == "true"
-        return wanted and read_tag(self.tags, FINGERPRINT) is not None
-
-
-class ModelRecord(NamedTuple):
-    """The record of an MLflow model that a run logged; `folder` is on this disk, None when it is behind a server."""
-
-    model_id: str
-    name: str
-    run_id: str | None
-    is_pending: bool
-    is_ready: bool
-    folder: Path | None
-
-
-class VersionRecord(NamedTuple):
-    """The record of a version of a registered model."""
-
-    name: str
-    number: int
-
-
-def local_time(milliseconds: int) -> str:
-    """Return a time in ms since 1970 as local time, such as `2026-11-28 12:03`."""
-    return f"{datetime.fromtimestamp(milliseconds / 1000):%Y-%m-%d %H:%M}"
 
 
 class Survey:
@@ -185,7 +79,7 @@ class Survey:
         while experiments and (token is None or token):
             order = ["attributes.start_time ASC"]
             page = self._client.search_runs(experiments, wanted, view, PAGE, order, token)
-            yield from map(_record, page)
+            yield from map(run_record, page)
             token = page.token or ""
 
     def runs_tagged(self, tags: Mapping[str, str], *, deleted: bool = False) -> Iterator[RunRecord]:
@@ -204,7 +98,7 @@ class Survey:
     def run(self, run_id: str) -> RunRecord | None:
         """Return a run, deleted or not; None if there is none."""
         try:
-            return _record(self._client.get_run(run_id))
+            return run_record(self._client.get_run(run_id))
         except MlflowException as error:
             if error.error_code in (GONE, "INVALID_PARAMETER_VALUE"):
                 return None
@@ -215,7 +109,7 @@ class Survey:
         token = None
         while self._chosen and (token is None or token):
             page = self._client.search_logged_models(self._chosen, page_token=token)
-            yield from map(_model_record, page)
+            yield from map(model_record, page)
             token = page.token or ""
 
     def versions(self) -> Iterator[VersionRecord]:
@@ -302,31 +196,3 @@ def _check_file(uri: str) -> None:
 def reason_of(error: Exception) -> str:
     """Return the first line of an error."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _record(run: MlflowRun) -> RunRecord:
-    info = run.info
-    return RunRecord(
-        run_id=info.run_id,
-        experiment_id=info.experiment_id,
-        name=info.run_name or "",
-        status=info.status,
-        is_deleted=info.lifecycle_stage != "active",
-        started=info.start_time or 0,
-        ended=info.end_time,
-        tags=run.data.tags,
-        params=run.data.params,
-        metrics=run.data.metrics,
-        folder=local_folder(str(info.artifact_uri)),
-    )
-
-
-def _model_record(model: LoggedModel) -> ModelRecord:
-    return ModelRecord(
-        model_id=model.model_id,
-        name=model.name,
-        run_id=model.source_run_id or None,
-        is_pending=model.status == LoggedModelStatus.PENDING,
-        is_ready=model.status == LoggedModelStatus.READY,
-        folder=local_folder(str(model.artifact_location)),
-    )
