@@ -14,7 +14,7 @@ from src import console, tracking
 from src.checkpoints import Checkpoint, Checkpoints, manifests, newest, root_of
 from src.cli.changes import EPOCHS, change_config, split_changes
 from src.errors import CheckpointError, ConfigError, NotKept
-from src.places import check_output_folder, local_path
+from src.places import check_output_folder, local_path, sqlite_file
 from src.schema import Config, TransferConfig
 from src.tracked import trained_config
 
@@ -72,6 +72,8 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
     recorded = trained_config(run)
     changed = change_config(recorded, split_changes(overrides)[1])
     _check_epochs(recorded, changed)
+    if changed.training.checkpoint_dir == recorded.training.checkpoint_dir:
+        changed = _with_folder(changed, run)
     tags = {name: value for name, value in changed.tags.items() if recorded.tags.get(name) != value}
     if changed.training.epochs != recorded.training.epochs:
         tags[tracking.EPOCHS] = str(changed.training.epochs)
@@ -91,6 +93,14 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
             f"{_root(changed)}; train it again"
         )
     return store, changed, resumption
+
+
+def _with_folder(config: Config, run: tracking.Run) -> Config:
+    """Return the config with the folder that has the run's checkpoints, if this command was typed in another folder."""
+    folder = run.tags.get(tracking.CHECKPOINTS)
+    if folder is None or not manifests(Path(folder) / str(run.run_id)):
+        return config
+    return replace(config, training=replace(config.training, checkpoint_dir=folder))
 
 
 def _uploaded(run: tracking.Run) -> Found:
@@ -245,6 +255,8 @@ def start_run(
 ) -> Iterator[tracking.Run]:
     """Yield the run of a training, new or continued, with the epochs that an earlier process trained."""
     epoch = checkpoints.resumed.epoch if checkpoints.resumed else 0
+    if config.training.checkpoint_dir is not None or sqlite_file(config.tracking.uri) is None:
+        tags = {**tags, tracking.CHECKPOINTS: str(checkpoints.root.absolute())}
     if resumption.run_id is not None or epoch:
         _say_resumed(config, epoch)
         tags = {**tags, **(resumption.tags or {}), tracking.RESUMED: ", ".join([*resumption.resumed_after, str(epoch)])}

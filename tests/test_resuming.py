@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import threading
@@ -279,6 +280,23 @@ def test_places_can_be_typed(interrupted: Interruption, whole: Interruption, typ
     answer = typed(interrupted.place, f"resume={interrupted.run_id}", *arguments)
     assert answer.code == 0, answer.err
     assert interrupted.curves() == whole.curves()
+
+
+def test_the_printed_command_finds_the_checkpoint_from_another_folder(
+    workplace: Workplace, whole: Interruption, typed: Typed, tmp_path: Path
+) -> None:
+    here, elsewhere = Workplace(tmp_path / "here"), Workplace(tmp_path / "elsewhere")
+    here.folder.mkdir()
+    elsewhere.folder.mkdir()
+    with stopping():
+        answer = typed(here, *LIGHT, f"tracking.uri='{workplace.uri}'", "training.checkpoint_dir=mine")
+    interrupted = Interruption(workplace, runs_of(workplace)[0])
+    command = answer.out.splitlines()[-1].removeprefix("resume with: python -m src.train ")
+    again = typed(elsewhere, *shlex.split(command))
+    assert again.code == 0, again.err
+    assert f"resuming after epoch {STOPPED_AFTER}" in again.out
+    assert interrupted.curves() == whole.curves()
+    assert not (here.folder / "mine").exists()
 
 
 def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_first_epoch(
