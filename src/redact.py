@@ -8,7 +8,9 @@ PUBLIC_VARIABLES = {"DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "HOME",
 ENV_REFERENCE = re.compile(r"\$\{oc\.env:\s*['\"]?(\w+)")
 _SETTINGS = ("true", "false", "none", "null")  # TOKENIZERS_PARALLELISM=false is not a secret
 _SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)[_-]?key", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s\"<>]+@", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^/\s\"<>]+)@", re.IGNORECASE)
+# Databases whose users have names. The user of another address may be a token: https://TOKEN@host
+_NAMED_USERS = re.compile(r"(postgres(ql)?|mysql|mariadb)(\+\w+)?://", re.IGNORECASE)
 _PASSWORD = re.compile(r"[\w+.-]+://[^:/@]*:(?P<password>[^@]+)@")
 _ASSIGNMENT = re.compile(
     r"(?P<key>[\w-]{0,64}(?:pass(?:word|wd|phrase)?|(?:secret|token|credential|(?:api|access|private)[_-]?key)[\w-]*))"
@@ -64,8 +66,16 @@ def redact(text: str) -> str:
     """Return the text without passwords in URLs, values of keys that name a secret, and values given to `hide`."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    text = _USER_INFO.sub(rf"\g<scheme>{HIDDEN}@", text)
+    text = _USER_INFO.sub(_redact_user, text)
     return _ASSIGNMENT.sub(_redact_assignment, text)
+
+
+def _redact_user(match: re.Match[str]) -> str:
+    """Return the beginning of an address without its password. The user of a database stays, so it can be pasted."""
+    user, colon, _ = match["user"].partition(":")
+    if not _NAMED_USERS.fullmatch(match["scheme"]):
+        return f"{match['scheme']}{HIDDEN}@"
+    return f"{match['scheme']}{user}{colon}{HIDDEN if colon else ''}@"
 
 
 def _redact_assignment(match: re.Match[str]) -> str:

@@ -2,13 +2,14 @@
 
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src import links
+from src import console, links
 from src.links import PROJECT, VARIABLE, address, local_address, run_page, runs_page, version_page
 
 OWN = f"sqlite:///{PROJECT}/mlflow.db"  # the store that `make ui` shows by default
@@ -195,6 +196,24 @@ def test_a_command_of_mlflow_names_the_store_unless_mlflow_finds_it_by_itself(
         monkeypatch.setenv(VARIABLE, variable)
     command = links.mlflow_command(uri, "runs", "restore", "--run-id", "abc")
     assert command == named.format(here=tmp_path) + "mlflow runs restore --run-id abc"
+
+
+@pytest.mark.parametrize(
+    ("address", "printed"),
+    [
+        ("postgresql://ada@db.example/x", "{}"),
+        ("postgresql://ada:hunter2@db.example/x", "{} (with the values that *** hides)"),
+    ],
+)
+def test_a_command_can_be_pasted_unless_it_has_a_password(
+    address: str, printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["-m", "seed=1,2", f"hydra.sweeper.storage='{address}'"]
+    monkeypatch.setattr("sys.argv", ["src.train", *typed])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    console.say(links.same_command())
+    command = shlex.join(["python", "-m", "src.train", *typed]).replace("ada:hunter2", "ada:***")
+    assert capsys.readouterr().out == printed.format(command) + "\n"
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,26 @@ def nothing_hidden_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 USER_INFO = st.text("abcXYZ019-._~!$&()*+,;=:%@", min_size=1)  # what RFC 3986 allows before the @, and a stray @
 
 
-@given(scheme=st.sampled_from(["https", "postgresql", "s3", "postgresql+psycopg"]), user_info=USER_INFO)
-def test_the_user_is_cut_out_of_an_address(scheme: str, user_info: str) -> None:
+@given(scheme=st.sampled_from(["https", "s3", "postgresqlite"]), user_info=USER_INFO)
+def test_a_user_that_may_be_a_token_is_cut_out_of_an_address(scheme: str, user_info: str) -> None:
     said = redact(f"cannot reach '{scheme}://{user_info}@db.example.org:5432/runs', trying again")
     assert said == f"cannot reach '{scheme}://{HIDDEN}@db.example.org:5432/runs', trying again"
+
+
+DATABASES = st.sampled_from(["postgresql", "postgres", "postgresql+psycopg", "mysql", "mysql+pymysql", "PostgreSQL"])
+NAMES = st.text("abcXYZ019-._~!$&()*+,;=%@", min_size=1)
+
+
+@given(scheme=DATABASES, user=NAMES)
+def test_the_user_of_a_database_is_shown(scheme: str, user: str) -> None:
+    address = f"{scheme}://{user}@db.example.org:5432/runs"
+    assert redact(f"cannot reach '{address}'") == f"cannot reach '{address}'"
+
+
+@given(scheme=DATABASES, user=NAMES, password=USER_INFO)
+def test_the_password_of_a_database_is_hidden_and_its_user_is_not(scheme: str, user: str, password: str) -> None:
+    said = redact(f"cannot reach '{scheme}://{user}:{password}@db.example.org:5432/runs'")
+    assert said == f"cannot reach '{scheme}://{user}:{HIDDEN}@db.example.org:5432/runs'"
 
 
 def test_every_address_in_a_text_is_cleaned() -> None:
@@ -45,9 +61,9 @@ def test_a_password_is_hidden_with_what_an_address_could_not_hold(password: str)
     address = f"postgresql://ada:{password}@db.example.org/runs"
     assert sqlalchemy.make_url(address).password == password
     hide_password(address)
-    assert redact(f"{address} does not answer") == f"postgresql://{HIDDEN}@db.example.org/runs does not answer"
+    assert redact(f"{address} does not answer") == f"postgresql://ada:{HIDDEN}@db.example.org/runs does not answer"
     assert redact_tree({"hydra.sweeper.storage": address}) == {
-        "hydra.sweeper.storage": f"postgresql://{HIDDEN}@db.example.org/runs"
+        "hydra.sweeper.storage": f"postgresql://ada:{HIDDEN}@db.example.org/runs"
     }
 
 

@@ -60,7 +60,7 @@ def test_secrets_are_hidden_in_lines_and_warnings(capsys: pytest.CaptureFixture[
     console.say_pairs({"store": "postgresql://ada:hunter2@db/runs"})
     shown = capsys.readouterr().out
     assert "hunter2" not in shown
-    assert shown.count("postgresql://***@db/runs") == 3
+    assert shown.count("postgresql://ada:***@db/runs") == 3
 
 
 HIDDEN = "(replace *** with what it hides)"
@@ -80,8 +80,8 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sqlite:///mlflow.db", "`make ui`"),
         ("sqlite:///.debug/mlflow.db", f"`make ui URI=sqlite:///{ROOT}/.debug/mlflow.db`"),
         ("postgresql://db/runs", "`make ui URI=postgresql://db/runs`"),
-        ("postgresql://ada:hunter2@db/runs", f"`make ui 'URI=postgresql://***@db/runs'` {HIDDEN}"),
-        ("postgresql://ada:it's$2@db/runs", f"`make ui 'URI=postgresql://***@db/runs'` {HIDDEN}"),
+        ("postgresql://ada:hunter2@db/runs", f"`make ui 'URI=postgresql://ada:***@db/runs'` {HIDDEN}"),
+        ("postgresql://ada:it's$2@db/runs", f"`make ui 'URI=postgresql://ada:***@db/runs'` {HIDDEN}"),
     ],
 )
 def test_a_run_in_a_database_is_printed_with_the_command_that_shows_it(

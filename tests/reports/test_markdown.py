@@ -56,7 +56,7 @@ def test_a_table_has_its_columns_and_rows() -> None:
 
 
 def test_a_secret_is_hidden_before_it_is_escaped() -> None:
-    assert escape("postgresql://ada:hunter2@db/runs") == "postgresql&#58;//&#42;&#42;&#42;&#64;db/runs"
+    assert escape("postgresql://ada:hunter2@db/runs") == "postgresql&#58;//ada:&#42;&#42;&#42;&#64;db/runs"
 
 
 def test_without_a_page_there_is_no_link() -> None:

@@ -73,7 +73,7 @@ def test_the_storage_of_the_environment_is_the_default(
         (["halt"], "error: argument action: invalid choice: 'halt'"),
         (
             ["status", "--sotrage=postgresql://ada:hunter2@db/x"],
-            "error: unrecognized arguments: --sotrage=postgresql://***@db/x",
+            "error: unrecognized arguments: --sotrage=postgresql://ada:***@db/x",
         ),
         (["--storage", "sqlite:///gone.db", "status"], "error: there is no storage sqlite:///gone.db; name the one of"),
     ],

@@ -33,7 +33,7 @@ def test_the_status_of_a_run_is_how_it_ended(
 def test_the_error_of_a_failed_run_is_a_tag_without_secrets(config: Config, client: MlflowClient):
     with pytest.raises(RuntimeError), new_run(config) as run:
         raise RuntimeError("no route to postgresql://ada:hunter22@db/x")
-    assert client.get_run(str(run.run_id)).data.tags["error"] == "RuntimeError: no route to postgresql://***@db/x"
+    assert client.get_run(str(run.run_id)).data.tags["error"] == "RuntimeError: no route to postgresql://ada:***@db/x"
 
 
 def test_a_run_is_named_tagged_and_placed_under_its_parent(workplace: Workplace, client: MlflowClient):

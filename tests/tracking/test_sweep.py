@@ -306,7 +306,7 @@ def test_a_trial_that_could_not_begin_has_a_failed_run_with_its_params_and_the_e
     run = client.get_run(str(failed(store, 7, study, parent)))
     assert (run.info.run_name, run.info.status) == ("trial-007", "FAILED")
     assert run.data.params == {"model.dropout": "0.25", "model.conv.0.filters": "4"}
-    assert run.data.tags["error"] == "ValueError: no way to postgresql://***@db/x"
+    assert run.data.tags["error"] == "ValueError: no way to postgresql://ada:***@db/x"
     assert run.data.tags["mlflow.parentRunId"] == parent
     assert study.tags_of_trial(7).items() <= run.data.tags.items()
 
