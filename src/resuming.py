@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from src import console, tracking
+from src import console, fitting, tracking
 from src.checkpoints import Checkpoint, Checkpoints, manifests, newest, root_of
 from src.cli.changes import EPOCHS, change_config, split_changes
 from src.errors import CheckpointError, ConfigError, NotKept
@@ -282,6 +282,12 @@ def _say_resumed(config: Config, epoch: int) -> None:
         console.say(
             "training.deterministic=false: the following epochs may differ in their last digits from those of an "
             "uninterrupted training"
+        )
+    if not fitting.has_generators(config.augmentation, config.seed):
+        console.say(
+            f"augmentation={config.augmentation.name}: the images of the following epochs differ from those of an "
+            f"uninterrupted training, because the function that {config.augmentation.builds} returns has no attribute "
+            "`generators`; set it to the function's Keras SeedGenerators"
         )
 
 

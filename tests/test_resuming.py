@@ -24,6 +24,7 @@ from src.process.interrupt import Interrupted
 from src.tracking import CHANGED, RESUMED, open_store
 from src.tracking.resuming import take_over
 from src.tracking.tags import EPOCHS, FINGERPRINT, HOST, PLANNED, PROCESS
+from tests.support.extensions import write_files
 from tests.support.workplace import Workplace, copy_of
 
 pytestmark = pytest.mark.services  # they train several times
@@ -297,6 +298,49 @@ def test_the_printed_command_finds_the_checkpoint_from_another_folder(
     assert f"resuming after epoch {STOPPED_AFTER}" in again.out
     assert interrupted.curves() == whole.curves()
     assert not (here.folder / "mine").exists()
+
+
+NOISE = """
+from dataclasses import dataclass
+from src.schema import AugmentationConfig
+
+@dataclass(kw_only=True)
+class NoiseConfig(AugmentationConfig, kind="noise", builds="mine:build_noise"):
+    pass
+
+def build_noise(config, seed):
+    import keras
+    import tensorflow as tf
+
+    generator = keras.random.SeedGenerator(seed)
+
+    def augment(images):
+        noise = keras.random.normal(tf.shape(images), stddev=30.0, seed=generator)
+        return tf.cast(tf.clip_by_value(tf.cast(images, tf.float32) + noise, 0, 255), tf.uint8)
+
+"""
+SET, UNSET = "    augment.generators = [generator]\n    return augment\n", "    return augment\n"
+NOISY = "defaults:\n  - /schema/augmentation/noise@_here_\n  - _self_\nname: noise\n"
+
+
+@pytest.mark.usefixtures("extensions_forgotten")
+@pytest.mark.parametrize(("end", "is_exact"), [(SET, True), (UNSET, False)])
+def test_an_augmentation_of_an_extension_is_resumed_exactly_or_a_line_says_how(
+    end: str, is_exact: bool, workplace: Workplace, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(workplace.folder)
+    write_files(workplace.folder, {"mine.py": NOISE + end, "conf/augmentation/noise.yaml": NOISY})
+    noisy = (*LIGHT, "extensions=[mine]", "augmentation=noise")
+    whole = Workplace(workplace.folder / "whole")
+    whole.folder.mkdir()
+    assert typed(whole, *noisy).code == 0
+    with stopping():
+        typed(workplace, *noisy)
+    interrupted = Interruption(workplace, runs_of(workplace)[0])
+    answer = typed(workplace, f"resume={interrupted.run_id}", "extensions=[mine]")
+    assert answer.code == 0, answer.err
+    assert ("that mine:build_noise returns has no attribute `generators`" in answer.out) != is_exact
+    assert (interrupted.curves() == Interruption(whole, runs_of(whole)[0]).curves()) == is_exact
 
 
 def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_first_epoch(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.fitting.augmentation import augmented
+    from src.fitting.augmentation import augmented, has_generators
     from src.fitting.devices import describe_precision, precision, threads
     from src.fitting.epochs import Fit
     from src.fitting.memory import explain_out_of_memory

@@ -24,7 +24,8 @@ def build_augmentation(config: AugmentationConfig, seed: int) -> Augment:
 
     Args:
         config: its kind builds the function. If the function has an attribute `generators`, these Keras SeedGenerators
-            are set at the start of each epoch, so that a resumed training sees the same images.
+            are set at the start of each epoch, so that a resumed training sees the same images. Without random numbers
+            of Keras the attribute is an empty list.
         seed: functions with the same seed return the same images, call by call.
 
     Returns:
@@ -32,6 +33,11 @@ def build_augmentation(config: AugmentationConfig, seed: int) -> Augment:
     """
     augment: Augment = config.build(Callable, config, seed)
     return augment
+
+
+def has_generators(config: AugmentationConfig, seed: int) -> bool:
+    """Return True if the function of an augmentation has the generators that make a resumed training exact."""
+    return not (config.is_foreign and config.changes_images) or hasattr(build_augmentation(config, seed), "generators")
 
 
 def check_augmentation(config: AugmentationConfig, seed: int, images: Images) -> None:
