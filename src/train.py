@@ -20,7 +20,6 @@ from src.places import local_path
 from src.process.interrupt import deferred
 from src.resuming import NOTHING, Resumption
 from src.schema import TEST, Config, TransferConfig, metric_names
-from src.tracked import check_initial_weights
 
 if TYPE_CHECKING:
     import keras
@@ -62,11 +61,7 @@ def train(
     """
     if config.resume is not None:
         store, config, resumption = resuming.find_requested(config, overrides)
-    if dataset is None:
-        datasets.check_dataset(config.dataset)
-    store = store or tracking.open_store(config.tracking, console.say)
-    resuming.check_named_folder(config)
-    config, dataset = load_data(config, dataset)
+    store, config, dataset = load(store, config, dataset)
     fingerprint = resumption.planned or tracking.fingerprint(config, dataset.digest)
     if not observers and resumption is NOTHING:
         if earlier := reusable_result(store, config, dataset, fingerprint):
@@ -75,15 +70,18 @@ def train(
     console.warn(dataset.warnings)
     checkpoints = resuming.open_checkpoints(config, resumption, dataset.digest)
     beginning = resuming.with_initial_weights(config, checkpoints)
-    check_initial_weights(beginning)
 
     keeper = Keeper(config, is_trial=bool(observers), worth_keeping=worth_keeping, checkpoints=checkpoints)
-    tags = {**(tags or {}), tracking.PLANNED: fingerprint}
+    tags = {**(tags or {}), tracking.PLANNED: fingerprint, **resuming.tags_of(config, resumption, checkpoints)}
+    run_id = resumption.run_id
     with (
         keeper.rescuing(),
-        resuming.start_run(store, config, resumption, checkpoints, overrides, parent_run_id, tags) as run,
+        tracking.start_run(
+            store, config, overrides=overrides, parent_run_id=parent_run_id, tags=tags, run_id=run_id
+        ) as run,
     ):
         keeper.open(run)
+        resuming.continue_run(run, config, resumption, checkpoints)
         model = prepare_model(beginning, dataset)
         keeper.start(model, dataset)
         recorder = reports.recorder_for(run, config, dataset)
@@ -111,14 +109,23 @@ def train(
     return result
 
 
-def load_data(config: Config, dataset: datasets.Dataset | None) -> tuple[Config, datasets.Dataset]:
-    """Return the data to train on, and the config with the names of its classes, which a folder of images has."""
+def load(
+    store: tracking.Store | None, config: Config, dataset: datasets.Dataset | None
+) -> tuple[tracking.Store, Config, datasets.Dataset]:
+    """Return the store and the data to train on, and the config with the names of the classes that were found.
+
+    What takes no time is checked first.
+    """
+    if dataset is None:
+        datasets.check_dataset(config.dataset)
+    store = store or tracking.open_store(config.tracking, console.say)
+    resuming.check_named_folder(config)
     dataset = dataset or datasets.load_dataset(config.dataset)
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
     if not config.dataset.class_names:
         config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
-    return config, dataset
+    return store, config, dataset
 
 
 def reusable_result(

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from src import resuming, train
+from src import train
 from src.checkpoints import manifests, newest
 from src.cli.compose import compose_config
 from src.errors import StoreError
@@ -552,7 +552,7 @@ def test_changed_code_or_packages_are_refused_unless_they_are_accepted(
         monkeypatch.setattr("src.tracking.reuse.result_code_digest", lambda: "other")
         change = "the code that decides results was changed"
     else:
-        monkeypatch.setattr(resuming, "version", lambda name: "0.1" if name == "keras" else "1")
+        monkeypatch.setattr("src.resuming.origin.version", lambda name: "0.1" if name == "keras" else "1")
         change = r"keras was 3\.\S+, is 0\.1"
     assert_refused(interrupted, typed, f"since the checkpoint in .*{change}.* resume anyway with on_change=continue")
     assert typed(interrupted.place, f"resume={interrupted.run_id}", "on_change=continue").code == 0
