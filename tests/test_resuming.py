@@ -15,7 +15,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from src import train
+from src import checkpoints, train
 from src.checkpoints import manifests, newest
 from src.cli.compose import compose_config
 from src.errors import StoreError
@@ -182,8 +182,28 @@ def test_without_checkpoints_an_interrupted_training_names_its_weights(workplace
     with stopping():
         answer = typed(workplace, *LIGHT, "training.checkpoint_minutes=null")
     (run_id,) = runs_of(workplace)
-    assert answer.out.splitlines()[-1] == f"continue from its weights with training.initial_weights={run_id}"
+    assert answer.out.splitlines()[-1] == (
+        "there is no checkpoint (training.checkpoint_minutes=null); continue from its weights with "
+        f"training.initial_weights={run_id}"
+    )
     assert not (workplace.folder / "checkpoints").exists()
+
+
+def test_a_network_that_is_too_large_to_be_held_in_memory_has_a_checkpoint_when_it_is_stopped(
+    workplace: Workplace, whole: Interruption, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "MAX_HELD", 0)
+    with stopping(3):  # the keeper has noted two epochs
+        answer = typed(workplace, *LIGHT)
+    (run_id,) = runs_of(workplace)
+    last = max(manifests(workplace.folder / "checkpoints" / run_id))
+    is_last_said = f"the last checkpoint is that of epoch {last}; later epochs are trained again" in answer.out
+    assert is_last_said == (last < 2)
+    assert f"resume with: python -m src.train resume={run_id}" in answer.out
+    assert typed(workplace, f"resume={run_id}").code == 0
+    assert {name: dict(points) for name, points in Interruption(workplace, run_id).curves().items()} == {
+        name: dict(points) for name, points in whole.curves().items()
+    }
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(interrupted: Interruption, whole: Interruption, typed: Typed) -> None:
