@@ -414,9 +414,11 @@ def test_a_failure_does_not_lose_the_checkpoint(
     with monkeypatch.context() as patched:
         patched.setattr(Keeper, "start", lambda *_: (_ for _ in ()).throw(MemoryError("too large")))
         assert typed(interrupted.place, f"resume={interrupted.run_id}").code == 1
-    assert interrupted.client.get_run(interrupted.run_id).info.status == "FAILED"
+    failed = interrupted.client.get_run(interrupted.run_id)
+    assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "MemoryError: too large")
     assert typed(interrupted.place, f"resume={interrupted.run_id}").code == 0
     assert interrupted.curves() == whole.curves()
+    assert "error" not in interrupted.client.get_run(interrupted.run_id).data.tags
 
 
 def test_a_damaged_checkpoint_costs_one_epoch_and_a_warning(

@@ -43,7 +43,7 @@ def open_parent(
         if not is_parent(found.data.tags):
             continue
         run = Run(client, found.info.run_id, experiment_id)
-        run.params, run.status = found.data.params, found.info.status
+        run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
         run.end_time = None if found.info.status == "RUNNING" else found.info.end_time
         return run, not found.data.params
     with deferred():

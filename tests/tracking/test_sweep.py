@@ -124,6 +124,22 @@ def test_a_resumed_study_has_the_same_run_which_is_running_once_something_runs(
     assert len(all_runs(client, store)) == 1
 
 
+@pytest.mark.parametrize("runs_again", [True, False])
+def test_the_error_that_ended_a_run_is_gone_when_it_is_finished(
+    store: Store, client: MlflowClient, runs_again: bool
+) -> None:
+    run, _ = open_parent_run(store, STUDY)
+    run.end("FAILED", ValueError("no"))
+    assert client.get_run(str(run.run_id)).data.tags["error"] == "ValueError: no"
+    again, _ = open_parent_run(store, STUDY)
+    if runs_again:
+        again.set_running()
+        assert "error" not in client.get_run(str(run.run_id)).data.tags
+    again.end("FINISHED")
+    found = client.get_run(str(run.run_id))
+    assert (found.info.status, "error" in found.data.tags) == ("FINISHED", False)
+
+
 def test_a_run_in_which_nothing_ran_since_keeps_its_end_time(store: Store, client: MlflowClient):
     run_id, _ = parent_of(store)
     client.set_terminated(run_id, "KILLED", end_time=1_700_000_000_000)
