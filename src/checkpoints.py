@@ -50,7 +50,10 @@ def root_of(checkpoint_dir: str | None, store_folder: Path) -> Path:
         checkpoint_dir: the folder that a user has named, such as `training.checkpoint_dir`.
         store_folder: the folder of the store.
     """
-    return store_folder / FOLDER if checkpoint_dir is None else local_path(checkpoint_dir).absolute()
+    if checkpoint_dir is None:
+        return store_folder / FOLDER
+    folder = local_path(checkpoint_dir).absolute()
+    return folder.resolve() if ".." in folder.parts else folder
 
 
 def trial_key(study: str, chain: int) -> str:

@@ -353,6 +353,21 @@ def test_a_file_in_place_of_the_folder_does_not_end_the_training(tmp_path: Path)
     assert len(reports) == 1
 
 
+# --- where ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_dir", "expected"),
+    [(None, "store/checkpoints"), ("own", "here/own"), ("../own", "own"), ("a/../../own/b", "own/b")],
+)
+def test_the_folder_of_all_checkpoints_is_absolute_and_has_a_plain_path(
+    checkpoint_dir: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert checkpoints.root_of(checkpoint_dir, tmp_path / "store") == tmp_path / expected
+
+
 # --- when -----------------------------------------------------------------------------------------------------------
 
 
