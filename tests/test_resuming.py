@@ -461,7 +461,12 @@ def test_an_uploaded_checkpoint_is_used_where_the_folder_is_gone(
         (["training.epochs=many"], "training.epochs"),
         (["training.checkpoint_minutes=-1"], "training.checkpoint_minutes"),
         (["training.checkpoint_dir=mlflow.db"], "training.checkpoint_dir: .*mlflow.db is a file, not a folder"),
-        (["dataset.data_dir=x"], "the run has no key 'dataset.data_dir'; remove `dataset.data_dir=x`"),
+        (
+            ["dataset.data_dir=x"],
+            "the run has no key 'dataset.data_dir', and no other place in dataset; remove `dataset.data_dir=x`",
+        ),
+        (["tracking.run_name=x"], "a resumed run keeps its name and its experiment; remove `tracking.run_name=x`"),
+        (["tracking.experiment=x"], "a resumed run keeps its name and its experiment; remove `tracking.experiment=x`"),
         (["on_change=maybe"], "on_change"),
         (["training.epochs=3,4"], "training.epochs"),
     ],
@@ -491,6 +496,11 @@ def test_more_epochs_are_refused_if_the_schedule_depends_on_them(workplace: Work
         ("SCHEDULED", {}, "is still SCHEDULED"),
         ("KILLED", {"convlab.sweep": "1"}, "is that of a sweep or a pipeline; run the same command again"),
         ("KILLED", {"convlab.pipeline_key": "1"}, "is that of a sweep or a pipeline; run the same command again"),
+        (
+            "KILLED",
+            {"convlab.sweep": "1", "convlab.command": "python -m src.train -m seed=1,2"},
+            "is that of a sweep or a pipeline; resume it with: python -m src.train -m seed=1,2",
+        ),
         (
             "KILLED",
             {"convlab.study_id": "1", "study": "mine", "trial": "3"},
@@ -596,7 +606,7 @@ def test_a_store_without_the_run_is_refused(
 
 
 def test_a_sweep_cannot_be_asked_to_resume_a_run(interrupted: Interruption, typed: Typed) -> None:
-    reason = f"resume={interrupted.run_id}: it continues a single run; remove it"
+    reason = f"resume={interrupted.run_id}: it continues a single run, and -m or hparams_search begins a sweep; remove"
     assert_refused(interrupted, typed, reason, "-m", "seed=1,2", code=2)
 
 

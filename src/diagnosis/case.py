@@ -94,6 +94,8 @@ def described(run: tracking.RunRecord) -> str:
 
 def how_to_resume(run: tracking.RunRecord, uri: str) -> str:
     """Return the command that continues an interrupted run."""
+    if run.is_parent and tracking.COMMAND in run.tags:
+        return f"{run.tags[tracking.COMMAND]} resumes it"
     if run.is_sweep or run.trial is not None:
         return f"run the command of the sweep again, which resumes study {run.tags.get('study', '')}"
     if run.is_parent:

@@ -25,8 +25,8 @@ from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
 from src.tracking.outage import Patience, PatientClient
-from src.tracking.provenance import difference, packages, process_tags, source_tags
-from src.tracking.tags import renamed_tags
+from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
+from src.tracking.tags import is_parent, renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
@@ -388,7 +388,7 @@ class Run:
         The error that ended it before is no longer among its tags.
         """
         tags = self._client.get_run(self._id).data.tags
-        self.set_tags({**renamed_tags(tags), **process_tags()})
+        self.set_tags({**renamed_tags(tags), **process_tags(), **(command_tags() if is_parent(tags) else {})})
         self._client.update_run(self._id, status="RUNNING")
         self.status, self.end_time = "RUNNING", None
         if ERROR in tags:

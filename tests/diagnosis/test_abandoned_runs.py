@@ -7,7 +7,7 @@ import pytest
 from src.diagnosis.abandoned_runs import find_abandoned_runs, find_unfinished_parents
 from src.errors import StoreError
 from src.tracking.process import process_name
-from src.tracking.tags import PIPELINE_KEY, PROCESS, STUDY_ID, SWEEP
+from src.tracking.tags import COMMAND, PIPELINE_KEY, PROCESS, STUDY_ID, SWEEP
 from tests.support.patients import Patient, repair_all, sentences
 
 
@@ -101,8 +101,9 @@ PIPELINE_TAGS = {"pipeline": "compare_models", PIPELINE_KEY: "0123"}
     [
         (SWEEP_TAGS, "run the command of the sweep again, which resumes study lenot"),
         (PIPELINE_TAGS, "run the command of the pipeline compare_models again"),
+        (SWEEP_TAGS | {COMMAND: "python -m src.train -m seed=1,2"}, "python -m src.train -m seed=1,2 resumes it"),
     ],
-    ids=["sweep", "pipeline"],
+    ids=["sweep", "pipeline", "command"],
 )
 def test_a_parent_in_which_nothing_runs_is_killed(
     patient: Patient, gone: str, tags: dict[str, str], advice: str

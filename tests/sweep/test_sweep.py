@@ -100,6 +100,13 @@ def test_the_parent_is_named_after_the_study_and_says_what_was_searched(swept: S
     assert f"runs/{best.user_attrs['run_id']}" in parent.data.tags["mlflow.note.content"]
 
 
+def test_the_parent_has_the_command_that_resumes_the_sweep_without_its_secrets(swept: Swept) -> None:
+    command = swept.study.parent.data.tags["convlab.command"]
+    assert command.startswith("python -m src.train -m dataset=synthetic training.epochs=2 model.conv.0.kernel_size=")
+    assert "tags.api_token=***" in command
+    assert not any("convlab.command" in run.data.tags for run in swept.study.children.values())
+
+
 def test_the_parent_says_what_all_trials_have_in_common(swept: Swept) -> None:
     parent = swept.study.parent
     names = ("model.name", "dataset.name", "optimizer.learning_rate", "training.epochs")
