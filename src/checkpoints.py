@@ -117,6 +117,7 @@ class Checkpoints:
         origin: what the training depends on, stored with each checkpoint.
         report: called with a sentence when a checkpoint cannot be written.
         on_write: called with each checkpoint that was written.
+        is_stopping: returns True if the training will be stopped after the present epoch.
         resumed: the checkpoint from which the training continues, None for a new training.
         latest: the state after the last complete epoch, if it is held in memory.
         changes: of code and packages since the checkpoint from which the training continues.
@@ -129,6 +130,7 @@ class Checkpoints:
     origin: Mapping[str, Any] = field(default_factory=dict)
     report: Callable[[str], object] = str
     on_write: Callable[[Written], object] = repr
+    is_stopping: Callable[[], bool] = bool  # False
     resumed: Checkpoint | None = None
     latest: Checkpoint | None = None
     changes: Sequence[str] = ()
@@ -172,11 +174,14 @@ class Checkpoints:
         """Return True if it is time for a checkpoint of a state of this many bytes.
 
         A request to stop writes the state that is held in memory. One that is too large to be held is written
-        beforehand: after each epoch, unless that would take more than `MAX_SHARE` of the time.
+        beforehand: after each epoch, unless that would take more than `MAX_SHARE` of the time, and after the last one
+        before a stop.
         """
         if not self.is_on or self.minutes is None:
             return False
-        wait = 60 * self.minutes if size <= MAX_HELD else min(60 * self.minutes, self._seconds / MAX_SHARE)
+        wait = 60 * self.minutes
+        if size > MAX_HELD:
+            wait = 0 if self.is_stopping() else min(wait, self._seconds / MAX_SHARE)
         return time.monotonic() - self._last_write >= wait
 
     def end_epoch(self, size: int, take: Callable[[], Checkpoint]) -> None:

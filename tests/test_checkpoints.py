@@ -437,6 +437,11 @@ def test_a_state_that_is_too_large_to_be_held_is_written_after_each_epoch_unless
     assert training.written == max(epochs, default=0)
 
 
+def test_the_last_state_before_a_stop_is_written_however_large_it_is(clock: Clock, tmp_path: Path) -> None:
+    training = Checkpoints(tmp_path, "run", 60, is_stopping=lambda: clock.now > 1010)
+    assert written_epochs(training, clock, [1, 1, 1, 10], checkpoints.MAX_HELD + 1) == [1, 4]
+
+
 def test_a_state_that_is_held_is_written_when_the_minutes_have_passed_or_the_training_stops(
     clock: Clock, tmp_path: Path
 ) -> None:

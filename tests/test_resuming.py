@@ -21,6 +21,7 @@ from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.keeping import Keeper
 from src.process.interrupt import Interrupted
+from src.resuming import Resumption
 from src.tracking import CHANGED, RESUMED, open_store
 from src.tracking.resuming import take_over
 from src.tracking.tags import EPOCHS, FINGERPRINT, HOST, PLANNED, PROCESS
@@ -204,6 +205,24 @@ def test_a_network_that_is_too_large_to_be_held_in_memory_has_a_checkpoint_when_
     assert {name: dict(points) for name, points in Interruption(workplace, run_id).curves().items()} == {
         name: dict(points) for name, points in whole.curves().items()
     }
+
+
+def test_a_trial_of_such_a_network_writes_the_epoch_with_which_its_sweep_stops(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "MAX_HELD", 0)
+    seen: list[int] = []
+
+    def stop_after_three(epoch: int, metrics: dict[str, float]) -> None:
+        seen.append(epoch)
+        if epoch == 3:
+            raise Interrupted(signal.SIGTERM)
+
+    chain = Resumption(key="trial-abc-0", on_change="restart", is_stopping=lambda: len(seen) == 2)
+    config = compose_config([f"tracking.uri='{workplace.uri}'", *LIGHT])
+    with pytest.raises(Interrupted):
+        train.train(config, observers=[stop_after_three], resumption=chain)
+    assert max(manifests(workplace.folder / "checkpoints" / "trial-abc-0")) == 3
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(interrupted: Interruption, whole: Interruption, typed: Typed) -> None:

@@ -241,6 +241,7 @@ class Worker:
                     key=self.chains.key(chain),
                     on_change="restart",
                     on_resume=lambda checkpoint: watch.report_earlier(checkpoint.earlier),
+                    is_stopping=self.stop.is_set,
                 ),
             )
             self.claims.patiently(watch.deliver)
