@@ -1,7 +1,7 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
-from src.schema.checks import ADDED, FREE, PLACE, output_size, require
+from src.schema.checks import ADDED, FREE, PLACE, REQUEST, output_size, require
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         find_study,
         first_of_setting,
         is_stopped,
+        keep_definition,
         open_study,
         study_names,
         unique_id,

@@ -16,6 +16,7 @@ CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was 
 VARIES = ("space ", "data ")  # prefixes of the items of a setting that are not fixed keys, see `src.sweep.setting`
 STOP = "stop"
 UNIQUE = "id"
+DEFINITION = "definition"
 
 
 def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.Study:
@@ -96,6 +97,12 @@ def check_setting(
         study.set_user_attr(CHANGED, len(study.get_trials(deepcopy=False)))
     if changes or SETTING not in study.user_attrs:
         study.set_user_attr(SETTING, dict(setting))
+
+
+def keep_definition(study: optuna.Study, definition: Mapping[str, Any]) -> None:
+    """Store the definition of the sweep, from `src.space.definition`, in its study."""
+    if study.user_attrs.get(DEFINITION) != definition:
+        study.set_user_attr(DEFINITION, dict(definition))
 
 
 def first_of_setting(study: optuna.Study) -> int:

@@ -12,9 +12,9 @@ from src import console, reports, study, tracking
 from src.errors import UserError
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
-from src.space import SweepPlan
+from src.space import SweepPlan, define
 from src.sweep.ending import Ending, StoppedElsewhere, write_plots, write_results
-from src.sweep.opening import Sweep, count_trials, first_trials, open_sweep
+from src.sweep.opening import Sweep, open_sweep
 from src.sweep.setting import find_data
 from src.sweep.stopping import Stopping
 from src.sweep.workers import Workers
@@ -33,9 +33,10 @@ def run_study(plan: SweepPlan) -> SweepResult:
             in a row.
         Interrupted: Ctrl-C or SIGTERM; the same command resumes the sweep.
     """
-    queue = first_trials(plan)
+    define(plan)  # refuses what a study must not contain
+    n_trials = plan.count_trials(plan.first_trials())
     # Workers first: their imports take longer than everything that is done here meanwhile.
-    with Workers(min(plan.settings.n_jobs, count_trials(plan, queue))) as workers:
+    with Workers(min(plan.settings.n_jobs, n_trials)) as workers:
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
         stopping = Stopping(workers)
@@ -47,7 +48,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
             store.stop_waiting_if(lambda: bool(stopping.signals))
-            sweep = open_sweep(plan, queue, storage, store, data)
+            sweep = open_sweep(plan, n_trials, storage, store, data)
             ending = Ending(sweep)
             with ending, stopping.training(), store.watching():
                 train_trials(workers, sweep, stopping)
