@@ -25,10 +25,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import typed_config
+from src.cli.compose import compose, typed_config
 from src.cli.mistakes import explain
 from src.errors import ConfigError
 from src.redact import redact_tree
@@ -106,11 +107,33 @@ def define(plan: SweepPlan) -> Tree:
 
 def places_of(plan: SweepPlan) -> Places:
     """Return the paths and addresses of a sweep."""
-    bases = [
-        {name: _split(name, part)[1] for name, part in _parts_of(base).items() if name in RUN_GROUPS}
-        for base in plan.space.bases.values()
-    ]
-    return Places(plan.settings.storage, bases)
+    return Places(plan.settings.storage, [_places_in(base) for base in plan.space.bases.values()])
+
+
+def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Places:
+    """Return the paths and addresses that this machine has for a sweep: those of conf/, of conf/local, and typed ones.
+
+    Args:
+        definition: of the sweep.
+        storage: the address of the study's storage.
+        overrides: what was typed, such as `dataset.data_dir=/mnt/data`.
+
+    Raises:
+        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is not a
+            path or an address.
+    """
+    try:
+        chosen = [[f"{group}={base['choices'][group]}" for group in RUN_GROUPS] for base in definition["bases"]]
+        composed = [compose("train", [*options, *overrides]) for options in chosen]
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"the definition of the study is damaged ({type(error).__name__}: {error})") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+    for typed in overrides:
+        group, _, key = typed.lstrip("+").partition("=")[0].partition(".")
+        if not any(key in _place_keys(group, base[group]) for base in composed if group in RUN_GROUPS):
+            raise ConfigError(f"{typed}: the study decides its settings; only paths and addresses may differ here")
+    return Places(storage, [_places_in(base) for base in composed])
 
 
 def read_definition(definition: Any, places: Places) -> SweepPlan:
@@ -178,6 +201,10 @@ def _parts_of(base: DictConfig) -> Tree:
     tree = OmegaConf.to_container(base, resolve=False, throw_on_missing=False)
     assert isinstance(tree, dict)
     return {str(name): part for name, part in tree.items() if name not in requests}
+
+
+def _places_in(base: DictConfig) -> dict[str, Tree]:
+    return {name: _split(name, part)[1] for name, part in _parts_of(base).items() if name in RUN_GROUPS}
 
 
 def _split(name: str, part: Any) -> tuple[Any, Tree]:

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from src.study.sampling import check_sampler, picker
     from src.study.storage import Storage, open_existing, open_storage
     from src.study.studies import (
+        Order,
         ask_to_stop,
         check_setting,
         find_study,
         first_of_setting,
         is_stopped,
         keep_definition,
+        kept_definition,
         open_study,
+        order_of,
+        place_order,
         study_names,
         unique_id,
     )

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -17,6 +17,20 @@ VARIES = ("space ", "data ")  # prefixes of the items of a setting that are not 
 STOP = "stop"
 UNIQUE = "id"
 DEFINITION = "definition"
+ORIGIN = "origin"
+ORDER = "order"
+
+
+class Order(NamedTuple):
+    """What was ordered of a study.
+
+    Attributes:
+        n_trials: how many trials it has in the end.
+        deadline: in seconds since 1970, the time after which no further trial starts; None for no such time.
+    """
+
+    n_trials: int
+    deadline: float | None
 
 
 def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.Study:
@@ -99,10 +113,45 @@ def check_setting(
         study.set_user_attr(SETTING, dict(setting))
 
 
-def keep_definition(study: optuna.Study, definition: Mapping[str, Any]) -> None:
-    """Store the definition of the sweep, from `src.space.definition`, in its study."""
-    if study.user_attrs.get(DEFINITION) != definition:
-        study.set_user_attr(DEFINITION, dict(definition))
+def keep_definition(study: optuna.Study, definition: Mapping[str, Any], origin: Mapping[str, str]) -> None:
+    """Store what other workers of a study must know.
+
+    Args:
+        study: the study of the sweep.
+        definition: of the sweep, from `src.space.definition`.
+        origin: the code and the packages that train its trials.
+    """
+    for name, value in ((DEFINITION, dict(definition)), (ORIGIN, dict(origin))):
+        if study.user_attrs.get(name) != value:
+            study.set_user_attr(name, value)
+
+
+def kept_definition(study: optuna.Study) -> tuple[Any, Mapping[str, str]]:
+    """Return the definition of a study's sweep, and the code and the packages that train its trials.
+
+    Raises:
+        ConfigError: a sweep of an earlier version has made the study, or another program.
+    """
+    definition, origin = study.user_attrs.get(DEFINITION), study.user_attrs.get(ORIGIN)
+    if definition is None or not isinstance(origin, dict):
+        raise ConfigError(
+            f"the study {study.study_name!r} has no definition; run the command of its sweep once, which adds it"
+        )
+    return definition, origin
+
+
+def place_order(study: optuna.Study, order: Order) -> None:
+    """Store what a command orders of a study. The highest number of trials counts, and the latest deadline."""
+    before = study.user_attrs.get(ORDER)
+    n_trials = max(order.n_trials, before["n_trials"] if before else 0)
+    wanted = order._replace(n_trials=n_trials)._asdict()
+    if wanted != before:
+        study.set_user_attr(ORDER, wanted)
+
+
+def order_of(study: optuna.Study) -> Order:
+    """Return what was ordered of a study with a definition."""
+    return Order(**study.user_attrs[ORDER])
 
 
 def first_of_setting(study: optuna.Study) -> int:

@@ -11,6 +11,7 @@ from src.results import TrialRow, trial_name
 from src.space import SweepPlan, define, places_of
 from src.sweep.chains import Chains
 from src.sweep.job import Job
+from src.sweep.joining import origin
 from src.sweep.runs import open_parent, runs_of_trials, warnings_of
 from src.sweep.setting import Data, describe_setting, setting_digest
 
@@ -49,6 +50,7 @@ def open_sweep(
     storage: study.Storage,
     store: tracking.Store,
     data: Sequence[Data],
+    joins: bool = False,
 ) -> Sweep:
     """Create the study and its MLflow run, or resume them, and warn of runs that are gone.
 
@@ -58,6 +60,7 @@ def open_sweep(
         storage: the storage of the study.
         store: the store of the runs.
         data: the data sets of the sweep.
+        joins: whether the plan is that of the study, which then stays as it is.
 
     Raises:
         ConfigError: a study of this name was made with other settings.
@@ -72,8 +75,10 @@ def open_sweep(
         with storage.exclusive(f"study {name}"):
             opened = study.open_study(name, storage.optuna, plan.direction)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change)
-            study.keep_definition(opened, definition)
-            study.ask_to_stop(opened, False)
+            if not joins:
+                study.keep_definition(opened, definition, origin())
+                study.place_order(opened, study.Order(n_trials, deadline_of(plan)))
+                study.ask_to_stop(opened, False)
             rows = study.trial_rows(opened.get_trials(deepcopy=False))
             study_id = tracking.StudyId(name, study.unique_id(opened))
             return study_id, open_parent(store, study_id, plan, data), rows
@@ -102,3 +107,8 @@ def open_sweep(
     )
     all_warnings = [line for found in data for line in found.warnings] + ["\n".join(warnings)] * bool(warnings)
     return Sweep(plan, job, claims, store, parent, data, all_warnings)
+
+
+def deadline_of(plan: SweepPlan) -> float | None:
+    """Return the time after which no further trial starts, in seconds since 1970; None for no such time."""
+    return None if plan.settings.timeout is None else time.time() + plan.settings.timeout

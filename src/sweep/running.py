@@ -22,11 +22,12 @@ from src.sweep.workers import Workers
 TICK = 0.5  # seconds between two looks at the study
 
 
-def run_study(plan: SweepPlan) -> SweepResult:
+def run_study(plan: SweepPlan, joins: bool = False) -> SweepResult:
     """Runs trials until the study has as many as its settings say, then writes the results.
 
     Args:
-        plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`.
+        plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`, or those of a study that exists.
+        joins: whether they are those of a study that exists.
 
     Raises:
         UserError: a store cannot be used, a study of this name was made with other settings, or too many trials failed
@@ -48,7 +49,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
             store.stop_waiting_if(lambda: bool(stopping.signals))
-            sweep = open_sweep(plan, n_trials, storage, store, data)
+            sweep = open_sweep(plan, n_trials, storage, store, data, joins)
             ending = Ending(sweep)
             with ending, stopping.training(), store.watching():
                 train_trials(workers, sweep, stopping)
