@@ -7,6 +7,7 @@ resolver such as `oc.env`, and only registered kinds are built from it.
     {
       "format": 1,
       "name": "lenot",
+      "metric": "val_accuracy",                                  compares the trials
       "settings": {"sampler": {...}, "pruner": {...}, ...},      of `hydra.sweeper`
       "groups": [{"name": "model", "names": [...], ...}],        dimensions
       "keys": [{"name": "model.dropout", "low": 0, ...}],        dimensions
@@ -59,6 +60,8 @@ OF_COMMAND = (
     "params",
     "save_best_as",
     "on_change",
+    "engine",
+    "detach",
 )
 _REFERENCE = re.compile(r"(?<!\\)\$\{\s*\.*[\w-]+(\.[\w-]+|\[[\w-]+\])*\s*\}")  # to another key, such as ${.epochs}
 _INTERPOLATION = re.compile(r"(?<!\\)\$\{")
@@ -94,6 +97,7 @@ def define(plan: SweepPlan) -> Tree:
     definition = {
         "format": FORMAT,
         "name": plan.name,
+        "metric": plan.metric,
         "settings": {name: value for name, value in as_tree(plan.settings).items() if name not in OF_COMMAND},
         "groups": [dataclasses.asdict(group) for group in plan.space.groups],
         "keys": [dataclasses.asdict(key) for key in plan.space.keys],
@@ -110,6 +114,14 @@ def places_of(plan: SweepPlan) -> Places:
     return Places(plan.settings.storage, [_places_in(base) for base in plan.space.bases.values()])
 
 
+def typed_places(plan: SweepPlan) -> list[str]:
+    """Return the paths that were typed for a sweep, such as `dataset.data_dir=/mnt/data`; no addresses of stores."""
+    groups = [name for name in RUN_GROUPS if name != "tracking"]
+    parts = [(name, base[name]) for base in plan.space.bases.values() for name in groups]
+    keys = {f"{name}.{key}" for name, part in parts for key in _place_keys(name, part)}
+    return [typed for typed in plan.line if typed.lstrip("+").partition("=")[0] in keys]
+
+
 def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Places:
     """Return the paths and addresses that this machine has for a sweep: those of conf/, of conf/local, and typed ones.
 
@@ -119,8 +131,8 @@ def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Place
         overrides: what was typed, such as `dataset.data_dir=/mnt/data`.
 
     Raises:
-        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is not a
-            path or an address.
+        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is no
+            path and no address.
     """
     try:
         chosen = [[f"{group}={base['choices'][group]}" for group in RUN_GROUPS] for base in definition["bases"]]

@@ -16,6 +16,7 @@ from src.schema import (
     Scalar,
     SweeperConfig,
     TrackingConfig,
+    check_shared,
     direction_of,
 )
 from src.space.space import Space, build_config
@@ -94,6 +95,8 @@ def make_plan(space: Space, settings: SweeperConfig, name: str, line: Sequence[s
         ConfigError: no configuration of the space can be run, or its trials cannot be compared.
     """
     example = _find_runnable(space)
+    if settings.engine.is_remote and example.tracking.enabled:
+        check_shared("tracking.uri", example.tracking.uri, settings.engine.name)
     metric = _metric(space, settings)
     return SweepPlan(
         space=space,

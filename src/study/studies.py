@@ -19,10 +19,11 @@ UNIQUE = "id"
 DEFINITION = "definition"
 ORIGIN = "origin"
 ORDER = "order"
+WORKER = "worker "  # prefix of what each worker of a cluster notes
 
 
 class Order(NamedTuple):
-    """What was ordered of a study.
+    """An order: how many trials a study shall have, and until when.
 
     Attributes:
         n_trials: how many trials it has in the end.
@@ -152,6 +153,33 @@ def place_order(study: optuna.Study, order: Order) -> None:
 def order_of(study: optuna.Study) -> Order:
     """Return what was ordered of a study with a definition."""
     return Order(**study.user_attrs[ORDER])
+
+
+class WorkerRecord(NamedTuple):
+    """The note of a worker of a cluster about itself.
+
+    Attributes:
+        host: the name of its machine.
+        pid: the number of its process there.
+        started: the time in seconds since 1970.
+        log: the file with its output, as an absolute path on its machine.
+    """
+
+    host: str
+    pid: int
+    started: float
+    log: str
+
+
+def note_worker(study: optuna.Study, record: WorkerRecord) -> None:
+    """Store what a worker says about itself."""
+    study.set_user_attr(f"{WORKER}{record.host} {record.pid}", record._asdict())
+
+
+def worker_records(study: optuna.Study) -> list[WorkerRecord]:
+    """Return the records of all workers, the earliest first."""
+    records = [WorkerRecord(**value) for name, value in study.user_attrs.items() if name.startswith(WORKER)]
+    return sorted(records, key=lambda record: record.started)
 
 
 def first_of_setting(study: optuna.Study) -> int:

@@ -3,22 +3,71 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
-from src import study, tracking
-from src.errors import ConfigError
-from src.extensions import extension_param
+from src import console, study
+from src.cli.extensions import take_extensions
+from src.places import check_output_folder
 from src.space import SweepPlan, own_places, read_definition
+from src.sweep.origin import check_origin
+from src.sweep.running import run_study
 
-PACKAGES = ("tensorflow", "keras", "numpy", "pillow")  # compute the results
+
+def resume(name: str, storage_url: str, n_trials: int | None) -> None:
+    """Withdraw a request to stop and a deadline, and order more trials if the study shall have more.
+
+    Args:
+        name: of the study.
+        storage_url: the address of its storage.
+        n_trials: how many trials the study has in the end; None for as many as before.
+    """
+    with closing(study.open_existing(storage_url)) as storage:
+        opened = study.find_study(name, storage.optuna)
+        study.kept_definition(opened)
+        study.place_order(opened, study.Order(n_trials or study.order_of(opened).n_trials, None))
+        study.ask_to_stop(opened, False)
 
 
-def origin() -> dict[str, str]:
-    """Return what must be equal on all machines that work on a study: the code and the packages that decide results."""
-    return {"code": tracking.result_code_digest(), **{name: version(name) for name in PACKAGES}, **extension_param()}
+def join(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Path | None) -> None:
+    """Train trials of a study that exists until it has all of them, then write its report.
+
+    Nothing is trained for a study that was asked to stop.
+
+    Args:
+        name: of the study.
+        storage_url: the address of its storage.
+        typed: paths and addresses, such as `dataset.data_dir=/mnt/data`, and `extensions=[...]`.
+        n_jobs: how many worker processes this command starts.
+        log: the file for the output of this command, None for the terminal.
+    """
+    if log is not None:
+        _write_into(log)
+    with closing(study.open_existing(storage_url)) as storage:
+        opened = study.find_study(name, storage.optuna)
+        study.kept_definition(opened)
+        if log is not None:
+            study.note_worker(opened, study.WorkerRecord(platform.node(), os.getpid(), time.time(), str(log)))
+        if study.is_stopped(opened):
+            console.say(f"{name} was asked to stop; to continue it: python -m src.sweep resume {name}")
+            return
+    run_study(plan_of_study(name, storage_url, take_extensions(typed), n_jobs), joins=True)
+
+
+def _write_into(log: Path) -> None:
+    """Append all further output of this process, and of those that it starts, to a file."""
+    check_output_folder(log.parent, "--log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def plan_of_study(name: str, storage_url: str, overrides: Sequence[str], n_jobs: int) -> SweepPlan:
@@ -41,7 +90,7 @@ def plan_of_study(name: str, storage_url: str, overrides: Sequence[str], n_jobs:
         order = study.order_of(opened)
     finally:
         storage.close()
-    _check_origin(name, then)
+    check_origin(name, then)
     plan = read_definition(definition, own_places(definition, storage_url, overrides))
     settings = dataclasses.replace(
         plan.settings,
@@ -51,19 +100,3 @@ def plan_of_study(name: str, storage_url: str, overrides: Sequence[str], n_jobs:
         timeout=None if order.deadline is None else max(1.0, order.deadline - time.time()),
     )
     return dataclasses.replace(plan, settings=settings)
-
-
-def _check_origin(name: str, then: Mapping[str, str]) -> None:
-    """Raise ConfigError if this machine has other code or packages than those that train the study's trials."""
-    now = origin()
-    differing = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
-    if differing:
-        changes = [f"{key} {_short(now.get(key))} instead of {_short(then.get(key))}" for key in differing]
-        raise ConfigError(
-            f"{platform.node()} cannot work on the study {name!r}, because it has {'; '.join(changes)}. Install what "
-            "the other machines have"
-        )
-
-
-def _short(value: str | None) -> str:
-    return "none" if value is None else value[:12]

@@ -11,7 +11,7 @@ from src.results import TrialRow, trial_name
 from src.space import SweepPlan, define, places_of
 from src.sweep.chains import Chains
 from src.sweep.job import Job
-from src.sweep.joining import origin
+from src.sweep.origin import origin
 from src.sweep.runs import open_parent, runs_of_trials, warnings_of
 from src.sweep.setting import Data, describe_setting, setting_digest
 
@@ -103,7 +103,7 @@ def open_sweep(
 
     chains = Chains(plan, study_id)
     claims = study.Claims(
-        name, storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss, epoch_of=chains.epoch
+        name, storage, plan.settings, n_trials=job.n_trials, first=job.first, on_dead=record_loss, epoch_of=chains.epoch
     )
     all_warnings = [line for found in data for line in found.warnings] + ["\n".join(warnings)] * bool(warnings)
     return Sweep(plan, job, claims, store, parent, data, all_warnings)

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -64,8 +64,13 @@ class Workers:
     ) -> None:
         self.kill()
 
-    def give(self, job: Job) -> None:
-        """Gives every worker its job, also those that are started later."""
+    def give(self, job: Job, ask_to_stop: Callable[[], object] | None = None) -> None:
+        """Gives every worker its job, also those that are started later.
+
+        Args:
+            job: of the sweep.
+            ask_to_stop: not needed: this process stops its workers.
+        """
         self._job = job
         for connection in self._living:
             _send(connection, job.as_message())
@@ -101,6 +106,10 @@ class Workers:
         self._stopping = True
         for connection in self._living:
             _send(connection, STOP)
+
+    def end(self) -> None:
+        """Ends all workers at once: no trial is running, or the sweep was stopped."""
+        self.kill()
 
     def kill(self) -> None:
         """Ends all workers at once."""
