@@ -19,6 +19,7 @@ UNIQUE = "id"
 DEFINITION = "definition"
 ORIGIN = "origin"
 ORDER = "order"
+REPORTED = "reported"  # the number of trials in the last report
 WORKER = "worker "  # prefix of what each worker of a cluster notes
 
 
@@ -153,6 +154,17 @@ def place_order(study: optuna.Study, order: Order) -> None:
 def order_of(study: optuna.Study) -> Order:
     """Return what was ordered of a study with a definition."""
     return Order(**study.user_attrs[ORDER])
+
+
+def note_report(study: optuna.Study, trials: int) -> None:
+    """Store how many trials the report of a study has."""
+    if study.user_attrs.get(REPORTED) != trials:
+        study.set_user_attr(REPORTED, trials)
+
+
+def has_report(study: optuna.Study) -> bool:
+    """Return True if the last report has all trials, or if an earlier version made the study, which stored nothing."""
+    return DEFINITION not in study.user_attrs or study.user_attrs.get(REPORTED) == len(study.get_trials(deepcopy=False))
 
 
 class WorkerRecord(NamedTuple):

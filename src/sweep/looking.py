@@ -31,6 +31,8 @@ def show_trials(study_name: str, storage_url: str) -> None:
     with _opened(study_name, storage_url) as (_, opened):
         rows = study.trial_rows(opened.get_trials(deepcopy=False))
         console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
+        if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
+            console.say(f"the report lacks trials; write it with: python -m src.sweep resume {study_name}")
         if records := study.worker_records(opened):
             cells = [(record.host, str(record.pid), record.log, last_line(Path(record.log))) for record in records]
             console.table("workers", ("machine", "process", "log", "last line"), cells)

@@ -49,8 +49,9 @@ def run_study(plan: SweepPlan, joins: bool = False) -> SweepResult:
             sweep.claims.give_up_dead()
             stopping.writing_results()
             with sweep.claims.recording():
-                ending.result = write_results(sweep)
-                write_plots(sweep, ending.result)
+                ending.result = result = write_results(sweep)
+                write_plots(sweep, result)
+                sweep.claims.read(lambda opened: study.note_report(opened, result.counts.total))
         with ending:
             ending.close_run()
     return ending.conclude()
@@ -70,7 +71,9 @@ def submit(plan: SweepPlan) -> None:
         if sweep.claims.is_done():
             console.say(f"study {name} already has its {sweep.job.n_trials} trials")
             return
-        start_workers(workers, sweep)
+        with tracking.explain_store_errors(plan.tracking.uri):
+            sweep.parent.set_scheduled()
+        give_work(workers, sweep)
     for action in ("watch", "status", "stop"):
         console.say(f"{action:<6} python -m src.sweep {action} {name}")
 
@@ -154,9 +157,14 @@ def train_trials(workers: Workers | RemoteWorkers, sweep: Sweep, stopping: Stopp
 
 def start_workers(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
     """Marks the sweep's run RUNNING, and gives the workers their job."""
-    console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         sweep.parent.set_running()
+    give_work(workers, sweep)
+
+
+def give_work(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
+    """Give the workers their job."""
+    console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
     workers.note_progress(sweep.claims.count_progress())
     workers.give(sweep.job, lambda: sweep.claims.read(study.ask_to_stop))
 

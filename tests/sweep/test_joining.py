@@ -46,9 +46,22 @@ def test_another_folder_trains_what_was_ordered_and_completes_the_run(stores: di
     shown = elsewhere.run("src.sweep", "status", NAME, **stores)
     assert str(tmp_path / "logs" / "w.log") in shown.stdout.replace("\n", "")
 
+    assert "the report lacks trials" not in shown.stdout
+
     watched = elsewhere.run("src.sweep", "watch", NAME, **stores)
     assert watched.returncode == 0, watched.stderr
     assert "3 trials: 3 complete" in watched.stdout
+
+
+def test_a_report_that_a_killed_worker_has_not_written_is_written_by_resume(
+    stores: dict[str, str], tmp_path: Path
+) -> None:
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    opened.set_user_attr("reported", 0)
+    elsewhere = Workplace(tmp_path)
+    assert f"python -m src.sweep resume {NAME}" in elsewhere.run("src.sweep", "status", NAME, **stores).stdout
+    assert elsewhere.run("src.sweep", "resume", NAME, **stores).returncode == 0
+    assert "the report lacks trials" not in elsewhere.run("src.sweep", "status", NAME, **stores).stdout
 
 
 def test_a_worker_trains_nothing_for_a_study_that_was_asked_to_stop(stores: dict[str, str], tmp_path: Path) -> None:
