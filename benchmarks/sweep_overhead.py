@@ -57,7 +57,9 @@ def main() -> None:
 def measure(sweep: Any, trials: int) -> None:
     from src import fitting, keeping, tracking, train
     from src import study as search
-    from src.sweep.worker import Job, Worker
+    from src.space import define, places_of
+    from src.sweep.job import Job
+    from src.sweep.worker import Worker
 
     def no_training(
         model: Any,
@@ -96,7 +98,10 @@ def measure(sweep: Any, trials: int) -> None:
     from src import console
 
     console.console.quiet = True
-    Worker(Job(sweep, study_id, parent.run_id, trials, [], 0, "overhead", None), threading.Event()).run()
+    job = Job(
+        define(sweep), places_of(sweep), study_id, parent.run_id, trials, first=0, starter="overhead", deadline=None
+    )
+    Worker(job, threading.Event()).run()
 
     ended = study.trials
     starts = [trial.datetime_start.timestamp() for trial in ended if trial.datetime_start]

@@ -33,9 +33,9 @@ class ConvlabSweeper(Sweeper):
         from src.space.planning import plan_sweep
 
         plan = plan_sweep(self.loader, self.master, arguments)
-        from src.sweep import run_study
+        from src.sweep import run_study, submit
 
-        return run_study(plan)
+        return submit(plan) if plan.settings.detach else run_study(plan)
 
 
 class ConvlabSchemas(ConfigSource):
@@ -89,6 +89,8 @@ def _make_node(schema_class: type) -> DictConfig:
     node = OmegaConf.structured(schema_class)
     for group in schema.RUN_GROUPS if issubclass(schema_class, schema.Config) else ():
         node[group] = MISSING  # a group's default is of one kind, and OmegaConf would refuse to merge another
+    if "engine" in node:
+        node.engine = MISSING
     return node
 
 

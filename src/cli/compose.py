@@ -252,15 +252,27 @@ def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
         ConfigError: a key that no config has, a value of another type, or a kind of model, data set or optimizer that
             does not exist.
     """
-    base = OmegaConf.structured(schema.Config)
     try:
-        for group in schema.RUN_GROUPS:
-            node = resolved.get(group) or {}
-            schema.require(isinstance(node, dict), group, node, "a mapping")
-            base[group] = OmegaConf.structured(schema.kind_of(group, node))
-        return cast(schema.Config, _to_object(OmegaConf.merge(base, _literal(resolved))))
+        return cast(schema.Config, _to_object(typed_config(_literal(resolved))))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from error
+
+
+def typed_config(tree: dict[str, Any]) -> DictConfig:
+    """Return a configuration whose nodes have types, with these values; missing ones and interpolations are kept.
+
+    Raises:
+        ConfigError: a kind of model, data set or optimizer that does not exist.
+        OmegaConfBaseException: a key that no config has, or a value of another type.
+    """
+    base = OmegaConf.structured(schema.Config)
+    for group in schema.RUN_GROUPS:
+        node = tree.get(group) or {}
+        schema.require(isinstance(node, dict), group, node, "a mapping")
+        base[group] = OmegaConf.structured(schema.kind_of(group, node))
+    merged = OmegaConf.merge(base, tree)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def _literal(value: Any) -> Any:

@@ -132,6 +132,9 @@ def quoted(value: str) -> str:
 def _explain_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if group == "hydra/launcher":
+        if engine := next((name for name in options_of("hydra/sweeper/engine") if name in option), None):
+            keys = "hydra.sweeper.engine.KEY instead of hydra.launcher.KEY, and hydra.sweeper.n_jobs=2"
+            return f"hydra/launcher={option}: use hydra/sweeper/engine={engine}, {keys} for the number of workers"
         return f"hydra/launcher={option}: the sweep starts its own processes; use hydra.sweeper.n_jobs=2"
     if (misnamed := CONF / group / f"{option}.yml").exists():
         return f"no {group} {option!r}: the name of {misnamed.name} must end in .yaml"
@@ -154,7 +157,7 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
     sentence = re.sub(r"^While dereferencing interpolation '.*?': ", "", str(cause).splitlines()[0])
     typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)", str(error))
     key = typed[1] if typed else _dotted(cause) or _dotted(error)
-    if (group := re.fullmatch(r"hydra\.sweeper\.(sampler|pruner)", key)) and "not a subclass of" in sentence:
+    if (group := re.fullmatch(r"hydra\.sweeper\.(sampler|pruner|engine)", key)) and "not a subclass of" in sentence:
         option = re.search(r"value: (\S+)", str(cause))
         return (
             f"{key} is a group of settings: choose one with hydra/sweeper/{group[1]}={option[1] if option else 'NAME'}"

@@ -1,7 +1,7 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
-from src.schema.checks import ADDED, FREE, PLACE, output_size, require
+from src.schema.checks import ADDED, FREE, PLACE, REQUEST, output_size, require
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,
@@ -10,6 +10,7 @@ from src.schema.dataset import (
     PublishedConfig,
     SyntheticConfig,
 )
+from src.schema.engines import EngineConfig, LocalEngineConfig, RayEngineConfig, SlurmEngineConfig
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, decisive_leaves, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
 from src.schema.loss import CrossEntropyConfig, LossConfig
@@ -35,7 +36,7 @@ from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauC
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig, for_training
 from src.schema.run import TAG_PREFIX, Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
-from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig
+from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared
 from src.schema.training import TrackingConfig, TrainingConfig
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 
 from src.errors import ConfigError
+from src.places import sqlite_file
 from src.schema.checks import FREE, PLACE, at_least, one_of, require
+from src.schema.engines import EngineConfig, LocalEngineConfig
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import Direction
 
@@ -235,6 +237,8 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     name: str
     sampler: SamplerConfig
     pruner: PrunerConfig
+    engine: EngineConfig = field(default_factory=LocalEngineConfig)  # where the workers run
+    detach: bool = False  # return when the workers are started; python -m src.sweep watch STUDY shows them
     direction: str | None = None  # null: follows training.monitor
     storage: str = field(default="sqlite:///optuna.db", metadata=PLACE)
     study_name: str | None = None  # null: the search's name and a digest of fixed config, space and data
@@ -270,6 +274,13 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             value = getattr(self, key)
             allowed = value is None or (value.strip() and not set(value) & set("/\\"))
             require(bool(allowed), f"hydra.sweeper.{key}", value, "a name without slashes")
+        if self.detach and not self.engine.can_detach:
+            raise ConfigError(
+                f"hydra.sweeper.detach=true: with hydra/sweeper/engine={self.engine.name} the workers end with this "
+                "command; remove `hydra.sweeper.detach=true`, or choose an engine that has a cluster"
+            )
+        if self.engine.is_remote:
+            check_shared("hydra.sweeper.storage", self.storage, self.engine.name)
         if self.n_trials is None and not self.sampler.is_exhaustive:
             raise ConfigError(
                 f"hydra.sweeper.n_trials: {self.sampler.name} never runs out of trials; give a number of trials"
@@ -279,3 +290,12 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
                 f"hydra/sweeper/pruner={self.pruner.name}: a grid trains each combination to its end; remove "
                 f"`hydra/sweeper/pruner={self.pruner.name}`"
             )
+
+
+def check_shared(key: str, address: str, engine: str) -> None:
+    """Raise ConfigError if the workers of another machine cannot use this address."""
+    if sqlite_file(address) is not None:
+        raise ConfigError(
+            f"{key}={address}: the workers of hydra/sweeper/engine={engine} run on other machines, which cannot share "
+            "a SQLite file; use the address of a server"
+        )

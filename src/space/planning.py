@@ -20,18 +20,14 @@ from src.schema import (
     REGISTRY,
     RUN_GROUPS,
     Choice,
-    Config,
-    DatasetConfig,
-    Dimension,
-    Direction,
     Scalar,
     SweeperConfig,
-    direction_of,
     require,
 )
 from src.space.checks import check_key
 from src.space.overrides import effective_overrides, read_dimension, read_group
-from src.space.space import Space, SweepPlan, build_config
+from src.space.plan import SweepPlan, make_plan
+from src.space.space import Space
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MAX_COMBINATIONS = 500  # of groups: each is composed before the sweep starts
@@ -87,19 +83,12 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
         _set_unless_typed(space, fixed, "tracking.detail", "light")
     if "evaluate_test" not in swept:
         _set_unless_typed(space, fixed, "evaluate_test", False)
-    example = _find_runnable(space)
-    metric = _metric(space, settings)
     search = str(master.hydra.runtime.choices.hparams_search)
-    return SweepPlan(
-        space=space,
-        settings=settings,
+    return make_plan(
+        space,
+        settings,
         name=settings.name if search == "grid" else search,
-        metric=metric,
-        direction=_direction(settings, metric),
         line=(*typed, *(str(setting) for setting in master.hydra.overrides.hydra)),
-        tracking=example.tracking,
-        tags={name: value for name, value in example.tags.items() if f"tags.{name}" not in swept},
-        datasets=_datasets(example, *space.configs()),
     )
 
 
@@ -125,11 +114,6 @@ def _check_test_split(space: Space, swept: Mapping[str, Override], fixed: Mappin
             "evaluate_test: the trials of a search are not scored on the test split; remove evaluate_test, "
             "and score the best trial afterwards: python -m src.evaluate run_id=RUN"
         )
-
-
-def _datasets(*configs: Config) -> tuple[DatasetConfig, ...]:
-    """Return the data sets of the configurations, each once."""
-    return tuple({repr(config.dataset): config.dataset for config in configs}.values())
 
 
 def _compose_space(
@@ -164,39 +148,6 @@ def _set_unless_typed(space: Space, fixed: Mapping[str, str], name: str, value: 
             OmegaConf.update(config, name, value)
 
 
-def _metric(space: Space, settings: SweeperConfig) -> str:
-    """Return the metric that compares the trials."""
-    if any(key.name in ("training.monitor", "dataset.validation_size") for key in space.keys):
-        raise ConfigError("training.monitor and dataset.validation_size cannot be swept: trials must be comparable")
-    monitors = {str(base.training.monitor) for base in space.bases.values()}
-    if len(monitors) > 1:
-        raise ConfigError(f"training.monitor differs between the options: {', '.join(sorted(monitors))}; set one")
-    without = [space.label(options) for options, base in space.bases.items() if base.dataset.validation_size == 0]
-    if not without:
-        return monitors.pop()
-    if len(without) < len(space.bases):
-        raise ConfigError(
-            f"{', '.join(without)}: no validation split, so these cannot be compared with the others; "
-            "set dataset.validation_size for all"
-        )
-    if settings.sampler.is_exhaustive:
-        return "accuracy"  # of the training images: there is no other metric that all runs have
-    raise ConfigError(
-        "dataset.validation_size=0: a search compares trials by their validation split; "
-        "set dataset.validation_size above 0, or run a plain grid"
-    )
-
-
-def _direction(settings: SweeperConfig, metric: str) -> Direction:
-    natural = direction_of(metric)
-    if settings.direction not in (None, natural):
-        raise ConfigError(
-            f"hydra.sweeper.direction={settings.direction} contradicts training.monitor={metric}, "
-            f"which a sweep must {natural}; remove `hydra.sweeper.direction={settings.direction}`"
-        )
-    return natural
-
-
 # --- composed configurations ---------------------------------------------------------------------------------------
 
 
@@ -224,31 +175,3 @@ def _compose_each(
             del config["hydra"]
         bases[options] = config
     return bases, choices
-
-
-def _find_runnable(space: Space) -> Config:
-    """Return a configuration that can be run: a base configuration, or one from the space.
-
-    Raises:
-        ConfigError: there is none; the error is that of the first base configuration.
-    """
-    problems: list[ConfigError] = []
-    count = max((len(key.samples()) for key in space.keys), default=0)
-    for options, composed in space.bases.items():
-        params = dict(zip((group.name for group in space.groups), options, strict=True))
-        for index in (None, *range(count)):
-            try:
-                return build_config(composed) if index is None else _draw_sample(space, params, index)
-            except ConfigError as error:
-                problems.append(error)
-    raise problems[0]
-
-
-def _draw_sample(space: Space, params: Mapping[str, Scalar], index: int) -> Config:
-    """Return the configuration with these groups' options, and with the sample of this index of each key."""
-
-    def pick(key: Dimension) -> Scalar:
-        samples = key.samples()
-        return params[key.name] if key.name in params else samples[index % len(samples)]
-
-    return space.draw(pick)

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.compose import to_dataclass
 from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.schema import Choice, Config, DatasetConfig, Dimension, Direction, Scalar, SweeperConfig, TrackingConfig
+from src.schema import Choice, Config, Dimension, Scalar
 
 MAX_TRIALS = 10_000  # of a grid
 Pick = Callable[[Dimension], Scalar]
@@ -173,33 +173,6 @@ def has_key(config: DictConfig, name: str) -> bool:
     if not isinstance(parent, DictConfig):
         return False
     return last in parent.keys() or not OmegaConf.is_struct(parent)  # noqa: SIM118 - `in parent` is False for missing values
-
-
-@dataclass(frozen=True)
-class SweepPlan:
-    """A checked sweep.
-
-    Attributes:
-        space: the configurations to try.
-        settings: `hydra.sweeper`.
-        name: the name of the search, or of the sweeper if the space was typed.
-        metric: the metric that compares the trials, at the best epoch of each.
-        direction: `maximize` or `minimize`.
-        line: the overrides of the command line.
-        tracking: the tracking settings, which all trials have in common.
-        tags: the tags that all trials have in common.
-        datasets: the data sets of the space, each once.
-    """
-
-    space: Space
-    settings: SweeperConfig
-    name: str
-    metric: str
-    direction: Direction
-    line: tuple[str, ...]
-    tracking: TrackingConfig
-    tags: Mapping[str, str]
-    datasets: tuple[DatasetConfig, ...]
 
 
 def build_config(composed: DictConfig) -> Config:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.study.claims import Claims, NoTrial
+    from src.study.claims import Claims, NoTrial, count_trials
     from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
     from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of
@@ -18,14 +18,25 @@ if TYPE_CHECKING:
     from src.study.sampling import check_sampler, picker
     from src.study.storage import Storage, open_existing, open_storage
     from src.study.studies import (
+        ORIGIN,
+        Order,
+        WorkerRecord,
         ask_to_stop,
         check_setting,
         find_study,
         first_of_setting,
+        has_report,
         is_stopped,
+        keep_definition,
+        kept_definition,
+        note_report,
+        note_worker,
         open_study,
+        order_of,
+        place_order,
         study_names,
         unique_id,
+        worker_records,
     )
     from src.study.watch import STOPPED, Stopped, TrialLost, TrialWatch
 else:

@@ -171,6 +171,10 @@ class Claims:
         counts = self.counts()
         return not counts.running and counts.counted >= self._n_trials
 
+    def is_failing(self) -> bool:
+        """Return True if too many trials of this command failed in a row."""
+        return self._failed_in_a_row(self.trials())
+
     def open_chains(self) -> set[int]:
         """Returns the chains whose last trial is running, or was interrupted and may be tried again."""
         last = {_chain(trial): trial for trial in self.trials()}

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -16,6 +16,23 @@ CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was 
 VARIES = ("space ", "data ")  # prefixes of the items of a setting that are not fixed keys, see `src.sweep.setting`
 STOP = "stop"
 UNIQUE = "id"
+DEFINITION = "definition"
+ORIGIN = "origin"
+ORDER = "order"
+REPORTED = "reported"  # the number of trials in the last report
+WORKER = "worker "  # prefix of what each worker of a cluster notes
+
+
+class Order(NamedTuple):
+    """An order: how many trials a study shall have, and until when.
+
+    Attributes:
+        n_trials: how many trials it has in the end.
+        deadline: in seconds since 1970, the time after which no further trial starts; None for no such time.
+    """
+
+    n_trials: int
+    deadline: float | None
 
 
 def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.Study:
@@ -96,6 +113,85 @@ def check_setting(
         study.set_user_attr(CHANGED, len(study.get_trials(deepcopy=False)))
     if changes or SETTING not in study.user_attrs:
         study.set_user_attr(SETTING, dict(setting))
+
+
+def keep_definition(study: optuna.Study, definition: Mapping[str, Any], origin: Mapping[str, str]) -> None:
+    """Store what other workers of a study must know.
+
+    Args:
+        study: the study of the sweep.
+        definition: of the sweep, from `src.space.definition`.
+        origin: the code and the packages that train its trials.
+    """
+    for name, value in ((DEFINITION, dict(definition)), (ORIGIN, dict(origin))):
+        if study.user_attrs.get(name) != value:
+            study.set_user_attr(name, value)
+
+
+def kept_definition(study: optuna.Study) -> tuple[Any, Mapping[str, str]]:
+    """Return the definition of a study's sweep, and the code and the packages that train its trials.
+
+    Raises:
+        ConfigError: a sweep of an earlier version has made the study, or another program.
+    """
+    definition, origin = study.user_attrs.get(DEFINITION), study.user_attrs.get(ORIGIN)
+    if definition is None or not isinstance(origin, dict):
+        raise ConfigError(
+            f"the study {study.study_name!r} has no definition; run the command of its sweep once, which adds it"
+        )
+    return definition, origin
+
+
+def place_order(study: optuna.Study, order: Order) -> None:
+    """Store what a command orders of a study. The highest number of trials counts, and the latest deadline."""
+    before = study.user_attrs.get(ORDER)
+    n_trials = max(order.n_trials, before["n_trials"] if before else 0)
+    wanted = order._replace(n_trials=n_trials)._asdict()
+    if wanted != before:
+        study.set_user_attr(ORDER, wanted)
+
+
+def order_of(study: optuna.Study) -> Order:
+    """Return what was ordered of a study with a definition."""
+    return Order(**study.user_attrs[ORDER])
+
+
+def note_report(study: optuna.Study, trials: int) -> None:
+    """Store how many trials the report of a study has."""
+    if study.user_attrs.get(REPORTED) != trials:
+        study.set_user_attr(REPORTED, trials)
+
+
+def has_report(study: optuna.Study) -> bool:
+    """Return True if the last report has all trials, or if an earlier version made the study, which stored nothing."""
+    return DEFINITION not in study.user_attrs or study.user_attrs.get(REPORTED) == len(study.get_trials(deepcopy=False))
+
+
+class WorkerRecord(NamedTuple):
+    """The note of a worker of a cluster about itself.
+
+    Attributes:
+        host: the name of its machine.
+        pid: the number of its process there.
+        started: the time in seconds since 1970.
+        log: the file with its output, as an absolute path on its machine.
+    """
+
+    host: str
+    pid: int
+    started: float
+    log: str
+
+
+def note_worker(study: optuna.Study, record: WorkerRecord) -> None:
+    """Store what a worker says about itself."""
+    study.set_user_attr(f"{WORKER}{record.host} {record.pid}", record._asdict())
+
+
+def worker_records(study: optuna.Study) -> list[WorkerRecord]:
+    """Return the records of all workers, the earliest first."""
+    records = [WorkerRecord(**value) for name, value in study.user_attrs.items() if name.startswith(WORKER)]
+    return sorted(records, key=lambda record: record.started)
 
 
 def first_of_setting(study: optuna.Study) -> int:

@@ -1,8 +1,11 @@
-"""Show the state of sweeps, or stop one, from another terminal or machine.
+"""Show the state of sweeps, stop one, resume one, or work on one, from another terminal or machine.
 
 python -m src.sweep status
 python -m src.sweep status STUDY
+python -m src.sweep watch STUDY
 python -m src.sweep stop STUDY --storage postgresql://ada@db.example/optuna
+python -m src.sweep resume STUDY --n-trials 40
+python -m src.sweep work STUDY --n-jobs 2 dataset.data_dir=/mnt/data
 """
 
 from __future__ import annotations
@@ -10,62 +13,80 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from src import console, study
 from src.cli.command import run_command
 from src.cli.flags import Flags
 from src.errors import ConfigError
-from src.places import read_variable
+from src.places import local_path, read_variable
+from src.sweep.joining import join, resume
+from src.sweep.looking import show_studies, show_trials, stop, watch
 
-ACTIONS = ("status", "stop")
-
-
-def show_status(study_name: str | None, storage_url: str) -> None:
-    """Print the counts of each study, or the trials of one."""
-    storage = study.open_existing(storage_url)
-    if study_name is not None:
-        opened = study.find_study(study_name, storage.optuna)
-        rows = study.trial_rows(opened.get_trials(deepcopy=False))
-        console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
-        return
-    cells = []
-    for name in study.study_names(storage.optuna):
-        rows = study.trial_rows(study.find_study(name, storage.optuna).get_trials(deepcopy=False))
-        states = [row.state for row in rows]
-        cells.append((name, *(str(states.count(state)) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))))
-    console.table("studies", ("study", "complete", "pruned", "failed", "running"), cells)
+ACTIONS = ("status", "watch", "stop", "resume", "work")
 
 
-def stop(study_name: str, storage_url: str) -> None:
-    """Ask every worker of the study to stop: running trials end with their epoch, and no other begins."""
-    storage = study.open_existing(storage_url)
-    opened = study.find_study(study_name, storage.optuna)
-    running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
-    storage.patience.call(lambda: study.ask_to_stop(opened))
-    console.say(f"asked {study_name} to stop; running trials: {len(running)}. To resume, repeat the sweep's command")
+class Typed(NamedTuple):
+    """The words that were typed.
+
+    Attributes:
+        action: one of `ACTIONS`.
+        study: the name of the study, None for all of them.
+        storage: the address of the storage.
+        n_jobs: how many worker processes this command starts.
+        n_trials: how many trials the study has in the end, None for as many as before.
+        log: the file for the output of this command, None for the terminal.
+        places: paths and addresses, such as `dataset.data_dir=/mnt/data`.
+    """
+
+    action: str
+    study: str | None
+    storage: str
+    n_jobs: int = 1
+    n_trials: int | None = None
+    log: Path | None = None
+    places: Sequence[str] = ()
 
 
-def read_arguments(arguments: Sequence[str]) -> tuple[str, str | None, str]:
-    """Return the action, the study (None for all of them) and the storage.
+def read_arguments(arguments: Sequence[str]) -> Typed:
+    """Return what was typed.
 
     Raises:
-        ConfigError: an unknown action or flag, an empty value, or no study to stop.
+        ConfigError: an unknown action or flag, an empty value, no study, or a flag of another action.
     """
     parser = Flags(
         prog="python -m src.sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("action", choices=ACTIONS, help="status: all studies, or the trials of one")
     parser.add_argument("study", nargs="?", help="its name, as `status` lists it")
+    parser.add_argument("places", nargs="*", help="work, resume: paths of this machine, dataset.data_dir=FOLDER")
     parser.add_argument("--storage", help="Optuna's database; $OPTUNA_STORAGE or sqlite:///optuna.db")
+    parser.add_argument("--n-jobs", type=int, help="work, resume: worker processes of this command; 1")
+    parser.add_argument("--n-trials", type=int, help="resume: trials of the study in the end")
+    parser.add_argument("--log", help="work, resume: a file to which the output of this command is appended")
     typed = parser.parse_intermixed_args(
         [f"--{argument}" if argument.startswith("storage=") else argument for argument in arguments]
     )
-    for name in ("storage", "study"):
+    for name in ("storage", "study", "log"):
         if (given := getattr(typed, name)) is not None and not given.strip():
             raise ConfigError(f"{name}: got an empty string; give a value, or remove it")
-    if typed.action == "stop" and typed.study is None:
-        raise ConfigError("stop: name the study; python -m src.sweep status lists them")
-    return typed.action, typed.study, typed.storage or read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
+    if typed.action != "status" and typed.study is None:
+        raise ConfigError(f"{typed.action}: name the study; python -m src.sweep status lists them")
+    _check_flags(typed)
+    storage = typed.storage or read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
+    log = None if typed.log is None else local_path(typed.log).absolute()
+    return Typed(typed.action, typed.study, storage, typed.n_jobs or 1, typed.n_trials, log, typed.places)
+
+
+def _check_flags(typed: argparse.Namespace) -> None:
+    """Raise ConfigError for a flag that its action does not have, and for a number below 1."""
+    extra = {"--n-jobs": typed.n_jobs, "--n-trials": typed.n_trials, "--log": typed.log, "paths": typed.places or None}
+    allowed = {"resume": set(extra), "work": {"--n-jobs", "--log", "paths"}}.get(typed.action, set())
+    for name, value in extra.items():
+        if value is not None and name not in allowed:
+            raise ConfigError(f"{typed.action} has no {name}; remove {' '.join(typed.places) or f'{name} {value}'}")
+        if isinstance(value, int) and value < 1:
+            raise ConfigError(f"{name}: got {value}, expected at least 1")
 
 
 def main() -> None:
@@ -74,11 +95,21 @@ def main() -> None:
 
 
 def _main() -> None:
-    action, study_name, storage = read_arguments(sys.argv[1:])
-    if action == "stop" and study_name is not None:
-        stop(study_name, storage)
-    else:
-        show_status(study_name, storage)
+    typed = read_arguments(sys.argv[1:])
+    match typed.action, typed.study:
+        case "status", None:
+            show_studies(typed.storage)
+        case "status", str(name):
+            show_trials(name, typed.storage)
+        case "watch", str(name):
+            watch(name, typed.storage)
+        case "stop", str(name):
+            stop(name, typed.storage)
+        case "resume", str(name):
+            resume(name, typed.storage, typed.n_trials)
+            join(name, typed.storage, typed.places, typed.n_jobs, typed.log)
+        case "work", str(name):
+            join(name, typed.storage, typed.places, typed.n_jobs, typed.log)
 
 
 if __name__ == "__main__":

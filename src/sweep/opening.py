@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 
 from src import console, study, tracking
 from src.results import TrialRow, trial_name
-from src.schema import Scalar
-from src.space import SweepPlan
+from src.space import SweepPlan, define, places_of
 from src.sweep.chains import Chains
+from src.sweep.job import Job
+from src.sweep.origin import origin
 from src.sweep.runs import open_parent, runs_of_trials, warnings_of
 from src.sweep.setting import Data, describe_setting, setting_digest
-from src.sweep.worker import Job
 
 
 @dataclass
@@ -23,6 +22,7 @@ class Sweep:
     """An open sweep.
 
     Attributes:
+        plan: its checked settings.
         job: the job of its workers.
         claims: its trials.
         store: the store of its runs.
@@ -31,17 +31,13 @@ class Sweep:
         warnings: what a reader of its results must know.
     """
 
+    plan: SweepPlan
     job: Job
     claims: study.Claims
     store: tracking.Store
     parent: tracking.Run
     data: Sequence[Data]
     warnings: Sequence[str]
-
-    @property
-    def plan(self) -> SweepPlan:
-        """The checked settings of the sweep."""
-        return self.job.plan
 
     @property
     def chains(self) -> Chains:
@@ -51,19 +47,21 @@ class Sweep:
 
 def open_sweep(
     plan: SweepPlan,
-    queue: list[dict[str, Scalar]],
+    n_trials: int,
     storage: study.Storage,
     store: tracking.Store,
     data: Sequence[Data],
+    joins: bool = False,
 ) -> Sweep:
     """Create the study and its MLflow run, or resume them, and warn of runs that are gone.
 
     Args:
         plan: the checked settings of the sweep.
-        queue: the parameters of the first trials.
+        n_trials: how many trials the study has in the end.
         storage: the storage of the study.
         store: the store of the runs.
         data: the data sets of the sweep.
+        joins: whether the plan is that of the study, which then stays as it is.
 
     Raises:
         ConfigError: a study of this name was made with other settings.
@@ -71,14 +69,17 @@ def open_sweep(
     """
     for found in data:
         console.warn(found.warnings)
-    setting = describe_setting(plan, data)
+    setting, definition = describe_setting(plan, data), define(plan)
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
 
     def open_both() -> tuple[tracking.StudyId, tracking.Run, list[TrialRow]]:
         with storage.exclusive(f"study {name}"):
             opened = study.open_study(name, storage.optuna, plan.direction)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change)
-            study.ask_to_stop(opened, False)
+            if not joins:
+                study.keep_definition(opened, definition, origin())
+                study.place_order(opened, study.Order(n_trials, deadline_of(plan)))
+                study.ask_to_stop(opened, False)
             rows = study.trial_rows(opened.get_trials(deepcopy=False))
             study_id = tracking.StudyId(name, study.unique_id(opened))
             return study_id, open_parent(store, study_id, plan, data), rows
@@ -89,11 +90,11 @@ def open_sweep(
         warnings = warnings_of(store, study_id, plan.tracking, rows, runs)
     console.warn(warnings)
     job = Job(
-        plan=plan,
+        definition=definition,
+        places=places_of(plan),
         study=study_id,
         parent_run_id=parent.run_id,
-        n_trials=count_trials(plan, queue),
-        queue=queue,
+        n_trials=n_trials,
         first=len(rows),
         starter=uuid.uuid4().hex,
         deadline=None if plan.settings.timeout is None else time.monotonic() + plan.settings.timeout,
@@ -104,25 +105,12 @@ def open_sweep(
 
     chains = Chains(plan, study_id)
     claims = study.Claims(
-        name, storage, plan.settings, n_trials=job.n_trials, on_dead=record_loss, epoch_of=chains.epoch
+        name, storage, plan.settings, n_trials=job.n_trials, first=job.first, on_dead=record_loss, epoch_of=chains.epoch
     )
     all_warnings = [line for found in data for line in found.warnings] + ["\n".join(warnings)] * bool(warnings)
-    return Sweep(job, claims, store, parent, data, all_warnings)
+    return Sweep(plan, job, claims, store, parent, data, all_warnings)
 
 
-def count_trials(plan: SweepPlan, queue: Sequence[dict[str, Scalar]]) -> int:
-    """Return how many trials the study has in the end: the number that was set, but no more than a grid has."""
-    limit = len(queue) if is_grid(plan) else sys.maxsize
-    return min(plan.settings.n_trials or limit, limit)
-
-
-def first_trials(plan: SweepPlan) -> list[dict[str, Scalar]]:
-    """Return the parameters that are tried before the sampler is asked: a whole grid, or the configuration's own."""
-    if is_grid(plan):
-        return plan.space.grid()
-    return [plan.space.defaults()] if plan.settings.enqueue_default else []
-
-
-def is_grid(plan: SweepPlan) -> bool:
-    """Return whether every combination is tried, and the sampler is never asked."""
-    return plan.settings.sampler.is_exhaustive
+def deadline_of(plan: SweepPlan) -> float | None:
+    """Return the time after which no further trial starts, in seconds since 1970; None for no such time."""
+    return None if plan.settings.timeout is None else time.time() + plan.settings.timeout

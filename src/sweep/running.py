@@ -5,16 +5,18 @@ Start reading at `run_study`. Any part of it may be killed at any time: the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import NamedTuple
 
 from src import console, reports, study, tracking
-from src.errors import UserError
+from src.errors import ConfigError, UserError
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
-from src.space import SweepPlan
+from src.space import SweepPlan, define
 from src.sweep.ending import Ending, StoppedElsewhere, write_plots, write_results
-from src.sweep.opening import Sweep, count_trials, first_trials, open_sweep
+from src.sweep.engines.remote import RemoteWorkers
+from src.sweep.opening import Sweep, open_sweep
 from src.sweep.setting import find_data
 from src.sweep.stopping import Stopping
 from src.sweep.workers import Workers
@@ -22,20 +24,80 @@ from src.sweep.workers import Workers
 TICK = 0.5  # seconds between two looks at the study
 
 
-def run_study(plan: SweepPlan) -> SweepResult:
+def run_study(plan: SweepPlan, joins: bool = False) -> SweepResult:
     """Runs trials until the study has as many as its settings say, then writes the results.
 
     Args:
-        plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`.
+        plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`, or those of a study that exists.
+        joins: whether they are those of a study that exists.
 
     Raises:
         UserError: a store cannot be used, a study of this name was made with other settings, or too many trials failed
             in a row.
         Interrupted: Ctrl-C or SIGTERM; the same command resumes the sweep.
     """
-    queue = first_trials(plan)
+    if plan.settings.detach:
+        raise ConfigError(
+            "hydra.sweeper.detach=true: this command needs the result of the sweep; remove `hydra.sweeper.detach=true`"
+        )
+    with open_with_workers(plan, joins) as (workers, sweep, stopping):
+        ending = Ending(sweep)
+        with sweep.claims.alive(sweep.job.starter), ending, stopping.training(), sweep.store.watching():
+            train_trials(workers, sweep, stopping)
+        workers.end()
+        with ending:
+            sweep.claims.give_up_dead()
+            stopping.writing_results()
+            with sweep.claims.recording():
+                ending.result = result = write_results(sweep)
+                write_plots(sweep, result)
+                sweep.claims.read(lambda opened: study.note_report(opened, result.counts.total))
+        with ending:
+            ending.close_run()
+    return ending.conclude()
+
+
+def submit(plan: SweepPlan) -> None:
+    """Start the workers of a sweep on a cluster, and print how to follow it. The last of them writes the results.
+
+    Args:
+        plan: the checked settings of the sweep.
+
+    Raises:
+        UserError: a store or the cluster cannot be used, or a study of this name was made with other settings.
+    """
+    with open_with_workers(plan) as (workers, sweep, _):
+        name = sweep.job.study.name
+        if sweep.claims.is_done():
+            console.say(f"study {name} already has its {sweep.job.n_trials} trials")
+            return
+        with tracking.explain_store_errors(plan.tracking.uri):
+            sweep.parent.set_scheduled()
+        give_work(workers, sweep)
+    for action in ("watch", "status", "stop"):
+        console.say(f"{action:<6} python -m src.sweep {action} {name}")
+
+
+class Opened(NamedTuple):
+    """A sweep that is ready for its trials."""
+
+    workers: Workers | RemoteWorkers
+    sweep: Sweep
+    stopping: Stopping
+
+
+@contextmanager
+def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
+    """Open a sweep and its workers, which have no job yet.
+
+    Args:
+        plan: the checked settings of the sweep.
+        joins: whether they are those of a study that exists.
+    """
+    define(plan)  # refuses what a study must not contain
+    n_trials = plan.count_trials(plan.first_trials())
     # Workers first: their imports take longer than everything that is done here meanwhile.
-    with Workers(min(plan.settings.n_jobs, count_trials(plan, queue))) as workers:
+    with workers_of(plan, min(plan.settings.n_jobs, n_trials)) as workers:
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
         stopping = Stopping(workers)
@@ -47,23 +109,16 @@ def run_study(plan: SweepPlan) -> SweepResult:
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
             store.stop_waiting_if(lambda: bool(stopping.signals))
-            sweep = open_sweep(plan, queue, storage, store, data)
-            ending = Ending(sweep)
-            with sweep.claims.alive(sweep.job.starter), ending, stopping.training(), store.watching():
-                train_trials(workers, sweep, stopping)
-            workers.kill()
-            with ending:
-                sweep.claims.give_up_dead()
-                stopping.writing_results()
-                with sweep.claims.recording():
-                    ending.result = write_results(sweep)
-                    write_plots(sweep, ending.result)
-            with ending:
-                ending.close_run()
-    return ending.conclude()
+            yield Opened(workers, open_sweep(plan, n_trials, storage, store, data, joins), stopping)
 
 
-def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
+def workers_of(plan: SweepPlan, n_jobs: int) -> Workers | RemoteWorkers:
+    """Return the workers of the sweep's engine, which are not started yet."""
+    engine = plan.settings.engine
+    return RemoteWorkers(engine.build(object, engine), plan, n_jobs) if engine.is_remote else Workers(n_jobs)
+
+
+def train_trials(workers: Workers | RemoteWorkers, sweep: Sweep, stopping: Stopping) -> None:
     """Starts the workers, and prints a line for each trial that ends, until no worker is left.
 
     Args:
@@ -80,7 +135,7 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
     if stopping.signals:
         raise Interrupted(stopping.signals[0])
     if claims.is_done():
-        workers.kill()
+        workers.end()
     else:
         start_workers(workers, sweep)
     with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(sweep)) as view:
@@ -96,17 +151,24 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
         raise Interrupted(stopping.signals[0])
     if stopping.is_asked:
         raise StoppedElsewhere("stopped by `python -m src.sweep stop`")
-    if workers.failing:
+    if workers.failing or (isinstance(workers, RemoteWorkers) and claims.is_failing()):
         raise UserError(explain_failures(trial_rows(sweep), plan.settings.max_failures))
+    if isinstance(workers, RemoteWorkers):
+        workers.check_ending(is_done=claims.is_done())
 
 
-def start_workers(workers: Workers, sweep: Sweep) -> None:
+def start_workers(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
     """Marks the sweep's run RUNNING, and gives the workers their job."""
-    console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         sweep.parent.set_running()
+    give_work(workers, sweep)
+
+
+def give_work(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
+    """Give the workers their job."""
+    console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
     workers.note_progress(sweep.claims.count_progress())
-    workers.give(sweep.job)
+    workers.give(sweep.job, lambda: sweep.claims.read(study.ask_to_stop))
 
 
 def trial_rows(sweep: Sweep) -> list[TrialRow]:

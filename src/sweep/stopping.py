@@ -9,6 +9,7 @@ from types import FrameType
 
 from src import console, study
 from src.process.interrupt import Interrupted
+from src.sweep.engines.remote import RemoteWorkers
 from src.sweep.workers import Workers
 
 
@@ -25,7 +26,7 @@ class Stopping:
         raised: the number of signals after which the next one is raised.
     """
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers | RemoteWorkers) -> None:
         self.signals: list[int] = []
         self.is_asked = False
         self.allowed = 0

@@ -19,10 +19,8 @@ import time
 import traceback
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
-from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -36,9 +34,10 @@ from src.process.lazy import import_now
 from src.redact import redact
 from src.results import TrainResult, trial_name
 from src.resuming import Resumption
-from src.schema import Config, DatasetConfig, Scalar, best_metrics, is_better
-from src.space import SweepPlan
+from src.schema import Config, DatasetConfig, best_metrics, is_better
+from src.space import read_definition
 from src.sweep.chains import Chains
+from src.sweep.job import Job
 from src.train import train
 
 if TYPE_CHECKING:
@@ -51,32 +50,6 @@ WAIT_SECONDS = 0.5  # between two attempts to claim a trial
 ORPHANED = 1  # exit code of a worker whose parent has ended
 LONGER = 60  # seconds that a worker waits longer for the storage than its parent, which gives up first and says why
 MAX_REASON = 2_000  # characters
-
-
-@dataclass(frozen=True)
-class Job:
-    """The job of a worker.
-
-    Attributes:
-        plan: the checked settings of the sweep.
-        study: the name and id of the study, which exists.
-        parent_run_id: the MLflow run of the sweep, None when tracking is off.
-        n_trials: how many trials the study has in the end.
-        queue: parameters of the first trials.
-        first: the number of the first trial of this command.
-        starter: the name of the sweep's own process, which is `alive` under it as long as its workers run.
-        deadline: the time after which no further trial starts, by the monotonic clock that all processes of the machine
-            share, or None.
-    """
-
-    plan: SweepPlan
-    study: tracking.StudyId
-    parent_run_id: str | None
-    n_trials: int
-    queue: list[dict[str, Scalar]]
-    first: int
-    starter: str
-    deadline: float | None
 
 
 def main() -> None:
@@ -95,8 +68,8 @@ def main() -> None:
 def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
     """Runs a worker process to its end.
 
-    The job may contain classes of extensions. It is read after these are imported, and in the main thread, because some
-    libraries can only be imported there.
+    The job may name kinds of extensions, so it is read after these are imported. They are imported in the main thread,
+    because some libraries can only be imported there.
 
     Args:
         connection: sends the job, and then at most the request to stop.
@@ -111,7 +84,7 @@ def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
         _import_early()
         load_extensions(extensions)
         raise_on_signals(ctrl_c=False)
-        job: Job = ForkingPickler.loads(jobs.get())
+        job = Job.from_message(jobs.get())
         busy.set()
         code = 0 if stop.is_set() else Worker(job, stop).run()
     except KeyboardInterrupt:
@@ -132,11 +105,11 @@ def _listen(
     """Passes on the job and the request to stop, and ends the process when the parent has ended."""
     try:
         jobs.put(connection.recv_bytes())
-        connection.recv()
+        connection.recv_bytes()
         stop.set()
         if not busy.is_set():
             os._exit(0)
-        connection.recv()
+        connection.recv_bytes()
     except Exception:  # the parent is gone
         os._exit(ORPHANED)
 
@@ -152,22 +125,23 @@ class Worker:
 
     def __init__(self, job: Job, stop: threading.Event) -> None:
         self.job = job
+        self.plan = plan = read_definition(job.definition, job.places)
         self.stop = stop
         self.owner = uuid.uuid4().hex
         self.is_training = False
         self.must_end = False
-        self.store: tracking.Store = tracking.open_store(job.plan.tracking, console.say, is_worker=True)
+        self.store: tracking.Store = tracking.open_store(plan.tracking, console.say, is_worker=True)
         self.store.stop_waiting_if(stop.is_set)
-        self.chains = Chains(job.plan, job.study)
-        url = job.plan.settings.storage
+        self.chains = Chains(plan, job.study)
+        url = plan.settings.storage
         patience = study.Patience(url, study.MAX_OUTAGE_SECONDS + LONGER, between=self._between)
-        storage = patience.call(lambda: study.open_storage(url, job.plan.tracking.uri, patience))
+        storage = patience.call(lambda: study.open_storage(url, plan.tracking.uri, patience))
         self.claims: study.Claims = study.Claims(
             job.study.name,
             storage,
-            job.plan.settings,
+            plan.settings,
             n_trials=job.n_trials,
-            queue=job.queue,
+            queue=plan.first_trials(),
             first=job.first,
             starter=job.starter,
             on_dead=self._record_loss,
@@ -181,7 +155,7 @@ class Worker:
         at_start: int | None = None
         with self.claims.alive(self.owner):
             while not self.stop.is_set() and not self._is_too_late():
-                claimed = self.claims.claim(self.owner, lambda trial: self.job.plan.space.draw(study.picker(trial)))
+                claimed = self.claims.claim(self.owner, lambda trial: self.plan.space.draw(study.picker(trial)))
                 if claimed == study.NoTrial.WAIT:
                     self.stop.wait(WAIT_SECONDS)
                 elif claimed == study.NoTrial.FAILING:
@@ -227,8 +201,8 @@ class Worker:
         try:
             if isinstance(config, Exception):
                 raise config
-            config = trial_config(config, trial.number, self.job.plan.settings.save_models)
-            watch = study.TrialWatch(trial, self.job.plan.metric, config.training.max_epochs, self.stop)
+            config = trial_config(config, trial.number, self.plan.settings.save_models)
+            watch = study.TrialWatch(trial, self.plan.metric, config.training.max_epochs, self.stop)
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),
@@ -298,7 +272,7 @@ class Worker:
         if pruned:
             tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
             return self.claims.prune(trial, self.owner, attributes)
-        return self.claims.complete(trial, self.owner, result.metrics[self.job.plan.metric], attributes)
+        return self.claims.complete(trial, self.owner, result.metrics[self.plan.metric], attributes)
 
     def _record_loss(self, number: int) -> None:
         """Ends the run of a trial that was interrupted."""
@@ -312,9 +286,9 @@ class Worker:
 
     def _worth_keeping(self, metrics: Mapping[str, float]) -> bool:
         """Returns whether a trial with these metrics keeps its model: every trial does, or only the best so far."""
-        if self.job.plan.settings.save_models == "all":
+        if self.plan.settings.save_models == "all":
             return True
-        return is_better(metrics[self.job.plan.metric], self.claims.best_value(), self.job.plan.direction)
+        return is_better(metrics[self.plan.metric], self.claims.best_value(), self.plan.direction)
 
     def _dataset(self, config: DatasetConfig) -> datasets.Dataset:
         """Returns the data set, which is read once; the last two stay in memory."""

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -17,7 +17,8 @@ from src.errors import UserError
 from src.extensions import loaded_extensions
 from src.process.interrupt import deferred
 from src.process.machine import cores
-from src.sweep.worker import FAILING, RECYCLE, Job
+from src.sweep.job import STOP, Job
+from src.sweep.worker import FAILING, RECYCLE
 
 # `multiprocessing` would send the process what it needs after it has started it: if this process is killed in between,
 # the other one fails with a trace.
@@ -63,11 +64,16 @@ class Workers:
     ) -> None:
         self.kill()
 
-    def give(self, job: Job) -> None:
-        """Gives every worker its job, also those that are started later."""
+    def give(self, job: Job, ask_to_stop: Callable[[], object] | None = None) -> None:
+        """Gives every worker its job, also those that are started later.
+
+        Args:
+            job: of the sweep.
+            ask_to_stop: not needed: this process stops its workers.
+        """
         self._job = job
         for connection in self._living:
-            _send(connection, job)
+            _send(connection, job.as_message())
 
     def wait(self, seconds: float) -> bool:
         """Waits until a worker ends, or for this time; returns whether a worker is left."""
@@ -104,7 +110,11 @@ class Workers:
         """Lets each worker end its trial with the epoch, and start no other trial."""
         self._stopping = True
         for connection in self._living:
-            _send(connection, None)
+            _send(connection, STOP)
+
+    def end(self) -> None:
+        """Ends all workers at once: no trial is running, or the sweep was stopped."""
+        self.kill()
 
     def kill(self) -> None:
         """Ends all workers at once."""
@@ -142,12 +152,12 @@ class Workers:
                 command, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
             )
         if self._job is not None:
-            _send(ours, self._job)
+            _send(ours, self._job.as_message())
 
 
-def _send(connection: Connection, message: Job | None) -> None:
+def _send(connection: Connection, message: bytes) -> None:
     with suppress(OSError):  # the worker has just died; `wait` will find it
-        connection.send(message)
+        connection.send_bytes(message)
 
 
 @contextmanager

@@ -67,6 +67,8 @@ class NullRun(Run):
 
     def set_running(self) -> None: ...
 
+    def set_scheduled(self) -> None: ...
+
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Note the status."""
         self.status = status

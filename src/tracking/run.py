@@ -401,6 +401,11 @@ class Run:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the answer to an earlier attempt was lost
                 raise
 
+    def set_scheduled(self) -> None:
+        """Mark the run SCHEDULED: workers that are still queued will set it RUNNING."""
+        self._client.update_run(self._id, status="SCHEDULED")
+        self.status, self.end_time = "SCHEDULED", None
+
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Set the final status, and the error as a tag; problems of the store never hide the error that ended the run.
 

@@ -61,6 +61,7 @@ SWEPT = [
     ("hydra.sweeper.sampler.name=random", r"the kind 'tpe'; choose hydra/sweeper/sampler=random, or remove `hydra\."),
     ("hydra.sweeper.pruner.name=median", r"the kind 'none'; choose hydra/sweeper/pruner=median, or remove `hydra\."),
     ("hydra.sweeper.pruner.name=best", r"the kind 'none'; choose with hydra/sweeper/pruner=NAME; known: hyperband, "),
+    ("hydra.sweeper.engine.name=slurm", r"the kind 'local'; choose hydra/sweeper/engine=slurm, or remove `hydra\."),
 ]
 
 

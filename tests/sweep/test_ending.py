@@ -10,10 +10,10 @@ from sqlalchemy.exc import OperationalError
 from src.errors import StoreError, UserError
 from src.process.interrupt import Interrupted
 from src.results import Counts, SweepResult
-from src.space import SweepPlan
+from src.space import Places, SweepPlan
 from src.sweep.ending import Ending, StoppedElsewhere
+from src.sweep.job import Job
 from src.sweep.opening import Sweep
-from src.sweep.worker import Job
 from src.tracking import NullRun, Store, StudyId
 from tests.support.sweeps import plan
 
@@ -33,8 +33,8 @@ def planned() -> SweepPlan:
 def ending_after(*errors: BaseException | None, complete: int = 1, running: int = 0) -> Ending:
     """The ending of a sweep of two trials without tracking, after blocks that raised these errors."""
     claims: Any = None  # asked for nothing here
-    job = Job(planned(), StudyId("grid", "0123"), None, n_trials=2, queue=[], first=0, starter="me", deadline=None)
-    ending = Ending(Sweep(job, claims, Store(None, ""), NullRun(), [], []))
+    job = Job({}, Places("", []), StudyId("grid", "0123"), None, n_trials=2, first=0, starter="me", deadline=None)
+    ending = Ending(Sweep(planned(), job, claims, Store(None, ""), NullRun(), [], []))
     for error in errors:
         with ending:
             if error is not None:

@@ -1,0 +1,310 @@
+"""The definition of a sweep, which its study keeps as JSON: all that its workers, wherever they run, must agree on.
+
+It contains no path, no address and no secret. Paths and addresses are `Places`: each worker takes them from its own
+environment. A definition can call nothing: an interpolation may refer to other keys of a configuration but not to a
+resolver such as `oc.env`, and only registered kinds are built from it.
+
+    {
+      "format": 1,
+      "name": "lenot",
+      "metric": "val_accuracy",                                  compares the trials
+      "settings": {"sampler": {...}, "pruner": {...}, ...},      of `hydra.sweeper`
+      "groups": [{"name": "model", "names": [...], ...}],        dimensions
+      "keys": [{"name": "model.dropout", "low": 0, ...}],        dimensions
+      "sections": {"model": [{...}, {...}], "seed": [1], ...},   the variants of each part of a configuration
+      "bases": [{"options": ["lenot"], "sections": {"model": 0, "seed": 0, ...}, "choices": {...}}, ...],
+      "default": ["lenot"],
+      "typed": ["model", "model.dropout"]
+    }
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.cli.compose import compose, typed_config
+from src.cli.mistakes import explain
+from src.errors import ConfigError
+from src.redact import redact_tree
+from src.schema import (
+    PLACE,
+    REQUEST,
+    RUN_GROUPS,
+    Choice,
+    Config,
+    Interval,
+    SweeperConfig,
+    as_tree,
+    kind_of,
+)
+from src.space.plan import SweepPlan, make_plan
+from src.space.space import Space
+
+FORMAT = 1
+# Settings that belong to a command and not to the study: how many trials it wants, where, and what it reports.
+OF_COMMAND = (
+    "_target_",
+    "storage",
+    "study_name",
+    "n_trials",
+    "n_jobs",
+    "timeout",
+    "params",
+    "save_best_as",
+    "on_change",
+    "engine",
+    "detach",
+)
+_REFERENCE = re.compile(r"(?<!\\)\$\{\s*\.*[\w-]+(\.[\w-]+|\[[\w-]+\])*\s*\}")  # to another key, such as ${.epochs}
+_INTERPOLATION = re.compile(r"(?<!\\)\$\{")
+
+Tree = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """The paths and addresses of a worker.
+
+    Attributes:
+        storage: the address of the study's storage.
+        bases: for each base configuration of the definition, the paths and addresses of each of its sections.
+    """
+
+    storage: str
+    bases: Sequence[Mapping[str, Tree]]
+
+
+def define(plan: SweepPlan) -> Tree:
+    """Return the definition of a sweep.
+
+    Raises:
+        ConfigError: it would contain a secret.
+    """
+    sections: dict[str, list[Any]] = {}
+    bases = []
+    for options, base in plan.space.bases.items():
+        parts = {name: _split(name, part)[0] for name, part in _parts_of(base).items()}
+        numbers = {name: _add(part, sections.setdefault(name, [])) for name, part in _public(parts, base).items()}
+        bases.append({"options": options, "sections": numbers, "choices": plan.space.choices[options]})
+    definition = {
+        "format": FORMAT,
+        "name": plan.name,
+        "metric": plan.metric,
+        "settings": {name: value for name, value in as_tree(plan.settings).items() if name not in OF_COMMAND},
+        "groups": [dataclasses.asdict(group) for group in plan.space.groups],
+        "keys": [dataclasses.asdict(key) for key in plan.space.keys],
+        "sections": sections,
+        "bases": bases,
+        "default": plan.space.default,
+        "typed": plan.space.typed,
+    }
+    return dict(json.loads(json.dumps(definition)))
+
+
+def places_of(plan: SweepPlan) -> Places:
+    """Return the paths and addresses of a sweep."""
+    return Places(plan.settings.storage, [_places_in(base) for base in plan.space.bases.values()])
+
+
+def typed_places(plan: SweepPlan) -> list[str]:
+    """Return the paths that were typed for a sweep, such as `dataset.data_dir=/mnt/data`; no addresses of stores."""
+    groups = [name for name in RUN_GROUPS if name != "tracking"]
+    parts = [(name, base[name]) for base in plan.space.bases.values() for name in groups]
+    keys = {f"{name}.{key}" for name, part in parts for key in _place_keys(name, part)}
+    return [typed for typed in plan.line if typed.lstrip("+").partition("=")[0] in keys]
+
+
+def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Places:
+    """Return the paths and addresses that this machine has for a sweep: those of conf/, of conf/local, and typed ones.
+
+    Args:
+        definition: of the sweep.
+        storage: the address of the study's storage.
+        overrides: what was typed, such as `dataset.data_dir=/mnt/data`.
+
+    Raises:
+        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is no
+            path and no address.
+    """
+    try:
+        chosen = [[f"{group}={base['choices'][group]}" for group in RUN_GROUPS] for base in definition["bases"]]
+        composed = [compose("train", [*options, *overrides]) for options in chosen]
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"the definition of the study is damaged ({type(error).__name__}: {error})") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+    for typed in overrides:
+        group, _, key = typed.lstrip("+").partition("=")[0].partition(".")
+        if not any(key in _place_keys(group, base[group]) for base in composed if group in RUN_GROUPS):
+            raise ConfigError(f"{typed}: the study decides its settings; only paths and addresses may differ here")
+    return Places(storage, [_places_in(base) for base in composed])
+
+
+def read_definition(definition: Any, places: Places) -> SweepPlan:
+    """Return the plan that has this definition, with the paths and addresses of a worker.
+
+    Args:
+        definition: from `define`, read back from the study.
+        places: the worker's own.
+
+    Raises:
+        ConfigError: it is not a definition of this version, or something in it is not allowed.
+    """
+    try:
+        if definition["format"] != FORMAT:
+            raise ConfigError("the study was defined by another version of convlab; use that version")
+        space = _read_space(definition, places)
+        settings = _read_settings(definition["settings"], places.storage)
+        return make_plan(space, settings, name=str(definition["name"]))
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ConfigError(f"the definition of the study is damaged ({type(error).__name__}: {error})") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"the definition of the study: {explain(error)}") from error
+
+
+def _read_space(definition: Tree, places: Places) -> Space:
+    bases, choices = {}, {}
+    for base, own in zip(definition["bases"], places.bases, strict=True):
+        options = tuple(base["options"])
+        parts = {name: definition["sections"][name][number] for name, number in base["sections"].items()}
+        for name, part in parts.items():
+            _check_section(name, part)
+        merged = {name: part | own.get(name, {}) if isinstance(part, dict) else part for name, part in parts.items()}
+        bases[options] = typed_config(merged)
+        OmegaConf.set_struct(bases[options], True)  # as in a composed configuration
+        OmegaConf.set_struct(bases[options].tags, False)
+        choices[options] = dict(base["choices"])
+    return Space(
+        groups=tuple(Choice(**_tupled(group)) for group in definition["groups"]),
+        keys=tuple(Choice(**_tupled(key)) if "values" in key else Interval(**key) for key in definition["keys"]),
+        bases=bases,
+        default=tuple(definition["default"]),
+        choices=choices,
+        typed=tuple(definition["typed"]),
+    )
+
+
+def _read_settings(settings: Tree, storage: str) -> SweeperConfig:
+    if unwanted := sorted(settings.keys() & set(OF_COMMAND)):
+        raise ConfigError(f"the definition of the study has hydra.sweeper.{unwanted[0]}, which is not part of it")
+    _check_interpolations("hydra.sweeper", settings)
+    kinds = {"sampler": kind_of("sampler", settings["sampler"]), "pruner": kind_of("pruner", settings["pruner"])}
+    built = {name: kind(**settings[name]) for name, kind in kinds.items()}
+    # The number of trials is that of a worker's order; here it only has to be one.
+    return SweeperConfig(**(settings | built | {"storage": storage, "n_trials": 1}))
+
+
+def _tupled(choice: Tree) -> Tree:
+    """Return the arguments of a `Choice`, whose lists are tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in choice.items()}
+
+
+def _parts_of(base: DictConfig) -> Tree:
+    """Return the sections of a base configuration as they were written, without requests."""
+    requests = {field.name for field in dataclasses.fields(Config) if REQUEST.items() <= field.metadata.items()}
+    tree = OmegaConf.to_container(base, resolve=False, throw_on_missing=False)
+    assert isinstance(tree, dict)
+    return {str(name): part for name, part in tree.items() if name not in requests}
+
+
+def _places_in(base: DictConfig) -> dict[str, Tree]:
+    return {name: _split(name, part)[1] for name, part in _parts_of(base).items() if name in RUN_GROUPS}
+
+
+def _split(name: str, part: Any) -> tuple[Any, Tree]:
+    """Return a section without its paths and addresses, and these."""
+    if name not in RUN_GROUPS:
+        return part, {}
+    places = _place_keys(name, part)
+    return (
+        {key: value for key, value in part.items() if key not in places},
+        {key: value for key, value in part.items() if key in places},
+    )
+
+
+def _place_keys(name: str, part: Mapping[str, Any]) -> set[str]:
+    """Return the keys of a section that are paths or addresses."""
+    fields = dataclasses.fields(kind_of(name, part))
+    return {field.name for field in fields if PLACE.items() <= field.metadata.items()}
+
+
+def _add(part: Any, variants: list[Any]) -> int:
+    """Return the position of a section among its variants, to which it is added if it is new."""
+    if part not in variants:
+        variants.append(part)
+    return variants.index(part)
+
+
+def _public(parts: Tree, base: DictConfig) -> Tree:
+    """Return the sections with the values of resolvers instead of these, and with hidden tags.
+
+    Raises:
+        ConfigError: another value is a secret.
+    """
+    resolved = {name: _without_resolvers(part, base, name) for name, part in parts.items()}
+    shown = redact_tree(resolved)
+    assert isinstance(shown, dict)
+    for name, leaf in _leaves(resolved | {"tags": {}}):
+        if isinstance(leaf, str) and redact_tree(leaf, name) != leaf:
+            raise ConfigError(
+                f"{name}: its value contains a secret or comes from a variable of the environment; a sweep stores it "
+                f"in the study, so type the value: {name}=VALUE"
+            )
+    return shown
+
+
+def _without_resolvers(value: Any, base: DictConfig, name: str) -> Any:
+    """Return a tree in which all interpolations refer to other keys."""
+    if isinstance(value, dict):
+        return {key: _without_resolvers(item, base, f"{name}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_resolvers(item, base, f"{name}.{index}") for index, item in enumerate(value)]
+    if _calls_resolver(value):
+        found = OmegaConf.select(base, name)
+        return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+    return value
+
+
+def _calls_resolver(value: Any) -> bool:
+    """Return True for a string with an interpolation that is more than the name of another key."""
+    return isinstance(value, str) and bool(_INTERPOLATION.search(_REFERENCE.sub("", value)))
+
+
+def _check_section(name: str, part: Any) -> None:
+    """Raise ConfigError if a section of a stored definition contains a path, an address or a resolver."""
+    if name in RUN_GROUPS and (found := sorted(_place_keys(name, part) & part.keys())):
+        raise ConfigError(
+            f"the definition of the study contains {name}.{found[0]}, a path or an address; these come from the "
+            "environment of each worker. It was changed by another program: begin a new study"
+        )
+    _check_interpolations(name, part)
+
+
+def _check_interpolations(name: str, part: Any) -> None:
+    for key, leaf in _leaves({name: part}):
+        if _calls_resolver(leaf):
+            raise ConfigError(
+                f"the definition of the study contains {key}={leaf}, which calls a resolver. It was changed by another "
+                "program: begin a new study"
+            )
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every leaf of dicts and lists with its dotted name."""
+    items: Sequence[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    else:
+        yield name, value
+    for key, item in items:
+        yield from _leaves(item, f"{name}.{key}" if name else str(key))

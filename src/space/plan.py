@@ -1,0 +1,170 @@
+"""The plan of a sweep: what follows from its space and its settings, checked."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from src.errors import ConfigError
+from src.schema import (
+    Config,
+    DatasetConfig,
+    Dimension,
+    Direction,
+    Scalar,
+    SweeperConfig,
+    TrackingConfig,
+    check_shared,
+    direction_of,
+)
+from src.space.space import Space, build_config
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """A checked sweep.
+
+    Attributes:
+        space: the configurations to try.
+        settings: `hydra.sweeper`.
+        name: the name of the search, or of the sweeper if the space was typed.
+        metric: the metric that compares the trials, at the best epoch of each.
+        direction: `maximize` or `minimize`.
+        line: the overrides of the command line.
+        example: a configuration of the space that can be run.
+    """
+
+    space: Space
+    settings: SweeperConfig
+    name: str
+    metric: str
+    direction: Direction
+    line: tuple[str, ...]
+    example: Config
+
+    @property
+    def tracking(self) -> TrackingConfig:
+        """The tracking settings, which all trials have in common."""
+        return self.example.tracking
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags that all trials have in common."""
+        swept = {dimension.name for dimension in self.space.dimensions}
+        return {name: value for name, value in self.example.tags.items() if f"tags.{name}" not in swept}
+
+    @functools.cached_property
+    def datasets(self) -> tuple[DatasetConfig, ...]:
+        """The data sets of the space, each once."""
+        configs = (self.example, *self.space.configs())
+        return tuple({repr(config.dataset): config.dataset for config in configs}.values())
+
+    @property
+    def is_grid(self) -> bool:
+        """True if every combination is tried, and the sampler is never asked."""
+        return self.settings.sampler.is_exhaustive
+
+    def first_trials(self) -> list[dict[str, Scalar]]:
+        """Return the parameters that are tried before the sampler is asked: a grid, or the configuration's own."""
+        if self.is_grid:
+            return self.space.grid()
+        return [self.space.defaults()] if self.settings.enqueue_default else []
+
+    def count_trials(self, queue: Sequence[Mapping[str, Scalar]]) -> int:
+        """Return how many trials the study has in the end: the number that was set, but no more than a grid has.
+
+        Args:
+            queue: the first trials.
+        """
+        limit = len(queue) if self.is_grid else sys.maxsize
+        return min(self.settings.n_trials or limit, limit)
+
+
+def make_plan(space: Space, settings: SweeperConfig, name: str, line: Sequence[str] = ()) -> SweepPlan:
+    """Return the checked plan of a sweep.
+
+    Args:
+        space: the configurations to try.
+        settings: `hydra.sweeper`.
+        name: the name of the search, or of the sweeper if the space was typed.
+        line: the overrides of the command line.
+
+    Raises:
+        ConfigError: no configuration of the space can be run, or its trials cannot be compared.
+    """
+    example = _find_runnable(space)
+    if settings.engine.is_remote and example.tracking.enabled:
+        check_shared("tracking.uri", example.tracking.uri, settings.engine.name)
+    metric = _metric(space, settings)
+    return SweepPlan(
+        space=space,
+        settings=settings,
+        name=name,
+        metric=metric,
+        direction=_direction(settings, metric),
+        line=tuple(line),
+        example=example,
+    )
+
+
+def _metric(space: Space, settings: SweeperConfig) -> str:
+    """Return the metric that compares the trials."""
+    if any(key.name in ("training.monitor", "dataset.validation_size") for key in space.keys):
+        raise ConfigError("training.monitor and dataset.validation_size cannot be swept: trials must be comparable")
+    monitors = {str(base.training.monitor) for base in space.bases.values()}
+    if len(monitors) > 1:
+        raise ConfigError(f"training.monitor differs between the options: {', '.join(sorted(monitors))}; set one")
+    without = [space.label(options) for options, base in space.bases.items() if base.dataset.validation_size == 0]
+    if not without:
+        return monitors.pop()
+    if len(without) < len(space.bases):
+        raise ConfigError(
+            f"{', '.join(without)}: no validation split, so these cannot be compared with the others; "
+            "set dataset.validation_size for all"
+        )
+    if settings.sampler.is_exhaustive:
+        return "accuracy"  # of the training images: there is no other metric that all runs have
+    raise ConfigError(
+        "dataset.validation_size=0: a search compares trials by their validation split; "
+        "set dataset.validation_size above 0, or run a plain grid"
+    )
+
+
+def _direction(settings: SweeperConfig, metric: str) -> Direction:
+    natural = direction_of(metric)
+    if settings.direction not in (None, natural):
+        raise ConfigError(
+            f"hydra.sweeper.direction={settings.direction} contradicts training.monitor={metric}, "
+            f"which a sweep must {natural}; remove `hydra.sweeper.direction={settings.direction}`"
+        )
+    return natural
+
+
+def _find_runnable(space: Space) -> Config:
+    """Return a configuration that can be run: a base configuration, or one from the space.
+
+    Raises:
+        ConfigError: there is none; the error is that of the first base configuration.
+    """
+    problems: list[ConfigError] = []
+    count = max((len(key.samples()) for key in space.keys), default=0)
+    for options, composed in space.bases.items():
+        params = dict(zip((group.name for group in space.groups), options, strict=True))
+        for index in (None, *range(count)):
+            try:
+                return build_config(composed) if index is None else _draw_sample(space, params, index)
+            except ConfigError as error:
+                problems.append(error)
+    raise problems[0]
+
+
+def _draw_sample(space: Space, params: Mapping[str, Scalar], index: int) -> Config:
+    """Return the configuration with these groups' options, and with the sample of this index of each key."""
+
+    def pick(key: Dimension) -> Scalar:
+        samples = key.samples()
+        return params[key.name] if key.name in params else samples[index % len(samples)]
+
+    return space.draw(pick)

@@ -1,0 +1,126 @@
+"""Workers that an engine starts, seen from the command that watches them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from src import console
+from src.errors import UserError
+from src.extensions import loaded_extensions
+from src.space import SweepPlan, typed_places
+from src.sweep.engines.work import Engine, Work
+from src.sweep.job import Job
+
+LOGS = "worker_logs"  # the folder of logs, in the folder where the command was started
+LOOK = 5.0  # seconds between two questions to the engine
+
+
+class RemoteWorkers:
+    """`n_jobs` workers that an engine starts. They outlive this process, and end when the study is complete or stopped.
+
+    Attributes:
+        n_jobs: how many workers are started.
+        name: the name of what the engine has started, "" before.
+        folder: the folder of the workers' logs.
+        failing: always False: the study says whether too many trials failed in a row.
+    """
+
+    failing = False
+    have_ended = False  # a worker of the study finds the trials of a dead one
+
+    def __init__(self, engine: Engine, plan: SweepPlan, n_jobs: int) -> None:
+        self.n_jobs = n_jobs
+        self.name = ""
+        self._engine = engine
+        self._plan = plan
+        self.folder = Path.cwd() / LOGS
+        self._deadline: float | None = None  # by the monotonic clock
+        self._left = n_jobs
+        self._ask_to_stop: Callable[[], object] | None = None
+        self._next_look = 0.0
+
+    def __enter__(self) -> RemoteWorkers:
+        self._engine.check()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the workers alone: the study says when they end."""
+
+    def give(self, job: Job, ask_to_stop: Callable[[], object]) -> None:
+        """Start the workers.
+
+        Args:
+            job: of the sweep.
+            ask_to_stop: stores the request to stop in the study, where the workers find it.
+
+        Raises:
+            UserError: the engine refused.
+        """
+        self._ask_to_stop, self._deadline = ask_to_stop, job.deadline
+        extensions = [extension.name for extension in loaded_extensions()]
+        self.folder = Path.cwd() / LOGS / job.study.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        work = Work(
+            study=job.study.name,
+            n_jobs=self.n_jobs,
+            storage=self._plan.settings.storage,
+            tracking_uri=self._plan.tracking.uri,
+            places=[*([f"extensions=[{','.join(extensions)}]"] if extensions else []), *typed_places(self._plan)],
+            log_folder=self.folder,
+        )
+        self.name = self._engine.start(work)
+        self._next_look = time.monotonic() + LOOK
+        console.say(f"started {self.name}; logs: {self.folder}")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for this time, and return True if a worker is queued or running."""
+        time.sleep(seconds)
+        if self.name and time.monotonic() >= self._next_look:
+            self._left = self._engine.count(self.name)
+            self._next_look = time.monotonic() + LOOK
+        return bool(self.name) and self._left > 0
+
+    def replace_dead(self) -> None:
+        """Do nothing: the engine starts a lost worker again."""
+
+    def note_progress(self, ended_trials: int) -> None:
+        """Do nothing: the engine counts the deaths of its workers."""
+
+    def stop(self) -> None:
+        """Remove queued workers, and let each running one end its trial with the epoch."""
+        if self._ask_to_stop is not None:
+            self._ask_to_stop()
+        self._stop(now=False)
+
+    def check_ending(self, is_done: bool) -> None:
+        """Raise UserError if no worker is left although the sweep is not complete.
+
+        Args:
+            is_done: whether the study has all its trials.
+        """
+        if self.name and not is_done and not self._is_too_late():
+            raise UserError(
+                f"all workers of {self.name} have ended, but the sweep is not complete; read their logs in "
+                f"{self.folder}"
+            )
+
+    def _is_too_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def end(self) -> None:
+        """Do nothing: a worker ends when it finds no trial, and writes the report then."""
+
+    def kill(self) -> None:
+        """Ask the running workers to end at once."""
+        self._stop(now=True)
+
+    def _stop(self, now: bool) -> None:
+        if self.name:
+            with suppress(UserError):  # the study asks them too
+                self._engine.stop(self.name, now)

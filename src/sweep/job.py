@@ -1,0 +1,50 @@
+"""The job of a worker, and the messages that its parent sends: JSON, which can call nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from src.space import Places
+from src.tracking import StudyId
+
+STOP = b"stop"  # ends the worker after the epoch of its trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job of a worker.
+
+    Attributes:
+        definition: of the sweep, see `src.space.definition`.
+        places: the paths and addresses of the worker.
+        study: the name and id of the study, which exists.
+        parent_run_id: the MLflow run of the sweep, None when tracking is off.
+        n_trials: how many trials the study has in the end.
+        first: the number of the first trial of this command.
+        starter: the name of the process that starts the worker, which is `alive` under it as long as its workers run.
+        deadline: the time after which no further trial starts, by the monotonic clock that all processes of the machine
+            share, or None.
+    """
+
+    definition: Mapping[str, Any]
+    places: Places
+    study: StudyId
+    parent_run_id: str | None
+    n_trials: int
+    first: int
+    starter: str
+    deadline: float | None
+
+    def as_message(self) -> bytes:
+        """Return the job as JSON."""
+        return json.dumps(dataclasses.asdict(self)).encode()
+
+    @classmethod
+    def from_message(cls, message: bytes) -> Job:
+        """Return the job that `as_message` has written."""
+        fields = json.loads(message)
+        return cls(**fields | {"places": Places(**fields["places"]), "study": StudyId(*fields["study"])})

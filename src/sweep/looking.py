@@ -1,0 +1,93 @@
+"""The state of sweeps, read from their studies, and the request to stop one. Any machine can do both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import optuna
+
+from src import console, study
+
+TICK = 2.0  # seconds between two looks at a study
+TAIL = 4096  # bytes at the end of a log in which its last line is looked for
+
+
+def show_studies(storage_url: str) -> None:
+    """Print how many trials each study has."""
+    with closing(study.open_existing(storage_url)) as storage:
+        cells = []
+        for name in study.study_names(storage.optuna):
+            rows = study.trial_rows(study.find_study(name, storage.optuna).get_trials(deepcopy=False))
+            states = [row.state for row in rows]
+            cells.append((name, *(str(states.count(state)) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))))
+        console.table("studies", ("study", "complete", "pruned", "failed", "running"), cells)
+
+
+def show_trials(study_name: str, storage_url: str) -> None:
+    """Print the trials of a study, and its workers on a cluster with their logs."""
+    with _opened(study_name, storage_url) as (_, opened):
+        rows = study.trial_rows(opened.get_trials(deepcopy=False))
+        console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
+        if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
+            console.say(f"the report lacks trials; write it with: python -m src.sweep resume {study_name}")
+        if records := study.worker_records(opened):
+            cells = [(record.host, str(record.pid), record.log, last_line(Path(record.log))) for record in records]
+            console.table("workers", ("machine", "process", "log", "last line"), cells)
+
+
+def stop(study_name: str, storage_url: str) -> None:
+    """Ask every worker of the study to stop: running trials end with their epoch, and no other begins."""
+    with _opened(study_name, storage_url) as (storage, opened):
+        running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
+        storage.patience.call(lambda: study.ask_to_stop(opened))
+        console.say(
+            f"asked {study_name} to stop; running trials: {len(running)}. To resume, repeat the sweep's command"
+        )
+
+
+def watch(study_name: str, storage_url: str) -> None:
+    """Print each trial that ends, until the study has all its trials, or was asked to stop and none is running.
+
+    Raises:
+        ConfigError: the study does not exist, or has no definition.
+    """
+    with _opened(study_name, storage_url) as (storage, opened):
+        definition, _ = study.kept_definition(opened)
+        retries = int(definition["settings"]["max_retries"])
+        direction = opened.direction.name.lower()
+
+        def trials() -> list[optuna.trial.FrozenTrial]:
+            return storage.patience.call(lambda: opened.get_trials(deepcopy=False))
+
+        n_trials = study.order_of(opened).n_trials
+        with console.SweepView(definition["metric"], direction, n_trials, study.trial_rows(trials(), retries)) as view:
+            while True:
+                found = trials()
+                counts = study.count_trials(found, retries)
+                view.update(study.trial_rows(found, retries), counts)
+                is_complete = counts.counted >= n_trials
+                if not counts.running and (is_complete or storage.patience.call(lambda: study.is_stopped(opened))):
+                    break
+                time.sleep(TICK)
+        console.say(console.count_words(counts))
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log, "" if this machine cannot read the file."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - TAIL))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+@contextmanager
+def _opened(study_name: str, storage_url: str) -> Iterator[tuple[study.Storage, optuna.Study]]:
+    """Yield the storage and a study, which must exist."""
+    with closing(study.open_existing(storage_url)) as storage:
+        yield storage, study.find_study(study_name, storage.optuna)

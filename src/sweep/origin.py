@@ -1,0 +1,34 @@
+"""The code and the packages that must be equal on all machines that work on a study."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from src import tracking
+from src.errors import ConfigError
+from src.extensions import extension_param
+
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow")  # compute the results
+
+
+def origin() -> dict[str, str]:
+    """Return what must be equal on all machines that work on a study: the code and the packages that decide results."""
+    return {"code": tracking.result_code_digest(), **{name: version(name) for name in PACKAGES}, **extension_param()}
+
+
+def check_origin(name: str, then: Mapping[str, str]) -> None:
+    """Raise ConfigError if this machine has other code or packages than those that train the study's trials."""
+    now = origin()
+    differing = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    if differing:
+        changes = [f"{key} {_short(now.get(key))} instead of {_short(then.get(key))}" for key in differing]
+        raise ConfigError(
+            f"{platform.node()} cannot work on the study {name!r}, because it has {'; '.join(changes)}. Install what "
+            "the other machines have"
+        )
+
+
+def _short(value: str | None) -> str:
+    return "none" if value is None else value[:12]

@@ -1,0 +1,108 @@
+"""A study is continued from its definition alone, by any machine that has the addresses of its two stores."""
+
+import os
+from pathlib import Path
+
+import optuna
+import pytest
+
+from src import study
+from src.sweep.looking import last_line
+from tests.support.sweeps import SMALL
+from tests.support.workplace import Workplace
+
+NAME = "joined"
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A folder with a study of one trial, which a command has made."""
+    workplace = Workplace(tmp_path_factory.mktemp("first"))
+    space = ["hydra/sweeper=optuna", "model.dropout=interval(0,0.5)", f"hydra.sweeper.study_name={NAME}"]
+    done = workplace.run("src.train", "-m", *SMALL, *space, "hydra.sweeper.n_trials=1")
+    assert done.returncode == 0, done.stderr
+    return workplace
+
+
+@pytest.fixture
+def stores(first: Workplace) -> dict[str, str]:
+    """The variables of the environment that name both stores. Nobody has asked the study to stop."""
+    storage = f"sqlite:///{first.folder / 'optuna.db'}"
+    optuna.load_study(study_name=NAME, storage=storage).set_user_attr("stop", False)
+    return {"OPTUNA_STORAGE": storage, "MLFLOW_TRACKING_URI": f"sqlite:///{first.folder / 'mlflow.db'}"}
+
+
+def test_another_folder_trains_what_was_ordered_and_completes_the_run(stores: dict[str, str], tmp_path: Path) -> None:
+    elsewhere = Workplace(tmp_path)
+    done = elsewhere.run("src.sweep", "resume", NAME, "--n-trials", "3", "--log", "logs/w.log", **stores)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "3 trials: 3 complete" in (tmp_path / "logs" / "w.log").read_text()
+    assert not (tmp_path / "optuna.db").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+
+    shown = elsewhere.run("src.sweep", "status", NAME, **stores)
+    assert str(tmp_path / "logs" / "w.log") in shown.stdout.replace("\n", "")
+
+    assert "the report lacks trials" not in shown.stdout
+
+    watched = elsewhere.run("src.sweep", "watch", NAME, **stores)
+    assert watched.returncode == 0, watched.stderr
+    assert "3 trials: 3 complete" in watched.stdout
+
+
+def test_a_report_that_a_killed_worker_has_not_written_is_written_by_resume(
+    stores: dict[str, str], tmp_path: Path
+) -> None:
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    opened.set_user_attr("reported", 0)
+    elsewhere = Workplace(tmp_path)
+    assert f"python -m src.sweep resume {NAME}" in elsewhere.run("src.sweep", "status", NAME, **stores).stdout
+    assert elsewhere.run("src.sweep", "resume", NAME, **stores).returncode == 0
+    assert "the report lacks trials" not in elsewhere.run("src.sweep", "status", NAME, **stores).stdout
+
+
+def test_a_worker_trains_nothing_for_a_study_that_was_asked_to_stop(stores: dict[str, str], tmp_path: Path) -> None:
+    elsewhere = Workplace(tmp_path)
+    assert elsewhere.run("src.sweep", "stop", NAME, **stores).returncode == 0
+    done = elsewhere.run("src.sweep", "work", NAME, **stores)
+    assert done.returncode == 0, done.stderr
+    assert f"python -m src.sweep resume {NAME}" in done.stdout
+
+
+@pytest.mark.parametrize("key", ["code", "keras"])
+def test_a_machine_with_other_code_or_packages_is_named_and_refused(
+    stores: dict[str, str], tmp_path: Path, key: str
+) -> None:
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    origin = opened.user_attrs[study.ORIGIN]
+    opened.set_user_attr(study.ORIGIN, origin | {key: "another"})
+    try:
+        done = Workplace(tmp_path).run("src.sweep", "work", NAME, **stores)
+    finally:
+        opened.set_user_attr(study.ORIGIN, origin)
+    assert done.returncode == 2
+    assert f"{os.uname().nodename} cannot work on the study '{NAME}', because it has {key} " in done.stderr
+
+
+def test_a_setting_of_the_study_cannot_be_typed(stores: dict[str, str], tmp_path: Path) -> None:
+    done = Workplace(tmp_path).run("src.sweep", "work", NAME, "training.epochs=7", **stores)
+    assert done.returncode == 2
+    assert "training.epochs=7: the study decides its settings" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("", ""),
+        ("one\n", "one"),
+        ("one\ntwo\n\n", "two"),
+        ("x" * 9000 + "\nlast", "last"),
+    ],
+)
+def test_the_last_line_of_a_log_is_shown(content: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "w.log").write_text(content)
+    assert last_line(tmp_path / "w.log") == line
+    assert last_line(tmp_path / "missing.log") == ""
