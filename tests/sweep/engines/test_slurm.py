@@ -76,6 +76,10 @@ def ended(cluster: SlurmCluster, task: str) -> dict[str, str]:
     return cluster.details(task)
 
 
+def was_canceled(details: dict[str, str]) -> bool:
+    return details["JobState"].startswith("CANCEL")
+
+
 def test_each_key_reaches_slurm(cluster: SlurmCluster, tmp_path: Path) -> None:
     cluster.preempt(seconds=60)  # so that the tasks stay in the queue
     cluster.wait(lambda jobs: [job.state for job in jobs] == ["RUNNING"])
@@ -168,7 +172,7 @@ def test_stopping_removes_workers_from_the_queue_and_leaves_running_ones(cluster
     engine.stop(name, now=False)
     cluster.wait(lambda jobs: [(job.name, job.state) for job in jobs] == [(task, "RUNNING")])
     engine.stop(name, now=True)
-    assert ended(cluster, task)["JobState"] == "CANCELLED"
+    assert was_canceled(ended(cluster, task))
 
 
 def test_a_worker_that_meets_its_time_limit_is_queued_again(
@@ -206,7 +210,8 @@ def test_a_canceled_worker_is_not_queued_again(
     task = started(SlurmEngine(SlurmEngineConfig()), work(tmp_path, script=ends_when_asked(143)))
     cluster.run("scancel", task)
     details = ended(cluster, task)
-    assert (details["JobState"], details["Restarts"]) == ("CANCELLED", "0")
+    assert was_canceled(details)
+    assert details["Restarts"] == "0"
 
 
 def test_a_preempted_worker_is_queued_again_by_slurm_and_once(

@@ -175,7 +175,8 @@ def test_a_detached_sweep_survives_its_command_a_preemption_a_cancellation_and_t
 
     assert_complete(study, n_trials, epochs)
     details = {name: cluster.details(name) for name in (preempted, other)}
-    assert [details[preempted][key] for key in ("JobState", "Restarts")] == ["CANCELLED", "1"]
+    assert details[preempted]["JobState"].startswith("CANCEL")
+    assert details[preempted]["Restarts"] == "1"
     assert details[other]["JobState"] == "COMPLETED"
     texts = logs(workplace)
     assert "DUE TO PREEMPTION" in texts[f"slurm-{preempted}.log"]
