@@ -18,6 +18,10 @@ from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 KINDS = ROOT / "tests/support/kinds"
 
+for _name in [name for name in os.environ if name.startswith(("SLURM", "SBATCH"))]:
+    del os.environ[_name]
+os.environ["SLURM_CONF"] = os.devnull  # no test reaches the cluster of the machine that runs it
+
 
 @pytest.fixture
 def signals_are_ours() -> Iterator[None]:

@@ -9,6 +9,8 @@ from typing import ClassVar
 from src.schema.checks import FREE, at_least, require
 from src.schema.kinds import Group, Kind
 
+EARLY = 60  # seconds that Slurm may send a signal early
+
 
 @dataclass(kw_only=True)
 class EngineConfig(Kind, group=Group("engine", key="name", home="src.sweep.engines", parent="hydra.sweeper.")):
@@ -58,10 +60,10 @@ class SlurmEngineConfig(EngineConfig, kind="slurm", builds="src.sweep.engines.sl
         )
         if self.timeout_min is not None:
             require(
-                self.signal_delay_s < 60 * self.timeout_min,
+                self.signal_delay_s + EARLY <= 60 * self.timeout_min,
                 "hydra.sweeper.engine.signal_delay_s",
                 self.signal_delay_s,
-                f"fewer seconds than timeout_min={self.timeout_min} has",
+                f"at most a minute less than timeout_min={self.timeout_min}: Slurm may send the signal a minute early",
             )
         for key in ("partition", "qos", "account", "gres", "constraint"):
             value = getattr(self, key)

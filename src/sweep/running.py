@@ -73,7 +73,12 @@ def submit(plan: SweepPlan) -> None:
             return
         with tracking.explain_store_errors(plan.tracking.uri):
             sweep.parent.set_scheduled()
-        give_work(workers, sweep)
+        ending = Ending(sweep)
+        with ending:
+            give_work(workers, sweep)
+        if ending.error is not None:  # no worker will ever end the run
+            ending.close_run()
+            raise ending.error
     for action in ("watch", "status", "stop"):
         console.say(f"{action:<6} python -m src.sweep {action} {name}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +12,8 @@ from src import console, study
 from src.process.interrupt import Interrupted
 from src.sweep.engines.remote import RemoteWorkers
 from src.sweep.workers import Workers
+
+ECHO_SECONDS = 2.0  # a cluster signals the script of a job and the worker; the script passes its signal on
 
 
 class Stopping:
@@ -33,6 +36,7 @@ class Stopping:
         self.raised = 2
         self._workers = workers
         self._is_training = False
+        self._last = -ECHO_SECONDS  # when SIGTERM came last, by the monotonic clock
 
     @contextmanager
     def noting_signals(self) -> Iterator[None]:
@@ -82,6 +86,10 @@ class Stopping:
             raise Interrupted(self.signals[0])
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        if signum == signal.SIGTERM:
+            before, self._last = self._last, time.monotonic()
+            if self._last - before < ECHO_SECONDS:
+                return
         self.signals.append(signum)
         if len(self.signals) > self.raised:
             raise Interrupted(signum)
