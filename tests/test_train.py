@@ -394,6 +394,7 @@ def test_initial_weights_of_another_network_are_refused(trained: TrainedRun):
         train_tracked(trained.workplace, "model=dense", f"training.initial_weights={trained.run_id}")
 
 
+@pytest.mark.services
 def test_training_starts_from_the_weights_of_a_run(trained: TrainedRun):
     once = ["dataset=mnist", "dataset.source=sample", "training.epochs=1", "tracking.detail=light"]
     fresh = train_untracked(*once)
@@ -424,6 +425,7 @@ def test_fast_dev_run_goes_through_everything_with_one_batch(workplace: Workplac
     assert not (workplace.folder / "mlflow.db").exists()
 
 
+@pytest.mark.services
 def test_overfit_reaches_full_accuracy_on_one_batch(workplace: Workplace):
     store = [f"tracking.uri='{workplace.uri}'", "tracking.detail=light"]
     result = train(compose_config(["debug=overfit", "dataset.source=sample", *store]))
@@ -443,6 +445,7 @@ def test_two_first_runs_at_once_share_a_fresh_store(workplace: Workplace):
     assert {run.info.status for run in client.search_runs([experiment.experiment_id])} == {"FINISHED"}
 
 
+@pytest.mark.services
 def test_the_full_mnist_is_used_if_it_is_there_as_one_epoch_shows(workplace: Workplace, full_data: str):
     places = [f"dataset.data_dir='{full_data}'", f"tracking.uri='{workplace.uri}'"]
     assert not train(compose_config(["training.epochs=1", "tracking.detail=light", *places])).warnings

@@ -106,7 +106,7 @@ def assert_equal_after(epoch: int, typed: tuple[str, ...], folder: Path, tmp_pat
     return whole
 
 
-@pytest.mark.parametrize("epoch", [2, -1])
+@pytest.mark.parametrize("epoch", [2, pytest.param(-1, marks=pytest.mark.services)])
 def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -> None:
     assert_equal_after(epoch, ("optimizer=adam", *EVERYTHING, *PLATEAU), folder, tmp_path)
 

@@ -25,6 +25,7 @@ def test_importing_every_package_and_command_imports_nothing_heavy() -> None:
     assert answer(f"import sys, {', '.join(modules)}; print([name for name in {HEAVY} if name in sys.modules])") == "[]"
 
 
+@pytest.mark.services
 def test_every_name_that_a_package_exports_can_be_imported_before_other_packages() -> None:
     script = f"""
 import importlib, os, {", ".join(HEAVY)}

@@ -12,6 +12,8 @@ import pytest
 from tests.support.servers import free_port
 from tests.support.sweeps import Swept
 
+pytestmark = pytest.mark.services  # both would make the sweep in a process of their own
+
 
 def tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
@@ -23,7 +25,6 @@ def test_optunas_command_lists_the_trials(swept: Swept) -> None:
     assert [trial["state"] for trial in json.loads(done.stdout)] == ["COMPLETE"] * 4 + ["FAIL"] * 2
 
 
-@pytest.mark.services
 def test_optunas_dashboard_shows_the_study(swept: Swept, tmp_path: Path) -> None:
     port = free_port()
     arguments = [swept.study.storage, "--host", "127.0.0.1", "--port", str(port)]
