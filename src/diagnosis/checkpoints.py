@@ -45,10 +45,10 @@ def _of_run(case: Case, folder: Path) -> Iterator[Finding]:
         return found is not None and case.may_run(found)
 
     run = case.store.run(folder.name)
-    if is_used():
-        yield from _used(case, folder)
-    elif run is None:
+    if run is None:
         yield _foreign(case, folder, f"run {folder.name}")
+    elif case.may_run(run):
+        yield from _used(case, folder)
     elif run.is_deleted or run.status == "FINISHED":
         yield _unneeded(case, folder, f"its run {'was deleted' if run.is_deleted else 'is FINISHED'}")
     else:

@@ -159,10 +159,14 @@ class Survey:
     def end_killed(self, run: RunRecord) -> None:
         """Mark a RUNNING run KILLED; what its process had begun to write is removed.
 
+        Nothing is left to do if another process, such as a second doctor, has done it since the run was read.
+
         Raises:
-            StoreError: another process has ended or resumed the run since it was read.
+            StoreError: another process has ended the run in another way, or resumed it, since it was read.
         """
         found = self._client.get_run(run.run_id)
+        if found.info.status == "KILLED":
+            return
         if found.info.status != run.status or found.data.tags.get(PROCESS) != run.tags.get(PROCESS):
             raise StoreError(f"another process has ended or resumed run {run.run_id} just now")
         end_killed_run(self._client, found)

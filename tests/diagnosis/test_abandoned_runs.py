@@ -35,6 +35,14 @@ def test_a_run_that_another_process_changes_meanwhile_is_left_alone(patient: Pat
     assert patient.status(run_id) == ("RUNNING" if change == "resumed" else "FINISHED")
 
 
+def test_a_run_that_another_doctor_has_killed_meanwhile_is_repaired(patient: Patient, gone: str) -> None:
+    run_id = patient.begin(gone)
+    found = [list(find_abandoned_runs(patient.case())) for _ in range(2)]
+    for findings in found:
+        repair_all(findings)
+    assert patient.status(run_id) == "KILLED"
+
+
 def test_what_the_process_was_writing_is_removed_with_it(patient: Patient, gone: str) -> None:
     run_id = patient.begin(gone)
     model_id, folder = patient.log_model(run_id, "PENDING")
