@@ -27,7 +27,8 @@ def examine(config: DoctorConfig) -> DoctorResult:
     """Check a store, print what is wrong, and repair what the settings allow. Nothing else in the store is changed.
 
     Raises:
-        StoreError: there is no such store or storage, or it cannot be reached, or written if it has to be.
+        StoreError: the store or the storage does not exist or cannot be reached, repairs cannot be written, or the
+            checkpoints to discard do not exist.
     """
     store = tracking.Survey(config.tracking, will_write=config.fix)
     total = DoctorResult()
@@ -48,7 +49,7 @@ def examine(config: DoctorConfig) -> DoctorResult:
 
 @contextmanager
 def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
-    """Yield the storage of the studies, None if there is none.
+    """Yield the storage of the studies, None without one that can be locked.
 
     Raises:
         StoreError: the storage that was named does not exist, cannot be used, or fails inside the block.
@@ -69,13 +70,26 @@ def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
         console.say(f"trials are not checked, because {file.absolute()} or its folder is read-only")
         yield None
         return
-    with closing(study.open_storage(config.storage, config.tracking.uri)) as storage:
+    with closing(open_storage(config)) as storage:
         try:
             yield storage
         except Exception as error:
             if study.is_outage(error):
                 raise StoreError(f"{config.storage} failed: {tracking.reason_of(error)}") from error
             raise
+
+
+def open_storage(config: DoctorConfig) -> study.Storage:
+    """Return the storage that the configuration names; an error names the doctor's own key for it.
+
+    Raises:
+        StoreError: the storage cannot be used.
+    """
+    assert config.storage is not None
+    try:
+        return study.open_storage(config.storage, config.tracking.uri)
+    except StoreError as error:
+        raise StoreError(str(error).replace(study.SETTING, "storage")) from error
 
 
 def report(findings: Sequence[diagnosis.Finding], config: DoctorConfig) -> DoctorResult:
@@ -137,8 +151,10 @@ def explain(result: DoctorResult, config: DoctorConfig) -> str:
     faults = "1 fault is" if result.left == 1 else f"{result.left} faults are"
     if config.fix or not result.repairable:
         return f"{faults} left in {config.tracking.uri}; the lines above say what to do"
-    them = "all" if result.repairable == result.left else str(result.repairable)
-    return f"{faults} in {config.tracking.uri}; to repair {them}, repeat the command with fix=true"
+    them = "all of them" if result.repairable == result.left else f"{result.repairable} of them"
+    if result.left == 1:
+        them = "it"
+    return f"{faults} in {config.tracking.uri}; to repair {them}, repeat the command with {diagnosis.FIX}"
 
 
 @entry_point("doctor")
@@ -154,7 +170,7 @@ def main(config: DoctorConfig, overrides: list[str]) -> None:
     if result.freed:
         console.say(f"freed {console.size(result.freed)}")
     if result.freeable:
-        console.say(f"clean=true frees {console.size(result.freeable)}")
+        console.say(f"{diagnosis.CLEAN} will free {console.size(result.freeable)}")
     if result.left:
         raise FaultsLeft(explain(result, config))
     repaired = f" ({result.repaired} repaired)" if result.repaired else ""

@@ -13,6 +13,7 @@ import pytest
 from src import doctor, tracking
 from src.cli.compose import compose_config
 from src.errors import ConfigError, StoreError
+from src.results import DoctorResult
 from src.tracking import RunRecord, Survey, Undelivered
 from src.tracking.process import process_name
 from src.tracking.undelivered import Points
@@ -284,12 +285,29 @@ def test_faults_are_an_exit_code_and_the_setting_that_repairs_them(
     printed = capsys.readouterr()
     assert "fix=true will mark the run KILLED" in printed.out
     assert (
-        printed.err
-        == f"error: 1 fault is in {patient.workplace.uri}; to repair all, repeat the command with fix=true\n"
+        printed.err == f"error: 1 fault is in {patient.workplace.uri}; to repair it, repeat the command with fix=true\n"
     )
     out = run_here(patient.workplace, "src.doctor", "fix=true", f"cache_dir='{patient.folder}'")
     assert "done: the run is KILLED now" in out
     assert out.splitlines()[-1] == f"nothing is wrong in {patient.workplace.uri} (1 repaired)"
+
+
+@pytest.mark.parametrize(
+    ("faults", "repairable", "said"),
+    [
+        (1, 1, "1 fault is in {uri}; to repair it, repeat the command with fix=true"),
+        (1, 0, "1 fault is left in {uri}; the lines above say what to do"),
+        (3, 3, "3 faults are in {uri}; to repair all of them, repeat the command with fix=true"),
+        (3, 2, "3 faults are in {uri}; to repair 2 of them, repeat the command with fix=true"),
+        (3, 0, "3 faults are left in {uri}; the lines above say what to do"),
+    ],
+)
+def test_the_error_says_how_many_faults_can_be_repaired(
+    workplace: Workplace, faults: int, repairable: int, said: str
+) -> None:
+    config = Patient(workplace).config()
+    found = DoctorResult(faults=faults, repairable=repairable)
+    assert doctor.explain(found, config) == said.format(uri=config.tracking.uri)
 
 
 def test_clean_frees_space_and_fix_does_not(patient: Patient, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -437,9 +455,21 @@ def test_a_storage_that_was_named_and_does_not_exist_is_an_error(patient: Patien
         doctor.examine(patient.config(f"storage='sqlite:///{patient.folder}/typo.db'"))
 
 
-def test_a_storage_of_another_program_is_an_error(patient: Patient) -> None:
-    with pytest.raises(StoreError, match="is MLflow's database"):
-        doctor.examine(patient.config(f"storage='{patient.workplace.uri}'"))
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("sqlite:///{folder}/mlflow.db", "is MLflow's database"),
+        ("postgresql://127.0.0.1:{port}/x", "does not answer .*; start it, or correct storage$"),
+        ("mysql://127.0.0.1/x", "^storage=mysql://127.0.0.1/x: a sweep needs locks"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_an_error_with_the_key_of_the_doctor(
+    patient: Patient, address: str, problem: str
+) -> None:
+    named = address.format(folder=patient.folder, port=free_port())
+    with pytest.raises(StoreError, match=problem) as raised:
+        doctor.examine(patient.config(f"storage='{named}'"))
+    assert "hydra.sweeper" not in str(raised.value)
 
 
 @pytest.mark.parametrize("has_trials", [True, False])
