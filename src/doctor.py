@@ -39,7 +39,10 @@ def examine(config: DoctorConfig) -> DoctorResult:
             )
         case = diagnosis.Case(store, storage, config)
         if config.discard and not (case.checkpoints / config.discard).is_dir():
-            raise StoreError(f"discard={config.discard}: {case.checkpoints} contains no folder with this name")
+            raise StoreError(
+                f"discard={config.discard}: {case.checkpoints} contains no folder with this name; if the checkpoints "
+                "are in another folder, add checkpoint_dir=FOLDER"
+            )
         for check in diagnosis.CHECKS:
             if findings := list(check.find(case)):
                 console.say(f"{check.title}:")

@@ -81,8 +81,6 @@ class Case:
 
         The second value is the folder of all checkpoints, None where the run finds its checkpoint by itself.
         """
-        if run.run_id == self.config.discard:
-            return 0, None
         default = self.store.folder / FOLDER
         for root in (Path(run.tags.get(tracking.CHECKPOINTS, default)), default):
             if epoch := self._newest_epoch(root / run.run_id):
@@ -95,6 +93,8 @@ class Case:
         return max((int(name[:-5]) for name in uploaded if re.fullmatch(r"\d+\.json", name)), default=0), None
 
     def _newest_epoch(self, folder: Path) -> int:
+        if folder == self.checkpoints / (self.config.discard or ""):  # it is removed
+            return 0
         with contextlib.suppress(CheckpointError):  # the folder cannot be read
             return max((epoch for epoch, file in manifests(folder).items() if not self.damage_of(file)), default=0)
         return 0

@@ -129,12 +129,16 @@ def test_checkpoints_in_the_folder_of_the_doctor_s_own_setting_are_named_in_the_
     assert said.endswith(f" training.checkpoint_dir='{moved}'")
 
 
-def test_an_uploaded_checkpoint_counts(patient: Patient, gone: str) -> None:
+@pytest.mark.parametrize("is_discarded", [True, False])
+def test_an_uploaded_checkpoint_counts(patient: Patient, gone: str, is_discarded: bool) -> None:
     run_id = patient.begin(gone, "KILLED")
     note_written(patient, run_id)
     uploaded = patient.artifacts(run_id) / tracking.UPLOADED
     shutil.move(patient.checkpoint(run_id, 9).parent, uploaded)
-    assert advice(patient, run_id).startswith("to resume it after epoch 9:\n")
+    if is_discarded:
+        patient.checkpoint(run_id, 12)
+    said = advice(patient, run_id, *[f"discard={run_id}"] * is_discarded)
+    assert said.startswith("to resume it after epoch 9:\n")
 
 
 def test_a_command_of_the_doctor_names_the_folder_of_checkpoints_that_was_typed(patient: Patient) -> None:
