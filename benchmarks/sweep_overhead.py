@@ -96,7 +96,7 @@ def measure(sweep: Any, trials: int) -> None:
     from src import console
 
     console.console.quiet = True
-    Worker(Job(sweep, study_id, parent.run_id, trials, [], 0, None), threading.Event()).run()
+    Worker(Job(sweep, study_id, parent.run_id, trials, [], 0, "overhead", None), threading.Event()).run()
 
     ended = study.trials
     starts = [trial.datetime_start.timestamp() for trial in ended if trial.datetime_start]

@@ -34,6 +34,7 @@ TRIAL = "trial-"  # begins the names of folders of chains of trials
 FORMAT = 1  # of the files
 KEPT = 2  # checkpoints of a training that stay on the disk
 MAX_HELD = 256 * 2**20  # bytes of a state that is held in memory after each epoch
+MAX_SHARE = 0.05  # of the time of a training that writing a larger state may take
 MAX_MANIFEST = 64 * 2**20  # bytes; a history of 10,000 epochs has about 2 MB
 _MANIFEST = re.compile(r"([0-9]{5,9})\.json")
 _ARRAYS = re.compile(r"[a-z_]+-([0-9]{5,9})\.npy")
@@ -49,7 +50,10 @@ def root_of(checkpoint_dir: str | None, store_folder: Path) -> Path:
         checkpoint_dir: the folder that a user has named, such as `training.checkpoint_dir`.
         store_folder: the folder of the store.
     """
-    return store_folder / FOLDER if checkpoint_dir is None else local_path(checkpoint_dir).absolute()
+    if checkpoint_dir is None:
+        return store_folder / FOLDER
+    folder = local_path(checkpoint_dir).absolute()
+    return folder.resolve() if ".." in folder.parts else folder
 
 
 def trial_key(study: str, chain: int) -> str:
@@ -113,9 +117,11 @@ class Checkpoints:
         origin: what the training depends on, stored with each checkpoint.
         report: called with a sentence when a checkpoint cannot be written.
         on_write: called with each checkpoint that was written.
+        is_stopping: returns True if the training will be stopped after the present epoch.
         resumed: the checkpoint from which the training continues, None for a new training.
         latest: the state after the last complete epoch, if it is held in memory.
         changes: of code and packages since the checkpoint from which the training continues.
+        written: the epoch of the last checkpoint on the disk, 0 without one.
     """
 
     root: Path
@@ -124,13 +130,15 @@ class Checkpoints:
     origin: Mapping[str, Any] = field(default_factory=dict)
     report: Callable[[str], object] = str
     on_write: Callable[[Written], object] = repr
+    is_stopping: Callable[[], bool] = bool  # False
     resumed: Checkpoint | None = None
     latest: Checkpoint | None = None
     changes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._last_write = time.monotonic()
-        self._written = self.resumed.epoch if self.resumed else 0
+        self._seconds = 0.0  # that the last write took
+        self.written = self.resumed.epoch if self.resumed else 0
         self._reasons: set[str] = set()
 
     def resume_from(self, checkpoint: Checkpoint, changes: Sequence[str] = ()) -> None:
@@ -141,7 +149,7 @@ class Checkpoints:
             changes: of code and packages since it was written.
         """
         self.resumed, self.changes = checkpoint, changes
-        self._written = checkpoint.epoch if checkpoint.epoch in manifests(self.folder) else 0
+        self.written = checkpoint.epoch if checkpoint.epoch in manifests(self.folder) else 0
         for epoch, manifest in manifests(self.folder).items():
             if epoch > checkpoint.epoch:
                 with contextlib.suppress(OSError):
@@ -158,20 +166,39 @@ class Checkpoints:
         return self.key is not None and self.minutes is not None
 
     @property
-    def is_due(self) -> bool:
-        """True if it is time for a checkpoint."""
-        if not self.is_on or self.minutes is None:
-            return False
-        return time.monotonic() - self._last_write >= 60 * self.minutes
-
-    @property
     def is_written(self) -> bool:
         """True if there is a checkpoint on the disk."""
-        return self._written > 0
+        return self.written > 0
 
-    def wants(self, size: int) -> bool:
-        """Return True if a state of this many bytes is to be taken after the present epoch."""
-        return self.is_on and (size <= MAX_HELD or self.is_due)
+    def is_due(self, size: int) -> bool:
+        """Return True if it is time for a checkpoint of a state of this many bytes.
+
+        A request to stop writes the state that is held in memory. One that is too large to be held is written
+        beforehand: after each epoch, unless that would take more than `MAX_SHARE` of the time, and after the last one
+        before a stop.
+        """
+        if not self.is_on or self.minutes is None:
+            return False
+        wait = 60 * self.minutes
+        if size > MAX_HELD:
+            wait = 0 if self.is_stopping() else min(wait, self._seconds / MAX_SHARE)
+        return time.monotonic() - self._last_write >= wait
+
+    def end_epoch(self, size: int, take: Callable[[], Checkpoint]) -> None:
+        """Hold the state after an epoch in memory, and write it if a checkpoint is due.
+
+        Args:
+            size: of the state, in bytes.
+            take: returns the state. It is not called if the state is neither held nor written.
+        """
+        is_held, is_due = self.is_on and size <= MAX_HELD, self.is_due(size)
+        self.latest = None  # never two at a time
+        if is_held or is_due:
+            self.latest = take()
+        if is_due:
+            self.write_latest()
+        if not is_held:
+            self.latest = None
 
     def write_latest(self) -> bool:
         """Write the state that is held, unless it is on the disk already; return True if it is on the disk now.
@@ -181,7 +208,7 @@ class Checkpoints:
         latest = self.latest
         if not self.is_on:
             return False
-        if latest is None or latest.epoch <= self._written:
+        if latest is None or latest.epoch <= self.written:
             return self.is_written
         start = self._last_write = time.monotonic()
         try:
@@ -195,8 +222,10 @@ class Checkpoints:
                     "training continues without it"
                 )
             return self.is_written
-        self._written = latest.epoch
-        self.on_write(Written(latest.epoch, time.monotonic() - start, size))
+        finally:
+            self._seconds = time.monotonic() - start
+        self.written = latest.epoch
+        self.on_write(Written(latest.epoch, self._seconds, size))
         return True
 
     def delete(self) -> None:

@@ -160,7 +160,7 @@ def explain(result: DoctorResult, config: DoctorConfig) -> str:
     return f"{faults} in {config.tracking.uri}; to repair {them}, repeat the command with {diagnosis.FIX}"
 
 
-@entry_point("doctor")
+@entry_point("doctor", only_prints=True)
 def main(config: DoctorConfig, overrides: list[str]) -> None:
     """Check the store, and fail if something is wrong in it; or deliver what a store did not get."""
     if config.sync is not None:

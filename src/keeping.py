@@ -65,6 +65,7 @@ class Keeper:
         self.is_kept = False
         self.is_fitting = True
         self.has_weights = False  # from a complete epoch, which a failure would lose
+        self.last_epoch = 0  # that is complete
 
     def open(self, run: tracking.Run) -> None:
         """Note the run, after which checkpoints are named, and record each of them in it."""
@@ -91,7 +92,7 @@ class Keeper:
 
     def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Note that the model has weights of a complete epoch; an observer of `fitting.fit`."""
-        self.has_weights = True
+        self.has_weights, self.last_epoch = True, epoch
 
     def finish(self, model: keras.Model, metrics: Mapping[str, float]) -> None:
         """Save the model of a finished training in the run if it is worth keeping.
@@ -180,11 +181,18 @@ class Keeper:
         if self.run.run_id is None or self.is_trial:
             return
         if has_checkpoint or not self.has_weights:
+            if 0 < self.checkpoints.written < self.last_epoch:
+                _say(f"the last checkpoint is that of epoch {self.checkpoints.written}; later epochs are trained again")
             finds_run = self.config.tracking.on_duplicate == "reuse"
             other = links.resume_command(self.config.tracking.uri, self.run.run_id)
             _say(f"resume with: {links.same_command() if finds_run else other}")
         elif self.is_kept:
-            _say(f"continue from its weights with training.initial_weights={self.run.run_id}")
+            is_off = self.config.training.checkpoint_minutes is None
+            reason = " (training.checkpoint_minutes=null)" if is_off else ""
+            _say(
+                f"there is no checkpoint{reason}; continue from its weights with "
+                f"training.initial_weights={self.run.run_id}"
+            )
 
     def _write_checkpoint(self) -> bool:
         """Write the last complete epoch, and return True if there is a checkpoint now. Never raises."""

@@ -111,7 +111,7 @@ def write_predictions(
     return counts, bad_files
 
 
-@entry_point("predict")
+@entry_point("predict", only_prints=True)
 def main(config: PredictConfig, overrides: list[str]) -> None:
     """Classify the images, then print how many there are of each class and which files were skipped."""
     result = predict(config)

@@ -8,7 +8,7 @@ from src.cli.command import entry_point
 from src.schema import SummaryConfig
 
 
-@entry_point("summary")
+@entry_point("summary", only_prints=True)
 def main(config: SummaryConfig, overrides: list[str]) -> None:
     """Print the layer arithmetic."""
     num_classes = len(datasets.class_names_of(config.dataset))

@@ -145,7 +145,7 @@ def open_browser(address: str) -> None:
         console.say("no browser could be opened here; open the address above in your own")
 
 
-@entry_point("ui")
+@entry_point("ui", only_prints=True)
 def main(config: UiConfig, overrides: list[str]) -> None:
     """Show the UI."""
     show(config)

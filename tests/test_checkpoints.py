@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -351,6 +353,21 @@ def test_a_file_in_place_of_the_folder_does_not_end_the_training(tmp_path: Path)
     assert len(reports) == 1
 
 
+# --- where ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_dir", "expected"),
+    [(None, "store/checkpoints"), ("own", "here/own"), ("../own", "own"), ("a/../../own/b", "own/b")],
+)
+def test_the_folder_of_all_checkpoints_is_absolute_and_has_a_plain_path(
+    checkpoint_dir: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert checkpoints.root_of(checkpoint_dir, tmp_path / "store") == tmp_path / expected
+
+
 # --- when -----------------------------------------------------------------------------------------------------------
 
 
@@ -362,15 +379,76 @@ def test_a_checkpoint_is_due_after_some_minutes(
     key: str | None, minutes: float | None, is_on: bool, is_due: bool, tmp_path: Path
 ) -> None:
     training = Checkpoints(tmp_path, key, minutes, latest=checkpoint(1))
-    assert (training.is_on, training.is_due) == (is_on, is_due)
+    assert (training.is_on, training.is_due(2**20)) == (is_on, is_due)
     assert training.write_latest() == is_on  # when the process is asked to stop
     assert (tmp_path / "run").exists() == is_on
 
 
-def test_a_large_state_is_taken_only_if_it_is_due(tmp_path: Path) -> None:
-    assert Checkpoints(tmp_path, "run", 0).wants(2**40)
-    assert Checkpoints(tmp_path, "run", 60).wants(2**20)
-    assert not Checkpoints(tmp_path, "run", 60).wants(2**40)
+@dataclass
+class Clock:
+    """The monotonic clock of `src.checkpoints`, which a test sets."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock, write = Clock(), checkpoints.write
+
+    def write_slowly(*arguments: Any) -> int:
+        clock.now += 2
+        return write(*arguments)
+
+    monkeypatch.setattr(checkpoints, "time", clock)
+    monkeypatch.setattr(checkpoints, "write", write_slowly)
+    return clock
+
+
+def written_epochs(training: Checkpoints, clock: Clock, seconds: list[float], size: int) -> list[int]:
+    """The epochs after which a state of this size is written: each epoch takes these seconds."""
+    written: list[int] = []
+    training.on_write = lambda checkpoint: written.append(checkpoint.epoch)
+    for epoch, duration in enumerate(seconds, start=1):
+        clock.now += duration
+        training.end_epoch(size, partial(checkpoint, epoch))
+    return written
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "epochs"),
+    [
+        (60.0, [1, 30, 30, 30, 50], [1, 3, 5]),  # writing takes 2 s, so 40 s must have passed
+        (60.0, [100, 100, 100], [1, 2, 3]),
+        (0.25, [1, 10, 10, 10, 10], [1, 3, 5]),
+        (0, [1, 1, 1], [1, 2, 3]),
+        (None, [100, 100], []),
+    ],
+)
+def test_a_state_that_is_too_large_to_be_held_is_written_after_each_epoch_unless_that_takes_much_of_the_time(
+    minutes: float | None, seconds: list[float], epochs: list[int], clock: Clock, tmp_path: Path
+) -> None:
+    training = Checkpoints(tmp_path, "run", minutes)
+    assert written_epochs(training, clock, seconds, checkpoints.MAX_HELD + 1) == epochs
+    assert training.latest is None
+    assert training.write_latest() == bool(epochs)
+    assert training.written == max(epochs, default=0)
+
+
+def test_the_last_state_before_a_stop_is_written_however_large_it_is(clock: Clock, tmp_path: Path) -> None:
+    training = Checkpoints(tmp_path, "run", 60, is_stopping=lambda: clock.now > 1010)
+    assert written_epochs(training, clock, [1, 1, 1, 10], checkpoints.MAX_HELD + 1) == [1, 4]
+
+
+def test_a_state_that_is_held_is_written_when_the_minutes_have_passed_or_the_training_stops(
+    clock: Clock, tmp_path: Path
+) -> None:
+    training = Checkpoints(tmp_path, "run", 1)
+    assert written_epochs(training, clock, [10, 45, 10, 10], checkpoints.MAX_HELD) == [3]
+    assert training.write_latest()
+    assert training.written == 4
 
 
 def test_a_state_is_not_written_twice(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from src import train
+from src import checkpoints, train
 from src.checkpoints import manifests, newest
 from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.keeping import Keeper
 from src.process.interrupt import Interrupted
+from src.resuming import Resumption
 from src.tracking import CHANGED, RESUMED, open_store
 from src.tracking.resuming import take_over
 from src.tracking.tags import EPOCHS, FINGERPRINT, HOST, PLANNED, PROCESS
@@ -182,8 +183,46 @@ def test_without_checkpoints_an_interrupted_training_names_its_weights(workplace
     with stopping():
         answer = typed(workplace, *LIGHT, "training.checkpoint_minutes=null")
     (run_id,) = runs_of(workplace)
-    assert answer.out.splitlines()[-1] == f"continue from its weights with training.initial_weights={run_id}"
+    assert answer.out.splitlines()[-1] == (
+        "there is no checkpoint (training.checkpoint_minutes=null); continue from its weights with "
+        f"training.initial_weights={run_id}"
+    )
     assert not (workplace.folder / "checkpoints").exists()
+
+
+def test_a_network_that_is_too_large_to_be_held_in_memory_has_a_checkpoint_when_it_is_stopped(
+    workplace: Workplace, whole: Interruption, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "MAX_HELD", 0)
+    with stopping(3):  # the keeper has noted two epochs
+        answer = typed(workplace, *LIGHT)
+    (run_id,) = runs_of(workplace)
+    last = max(manifests(workplace.folder / "checkpoints" / run_id))
+    is_last_said = f"the last checkpoint is that of epoch {last}; later epochs are trained again" in answer.out
+    assert is_last_said == (last < 2)
+    assert f"resume with: python -m src.train resume={run_id}" in answer.out
+    assert typed(workplace, f"resume={run_id}").code == 0
+    assert {name: dict(points) for name, points in Interruption(workplace, run_id).curves().items()} == {
+        name: dict(points) for name, points in whole.curves().items()
+    }
+
+
+def test_a_trial_of_such_a_network_writes_the_epoch_with_which_its_sweep_stops(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "MAX_HELD", 0)
+    seen: list[int] = []
+
+    def stop_after_three(epoch: int, metrics: dict[str, float]) -> None:
+        seen.append(epoch)
+        if epoch == 3:
+            raise Interrupted(signal.SIGTERM)
+
+    chain = Resumption(key="trial-abc-0", on_change="restart", is_stopping=lambda: len(seen) == 2)
+    config = compose_config([f"tracking.uri='{workplace.uri}'", *LIGHT])
+    with pytest.raises(Interrupted):
+        train.train(config, observers=[stop_after_three], resumption=chain)
+    assert max(manifests(workplace.folder / "checkpoints" / "trial-abc-0")) == 3
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(interrupted: Interruption, whole: Interruption, typed: Typed) -> None:
@@ -394,9 +433,11 @@ def test_a_failure_does_not_lose_the_checkpoint(
     with monkeypatch.context() as patched:
         patched.setattr(Keeper, "start", lambda *_: (_ for _ in ()).throw(MemoryError("too large")))
         assert typed(interrupted.place, f"resume={interrupted.run_id}").code == 1
-    assert interrupted.client.get_run(interrupted.run_id).info.status == "FAILED"
+    failed = interrupted.client.get_run(interrupted.run_id)
+    assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "MemoryError: too large")
     assert typed(interrupted.place, f"resume={interrupted.run_id}").code == 0
     assert interrupted.curves() == whole.curves()
+    assert "error" not in interrupted.client.get_run(interrupted.run_id).data.tags
 
 
 def test_a_damaged_checkpoint_costs_one_epoch_and_a_warning(
@@ -439,7 +480,12 @@ def test_an_uploaded_checkpoint_is_used_where_the_folder_is_gone(
         (["training.epochs=many"], "training.epochs"),
         (["training.checkpoint_minutes=-1"], "training.checkpoint_minutes"),
         (["training.checkpoint_dir=mlflow.db"], "training.checkpoint_dir: .*mlflow.db is a file, not a folder"),
-        (["dataset.data_dir=x"], "the run has no key 'dataset.data_dir'; remove `dataset.data_dir=x`"),
+        (
+            ["dataset.data_dir=x"],
+            "the run has no key 'dataset.data_dir', and no other place in dataset; remove `dataset.data_dir=x`",
+        ),
+        (["tracking.run_name=x"], "a resumed run keeps its name and its experiment; remove `tracking.run_name=x`"),
+        (["tracking.experiment=x"], "a resumed run keeps its name and its experiment; remove `tracking.experiment=x`"),
         (["on_change=maybe"], "on_change"),
         (["training.epochs=3,4"], "training.epochs"),
     ],
@@ -469,6 +515,11 @@ def test_more_epochs_are_refused_if_the_schedule_depends_on_them(workplace: Work
         ("SCHEDULED", {}, "is still SCHEDULED"),
         ("KILLED", {"convlab.sweep": "1"}, "is that of a sweep or a pipeline; run the same command again"),
         ("KILLED", {"convlab.pipeline_key": "1"}, "is that of a sweep or a pipeline; run the same command again"),
+        (
+            "KILLED",
+            {"convlab.sweep": "1", "convlab.command": "python -m src.train -m seed=1,2"},
+            "is that of a sweep or a pipeline; resume it with: python -m src.train -m seed=1,2",
+        ),
         (
             "KILLED",
             {"convlab.study_id": "1", "study": "mine", "trial": "3"},
@@ -574,7 +625,7 @@ def test_a_store_without_the_run_is_refused(
 
 
 def test_a_sweep_cannot_be_asked_to_resume_a_run(interrupted: Interruption, typed: Typed) -> None:
-    reason = f"resume={interrupted.run_id}: it continues a single run; remove it"
+    reason = f"resume={interrupted.run_id}: it continues a single run, and -m or hparams_search begins a sweep; remove"
     assert_refused(interrupted, typed, reason, "-m", "seed=1,2", code=2)
 
 

@@ -13,9 +13,10 @@ from src.cli.compose import config_from_dict
 from src.cli.mistakes import explain
 from src.cli.strings import quote_strings
 from src.errors import ConfigError
-from src.schema import Config, as_tree, is_place
+from src.schema import Config, as_tree, flatten, is_place
 
 EPOCHS = "training.epochs"
+KEPT = ("tracking.run_name", "tracking.experiment")  # places that a run keeps
 _RESUME = re.compile(r"resume=(?!null$).*", re.DOTALL)
 # Typed for this command, not for the training: they are composed as in any other command.
 _COMPOSED = re.compile(r"[+~]*((resume|on_change|local|extensions|hydra)(?![\w-])|tracking(=|\.(uri|enabled)=))")
@@ -48,13 +49,22 @@ def change_config(config: Config, changes: Sequence[str]) -> Config:
                     f"{typed}: a resumed run keeps its own settings; remove `{typed}`. Besides places, only {EPOCHS} "
                     "can be changed"
                 )
+            if key in KEPT:
+                raise ConfigError(f"{typed}: a resumed run keeps its name and its experiment; remove `{typed}`")
             if OmegaConf.select(tree, key, default=_MISSING) is _MISSING and not key.startswith("tags."):
-                raise ConfigError(f"{typed}: the run has no key {key!r}; remove `{typed}`")
+                raise ConfigError(f"{typed}: the run has no key {key!r}, {_places(config, key)}; remove `{typed}`")
             OmegaConf.update(tree, key, override.value())
         changed: Any = OmegaConf.to_container(tree)
         return config_from_dict(changed)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+
+
+def _places(config: Config, key: str) -> str:
+    """Return which places a configuration has in the group of a key."""
+    group = key.partition(".")[0]
+    places = [name for name in flatten(config) if name.startswith(f"{group}.") and is_place(name) and name not in KEPT]
+    return f"but {', '.join(places)}" if places else f"and no other place in {group}"
 
 
 _MISSING = object()

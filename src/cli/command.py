@@ -35,6 +35,7 @@ from src.errors import ConfigError, UserError
 from src.places import local_path, name_variables
 from src.process.failures import describe_memory_error, print_error
 from src.process.interrupt import Interrupted, raise_on_signals
+from src.process.output import lasting_output
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
 
@@ -48,13 +49,14 @@ REFUSED = {  # flags of Hydra that every command refuses, and why; --help does n
 
 
 def entry_point(
-    config_name: str, sweeps: bool = False
+    config_name: str, sweeps: bool = False, only_prints: bool = False
 ) -> Callable[[Callable[[Any, list[str]], None]], Callable[[], None]]:
     """Return a decorator that turns a function `(config, overrides)` into a command; `overrides` is what was typed.
 
     Args:
         config_name: the command's primary configuration, a file of `conf/`.
         sweeps: whether the function itself makes a sweep of what was typed. `config` then has what is not swept.
+        only_prints: True for a command that ends when nothing reads its output: `... | head`. Others continue.
 
     Exit codes: 0, 1 for a run that failed, 2 for a wrong configuration, 130 and 143 for Ctrl-C and SIGTERM.
     """
@@ -66,7 +68,8 @@ def entry_point(
 
         @wraps(work)
         def command() -> None:
-            run_command(from_line)
+            with contextlib.nullcontext() if only_prints else lasting_output():
+                run_command(from_line)
 
         return command
 

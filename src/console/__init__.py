@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         TRIAL_COLUMNS,
         SweepView,
         count_words,
+        given_up_words,
         params_line,
         say_with_params,
         short,

@@ -17,6 +17,7 @@ from src.results import Counts, TrialRow, format_metric
 from src.schema import is_better
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
+MAX_LISTED = 10  # trials that are not tried again
 BAR_WIDTH = 24  # characters: with the counts of a thousand trials, the line fits into 80
 
 
@@ -152,3 +153,16 @@ def count_words(counts: Counts) -> str:
     numbers = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
     retried = f"; {counts.retried} interrupted" if counts.retried else ""
     return f"{counts.counted} trial{'s' * (counts.counted != 1)}: {numbers or 'none finished'}{retried}"
+
+
+def given_up_words(given_up: Mapping[int, int]) -> str:
+    """Return `trial 6 is not tried again after 3 attempts; a larger hydra.sweeper.max_retries allows more`.
+
+    Args:
+        given_up: the numbers of the trials -> their attempts; at least one.
+    """
+    numbers, most = sorted(given_up), max(given_up.values())
+    listed = ", ".join(map(str, numbers[:MAX_LISTED])) + ", ..." * (len(numbers) > MAX_LISTED)
+    trials = f"trials {listed} are" if len(numbers) > 1 else f"trial {listed} is"
+    attempts = f"{'up to ' * (len(numbers) > 1)}{most} attempt{'s' * (most > 1)}"
+    return f"{trials} not tried again after {attempts}; a larger hydra.sweeper.max_retries allows more"

@@ -111,6 +111,8 @@ class Case:
 
     def how_to_resume(self, run: tracking.RunRecord) -> str:
         """Return how an interrupted run is resumed, with the command for a training. It fits what is on the disk."""
+        if run.is_parent and tracking.COMMAND in run.tags:
+            return f"to resume it:\n{run.tags[tracking.COMMAND]}"
         if run.is_sweep or run.trial is not None:
             return f"to resume study {run.tags.get('study', '')}, run the command of the sweep again"
         if run.is_parent:

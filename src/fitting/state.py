@@ -101,9 +101,7 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         checkpoints = self.watch.checkpoints
         if checkpoints is not None:
-            checkpoints.latest = self._take(epoch + 1) if checkpoints.wants(self._size()) else None
-            if checkpoints.is_due:
-                checkpoints.write_latest()
+            checkpoints.end_epoch(self._size(), lambda: self._take(epoch + 1))
         self.watch.notify(epoch + 1)
 
     def _restore(self, checkpoint: Checkpoint) -> None:

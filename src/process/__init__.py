@@ -1,1 +1,1 @@
-"""The process that a command runs in: its environment, signals, slow imports, cores and unhandled errors."""
+"""The process of a command: its environment, signals, slow imports, cores, lost output and unhandled errors."""

@@ -65,7 +65,8 @@ def record_results(
     _record_trials(run, plan, rows)
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
     best = next(iter(study.ranked(linked, plan.direction)), None)
-    result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts)
+    given_up = {row.number: row.attempts for row in rows if row.attempts}
+    result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts, given_up=given_up)
     if best is not None:
         made_with = (extensions or {}).get(str(best.run_id), "")
         result = _record_best(run, plan, result, best, config_of_trial(best), made_with)

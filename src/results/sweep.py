@@ -23,6 +23,7 @@ class TrialRow(NamedTuple):
         reason: why it failed, empty when it did not.
         validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
         started: when it was claimed, None when that is unknown.
+        attempts: the number of attempts after which an interrupted trial is not tried again, 0 for any other trial.
     """
 
     number: int
@@ -38,6 +39,7 @@ class TrialRow(NamedTuple):
     reason: str
     validation: Mapping[str, float] = {}
     started: datetime | None = None
+    attempts: int = 0
 
     @property
     def outcome(self) -> str:
@@ -112,6 +114,7 @@ class SweepResult:
         best_metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
         best_epoch: its epoch with that value, counted from 1.
         best_config: the resolved configuration that it was trained with, or None when that is no longer known.
+        given_up: the number of each interrupted trial that is not tried again -> its attempts.
     """
 
     study_name: str
@@ -124,3 +127,4 @@ class SweepResult:
     best_metrics: dict[str, float] = field(default_factory=dict)
     best_epoch: int | None = None
     best_config: Mapping[str, Any] | None = None
+    given_up: Mapping[int, int] = field(default_factory=dict)

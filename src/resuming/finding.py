@@ -32,6 +32,7 @@ class Resumption:
         last_written: the last epoch after which the run has written a checkpoint, 0 for none.
         uploaded: the checkpoint that is an artifact of the run, and its origin.
         on_resume: called with the checkpoint from which the training continues.
+        is_stopping: returns True if the training will be stopped after the present epoch.
     """
 
     run_id: str | None = None
@@ -43,6 +44,7 @@ class Resumption:
     last_written: int = 0
     uploaded: Found | None = None
     on_resume: Callable[[Checkpoint], object] = id  # does nothing
+    is_stopping: Callable[[], bool] = bool  # False
 
 
 NOTHING = Resumption()  # a new training

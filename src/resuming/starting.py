@@ -30,7 +30,12 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
     now = origin(config, data_digest)
     minutes = config.training.checkpoint_minutes if can_write(config) else None
     checkpoints = Checkpoints(
-        root(config), resumption.key or resumption.run_id, minutes, origin=now, report=console.say
+        root(config),
+        resumption.key or resumption.run_id,
+        minutes,
+        origin=now,
+        report=console.say,
+        is_stopping=resumption.is_stopping,
     )
     if checkpoints.key is None:
         return checkpoints

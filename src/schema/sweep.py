@@ -243,7 +243,7 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     timeout: float | None = None  # seconds after which no further trial starts
     # The space: each name with its values, as they would be typed after the =
     params: dict[str, Any] = field(default_factory=dict, metadata=FREE)
-    max_retries: int = 2  # of a trial that was interrupted or killed
+    max_retries: int = 2  # of a trial whose worker is killed or crashes again and again
     max_failures: int = 10  # failed trials in a row that end the sweep
     enqueue_default: bool = False  # the first trial has the values of the configuration itself
     save_models: str = "best"

@@ -64,8 +64,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     """
     if master.get("resume") is not None:
         raise ConfigError(
-            f"resume={master.resume}: it continues a single run; remove it, and run the command of the sweep again, "
-            "which resumes the sweep"
+            f"resume={master.resume}: it continues a single run, and -m or hparams_search begins a sweep; remove that "
+            "to continue the run. To resume a sweep, run its own command again, without resume"
         )
     settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
     n_jobs, limit = settings.n_jobs, MAX_JOBS_PER_CORE * cores()

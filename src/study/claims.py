@@ -3,9 +3,13 @@
 One lock is held from counting the trials until the parameters of the next one are drawn. Each worker holds a lock of
 its own for as long as it lives, and writes its name on the trials that it runs. So a running trial whose owner's lock
 is free has lost its worker. That trial becomes FAIL with the user attribute `interrupted`, and its parameters are tried
-again under the next number, `max_retries` times at most; then it counts as it is. The new trial continues from the
-checkpoint of the chain: the trial and those that tried it again. If the checkpoint has advanced, the interruption does
-not count as a retry.
+again under the next number. The new trial continues from the checkpoint of the chain: the trial and those that tried
+it again.
+
+A trial whose worker was killed is tried again `max_retries` times at most; then it counts as it is. Three kinds of
+interruptions do not count as retries: those after which the checkpoint has advanced, those of trials that their worker
+gave back because it was asked to stop or lost its stores, and those of workers that ended with the process that started
+them. That process holds a lock too, and its name is on the trials.
 
 While the storage does not answer, each operation is repeated (`Patience`). That is safe: a claim whose answer was lost
 is found by its owner's name, and an end that has arrived is recognized.
@@ -29,7 +33,10 @@ from src.study.shared import SharedStudy
 from src.study.storage import Storage
 
 INTERRUPTED = "interrupted"
+KILLED = "its worker was killed"  # the only reason of an interruption that counts as a retry
+ENDED_WITH_SWEEP = "the sweep was stopped or killed"
 OWNER = "owner"
+STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
 RETRIES = "retries"
 RETRY_OF = "retry_of"
@@ -60,6 +67,7 @@ class Claims:
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials, in this order; after them the sampler proposes.
         first: the number of the first trial of this command; earlier failures do not count as failures in a row.
+        starter: the name of the process that started this one, under which it is `alive`; None if there is none.
         on_dead: called with the number of each trial whose worker was found dead.
         epoch_of: called with the number of a chain's first trial; returns the epoch of its checkpoint, 0 without one.
     """
@@ -73,6 +81,7 @@ class Claims:
         n_trials: int,
         queue: Sequence[Mapping[str, Scalar]] = (),
         first: int = 0,
+        starter: str | None = None,
         on_dead: Callable[[int], object] = int,
         epoch_of: Callable[[int], int] = lambda _: 0,
     ) -> None:
@@ -90,6 +99,7 @@ class Claims:
         self._n_trials = n_trials
         self._queue = queue
         self._first = first
+        self._starter = starter
         self._on_dead = on_dead
         self._epoch_of = epoch_of
         self._dead: list[int] = []  # numbers of trials that were given up, not yet reported to `on_dead`
@@ -110,7 +120,7 @@ class Claims:
 
     @contextmanager
     def alive(self, owner: str) -> Iterator[None]:
-        """Shows other processes that the worker with this name is alive, as long as the block lasts."""
+        """Shows other processes that the process with this name is alive, as long as the block lasts."""
         with closing(self.patiently(lambda: self._locks.keep(f"owner {owner}"))):
             yield
         self._locks.forget(f"owner {owner}")
@@ -230,10 +240,15 @@ class Claims:
             return NoTrial.FAILING
         if waiting:  # another program has enqueued it
             trial = self.study.ask()
-            trial.set_user_attr(OWNER, owner)
+            for name, value in self._names(owner).items():
+                trial.set_user_attr(name, value)
             return trial
         params, attributes = self._next_parameters(trials)
-        return self.study.begin(params, {OWNER: owner, **attributes})
+        return self.study.begin(params, {**self._names(owner), **attributes})
+
+    def _names(self, owner: str) -> dict[str, str]:
+        """Returns the attributes that say which worker runs a trial, and which process started it."""
+        return {OWNER: owner} | ({} if self._starter is None else {STARTER: self._starter})
 
     def _end_trial(
         self, number: int, owner: str, state: TrialState, value: float | None, attributes: Mapping[str, Any]
@@ -255,16 +270,17 @@ class Claims:
 
     def _give_up_dead(self) -> list[int]:
         running = [trial for trial in self._trials() if trial.state == TrialState.RUNNING]
-        locks = {f"owner {trial.user_attrs[OWNER]}" for trial in running if OWNER in trial.user_attrs}
-        abandoned = self._locks.abandoned(locks)
+        names = {trial.user_attrs[key] for trial in running for key in (OWNER, STARTER) if key in trial.user_attrs}
+        abandoned = self._locks.abandoned({f"owner {name}" for name in names})
+
+        def is_dead(name: str | None) -> bool:
+            return f"owner {name}" in abandoned
+
         # A trial without an owner lost its worker during the claim: we hold the lock that the worker held.
-        dead = [
-            trial
-            for trial in running
-            if OWNER not in trial.user_attrs or f"owner {trial.user_attrs[OWNER]}" in abandoned
-        ]
+        dead = [trial for trial in running if OWNER not in trial.user_attrs or is_dead(trial.user_attrs[OWNER])]
         for trial in dead:
-            attributes = {INTERRUPTED: True, REASON: "its worker was killed"}
+            reason = ENDED_WITH_SWEEP if is_dead(trial.user_attrs.get(STARTER)) else KILLED
+            attributes = {INTERRUPTED: True, REASON: reason}
             self._set_attributes(trial, {**attributes, **self._advance(trial, attributes)})
             self._dead.append(trial.number)
             self.study.tell(trial.number, state=TrialState.FAIL)
@@ -289,7 +305,7 @@ class Claims:
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
             if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
-                retries = trial.user_attrs.get(RETRIES, 0) + (ADVANCED not in trial.user_attrs)
+                retries = trial.user_attrs.get(RETRIES, 0) + _counts_as_retry(trial)
                 chain = _chain(trial)
                 attributes = {RETRIES: retries, RETRY_OF: trial.number, CHAIN: chain, STARTED_AT: self._epoch_of(chain)}
                 if QUEUED in trial.user_attrs:
@@ -325,10 +341,24 @@ def _has_ended_so(trial: FrozenTrial, owner: str, state: TrialState, attributes:
     return trial.state == state and trial.user_attrs.get(OWNER) == owner and is_equal
 
 
+def is_interrupted(trial: FrozenTrial) -> bool:
+    """Returns whether the trial was stopped or killed."""
+    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(INTERRUPTED))
+
+
 def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
     """Returns whether the trial was interrupted and may be tried again under another number, so it does not count."""
-    interrupted = trial.state == TrialState.FAIL and trial.user_attrs.get(INTERRUPTED, False)
-    return bool(interrupted) and (ADVANCED in trial.user_attrs or trial.user_attrs.get(RETRIES, 0) < max_retries)
+    return is_interrupted(trial) and (not _counts_as_retry(trial) or trial.user_attrs.get(RETRIES, 0) < max_retries)
+
+
+def attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """Returns the number of trials in the chain of a trial, up to it."""
+    return sum(_chain(other) == _chain(trial) and other.number <= trial.number for other in trials)
+
+
+def _counts_as_retry(trial: FrozenTrial) -> bool:
+    """Returns whether the interruption of a trial counts toward `max_retries`."""
+    return ADVANCED not in trial.user_attrs and trial.user_attrs.get(REASON) == KILLED
 
 
 def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:

@@ -6,30 +6,50 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
 from src.schema import BEST, VALIDATION, metric_names, sign_of
-from src.study.claims import INTERRUPTED, REASON
+from src.study.claims import REASON, attempts, can_retry, is_interrupted
 
 
-def trial_rows(trials: Sequence[FrozenTrial]) -> list[TrialRow]:
-    """Return a row for each trial, by number."""
+def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) -> list[TrialRow]:
+    """Return a row for each trial, by number.
+
+    Args:
+        trials: of one study.
+        max_retries: `hydra.sweeper.max_retries`; with it, rows say which interrupted trials are not tried again.
+    """
+    rows = [_row(trial) for trial in sorted(trials, key=lambda trial: trial.number)]
+    if max_retries is None:
+        return rows
+    given_up = {
+        trial.number: attempts(trial, trials)
+        for trial in trials
+        if is_interrupted(trial) and not can_retry(trial, max_retries)
+    }
+    return [_as_given_up(row, given_up[row.number]) if row.number in given_up else row for row in rows]
+
+
+def _as_given_up(row: TrialRow, count: int) -> TrialRow:
+    times = f"{count} attempt{'s' * (count > 1)}"
+    more = "a larger hydra.sweeper.max_retries allows more"
+    return row._replace(attempts=count, reason=f"{row.reason}; not tried again after {times}, {more}")
+
+
+def _row(trial: FrozenTrial) -> TrialRow:
     best_names = [BEST + name for name in metric_names(VALIDATION)]
-    return [
-        TrialRow(
-            number=trial.number,
-            state=trial.state.name,
-            value=_value_at_best_epoch(trial),
-            params=trial.params,
-            seconds=trial.duration.total_seconds() if trial.duration else None,
-            best_epoch=trial.user_attrs.get("best_epoch"),
-            epochs=trial.user_attrs.get("epochs", len(trial.intermediate_values)),
-            reported=dict(trial.intermediate_values),
-            run_id=trial.user_attrs.get("run_id"),
-            interrupted=bool(trial.user_attrs.get(INTERRUPTED)),
-            reason=str(trial.user_attrs.get(REASON, "")),
-            validation={name: trial.user_attrs[name] for name in best_names if name in trial.user_attrs},
-            started=trial.datetime_start,
-        )
-        for trial in sorted(trials, key=lambda trial: trial.number)
-    ]
+    return TrialRow(
+        number=trial.number,
+        state=trial.state.name,
+        value=_value_at_best_epoch(trial),
+        params=trial.params,
+        seconds=trial.duration.total_seconds() if trial.duration else None,
+        best_epoch=trial.user_attrs.get("best_epoch"),
+        epochs=trial.user_attrs.get("epochs", len(trial.intermediate_values)),
+        reported=dict(trial.intermediate_values),
+        run_id=trial.user_attrs.get("run_id"),
+        interrupted=is_interrupted(trial),
+        reason=str(trial.user_attrs.get(REASON, "")),
+        validation={name: trial.user_attrs[name] for name in best_names if name in trial.user_attrs},
+        started=trial.datetime_start,
+    )
 
 
 def _value_at_best_epoch(trial: FrozenTrial) -> float | None:

@@ -93,6 +93,8 @@ class Ending:
         if self.result is None:
             return
         console.say(console.count_words(self.result.counts))
+        if self.result.given_up:
+            console.say(console.given_up_words(self.result.given_up))
         if self.result.best_trial is not None:
             best = f"best: trial {self.result.best_trial}, {self.sweep.plan.metric} {self.result.best_value:.4f}"
             console.say_with_params(best, self.result.best_params)
@@ -118,7 +120,7 @@ def write_results(sweep: Sweep) -> SweepResult:
     plan, claims = sweep.plan, sweep.claims
     with tracking.explain_store_errors(plan.tracking.uri):
         sweep.chains.remove_others(claims.open_chains())
-        counts, rows = claims.counts(), study.trial_rows(claims.trials())
+        counts, rows = claims.counts(), study.trial_rows(claims.trials(), plan.settings.max_retries)
         parent = open_parent(sweep.store, sweep.job.study, plan, sweep.data)
         if parent.run_id != sweep.parent.run_id:  # it was deleted meanwhile
             sweep.parent = parent
@@ -144,5 +146,6 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     if result.run_id is None or result.best_trial is None:
         return
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
-        rows, parameters = study.trial_rows(sweep.claims.trials()), sweep.claims.read(study.rank_parameters)
+        rows = study.trial_rows(sweep.claims.trials(), sweep.plan.settings.max_retries)
+        parameters = sweep.claims.read(study.rank_parameters)
         reports.record_plots(sweep.parent, sweep.plan, result.study_name, rows, sweep.claims.counts(), parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -94,6 +95,7 @@ def open_sweep(
         n_trials=count_trials(plan, queue),
         queue=queue,
         first=len(rows),
+        starter=uuid.uuid4().hex,
         deadline=None if plan.settings.timeout is None else time.monotonic() + plan.settings.timeout,
     )
 

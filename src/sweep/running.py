@@ -49,7 +49,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
             store.stop_waiting_if(lambda: bool(stopping.signals))
             sweep = open_sweep(plan, queue, storage, store, data)
             ending = Ending(sweep)
-            with ending, stopping.training(), store.watching():
+            with sweep.claims.alive(sweep.job.starter), ending, stopping.training(), store.watching():
                 train_trials(workers, sweep, stopping)
             workers.kill()
             with ending:
@@ -83,19 +83,21 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
         workers.kill()
     else:
         start_workers(workers, sweep)
-    with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(claims)) as view:
+    with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(sweep)) as view:
         while workers.wait(TICK):
             stopping.obey(claims.read(study.is_stopped))
+            if workers.have_ended and not stopping.is_asked:
+                claims.give_up_dead()  # while this process is `alive`: the trial of a killed worker counts as a retry
             workers.replace_dead()
             workers.note_progress(claims.count_progress())
-            view.update(trial_rows(claims), claims.counts())
-        view.update(trial_rows(claims), claims.counts())
+            view.update(trial_rows(sweep), claims.counts())
+        view.update(trial_rows(sweep), claims.counts())
     if stopping.signals:
         raise Interrupted(stopping.signals[0])
     if stopping.is_asked:
         raise StoppedElsewhere("stopped by `python -m src.sweep stop`")
     if workers.failing:
-        raise UserError(explain_failures(trial_rows(claims), plan.settings.max_failures))
+        raise UserError(explain_failures(trial_rows(sweep), plan.settings.max_failures))
 
 
 def start_workers(workers: Workers, sweep: Sweep) -> None:
@@ -107,15 +109,15 @@ def start_workers(workers: Workers, sweep: Sweep) -> None:
     workers.give(sweep.job)
 
 
-def trial_rows(claims: study.Claims) -> list[TrialRow]:
+def trial_rows(sweep: Sweep) -> list[TrialRow]:
     """Returns the trials as they are now."""
-    return study.trial_rows(claims.trials())
+    return study.trial_rows(sweep.claims.trials(), sweep.plan.settings.max_retries)
 
 
 def explain_failures(rows: Sequence[TrialRow], max_failures: int) -> str:
     """Returns the message for too many failed trials in a row."""
     # When the last one fails, the trials of other workers are stopped: their reason is not the cause.
-    reasons = [row.reason for row in rows if row.state == "FAIL" and row.reason != study.STOPPED]
+    reasons = [row.reason for row in rows if row.state == "FAIL" and (row.attempts or not row.interrupted)]
     return (
         f"hydra.sweeper.max_failures={max_failures} trials in a row failed, the last with: "
         f"{reasons[-1] if reasons else study.STOPPED}. Narrow the space, or allow more failures"

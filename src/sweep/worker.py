@@ -64,6 +64,7 @@ class Job:
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials.
         first: the number of the first trial of this command.
+        starter: the name of the sweep's own process, which is `alive` under it as long as its workers run.
         deadline: the time after which no further trial starts, by the monotonic clock that all processes of the machine
             share, or None.
     """
@@ -74,6 +75,7 @@ class Job:
     n_trials: int
     queue: list[dict[str, Scalar]]
     first: int
+    starter: str
     deadline: float | None
 
 
@@ -167,6 +169,7 @@ class Worker:
             n_trials=job.n_trials,
             queue=job.queue,
             first=job.first,
+            starter=job.starter,
             on_dead=self._record_loss,
             epoch_of=self.chains.epoch,
         )
@@ -238,6 +241,7 @@ class Worker:
                     key=self.chains.key(chain),
                     on_change="restart",
                     on_resume=lambda checkpoint: watch.report_earlier(checkpoint.earlier),
+                    is_stopping=self.stop.is_set,
                 ),
             )
             self.claims.patiently(watch.deliver)

@@ -74,6 +74,11 @@ class Workers:
         self._ended = wait(list(self._living), seconds)  # a worker sends nothing, so its connection is at its end
         return bool(self._living)
 
+    @property
+    def have_ended(self) -> bool:
+        """True if the last call of `wait` found workers that have ended."""
+        return bool(self._ended)
+
     def replace_dead(self) -> None:
         """Starts a worker for each one that died, unless the sweep stops.
 

@@ -12,7 +12,7 @@ from src.redact import redact_tree
 from src.schema import TrackingConfig, is_place
 from src.tracking.null_run import NullRun
 from src.tracking.opening import managed_run
-from src.tracking.provenance import origin_tags
+from src.tracking.provenance import command_tags, origin_tags
 from src.tracking.run import Run, as_param
 from src.tracking.store import Store, open_store
 from src.tracking.tags import PIPELINE_KEY, filter_by, is_parent, searches
@@ -43,11 +43,11 @@ def open_parent(
         if not is_parent(found.data.tags):
             continue
         run = Run(client, found.info.run_id, experiment_id)
-        run.params, run.status = found.data.params, found.info.status
+        run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
         run.end_time = None if found.info.status == "RUNNING" else found.info.end_time
         return run, not found.data.params
     with deferred():
-        all_tags = redact_tree(origin_tags() | dict(tags or {}) | dict(found_by))
+        all_tags = redact_tree(origin_tags() | command_tags() | dict(tags or {}) | dict(found_by))
         created = client.create_run(experiment_id, run_name=name, tags=all_tags)
     run = Run(client, created.info.run_id, experiment_id)
     run.log_environment()

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 
+from src.links import same_command
 from src.schema import Config
 from src.tracking.process import process_name
-from src.tracking.tags import HOST, PROCESS
+from src.tracking.tags import COMMAND, HOST, PROCESS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Packages and files of src/ that can change the result of a training. A test checks that they import no others of src/,
@@ -60,6 +61,11 @@ def origin_tags() -> dict[str, str]:
     if commit := git("rev-parse", "HEAD").strip():
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": "true" if git("status", "--porcelain") else "false"}
     return tags
+
+
+def command_tags() -> dict[str, str]:
+    """Return the tag with the command that was typed, its secrets hidden; none if no command was, as in a notebook."""
+    return {} if getattr(sys.modules["__main__"], "__spec__", None) is None else {COMMAND: same_command()}
 
 
 def command_name() -> str:

@@ -29,7 +29,7 @@ from src.tracking.store import (
     prepare_store,
     store_folder,
 )
-from src.tracking.tags import PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag, renamed_tags
+from src.tracking.tags import COMMAND, PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag, renamed_tags
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
 CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
@@ -79,7 +79,9 @@ def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
         restore = mlflow_command(uri, "runs", "restore", "--run-id", run_id)
         raise StoreError(f"run {run_id} was deleted; restore it: {restore}")
     if is_parent(tags):
-        raise StoreError(f"run {run_id} is that of a sweep or a pipeline; run the same command again, which resumes it")
+        command = tags.get(COMMAND)
+        how = f"resume it with: {command}" if command else "run the same command again, which resumes it"
+        raise StoreError(f"run {run_id} is that of a sweep or a pipeline; {how}")
     if (study := read_tag(tags, STUDY_ID)) is not None and "trial" in tags:
         name = tags.get("study", study)
         raise StoreError(

@@ -25,8 +25,8 @@ from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
 from src.tracking.outage import Patience, PatientClient
-from src.tracking.provenance import difference, packages, process_tags, source_tags
-from src.tracking.tags import renamed_tags
+from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
+from src.tracking.tags import is_parent, renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
@@ -35,6 +35,7 @@ PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
 CONFIG = "config/config.yaml"
+ERROR = "error"  # the tag with the error that ended a run
 PACKAGES = "environment/packages.txt"
 TIMES = ("epoch_seconds", "images_per_second", "checkpoint/seconds", "checkpoint/megabytes")  # differ each time
 SERVED_WITH = ("tensorflow", "keras", "numpy", "mlflow")
@@ -46,7 +47,7 @@ class Run:
     Attributes:
         run_id: the id of the run, None when tracking is off.
         experiment_id: the id of its experiment.
-        params, tags: those of a run that was resumed, and the params that were logged since.
+        params, tags: those of a run that was found or resumed, and the params that were logged since.
         status: RUNNING, FINISHED, FAILED or KILLED.
         end_time: in ms since 1970, of a run that has ended and in which nothing ran since, else None.
         model_ids: the ids of the MLflow models that it has logged.
@@ -382,10 +383,23 @@ class Run:
         self._artifacts.reserve()
 
     def set_running(self) -> None:
-        """Mark the run RUNNING in this process, even if it had ended before or another process began it."""
-        self.set_tags({**renamed_tags(self._client.get_run(self._id).data.tags), **process_tags()})
+        """Mark the run RUNNING in this process, even if it had ended before or another process began it.
+
+        The error that ended it before is no longer among its tags.
+        """
+        tags = self._client.get_run(self._id).data.tags
+        self.set_tags({**renamed_tags(tags), **process_tags(), **(command_tags() if is_parent(tags) else {})})
         self._client.update_run(self._id, status="RUNNING")
         self.status, self.end_time = "RUNNING", None
+        if ERROR in tags:
+            self._remove_tag(ERROR)
+
+    def _remove_tag(self, name: str) -> None:
+        try:
+            self._client.delete_tag(self._id, name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the answer to an earlier attempt was lost
+                raise
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Set the final status, and the error as a tag; problems of the store never hide the error that ended the run.
@@ -396,6 +410,8 @@ class Run:
         with deferred():
             self._artifacts.release()
             if status == "FINISHED":
+                if ERROR in self.tags:
+                    self._remove_tag(ERROR)
                 self._client.set_terminated(self._id, status, self.end_time)
                 self.status = status
                 self._writer.close()
@@ -408,7 +424,7 @@ class Run:
                 self._client.set_terminated(self._id, status, self.end_time)
                 self.status = status
                 if error is not None:
-                    self.set_tags({"error": f"{type(error).__name__}: {error}"})
+                    self.set_tags({ERROR: f"{type(error).__name__}: {error}"})
             self._writer.close()
             if self._undelivered is not None:  # a run that its store gave up on can be resumed
                 self._undelivered.set_status("KILLED" if isinstance(error, StoreError) else status)

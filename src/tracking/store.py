@@ -95,7 +95,7 @@ def open_store(config: TrackingConfig, say: Callable[[str], None] | None = None,
 
 def _open_store(config: TrackingConfig, say: Callable[[str], None] | None = None) -> Store:
     with explain_unusable_store(config.uri):
-        location = prepare_store(config.uri)
+        location = prepare_store(config.uri, "start it, correct tracking.uri, or train without tracking: tracking=off")
         client = client_of(config.uri)
         experiment_id = _experiment_id(client, config.experiment, location)
     end_abandoned_runs(client, experiment_id, say)
@@ -202,8 +202,12 @@ def is_disk_full(uri: str, error: Exception) -> bool:
     return sqlite_file(uri) is not None and _FULL in str(error)
 
 
-def prepare_store(uri: str) -> str | None:
+def prepare_store(uri: str, remedy: str = "start it, or correct tracking.uri") -> str | None:
     """Check that the address leads to a store, and return the folder of its artifacts, None when a server decides.
+
+    Args:
+        uri: the address.
+        remedy: what to do if a server does not answer.
 
     Raises:
         StoreError: it does not.
@@ -211,7 +215,7 @@ def prepare_store(uri: str) -> str | None:
     uri = uri.strip()
     scheme = uri.partition(":")[0].lower() if ":" in uri else ""
     if scheme in ("http", "https"):
-        _check_server(uri)
+        _check_server(uri, remedy)
         return None
     if scheme in ("", "file"):
         raise StoreError(
@@ -223,8 +227,7 @@ def prepare_store(uri: str) -> str | None:
     return None
 
 
-def _check_server(uri: str) -> None:
-    remedy = "start it, correct tracking.uri, or train without tracking: tracking=off"
+def _check_server(uri: str, remedy: str) -> None:
     try:
         with urllib.request.urlopen(health_address(uri), timeout=CONNECT_SECONDS) as response:
             answer = response.read(64)

@@ -24,6 +24,7 @@ PROCESS = f"{TAG_PREFIX}process"  # the process that began the run, or that resu
 HOST = f"{TAG_PREFIX}host"  # the machine of that process
 FINGERPRINT = f"{TAG_PREFIX}fingerprint"  # of all that decides the result
 PLANNED = f"{TAG_PREFIX}planned"  # the fingerprint that the run will have when it is finished
+COMMAND = f"{TAG_PREFIX}command"  # that resumes a sweep or a pipeline
 EPOCHS = f"{TAG_PREFIX}epochs"  # the new number of epochs, if it was changed when the run was resumed
 CHECKPOINTS = f"{TAG_PREFIX}checkpoints"  # the folder of all checkpoints, unless it is next to the store
 UNRECOGNIZED = f"{TAG_PREFIX}unrecognized_classes"  # the warning about such classes

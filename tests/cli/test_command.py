@@ -218,12 +218,11 @@ def test_help_shows_only_flags_that_the_command_accepts(
     assert not [line for line in lines if "completion" in line or ".py" in line]
 
 
-def test_a_reader_who_leaves_early_ends_the_command_without_a_traceback() -> None:
-    start = [sys.executable, "-m", "src.train", *HARMLESS, "training.epochs=40"]
+def test_a_reader_who_leaves_early_ends_a_command_that_only_prints_without_a_traceback() -> None:
+    start = [sys.executable, "-m", "src.summary", "model=lenot"]
     with subprocess.Popen(start, cwd=CONF.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
         assert command.stdout is not None
         assert command.stderr is not None
-        assert command.stdout.readline().startswith("network ")
         command.stdout.close()
         assert command.stderr.read() == ""
     assert command.returncode == 1

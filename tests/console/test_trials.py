@@ -109,6 +109,22 @@ def test_trials_are_counted_in_words() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given_up", "words"),
+    [
+        ({6: 1}, "trial 6 is not tried again after 1 attempt;"),
+        ({9: 3, 6: 5}, "trials 6, 9 are not tried again after up to 5 attempts;"),
+        (dict.fromkeys(range(12), 3), "trials 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... are not tried again after up to 3"),
+    ],
+)
+def test_trials_that_are_not_tried_again_are_named_with_the_setting_that_allows_more(
+    given_up: dict[int, int], words: str
+) -> None:
+    line = console.given_up_words(given_up)
+    assert line.startswith(words)
+    assert line.endswith("a larger hydra.sweeper.max_retries allows more")
+
+
 def test_a_trial_as_a_row_of_a_table_has_a_cell_for_each_column() -> None:
     row = trial(7, value=0.5)
     assert console.trial_cells(row) == ("7", "COMPLETE", "0.5000", "3", "4.1 s", "model.dropout=0.1235 seed=null")

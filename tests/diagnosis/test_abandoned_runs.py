@@ -7,7 +7,7 @@ import pytest
 from src.diagnosis.abandoned_runs import find_abandoned_runs, find_unfinished_parents
 from src.errors import StoreError
 from src.tracking.process import process_name
-from src.tracking.tags import PIPELINE_KEY, PROCESS, STUDY_ID, SWEEP
+from src.tracking.tags import COMMAND, PIPELINE_KEY, PROCESS, STUDY_ID, SWEEP
 from tests.support.patients import Patient, repair_all, sentences
 
 
@@ -110,8 +110,9 @@ PIPELINE_TAGS = {"pipeline": "compare_models", PIPELINE_KEY: "0123"}
     [
         (SWEEP_TAGS, "to resume study lenot, run the command of the sweep again"),
         (PIPELINE_TAGS, "to resume the pipeline compare_models, run its command again"),
+        (SWEEP_TAGS | {COMMAND: "python -m src.train -m seed=1,2"}, "to resume it:\npython -m src.train -m seed=1,2"),
     ],
-    ids=["sweep", "pipeline"],
+    ids=["sweep", "pipeline", "command"],
 )
 def test_a_parent_in_which_nothing_runs_is_killed(
     patient: Patient, gone: str, tags: dict[str, str], advice: str

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from src.schema import Interval
-from src.study import Claims, NoTrial, Storage, picker
+from src.study import Claims, NoTrial, Storage, picker, trial_rows
 from tests.support.studies import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
 
 End = Callable[[Claims, optuna.Trial, str], bool]
@@ -254,7 +254,7 @@ def test_an_interrupted_trial_is_tried_again_next(memory: Storage):
     run_all(claims)
     first, second, third = claims.trials()
     assert first.user_attrs["reason"] == "Ctrl-C"
-    assert (second.params, second.user_attrs["retries"]) == (first.params, 1)
+    assert (second.params, second.user_attrs["retry_of"]) == (first.params, 0)
     assert third.params != first.params
     assert states(claims) == "fCC"
 
@@ -296,9 +296,13 @@ def test_too_many_failures_in_a_row_end_the_sweep(
 ):
     name = request.node.name
     before = claims_on(memory, name, n_trials=20)
-    ends = {"F": "fail", "f": "interrupt", "C": "complete", "P": "prune"}
+    ends = {"F": "fail", "C": "complete", "P": "prune"}
     for letter in ended:
-        ENDS[ends[letter]](before, claimed(before), "me")
+        trial = claimed(before)
+        if letter == "f":
+            before.give_up_dead()
+        else:
+            ENDS[ends[letter]](before, trial, "me")
     claims = claims_on(memory, name, n_trials=20, first=first, max_failures=3)
     assert (claims.claim("me", draw) == NoTrial.FAILING) is failing
 
@@ -316,13 +320,16 @@ def test_a_study_that_has_all_its_trials_is_done_though_the_last_ones_failed(mem
 def test_the_counts_tell_every_kind_of_trial(memory: Storage):
     claims = claims_on(memory, n_trials=20, max_retries=1)
     with claims.alive("me"):
-        for name, times in (("complete", 3), ("prune", 2), ("fail", 4), ("interrupt", 2)):
+        for name, times in (("complete", 3), ("prune", 2), ("fail", 4)):
             for _ in range(times):
                 ENDS[name](claims, claimed(claims), "me")
+        for _ in range(2):
+            dies_while_it_runs(claims)
+            claims.give_up_dead()
         claimed(claims)
         claims.study.enqueue_trial({})
         counts = claims.counts()
-    # the second interrupted one was the first one's retry, and its last
+    # the second killed one was the first one's retry, and its last
     assert (counts.complete, counts.pruned, counts.failed, counts.running, counts.retried) == (3, 2, 5, 2, 1)
     assert counts.counted == 10
 
@@ -536,14 +543,13 @@ def test_processes_killed_at_any_moment_leave_a_study_that_the_others_finish(url
 
 
 def interrupted_at(memory: Storage, epochs: list[int], max_retries: int) -> Claims:
-    """The claims of a study whose first trial is interrupted, once for each epoch that its checkpoint then has."""
+    """The claims of a study whose first trial is killed, once for each epoch that its checkpoint then has."""
     now = [0]
     claims = claims_on(memory, n_trials=1, max_retries=max_retries, epoch_of=lambda _: now[0])
     for epoch in epochs:
-        found = claims.claim("me", draw)
-        assert not isinstance(found, NoTrial)
+        dies_while_it_runs(claims)
         now[0] = epoch
-        assert claims.interrupt(found[0], "me", "it was stopped")
+        assert claims.give_up_dead()
     return claims
 
 
@@ -560,6 +566,51 @@ def test_a_trial_that_is_interrupted_without_advancing_is_tried_again_as_often_a
     claims = interrupted_at(memory, [0, 0, 0], max_retries=2)
     assert claims.claim("me", draw) == NoTrial.DONE
     assert claims.counts().failed == 1
+
+
+def is_stopped(claims: Claims) -> None:
+    claims.interrupt(claimed(claims), "me", "the sweep was stopped")
+
+
+def dies_with_its_starter(claims: Claims) -> None:
+    dies_while_it_runs(claims)
+    claims.give_up_dead()
+
+
+def dies_while_its_starter_lives(claims: Claims) -> None:
+    with claims.alive("the sweep"):
+        dies_while_it_runs(claims)
+        claims.give_up_dead()
+
+
+@pytest.mark.parametrize("end", [is_stopped, dies_with_its_starter])
+def test_a_trial_is_never_given_up_because_its_sweep_was_stopped_or_killed(
+    memory: Storage, end: Callable[[Claims], None]
+) -> None:
+    claims = claims_on(memory, n_trials=1, max_retries=0, starter="the sweep")
+    for _ in range(4):
+        end(claims)
+    assert claims.counts().retried == 4
+    assert run_all(claims) == NoTrial.DONE
+    assert states(claims) == "ffffC"
+
+
+@pytest.mark.parametrize(
+    ("starter", "die"), [("the sweep", dies_while_its_starter_lives), (None, dies_with_its_starter)]
+)
+def test_a_trial_whose_worker_alone_is_killed_is_given_up(
+    memory: Storage, starter: str | None, die: Callable[[Claims], None]
+) -> None:
+    claims = claims_on(memory, n_trials=1, max_retries=1, starter=starter)
+    die(claims)
+    is_stopped(claims)
+    assert not claims.is_done()
+    die(claims)
+    assert claims.is_done()
+    rows = trial_rows(claims.trials(), max_retries=1)
+    assert [row.attempts for row in rows] == [0, 0, 3]
+    assert rows[-1].reason.startswith("its worker was killed; not tried again after 3 attempts")
+    assert not any(row.attempts for row in trial_rows(claims.trials(), max_retries=2))
 
 
 def test_a_chain_is_named_after_its_first_trial_and_open_until_it_has_an_end(memory: Storage) -> None:

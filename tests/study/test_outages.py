@@ -184,7 +184,7 @@ def test_a_session_that_ends_at_any_commit_changes_nothing(
             live(claims)
         assert states(claims) == "fC", moment
         assert claims.trials()[1].intermediate_values == {1: 0.1, 2: 0.2}
-        assert claims.trials()[1].user_attrs["retries"] == 1
+        assert claims.trials()[1].user_attrs["retry_of"] == 0
         if not loss.has_happened:
             break
     assert moment > 10

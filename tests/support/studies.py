@@ -42,6 +42,7 @@ def claims_on(
     direction: Literal["maximize", "minimize"] = "maximize",
     queue: Sequence[Mapping[str, Scalar]] = (),
     first: int = 0,
+    starter: str | None = None,
     on_dead: Callable[[int], object] = int,
     epoch_of: Callable[[int], int] = lambda _: 0,
     **settings: Any,
@@ -56,6 +57,7 @@ def claims_on(
         n_trials=n_trials,
         queue=queue,
         first=first,
+        starter=starter,
         on_dead=on_dead,
         epoch_of=epoch_of,
     )

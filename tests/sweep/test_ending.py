@@ -33,7 +33,7 @@ def planned() -> SweepPlan:
 def ending_after(*errors: BaseException | None, complete: int = 1, running: int = 0) -> Ending:
     """The ending of a sweep of two trials without tracking, after blocks that raised these errors."""
     claims: Any = None  # asked for nothing here
-    job = Job(planned(), StudyId("grid", "0123"), None, n_trials=2, queue=[], first=0, deadline=None)
+    job = Job(planned(), StudyId("grid", "0123"), None, n_trials=2, queue=[], first=0, starter="me", deadline=None)
     ending = Ending(Sweep(job, claims, Store(None, ""), NullRun(), [], []))
     for error in errors:
         with ending:

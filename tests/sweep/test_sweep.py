@@ -100,6 +100,13 @@ def test_the_parent_is_named_after_the_study_and_says_what_was_searched(swept: S
     assert f"runs/{best.user_attrs['run_id']}" in parent.data.tags["mlflow.note.content"]
 
 
+def test_the_parent_has_the_command_that_resumes_the_sweep_without_its_secrets(swept: Swept) -> None:
+    command = swept.study.parent.data.tags["convlab.command"]
+    assert command.startswith("python -m src.train -m dataset=synthetic training.epochs=2 model.conv.0.kernel_size=")
+    assert "tags.api_token=***" in command
+    assert not any("convlab.command" in run.data.tags for run in swept.study.children.values())
+
+
 def test_the_parent_says_what_all_trials_have_in_common(swept: Swept) -> None:
     parent = swept.study.parent
     names = ("model.name", "dataset.name", "optimizer.learning_rate", "training.epochs")
@@ -376,23 +383,27 @@ def test_trials_that_are_killed_and_not_tried_again_end_the_sweep_like_those_tha
     process = workplace.start("src.train", "-m", *LONG, *limits)
     wait_for_running_trials(workplace, 1)
     workers_of(process)[0].kill()
-    _, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 1
+    assert "its worker was killed; not tried again after 1 attempt, a larger hydra.sweeper.max_retries" in out
+    assert "trial 0 is not tried again after 1 attempt; a larger hydra.sweeper.max_retries allows more" in out
     assert "hydra.sweeper.max_failures=1 trials in a row failed, the last with: its worker was killed" in err
     assert Study(workplace.folder).parent.info.status == "FAILED"
 
 
 @pytest.mark.fault
 def test_the_workers_of_a_killed_parent_end_and_the_same_command_resumes_the_sweep(workplace: Workplace) -> None:
-    process = workplace.start("src.train", "-m", *LONG)
+    process = workplace.start("src.train", "-m", *LONG, "hydra.sweeper.max_retries=0")
     wait_for_running_trials(workplace, 1)
     workers = workers_of(process)
     process.kill()
     process.communicate()
     _, left = psutil.wait_procs(workers, timeout=5)
     assert not left
-    finish(workplace, "-m", *LONG)
-    Study(workplace.folder).assert_whole(4)
+    finish(workplace, "-m", *LONG, "hydra.sweeper.max_retries=0")
+    study = Study(workplace.folder)
+    study.assert_whole(4)
+    assert [trial.state.name for trial in study.study.trials].count("COMPLETE") == 4
 
 
 @pytest.mark.fault
@@ -489,7 +500,10 @@ def test_a_second_ctrl_c_ends_everything_at_once(workplace: Workplace) -> None:
     assert process.returncode == 130, err
     assert not psutil.wait_procs(workers, timeout=5)[1]
     assert {run.info.status for run in Study(workplace.folder).runs()} == {"KILLED"}
-    assert {trial.state.name for trial in Study(workplace.folder).study.trials} == {"FAIL"}
+    trials = Study(workplace.folder).study.trials
+    assert {(trial.state.name, trial.user_attrs["reason"]) for trial in trials} == {
+        ("FAIL", "the sweep was stopped or killed")
+    }
 
 
 def wait_for_epoch_to_begin(workplace: Workplace) -> None:

@@ -17,6 +17,6 @@ def test_setting_the_clock_does_not_change_the_timeout(
     plan: Any = None
     deadline = None if seconds is None else time.monotonic() + seconds
     worker = object.__new__(Worker)  # without its stores
-    worker.job = Job(plan, StudyId("a", "b"), None, n_trials=1, queue=[], first=0, deadline=deadline)
+    worker.job = Job(plan, StudyId("a", "b"), None, n_trials=1, queue=[], first=0, starter="me", deadline=deadline)
     monkeypatch.setattr(time, "time", lambda: clock)
     assert worker._is_too_late() is late

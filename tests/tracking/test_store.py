@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 
 from src.errors import StoreError
 from src.links import VARIABLE
-from src.schema import Config
-from src.tracking import open_store, resume_run
+from src.schema import Config, TrackingConfig
+from src.tracking import Survey, interrupted_run, open_store, resume_run
 from src.tracking.store import FIRST_TABLES, explain_refusal, store_folder
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
@@ -132,6 +132,24 @@ def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(config:
     client.delete_experiment(open_store(config.tracking).experiment_id)
     with pytest.raises(StoreError, match=r"was deleted; restore it with `.*mlflow experiments restore -x"):
         open_store(config.tracking)
+
+
+@pytest.mark.parametrize(
+    ("use", "trains"),
+    [
+        (lambda config: open_store(config), True),
+        (lambda config: interrupted_run(config, "0" * 32, print), False),
+        (lambda config: Survey(config), False),
+        (lambda config: resume_run(config, run_id="0" * 32).__enter__(), False),
+    ],
+    ids=["train", "resume", "doctor", "evaluate"],
+)
+def test_the_advice_for_a_server_that_does_not_answer_fits_the_command(
+    use: Callable[[TrackingConfig], object], trains: bool
+) -> None:
+    with pytest.raises(StoreError, match=r"does not answer \(.*\); start it, (or )?correct tracking\.uri") as raised:
+        use(config_for("http://127.0.0.1:1").tracking)
+    assert ("tracking=off" in str(raised.value)) == trains
 
 
 def test_a_database_in_memory_is_refused():

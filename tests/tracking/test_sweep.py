@@ -23,6 +23,7 @@ from src.tracking import (
     study_runs,
     tag_run,
 )
+from src.tracking.tags import COMMAND
 from tests.support.runs import config_for, new_run
 
 STUDY = StudyId("lenot", "0123abcd")
@@ -122,6 +123,33 @@ def test_a_resumed_study_has_the_same_run_which_is_running_once_something_runs(
     run.set_running()
     assert client.get_run(run_id).info.status == "RUNNING"
     assert len(all_runs(client, store)) == 1
+
+
+@pytest.mark.parametrize("runs_again", [True, False])
+def test_the_error_that_ended_a_run_is_gone_when_it_is_finished(
+    store: Store, client: MlflowClient, runs_again: bool
+) -> None:
+    run, _ = open_parent_run(store, STUDY)
+    run.end("FAILED", ValueError("no"))
+    assert client.get_run(str(run.run_id)).data.tags["error"] == "ValueError: no"
+    again, _ = open_parent_run(store, STUDY)
+    if runs_again:
+        again.set_running()
+        assert "error" not in client.get_run(str(run.run_id)).data.tags
+    again.end("FINISHED")
+    found = client.get_run(str(run.run_id))
+    assert (found.info.status, "error" in found.data.tags) == ("FINISHED", False)
+
+
+def test_a_resumed_sweep_has_the_command_that_resumed_it(
+    store: Store, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for total in ("4", "8"):
+        monkeypatch.setattr("sys.argv", ["train", "-m", f"hydra.sweeper.n_trials={total}"])
+        run, _ = open_parent_run(store, STUDY)
+        run.set_running()
+        command = client.get_run(str(run.run_id)).data.tags[COMMAND]
+        assert command.endswith(f"-m hydra.sweeper.n_trials={total}")
 
 
 def test_a_run_in_which_nothing_ran_since_keeps_its_end_time(store: Store, client: MlflowClient):

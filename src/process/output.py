@@ -1,0 +1,94 @@
+"""The output of a command that continues when nothing reads it anymore."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from src.process.failures import print_error
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_GONE = (errno.EPIPE, errno.EIO)  # the reader of a pipe has ended, the terminal was closed
+
+
+@contextmanager
+def lasting_output() -> Iterator[None]:
+    """Let output that cannot be written get lost inside the block, instead of raising an error.
+
+    The reader of a pipe may end (`| head`, a killed `tee`), a terminal may be closed, and the disk of a log file may be
+    full. The error stream says once that output is lost.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _lasting(sys.stdout, _report), _lasting(sys.stderr, repr)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _flush(stream)
+        sys.stdout, sys.stderr = before
+
+
+class _LastingFile(io.FileIO):
+    """A file descriptor that drops what it cannot write."""
+
+    def __init__(self, descriptor: int, on_loss: Callable[[OSError], object]) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._on_loss = on_loss
+        self._has_lost = False
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno in _GONE:
+                self._discard()
+            if not self._has_lost:
+                self._has_lost = True
+                self._on_loss(error)
+            return memoryview(data).nbytes
+
+    def _discard(self) -> None:
+        """Discard later output of this process, and of those that it starts."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def _lasting(stream: TextIO, on_loss: Callable[[OSError], object]) -> TextIO:
+    """Return a stream like this one that drops what it cannot write; the same one if it is not a file of the system."""
+    if not isinstance(stream, io.TextIOWrapper):  # there is none, or a notebook or a test has replaced it
+        return stream
+    try:
+        file = _LastingFile(stream.fileno(), on_loss)
+    except (OSError, ValueError):
+        return stream
+    _flush(stream)
+    return io.TextIOWrapper(
+        file if stream.write_through else io.BufferedWriter(file),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _flush(stream: TextIO | None) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        if stream is not None:
+            stream.flush()
+
+
+def _report(error: OSError) -> None:
+    print_error(
+        f"the output cannot be written ({error.strerror or error}); this command continues without it. If it is "
+        "stopped, python -m src.doctor says how to resume"
+    )
