@@ -36,7 +36,8 @@ def judge(case: Case, run: tracking.RunRecord) -> Finding:
     if case.is_lost(run):
         problem = f"began on {run.since} and says RUNNING, but its process has ended"
         return Finding(described(run), problem, case.how_to_resume(run), repair)
-    problem = f"began on {run.since} and says RUNNING; {run.host or 'an unknown machine'} cannot be seen from here"
+    host = run.host or "an unknown machine"
+    problem = f"began on {run.since} on {host} and says RUNNING; the processes of that machine cannot be seen from here"
     if case.config.hosts == "all":
         return Finding(described(run), problem, case.how_to_resume(run), repair)
     advice = f"if its process has ended, {FIX} hosts=all will mark the run KILLED"
