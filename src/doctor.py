@@ -3,6 +3,7 @@
 python -m src.doctor
 python -m src.doctor fix=true
 python -m src.doctor clean=true
+python -m src.doctor discard=RUN
 python -m src.doctor sync=FOLDER
 """
 
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager
 
 from src import console, diagnosis, study, tracking
 from src.cli.command import entry_point
+from src.databases import is_writable
 from src.errors import FaultsLeft, StoreError
 from src.places import local_path, sqlite_file
 from src.results import DoctorResult
@@ -25,14 +27,22 @@ def examine(config: DoctorConfig) -> DoctorResult:
     """Check a store, print what is wrong, and repair what the settings allow. Nothing else in the store is changed.
 
     Raises:
-        StoreError: there is no such store or storage, or it cannot be reached.
+        StoreError: the store or the storage does not exist or cannot be reached, repairs cannot be written, or the
+            checkpoints to discard do not exist.
     """
-    store = tracking.Survey(config.tracking)
+    store = tracking.Survey(config.tracking, will_write=config.fix)
     total = DoctorResult()
     with open_studies(config) as storage, tracking.explain_store_errors(config.tracking.uri):
         if config.storage is not None and storage is None and store.has_trials():
-            console.say(f"no trials are checked: there is no storage {config.storage}; name it with storage=ADDRESS")
+            console.say(
+                f"trials are not checked, because {config.storage} does not exist; name their storage: storage=ADDRESS"
+            )
         case = diagnosis.Case(store, storage, config)
+        if config.discard and not (case.checkpoints / config.discard).is_dir():
+            raise StoreError(
+                f"discard={config.discard}: {case.checkpoints} contains no folder with this name; if the checkpoints "
+                "are in another folder, add checkpoint_dir=FOLDER"
+            )
         for check in diagnosis.CHECKS:
             if findings := list(check.find(case)):
                 console.say(f"{check.title}:")
@@ -42,7 +52,7 @@ def examine(config: DoctorConfig) -> DoctorResult:
 
 @contextmanager
 def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
-    """Yield the storage of the studies, None if there is none.
+    """Yield the storage of the studies, None without one that can be locked.
 
     Raises:
         StoreError: the storage that was named does not exist, cannot be used, or fails inside the block.
@@ -54,17 +64,35 @@ def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
     if file is not None and not file.exists():
         if config.storage != DoctorConfig.storage:
             raise StoreError(
-                f"there is no storage {config.storage}; name the one of the sweeps, or check no trials: storage=null"
+                f"storage={config.storage} does not exist; name the storage of the sweeps, or check no trials: "
+                "storage=null"
             )
         yield None
         return
-    with closing(study.open_storage(config.storage, config.tracking.uri)) as storage:
+    if file is not None and not is_writable(file):
+        console.say(f"trials are not checked, because {file.absolute()} or its folder is read-only")
+        yield None
+        return
+    with closing(open_storage(config)) as storage:
         try:
             yield storage
         except Exception as error:
             if study.is_outage(error):
                 raise StoreError(f"{config.storage} failed: {tracking.reason_of(error)}") from error
             raise
+
+
+def open_storage(config: DoctorConfig) -> study.Storage:
+    """Return the storage that the configuration names; an error names the doctor's own key for it.
+
+    Raises:
+        StoreError: the storage cannot be used.
+    """
+    assert config.storage is not None
+    try:
+        return study.open_storage(config.storage, config.tracking.uri)
+    except StoreError as error:
+        raise StoreError(str(error).replace(study.SETTING, "storage")) from error
 
 
 def report(findings: Sequence[diagnosis.Finding], config: DoctorConfig) -> DoctorResult:
@@ -76,10 +104,9 @@ def report(findings: Sequence[diagnosis.Finding], config: DoctorConfig) -> Docto
         if index >= MAX_SHOWN and not finding.is_fault and not done:
             hidden += 1
             continue
-        size = f" ({console.size(finding.size)})" if finding.size else ""
-        console.say(f"- {finding.subject} {finding.problem}{size}")
+        console.say(f"- {finding.subject} {finding.problem}{'' if line else size_of(finding)}")
         for text in filter(None, (line, "" if done else finding.advice)):
-            console.say(f"    {text}")
+            console.say(f"    {text}".replace("\n", "\n      "))
     if hidden:
         console.say(f"- and {hidden} more")
     return total
@@ -90,19 +117,29 @@ def repair(finding: diagnosis.Finding, config: DoctorConfig) -> tuple[bool, str]
     wanted = finding.repair
     if wanted is None:
         return False, ""
-    setting, is_allowed = ("clean", config.clean) if wanted.is_cleaning else ("fix", config.fix)
-    if not is_allowed:
-        return False, f"{setting}=true: {wanted.action}"
+    if wanted.setting not in settings_of(config):
+        return False, f"{wanted.setting} will {wanted.action}{size_of(finding)}"
     try:
         wanted.apply()
     except Exception as error:
         return False, f"could not {wanted.action}: {tracking.reason_of(error)}"
-    return True, f"done: {wanted.action}"
+    return True, f"done: {wanted.outcome}{size_of(finding)}"
+
+
+def settings_of(config: DoctorConfig) -> set[str]:
+    """Return the settings that allow a change, as a user has typed them."""
+    allowed = {diagnosis.FIX: config.fix, diagnosis.CLEAN: config.clean, f"discard={config.discard}": config.discard}
+    return {setting for setting, is_allowed in allowed.items() if is_allowed}
+
+
+def size_of(finding: diagnosis.Finding) -> str:
+    """Return the size of a finding in parentheses; nothing without a size."""
+    return f" ({console.size(finding.size)})" if finding.size else ""
 
 
 def count(finding: diagnosis.Finding, done: bool) -> DoctorResult:
     """Return the counts of one finding, which was repaired or not."""
-    is_cleaning = finding.repair is not None and finding.repair.is_cleaning
+    is_cleaning = finding.repair is not None and finding.repair.setting == diagnosis.CLEAN
     return DoctorResult(
         faults=int(finding.is_fault),
         repaired=int(finding.is_fault and done),
@@ -117,8 +154,10 @@ def explain(result: DoctorResult, config: DoctorConfig) -> str:
     faults = "1 fault is" if result.left == 1 else f"{result.left} faults are"
     if config.fix or not result.repairable:
         return f"{faults} left in {config.tracking.uri}; the lines above say what to do"
-    them = "all" if result.repairable == result.left else str(result.repairable)
-    return f"{faults} in {config.tracking.uri}; to repair {them}, repeat the command with fix=true"
+    them = "all of them" if result.repairable == result.left else f"{result.repairable} of them"
+    if result.left == 1:
+        them = "it"
+    return f"{faults} in {config.tracking.uri}; to repair {them}, repeat the command with {diagnosis.FIX}"
 
 
 @entry_point("doctor", only_prints=True)
@@ -134,7 +173,7 @@ def main(config: DoctorConfig, overrides: list[str]) -> None:
     if result.freed:
         console.say(f"freed {console.size(result.freed)}")
     if result.freeable:
-        console.say(f"clean=true frees {console.size(result.freeable)}")
+        console.say(f"{diagnosis.CLEAN} will free {console.size(result.freeable)}")
     if result.left:
         raise FaultsLeft(explain(result, config))
     repaired = f" ({result.repaired} repaired)" if result.repaired else ""

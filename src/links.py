@@ -3,15 +3,18 @@
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from src.cli.conf import CONF
 from src.extensions import loaded_extensions
 from src.places import read_variable, resolve_address, sqlite_file
 from src.redact import HIDDEN, redact
 from src.schema import TrackingConfig, UiConfig
 
 PROJECT = Path(__file__).resolve().parent.parent
+LOCAL = CONF / "local" / "default.yaml"  # the settings of this machine, which need not exist
 VARIABLE = "MLFLOW_TRACKING_URI"
 # MLflow 3.17 has two sides, and a browser that has not chosen one gets the side for language models. With this
 # parameter in its address, a page opens on the side for trained models.
@@ -66,8 +69,7 @@ def ui_command(uri: str) -> list[str]:
 def mlflow_command(uri: str, *arguments: str) -> str:
     """Return a command of MLflow, typed in this terminal; it names the store unless MLflow finds that by itself."""
     command = shlex.join(["mlflow", *arguments])
-    default = read_variable(VARIABLE) or TrackingConfig.uri  # which is MLflow's own default
-    if _place(uri, Path.cwd()) == _place(default, Path.cwd()):
+    if _is_default_store(uri):  # which is MLflow's own default
         return command
     return f"{VARIABLE}={shlex.quote(resolve_address(uri, Path.cwd()))} {command}"
 
@@ -82,7 +84,7 @@ def same_command() -> str:
 
 def resume_command(uri: str, run_id: str) -> str:
     """Return the command that continues an interrupted run, typed in this terminal."""
-    words = ["src.train", f"resume={run_id}", *_named_store(uri)]
+    words = ["src.train", f"resume={run_id}", *_named_store(uri, _is_store_of_trainings)]
     if extensions := loaded_extensions():
         words.append(f"extensions=[{','.join(extension.name for extension in extensions)}]")
     return shlex.join(["python", "-m", *words])
@@ -90,7 +92,7 @@ def resume_command(uri: str, run_id: str) -> str:
 
 def doctor_command(uri: str, *overrides: str) -> str:
     """Return the command that checks a store, typed in this terminal."""
-    return shlex.join(["python", "-m", "src.doctor", *overrides, *_named_store(uri)])
+    return shlex.join(["python", "-m", "src.doctor", *overrides, *_named_store(uri, _is_default_store)])
 
 
 def deliver_command(folder: Path) -> str:
@@ -98,10 +100,20 @@ def deliver_command(folder: Path) -> str:
     return shlex.join(["python", "-m", "src.doctor", f"sync={folder}"])
 
 
-def _named_store(uri: str) -> list[str]:
-    """Return the override that names a store, or none if it is the one that a command without it would use."""
-    default = read_variable(VARIABLE) or TrackingConfig.uri
-    return [] if _place(uri, Path.cwd()) == _place(default, Path.cwd()) else [f'tracking.uri="{uri.strip()}"']
+def _named_store(uri: str, is_default: Callable[[str], bool]) -> list[str]:
+    """Return the override that names a store, or none if it is the one that a command without it uses."""
+    return [] if is_default(uri) else [f'tracking.uri="{uri.strip()}"']
+
+
+def _is_store_of_trainings(uri: str) -> bool:
+    """Return True if a training uses the store by default; False if the settings of this machine may name another."""
+    is_chosen = LOCAL.is_file() and "tracking" in LOCAL.read_text(encoding="utf-8", errors="replace")
+    return not is_chosen and _is_default_store(uri)
+
+
+def _is_default_store(uri: str) -> bool:
+    """Return True if the environment names the store, or nothing names another one."""
+    return _place(uri, Path.cwd()) == _place(read_variable(VARIABLE) or TrackingConfig.uri, Path.cwd())
 
 
 def _place(uri: str, folder: Path) -> str:

@@ -43,6 +43,7 @@ def remove(path: Path) -> None:
         OSError: it cannot be removed.
     """
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        with contextlib.suppress(FileNotFoundError):  # another process removes it at the same time
+            shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -159,6 +159,8 @@ def test_every_python_command_works_as_written(
         module = "src.sweep.__main__"
     if module == "src.doctor":
         arguments.append(f"cache_dir={tmp_path}")  # not the reader's own
+        if "discard=RUN" in arguments:
+            (trained.workplace.folder / "checkpoints" / trained.run_id).mkdir(parents=True)
     if "models:/NAME@champion" in command:
         register(compose_config([f"run_id={trained.run_id}", "name=NAME", "alias=champion"], "register"))
     arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]

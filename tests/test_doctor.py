@@ -3,21 +3,22 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from src import doctor
+from src import doctor, tracking
 from src.cli.compose import compose_config
-from src.diagnosis.undelivered import find_undelivered
 from src.errors import ConfigError, StoreError
+from src.results import DoctorResult
 from src.tracking import RunRecord, Survey, Undelivered
 from src.tracking.process import process_name
 from src.tracking.undelivered import Points
 from tests.support.patients import Patient, age, ended_process, execute, tables
-from tests.support.servers import free_port, plain_server
+from tests.support.servers import free_port, missing, plain_server
 from tests.support.workplace import RunHere, Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "model=dense", "model.dense=[8]", "training.epochs=2", "training.max_batches=4"]
@@ -113,7 +114,7 @@ def forget_best_epoch(patient: Patient, gone: str) -> str:
     run_id = id_of(patient, "second")
     for table, key in (("params", "resolved.best_epoch"), ("metrics", "best_epoch"), ("latest_metrics", "best_epoch")):
         execute(patient.folder / "mlflow.db", f"DELETE FROM {table} WHERE run_uuid = ? AND key = ?", run_id, key)
-    return f"{run_id} (second) is FINISHED, but has no resolved.best_epoch, best_epoch"
+    return f"{run_id} (second) is FINISHED, but lacks resolved.best_epoch, best_epoch"
 
 
 def leave_checkpoint(patient: Patient, gone: str) -> str:
@@ -149,13 +150,19 @@ def damage_model(patient: Patient, gone: str) -> str:
 def remove_version(patient: Patient, gone: str) -> str:
     (version,) = patient.client.search_model_versions("name = 'digits'")
     shutil.rmtree(patient.folder / "mlartifacts" / "models" / version.source.removeprefix("models:/"))
-    return "version 1 of digits is registered, but its files are gone"
+    return "version 1 of digits is registered, but its files are missing"
 
 
 def leave_points(patient: Patient, gone: str) -> str:
-    folder = patient.folder / ".undelivered" / id_of(patient, "first")
-    folder.mkdir(parents=True)
-    return f"python -m src.doctor sync={folder}"
+    kept = Undelivered(patient.uri, id_of(patient, "first"), "1")
+    kept.add_points([Points({"loss": 1.0}, 1, 1)])
+    return kept.command
+
+
+def delete_run_of_version(patient: Patient, gone: str) -> str:
+    run_id = id_of(patient, "first")
+    patient.client.delete_run(run_id)
+    return f"version 1 of digits is registered, but its run {run_id} was deleted"
 
 
 Damage = Callable[[Patient, str], str]  # makes a fault; returns what a report must contain
@@ -176,6 +183,7 @@ OTHERS: list[Damage] = [
     damage_model,
     remove_version,
     leave_points,
+    delete_run_of_version,
 ]
 
 
@@ -275,25 +283,76 @@ def test_faults_are_an_exit_code_and_the_setting_that_repairs_them(
         run_here(patient.workplace, "src.doctor", f"cache_dir='{patient.folder}'")
     assert stopped.value.code == 1
     printed = capsys.readouterr()
-    assert "fix=true: mark it KILLED" in printed.out
+    assert "fix=true will mark the run KILLED" in printed.out
     assert (
-        printed.err
-        == f"error: 1 fault is in {patient.workplace.uri}; to repair all, repeat the command with fix=true\n"
+        printed.err == f"error: 1 fault is in {patient.workplace.uri}; to repair it, repeat the command with fix=true\n"
     )
     out = run_here(patient.workplace, "src.doctor", "fix=true", f"cache_dir='{patient.folder}'")
-    assert "done: mark it KILLED" in out
+    assert "done: the run is KILLED now" in out
     assert out.splitlines()[-1] == f"nothing is wrong in {patient.workplace.uri} (1 repaired)"
 
 
+@pytest.mark.parametrize(
+    ("faults", "repairable", "said"),
+    [
+        (1, 1, "1 fault is in {uri}; to repair it, repeat the command with fix=true"),
+        (1, 0, "1 fault is left in {uri}; the lines above say what to do"),
+        (3, 3, "3 faults are in {uri}; to repair all of them, repeat the command with fix=true"),
+        (3, 2, "3 faults are in {uri}; to repair 2 of them, repeat the command with fix=true"),
+        (3, 0, "3 faults are left in {uri}; the lines above say what to do"),
+    ],
+)
+def test_the_error_says_how_many_faults_can_be_repaired(
+    workplace: Workplace, faults: int, repairable: int, said: str
+) -> None:
+    config = Patient(workplace).config()
+    found = DoctorResult(faults=faults, repairable=repairable)
+    assert doctor.explain(found, config) == said.format(uri=config.tracking.uri)
+
+
 def test_clean_frees_space_and_fix_does_not(patient: Patient, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run_id = patient.begin(gone)
-    patient.client.set_terminated(run_id, "KILLED")
-    folder = patient.checkpoint(run_id).parent
+    run_id = patient.begin(gone, "KILLED")
+    older, newest = patient.checkpoint(run_id, 5), patient.checkpoint(run_id, 10)
     found = doctor.examine(patient.config("fix=true"))
-    assert (found.faults, found.freed, found.freeable > 800, folder.exists()) == (0, 0, True, True)
-    assert "clean=true: remove it" in capsys.readouterr().out
+    assert (found.faults, found.freed, found.freeable > 800, older.exists()) == (0, 0, True, True)
+    assert "clean=true will remove the checkpoints before epoch 10 (1.2 KB)" in capsys.readouterr().out
     found = doctor.examine(patient.config("clean=true"))
-    assert (found.faults, found.freed > 800, found.freeable, folder.exists()) == (0, True, 0, False)
+    assert (found.faults, found.freed > 800, found.freeable) == (0, True, 0)
+    assert (older.exists(), newest.exists()) == (False, True)
+    assert "done: the checkpoints before epoch 10 were removed" in capsys.readouterr().out
+
+
+def test_after_cleaning_the_advice_to_resume_fits_what_is_on_the_disk(
+    patient: Patient, gone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = patient.begin(gone, "KILLED")
+    patient.checkpoint(run_id, 5)
+    patient.checkpoint(run_id, 10)
+    patient.client.log_metric(run_id, tracking.WRITTEN, 0.1, step=10)
+    for overrides in ([], ["clean=true"], ["fix=true", "clean=true"]):
+        doctor.examine(patient.config(*overrides))
+        assert "to resume it after epoch 10:" in capsys.readouterr().out
+    doctor.examine(patient.config(f"discard={run_id}"))
+    printed = capsys.readouterr().out
+    assert "to resume it after" not in printed
+    assert "its checkpoints are gone" in printed
+
+
+def test_discard_removes_what_it_names_and_nothing_else(patient: Patient, gone: str) -> None:
+    named, other = patient.begin(gone, "KILLED"), patient.begin(gone, "KILLED")
+    left = patient.begin(gone)
+    for run_id in (named, other):
+        patient.checkpoint(run_id, 5)
+        patient.checkpoint(run_id, 10)
+    found = doctor.examine(patient.config(f"discard={named}"))
+    assert (found.faults, found.freed > 1600, patient.status(left)) == (1, True, "RUNNING")
+    assert [len(list(folder.iterdir())) for folder in (patient.folder / "checkpoints").iterdir()] == [4]
+
+
+def test_discard_names_the_folder_that_does_not_exist(patient: Patient) -> None:
+    key = "0" * 32
+    with pytest.raises(StoreError, match=rf"^discard={key}: .*checkpoints contains no folder with this name"):
+        doctor.examine(patient.config(f"discard={key}"))
 
 
 def test_a_repair_that_fails_is_reported_and_its_fault_is_left(
@@ -310,31 +369,8 @@ def test_a_repair_that_fails_is_reported_and_its_fault_is_left(
     monkeypatch.setattr(Survey, "end_killed", end_second)
     found = doctor.examine(patient.config("fix=true"))
     assert (found.faults, found.repaired, found.left) == (2, 1, 1)
-    assert "could not mark it KILLED: read-only file system" in capsys.readouterr().out
+    assert "could not mark the run KILLED: read-only file system" in capsys.readouterr().out
     assert [patient.status(run_id) for run_id in others] == ["RUNNING", "KILLED"]
-
-
-@pytest.mark.parametrize(
-    ("names_store", "is_in_store", "is_reported"),
-    [(True, True, 1), (False, True, 1), (True, False, 1), (False, False, 0)],
-)
-def test_points_of_another_store_in_the_same_folder_are_not_reported(
-    patient: Patient, gone: str, names_store: bool, is_in_store: bool, is_reported: int
-) -> None:
-    other = f"sqlite:///{patient.folder}/other.db"
-    run_id = patient.begin(gone) if is_in_store else "0123456789abcdef" * 2
-    kept = Undelivered(patient.uri if names_store else other, run_id, "1")
-    assert kept.folder.parent == patient.folder / ".undelivered"
-    kept.add_points([Points({"loss": 1.0}, 1, 1)])
-    findings = list(find_undelivered(patient.case()))
-    assert [finding.subject for finding in findings] == [f"folder {kept.folder}"] * is_reported
-
-
-def test_points_of_a_run_whose_process_is_alive_are_not_reported(patient: Patient) -> None:
-    run_id = patient.begin(process_name())
-    patient.client.set_terminated(run_id, "KILLED")  # as by a machine that cannot see the process
-    Undelivered(patient.uri, run_id, "1").add_points([Points({"loss": 1.0}, 1, 1)])
-    assert list(find_undelivered(patient.case())) == []
 
 
 def test_long_lists_of_information_are_cut_and_faults_are_not(
@@ -345,7 +381,7 @@ def test_long_lists_of_information_are_cut_and_faults_are_not(
         patient.begin(gone)
     assert doctor.examine(patient.config()).faults == 13
     printed = capsys.readouterr().out
-    assert printed.count("says RUNNING since") == 13
+    assert printed.count("says RUNNING, but its process has ended") == 13
     assert printed.count("was stopped or killed") == 10
     assert "- and 3 more" in printed
 
@@ -377,7 +413,8 @@ def test_more_runs_than_a_page_has_are_all_checked_and_repaired(
     ("override", "message"),
     [
         ("hosts=none", r"^hosts: got 'none', expected one of this, all"),
-        ("tracking=off", r"^tracking=off: there is no store to check"),
+        ("tracking=off", r"^tracking=off: the doctor examines a store"),
+        ("discard=../mine", r"^discard: got '../mine', expected the id of a run, or trial-STUDY-NUMBER"),
         ("fix=perhaps", r"^fix: "),
     ],
 )
@@ -404,7 +441,7 @@ def test_without_a_store_the_command_fails_and_says_how_to_name_one_and_creates_
 
 
 def test_an_experiment_that_does_not_exist_is_answered_with_those_that_do(patient: Patient) -> None:
-    with pytest.raises(StoreError, match=r"no experiment 'digits' in sqlite:.*; known: .*convlab"):
+    with pytest.raises(StoreError, match=r"contains no experiment 'digits'; known: .*convlab"):
         doctor.examine(patient.config("tracking.experiment=digits"))
 
 
@@ -414,13 +451,25 @@ def test_a_server_that_does_not_answer_is_named(patient: Patient) -> None:
 
 
 def test_a_storage_that_was_named_and_does_not_exist_is_an_error(patient: Patient) -> None:
-    with pytest.raises(StoreError, match=r"there is no storage sqlite:///.*typo\.db; .*storage=null"):
+    with pytest.raises(StoreError, match=r"^storage=sqlite:///.*typo\.db does not exist; .*storage=null"):
         doctor.examine(patient.config(f"storage='sqlite:///{patient.folder}/typo.db'"))
 
 
-def test_a_storage_of_another_program_is_an_error(patient: Patient) -> None:
-    with pytest.raises(StoreError, match="is MLflow's database"):
-        doctor.examine(patient.config(f"storage='{patient.workplace.uri}'"))
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("sqlite:///{folder}/mlflow.db", "is MLflow's database"),
+        ("postgresql://127.0.0.1:{port}/x", "does not answer .*; start it, or correct storage$"),
+        ("mysql://127.0.0.1/x", "^storage=mysql://127.0.0.1/x: a sweep needs locks"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_an_error_with_the_key_of_the_doctor(
+    patient: Patient, address: str, problem: str
+) -> None:
+    named = address.format(folder=patient.folder, port=free_port())
+    with pytest.raises(StoreError, match=problem) as raised:
+        doctor.examine(patient.config(f"storage='{named}'"))
+    assert "hydra.sweeper" not in str(raised.value)
 
 
 @pytest.mark.parametrize("has_trials", [True, False])
@@ -433,9 +482,9 @@ def test_without_the_usual_storage_no_trials_are_checked_and_a_line_says_so(
     if has_trials:
         patient.train(**{"convlab.study_id": "0123", "trial": "1"})
     assert doctor.examine(patient.config("storage='sqlite:///optuna.db'")).faults == 0
-    assert ("no trials are checked" in capsys.readouterr().out) == has_trials
+    assert ("trials are not checked" in capsys.readouterr().out) == has_trials
     assert doctor.examine(patient.config("storage=null")).faults == 0
-    assert "no trials are checked" not in capsys.readouterr().out
+    assert "trials are not checked" not in capsys.readouterr().out
     assert list(elsewhere.iterdir()) == []
 
 
@@ -458,3 +507,46 @@ def test_a_store_behind_a_server_is_checked_by_its_answers(
         printed = capsys.readouterr().out
         assert (found.faults, found.repaired, patient.status(left)) == (3, 1, "KILLED")
         assert (whole in printed, printed.count(stripped)) == (False, 2)
+
+
+# --- a store that can only be read ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_only(patient: Patient, gone: str) -> Iterator[Patient]:
+    """A store with an abandoned run, on a file system that cannot be written."""
+    patient.begin(gone)
+    patient.claim()
+    patient.storage.close()
+    folder = str(patient.folder)
+    mounted = subprocess.run(["mount", "--bind", folder, folder], capture_output=True)
+    if mounted.returncode:
+        missing(f"a folder cannot be mounted: {mounted.stderr.decode().strip()}")
+    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+    yield Patient(patient.workplace)
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.fault
+def test_a_store_that_can_only_be_read_is_examined(read_only: Patient, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(read_only.folder)
+    assert doctor.examine(read_only.config()).faults == 1
+    printed = capsys.readouterr().out
+    assert "says RUNNING, but its process has ended" in printed
+    assert f"trials are not checked, because {read_only.folder / 'optuna.db'} or its folder is read-only" in printed
+    assert contents(read_only.folder) == before
+
+
+@pytest.mark.fault
+def test_a_repair_of_a_store_that_can_only_be_read_fails_with_one_sentence(
+    read_only: Patient, run_here: RunHere, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run_here(read_only.workplace, "src.doctor", "fix=true")
+    assert stopped.value.code == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (
+        "",
+        f"error: nothing was repaired: {read_only.folder / 'mlflow.db'} or its folder is read-only; make both "
+        "writable, or repeat the command without fix=true to examine the store\n",
+    )

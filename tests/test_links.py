@@ -216,6 +216,41 @@ def test_a_command_can_be_pasted_unless_it_has_a_password(
     assert capsys.readouterr().out == printed.format(command) + "\n"
 
 
+def resume_command_with(local: str | None, uri: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The command that resumes a run, on a machine with these settings in conf/local."""
+    file = folder / "default.yaml"
+    if local is not None:
+        file.write_text(f"# @package _global_\n{local}")
+    monkeypatch.setattr(links, "LOCAL", file)
+    monkeypatch.chdir(folder)
+    return links.resume_command(uri, "0123").removeprefix("python -m src.train resume=0123")
+
+
+OWN_STORE = 'tracking: {uri: "http://127.0.0.1:5000"}'
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "http://127.0.0.1:5000"])
+@pytest.mark.parametrize("local", [OWN_STORE, "defaults: [override /tracking: mine]"])
+def test_a_command_that_resumes_names_the_store_if_the_settings_of_the_machine_may_name_another(
+    local: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resume_command_with(local, uri, tmp_path, monkeypatch) == f" 'tracking.uri=\"{uri}\"'"
+
+
+@pytest.mark.parametrize("local", [None, "dataset: {data_dir: /mnt/datasets}"])
+def test_a_command_that_resumes_does_not_name_the_store_that_it_finds_by_itself(
+    local: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resume_command_with(local, "sqlite:///mlflow.db", tmp_path, monkeypatch) == ""
+
+
+def test_a_command_of_the_doctor_does_not_depend_on_the_settings_of_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resume_command_with(OWN_STORE, "sqlite:///mlflow.db", tmp_path, monkeypatch)
+    assert links.doctor_command("sqlite:///mlflow.db") == "python -m src.doctor"
+
+
 @pytest.mark.parametrize(
     ("uri", "command"),
     [

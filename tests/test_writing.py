@@ -2,7 +2,9 @@
 
 import errno
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -164,3 +166,20 @@ def test_a_link_is_removed_and_not_the_folder_that_it_leads_to(tmp_path: Path) -
     (tmp_path / "link").symlink_to("folder")
     remove(tmp_path / "link")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_two_processes_may_remove_the_same_folder_at_once(tmp_path: Path) -> None:
+    start = threading.Barrier(2, timeout=10)
+
+    def remove_all() -> None:
+        for number in range(30):
+            start.wait()
+            remove(tmp_path / str(number))
+
+    for number in range(30):
+        (tmp_path / str(number)).mkdir()
+        for name in range(30):
+            (tmp_path / str(number) / str(name)).touch()
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(remove_all), pool.submit(remove_all)]:
+            done.result()

@@ -10,6 +10,6 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.diagnosis.case import Case
     from src.diagnosis.checks import CHECKS, Check
-    from src.diagnosis.finding import Finding, Repair
+    from src.diagnosis.finding import CLEAN, FIX, Finding, Repair
 else:
     __getattr__ = lazy_package(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from src import tracking
-from src.diagnosis.case import Case, described, how_to_resume
-from src.diagnosis.finding import Finding, Repair
+from src.diagnosis.case import Case, described
+from src.diagnosis.finding import FIX, Finding, Repair
 
 
 def find_abandoned_runs(case: Case) -> Iterator[Finding]:
@@ -32,17 +32,13 @@ def _has_living_child(case: Case, run: tracking.RunRecord) -> bool:
 
 def judge(case: Case, run: tracking.RunRecord) -> Finding:
     """Return the finding about a run that says RUNNING, and whose process is not known to exist."""
-    repair = Repair("mark it KILLED", partial(case.store.end_killed, run))
+    repair = Repair("mark the run KILLED", "the run is KILLED now", partial(case.store.end_killed, run))
     if case.is_lost(run):
-        problem = f"says RUNNING since {run.since}, but its process has ended"
-        return Finding(described(run), problem, how_to_resume(run, case.store.uri), repair)
-    is_asked = case.config.hosts == "all"
-    return Finding(
-        described(run),
-        f"is still RUNNING on {run.host or 'an unknown host'} since {run.since}",
-        how_to_resume(run, case.store.uri)
-        if is_asked
-        else "if its process has ended, fix=true hosts=all marks it KILLED",
-        repair if is_asked else None,
-        is_fault=is_asked,
-    )
+        problem = f"began on {run.since} and says RUNNING, but its process has ended"
+        return Finding(described(run), problem, case.how_to_resume(run), repair)
+    host = run.host or "an unknown machine"
+    problem = f"began on {run.since} on {host} and says RUNNING; the processes of that machine cannot be seen from here"
+    if case.config.hosts == "all":
+        return Finding(described(run), problem, case.how_to_resume(run), repair)
+    advice = f"if its process has ended, {FIX} hosts=all will mark the run KILLED"
+    return Finding(described(run), problem, advice, is_fault=False)

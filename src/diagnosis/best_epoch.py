@@ -19,13 +19,16 @@ def find_missing_best_epochs(case: Case) -> Iterator[Finding]:
         missing = _missing(run)
         if not run.is_training or not missing:
             continue
-        problem = f"is FINISHED, but has no {', '.join(missing)}"
+        problem = f"is FINISHED, but lacks {', '.join(missing)}"
         found = _best(case.store, run)
         if found is None:
-            yield Finding(described(run), f"{problem}, and its history does not give them", "train the run again")
+            problem += ", and the recorded epochs do not give these values"
+            yield Finding(described(run), problem, "train the run again")
         else:
             apply = partial(case.store.add_best, run, *found)
-            yield Finding(described(run), problem, repair=Repair("compute them from the recorded epochs", apply))
+            action = "compute these values from the recorded epochs"
+            outcome = "these values were computed from the recorded epochs"
+            yield Finding(described(run), problem, repair=Repair(action, outcome, apply))
 
 
 def _missing(run: tracking.RunRecord) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from src import datasets
 from src.diagnosis.case import Case, size_of
-from src.diagnosis.finding import Finding, Repair
+from src.diagnosis.finding import CLEAN, Finding, Repair
 from src.places import local_path
 
 
@@ -17,8 +17,9 @@ def find_cached_images(case: Case) -> Iterator[Finding]:
     root = local_path(case.config.cache_dir)
     folders = datasets.cached_folders(root)
     if folders:
-        repair = Repair("remove them", partial(_remove, folders), is_cleaning=True)
-        problem = f"has the decoded images of {len(folders)} folder{'s' * (len(folders) > 1)}, which can be made again"
+        repair = Repair("remove these images", "these images were removed", partial(_remove, folders), CLEAN)
+        sets = "1 data set" if len(folders) == 1 else f"{len(folders)} data sets"
+        problem = f"contains the decoded images of {sets}, which can be decoded again"
         yield Finding(str(root), problem, repair=repair, is_fault=False, size=size_of(*folders))
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from src import study, tracking
-from src.checkpoints import root_of
-from src.links import resume_command
+from src.checkpoints import FOLDER, check, manifests, root_of
+from src.errors import CheckpointError
+from src.links import doctor_command, resume_command
 from src.schema import DoctorConfig
 
 IDLE_SECONDS = 600  # a process that writes a file or a folder changes it at least this often
@@ -29,6 +33,7 @@ class Case:
         self.storage = storage
         self.config = config
         self._lost: set[str] = set()  # runs of trials whose worker is dead
+        self._damages: dict[Path, str] = {}  # by the manifest of a checkpoint
 
     @property
     def checkpoints(self) -> Path:
@@ -71,6 +76,62 @@ class Case:
         """Return True if a run says RUNNING and that may be true."""
         return run.status == "RUNNING" and not self.is_lost(run)
 
+    def last_checkpoint(self, run: tracking.RunRecord) -> tuple[int, Path | None]:
+        """Return the epoch of the checkpoint from which a run can be resumed, 0 without one, and its folder.
+
+        The second value is the folder of all checkpoints, None where the run finds its checkpoint by itself.
+        """
+        default = self.store.folder / FOLDER
+        for root in (Path(run.tags.get(tracking.CHECKPOINTS, default)), default):
+            if epoch := self._newest_epoch(root / run.run_id):
+                return epoch, None
+        if epoch := self._newest_epoch(self.checkpoints / run.run_id):
+            return epoch, self.checkpoints
+        if tracking.WRITTEN not in run.metrics:
+            return 0, None
+        uploaded = self.store.names_in(run, tracking.UPLOADED)
+        return max((int(name[:-5]) for name in uploaded if re.fullmatch(r"\d+\.json", name)), default=0), None
+
+    def _newest_epoch(self, folder: Path) -> int:
+        if folder == self.checkpoints / (self.config.discard or ""):  # it is removed
+            return 0
+        with contextlib.suppress(CheckpointError):  # the folder cannot be read
+            return max((epoch for epoch, file in manifests(folder).items() if not self.damage_of(file)), default=0)
+        return 0
+
+    def damage_of(self, manifest: Path) -> str:
+        """Return what is wrong with the checkpoint of a manifest; nothing if it is complete. It is read only once."""
+        if manifest not in self._damages:
+            try:
+                check(manifest)
+                self._damages[manifest] = ""
+            except CheckpointError as error:
+                self._damages[manifest] = str(error)
+        return self._damages[manifest]
+
+    def how_to_resume(self, run: tracking.RunRecord) -> str:
+        """Return how an interrupted run is resumed, with the command for a training. It fits what is on the disk."""
+        if run.is_parent and tracking.COMMAND in run.tags:
+            return f"to resume it:\n{run.tags[tracking.COMMAND]}"
+        if run.is_sweep or run.trial is not None:
+            return f"to resume study {run.tags.get('study', '')}, run the command of the sweep again"
+        if run.is_parent:
+            return f"to resume the pipeline {run.tags.get('pipeline', '')}, run its command again"
+        command = resume_command(self.store.uri, run.run_id)
+        epoch, root = self.last_checkpoint(run)
+        if epoch:
+            folder = f" training.checkpoint_dir={shlex.quote(str(root))}" if root else ""
+            return f"to resume it after epoch {epoch}:\n{command}{folder}"
+        if tracking.WRITTEN in run.metrics:
+            problem = "its checkpoints are gone or damaged; train it again, or name a folder that has them"
+            return f"{problem}:\n{command} training.checkpoint_dir=FOLDER"
+        return f"to resume it with the first epoch, because it has no checkpoint:\n{command}"
+
+    def doctor_command(self, *overrides: str) -> str:
+        """Return a command of the doctor for the same store and the same checkpoints."""
+        folder = self.config.checkpoint_dir
+        return doctor_command(self.store.uri, *overrides, *([f"checkpoint_dir={folder}"] if folder else []))
+
 
 def is_idle(path: Path) -> bool:
     """Return True if nothing at or below the path has changed for a while, so that no process is writing it."""
@@ -90,14 +151,3 @@ def size_of(*paths: Path) -> int:
 def described(run: tracking.RunRecord) -> str:
     """Return the id of a run, and its name."""
     return f"run {run.run_id} ({run.name})" if run.name else f"run {run.run_id}"
-
-
-def how_to_resume(run: tracking.RunRecord, uri: str) -> str:
-    """Return the command that continues an interrupted run."""
-    if run.is_parent and tracking.COMMAND in run.tags:
-        return f"{run.tags[tracking.COMMAND]} resumes it"
-    if run.is_sweep or run.trial is not None:
-        return f"run the command of the sweep again, which resumes study {run.tags.get('study', '')}"
-    if run.is_parent:
-        return f"run the command of the pipeline {run.tags.get('pipeline', '')} again"
-    return f"{resume_command(uri, run.run_id)} resumes it"

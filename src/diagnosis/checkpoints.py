@@ -1,4 +1,4 @@
-"""Checkpoints: the damaged ones, those that nothing needs anymore, and the space that the others take.
+"""Checkpoints: damaged ones, those that are not needed anymore, and the space that the others take.
 
 `checkpoints/KEY/` is next to the store unless `training.checkpoint_dir` names another folder. KEY is the id of a run,
 or `trial-STUDY-NUMBER` for a trial and those that tried it again. See `src.checkpoints` for what is in it.
@@ -6,17 +6,18 @@ or `trial-STUDY-NUMBER` for a trial and those that tried it again. See `src.chec
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from src import study
-from src.checkpoints import TRIAL, check, leftovers, manifests
-from src.diagnosis.case import Case, described, how_to_resume, is_idle, size_of
-from src.diagnosis.finding import Finding, Repair
-from src.diagnosis.half_written import leftover
-from src.errors import CheckpointError, StoreError
+from src import console, study
+from src.checkpoints import TRIAL, leftovers, manifests
+from src.diagnosis.case import Case, described, is_idle, size_of
+from src.diagnosis.finding import CLEAN, FIX, Finding, Repair
+from src.diagnosis.half_written import leftover, removal
+from src.errors import StoreError
 from src.writing import PART, remove
 
 RUN = re.compile(r"[0-9a-f]{32}")
@@ -24,14 +25,14 @@ CHAIN = re.compile(rf"{TRIAL}(?P<study>[0-9a-f]+)-(?P<number>\d+)")
 
 
 def find_checkpoints(case: Case) -> Iterator[Finding]:
-    """Yield checkpoints that are damaged or that nothing needs, and as information those of interrupted trainings."""
+    """Yield checkpoints that are damaged or not needed, and as information those of interrupted trainings."""
     root = case.checkpoints
     studies: dict[str, study.StudyRecord] = {}
     if any(root.glob(f"{TRIAL}*")):
         studies = {record.unique: record for record in case.studies()}
     for folder in sorted(root.iterdir()) if root.is_dir() else []:
         if folder.name.startswith(PART) and is_idle(folder):
-            yield leftover(folder, "a checkpoint")
+            yield leftover(folder, "checkpoint")
         elif folder.is_dir() and RUN.fullmatch(folder.name):
             yield from _of_run(case, folder)
         elif folder.is_dir() and (found := CHAIN.fullmatch(folder.name)):
@@ -44,14 +45,14 @@ def _of_run(case: Case, folder: Path) -> Iterator[Finding]:
         return found is not None and case.may_run(found)
 
     run = case.store.run(folder.name)
-    if is_used():
-        return
     if run is None:
-        yield _foreign(folder, f"run {folder.name}")
+        yield _foreign(case, folder, f"run {folder.name}")
+    elif case.may_run(run):
+        yield from _used(case, folder)
     elif run.is_deleted or run.status == "FINISHED":
-        yield _unneeded(folder, f"run {folder.name} {'was deleted' if run.is_deleted else f'is {run.status}'}")
+        yield _unneeded(case, folder, f"its run {'was deleted' if run.is_deleted else 'is FINISHED'}")
     else:
-        yield from _interrupted(folder, described(run), how_to_resume(run, case.store.uri), is_used)
+        yield from _interrupted(case, folder, described(run), is_used)
 
 
 def _of_chain(
@@ -61,16 +62,15 @@ def _of_chain(
         return any(run.trial is not None and case.may_run(run) for run in case.store.runs_of_study(unique))
 
     last = None if record is None else next(reversed(_repetitions(record, number)), None)
-    if is_used() if last is None else last.is_alive:  # without a record its study is in another storage
-        return
     trial = f"trial {number} of study {record.name if record is not None else unique}"
-    if record is None and next(case.store.runs_of_study(unique), None) is None:
-        yield _foreign(folder, trial)
+    if is_used() if last is None else last.is_alive:  # without a record its study is in another storage
+        yield from _used(case, folder)
+    elif record is None and next(case.store.runs_of_study(unique), None) is None:
+        yield _foreign(case, folder, trial)
     elif last is not None and last.state in ("COMPLETE", "PRUNED", "FAIL") and not last.is_interrupted:
-        yield _unneeded(folder, f"{trial} has ended")
+        yield _unneeded(case, folder, f"{trial} has ended")
     else:
-        advice = "run the command of the sweep again, which continues the trial"
-        yield from _interrupted(folder, trial, advice, is_used)
+        yield from _interrupted(case, folder, trial, is_used)
 
 
 def _repetitions(record: study.StudyRecord, number: int) -> list[study.TrialRecord]:
@@ -82,41 +82,77 @@ def _repetitions(record: study.StudyRecord, number: int) -> list[study.TrialReco
     return chain
 
 
-def _foreign(folder: Path, owner: str) -> Finding:
+def _used(case: Case, folder: Path) -> Iterator[Finding]:
+    """Yield a finding about checkpoints that a training uses now, if their removal was requested."""
+    if folder.name == case.config.discard:
+        yield Finding(str(folder), "was not removed: a training uses its checkpoints now", "wait for its end")
+
+
+def _foreign(case: Case, folder: Path, owner: str) -> Finding:
     """Return the finding about checkpoints of another store, which may share the folder. They are not removed."""
     return Finding(
         str(folder),
-        f"has checkpoints of {owner}, which is not in this store",
-        "check the store that has it; if there is none, remove the folder",
-        is_fault=False,
+        f"contains checkpoints of {owner}, which is not in this store",
+        "examine the store that has it; if none does, remove the folder yourself",
+        is_fault=folder.name == case.config.discard,
         size=size_of(folder),
     )
 
 
-def _unneeded(folder: Path, reason: str) -> Finding:
-    repair = Repair("remove it", partial(remove, folder))
-    return Finding(str(folder), f"has checkpoints that nothing needs: {reason}", repair=repair, size=size_of(folder))
+def _unneeded(case: Case, folder: Path, reason: str) -> Finding:
+    setting = f"discard={folder.name}" if folder.name == case.config.discard else FIX
+    repair = removal(folder, partial(remove, folder))._replace(setting=setting)
+    problem = f"contains checkpoints that are not needed, because {reason}"
+    return Finding(str(folder), problem, repair=repair, size=size_of(folder))
 
 
-def _interrupted(folder: Path, owner: str, advice: str, is_used: Callable[[], bool]) -> Iterator[Finding]:
-    """Yield what is damaged or unfinished in a folder, and its space; `is_used` is asked again before a repair."""
-    remove_from = partial(_remove_unused, is_used)
-    whole = []
-    for manifest in manifests(folder).values():
-        try:
-            check(manifest)
-            whole.append(manifest)
-        except CheckpointError as error:
-            repair = Repair("remove its manifest, so that it is not used", partial(remove_from, manifest))
-            yield Finding(str(manifest), f"is the manifest of a damaged checkpoint of {owner}: {error}", advice, repair)
-    for path in leftovers(folder, whole):
-        found = leftover(path, f"a part of a checkpoint of {owner}")
-        yield found._replace(repair=Repair("remove it", partial(remove_from, path)))
-    repair = Repair("remove it; the training then cannot be resumed", partial(remove_from, folder), is_cleaning=True)
-    yield Finding(str(folder), f"has checkpoints of {owner}", advice, repair, is_fault=False, size=size_of(folder))
+def _interrupted(case: Case, folder: Path, owner: str, is_used: Callable[[], bool]) -> Iterator[Finding]:
+    """Yield what is damaged or half-written in a folder, and its space; `is_used` is asked again before a repair."""
+    whole = {}
+    remove_unused = partial(_remove_unused, is_used)
+    for epoch, manifest in sorted(manifests(folder).items()):
+        if damage := case.damage_of(manifest):
+            problem = f"belongs to a damaged checkpoint of {owner}: {damage}"
+            yield Finding(str(manifest), problem, repair=removal(manifest, partial(remove_unused, [manifest])))
+        else:
+            whole[epoch] = manifest
+    for path in leftovers(folder, whole.values()):
+        problem = f"does not belong to a complete checkpoint of {owner}"
+        repair = removal(path, partial(remove_unused, [path]))
+        yield Finding(str(path), problem, repair=repair, size=size_of(path))
+    if whole or folder.name == case.config.discard:
+        yield _space(case, folder, owner, whole, remove_unused)
 
 
-def _remove_unused(is_used: Callable[[], bool], path: Path) -> None:
+def _space(
+    case: Case, folder: Path, owner: str, whole: dict[int, Path], remove_unused: Callable[[Iterable[Path]], None]
+) -> Finding:
+    """Return the finding about the space that complete checkpoints take.
+
+    Only the newest one is needed to resume the training, so `clean=true` removes the others. The newest one is removed
+    if the user names it.
+    """
+    newest = max(whole, default=0)
+    problem = f"contains {console.size(size_of(folder))} of checkpoints of {owner}"
+    if folder.name == case.config.discard:
+        repair = removal(folder, partial(remove_unused, [folder]))._replace(setting=f"discard={folder.name}")
+        return Finding(str(folder), problem, repair=repair, is_fault=False, size=size_of(folder))
+    command = case.doctor_command(f"discard={folder.name}")
+    advice = f"to give up the training and remove them all:\n{command}"
+    older = [manifest for epoch, manifest in whole.items() if epoch < newest]
+    if not older:
+        return Finding(str(folder), problem, advice, is_fault=False)
+    older += set(leftovers(folder, [whole[newest]])) - set(leftovers(folder, whole.values()))
+    what = f"the checkpoints before epoch {newest}"
+    repair = Repair(f"remove {what}", f"{what} were removed", partial(remove_unused, older), CLEAN)
+    return Finding(str(folder), problem, advice, repair, is_fault=False, size=size_of(*older))
+
+
+def _remove_unused(is_used: Callable[[], bool], paths: Iterable[Path]) -> None:
     if is_used():
-        raise StoreError("a training uses the checkpoint again; wait for its end")
-    remove(path)
+        raise StoreError("a training uses the checkpoints again; wait for its end")
+    for path in paths:
+        remove(path)
+    for folder in {path.parent for path in paths}:
+        with contextlib.suppress(OSError):  # something is left in it
+            folder.rmdir()

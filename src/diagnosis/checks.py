@@ -12,7 +12,7 @@ from src.diagnosis.checkpoints import find_checkpoints
 from src.diagnosis.finding import Finding
 from src.diagnosis.half_written import find_half_written_files
 from src.diagnosis.killed_runs import find_killed_runs
-from src.diagnosis.missing_files import find_missing_artifacts, find_missing_models
+from src.diagnosis.missing_files import find_missing_artifacts, find_missing_models, find_versions_without_runs
 from src.diagnosis.trials import find_disagreements
 from src.diagnosis.undelivered import find_rescued_weights, find_undelivered
 from src.diagnosis.unfinished_models import find_unfinished_models
@@ -34,11 +34,12 @@ CHECKS = (
     Check("half-written files", find_half_written_files),
     Check("missing files of runs", find_missing_artifacts),
     Check("missing files of models", find_missing_models),
+    Check("registered versions without a run", find_versions_without_runs),
     Check("models that differ from their manifest", find_altered_models),
     Check("trainings without a best epoch", find_missing_best_epochs),
-    Check("points that were not delivered", find_undelivered),
+    Check("points and files that were not delivered", find_undelivered),
     Check("checkpoints", find_checkpoints),
     Check("rescued weights", find_rescued_weights),
     Check("cache of decoded images", find_cached_images),
-    Check("stopped and killed runs", find_killed_runs),
+    Check("interrupted runs", find_killed_runs),
 )

@@ -3,19 +3,23 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+FIX, CLEAN = "fix=true", "clean=true"  # the settings that repair faults, and that free space
+
 
 class Repair(NamedTuple):
     """A change that repairs a fault or frees space.
 
     Attributes:
-        action: an imperative sentence, such as `mark it KILLED`.
+        action: completes the sentence `fix=true will ...`, such as `mark the run KILLED`.
+        outcome: a sentence about the store after the change, such as `the run is KILLED now`.
         apply: makes the change.
-        is_cleaning: True if `clean=true` makes it, and not `fix=true`.
+        setting: what a user types so that the change is made.
     """
 
     action: str
+    outcome: str
     apply: Callable[[], object]
-    is_cleaning: bool = False
+    setting: str = FIX
 
 
 class Finding(NamedTuple):
@@ -24,10 +28,10 @@ class Finding(NamedTuple):
     Attributes:
         subject: what it is about, such as `run 0123abcd`.
         problem: a sentence without its subject, such as `says RUNNING, but its process has ended`.
-        advice: what a user can do, with the command to type; empty without advice.
+        advice: what a user can do, and on a line of its own the command to type; empty without advice.
         repair: None if only a user can repair it.
         is_fault: False for information.
-        size: bytes on disk that the repair frees.
+        size: bytes on disk that the repair frees, or that only a user can free.
     """
 
     subject: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +18,11 @@ def find_half_written_files(case: Case) -> Iterator[Finding]:
     for run in case.store.runs():
         if run.folder is not None and not case.may_run(run):
             for part in unfinished_below(run.folder):
-                yield leftover(part, f"an artifact of {described(run)}")
+                yield leftover(part, f"artifact of {described(run)}")
     for name in NEXT_TO_STORE:
         for part in sorted((case.store.folder / name).glob(f"{PART}*")):
             if is_idle(part):
-                yield leftover(part, "a file or folder next to the store")
+                yield leftover(part, f"{file_or_folder(part)} next to the store")
 
 
 def unfinished_below(folder: Path) -> list[Path]:
@@ -36,10 +36,17 @@ def unfinished_below(folder: Path) -> list[Path]:
 
 
 def leftover(path: Path, kind: str) -> Finding:
-    """Return the finding about something that is unfinished."""
-    return Finding(
-        str(path),
-        f"is {kind} that a killed process did not finish",
-        repair=Repair("remove it", partial(remove, path)),
-        size=size_of(path),
-    )
+    """Return the finding about a file or a folder that a process began to write and did not finish."""
+    problem = f"is a half-written {kind}; its process was killed"
+    return Finding(str(path), problem, repair=removal(path, partial(remove, path)), size=size_of(path))
+
+
+def removal(path: Path, apply: Callable[[], object]) -> Repair:
+    """Return the repair that removes a file or a folder."""
+    kind = file_or_folder(path)
+    return Repair(f"remove the {kind}", f"the {kind} was removed", apply)
+
+
+def file_or_folder(path: Path) -> str:
+    """Return the word for what is at a path."""
+    return "folder" if path.is_dir() else "file"

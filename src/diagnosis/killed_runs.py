@@ -1,19 +1,23 @@
-"""Trainings, sweeps and pipelines that were killed or stopped, with the commands that resume them."""
+"""Trainings, sweeps and pipelines that were interrupted, with the commands that resume them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from src import tracking
-from src.diagnosis.case import Case, described, how_to_resume
+from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding
 
 
 def find_killed_runs(case: Case) -> Iterator[Finding]:
-    """Yield KILLED runs, as information. Trials are not among them, because a sweep repeats them by itself."""
-    for run in case.store.runs("attributes.status = 'KILLED'"):
-        if run.trial is None:
+    """Yield KILLED runs, and FAILED ones that have a checkpoint, as information.
+
+    Trials are not among them, because a sweep repeats them by itself.
+    """
+    for status in ("KILLED", "FAILED"):
+        for run in case.store.runs(f"attributes.status = '{status}'"):
+            if run.trial is not None or (status == "FAILED" and (run.is_parent or not case.last_checkpoint(run)[0])):
+                continue
+            end = "was stopped or killed" if status == "KILLED" else "failed"
             ended = f" on {tracking.local_time(run.ended)}" if run.ended else ""
-            yield Finding(
-                described(run), f"was stopped or killed{ended}", how_to_resume(run, case.store.uri), is_fault=False
-            )
+            yield Finding(described(run), end + ended, case.how_to_resume(run), is_fault=False)

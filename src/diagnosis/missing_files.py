@@ -1,13 +1,16 @@
-"""Files that should exist: configurations and models of runs, logged models, registered versions."""
+"""Missing parts: configurations and models of runs, files of logged models, files and runs of versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from src import tracking
 from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding
+from src.links import mlflow_command
 
-RESTORE = "restore it from a copy, or train the run again"
+REPLACE = "delete the version in the MLflow UI, and register another run:\npython -m src.register run_id=RUN"
+RESTORE = "restore the files from a copy, or train the run again"
 
 
 def find_missing_artifacts(case: Case) -> Iterator[Finding]:
@@ -31,10 +34,28 @@ def find_missing_models(case: Case) -> Iterator[Finding]:
     for model in case.store.models():
         if model.is_ready and not case.store.has_model_files(model):
             run = f" of run {model.run_id}" if model.run_id else ""
-            yield Finding(f"model {model.model_id} ({model.name}){run}", "has no files", RESTORE)
+            yield Finding(f"model {model.model_id} ({model.name}){run}", "is READY, but its files are missing", RESTORE)
     for version in case.store.versions():
         if not case.store.has_version_files(version):
-            advice = "restore them from a copy, or register another run: python -m src.register run_id=RUN"
+            problem = "is registered, but its files are missing"
+            yield Finding(_name(version), problem, f"restore the files from a copy, or {REPLACE}")
+
+
+def find_versions_without_runs(case: Case) -> Iterator[Finding]:
+    """Yield registered versions whose run was deleted: the commands that take a model need its run."""
+    for version in case.store.versions():
+        if version.run_id is None:  # not registered by this program
+            continue
+        run = case.store.run(version.run_id)
+        if run is None:
+            yield Finding(_name(version), f"is registered, but its run {version.run_id} is gone", REPLACE)
+        elif run.is_deleted:
+            restore = mlflow_command(case.store.uri, "runs", "restore", "--run-id", run.run_id)
+            problem = f"is registered, but its run {version.run_id} was deleted"
             yield Finding(
-                f"version {version.number} of {version.name}", "is registered, but its files are gone", advice
+                _name(version), problem, f"delete the version in the MLflow UI, or restore its run:\n{restore}"
             )
+
+
+def _name(version: tracking.VersionRecord) -> str:
+    return f"version {version.number} of {version.name}"

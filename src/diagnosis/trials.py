@@ -45,8 +45,12 @@ def _dead_trials(case: Case, record: study.StudyRecord, runs: Runs) -> Iterator[
             yield Finding(
                 _name(record, trial),
                 "says RUNNING, but its worker is dead",
-                f"run the command of the sweep again, which resumes study {record.name} and repeats the trial",
-                Repair("mark it as interrupted, and its run KILLED", partial(_end_trial, case, record, lost)),
+                f"to resume study {record.name} and repeat the trial, run the command of the sweep again",
+                Repair(
+                    "mark the trial interrupted, and its run KILLED",
+                    "the trial is interrupted now, and its run KILLED",
+                    partial(_end_trial, case, record, lost),
+                ),
             )
 
 
@@ -73,7 +77,7 @@ def _other_status(
     apply = partial(case.store.set_status, run, expected)
     if (run.status, expected) == ("RUNNING", "KILLED"):
         apply = partial(case.store.end_killed, run)
-    repair = Repair(f"mark it {expected}", apply)
+    repair = Repair(f"mark the run {expected}", f"the run is {expected} now", apply)
     yield Finding(described(run), f"is {run.status}, but {_name(record, trial)} {end}", repair=repair)
 
 
@@ -85,18 +89,21 @@ def _missing_runs(case: Case, record: study.StudyRecord, runs: Runs) -> Iterator
         return
     deleted = _by_trial(case, record, deleted=True)
     if not runs and not deleted:
-        problem = f"has {len(missing)} complete trials, and no run of them is in this store"
-        advice = "if they are in another one, name it: tracking.uri=ADDRESS"
+        trials = "1 complete trial" if len(missing) == 1 else f"{len(missing)} complete trials"
+        problem = f"has {trials}, but this store has none of their runs"
+        advice = "if another store has the runs, examine that one: tracking.uri=ADDRESS"
         yield Finding(f"study {record.name}", problem, advice, is_fault=False)
         return
     for trial in missing:
         if trial.number in deleted:
             command = mlflow_command(case.store.uri, "runs", "restore", "--run-id", str(trial.run_id))
             yield Finding(
-                _name(record, trial), f"is complete, but its run {trial.run_id} was deleted", f"{command} restores it"
+                _name(record, trial),
+                f"is complete, but its run {trial.run_id} was deleted",
+                f"to restore the run:\n{command}",
             )
         else:
-            advice = "its value stays in the study and still counts; to get the run back, restore a copy of the store"
+            advice = "its value stays in the study and still counts; to have the run again, restore a copy of the store"
             yield Finding(_name(record, trial), f"is complete, but its run {trial.run_id} is gone", advice)
 
 

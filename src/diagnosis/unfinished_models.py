@@ -17,7 +17,11 @@ def find_unfinished_models(case: Case) -> Iterator[Finding]:
             continue
         run = case.store.run(model.run_id)
         if run is None or not case.may_run(run):
-            repair = Repair("mark it FAILED, and remove its files", partial(case.store.abandon_model, model.model_id))
+            repair = Repair(
+                "mark the model FAILED, and remove its files",
+                "the model is FAILED now, and its files were removed",
+                partial(case.store.abandon_model, model.model_id),
+            )
             yield Finding(
                 f"model {model.model_id} ({model.name})", f"is still PENDING, but {_end_of(run)}", repair=repair
             )

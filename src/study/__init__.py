@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of
     from src.study.records import StudyRecord, TrialRecord, end_dead_trials, study_records
     from src.study.sampling import check_sampler, picker
-    from src.study.storage import Storage, open_existing, open_storage
+    from src.study.storage import SETTING, Storage, open_existing, open_storage
     from src.study.studies import (
         ORIGIN,
         Order,

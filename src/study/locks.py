@@ -33,6 +33,7 @@ KEPT_ALIVE = {
 FILE_POLL_SECONDS = 0.01  # between two attempts to take a lock
 SERVER_POLL_SECONDS = 0.05
 KEEP_SECONDS = 0.5  # between two looks at a lock that is kept
+CLOSE_SECONDS = 3.0  # an attempt to reach the server may take ten times as long
 GRACE_SECONDS = 5.0  # a lock that is kept is taken again within this time
 
 TAKE = sqlalchemy.text("select pg_try_advisory_lock(:key)")
@@ -190,9 +191,9 @@ class _KeptLock:
         self._thread.start()
 
     def close(self) -> None:
-        """Frees the lock."""
+        """Frees the lock. With a server that does not answer, it is free when the server notices the end."""
         self._closed.set()
-        self._thread.join()
+        self._thread.join(CLOSE_SECONDS)
 
     def _keep(self) -> None:
         while not self._closed.wait(KEEP_SECONDS):

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from src.tracking.provenance import code_digest, origin_tags, packages, result_code_digest
     from src.tracking.records import ModelRecord, RunRecord, VersionRecord, local_time
     from src.tracking.registry import Registry, Version, data_of_run
-    from src.tracking.resuming import CHANGED, RESUMED, UPLOADED, interrupted_run, interrupted_runs, last_checkpoint
+    from src.tracking.resuming import (
+        CHANGED,
+        RESUMED,
+        UPLOADED,
+        WRITTEN,
+        interrupted_run,
+        interrupted_runs,
+        last_checkpoint,
+    )
     from src.tracking.reuse import fingerprint, finished_result, origin_of_result, recorded_result
     from src.tracking.run import Run, as_param
     from src.tracking.store import Store, artifact_root, open_store, store_folder
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
         tag_run,
     )
     from src.tracking.tags import CHECKPOINTS, COMMAND, EPOCHS, FINGERPRINT, PLANNED, UNRECOGNIZED, host_of
-    from src.tracking.undelivered import UNDELIVERED, Undelivered, names_store
+    from src.tracking.undelivered import UNDELIVERED, Undelivered, count_kept_points, kept_files, names_store
     from src.tracking.view import COLUMN_SETTINGS
 else:
     __getattr__ = lazy_package(__name__)

@@ -15,8 +15,8 @@ from src.links import mlflow_command, resume_command
 from src.redact import HIDDEN
 from src.tracking.opening import explain_store_errors
 from src.tracking.process import has_other_process
-from src.tracking.store import check_exists, client_of, explain_unusable_store, prepare_store
-from src.tracking.undelivered import ARTIFACTS, RUN, UNDELIVERED, read_points, remove_folder
+from src.tracking.store import existing_client
+from src.tracking.undelivered import ARTIFACTS, RUN, UNDELIVERED, kept_files, read_points, remove_folder
 from src.tracking.writer import BATCH
 
 
@@ -63,14 +63,11 @@ def deliver(folder: Path, uri: str | None = None) -> Delivery:
     uri = uri or kept["uri"]
     if HIDDEN in uri:
         raise StoreError(f"{folder} does not keep the password of its store {uri}: set tracking.uri to the address")
-    with explain_unusable_store(uri):
-        check_exists(uri)
-        prepare_store(uri)
-        client = client_of(uri)
+    client = existing_client(uri)
     with explain_store_errors(uri):
         run = _find_run(client, uri, kept["run_id"], folder)
         points = _send_points(client, kept["run_id"], folder)
-        files = [path for path in (folder / ARTIFACTS).rglob("*") if path.is_file()]
+        files = kept_files(folder)
         if files:
             client.log_artifacts(kept["run_id"], str(folder / ARTIFACTS))
         status = run.info.status

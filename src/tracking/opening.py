@@ -18,7 +18,7 @@ from src.tracking.provenance import standard_tags
 from src.tracking.registry import fixed_uri
 from src.tracking.resuming import take_over
 from src.tracking.run import Run
-from src.tracking.store import Store, check_exists, client_of, explain_refusal, explain_unusable_store, prepare_store
+from src.tracking.store import Store, existing_client, explain_refusal
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
 
@@ -115,10 +115,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     Raises:
         StoreError: no such store, run or model, or a run that was deleted or is still running.
     """
-    with explain_unusable_store(config.uri):
-        check_exists(config.uri)
-        prepare_store(config.uri)
-        client = client_of(config.uri)
+    client = existing_client(config.uri)
     try:
         fixed = None if model_uri is None else fixed_uri(client, model_uri)
         found = client.get_run(run_id or _run_of_model(str(fixed)))

@@ -97,10 +97,11 @@ class ModelRecord(NamedTuple):
 
 
 class VersionRecord(NamedTuple):
-    """The record of a version of a registered model."""
+    """The record of a version of a registered model; `run_id` is the run that trained it, None without one."""
 
     name: str
     number: int
+    run_id: str | None
 
 
 def local_time(milliseconds: int) -> str:

@@ -16,10 +16,10 @@ from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import TrackingConfig
 from src.tracking.run import Run
-from src.tracking.store import open_store
+from src.tracking.store import existing_client
 
 # MLflow's error codes for a run that does not exist; a server with users answers all but the admin with the last one.
-GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
+NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
 DIGEST_TAG = "data_digest"  # of a version
 
 
@@ -65,12 +65,11 @@ class Registry:
         """Open the registry.
 
         Raises:
-            StoreError: the store cannot be reached, is not one, or tracking is off.
+            StoreError: the store does not exist or cannot be reached, or tracking is off.
         """
-        client = open_store(config).client
-        if client is None:
+        if not config.enabled:
             raise StoreError("tracking=off: without a tracking store there is no model registry; remove `tracking=off`")
-        self._client: mlflow.MlflowClient = client
+        self._client = existing_client(config.uri)
 
     def version_of_run(self, name: str, run_id: str) -> Version | None:
         """Return the run's version under this name, None when the run was not registered."""
@@ -144,7 +143,7 @@ class Registry:
         try:
             return self._client.get_run(version.run_id)
         except MlflowException as error:
-            if error.error_code in GONE:
+            if error.error_code in NO_SUCH_RUN:
                 return None
             raise
 

@@ -24,6 +24,7 @@ from src.databases import (
     check_owner,
     check_port,
     ensure_tables,
+    is_writable,
     make_writable,
     tables,
 )
@@ -117,6 +118,32 @@ def client_of(uri: str) -> mlflow.MlflowClient:
     else:
         os.environ[VARIABLE] = before
     return mlflow.MlflowClient(address)
+
+
+def existing_client(uri: str) -> mlflow.MlflowClient:
+    """Return MLflow's client of a store that exists. Nothing in the store is changed.
+
+    Raises:
+        StoreError: the store does not exist, cannot be reached or written, or is not one.
+    """
+    with explain_unusable_store(uri):
+        check_exists(uri)
+        prepare_store(uri)
+        return client_of(uri)
+
+
+def reading_client(uri: str) -> mlflow.MlflowClient:
+    """Return MLflow's client of a store that exists, also of a SQLite file that can only be read.
+
+    Raises:
+        StoreError: the store cannot be reached, or is not one.
+    """
+    file = sqlite_file(uri)
+    if file is None or is_writable(file):
+        prepare_store(uri)
+    else:
+        check_owner(uri, SETTING, "MLflow", OWN_TABLES)
+    return client_of(uri)
 
 
 @contextlib.contextmanager

@@ -10,14 +10,16 @@ from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
+from src.databases import is_writable
 from src.errors import StoreError
 from src.places import sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
 from src.tracking.artifacts import abandon_model, local_folder
 from src.tracking.records import ModelRecord, RunRecord, VersionRecord, model_record, run_record
+from src.tracking.registry import NO_SUCH_RUN
 from src.tracking.run import as_param
-from src.tracking.store import client_of, explain_unusable_store, prepare_store, store_folder
+from src.tracking.store import explain_unusable_store, reading_client, store_folder
 from src.tracking.tags import PROCESS, STUDY_ID, filter_by, searches
 
 PAGE = 200  # runs in one request, each with its params and metrics
@@ -34,25 +36,25 @@ class Survey:
         folder: the folder of a SQLite store, and the working folder for any other store.
     """
 
-    def __init__(self, config: TrackingConfig) -> None:
+    def __init__(self, config: TrackingConfig, will_write: bool = False) -> None:
         """Open the store.
 
         Args:
             config: names the store, and one experiment or `*` for all of them.
+            will_write: whether repairs will be made. Without it a SQLite file that cannot be written is read.
 
         Raises:
-            StoreError: there is no such store or experiment, or it cannot be reached.
+            StoreError: there is no such store or experiment, or it cannot be reached, or written if it has to be.
         """
         self.uri = config.uri
         self.folder = store_folder(config.uri)
         with explain_unusable_store(config.uri):
-            _check_file(config.uri)
-            prepare_store(config.uri)
-            self._client = client_of(config.uri)
+            _check_file(config.uri, will_write)
+            self._client = reading_client(config.uri)
             names = dict(self._experiments())
         if config.experiment not in (EVERY, *names):
             known = ", ".join(names) or "none"
-            raise StoreError(f"there is no experiment {config.experiment!r} in {config.uri}; known: {known}")
+            raise StoreError(f"{config.uri} contains no experiment {config.experiment!r}; known: {known}")
         self._all = list(names.values())
         self._chosen = self._all if config.experiment == EVERY else [names[config.experiment]]
 
@@ -100,7 +102,7 @@ class Survey:
         try:
             return run_record(self._client.get_run(run_id))
         except MlflowException as error:
-            if error.error_code in (GONE, "INVALID_PARAMETER_VALUE"):
+            if error.error_code in NO_SUCH_RUN:
                 return None
             raise
 
@@ -117,7 +119,7 @@ class Survey:
         token = None
         while token is None or token:
             page = self._client.search_model_versions(page_token=token)
-            yield from (VersionRecord(version.name, int(version.version)) for version in page)
+            yield from (VersionRecord(found.name, int(found.version), found.run_id or None) for found in page)
             token = page.token or ""
 
     def names_in(self, run: RunRecord, path: str = "") -> set[str]:
@@ -157,10 +159,14 @@ class Survey:
     def end_killed(self, run: RunRecord) -> None:
         """Mark a RUNNING run KILLED; what its process had begun to write is removed.
 
+        Nothing is left to do if another process, such as a second doctor, has done it since the run was read.
+
         Raises:
-            StoreError: another process has ended or resumed the run since it was read.
+            StoreError: another process has ended the run in another way, or resumed it, since it was read.
         """
         found = self._client.get_run(run.run_id)
+        if found.info.status == "KILLED":
+            return
         if found.info.status != run.status or found.data.tags.get(PROCESS) != run.tags.get(PROCESS):
             raise StoreError(f"another process has ended or resumed run {run.run_id} just now")
         end_killed_run(self._client, found)
@@ -181,8 +187,8 @@ class Survey:
         self._client.log_batch(run.run_id, metrics=missing, params=params)
 
 
-def _check_file(uri: str) -> None:
-    """Raise StoreError if the address is that of a SQLite file that does not exist or is empty."""
+def _check_file(uri: str, will_write: bool) -> None:
+    """Raise StoreError if the address is that of a SQLite file that is not there, is empty, or has to be writable."""
     file = sqlite_file(uri)
     if file is not None and (not file.exists() or file.stat().st_size == 0):
         raise StoreError(
@@ -190,6 +196,11 @@ def _check_file(uri: str) -> None:
             f"{'is empty' if file.exists() else 'does not exist'}; "
             "repeat the command in the folder of the store, or name the store: "
             "tracking.uri=sqlite:////FOLDER/mlflow.db or tracking.uri=http://HOST:PORT"
+        )
+    if will_write and file is not None and not is_writable(file):
+        raise StoreError(
+            f"nothing was repaired: {file.absolute()} or its folder is read-only; make both writable, or repeat the "
+            "command without fix=true to examine the store"
         )
 
 

@@ -113,6 +113,16 @@ class Undelivered:
                 part.write_text(json.dumps(self._run, indent=2) + "\n", encoding="utf-8")
 
 
+def count_kept_points(folder: Path) -> int:
+    """Return the number of points that a folder `.undelivered/RUN_ID` keeps; each value of a metric is one."""
+    return sum(len(points.metrics) for points in read_points(folder))
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """Return the files that a folder `.undelivered/RUN_ID` keeps."""
+    return [path for path in (folder / ARTIFACTS).rglob("*") if path.is_file()]
+
+
 def names_store(folder: Path, uri: str) -> bool:
     """Return True if what a folder keeps is for the store at this address."""
     try:

@@ -35,6 +35,14 @@ def test_a_run_that_another_process_changes_meanwhile_is_left_alone(patient: Pat
     assert patient.status(run_id) == ("RUNNING" if change == "resumed" else "FINISHED")
 
 
+def test_a_run_that_another_doctor_has_killed_meanwhile_is_repaired(patient: Patient, gone: str) -> None:
+    run_id = patient.begin(gone)
+    found = [list(find_abandoned_runs(patient.case())) for _ in range(2)]
+    for findings in found:
+        repair_all(findings)
+    assert patient.status(run_id) == "KILLED"
+
+
 def test_what_the_process_was_writing_is_removed_with_it(patient: Patient, gone: str) -> None:
     run_id = patient.begin(gone)
     model_id, folder = patient.log_model(run_id, "PENDING")
@@ -50,7 +58,7 @@ def test_what_the_process_was_writing_is_removed_with_it(patient: Patient, gone:
 def test_a_trial_s_run_is_continued_by_the_command_of_its_sweep(patient: Patient, gone: str) -> None:
     patient.begin(gone, **{STUDY_ID: "0123", "study": "lenot", "trial": "3"})
     (finding,) = find_abandoned_runs(patient.case())
-    assert finding.advice == "run the command of the sweep again, which resumes study lenot"
+    assert finding.advice == "to resume study lenot, run the command of the sweep again"
 
 
 @pytest.mark.parametrize("process", [f"4 at tick 5 of boot {'0' * 36}, namespace 1+1", "999999999 since 1790000000"])
@@ -74,7 +82,8 @@ def test_a_run_that_cannot_be_seen_from_here_is_listed_and_stays_without_permiss
     run_id = patient.client.create_run("1", tags=tags).info.run_id
     (finding,) = find_abandoned_runs(patient.case())
     assert (finding.is_fault, finding.repair) == (False, None)
-    assert f"is still RUNNING on {tags.get('host', 'an unknown host')} since 2" in finding.problem
+    assert f" on {tags.get('host', 'an unknown machine')} and says RUNNING; " in finding.problem
+    assert finding.problem.endswith("the processes of that machine cannot be seen from here")
     assert "fix=true hosts=all" in finding.advice
     (finding,) = find_abandoned_runs(patient.case("hosts=all"))
     assert finding.is_fault
@@ -86,7 +95,7 @@ def test_a_trial_that_a_worker_runs_is_never_taken_for_dead(patient: Patient, go
     with patient.claims.alive("worker"):
         trial = patient.claim("worker")
         for host in ("elsewhere", ""):  # the second is this one: another container with the same name, for example
-            patient.begin(gone, host, **patient.study_id.tags_of_trial(trial.number))
+            patient.begin(gone, host=host, **patient.study_id.tags_of_trial(trial.number))
         assert list(find_abandoned_runs(patient.case("hosts=all"))) == []
 
 
@@ -99,9 +108,9 @@ PIPELINE_TAGS = {"pipeline": "compare_models", PIPELINE_KEY: "0123"}
 @pytest.mark.parametrize(
     ("tags", "advice"),
     [
-        (SWEEP_TAGS, "run the command of the sweep again, which resumes study lenot"),
-        (PIPELINE_TAGS, "run the command of the pipeline compare_models again"),
-        (SWEEP_TAGS | {COMMAND: "python -m src.train -m seed=1,2"}, "python -m src.train -m seed=1,2 resumes it"),
+        (SWEEP_TAGS, "to resume study lenot, run the command of the sweep again"),
+        (PIPELINE_TAGS, "to resume the pipeline compare_models, run its command again"),
+        (SWEEP_TAGS | {COMMAND: "python -m src.train -m seed=1,2"}, "to resume it:\npython -m src.train -m seed=1,2"),
     ],
     ids=["sweep", "pipeline", "command"],
 )
@@ -127,7 +136,7 @@ def test_a_sweep_with_a_living_worker_stays(patient: Patient, gone: str) -> None
 @pytest.mark.parametrize("host", ["", "elsewhere"])
 def test_a_pipeline_with_a_training_that_may_run_stays(patient: Patient, gone: str, host: str) -> None:
     run_id = patient.begin(gone, **PIPELINE_TAGS)
-    patient.begin(process_name() if not host else gone, host, **{"mlflow.parentRunId": run_id})
+    patient.begin(process_name() if not host else gone, host=host, **{"mlflow.parentRunId": run_id})
     assert list(find_unfinished_parents(patient.case())) == []
 
 

@@ -3,24 +3,26 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from src.diagnosis import Finding
+from src.checkpoints import Arrays, Checkpoint, write
+from src.diagnosis import CLEAN, Finding
+from src.diagnosis.case import size_of
 from src.diagnosis.checkpoints import find_checkpoints
 from src.errors import StoreError
+from src.links import doctor_command
 from src.tracking.process import process_name
 from src.tracking.tags import PROCESS
 from tests.support.patients import Patient, age, repair_all
 
 
-def killed(patient: Patient, gone: str) -> str:
-    run_id = patient.begin(gone)
-    patient.client.set_terminated(run_id, "KILLED")
-    return run_id
-
-
 def faults(patient: Patient) -> list[Finding]:
     return [finding for finding in find_checkpoints(patient.case()) if finding.is_fault]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("end", ["FINISHED", "deleted"])
@@ -50,26 +52,72 @@ def test_checkpoints_of_another_store_in_a_shared_folder_are_never_removed(patie
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])
-def test_checkpoints_of_a_killed_run_are_information_that_only_cleaning_removes(
+def test_cleaning_removes_all_checkpoints_of_an_interrupted_run_but_the_newest(
     patient: Patient, gone: str, status: str
 ) -> None:
-    run_id = killed(patient, gone) if status == "KILLED" else patient.begin(gone)
-    if status == "FAILED":
-        patient.client.set_terminated(run_id, status)
-    patient.checkpoint(run_id, epoch=5)
-    patient.checkpoint(run_id, epoch=10)
+    run_id = patient.begin(gone, status)
+    older, newest = patient.checkpoint(run_id, epoch=5), patient.checkpoint(run_id, epoch=10)
     (finding,) = find_checkpoints(patient.case())
-    assert not finding.is_fault
     assert finding.repair is not None
-    assert finding.repair.is_cleaning
-    assert f"python -m src.train resume={run_id}" in finding.advice
+    assert (finding.is_fault, finding.repair.setting) == (False, CLEAN)
+    assert finding.size == size_of(older, older.with_name("variables-00005.npy"))
     repair_all([finding])
-    assert list(find_checkpoints(patient.case())) == []
+    assert names_in(newest.parent) == ["00010.json", "variables-00010.npy"]
+    (finding,) = find_checkpoints(patient.case())
+    assert finding.repair is None
+
+
+def test_cleaning_keeps_arrays_that_the_newest_checkpoint_shares_with_an_older_one(patient: Patient, gone: str) -> None:
+    run_id = patient.begin(gone, "KILLED")
+    folder = patient.folder / "checkpoints" / run_id
+    best = Arrays(4, [np.arange(10.0)])
+    for epoch in (5, 10):
+        arrays = {"variables": Arrays(epoch, [np.arange(100.0)]), "best": best}
+        write(folder, Checkpoint(epoch, {}, arrays), {})
+    repair_all(list(find_checkpoints(patient.case())))
+    assert names_in(folder) == ["00010.json", "best-00004.npy", "variables-00010.npy"]
+    assert faults(patient) == []
+
+
+def test_cleaning_keeps_the_newest_complete_checkpoint_if_a_newer_one_is_damaged(patient: Patient, gone: str) -> None:
+    run_id = patient.begin(gone, "KILLED")
+    for epoch in (5, 10, 15):
+        manifest = patient.checkpoint(run_id, epoch)
+    cut(manifest.with_name("variables-00015.npy"))
+    repair_all([finding for finding in find_checkpoints(patient.case()) if not finding.is_fault])
+    assert "00010.json" in names_in(manifest.parent)
+    assert patient.case().last_checkpoint(patient.run_record(run_id)) == (10, None)
+
+
+@pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING", "FINISHED"])
+def test_all_checkpoints_of_a_run_are_removed_if_the_user_names_it(patient: Patient, gone: str, status: str) -> None:
+    named, other = patient.begin(gone, status), patient.begin(gone, "KILLED")
+    for epoch in (5, 10):
+        patient.checkpoint(named, epoch)
+        kept = patient.checkpoint(other, epoch).parent
+    found = list(find_checkpoints(patient.case(f"discard={named}")))
+    repair_all([finding for finding in found if finding.repair and finding.repair.setting == f"discard={named}"])
+    assert (names_in(kept.parent), len(names_in(kept))) == ([other], 4)
+
+
+def test_the_advice_names_the_command_that_removes_the_newest_checkpoint(patient: Patient, gone: str) -> None:
+    run_id = patient.begin(gone, "KILLED")
+    patient.checkpoint(run_id)
+    (finding,) = find_checkpoints(patient.case())
+    assert finding.advice.splitlines()[-1] == doctor_command(patient.uri, f"discard={run_id}")
+
+
+@pytest.mark.parametrize("owner", ["a living training", "another store"])
+def test_checkpoints_that_are_named_and_cannot_be_removed_are_a_fault(patient: Patient, owner: str) -> None:
+    key = patient.begin(process_name()) if owner == "a living training" else "0" * 32
+    patient.checkpoint(key)
+    (finding,) = find_checkpoints(patient.case(f"discard={key}"))
+    assert (finding.is_fault, finding.repair) == (True, None)
 
 
 @pytest.mark.parametrize("host", ["", "elsewhere"])
 def test_checkpoints_of_a_run_that_may_be_running_are_not_looked_at(patient: Patient, gone: str, host: str) -> None:
-    manifest = patient.checkpoint(patient.begin(gone if host else process_name(), host))
+    manifest = patient.checkpoint(patient.begin(gone if host else process_name(), host=host))
     manifest.write_text("{")
     (manifest.parent / "left.npy").touch()
     assert list(find_checkpoints(patient.case())) == []
@@ -89,11 +137,11 @@ def flip(file: Path) -> None:
 def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_earlier_one_stays(
     patient: Patient, gone: str, damage: Callable[[Path], object]
 ) -> None:
-    run_id = killed(patient, gone)
+    run_id = patient.begin(gone, "KILLED")
     good, bad = patient.checkpoint(run_id, epoch=5), patient.checkpoint(run_id, epoch=10)
     damage(bad.with_name("variables-00010.npy"))
     repair_all(faults(patient))
-    assert sorted(path.name for path in good.parent.iterdir()) == ["00005.json", "variables-00005.npy"]
+    assert names_in(good.parent) == ["00005.json", "variables-00005.npy"]
     assert faults(patient) == []
 
 
@@ -102,31 +150,32 @@ def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_ear
     ["", "{", "[]", "{}", '{"files": 3}', '{"files": {"a": {}}}', '{"files": {"../x": {"size": 1, "sha256": ""}}}'],
 )
 def test_a_manifest_that_cannot_be_read_is_a_fault(patient: Patient, gone: str, text: str) -> None:
-    manifest = patient.checkpoint(killed(patient, gone))
+    manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
     manifest.write_text(text)
     assert {Path(finding.subject).name for finding in faults(patient)} == {"00005.json", "variables-00005.npy"}
 
 
 @pytest.mark.parametrize("name", ["variables-00010.npy", ".part-00010.json", ".part-variables-00010.npy"])
 def test_what_no_manifest_names_is_removed(patient: Patient, gone: str, name: str) -> None:
-    manifest = patient.checkpoint(killed(patient, gone))
+    manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
     (manifest.parent / name).write_text("so far")
     (finding,) = faults(patient)
     repair_all([finding])
-    assert sorted(path.name for path in manifest.parent.iterdir()) == ["00005.json", "variables-00005.npy"]
+    assert names_in(manifest.parent) == ["00005.json", "variables-00005.npy"]
 
 
 def test_checkpoints_of_a_run_that_is_resumed_meanwhile_are_not_removed(patient: Patient, gone: str) -> None:
-    run_id = killed(patient, gone)
+    run_id = patient.begin(gone, "KILLED")
     manifest = patient.checkpoint(run_id)
     (manifest.parent / "variables-00010.npy").touch()
-    found = list(find_checkpoints(patient.case()))
+    found = list(find_checkpoints(patient.case(f"discard={run_id}")))
     patient.client.set_tag(run_id, PROCESS, process_name())
     patient.client.update_run(run_id, "RUNNING")
+    assert len(found) == 2
     for finding in found:
-        with pytest.raises(StoreError, match="uses the checkpoint again"):
+        with pytest.raises(StoreError, match="uses the checkpoints again"):
             repair_all([finding])
-    assert len(list(manifest.parent.iterdir())) == 3
+    assert len(names_in(manifest.parent)) == 3
 
 
 def test_an_unfinished_folder_of_a_checkpoint_is_removed(patient: Patient) -> None:
@@ -139,7 +188,7 @@ def test_an_unfinished_folder_of_a_checkpoint_is_removed(patient: Patient) -> No
 
 
 def test_checkpoints_may_be_in_another_folder(patient: Patient, gone: str) -> None:
-    manifest = patient.checkpoint(killed(patient, gone))
+    manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
     other = patient.folder / "elsewhere"
     (patient.folder / "checkpoints").rename(other)
     assert list(find_checkpoints(patient.case())) == []
@@ -162,7 +211,7 @@ def test_checkpoints_of_a_trial_follow_its_repetitions(patient: Patient) -> None
     key = f"trial-{patient.study_id.unique}-{first.number}"
     folder = patient.checkpoint(key).parent
     (dead,) = find_checkpoints(patient.case())  # its worker is dead, and the trial will be repeated
-    assert (dead.is_fault, "which continues the trial" in dead.advice) == (False, True)
+    assert (dead.is_fault, dead.repair, f"discard={key}" in dead.advice) == (False, None, True)
 
     patient.claims.interrupt(first, "first", "no")
     (interrupted,) = find_checkpoints(patient.case())
@@ -187,7 +236,7 @@ def test_checkpoints_of_a_trial_that_has_ended_are_removed(patient: Patient, end
         getattr(patient.claims, end)(trial, "worker", *given[end], {})
     patient.checkpoint(f"trial-{patient.study_id.unique}-{trial.number}")
     (finding,) = faults(patient)
-    assert "nothing needs" in finding.problem
+    assert finding.problem.endswith("are not needed, because trial 2 of study search has ended")
 
 
 @pytest.mark.parametrize("host", ["", "elsewhere"])
@@ -199,5 +248,5 @@ def test_checkpoints_of_a_study_in_another_storage_are_in_use_while_a_run_of_it_
     patient.client.set_terminated(patient.begin(gone, **tags), "KILLED")
     (finding,) = find_checkpoints(patient.case())
     assert not finding.is_fault
-    patient.begin(gone if host else process_name(), host, **tags)
+    patient.begin(gone if host else process_name(), host=host, **tags)
     assert list(find_checkpoints(patient.case())) == []

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from src.diagnosis.missing_files import find_missing_artifacts, find_missing_models
+from src.diagnosis.missing_files import find_missing_artifacts, find_missing_models, find_versions_without_runs
 from tests.support.patients import Patient, sentences
 from tests.support.runs import config_for, new_run
 
@@ -44,9 +44,32 @@ def test_a_logged_model_and_its_version_without_files_are_named(patient: Patient
     else:
         (folder / "MLmodel").unlink()
     assert sentences(list(find_missing_models(patient.case()))) == [
-        f"model {model.model_id} (dense) of run {run_id} has no files",
-        "version 1 of digits is registered, but its files are gone",
+        f"model {model.model_id} (dense) of run {run_id} is READY, but its files are missing",
+        "version 1 of digits is registered, but its files are missing",
     ]
+
+
+def test_a_version_whose_run_was_deleted_has_the_command_that_restores_it(patient: Patient, run_id: str) -> None:
+    patient.client.delete_run(run_id)
+    (finding,) = find_versions_without_runs(patient.case())
+    assert (finding.is_fault, finding.repair) == (True, None)
+    assert sentences([finding]) == [f"version 1 of digits is registered, but its run {run_id} was deleted"]
+    assert f"mlflow runs restore --run-id {run_id}" in finding.advice
+    patient.client.restore_run(run_id)
+    assert list(find_versions_without_runs(patient.case())) == []
+
+
+def test_a_version_whose_run_is_gone_for_good_is_named(patient: Patient, run_id: str) -> None:
+    patient.remove_run(run_id)
+    (finding,) = find_versions_without_runs(patient.case())
+    assert sentences([finding]) == [f"version 1 of digits is registered, but its run {run_id} is gone"]
+    assert "python -m src.register run_id=RUN" in finding.advice
+
+
+def test_a_version_that_no_run_has_trained_is_not_a_finding(patient: Patient) -> None:
+    patient.client.create_registered_model("foreign")
+    patient.client.create_model_version("foreign", str(patient.folder))
+    assert list(find_versions_without_runs(patient.case())) == []
 
 
 @pytest.mark.parametrize("status", ["PENDING", "FAILED"])

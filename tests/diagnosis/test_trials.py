@@ -7,7 +7,7 @@ import pytest
 from src.diagnosis.abandoned_runs import find_abandoned_runs
 from src.diagnosis.trials import find_disagreements
 from src.tracking.process import process_name
-from tests.support.patients import Patient, execute, repair_all, sentences
+from tests.support.patients import Patient, repair_all, sentences
 
 
 def test_a_trial_whose_worker_is_dead_is_interrupted_and_its_run_is_killed(patient: Patient, gone: str) -> None:
@@ -16,7 +16,7 @@ def test_a_trial_whose_worker_is_dead_is_interrupted_and_its_run_is_killed(patie
     case = patient.case()
     (finding,) = find_disagreements(case)
     assert finding.subject == "trial 2 of study search"
-    assert "resumes study search and repeats the trial" in finding.advice
+    assert "to resume study search and repeat the trial" in finding.advice
     assert list(find_abandoned_runs(case)) == []  # the run is a part of the finding
     repair_all([finding])
     (*_, ended) = patient.claims.trials()
@@ -71,13 +71,13 @@ def test_a_run_gets_the_status_of_its_ended_trial(
     patient: Patient, gone: str, host: str, state: str, before: str, after: str
 ) -> None:
     number = end_as(patient, state)
-    run_id = patient.begin(gone, host, **patient.study_id.tags_of_trial(number))
+    run_id = patient.begin(gone, host=host, **patient.study_id.tags_of_trial(number))
     if before != "RUNNING":
         patient.client.set_terminated(run_id, before)
     (finding,) = find_disagreements(patient.case())
     assert finding.problem.startswith(f"is {before}, but trial 2 of study search ")
     assert finding.repair is not None
-    assert finding.repair.action == f"mark it {after}"
+    assert finding.repair.action == f"mark the run {after}"
     repair_all([finding])
     assert patient.status(run_id) == after
     assert list(find_disagreements(patient.case())) == []
@@ -100,23 +100,18 @@ def test_a_complete_trial_whose_run_was_deleted_has_the_command_that_restores_it
     assert f"mlflow runs restore --run-id {run_id}" in finding.advice
 
 
-def remove_run(patient: Patient, run_id: str) -> None:
-    for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
-        execute(patient.folder / "mlflow.db", f"DELETE FROM {table} WHERE run_uuid = ?", run_id)
-
-
 def test_a_complete_trial_whose_run_is_gone_is_named(patient: Patient) -> None:
-    remove_run(patient, run_of(patient, 1))
+    patient.remove_run(run_of(patient, 1))
     (finding,) = find_disagreements(patient.case())
     assert finding.problem == f"is complete, but its run {run_of(patient, 1)} is gone"
 
 
 def test_a_study_of_another_store_is_information(patient: Patient) -> None:
     for number in range(2):
-        remove_run(patient, run_of(patient, number))
+        patient.remove_run(run_of(patient, number))
     (finding,) = find_disagreements(patient.case())
     assert not finding.is_fault
-    assert sentences([finding]) == ["study search has 2 complete trials, and no run of them is in this store"]
+    assert sentences([finding]) == ["study search has 2 complete trials, but this store has none of their runs"]
 
 
 def test_runs_in_another_experiment_than_the_chosen_one_are_not_missing(patient: Patient) -> None:

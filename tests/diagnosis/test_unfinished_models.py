@@ -26,7 +26,7 @@ def test_a_pending_model_of_a_run_that_has_ended_becomes_failed(patient: Patient
 
 @pytest.mark.parametrize("host", ["", "elsewhere"])
 def test_a_pending_model_of_a_run_that_may_be_running_stays(patient: Patient, gone: str, host: str) -> None:
-    patient.log_model(patient.begin(gone if host else process_name(), host), "PENDING")
+    patient.log_model(patient.begin(gone if host else process_name(), host=host), "PENDING")
     assert list(find_unfinished_models(patient.case())) == []
 
 

@@ -106,10 +106,24 @@ class Patient:
         run.log_params({"resolved.best_epoch": 2})
         run.log_metrics(best_metrics(epochs[1], 2), step=2)
 
-    def begin(self, process: str, host: str = "", **tags: str) -> str:
-        """A run that says RUNNING; its id."""
+    def begin(self, process: str, status: str = "RUNNING", host: str = "", **tags: str) -> str:
+        """A run with this status that has recorded nothing; its id."""
         named = {HOST: host or platform.node(), PROCESS: process}
-        return str(self.client.create_run("1", run_name="begun", tags=named | tags).info.run_id)
+        run_id = str(self.client.create_run("1", run_name="begun", tags=named | tags).info.run_id)
+        if status != "RUNNING":
+            self.client.set_terminated(run_id, status)
+        return run_id
+
+    def remove_run(self, run_id: str) -> None:
+        """Remove a run for good, as `mlflow gc` does."""
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            execute(self.folder / "mlflow.db", f"DELETE FROM {table} WHERE run_uuid = ?", run_id)
+
+    def run_record(self, run_id: str) -> tracking.RunRecord:
+        """The record of a run that exists."""
+        run = self.case("storage=null").store.run(run_id)
+        assert run is not None
+        return run
 
     def status(self, run_id: str) -> str:
         return str(self.client.get_run(run_id).info.status)
