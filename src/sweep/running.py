@@ -10,6 +10,7 @@ from contextlib import closing
 
 from src import console, reports, study, tracking
 from src.errors import UserError
+from src.process.gpus import describe_sharing
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
 from src.space import SweepPlan
@@ -35,7 +36,8 @@ def run_study(plan: SweepPlan) -> SweepResult:
     """
     queue = first_trials(plan)
     # Workers first: their imports take longer than everything that is done here meanwhile.
-    with Workers(min(plan.settings.n_jobs, count_trials(plan, queue))) as workers:
+    n_workers = min(plan.settings.n_jobs, count_trials(plan, queue))
+    with Workers(n_workers, plan.settings.gpus_per_worker) as workers:
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
         stopping = Stopping(workers)
@@ -101,6 +103,8 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
 def start_workers(workers: Workers, sweep: Sweep) -> None:
     """Marks the sweep's run RUNNING, and gives the workers their job."""
     console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
+    if sharing := describe_sharing(workers.gpus):
+        console.say(sharing)
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         sweep.parent.set_running()
     workers.note_progress(sweep.claims.count_progress())
