@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from src.fitting.memory import explain_out_of_memory
     from src.fitting.optimizers import compile_model
     from src.fitting.parts import describe_device, parts_for
-    from src.fitting.starting import start_tensorflow
+    from src.fitting.replicas import replicas_of, replicating
+    from src.fitting.starting import check_devices, start_tensorflow
     from src.fitting.training import Scores, copy_weights, fit, latency, probabilities, score, seed_everything
     from src.fitting.watch import Observer, Weights
 else:

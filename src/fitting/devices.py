@@ -9,6 +9,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from src.errors import ConfigError
+from src.process.gpus import too_few_devices
 from src.process.machine import cores
 
 PROCESSOR = Path("/proc/cpuinfo")
@@ -19,6 +21,18 @@ def threads() -> int:
     """Return how many threads compute at once: the process's share of the cores."""
     setting = os.environ.get("TF_NUM_INTEROP_THREADS", "")
     return int(setting) if setting.isdecimal() and int(setting) else cores()
+
+
+def find_devices(count: int | None) -> list[str]:
+    """Return the names of as many devices, or of all: GPUs if there is one, else CPUs.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    found = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
+    if count is not None and count > len(found):
+        raise ConfigError(too_few_devices(count, len(found), found[0].split(":")[-2]))
+    return found[:count]
 
 
 def resolved_precision(policy: str) -> str:

@@ -4,6 +4,7 @@ A GPU has the name that CUDA_VISIBLE_DEVICES has for it: its index, its UUID, or
 parts into which a large GPU can be divided. Source: https://docs.nvidia.com/deploy/topics/topic_5_2_1.html
 """
 
+import json
 import math
 import re
 import shutil
@@ -151,6 +152,37 @@ def _needed_gpus(workers: int, per_worker: float | None) -> int:
         return workers * int(per_worker)
     sharing = math.floor(1 / per_worker + 1e-9)  # 1 / 0.1 may be 9.999...
     return math.ceil(workers / sharing)
+
+
+def too_few_devices(wanted: int, found: int, kind: str) -> str:
+    """Return the message for `training.devices` with more devices than there are: GPUs, or else the CPU."""
+    if kind == "GPU":
+        return f"training.devices={wanted}: there are {found} GPUs to use; use training.devices={found} or all"
+    return (
+        f"training.devices={wanted}: there is no GPU to use, and the CPU counts as {found} device; use "
+        "training.devices=all for as many as there are, or install the GPU's libraries: make setup GPU=1"
+    )
+
+
+def check_cluster(environment: Mapping[str, str]) -> None:
+    """Raise ConfigError if TF_CONFIG asks TensorFlow to train on several machines.
+
+    MultiWorkerMirroredStrategy does not work with Keras 3: https://github.com/keras-team/keras/issues/20585
+    """
+    value = environment.get("TF_CONFIG", "").strip()
+    if not value:
+        return
+    try:
+        cluster = json.loads(value).get("cluster", {})
+        count = sum(len(addresses) for addresses in cluster.values())
+    except (AttributeError, TypeError, ValueError):
+        raise ConfigError("TF_CONFIG: expected JSON with the addresses of a cluster; unset it") from None
+    if count > 1:
+        raise ConfigError(
+            f"TF_CONFIG names {count} processes: one training on several machines (MultiWorkerMirroredStrategy) does "
+            "not work with Keras 3; unset TF_CONFIG. training.devices=all uses every GPU of one machine, and a sweep "
+            "uses several machines"
+        )
 
 
 def describe_sharing(divided: Sequence[str | None]) -> str | None:
