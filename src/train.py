@@ -145,6 +145,7 @@ def reusable_result(
 def prepare_model(config: Config, dataset: datasets.Dataset) -> keras.Model:
     """Return the compiled network, with fresh weights or with those that `training.initial_weights` names."""
     fitting.start_tensorflow(config)
+    console.warn(fitting.unused_gpus())
     fitting.seed_everything(config.seed, config.training.deterministic)
     with deferred(), fitting.explain_out_of_memory(config.training.batch_size):
         with fitting.precision(config.training.precision), fitting.replicating(config):

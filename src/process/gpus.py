@@ -43,6 +43,28 @@ def installed_gpus() -> list[Gpu]:
     return read_listing(run_nvidia_smi("-L"))
 
 
+def gpu_memories() -> dict[str, int]:
+    """Return the memory of each model of GPU in this machine, in MiB."""
+    lines = run_nvidia_smi("--query-gpu=name,memory.total", "--format=csv,noheader,nounits").splitlines()
+    rows = [line.rsplit(", ", 1) for line in lines]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}
+
+
+def explain_unused_gpus(environment: Mapping[str, str]) -> str | None:
+    """Return why a training uses no GPU although there is one to use; TensorFlow has found none. None without a GPU.
+
+    Raises:
+        ConfigError: CUDA_VISIBLE_DEVICES is not a list of GPUs.
+    """
+    installed = installed_gpus()
+    if not installed or not visible_gpus(environment, installed):
+        return None
+    return (
+        f"this machine has a GPU ({installed[0].model}), but TensorFlow cannot use it and trains on the CPU: install "
+        f"NVIDIA's libraries with `make setup GPU=1`, or set {VISIBLE}={NO_GPU} to use the CPU without this message"
+    )
+
+
 def run_nvidia_smi(*arguments: str) -> str:
     """Return what NVIDIA's program prints, an empty string if it is missing or fails."""
     program = shutil.which("nvidia-smi")
