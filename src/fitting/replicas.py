@@ -89,7 +89,7 @@ class DividedLoss(keras.losses.Loss):
 
 
 class DividedBatches(DataAdapter, tf.distribute.DistributedDataset):
-    """Batches in parts, one for each device, for `fit` or its validation.
+    """Batches in parts, one for each device, for `fit` or its validation. Keras takes an adapter of its own as it is.
 
     Keras asks for an iterator after the last batch of an epoch too. A new one would read ahead at once, and draw random
     numbers of the augmentation while those of the next epoch are set. So there is one iterator for each epoch.

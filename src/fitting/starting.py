@@ -6,9 +6,8 @@ import os
 import sys
 
 from src import fitting
-from src.errors import ConfigError
 from src.fitting.dividing import divides_batches
-from src.process.gpus import check_cluster, installed_gpus, too_few_devices, visible_gpus
+from src.process.gpus import check_cluster, check_count
 from src.process.imports import one_thread_per_operation
 from src.process.lazy import import_now
 from src.schema import Config
@@ -22,9 +21,8 @@ def check_devices(config: Config) -> None:
             environment asks for a training on several machines.
     """
     check_cluster(os.environ)
-    gpus, count = visible_gpus(os.environ, installed_gpus()), config.training.num_devices
-    if count is not None and count > max(1, len(gpus)) and "tensorflow" not in sys.modules:
-        raise ConfigError(too_few_devices(count, max(1, len(gpus)), "GPU" if gpus else "CPU"))
+    if "tensorflow" not in sys.modules:
+        check_count(config.training.num_devices, os.environ)
 
 
 def start_tensorflow(*configs: Config) -> None:

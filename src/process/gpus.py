@@ -4,12 +4,14 @@ A GPU has the name that CUDA_VISIBLE_DEVICES has for it: its index, its UUID, or
 parts into which a large GPU can be divided. Source: https://docs.nvidia.com/deploy/topics/topic_5_2_1.html
 """
 
+import functools
 import json
 import math
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import ConfigError
@@ -17,6 +19,7 @@ from src.errors import ConfigError
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 NO_GPU = "-1"
 HIDING = ("", NO_GPU, "none", "NoDevFiles")  # values without any GPU; Slurm sets NoDevFiles
+DRIVER = Path("/proc/driver/nvidia")  # exists where NVIDIA's driver is loaded, in a container too
 SECONDS = 60  # for nvidia-smi; the driver is slow to start on machines with many GPUs
 
 _GPU = re.compile(r"^GPU \d+: (?P<model>.+) \(UUID: (?P<uuid>\S+)\)")
@@ -68,8 +71,11 @@ def explain_unused_gpus(environment: Mapping[str, str]) -> str | None:
 def run_nvidia_smi(*arguments: str) -> str:
     """Return what NVIDIA's program prints, an empty string if it is missing or fails."""
     program = shutil.which("nvidia-smi")
-    if program is None:
-        return ""
+    return "" if program is None else _output(program, arguments)
+
+
+@functools.cache  # it takes up to seconds, and a process asks it for each training
+def _output(program: str, arguments: tuple[str, ...]) -> str:
     try:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=SECONDS, check=True)
     except (OSError, ValueError, subprocess.SubprocessError):  # the driver is not loaded, for example
@@ -179,10 +185,42 @@ def _needed_gpus(workers: int, per_worker: float | None) -> int:
 def too_few_devices(wanted: int, found: int, kind: str) -> str:
     """Return the message for `training.devices` with more devices than there are: GPUs, or else the CPU."""
     if kind == "GPU":
-        return f"training.devices={wanted}: there are {found} GPUs to use; use training.devices={found} or all"
+        gpus = "is 1 GPU" if found == 1 else f"are {found} GPUs"
+        return f"training.devices={wanted}: there {gpus} to use; use training.devices={found} or all"
     return (
         f"training.devices={wanted}: there is no GPU to use, and the CPU counts as {found} device; use "
         "training.devices=all for as many as there are, or install the GPU's libraries: make setup GPU=1"
+    )
+
+
+def check_count(count: int | None, environment: Mapping[str, str]) -> None:
+    """Raise ConfigError if `training.devices` is larger than the number of GPUs, as far as that is known.
+
+    It is not known where the driver is loaded, but not the program that lists GPUs.
+    """
+    gpus = visible_gpus(environment, installed_gpus())
+    if count is None or count <= max(1, len(gpus)) or (not gpus and DRIVER.exists()):
+        return
+    raise ConfigError(too_few_devices(count, max(1, len(gpus)), "GPU" if gpus else "CPU"))
+
+
+def check_gpus_of_worker(count: int | None, divided: Sequence[str | None]) -> None:
+    """Raise ConfigError if `training.devices` is larger than the number of GPUs that each worker has.
+
+    Args:
+        count: the number of devices, None for all.
+        divided: the CUDA_VISIBLE_DEVICES of each worker, None if there is no GPU.
+    """
+    if None in divided and DRIVER.exists():  # how many there are is not known
+        return
+    found = min(0 if gpus in (None, NO_GPU) else len(str(gpus).split(",")) for gpus in divided)
+    if count is None or count <= max(1, found):
+        return
+    if not found:
+        raise ConfigError(too_few_devices(count, 1, "CPU"))
+    raise ConfigError(
+        f"training.devices={count}: each worker has {found} GPU{'s' * (found > 1)}; set "
+        f"hydra.sweeper.gpus_per_worker={count}, or use training.devices=all"
     )
 
 

@@ -21,7 +21,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     monitor: str = "val_accuracy"
     last_epoch: int | None = None  # training ends after this epoch; schedules still count on `epochs`
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
-    precision: str = "float32"  # of the layers' arithmetic; auto: bfloat16 on processors with instructions for it
+    precision: str = "float32"  # of the layers' arithmetic; auto: the fastest one of the GPU or the processor
     deterministic: bool = False  # the same results bit for bit on the same machine, somewhat slower
     class_weights: str | None = None  # balanced: every class has the same weight, no matter how many images it has
     initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id, or a model file

@@ -10,7 +10,7 @@ from contextlib import closing
 
 from src import console, reports, study, tracking
 from src.errors import UserError
-from src.process.gpus import describe_sharing
+from src.process.gpus import check_gpus_of_worker, describe_sharing
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
 from src.space import SweepPlan
@@ -38,6 +38,7 @@ def run_study(plan: SweepPlan) -> SweepResult:
     # Workers first: their imports take longer than everything that is done here meanwhile.
     n_workers = min(plan.settings.n_jobs, count_trials(plan, queue))
     with Workers(n_workers, plan.settings.gpus_per_worker) as workers:
+        check_devices(plan, workers)
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
         stopping = Stopping(workers)
@@ -98,6 +99,14 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
         raise StoppedElsewhere("stopped by `python -m src.sweep stop`")
     if workers.failing:
         raise UserError(explain_failures(trial_rows(claims), plan.settings.max_failures))
+
+
+def check_devices(plan: SweepPlan, workers: Workers) -> None:
+    """Raise ConfigError if `training.devices` is larger than the number of GPUs that each worker has."""
+    for base in plan.space.bases.values():
+        devices = str(base.training.devices)
+        if devices.isdecimal() and not plan.space.is_swept("training.devices"):
+            check_gpus_of_worker(int(devices), workers.gpus)
 
 
 def start_workers(workers: Workers, sweep: Sweep) -> None:

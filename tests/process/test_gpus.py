@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from src.errors import ConfigError
+from src.process import gpus
 from src.process.gpus import (
     Gpu,
+    check_count,
+    check_gpus_of_worker,
     describe_sharing,
     divide_gpus,
     installed_gpus,
@@ -131,6 +134,38 @@ def test_more_gpus_than_there_are_cannot_be_requested(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         divide_gpus([str(index) for index in range(count)], workers, per_worker)
+
+
+@pytest.mark.parametrize("count", [None, 1, 2])
+@pytest.mark.parametrize("divided", [["0,1", "2,3"], ["0,1"]])
+def test_a_training_may_use_the_gpus_of_its_worker(count: int | None, divided: list[str | None]) -> None:
+    check_gpus_of_worker(count, divided)
+
+
+@pytest.mark.parametrize(
+    ("divided", "message"),
+    [
+        (["0,1", "2,3"], r"training\.devices=3: each worker has 2 GPUs; set hydra\.sweeper\.gpus_per_worker=3"),
+        (["0"], "each worker has 1 GPU;"),
+        (["-1"], "there is no GPU to use"),
+        ([None], "there is no GPU to use"),
+    ],
+)
+def test_a_training_with_more_devices_than_its_worker_is_refused(divided: list[str | None], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_gpus_of_worker(3, divided)
+
+
+def test_nothing_is_refused_where_the_driver_is_loaded_but_lists_no_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some containers do not have its program."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
+    check_gpus_of_worker(3, [None])
+    check_count(3, {})
+    with pytest.raises(ConfigError, match="there are 2 GPUs"):
+        check_count(3, {"CUDA_VISIBLE_DEVICES": "0,1"})
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,12 @@ def test_a_replacement_gets_the_gpu_of_the_dead_worker(
     ("overrides", "visible", "message"),
     [
         (["hydra.sweeper.gpus_per_worker=1"], "0", "n_jobs=2 needs 2 GPUs, but this command can use 1"),
+        (
+            ["training.devices=2"],
+            "0,1",
+            "each worker has 1 GPU; set hydra.sweeper.gpus_per_worker=2",
+        ),
+        (["training.devices=2"], "-1", "training.devices=2: there is no GPU to use"),
         ([], "0,first", "CUDA_VISIBLE_DEVICES=0,first: got 'first'"),
     ],
 )
