@@ -1,6 +1,9 @@
 # One image for every service of compose.yaml. What follows its name are overrides, as after `python -m src.train`:
 #   docker build --tag convlab .
 #   docker run --rm --volume convlab:/runs convlab model=lenet5 training.epochs=3
+# With NVIDIA's libraries:
+#   docker build --build-arg GPU=1 --tag convlab-gpu .
+#   docker run --rm --gpus all --volume convlab:/runs convlab-gpu model=resnet50
 
 # The digest is that of the index for all platforms. Renew it from time to time, and that in compose.yaml:
 # `docker buildx imagetools inspect python:3.11-slim-bookworm` prints the newest.
@@ -17,8 +20,9 @@ RUN useradd --uid 1000 --create-home convlab \
 # Requirements come before the source: a change of the code installs nothing anew. Bytecode is compiled here, since
 # the user may not write it later, and without it each start imports TensorFlow for twice as long.
 WORKDIR /opt/convlab
-COPY requirements.lock ./
-RUN pip install --no-cache-dir --compile --require-hashes --requirement=requirements.lock
+COPY requirements.lock requirements-gpu.lock ./
+ARG GPU=""
+RUN pip install --no-cache-dir --compile --require-hashes --requirement="requirements${GPU:+-gpu}.lock"
 COPY . ./
 RUN python -m compileall -q src pipelines hydra_plugins
 ENV PYTHONPATH=/opt/convlab

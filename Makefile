@@ -6,6 +6,8 @@ ARGS ?=
 # Which model is served, and where the server listens: 5000 for the MLflow UI, 5001 for a model.
 MODEL ?= models:/mnist@champion
 PORT ?=
+# A variable as it was typed after `make`; one of that name in the environment does not count.
+typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev train test test-fast test-services test-slow check ui serve pictures results screenshots lock clean
@@ -13,7 +15,7 @@ PORT ?=
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.installed ## Build .venv from the locked requirements
+setup: .venv/.installed $(if $(call typed,GPU),.venv/.installed-gpu) ## Build .venv from the locked requirements (GPU=1: with NVIDIA's libraries)
 
 setup-dev: .venv/.installed-dev ## The same with the tools for developing and testing
 
@@ -44,8 +46,6 @@ check: setup-dev ## All that must hold before a commit: style, types, architectu
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-# A variable as it was typed after `make`; one of that name in the environment does not count.
-typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 # The address is passed on in the environment, where neither make nor the shell interprets it.
 unexport URI
 ifneq ($(call typed,URI),)
@@ -73,6 +73,7 @@ LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --unive
 
 lock: ## Compile the locked requirements anew (needs uv)
 	$(LOCK) -o requirements.lock
+	$(LOCK) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay
@@ -94,6 +95,10 @@ endef
 .venv/.installed: requirements.lock | .venv/bin/python
 	@echo "installing the locked requirements into .venv (a minute or two)"
 	@$(call install,requirements.lock)
+
+.venv/.installed-gpu: requirements-gpu.lock .venv/.installed
+	@echo "installing NVIDIA's libraries into .venv (about 3 GB to download)"
+	@$(call install,requirements-gpu.lock)
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
 	@$(call install,requirements-dev.lock)

@@ -91,7 +91,7 @@ def train(
         watching = [keeper.note_epoch, run.log_epoch, *observers]
         fitted = fit_with_progress(model, dataset, config, watching, checkpoints)
         with deferred():  # a signal waits until the model is saved
-            model = in_float32(model, config, dataset)
+            model = to_save(model, config, dataset)
             recorder.record_fit(fitted)
             keeper.finish(model, fitted.metrics)
             allow_reuse(run, fingerprint, fitted, keeper)
@@ -116,6 +116,7 @@ def load(
 
     What takes no time is checked first.
     """
+    fitting.check_devices(config)
     if dataset is None:
         datasets.check_dataset(config.dataset)
     store = store or tracking.open_store(config.tracking, console.say)
@@ -144,9 +145,10 @@ def reusable_result(
 def prepare_model(config: Config, dataset: datasets.Dataset) -> keras.Model:
     """Return the compiled network, with fresh weights or with those that `training.initial_weights` names."""
     fitting.start_tensorflow(config)
+    console.warn(fitting.unused_gpus())
     fitting.seed_everything(config.seed, config.training.deterministic)
     with deferred(), fitting.explain_out_of_memory(config.training.batch_size):
-        with fitting.precision(config.training.precision):
+        with fitting.precision(config.training.precision), fitting.replicating(config):
             model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
         if config.training.initial_weights:
             start_from(config.training.initial_weights, model, config)
@@ -180,9 +182,9 @@ def fit_with_progress(
         return fitting.fit(model, dataset, config, [*observers, lines], lines.on_batches, checkpoints)
 
 
-def in_float32(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:
-    """Return the model that is scored and saved: the trained one, computing in float32."""
-    if model.dtype_policy.name == "float32":
+def to_save(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:
+    """Return the model that is scored and saved: the trained one, computing in float32 on one device."""
+    if model.dtype_policy.name == "float32" and fitting.replicas_of(model) == 1:
         return model
     return fitting.copy_weights(model, models.build_model(config.model, dataset.input_shape, len(dataset.class_names)))
 

@@ -125,12 +125,10 @@ def test_who_is_waited_for_says_when_it_is_ready():
     waits = [
         (name, other, how) for name, service in SERVICES.items() for other, how in service.get("depends_on", {}).items()
     ]
-    assert {name for name, _, _ in waits} == {"mlflow", "trainer-user", "trainer", "worker"}
+    commands = {"trainer", "worker", "trainer-gpu", "worker-gpu"}
+    assert {name for name, _, _ in waits} == {"mlflow", "trainer-user", *commands}
     once = {"condition": "service_completed_successfully"}
-    assert {(name, other) for name, other, how in waits if how == once} == {
-        ("trainer", "trainer-user"),
-        ("worker", "trainer-user"),
-    }
+    assert {(name, other) for name, other, how in waits if how == once} == {(name, "trainer-user") for name in commands}
     others = [wait for wait in waits if wait[2] != once]
     assert not [wait for wait in others if wait[2] != {"condition": "service_healthy"}]
     assert not [other for _, other, _ in others if "healthcheck" not in SERVICES[other]]
@@ -139,7 +137,8 @@ def test_who_is_waited_for_says_when_it_is_ready():
 def test_a_service_that_must_complete_starts_with_its_dependents_and_never_restarts():
     once = SERVICES["trainer-user"]
     assert once["restart"] == "no"
-    assert set(once["profiles"]) == {*SERVICES["trainer"]["profiles"], *SERVICES["worker"]["profiles"]}
+    dependents = [service for service in SERVICES.values() if "trainer-user" in service.get("depends_on", {})]
+    assert set(once["profiles"]) == {profile for service in dependents for profile in service["profiles"]}
 
 
 def test_only_the_server_and_the_service_trainer_user_know_the_admin_s_password():
@@ -194,6 +193,32 @@ def test_the_search_of_a_worker_exists():
 def test_requirements_are_installed_before_the_source_is_copied():
     steps = [DOCKERFILE.index(step) for step in ("COPY requirements.lock", "RUN pip install", "COPY . ")]
     assert steps == sorted(steps)
+
+
+def test_the_services_with_gpus_are_the_others_on_the_image_with_their_libraries():
+    services = compose_file(SECRETS)["services"]
+    for name in ("trainer", "worker"):
+        with_gpus = dict(services[f"{name}-gpu"])
+        [device] = with_gpus.pop("deploy")["resources"]["reservations"]["devices"]
+        assert (device["driver"], {"gpu", "compute", "utility"} - set(device["capabilities"])) == ("nvidia", set())
+        assert with_gpus.pop("build")["args"] == {"GPU": "1"}
+        replaced = {"image": "convlab-gpu", "profiles": ["gpu"]}
+        assert with_gpus == {key: value for key, value in services[name].items() if key != "build"} | replaced
+
+
+def test_the_requirements_for_gpus_are_the_others_and_libraries_of_nvidia():
+    plain, gpus = (packages_in(ROOT / f"requirements{suffix}.lock") for suffix in ("", "-gpu"))
+    assert plain < gpus
+    assert all(package.startswith("nvidia-") for package in gpus - plain)
+
+
+def packages_in(lock: Path) -> set[str]:
+    """The packages of a lock with their versions. Each has a hash, and none has an address."""
+    text = lock.read_text()
+    assert not re.search(r"://|^--", text, re.MULTILINE)
+    packages = re.findall(r"^([a-z][\w.-]*==.*?) \\\n    --hash=sha256:", text, re.MULTILINE)
+    assert len(packages) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
+    return set(packages)
 
 
 @pytest.mark.services
@@ -342,7 +367,7 @@ def test_the_image_answers_a_mistake_as_the_command_does(image: Image):
 @pytest.mark.slow
 def test_the_image_holds_the_source_and_nothing_else_of_the_checkout(image: Image):
     found = set(image.run("ls", "--almost-all", "/opt/convlab").stdout.split())
-    assert found == {"requirements.lock", "conf", "hydra_plugins", "pipelines", "src"}
+    assert found == {"requirements.lock", "requirements-gpu.lock", "conf", "hydra_plugins", "pipelines", "src"}
     assert image.run("ls", "/opt/convlab/conf/local").stdout.split() == ["README.md"]
     assert image.run("touch", "/opt/convlab/src/x.py").returncode != 0
 

@@ -25,6 +25,7 @@ from src.process.machine import cores
 from src.results import TrainResult
 from src.saving import load_model
 from src.train import prepare_model, train
+from tests.support.gpus import MODEL, install_nvidia_smi, listing
 from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 SMALL = ("dataset=synthetic", "training.epochs=2")
@@ -77,6 +78,16 @@ def test_the_terminal_gets_the_settings_a_plain_line_for_each_epoch_and_where_to
     assert trained.done.stderr == ""
 
 
+@pytest.mark.services
+def test_a_training_names_the_gpu_that_it_cannot_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    install_nvidia_smi(tmp_path / "bin", listing(1), monkeypatch)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    done = Workplace(tmp_path).run("src.train", "dataset=synthetic", "training.epochs=1", "tracking=off")
+    assert done.returncode == 0, done.stderr
+    assert MODEL in done.stdout
+    assert "make setup GPU=1" in done.stdout
+
+
 def test_the_params_hold_the_resolved_config(trained: TrainedRun, client: MlflowClient):
     params = client.get_run(trained.run_id).data.params
     assert params["model.conv.0.filters"] == "6"
@@ -85,6 +96,7 @@ def test_the_params_hold_the_resolved_config(trained: TrainedRun, client: Mlflow
     assert params["dataset.validation_size"] == "null"
     assert params["training.epochs"] == "2"
     assert params["resolved.parameters"] == "61706"
+    assert params["resolved.devices"].startswith("CPU: ")
     assert params["resolved.train_images"] == "3500"
 
 

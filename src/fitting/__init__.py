@@ -6,12 +6,13 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.fitting.augmentation import augmented, has_generators
-    from src.fitting.devices import describe_precision, precision, threads
+    from src.fitting.devices import describe_precision, precision, threads, unused_gpus, used_devices
     from src.fitting.epochs import Fit
     from src.fitting.memory import explain_out_of_memory
     from src.fitting.optimizers import compile_model
     from src.fitting.parts import describe_device, parts_for
-    from src.fitting.starting import start_tensorflow
+    from src.fitting.replicas import replicas_of, replicating
+    from src.fitting.starting import check_devices, start_tensorflow
     from src.fitting.training import Scores, copy_weights, fit, latency, probabilities, score, seed_everything
     from src.fitting.watch import Observer, Weights
 else:

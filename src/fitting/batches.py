@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from src.datasets import Split
@@ -69,6 +70,12 @@ def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(PREFETCHED).with_options(options)
+
+
+def weighted(batches: tf.data.Dataset, weights: npt.NDArray[np.float64]) -> tf.data.Dataset:
+    """Return the batches with a weight for each image, that of its class."""
+    table = tf.constant(weights, tf.float32)
+    return batches.map(lambda images, labels: (images, labels, tf.gather(table, tf.cast(labels, tf.int32))))
 
 
 def scoring_batch(model: keras.Model) -> int:

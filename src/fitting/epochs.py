@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
-from src.datasets import Dataset
+from src.datasets import Dataset, Split
 from src.datasets.arrays import Labels
-from src.fitting.batches import scoring_batch, scoring_batches, training_batches
+from src.fitting.batches import scoring_batch, scoring_batches, training_batches, weighted
 from src.fitting.metrics import keras_mode
 from src.fitting.optimizers import compile_model
 from src.fitting.parts import in_parts, parts_for
+from src.fitting.replicas import check_splits, divided, replicas_of
 from src.fitting.schedules import build_schedule
 from src.fitting.state import EARLY_STOPPING, EpochEnd, Phase
 from src.fitting.watch import Watch
@@ -40,11 +42,23 @@ class Fit(NamedTuple):
         return {name: values[self.best_epoch - 1] for name, values in self.history.items()}
 
 
-def class_weights(labels: Labels) -> dict[int, float]:
+def class_weights(labels: Labels) -> npt.NDArray[np.float64]:
     """Return the weight of each class, n / (k n_c): n images, k classes that occur, n_c images of class c."""
     counts = np.bincount(labels)
-    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return {label: float(weight) for label, weight in enumerate(weights)}
+    weights: npt.NDArray[np.float64] = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return weights
+
+
+def validation_batch(model: keras.Model, split: Split) -> int:
+    """Return the size of the batches in which the split is scored after each epoch.
+
+    On several devices the last batch has an image for each of them too.
+    """
+    replicas = replicas_of(model)
+    size = scoring_batch(model) * replicas
+    while 0 < len(split) % size < replicas:
+        size += 1
+    return size
 
 
 def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watch, phase: Phase = SINGLE) -> Fit:
@@ -61,21 +75,24 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     keep_best = _keep_best(config) if dataset.validation is not None else None
     schedule = build_schedule(config, watch.batches).callbacks
     counting = [*([keep_best] if keep_best else []), *schedule]
+    check_splits(dataset, config.training.batch_size, replicas_of(model))
     trained = in_parts(model, parts_for(config))
     if trained is not model:
         compile_model(trained, config, watch.batches)
     batches, order = training_batches(dataset.train, config.training.batch_size, config.seed, config.augmentation)
+    if config.training.class_weights:
+        batches = weighted(batches, class_weights(dataset.train.labels))
+    scored = dataset.validation and scoring_batches(dataset.validation, validation_batch(model, dataset.validation))
     epoch_end = EpochEnd(watch, keep_best, counting, phase)
     if epoch_end.resume(trained, last):
         epochs = first
     else:
         fitted = trained.fit(
-            batches,
-            validation_data=scoring_batches(dataset.validation, scoring_batch(model)) if dataset.validation else None,
+            divided(batches, model),
+            validation_data=scored and divided(scored, model),
             initial_epoch=first,
             epochs=last,
             callbacks=[order, watch, *counting, epoch_end],
-            class_weight=class_weights(dataset.train.labels) if config.training.class_weights else None,
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )

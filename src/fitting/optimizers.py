@@ -4,6 +4,7 @@ import keras
 
 from src.fitting.losses import build_loss, check_loss
 from src.fitting.metrics import metrics_in_epoch
+from src.fitting.replicas import DividedLoss, replicas_of, scope_of, synchronize_normalization
 from src.fitting.schedules import build_schedule
 from src.models.arithmetic import multiply_adds
 from src.schema import Config
@@ -23,20 +24,27 @@ def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> N
     """
     loss = build_loss(config.loss)
     check_loss(loss, config.loss, model.output_shape[-1])
-    model.compile(
-        optimizer=build_optimizer(config, steps_per_epoch),
-        loss=loss,
-        metrics=metrics_in_epoch(),
-        steps_per_execution=steps_per_execution(model, config),
-        jit_compile=False,
-    )
+    is_replicated = replicas_of(model) > 1
+    if is_replicated:
+        synchronize_normalization(model)
+    with scope_of(model):
+        model.compile(
+            optimizer=build_optimizer(config, steps_per_epoch),
+            loss=DividedLoss(loss) if is_replicated else loss,
+            metrics=metrics_in_epoch(),
+            steps_per_execution=steps_per_execution(model, config),
+            jit_compile=False,
+        )
 
 
 def steps_per_execution(model: keras.Model, config: Config) -> int:
     """Return `training.steps_per_execution`, or fewer batches where they take so long that nothing is gained.
 
-    Between two calls progress is shown and a stop takes effect.
+    Between two calls progress is shown and a stop takes effect. On several devices Keras cannot train more than one
+    batch in a call.
     """
+    if replicas_of(model) > 1:
+        return 1
     affordable = LARGEST_CALL // (config.training.batch_size * max(1, multiply_adds(model)))
     return max(1, min(config.training.steps_per_execution, int(affordable)))
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from src.fitting.devices import precision, threads
+from src.fitting.devices import precision, threads, used_devices
 from src.fitting.dividing import divides_batches
 from src.schema import Config
 
@@ -26,8 +26,8 @@ def parts_for(config: Config) -> int:
 
 def describe_device(config: Config) -> str:
     """Return what the training runs on, and why batches are not divided among the cores although they could be."""
-    if gpus := tf.config.list_physical_devices("GPU"):
-        return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
+    if tf.config.list_physical_devices("GPU"):
+        return ", ".join(device.model for device in used_devices(config.training.num_devices))
     count, parts = threads(), parts_for(config)
     text = f"CPU, {count} thread{'s' * (count != 1)}"
     if parts > 1:

@@ -14,6 +14,7 @@ from src.fitting.batches import scoring_batch, scoring_batches
 from src.fitting.epochs import SINGLE, Fit, fit_epochs
 from src.fitting.memory import check_memory
 from src.fitting.optimizers import compile_model
+from src.fitting.replicas import scope_of
 from src.fitting.state import Phase
 from src.fitting.watch import Stoppable, Watch
 from src.models.transfer import unfreeze_last_blocks
@@ -103,7 +104,9 @@ def split_at_features(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     outputs = inputs
     for layer in after:
         outputs = layer(outputs)
-    return keras.Model(model.input, features.output), keras.Model(inputs, outputs, name=model.name)
+    with scope_of(model):
+        head = keras.Model(inputs, outputs, name=model.name)
+    return keras.Model(model.input, features.output), head
 
 
 def features_of(backbone: keras.Model, split: Split, watch: Watch | None = None) -> Split:

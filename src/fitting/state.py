@@ -16,6 +16,7 @@ import numpy as np
 
 from src.checkpoints import Array, Arrays, Checkpoint
 from src.errors import CheckpointError
+from src.fitting.replicas import scope_of
 from src.fitting.watch import Watch
 
 EARLY_STOPPING = "early_stopping"
@@ -129,7 +130,8 @@ class EpochEnd(keras.callbacks.Callback):
     def _variables(self) -> Variables:
         optimizer = self.model.optimizer
         if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
+            with scope_of(self.model):
+                optimizer.build(self.model.trainable_variables)
         return [*self.model.variables, *optimizer.variables]
 
     def _size(self) -> int:

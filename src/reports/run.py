@@ -56,6 +56,7 @@ class Recorder:
                 "resolved.data_digest": dataset.digest,
                 "resolved.code_digest": tracking.code_digest(),
                 "resolved.precision": model.dtype_policy.name,
+                "resolved.devices": "; ".join(map(str, fitting.used_devices(self.config.training.num_devices))),
                 "resolved.threads": fitting.threads(),
                 "resolved.parts": fitting.parts_for(self.config),
                 "resolved.parameters": model.count_params(),

@@ -45,6 +45,8 @@ class Config:
                 raise ConfigError(
                     f"tags.{name}: tags that begin with {TAG_PREFIX} are set by convlab; use another name"
                 )
+        if self.training.num_devices is not None:
+            self.check_devices(self.training.num_devices)
         self.model.check_input(*self.dataset.image_size)
         self.schedule.check_epochs(self.training.epochs)
         phases = self.model.phases(self.training.epochs)
@@ -57,6 +59,21 @@ class Config:
             )
         if not self.has_monitor:
             self._check_without_validation()
+
+    def check_devices(self, count: int) -> None:
+        """Raise ConfigError if the settings do not allow a training on several devices."""
+        key, size = f"training.devices={count}", self.training.batch_size
+        if size % count:
+            fewer = size - size % count
+            raise ConfigError(
+                f"{key}: training.batch_size={size} cannot be divided evenly among {count} devices; use "
+                f"training.batch_size={fewer or count}{f' or {fewer + count}' if fewer else ''}, or fewer devices"
+            )
+        if count > 1 and self.optimizer.clipnorm:
+            raise ConfigError(
+                f"{key}: each device would clip the gradient of its own part of a batch, so the result would be "
+                "another one than on one device; remove `optimizer.clipnorm`, or use training.devices=1"
+            )
 
     @property
     def has_monitor(self) -> bool:

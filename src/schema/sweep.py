@@ -6,7 +6,7 @@ from typing import Any, ClassVar, get_args
 
 from src.errors import ConfigError
 from src.places import sqlite_file
-from src.schema.checks import FREE, PLACE, at_least, one_of, require
+from src.schema.checks import ADDED, FREE, PLACE, at_least, one_of, require
 from src.schema.engines import EngineConfig, LocalEngineConfig
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import Direction
@@ -244,6 +244,8 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     study_name: str | None = None  # null: the search's name and a digest of fixed config, space and data
     n_trials: int | None = None  # total number of trials of the study; null: every combination of a grid
     n_jobs: int = 1  # worker processes
+    # GPUs of each worker, 0.5: two share one; null: one each, shared where there are fewer
+    gpus_per_worker: float | None = field(default=None, metadata=ADDED)
     timeout: float | None = None  # seconds after which no further trial starts
     # The space: each name with its values, as they would be typed after the =
     params: dict[str, Any] = field(default_factory=dict, metadata=FREE)
@@ -259,6 +261,9 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
         for key in ("n_trials", "n_jobs", "max_failures"):
             at_least(1, f"hydra.sweeper.{key}", getattr(self, key))
         at_least(0, "hydra.sweeper.max_retries", self.max_retries)
+        gpus = self.gpus_per_worker
+        is_share = gpus is None or 0 <= gpus < 1 or (math.isfinite(gpus) and gpus >= 1 and gpus == int(gpus))
+        require(is_share, "hydra.sweeper.gpus_per_worker", gpus, "an integer, a fraction below 1 such as 0.5, or null")
         require(
             self.timeout is None or self.timeout > 0, "hydra.sweeper.timeout", self.timeout, "seconds above 0, or null"
         )
@@ -281,6 +286,12 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             )
         if self.engine.is_remote:
             check_shared("hydra.sweeper.storage", self.storage, self.engine.name)
+            require(
+                self.gpus_per_worker is None,
+                "hydra.sweeper.gpus_per_worker",
+                self.gpus_per_worker,
+                f"null, because hydra/sweeper/engine={self.engine.name} has settings of its own for GPUs",
+            )
         if self.n_trials is None and not self.sampler.is_exhaustive:
             raise ConfigError(
                 f"hydra.sweeper.n_trials: {self.sampler.name} never runs out of trials; give a number of trials"

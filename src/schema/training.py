@@ -1,11 +1,14 @@
 """The settings of training, `training.*`, and of tracking, `tracking.*`."""
 
+import re
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, at_least, one_of, require
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import TEST, monitors
+
+ALL = "all"
 
 
 @dataclass(kw_only=True)
@@ -18,10 +21,11 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     monitor: str = "val_accuracy"
     last_epoch: int | None = None  # training ends after this epoch; schedules still count on `epochs`
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
-    precision: str = "float32"  # of the layers' arithmetic; auto: bfloat16 on processors with instructions for it
+    precision: str = "float32"  # of the layers' arithmetic; auto: the fastest one of the GPU or the processor
     deterministic: bool = False  # the same results bit for bit on the same machine, somewhat slower
     class_weights: str | None = None  # balanced: every class has the same weight, no matter how many images it has
     initial_weights: str | None = field(default=None, metadata=PLACE)  # a run's id, or a model file
+    devices: str = field(default="1", metadata=ADDED)  # GPUs that share each batch, or all
     steps_per_execution: int = 32  # batches per call of the compiled train function, at most
     max_batches: int | None = None  # at most this many batches of each split, for a quick check
     checkpoint_minutes: float | None = field(default=5, metadata=NEUTRAL | ADDED)  # 0: every epoch; null: none
@@ -41,6 +45,8 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
         for key in counted:
             at_least(1, f"training.{key}", getattr(self, key))
         at_least(0, "training.checkpoint_minutes", self.checkpoint_minutes)
+        is_count = re.fullmatch("[1-9][0-9]*", self.devices)
+        require(bool(is_count) or self.devices == ALL, "training.devices", self.devices, "an integer above 0, or all")
         if self.last_epoch is not None and self.last_epoch > self.epochs:
             raise ConfigError(
                 f"training.last_epoch: {self.last_epoch} is after the last of training.epochs={self.epochs}; "
@@ -55,6 +61,11 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
         one_of(monitors(), "training.monitor", self.monitor)
         weights = self.class_weights
         require(weights in (None, "balanced"), "training.class_weights", weights, "balanced or null")
+
+    @property
+    def num_devices(self) -> int | None:
+        """The number of devices that share each batch, None for all that there are."""
+        return None if self.devices == ALL else int(self.devices)
 
     @property
     def max_epochs(self) -> int:

@@ -61,6 +61,7 @@ OF_COMMAND = (
     "save_best_as",
     "on_change",
     "engine",
+    "gpus_per_worker",
     "detach",
 )
 _REFERENCE = re.compile(r"(?<!\\)\$\{\s*\.*[\w-]+(\.[\w-]+|\[[\w-]+\])*\s*\}")  # to another key, such as ${.epochs}

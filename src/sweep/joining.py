@@ -14,6 +14,7 @@ from pathlib import Path
 from src import console, study
 from src.cli.extensions import take_extensions
 from src.places import check_output_folder
+from src.process.gpus import installed_gpus, visible_gpus
 from src.space import SweepPlan, own_places, read_definition
 from src.sweep.origin import check_origin
 from src.sweep.running import run_study
@@ -59,6 +60,12 @@ def join(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
     run_study(plan_of_study(name, storage_url, take_extensions(typed), n_jobs), joins=True)
 
 
+def _gpus_of_each(n_jobs: int) -> float | None:
+    """Return how many of the GPUs that this command may use each of its workers gets: a cluster has chosen them."""
+    count = len(visible_gpus(os.environ, installed_gpus())) // n_jobs
+    return count if count > 1 else None
+
+
 def _write_into(log: Path) -> None:
     """Append all further output of this process, and of those that it starts, to a file."""
     check_output_folder(log.parent, "--log")
@@ -97,6 +104,7 @@ def plan_of_study(name: str, storage_url: str, overrides: Sequence[str], n_jobs:
         study_name=name,
         n_trials=order.n_trials,
         n_jobs=n_jobs,
+        gpus_per_worker=_gpus_of_each(n_jobs),
         timeout=None if order.deadline is None else max(1.0, order.deadline - time.time()),
     )
     return dataclasses.replace(plan, settings=settings)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from src import console, reports, study, tracking
 from src.errors import ConfigError, UserError
+from src.process.gpus import check_gpus_of_worker, describe_sharing
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
 from src.space import SweepPlan, define
@@ -103,6 +104,8 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
     n_trials = plan.count_trials(plan.first_trials())
     # Workers first: their imports take longer than everything that is done here meanwhile.
     with workers_of(plan, min(plan.settings.n_jobs, n_trials)) as workers:
+        if isinstance(workers, Workers):
+            check_devices(plan, workers)
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
         stopping = Stopping(workers)
@@ -120,7 +123,9 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
 def workers_of(plan: SweepPlan, n_jobs: int) -> Workers | RemoteWorkers:
     """Return the workers of the sweep's engine, which are not started yet."""
     engine = plan.settings.engine
-    return RemoteWorkers(engine.build(object, engine), plan, n_jobs) if engine.is_remote else Workers(n_jobs)
+    if engine.is_remote:
+        return RemoteWorkers(engine.build(object, engine), plan, n_jobs)
+    return Workers(n_jobs, plan.settings.gpus_per_worker)
 
 
 def train_trials(workers: Workers | RemoteWorkers, sweep: Sweep, stopping: Stopping) -> None:
@@ -162,6 +167,14 @@ def train_trials(workers: Workers | RemoteWorkers, sweep: Sweep, stopping: Stopp
         workers.check_ending(is_done=claims.is_done())
 
 
+def check_devices(plan: SweepPlan, workers: Workers) -> None:
+    """Raise ConfigError if `training.devices` is larger than the number of GPUs that each worker has."""
+    for base in plan.space.bases.values():
+        devices = str(base.training.devices)
+        if devices.isdecimal() and not plan.space.is_swept("training.devices"):
+            check_gpus_of_worker(int(devices), workers.gpus)
+
+
 def start_workers(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
     """Marks the sweep's run RUNNING, and gives the workers their job."""
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
@@ -172,6 +185,8 @@ def start_workers(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
 def give_work(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
     """Give the workers their job."""
     console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
+    if isinstance(workers, Workers) and (sharing := describe_sharing(workers.gpus)):
+        console.say(sharing)
     workers.note_progress(sweep.claims.count_progress())
     workers.give(sweep.job, lambda: sweep.claims.read(study.ask_to_stop))
 

@@ -12,9 +12,11 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from src.errors import UserError
 from src.extensions import loaded_extensions
+from src.process.gpus import VISIBLE, divide_gpus, installed_gpus, visible_gpus
 from src.process.interrupt import deferred
 from src.process.machine import THREADS, cores
 from src.sweep.job import STOP, Job
@@ -29,21 +31,37 @@ CODE = (
 MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that ended in between
 
 
+class WorkerProcess(NamedTuple):
+    """A worker process, and its number among those that run at a time: 0 to `n_jobs` - 1."""
+
+    number: int
+    popen: subprocess.Popen[bytes]
+
+
 class Workers:
-    """`n_jobs` processes, each with its share of the cores. They live as long as the block, at most.
+    """`n_jobs` processes, each with its share of the cores and GPUs. They live as long as the block, at most.
 
     To be used in the main thread: Linux kills the processes when the thread ends that started them.
 
+    Args:
+        n_jobs: how many processes run at a time.
+        gpus_per_worker: the setting of that name, see `src.process.gpus.divide_gpus`.
+
     Attributes:
         n_jobs: how many processes run at a time.
+        gpus: the GPUs of each process; one that replaces another gets its GPUs.
         failing: whether a worker found that too many trials failed in a row.
+
+    Raises:
+        ConfigError: the processes need more GPUs than there are, or CUDA_VISIBLE_DEVICES is not a list of GPUs.
     """
 
-    def __init__(self, n_jobs: int) -> None:
+    def __init__(self, n_jobs: int, gpus_per_worker: float | None = None) -> None:
         self.n_jobs = n_jobs
+        self.gpus = divide_gpus(visible_gpus(os.environ, installed_gpus()), n_jobs, gpus_per_worker)
         self.failing = False
         self._job: Job | None = None
-        self._living: dict[Connection, subprocess.Popen[bytes]] = {}
+        self._living: dict[Connection, WorkerProcess] = {}
         self._deaths = 0  # since the last progress
         self._progress = 0
         self._stopping = False
@@ -51,9 +69,8 @@ class Workers:
 
     def __enter__(self) -> Workers:
         try:
-            with _share_of_cores(self.n_jobs):
-                for _ in range(self.n_jobs):
-                    self._start()
+            for number in range(self.n_jobs):
+                self._start(number)
         except BaseException:  # such as Ctrl-C
             self.kill()
             raise
@@ -92,13 +109,14 @@ class Workers:
             UserError: too many workers died without any progress.
         """
         for connection in [connection for connection in self._living if connection in self._ended]:
-            exit_code = self._living.pop(connection).wait()
+            number, process = self._living.pop(connection)
+            exit_code = process.wait()
             connection.close()
             if exit_code == FAILING:
                 self.failing = True
                 self.stop()
             elif exit_code != 0 and not self._stopping:
-                self._replace(exit_code)
+                self._replace(number, exit_code)
 
     def note_progress(self, ended_trials: int) -> None:
         """Forgets the deaths of workers when more trials have ended than at the last call."""
@@ -121,13 +139,13 @@ class Workers:
         self._stopping = True
         with deferred():
             for process in self._living.values():
-                process.kill()
+                process.popen.kill()
             for connection, process in self._living.items():
-                process.wait()
+                process.popen.wait()
                 connection.close()
             self._living.clear()
 
-    def _replace(self, exit_code: int) -> None:
+    def _replace(self, number: int, exit_code: int) -> None:
         if exit_code != RECYCLE:
             self._deaths += 1
         if self._deaths >= MAX_DEATHS * self.n_jobs:
@@ -137,22 +155,32 @@ class Workers:
                 f"{self._deaths} workers died one after the other, the last with exit code {exit_code}; "
                 f"their messages are above{remedy}"
             )
-        with _share_of_cores(self.n_jobs):
-            self._start()
+        self._start(number)
 
-    def _start(self) -> None:
+    def _start(self, number: int) -> None:
         ours, theirs = Pipe()
         module = sys.modules["__main__"].__spec__
         extensions = [extension.name for extension in loaded_extensions()]
         command = [sys.executable, "-P", "-c", CODE, str(os.getpid()), str(theirs.fileno())]
         command += [module.name if module else "", sys.argv[0], *extensions]
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
+        environment = os.environ | self._own_variables(number)
         with deferred(), _ctrl_c_blocked(), theirs:
-            self._living[ours] = subprocess.Popen(
-                command, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
-            )
+            popen = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            self._living[ours] = WorkerProcess(number, popen)
         if self._job is not None:
             _send(ours, self._job.as_message())
+
+    def _own_variables(self, number: int) -> dict[str, str]:
+        """Return the environment variables that a process does not have from this one.
+
+        TensorFlow reads the numbers of threads and the GPUs when it is imported. A number of threads that the user has
+        set is left alone.
+        """
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
+        share = str(max(1, cores() // self.n_jobs))
+        variables = {"PYTHONPATH": path} | {name: share for name in THREADS if name not in os.environ}
+        gpus = self.gpus[number]
+        return variables if gpus is None else variables | {VISIBLE: gpus}
 
 
 def _send(connection: Connection, message: bytes) -> None:
@@ -171,18 +199,3 @@ def _ctrl_c_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _share_of_cores(n_jobs: int) -> Iterator[None]:
-    """Sets the number of threads in the environment of the processes that are started inside.
-
-    A value that the user has set is left alone.
-    """
-    unset = [name for name in THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(unset, str(max(1, cores() // n_jobs))))
-    try:
-        yield
-    finally:
-        for name in unset:
-            del os.environ[name]

@@ -70,7 +70,7 @@ def train(typed: Sequence[str], folder: Path, resumed: Checkpoint | None = None)
         folder.mkdir(exist_ok=True)
         dataset = on_disk(dataset, folder)
     fitting.seed_everything(config.seed, deterministic=True)
-    with fitting.precision(config.training.precision):
+    with fitting.precision(config.training.precision), fitting.replicating(config):
         model = build_model(config.model, dataset.input_shape, len(dataset.class_names))
     if isinstance(config.model, TransferConfig):
         load_backbone(model, config.model)

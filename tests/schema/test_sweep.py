@@ -24,6 +24,7 @@ def sweeper(**changes: Any) -> SweeperConfig:
 SETTINGS: Ranges = [
     (sweeper, "hydra.sweeper.n_trials hydra.sweeper.n_jobs hydra.sweeper.max_failures", [1], [0, -1]),
     (sweeper, "hydra.sweeper.max_retries", [0], [-1]),
+    (sweeper, "hydra.sweeper.gpus_per_worker", [None, 0, 0.25, 1, 4.0], [-1, 1.5, NAN, INF]),
     (sweeper, "hydra.sweeper.timeout", [None, 0.001], [0.0, -1.0, NAN]),
     (sweeper, "hydra.sweeper.direction", [None, "maximize", "minimize"], ["max", ""]),
     (sweeper, "hydra.sweeper.save_models", ["best", "all", "none"], ["some", ""]),

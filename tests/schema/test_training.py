@@ -15,6 +15,7 @@ RANGES: Ranges = [
     (training, "training.max_batches training.early_stopping_patience training.last_epoch", [None, 1], [0]),
     (training, "training.monitor", MONITORS, ["val_acc", "", "learning_rate"]),
     (training, "training.class_weights", [None, "balanced"], ["equal", ""]),
+    (training, "training.devices", ["1", "8", "all"], ["0", "-1", "1.5", "many", ""]),
     (training, "training.precision", PRECISIONS, ["float16", "Float32", ""]),
 ]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
