@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Extra arguments for a command: make train ARGS="model=lenet5 training.epochs=3"
 ARGS ?=
+# RAY=1 adds Ray, for sweeps on a Ray cluster: make setup RAY=1
+RAY ?=
 # Which model is served, and where the server listens: 5000 for the MLflow UI, 5001 for a model.
 MODEL ?= models:/mnist@champion
 PORT ?=
@@ -13,9 +15,11 @@ PORT ?=
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.installed ## Build .venv from the locked requirements
+EXTRAS := $(if $(RAY),.venv/.installed-ray)
 
-setup-dev: .venv/.installed-dev ## The same with the tools for developing and testing
+setup: .venv/.installed $(EXTRAS) ## Build .venv from the locked requirements (RAY=1: with Ray)
+
+setup-dev: .venv/.installed-dev $(EXTRAS) ## The same with the tools for developing and testing
 
 train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides)
 	$(BIN)/python -m src.train $(ARGS)
@@ -74,6 +78,7 @@ LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --unive
 lock: ## Compile the locked requirements anew (needs uv)
 	$(LOCK) -o requirements.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra ray -c requirements-dev.lock -o requirements-ray.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay
 	rm -rf .debug .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -95,5 +100,5 @@ endef
 	@echo "installing the locked requirements into .venv (a minute or two)"
 	@$(call install,requirements.lock)
 
-.venv/.installed-dev: requirements-dev.lock .venv/.installed
-	@$(call install,requirements-dev.lock)
+.venv/.installed-%: requirements-%.lock .venv/.installed
+	@$(call install,$<)
