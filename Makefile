@@ -8,6 +8,8 @@ MODEL ?= models:/mnist@champion
 PORT ?=
 # A variable as it was typed after `make`; one of that name in the environment does not count.
 typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
+# make setup GPU=1 adds NVIDIA's libraries, RAY=1 adds Ray.
+EXTRAS := $(if $(call typed,GPU),.venv/.installed-gpu) $(if $(call typed,RAY),.venv/.installed-ray)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev train test test-fast test-services test-slow check ui serve pictures results screenshots lock clean
@@ -15,9 +17,9 @@ typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.installed $(if $(call typed,GPU),.venv/.installed-gpu) ## Build .venv from the locked requirements (GPU=1: with NVIDIA's libraries)
+setup: .venv/.installed $(EXTRAS) ## Build .venv from the locked requirements (GPU=1 RAY=1: with NVIDIA's libraries, with Ray)
 
-setup-dev: .venv/.installed-dev ## The same with the tools for developing and testing
+setup-dev: .venv/.installed-dev $(EXTRAS) ## The same with the tools for developing and testing
 
 train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides)
 	$(BIN)/python -m src.train $(ARGS)
@@ -75,6 +77,7 @@ lock: ## Compile the locked requirements anew (needs uv)
 	$(LOCK) -o requirements.lock
 	$(LOCK) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra ray -c requirements-dev.lock -o requirements-ray.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay
 	rm -rf .debug .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -100,5 +103,5 @@ endef
 	@echo "installing NVIDIA's libraries into .venv (about 3 GB to download)"
 	@$(call install,requirements-gpu.lock)
 
-.venv/.installed-dev: requirements-dev.lock .venv/.installed
-	@$(call install,requirements-dev.lock)
+.venv/.installed-%: requirements-%.lock .venv/.installed
+	@$(call install,$<)
