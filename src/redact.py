@@ -66,6 +66,11 @@ def redact(text: str) -> str:
     """Return the text without passwords in URLs, values of keys that name a secret, and values given to `hide`."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
+    return redact_forms(text)
+
+
+def redact_forms(text: str) -> str:
+    """Return the text without what looks like a secret: passwords in URLs, and values of keys that name a secret."""
     text = _USER_INFO.sub(_redact_user, text)
     return _ASSIGNMENT.sub(_redact_assignment, text)
 

@@ -33,7 +33,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.cli.compose import compose, typed_config
 from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.redact import redact_tree
+from src.redact import is_secret_name, redact, redact_forms, redact_tree
 from src.schema import (
     PLACE,
     REQUEST,
@@ -89,11 +89,12 @@ def define(plan: SweepPlan) -> Tree:
     Raises:
         ConfigError: it would contain a secret.
     """
+    _check_searched(plan)
     sections: dict[str, list[Any]] = {}
     bases = []
     for options, base in plan.space.bases.items():
         parts = {name: _split(name, part)[0] for name, part in _parts_of(base).items()}
-        numbers = {name: _add(part, sections.setdefault(name, [])) for name, part in _public(parts, base).items()}
+        numbers = {name: _add(part, sections.setdefault(name, [])) for name, part in _public(parts, plan, base).items()}
         bases.append({"options": options, "sections": numbers, "choices": plan.space.choices[options]})
     definition = {
         "format": FORMAT,
@@ -117,10 +118,19 @@ def places_of(plan: SweepPlan) -> Places:
 
 def typed_places(plan: SweepPlan) -> list[str]:
     """Return the paths that were typed for a sweep, such as `dataset.data_dir=/mnt/data`; no addresses of stores."""
-    groups = [name for name in RUN_GROUPS if name != "tracking"]
-    parts = [(name, base[name]) for base in plan.space.bases.values() for name in groups]
-    keys = {f"{name}.{key}" for name, part in parts for key in _place_keys(name, part)}
+    keys = {key for key in _place_names(plan) if not key.startswith("tracking.")}
     return [typed for typed in plan.line if typed.lstrip("+").partition("=")[0] in keys]
+
+
+def searched_places(plan: SweepPlan) -> list[str]:
+    """Return the keys of paths and addresses that are searched, so that the definition contains them."""
+    return sorted({dimension.name for dimension in plan.space.dimensions} & _place_names(plan))
+
+
+def _place_names(plan: SweepPlan) -> set[str]:
+    """Return the dotted names of all paths and addresses of a sweep's configurations."""
+    parts = [(name, base[name]) for base in plan.space.bases.values() for name in RUN_GROUPS]
+    return {f"{name}.{key}" for name, part in parts for key in _place_keys(name, part)}
 
 
 def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Places:
@@ -244,22 +254,35 @@ def _add(part: Any, variants: list[Any]) -> int:
     return variants.index(part)
 
 
-def _public(parts: Tree, base: DictConfig) -> Tree:
+def _public(parts: Tree, plan: SweepPlan, base: DictConfig) -> Tree:
     """Return the sections with the values of resolvers instead of these, and with hidden tags.
 
     Raises:
-        ConfigError: another value is a secret.
+        ConfigError: another value is a secret, or may be one: it was typed and is that of a variable, for example.
     """
     resolved = {name: _without_resolvers(part, base, name) for name, part in parts.items()}
-    shown = redact_tree(resolved)
-    assert isinstance(shown, dict)
+    called = {name for name, leaf in _leaves(parts) if _calls_resolver(leaf)}
     for name, leaf in _leaves(resolved | {"tags": {}}):
-        if isinstance(leaf, str) and redact_tree(leaf, name) != leaf:
+        if not isinstance(leaf, str):
+            continue
+        hide = redact if name in called or name in plan.space.typed else redact_forms
+        if hide(leaf) != leaf or is_secret_name(name):
             raise ConfigError(
                 f"{name}: its value contains a secret or comes from a variable of the environment; a sweep stores it "
                 f"in the study, so type the value: {name}=VALUE"
             )
-    return shown
+    return resolved | {"tags": redact_tree(resolved.get("tags", {}))}
+
+
+def _check_searched(plan: SweepPlan) -> None:
+    """Raise ConfigError if a secret is searched: Optuna stores all values of a space."""
+    for dimension in plan.space.dimensions:
+        values = list(dimension.options()) if isinstance(dimension, Choice) else []
+        if redact_tree(values, dimension.name) != values:
+            raise ConfigError(
+                f"{dimension.name}: a secret cannot be searched, because the study stores all its values; give one "
+                "value, from a variable of the environment"
+            )
 
 
 def _without_resolvers(value: Any, base: DictConfig, name: str) -> Any:

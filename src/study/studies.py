@@ -1,5 +1,6 @@
 """Studies: each is created once, and every later process resumes it."""
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -33,6 +34,11 @@ class Order(NamedTuple):
 
     n_trials: int
     deadline: float | None
+
+    @property
+    def is_over(self) -> bool:
+        """True if the deadline has passed."""
+        return self.deadline is not None and time.time() > self.deadline
 
 
 def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.Study:
@@ -86,7 +92,11 @@ def is_stopped(study: optuna.Study) -> bool:
 
 
 def check_setting(
-    study: optuna.Study, setting: Mapping[str, Any], dimensions: Sequence[Dimension], on_change: str
+    study: optuna.Study,
+    setting: Mapping[str, Any],
+    dimensions: Sequence[Dimension],
+    on_change: str,
+    joins: bool = False,
 ) -> None:
     """Store the setting in a new study, or compare it with the one that is stored.
 
@@ -95,6 +105,7 @@ def check_setting(
         setting: what the trials have in common, the space and the data sets, from `src.sweep.setting`.
         dimensions: the dimensions of the space.
         on_change: `error`, or `continue` to allow other settings.
+        joins: whether the settings come from the study, so that only data and files can differ.
 
     Raises:
         ConfigError: the study has other settings; the message says what differs.
@@ -103,10 +114,14 @@ def check_setting(
     changed = [name for name in sorted(before.keys() | setting.keys()) if before.get(name) != setting.get(name)]
     changes = [f"{name} was {before.get(name, 'not set')}, is {setting.get(name, 'not set')}" for name in changed]
     if changes and on_change == "error":
+        remedy = (
+            "Give this machine the same data and files; type their places behind the name of the study"
+            if joins
+            else "Use another hydra.sweeper.study_name, or continue anyway with hydra.sweeper.on_change=continue"
+        )
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         raise ConfigError(
-            f"the study {study.study_name!r} was made with other settings: {'; '.join(changes[:5])}{more}. Use "
-            "another hydra.sweeper.study_name, or continue anyway with hydra.sweeper.on_change=continue"
+            f"the study {study.study_name!r} was made with other settings: {'; '.join(changes[:5])}{more}. {remedy}"
         )
     _check_choices(study, dimensions)
     if not all(name.startswith(VARIES) for name in changed):
@@ -137,7 +152,8 @@ def kept_definition(study: optuna.Study) -> tuple[Any, Mapping[str, str]]:
     definition, origin = study.user_attrs.get(DEFINITION), study.user_attrs.get(ORIGIN)
     if definition is None or not isinstance(origin, dict):
         raise ConfigError(
-            f"the study {study.study_name!r} has no definition; run the command of its sweep once, which adds it"
+            f"the study {study.study_name!r} has no definition, because an earlier version made it or because it "
+            "searches paths; run the command of its sweep, which adds one where that is possible"
         )
     return definition, origin
 

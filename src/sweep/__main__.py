@@ -19,9 +19,9 @@ from typing import NamedTuple
 from src.cli.command import run_command
 from src.cli.flags import Flags
 from src.errors import ConfigError
-from src.places import local_path, read_variable
-from src.sweep.joining import join, resume
-from src.sweep.looking import show_studies, show_trials, stop, watch
+from src.places import local_path
+from src.sweep.joining import resume, work
+from src.sweep.looking import default_storage, show_studies, show_trials, stop, watch
 
 ACTIONS = ("status", "watch", "stop", "resume", "work")
 
@@ -73,7 +73,7 @@ def read_arguments(arguments: Sequence[str]) -> Typed:
     if typed.action != "status" and typed.study is None:
         raise ConfigError(f"{typed.action}: name the study; python -m src.sweep status lists them")
     _check_flags(typed)
-    storage = typed.storage or read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
+    storage = typed.storage or default_storage()
     log = None if typed.log is None else local_path(typed.log).absolute()
     return Typed(typed.action, typed.study, storage, typed.n_jobs or 1, typed.n_trials, log, typed.places)
 
@@ -106,10 +106,9 @@ def _main() -> None:
         case "stop", str(name):
             stop(name, typed.storage)
         case "resume", str(name):
-            resume(name, typed.storage, typed.n_trials)
-            join(name, typed.storage, typed.places, typed.n_jobs, typed.log)
+            resume(name, typed.storage, typed.places, typed.n_jobs, typed.log, typed.n_trials)
         case "work", str(name):
-            join(name, typed.storage, typed.places, typed.n_jobs, typed.log)
+            work(name, typed.storage, typed.places, typed.n_jobs, typed.log)
 
 
 if __name__ == "__main__":

@@ -7,38 +7,52 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import optuna
 
 from src import console, study
 from src.cli.extensions import take_extensions
+from src.errors import ConfigError
 from src.places import check_output_folder
 from src.process.gpus import installed_gpus, visible_gpus
 from src.space import SweepPlan, own_places, read_definition
+from src.sweep.looking import command_of
 from src.sweep.origin import check_origin
 from src.sweep.running import run_study
 
 
-def resume(name: str, storage_url: str, n_trials: int | None) -> None:
-    """Withdraw a request to stop and a deadline, and order more trials if the study shall have more.
+def resume(
+    name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Path | None, n_trials: int | None
+) -> None:
+    """Continue a study that was stopped or whose deadline has passed, perhaps with more trials.
+
+    Nothing is changed if this machine cannot work on the study.
 
     Args:
-        name: of the study.
-        storage_url: the address of its storage.
+        name, storage_url, typed, n_jobs, log: see `work`.
         n_trials: how many trials the study has in the end; None for as many as before.
+
+    Raises:
+        ConfigError: a grid does not have this many trials; see `plan_of_study` for others.
     """
-    with closing(study.open_existing(storage_url)) as storage:
-        opened = study.find_study(name, storage.optuna)
-        study.kept_definition(opened)
-        study.place_order(opened, study.Order(n_trials or study.order_of(opened).n_trials, None))
-        study.ask_to_stop(opened, False)
+    with _opened(name, storage_url, log) as (opened, patience):
+        before = study.order_of(opened)
+        order = study.Order(max(n_trials or 0, before.n_trials), None)
+        plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
+        if n_trials is not None and n_trials > plan.count_trials(plan.first_trials()):
+            raise ConfigError(f"--n-trials {n_trials}: the grid has {before.n_trials} combinations; remove --n-trials")
+        patience.call(lambda: study.place_order(opened, order))
+        patience.call(lambda: study.ask_to_stop(opened, False))
+    run_study(plan, joins=True)
 
 
-def join(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Path | None) -> None:
+def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Path | None) -> None:
     """Train trials of a study that exists until it has all of them, then write its report.
 
-    Nothing is trained for a study that was asked to stop.
+    Nothing is trained for a study that was asked to stop, or whose deadline has passed.
 
     Args:
         name: of the study.
@@ -47,6 +61,19 @@ def join(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
         n_jobs: how many worker processes this command starts.
         log: the file for the output of this command, None for the terminal.
     """
+    with _opened(name, storage_url, log) as (opened, _):
+        order = study.order_of(opened)
+        reason = "was asked to stop" if study.is_stopped(opened) else "has passed its deadline"
+        if study.is_stopped(opened) or order.is_over:
+            console.say(f"{name} {reason}; to continue it: {command_of('resume', name, storage_url)}")
+            return
+        plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
+    run_study(plan, joins=True)
+
+
+@contextmanager
+def _opened(name: str, storage_url: str, log: Path | None) -> Iterator[tuple[optuna.Study, study.Patience]]:
+    """Yield a study that has a definition, and note in it where the log of this process is."""
     if log is not None:
         _write_into(log)
     with closing(study.open_existing(storage_url)) as storage:
@@ -54,10 +81,7 @@ def join(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
         study.kept_definition(opened)
         if log is not None:
             study.note_worker(opened, study.WorkerRecord(platform.node(), os.getpid(), time.time(), str(log)))
-        if study.is_stopped(opened):
-            console.say(f"{name} was asked to stop; to continue it: python -m src.sweep resume {name}")
-            return
-    run_study(plan_of_study(name, storage_url, take_extensions(typed), n_jobs), joins=True)
+        yield opened, storage.patience
 
 
 def _gpus_of_each(n_jobs: int) -> float | None:
@@ -69,39 +93,41 @@ def _gpus_of_each(n_jobs: int) -> float | None:
 def _write_into(log: Path) -> None:
     """Append all further output of this process, and of those that it starts, to a file."""
     check_output_folder(log.parent, "--log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with log.open("ab") as file:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("ab")
+    except OSError as error:
+        raise ConfigError(
+            f"--log: {log} cannot be written ({error.strerror}); name a file in a folder of yours"
+        ) from error
+    with file:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 
 
-def plan_of_study(name: str, storage_url: str, overrides: Sequence[str], n_jobs: int) -> SweepPlan:
+def plan_of_study(
+    opened: optuna.Study, order: study.Order, storage_url: str, overrides: Sequence[str], n_jobs: int
+) -> SweepPlan:
     """Return the plan of a study that exists, for this machine.
 
     Args:
-        name: of the study.
+        opened: the study, which has a definition.
+        order: how many trials it shall have, and until when.
         storage_url: the address of its storage.
         overrides: paths and addresses that were typed, such as `dataset.data_dir=/mnt/data`.
         n_jobs: how many worker processes there will be on this machine.
 
     Raises:
-        ConfigError: the study does not exist or has no definition, or this machine has other code or packages.
-        StoreError: the storage cannot be used.
+        ConfigError: this machine has other code or packages, or something was typed that is no path and no address.
     """
-    storage = study.open_existing(storage_url)
-    try:
-        opened = study.find_study(name, storage.optuna)
-        definition, then = study.kept_definition(opened)
-        order = study.order_of(opened)
-    finally:
-        storage.close()
-    check_origin(name, then)
+    definition, then = study.kept_definition(opened)
+    check_origin(opened.study_name, then)
     plan = read_definition(definition, own_places(definition, storage_url, overrides))
     settings = dataclasses.replace(
         plan.settings,
-        study_name=name,
+        study_name=opened.study_name,
         n_trials=order.n_trials,
         n_jobs=n_jobs,
         gpus_per_worker=_gpus_of_each(n_jobs),

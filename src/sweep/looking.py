@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 import optuna
 
 from src import console, study
+from src.places import read_variable
+from src.redact import redact
 
 TICK = 2.0  # seconds between two looks at a study
 TAIL = 4096  # bytes at the end of a log in which its last line is looked for
@@ -32,7 +35,7 @@ def show_trials(study_name: str, storage_url: str) -> None:
         rows = study.trial_rows(opened.get_trials(deepcopy=False))
         console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
         if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
-            console.say(f"the report lacks trials; write it with: python -m src.sweep resume {study_name}")
+            console.say(f"the report lacks trials; write it with: {command_of('resume', study_name, storage_url)}")
         if records := study.worker_records(opened):
             cells = [(record.host, str(record.pid), record.log, last_line(Path(record.log))) for record in records]
             console.table("workers", ("machine", "process", "log", "last line"), cells)
@@ -44,12 +47,13 @@ def stop(study_name: str, storage_url: str) -> None:
         running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
         storage.patience.call(lambda: study.ask_to_stop(opened))
         console.say(
-            f"asked {study_name} to stop; running trials: {len(running)}. To resume, repeat the sweep's command"
+            f"asked {study_name} to stop; running trials: {len(running)}. To resume, repeat the sweep's command, or: "
+            f"{command_of('resume', study_name, storage_url)}"
         )
 
 
 def watch(study_name: str, storage_url: str) -> None:
-    """Print each trial that ends, until the study has all its trials, or was asked to stop and none is running.
+    """Print each trial that ends, until the study has all its trials, or none is running and no other will begin.
 
     Raises:
         ConfigError: the study does not exist, or has no definition.
@@ -62,17 +66,32 @@ def watch(study_name: str, storage_url: str) -> None:
         def trials() -> list[optuna.trial.FrozenTrial]:
             return storage.patience.call(lambda: opened.get_trials(deepcopy=False))
 
+        def has_ended() -> bool:
+            return study.is_stopped(opened) or study.order_of(opened).is_over
+
         n_trials = study.order_of(opened).n_trials
         with console.SweepView(definition["metric"], direction, n_trials, study.trial_rows(trials(), retries)) as view:
             while True:
                 found = trials()
                 counts = study.count_trials(found, retries)
                 view.update(study.trial_rows(found, retries), counts)
-                is_complete = counts.counted >= n_trials
-                if not counts.running and (is_complete or storage.patience.call(lambda: study.is_stopped(opened))):
+                if not counts.running and (counts.counted >= n_trials or storage.patience.call(has_ended)):
                     break
                 time.sleep(TICK)
         console.say(console.count_words(counts))
+
+
+def command_of(action: str, study_name: str, storage_url: str) -> str:
+    """Return a command of this module for a study, ready to be typed, with the storage unless that is the default."""
+    words = ["python", "-m", "src.sweep", action, study_name]
+    if storage_url != default_storage():
+        words += ["--storage", redact(storage_url)]
+    return shlex.join(words)
+
+
+def default_storage() -> str:
+    """Return the address of the storage for a command that names none."""
+    return read_variable("OPTUNA_STORAGE") or "sqlite:///optuna.db"
 
 
 def last_line(log: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from src import console, study, tracking
 from src.results import TrialRow, trial_name
-from src.space import SweepPlan, define, places_of
+from src.space import SweepPlan, define, places_of, searched_places
 from src.sweep.chains import Chains
 from src.sweep.job import Job
 from src.sweep.origin import origin
@@ -75,9 +75,10 @@ def open_sweep(
     def open_both() -> tuple[tracking.StudyId, tracking.Run, list[TrialRow]]:
         with storage.exclusive(f"study {name}"):
             opened = study.open_study(name, storage.optuna, plan.direction)
-            study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change)
+            study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change, joins)
             if not joins:
-                study.keep_definition(opened, definition, origin())
+                if not searched_places(plan):
+                    study.keep_definition(opened, definition, origin())
                 study.place_order(opened, study.Order(n_trials, deadline_of(plan)))
                 study.ask_to_stop(opened, False)
             rows = study.trial_rows(opened.get_trials(deepcopy=False))

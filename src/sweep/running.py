@@ -14,9 +14,10 @@ from src.errors import ConfigError, UserError
 from src.process.gpus import check_gpus_of_worker, describe_sharing
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
-from src.space import SweepPlan, define
+from src.space import SweepPlan, define, searched_places
 from src.sweep.ending import Ending, StoppedElsewhere, write_plots, write_results
 from src.sweep.engines.remote import RemoteWorkers
+from src.sweep.looking import command_of
 from src.sweep.opening import Sweep, open_sweep
 from src.sweep.setting import find_data
 from src.sweep.stopping import Stopping
@@ -81,7 +82,7 @@ def submit(plan: SweepPlan) -> None:
             ending.close_run()
             raise ending.error
     for action in ("watch", "status", "stop"):
-        console.say(f"{action:<6} python -m src.sweep {action} {name}")
+        console.say(command_of(action, name, plan.settings.storage))
 
 
 class Opened(NamedTuple):
@@ -101,6 +102,11 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
         joins: whether they are those of a study that exists.
     """
     define(plan)  # refuses what a study must not contain
+    if plan.settings.engine.is_remote and (places := searched_places(plan)):
+        raise ConfigError(
+            f"{places[0]}: hydra/sweeper/engine={plan.settings.engine.name} cannot search paths, because machines have "
+            "paths of their own; give one value"
+        )
     n_trials = plan.count_trials(plan.first_trials())
     # Workers first: their imports take longer than everything that is done here meanwhile.
     with workers_of(plan, min(plan.settings.n_jobs, n_trials)) as workers:
