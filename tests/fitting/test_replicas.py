@@ -70,6 +70,8 @@ def test_the_phases_of_transfer_learning_are_the_same(compared: dict[str, Any]) 
     one, two = compared["transfer learning"]["phases"]
     assert one == two
     assert len(one) == 2
+    losses = compared["transfer learning"]["histories"][0]["loss"]
+    assert losses[-1] < losses[0] - 0.1  # something was learned
 
 
 @pytest.mark.parametrize(

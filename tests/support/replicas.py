@@ -75,8 +75,12 @@ def main(folder: Path) -> None:
     keras.applications.MobileNet = two_blocks
     keras.utils.set_random_seed(0)
     weights = folder / "mobilenet.weights.h5"
-    keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(weights)
-    transfer = (*FINE_TUNED, f"model.weights={weights}", "model.head_epochs=1", *LAYERS)
+    backbone = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(layer.gamma * 4)  # else its features are nearly 0, and nothing is learned from them
+    backbone.save_weights(weights)
+    transfer = (*FINE_TUNED, f"model.weights={weights}", *LAYERS, "model.head_epochs=1", "optimizer.learning_rate=0.1")
     cases = CASES | {"transfer learning": transfer}
     results = {name: compare(typed, folder / name, resumes=name == RESUMED) for name, typed in cases.items()}
     (folder / "results.json").write_text(json.dumps(results))

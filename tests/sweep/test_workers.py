@@ -97,3 +97,13 @@ def test_gpus_that_do_not_exist_end_the_sweep_at_once(
     done = Workplace(tmp_path).run("src.train", *sweep, CUDA_VISIBLE_DEVICES=visible)
     assert (done.returncode, message in done.stderr) == (2, True), done.stderr
     assert not list(tmp_path.glob("*.db"))
+
+
+@pytest.mark.services
+def test_a_sweep_says_in_a_line_that_its_workers_share_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_nvidia_smi(tmp_path / "bin", listing(1), monkeypatch)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    sweep = ["-m", "dataset=synthetic", "model=dense", "training.epochs=1", "seed=1,2", "hydra.sweeper.n_jobs=2"]
+    done = Workplace(tmp_path).run("src.train", *sweep)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines().count("2 workers share 1 GPU") == 1
