@@ -94,7 +94,7 @@ class SlurmEngine:
         """
         answer = _ask("sbatch", *self._options(work), script=self._script(work), variables=self._variables(work))
         self._count = work.n_jobs
-        return f"Slurm job {answer.partition(';')[0]}"  # the name of the cluster may follow
+        return f"Slurm job {_id(answer.splitlines()[-1])}"  # a site may print before it, and `;CLUSTER` may follow
 
     def count(self, name: str) -> int:
         """Return how many workers are queued or running; the last known number while Slurm does not answer."""
@@ -181,5 +181,5 @@ def _ask(*command: str, script: str = "", variables: dict[str, str] | None = Non
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{command[0]} does not answer: {error}") from error
     if done.returncode != 0:
-        raise UserError("; ".join(done.stderr.split("\n")).strip("; ") or f"{command[0]} ended with {done.returncode}")
+        raise UserError("; ".join(done.stderr.strip().splitlines()) or f"{command[0]} ended with {done.returncode}")
     return done.stdout.strip()
