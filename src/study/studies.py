@@ -111,6 +111,8 @@ def check_setting(
         ConfigError: the study has other settings; the message says what differs.
     """
     before = study.user_attrs.get(SETTING, setting)
+    if joins:  # a definition has the values of resolvers; its ties are those of the study
+        before, setting = _without_ties(before), _without_ties(setting)
     changed = [name for name in sorted(before.keys() | setting.keys()) if before.get(name) != setting.get(name)]
     changes = [f"{name} was {before.get(name, 'not set')}, is {setting.get(name, 'not set')}" for name in changed]
     if changes and on_change == "error":
@@ -124,10 +126,17 @@ def check_setting(
             f"the study {study.study_name!r} was made with other settings: {'; '.join(changes[:5])}{more}. {remedy}"
         )
     _check_choices(study, dimensions)
+    if joins:
+        return
     if not all(name.startswith(VARIES) for name in changed):
         study.set_user_attr(CHANGED, len(study.get_trials(deepcopy=False)))
     if changes or SETTING not in study.user_attrs:
         study.set_user_attr(SETTING, dict(setting))
+
+
+def _without_ties(setting: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a setting without the interpolations that its values come from, see `src.sweep.setting`."""
+    return {name: str(value).partition(" from ${")[0] for name, value in setting.items()}
 
 
 def keep_definition(study: optuna.Study, definition: Mapping[str, Any], origin: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from src.places import read_variable
 from src.redact import redact
 
 TICK = 2.0  # seconds between two looks at a study
+LONG = 60.0  # seconds without a running trial, after which a line says so
 TAIL = 4096  # bytes at the end of a log in which its last line is looked for
 
 
@@ -66,6 +67,8 @@ def watch(study_name: str, storage_url: str) -> None:
         def trials() -> list[optuna.trial.FrozenTrial]:
             return storage.patience.call(lambda: opened.get_trials(deepcopy=False))
 
+        idle, shown = 0.0, command_of("status", study_name, storage_url)
+
         def has_ended() -> bool:
             return study.is_stopped(opened) or study.order_of(opened).is_over
 
@@ -77,6 +80,9 @@ def watch(study_name: str, storage_url: str) -> None:
                 view.update(study.trial_rows(found, retries), counts)
                 if not counts.running and (counts.counted >= n_trials or storage.patience.call(has_ended)):
                     break
+                idle = 0.0 if counts.running else idle + TICK
+                if idle == LONG:
+                    console.say(f"no trial has run for a minute; to see the workers: {shown}")
                 time.sleep(TICK)
         console.say(console.count_words(counts))
 

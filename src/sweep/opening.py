@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src import console, study, tracking
+from src.errors import ConfigError
+from src.redact import redact
 from src.results import TrialRow, trial_name
 from src.space import SweepPlan, define, places_of, searched_places
 from src.sweep.chains import Chains
@@ -64,7 +66,7 @@ def open_sweep(
         joins: whether the plan is that of the study, which then stays as it is.
 
     Raises:
-        ConfigError: a study of this name was made with other settings.
+        ConfigError: a study of this name was made with other settings, or the run of a study that exists is missing.
         StoreError: one of the stores failed.
     """
     for found in data:
@@ -83,6 +85,11 @@ def open_sweep(
                 study.ask_to_stop(opened, False)
             rows = study.trial_rows(opened.get_trials(deepcopy=False))
             study_id = tracking.StudyId(name, study.unique_id(opened))
+            if joins and not tracking.has_parent_run(store, study_id):
+                raise ConfigError(
+                    f"the run of the study {name!r} is not in {redact(plan.tracking.uri)}; name the store that has it, "
+                    "with MLFLOW_TRACKING_URI or tracking.uri=ADDRESS. If the run was deleted, run the command of the sweep"
+                )
             return study_id, open_parent(store, study_id, plan, data), rows
 
     with tracking.explain_store_errors(plan.tracking.uri):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         adopt_orphans,
         earlier_parents,
         end_other_trials,
+        has_parent_run,
         open_parent_run,
         read_config,
         record_failed_trial,

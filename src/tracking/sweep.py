@@ -53,6 +53,11 @@ def open_parent_run(store: Store, study: StudyId, tags: Mapping[str, str] | None
     return open_parent(store, study.name, found_by, dict(tags or {}) | study.tags() | {SWEEP: "true"})
 
 
+def has_parent_run(store: Store, study: StudyId) -> bool:
+    """Return True if the store has the parent run of a study's trials, or if tracking is off."""
+    return store.client is None or bool(find_runs(store, {STUDY_ID: study.unique, "sweep": "true"}))
+
+
 def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: str, parent_run_id: str | None) -> None:
     """Mark the run of an interrupted trial KILLED; create one if its worker had not."""
     if store.client is None:

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import itertools
 import json
+import os
 import typing
 from typing import Any
 
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 
 from src.cli.conf import options_of
 from src.errors import ConfigError
+from src.redact import hide_inputs
 from src.schema import PLACE, REGISTRY, RUN_GROUPS, Choice, Interval, Scalar, as_tree
 from src.space import SweepPlan
-from src.space.definition import Places, _tupled, define, places_of, read_definition
+from src.space.definition import Places, _tupled, define, places_of, read_definition, searched_places
 from src.space.space import has_key
 from tests.support.sweeps import SPACE
 from tests.support.sweeps import plan as compose
@@ -138,6 +140,28 @@ def test_a_secret_that_a_trial_needs_is_refused_with_what_to_do(monkeypatch: pyt
     monkeypatch.setenv("MY_NAME", "an-experiment")
     with pytest.raises(ConfigError, match=r"tracking.experiment: its value contains a secret .*; a sweep stores it in"):
         define(compose(*SPACE, "tracking.experiment=${oc.env:MY_NAME}"))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["tags.api_token=choice(tok-7003,tok-7004)", "tags.address='http://ada:hunter22@a','http://ada:hunter22@b'"],
+)
+def test_a_secret_cannot_be_searched(typed: str) -> None:
+    with pytest.raises(ConfigError, match=r"^tags\.\w+: a secret cannot be searched, because the study stores all"):
+        define(compose(*SPACE, typed))
+
+
+def test_paths_that_are_searched_are_named() -> None:
+    assert searched_places(compose(*SPACE, "training.checkpoint_dir=a,b")) == ["training.checkpoint_dir"]
+    assert searched_places(compose(*SPACE, "training.checkpoint_dir=a")) == []
+
+
+def test_the_name_of_an_option_is_stored_though_a_variable_has_the_same_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHOSEN", "synthetic")
+    hide_inputs(["tags.data=${oc.env:CHOSEN}"], os.environ)
+    definition = define(compose(*SPACE, "dataset=synthetic", "tags.data=${oc.env:CHOSEN}"))
+    assert definition["sections"]["dataset"][0]["name"] == "synthetic"
+    assert definition["sections"]["tags"] == [{"data": "***"}]
 
 
 EDITS: list[tuple[str, Any, str]] = [

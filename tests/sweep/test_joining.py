@@ -1,13 +1,14 @@
 """A study is continued from its definition alone, by any machine that has the addresses of its two stores."""
 
 import os
+import shlex
 from pathlib import Path
 
 import optuna
 import pytest
 
 from src import study
-from src.sweep.looking import last_line
+from src.sweep.looking import command_of, last_line
 from tests.support.sweeps import SMALL
 from tests.support.workplace import Workplace
 
@@ -64,6 +65,23 @@ def test_a_report_that_a_killed_worker_has_not_written_is_written_by_resume(
     assert "the report lacks trials" not in elsewhere.run("src.sweep", "status", NAME, **stores).stdout
 
 
+def test_a_store_that_does_not_have_the_run_of_the_sweep_is_refused(stores: dict[str, str], tmp_path: Path) -> None:
+    done = Workplace(tmp_path).run("src.sweep", "work", NAME, OPTUNA_STORAGE=stores["OPTUNA_STORAGE"])
+    assert done.returncode == 2
+    assert "the run of the study 'joined' is not in sqlite:///mlflow.db; name the store that has it" in done.stderr
+
+
+def test_a_value_of_a_variable_is_the_same_setting_for_a_worker(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path)
+    space = ["hydra/sweeper=optuna", "model.dropout=interval(0,0.5)", f"hydra.sweeper.study_name={NAME}"]
+    typed = [*SMALL, *space, "hydra.sweeper.n_trials=1", "seed=${oc.env:CHOSEN}"]
+    assert workplace.run("src.train", "-m", *typed, CHOSEN="7").returncode == 0
+    done = workplace.run("src.sweep", "resume", NAME, "--n-trials", "2")
+    assert done.returncode == 0, done.stderr
+    again = workplace.run("src.train", "-m", *typed, CHOSEN="7")
+    assert again.returncode == 0, again.stderr
+
+
 def test_a_worker_trains_nothing_for_a_study_that_was_asked_to_stop(stores: dict[str, str], tmp_path: Path) -> None:
     elsewhere = Workplace(tmp_path)
     assert elsewhere.run("src.sweep", "stop", NAME, **stores).returncode == 0
@@ -106,3 +124,45 @@ def test_the_last_line_of_a_log_is_shown(content: str, line: str, tmp_path: Path
     (tmp_path / "w.log").write_text(content)
     assert last_line(tmp_path / "w.log") == line
     assert last_line(tmp_path / "missing.log") == ""
+
+
+@pytest.mark.parametrize("folder", ["", "/proc/missing/"])
+def test_a_log_that_cannot_be_written_is_reported_in_a_sentence(
+    folder: str, stores: dict[str, str], tmp_path: Path
+) -> None:
+    log = f"{folder}w.log" if folder else str(tmp_path)
+    done = Workplace(tmp_path).run("src.sweep", "work", NAME, "--log", log, **stores)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --log: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_refused_resume_changes_nothing_in_the_study(stores: dict[str, str], tmp_path: Path) -> None:
+    elsewhere = Workplace(tmp_path)
+    assert elsewhere.run("src.sweep", "stop", NAME, **stores).returncode == 0
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    before = opened.user_attrs
+    done = elsewhere.run("src.sweep", "resume", NAME, "--n-trials", "30", "training.epochs=7", **stores)
+    assert done.returncode == 2
+    assert optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"]).user_attrs == before
+
+
+def test_a_study_whose_deadline_has_passed_is_neither_worked_on_nor_watched_forever(
+    stores: dict[str, str], tmp_path: Path
+) -> None:
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    order = opened.user_attrs["order"]
+    opened.set_user_attr("order", {"n_trials": 50, "deadline": 1.0})
+    elsewhere = Workplace(tmp_path)
+    try:
+        done = elsewhere.run("src.sweep", "work", NAME, **stores)
+        watched = elsewhere.run("src.sweep", "watch", NAME, **stores)
+    finally:
+        opened.set_user_attr("order", order)
+    assert done.returncode == watched.returncode == 0
+    assert f"{NAME} has passed its deadline; to continue it: python -m src.sweep resume {NAME}" in done.stdout
+
+
+def test_printed_commands_are_quoted_and_name_the_storage_that_was_typed() -> None:
+    command = command_of("resume", "it's mine", "sqlite:///other.db")
+    assert shlex.split(command)[3:] == ["resume", "it's mine", "--storage", "sqlite:///other.db"]

@@ -1,6 +1,8 @@
 """The runs of a sweep: one parent for the study, which every process finds; one child for each trial."""
 
+import importlib.util
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,7 @@ def test_the_error_that_ended_a_run_is_gone_when_it_is_finished(
 def test_a_resumed_sweep_has_the_command_that_resumed_it(
     store: Store, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", importlib.util.find_spec("src.train"))
     for total in ("4", "8"):
         monkeypatch.setattr("sys.argv", ["train", "-m", f"hydra.sweeper.n_trials={total}"])
         run, _ = open_parent_run(store, STUDY)
