@@ -3,6 +3,7 @@
 The keys of `slurm` have the names that Hydra's launcher for Slurm gives them.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -53,7 +54,7 @@ class SlurmEngineConfig(EngineConfig, kind="slurm", builds="src.sweep.engines.sl
         for key in ("timeout_min", "cpus_per_task", "signal_delay_s", "array_parallelism"):
             at_least(1, f"hydra.sweeper.engine.{key}", getattr(self, key))
         require(
-            self.mem_gb is None or self.mem_gb > 0,
+            self.mem_gb is None or 0 < self.mem_gb < math.inf,
             "hydra.sweeper.engine.mem_gb",
             self.mem_gb,
             "gigabytes above 0, or null",

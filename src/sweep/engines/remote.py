@@ -12,7 +12,7 @@ from src import console
 from src.errors import UserError
 from src.extensions import loaded_extensions
 from src.space import SweepPlan, typed_places
-from src.sweep.engines.work import Engine, Work
+from src.sweep.engines.work import Engine, Work, check_places
 from src.sweep.job import Job
 
 LOGS = "worker_logs"  # the folder of logs, in the folder where the command was started
@@ -44,6 +44,7 @@ class RemoteWorkers:
         self._next_look = 0.0
 
     def __enter__(self) -> RemoteWorkers:
+        check_places(typed_places(self._plan))
         self._engine.check()
         return self
 

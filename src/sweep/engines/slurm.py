@@ -24,11 +24,12 @@ MIN_SECONDS = 20  # a task whose time limit ends it earlier is not queued again:
 # The script runs as one task. Before the time limit Slurm signals the script alone. When a job is preempted or
 # canceled, some clusters signal all processes of the task: the worker gets the signal twice, and takes it for one.
 # `scontrol requeue` would queue a canceled job too. So it is called only for a job that is still running. Slurm itself
-# queues a preempted one again.
+# queues a preempted one again. The number of the array's last task is that of the array, and would name all tasks.
 SCRIPT = """\
 #!/bin/bash
 # A worker of the study {study}. Before the time limit Slurm sends TERM: the worker ends its epoch,
 # writes a checkpoint, and this task is queued again. A worker that ends otherwise is not.
+task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 log={log}
 set -e
 {setup}
@@ -46,9 +47,9 @@ while kill -0 "$worker" 2>/dev/null; do  # the signal ended `wait`, not the work
 done
 
 if [ "$stopped" = yes ] && [ "$code" -eq 143 ] &&
-    scontrol show job --oneliner "$SLURM_JOB_ID" | grep -q ' JobState=RUNNING '; then
+    scontrol show job --oneliner "$task" | grep -q ' JobState=RUNNING '; then
     if [ "$SECONDS" -ge {min_seconds} ]; then
-        scontrol requeue "$SLURM_JOB_ID"
+        scontrol requeue "$task"
     else
         echo "stopped after $SECONDS s by the time limit, so not queued again: it leaves no time for a trial" >&2
     fi
@@ -58,10 +59,14 @@ exit "$code"
 
 
 class SlurmEngine:
-    """Starts workers as the tasks of one job array, and removes them. Nothing depends on Slurm's accounting."""
+    """Starts workers as the tasks of one job array, and removes them. Nothing depends on Slurm's accounting.
+
+    Attributes:
+        settings: the options of the job.
+    """
 
     def __init__(self, settings: SlurmEngineConfig) -> None:
-        self._settings = settings
+        self.settings = settings
         self._count = 0  # at the last answer
 
     def check(self) -> None:
@@ -75,7 +80,7 @@ class SlurmEngine:
             partitions = _ask("sinfo", "--all", "--noheader", "--format=%R").split()
         except UserError as error:
             raise ConfigError(f"hydra/sweeper/engine=slurm: {error}") from error
-        for name in (self._settings.partition or "").split(","):
+        for name in (self.settings.partition or "").split(","):
             if name and name not in partitions:
                 raise ConfigError(
                     f"hydra.sweeper.engine.partition: {name!r} does not exist; the cluster has {', '.join(partitions)}"
@@ -89,7 +94,7 @@ class SlurmEngine:
         """
         answer = _ask("sbatch", *self._options(work), script=self._script(work), variables=self._variables(work))
         self._count = work.n_jobs
-        return f"Slurm job {answer.partition(';')[0]}"  # the name of the cluster may follow
+        return f"Slurm job {_id(answer.splitlines()[-1])}"  # a site may print before it, and `;CLUSTER` may follow
 
     def count(self, name: str) -> int:
         """Return how many workers are queued or running; the last known number while Slurm does not answer."""
@@ -110,7 +115,7 @@ class SlurmEngine:
 
     def _options(self, work: Work) -> list[str]:
         """Return the options of sbatch. On the command line they come before its variables, such as SBATCH_EXPORT."""
-        settings = self._settings
+        settings = self.settings
         at_a_time = f"%{settings.array_parallelism}" if settings.array_parallelism else ""
         chosen = {
             "partition": settings.partition,
@@ -144,15 +149,15 @@ class SlurmEngine:
         command = ['"$log"' if word == log else shlex.quote(word) for word in work.command(log)]
         return SCRIPT.format(
             study=" ".join(work.study.split()),  # in a comment, which ends with the line
-            log=shlex.quote(f"{work.log_folder}/slurm-") + "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID.log",
-            setup="\n".join(self._settings.setup),
+            log=shlex.quote(f"{work.log_folder}/slurm-") + "$task.log",
+            setup="\n".join(self.settings.setup),
             command=" ".join(command),
             min_seconds=MIN_SECONDS,
         )
 
     def _variables(self, work: Work) -> dict[str, str]:
         """Return the environment of sbatch, which Slurm gives to the worker."""
-        threads = dict.fromkeys(THREADS, str(self._settings.cpus_per_task))
+        threads = dict.fromkeys(THREADS, str(self.settings.cpus_per_task))
         path = os.pathsep.join(filter(None, [str(ROOT), read_variable("PYTHONPATH")]))
         return threads | os.environ | work.secret_variables() | {"PYTHONPATH": path}
 
@@ -176,5 +181,5 @@ def _ask(*command: str, script: str = "", variables: dict[str, str] | None = Non
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"{command[0]} does not answer: {error}") from error
     if done.returncode != 0:
-        raise UserError("; ".join(done.stderr.split("\n")).strip("; ") or f"{command[0]} ended with {done.returncode}")
+        raise UserError("; ".join(done.stderr.strip().splitlines()) or f"{command[0]} ended with {done.returncode}")
     return done.stdout.strip()

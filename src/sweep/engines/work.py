@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from src.errors import ConfigError
 from src.redact import redact
 
 
@@ -48,6 +49,16 @@ class Work:
         """Return variables of the environment with the addresses that `command` must not contain."""
         addresses = {"OPTUNA_STORAGE": self.storage, "MLFLOW_TRACKING_URI": self.tracking_uri}
         return {name: address for name, address in addresses.items() if redact(address) != address}
+
+
+def check_places(places: Sequence[str]) -> None:
+    """Raise ConfigError if a path or address that was typed contains a password, which command lines would show."""
+    for place in places:
+        if redact(place) != place:
+            raise ConfigError(
+                f"{place.partition('=')[0]}: it contains a password, which the workers' command lines would show; "
+                "set it in conf/local/, which the workers read too"
+            )
 
 
 class Engine(Protocol):

@@ -58,11 +58,12 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def started(engine: SlurmEngine, given: Work) -> str:
-    """Start one worker; return its task when it is running."""
-    task = engine.start(given).removeprefix("Slurm job ") + "_0"
-    log = given.log_folder / f"slurm-{task}.log"
-    wait_for(lambda: log.exists() and "started" in log.read_text())
-    return task
+    """Start workers; return the first one's task when all that may run at a time do."""
+    job = engine.start(given).removeprefix("Slurm job ")
+    count = 1 if engine.settings.array_parallelism else given.n_jobs
+    logs = [given.log_folder / f"slurm-{job}_{number}.log" for number in range(count)]
+    wait_for(lambda: all(log.exists() and "started" in log.read_text() for log in logs))
+    return f"{job}_0"
 
 
 def meet_time_limit(cluster: SlurmCluster, task: str) -> None:
@@ -183,6 +184,31 @@ def test_a_worker_that_meets_its_time_limit_is_queued_again(
     meet_time_limit(cluster, task)
     cluster.wait(lambda jobs: [(job.name, job.state) for job in jobs] == [(task, "PENDING")])
     assert cluster.details(task)["Restarts"] == "1"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_time_limit_concerns_one_task(
+    cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(engine_of_slurm, "MIN_SECONDS", 0)
+    job = started(SlurmEngine(SlurmEngineConfig()), work(tmp_path, 2, script=ends_when_asked(143)))[:-2]
+    meet_time_limit(cluster, f"{job}_{number}")
+    wait_for(lambda: cluster.details(f"{job}_{number}")["Restarts"] == "1")
+    other = cluster.details(f"{job}_{1 - number}")
+    assert (other["JobState"], other["Restarts"]) == ("RUNNING", "0")
+
+
+def test_a_canceled_worker_stays_away_when_another_one_meets_its_time_limit(
+    cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_of_slurm, "MIN_SECONDS", 0)
+    first = started(SlurmEngine(SlurmEngineConfig()), work(tmp_path, 2, script=ends_when_asked(143)))
+    last = first.replace("_0", "_1")
+    cluster.run("scancel", first)
+    assert was_canceled(ended(cluster, first))
+    meet_time_limit(cluster, last)
+    wait_for(lambda: cluster.details(last)["Restarts"] == "1")
+    assert was_canceled(cluster.details(first))
 
 
 def test_a_worker_whose_time_limit_leaves_no_time_is_not_queued_again(cluster: SlurmCluster, tmp_path: Path) -> None:

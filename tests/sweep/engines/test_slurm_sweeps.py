@@ -167,7 +167,7 @@ def test_a_detached_sweep_survives_its_command_a_preemption_a_cancellation_and_t
     cluster.wait(lambda jobs: "PENDING" in {job.state for job in jobs if "_" in job.name})
     (preempted,) = [job.name for job in cluster.jobs() if "_" in job.name and job.state == "PENDING"]
     (other,) = [job.name for job in cluster.jobs() if "_" in job.name and job.name != preempted]
-    wait_for_training(study, 2)
+    wait_for(lambda: [trial.state.name for trial in study.study.trials].count("RUNNING") == 2)
 
     cluster.run("scancel", preempted)
     wait_for(lambda: cluster.details(other)["Restarts"] != "0")  # its time limit
@@ -178,12 +178,12 @@ def test_a_detached_sweep_survives_its_command_a_preemption_a_cancellation_and_t
     assert details[preempted]["JobState"].startswith("CANCEL")
     assert details[preempted]["Restarts"] == "1"
     assert details[other]["JobState"] == "COMPLETED"
+    assert int(details[other]["Restarts"]) >= 1
     texts = logs(workplace)
     assert "DUE TO PREEMPTION" in texts[f"slurm-{preempted}.log"]
     interrupted = [trial for trial in study.study.trials if trial.user_attrs.get("interrupted")]
     assert len(interrupted) >= 3
-    resumed = [trial for trial in study.study.trials if trial.user_attrs.get("started_at", 0) >= 1]
-    print({name: parts["Restarts"] for name, parts in details.items()}, len(interrupted), len(resumed))
+    assert [trial for trial in study.study.trials if trial.user_attrs.get("started_at", 0) >= 1]
 
 
 @pytest.mark.slow
