@@ -184,7 +184,7 @@ def test_without_checkpoints_an_interrupted_training_names_its_weights(workplace
         answer = typed(workplace, *LIGHT, "training.checkpoint_minutes=null")
     (run_id,) = runs_of(workplace)
     assert answer.out.splitlines()[-1] == (
-        "there is no checkpoint (training.checkpoint_minutes=null); continue from its weights with "
+        "there is no checkpoint (training.checkpoint_minutes=null); continue from the weights of the run with "
         f"training.initial_weights={run_id}"
     )
     assert not (workplace.folder / "checkpoints").exists()
@@ -388,7 +388,7 @@ def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_
     interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, name="start"))
     answer = typed(workplace, f"resume={interrupted.run_id}")
     assert answer.code == 0, answer.err
-    assert "resuming with the first epoch, because there is no checkpoint" in answer.out
+    assert "resuming from the first epoch, because there is no checkpoint" in answer.out
     assert interrupted.curves() == whole.curves()
 
 
@@ -482,7 +482,7 @@ def test_an_uploaded_checkpoint_is_used_where_the_folder_is_gone(
         (["training.checkpoint_dir=mlflow.db"], "training.checkpoint_dir: .*mlflow.db is a file, not a folder"),
         (
             ["dataset.data_dir=x"],
-            "the run has no key 'dataset.data_dir', and no other place in dataset; remove `dataset.data_dir=x`",
+            "the run has no key 'dataset.data_dir', and dataset has no paths; remove `dataset.data_dir=x`",
         ),
         (["tracking.run_name=x"], "a resumed run keeps its name and its experiment; remove `tracking.run_name=x`"),
         (["tracking.experiment=x"], "a resumed run keeps its name and its experiment; remove `tracking.experiment=x`"),
@@ -591,7 +591,7 @@ def test_the_checkpoint_of_another_training_is_refused(
     config[key.split(".")[0]][key.split(".")[1]] = value
     file.write_text(yaml.safe_dump(config))
     for on_change in ("error", "continue"):
-        reason = f"the checkpoint in .* is of another training: {key} was .*, is {value}"
+        reason = f"the checkpoint in .* belongs to another training: {key} was .*, is {value}"
         assert_refused(interrupted, typed, reason, f"on_change={on_change}")
 
 
@@ -625,7 +625,7 @@ def test_a_store_without_the_run_is_refused(
 
 
 def test_a_sweep_cannot_be_asked_to_resume_a_run(interrupted: Interruption, typed: Typed) -> None:
-    reason = f"resume={interrupted.run_id}: it continues a single run, and -m or hparams_search begins a sweep; remove"
+    reason = f"resume={interrupted.run_id}: it continues a single run, but -m or hparams_search begins a sweep; to"
     assert_refused(interrupted, typed, reason, "-m", "seed=1,2", code=2)
 
 
