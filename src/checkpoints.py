@@ -137,7 +137,7 @@ class Checkpoints:
 
     def __post_init__(self) -> None:
         self._last_write = time.monotonic()
-        self._seconds = 0.0  # that the last write took
+        self._seconds = 0.0  # of the last write
         self.written = self.resumed.epoch if self.resumed else 0
         self._reasons: set[str] = set()
 
@@ -173,9 +173,9 @@ class Checkpoints:
     def is_due(self, size: int) -> bool:
         """Return True if it is time for a checkpoint of a state of this many bytes.
 
-        A request to stop writes the state that is held in memory. One that is too large to be held is written
-        beforehand: after each epoch, unless that would take more than `MAX_SHARE` of the time, and after the last one
-        before a stop.
+        When the training is stopped, the state that is held in memory is written. A state that is too large to be held
+        is written in advance: after each epoch, or after fewer of them if writing would take more than `MAX_SHARE` of
+        the time, and after the last epoch before a stop.
         """
         if not self.is_on or self.minutes is None:
             return False
@@ -289,7 +289,7 @@ def newest(folder: Path, warn: Callable[[str], object] = str) -> tuple[Checkpoin
     if problems:
         raise CheckpointError(
             f"no checkpoint in {folder} can be read ({'; '.join(problems)}); restore them from a copy, or remove the "
-            "folder to start with the first epoch"
+            "folder to start from the first epoch"
         )
     return None
 

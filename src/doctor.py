@@ -52,7 +52,7 @@ def examine(config: DoctorConfig) -> DoctorResult:
 
 @contextmanager
 def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
-    """Yield the storage of the studies, None without one that can be locked.
+    """Yield the storage of the studies, None if it does not exist or can only be read.
 
     Raises:
         StoreError: the storage that was named does not exist, cannot be used, or fails inside the block.
@@ -127,7 +127,7 @@ def repair(finding: diagnosis.Finding, config: DoctorConfig) -> tuple[bool, str]
 
 
 def settings_of(config: DoctorConfig) -> set[str]:
-    """Return the settings that allow a change, as a user has typed them."""
+    """Return the settings of this command that allow a change, as a user types them."""
     allowed = {diagnosis.FIX: config.fix, diagnosis.CLEAN: config.clean, f"discard={config.discard}": config.discard}
     return {setting for setting, is_allowed in allowed.items() if is_allowed}
 

@@ -65,7 +65,7 @@ class Keeper:
         self.is_kept = False
         self.is_fitting = True
         self.has_weights = False  # from a complete epoch, which a failure would lose
-        self.last_epoch = 0  # that is complete
+        self.last_epoch = 0  # the last complete one, 0 before it
 
     def open(self, run: tracking.Run) -> None:
         """Note the run, after which checkpoints are named, and record each of them in it."""
@@ -190,7 +190,7 @@ class Keeper:
             is_off = self.config.training.checkpoint_minutes is None
             reason = " (training.checkpoint_minutes=null)" if is_off else ""
             _say(
-                f"there is no checkpoint{reason}; continue from its weights with "
+                f"there is no checkpoint{reason}; continue from the weights of the run with "
                 f"training.initial_weights={self.run.run_id}"
             )
 

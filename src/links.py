@@ -69,7 +69,7 @@ def ui_command(uri: str) -> list[str]:
 def mlflow_command(uri: str, *arguments: str) -> str:
     """Return a command of MLflow, typed in this terminal; it names the store unless MLflow finds that by itself."""
     command = shlex.join(["mlflow", *arguments])
-    if _is_default_store(uri):  # which is MLflow's own default
+    if _is_default_store(uri):  # MLflow uses the same one by default
         return command
     return f"{VARIABLE}={shlex.quote(resolve_address(uri, Path.cwd()))} {command}"
 
@@ -112,7 +112,7 @@ def _is_store_of_trainings(uri: str) -> bool:
 
 
 def _is_default_store(uri: str) -> bool:
-    """Return True if the environment names the store, or nothing names another one."""
+    """Return True if the store is the one that the environment names, or the default where it names none."""
     return _place(uri, Path.cwd()) == _place(read_variable(VARIABLE) or TrackingConfig.uri, Path.cwd())
 
 

@@ -91,7 +91,7 @@ def train(
         watching = [keeper.note_epoch, run.log_epoch, *observers]
         fitted = fit_with_progress(model, dataset, config, watching, checkpoints)
         with deferred():  # a signal waits until the model is saved
-            model = to_save(model, config, dataset)
+            model = prepare_for_saving(model, config, dataset)
             recorder.record_fit(fitted)
             keeper.finish(model, fitted.metrics)
             allow_reuse(run, fingerprint, fitted, keeper)
@@ -114,7 +114,7 @@ def load(
 ) -> tuple[tracking.Store, Config, datasets.Dataset]:
     """Return the store and the data to train on, and the config with the names of the classes that were found.
 
-    What takes no time is checked first.
+    Checks that take no time come first.
     """
     fitting.check_devices(config)
     if dataset is None:
@@ -182,7 +182,7 @@ def fit_with_progress(
         return fitting.fit(model, dataset, config, [*observers, lines], lines.on_batches, checkpoints)
 
 
-def to_save(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:
+def prepare_for_saving(model: keras.Model, config: Config, dataset: datasets.Dataset) -> keras.Model:
     """Return the model that is scored and saved: the trained one, computing in float32 on one device."""
     if model.dtype_policy.name == "float32" and fitting.replicas_of(model) == 1:
         return model

@@ -199,7 +199,7 @@ def test_an_interrupted_training_keeps_its_last_epoch(
     run, _ = fail(config, ready, Interrupted(15), keeper=Keeper(config, is_trial))
     assert MlflowClient(workplace.uri).get_run(str(run.run_id)).info.status == "KILLED"
     assert model_files(workplace) == {"model.keras", "manifest.json"}
-    said = f"continue from its weights with training.initial_weights={run.run_id}" in capsys.readouterr().out
+    said = f"continue from the weights of the run with training.initial_weights={run.run_id}" in capsys.readouterr().out
     assert said != is_trial  # a sweep continues its trials
     assert_continues_from(str(run.run_id), config, ready)
 

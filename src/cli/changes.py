@@ -16,7 +16,7 @@ from src.errors import ConfigError
 from src.schema import Config, as_tree, flatten, is_place
 
 EPOCHS = "training.epochs"
-KEPT = ("tracking.run_name", "tracking.experiment")  # places that a run keeps
+KEPT = ("tracking.run_name", "tracking.experiment")  # places that a resumed run keeps
 _RESUME = re.compile(r"resume=(?!null$).*", re.DOTALL)
 # Typed for this command, not for the training: they are composed as in any other command.
 _COMPOSED = re.compile(r"[+~]*((resume|on_change|local|extensions|hydra)(?![\w-])|tracking(=|\.(uri|enabled)=))")
@@ -61,10 +61,10 @@ def change_config(config: Config, changes: Sequence[str]) -> Config:
 
 
 def _places(config: Config, key: str) -> str:
-    """Return which places a configuration has in the group of a key."""
+    """Return a sentence about the places that a configuration has in the group of a key."""
     group = key.partition(".")[0]
     places = [name for name in flatten(config) if name.startswith(f"{group}.") and is_place(name) and name not in KEPT]
-    return f"but {', '.join(places)}" if places else f"and no other place in {group}"
+    return f"but it has {', '.join(places)}" if places else f"and {group} has no paths"
 
 
 _MISSING = object()

@@ -31,7 +31,7 @@ def _has_living_child(case: Case, run: tracking.RunRecord) -> bool:
 
 
 def judge(case: Case, run: tracking.RunRecord) -> Finding:
-    """Return the finding about a run that says RUNNING, and whose process is not known to exist."""
+    """Return the finding about a run that says RUNNING and whose process is not known to exist."""
     repair = Repair("mark the run KILLED", "the run is KILLED now", partial(case.store.end_killed, run))
     if case.is_lost(run):
         problem = f"began on {run.since} and says RUNNING, but its process has ended"

@@ -93,14 +93,14 @@ class Case:
         return max((int(name[:-5]) for name in uploaded if re.fullmatch(r"\d+\.json", name)), default=0), None
 
     def _newest_epoch(self, folder: Path) -> int:
-        if folder == self.checkpoints / (self.config.discard or ""):  # it is removed
+        if folder == self.checkpoints / (self.config.discard or ""):  # `discard` removes it
             return 0
         with contextlib.suppress(CheckpointError):  # the folder cannot be read
             return max((epoch for epoch, file in manifests(folder).items() if not self.damage_of(file)), default=0)
         return 0
 
     def damage_of(self, manifest: Path) -> str:
-        """Return what is wrong with the checkpoint of a manifest; nothing if it is complete. It is read only once."""
+        """Return what is wrong with the checkpoint of a manifest, "" if it is complete. It is read only once."""
         if manifest not in self._damages:
             try:
                 check(manifest)
@@ -110,7 +110,10 @@ class Case:
         return self._damages[manifest]
 
     def how_to_resume(self, run: tracking.RunRecord) -> str:
-        """Return how an interrupted run is resumed, with the command for a training. It fits what is on the disk."""
+        """Return the advice for resuming an interrupted run, and the command where it is known.
+
+        The advice for a training depends on the checkpoints that exist.
+        """
         if run.is_parent and tracking.COMMAND in run.tags:
             return f"to resume it:\n{run.tags[tracking.COMMAND]}"
         if run.is_sweep or run.trial is not None:
@@ -125,7 +128,7 @@ class Case:
         if tracking.WRITTEN in run.metrics:
             problem = "its checkpoints are gone or damaged; train it again, or name a folder that has them"
             return f"{problem}:\n{command} training.checkpoint_dir=FOLDER"
-        return f"to resume it with the first epoch, because it has no checkpoint:\n{command}"
+        return f"to resume it from the first epoch, because it has no checkpoint:\n{command}"
 
     def doctor_command(self, *overrides: str) -> str:
         """Return a command of the doctor for the same store and the same checkpoints."""

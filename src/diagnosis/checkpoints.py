@@ -85,15 +85,16 @@ def _repetitions(record: study.StudyRecord, number: int) -> list[study.TrialReco
 def _used(case: Case, folder: Path) -> Iterator[Finding]:
     """Yield a finding about checkpoints that a training uses now, if their removal was requested."""
     if folder.name == case.config.discard:
-        yield Finding(str(folder), "was not removed: a training uses its checkpoints now", "wait for its end")
+        advice = "repeat the command when the training has ended"
+        yield Finding(str(folder), "was not removed, because a training uses its checkpoints now", advice)
 
 
 def _foreign(case: Case, folder: Path, owner: str) -> Finding:
-    """Return the finding about checkpoints of another store, which may share the folder. They are not removed."""
+    """Return the finding about checkpoints of another store that shares the folder. They are not removed."""
     return Finding(
         str(folder),
         f"contains checkpoints of {owner}, which is not in this store",
-        "examine the store that has it; if none does, remove the folder yourself",
+        "if another store has it, examine that store; if none has it, remove the folder yourself",
         is_fault=folder.name == case.config.discard,
         size=size_of(folder),
     )
@@ -130,7 +131,7 @@ def _space(
     """Return the finding about the space that complete checkpoints take.
 
     Only the newest one is needed to resume the training, so `clean=true` removes the others. The newest one is removed
-    if the user names it.
+    only if the user names the folder.
     """
     newest = max(whole, default=0)
     problem = f"contains {console.size(size_of(folder))} of checkpoints of {owner}"
@@ -154,5 +155,5 @@ def _remove_unused(is_used: Callable[[], bool], paths: Iterable[Path]) -> None:
     for path in paths:
         remove(path)
     for folder in {path.parent for path in paths}:
-        with contextlib.suppress(OSError):  # something is left in it
+        with contextlib.suppress(OSError):  # it is not empty
             folder.rmdir()

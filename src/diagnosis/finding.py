@@ -13,7 +13,7 @@ class Repair(NamedTuple):
         action: completes the sentence `fix=true will ...`, such as `mark the run KILLED`.
         outcome: a sentence about the store after the change, such as `the run is KILLED now`.
         apply: makes the change.
-        setting: what a user types so that the change is made.
+        setting: allows the change, as a user types it: `fix=true`.
     """
 
     action: str

@@ -9,7 +9,7 @@ from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding
 from src.links import mlflow_command
 
-REPLACE = "delete the version in the MLflow UI, and register another run:\npython -m src.register run_id=RUN"
+REPLACE = "delete the version in the MLflow UI and register another run:\npython -m src.register run_id=RUN"
 RESTORE = "restore the files from a copy, or train the run again"
 
 

@@ -103,7 +103,7 @@ def _missing_runs(case: Case, record: study.StudyRecord, runs: Runs) -> Iterator
                 f"to restore the run:\n{command}",
             )
         else:
-            advice = "its value stays in the study and still counts; to have the run again, restore a copy of the store"
+            advice = "its value stays in the study and still counts; to get the run back, restore a copy of the store"
             yield Finding(_name(record, trial), f"is complete, but its run {trial.run_id} is gone", advice)
 
 

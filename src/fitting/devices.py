@@ -70,7 +70,7 @@ def processor_model() -> str:
 
 
 def unused_gpus() -> list[str]:
-    """Return a sentence if TensorFlow uses none of the GPUs that this machine has, else nothing."""
+    """Return a warning if TensorFlow uses none of the GPUs that this machine has, else an empty list."""
     if tf.config.list_physical_devices("GPU"):
         return []
     sentence = explain_unused_gpus(os.environ)
@@ -78,13 +78,13 @@ def unused_gpus() -> list[str]:
 
 
 def _details(gpu: Any) -> dict[str, Any]:
-    """Return what the driver says about a GPU; nothing in it is certain."""
+    """Return the driver's details of a GPU; any of them may be missing."""
     details: dict[str, Any] = tf.config.experimental.get_device_details(gpu)
     return details
 
 
 def find_devices(count: int | None) -> list[str]:
-    """Return the names of as many devices, or of all: GPUs if there is one, else CPUs.
+    """Return the names of this many devices, or of all if the count is None: GPUs if there are any, else CPUs.
 
     Raises:
         ConfigError: there are fewer.

@@ -52,7 +52,7 @@ def class_weights(labels: Labels) -> npt.NDArray[np.float64]:
 def validation_batch(model: keras.Model, split: Split) -> int:
     """Return the size of the batches in which the split is scored after each epoch.
 
-    On several devices the last batch has an image for each of them too.
+    On several devices the last batch, too, has at least one image for each of them.
     """
     replicas = replicas_of(model)
     size = scoring_batch(model) * replicas

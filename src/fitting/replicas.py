@@ -13,9 +13,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.trainers.data_adapters.data_adapter import (
-    DataAdapter,
-)
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from src.datasets import Dataset
 from src.errors import ConfigError
@@ -89,7 +87,7 @@ class DividedLoss(keras.losses.Loss):
 
 
 class DividedBatches(DataAdapter, tf.distribute.DistributedDataset):
-    """Batches in parts, one for each device, for `fit` or its validation. Keras takes an adapter of its own as it is.
+    """Batches in parts, one for each device, for `fit` or its validation. Keras uses a `DataAdapter` as it is.
 
     Keras asks for an iterator after the last batch of an epoch too. A new one would read ahead at once, and draw random
     numbers of the augmentation while those of the next epoch are set. So there is one iterator for each epoch.
@@ -161,8 +159,8 @@ def check_splits(dataset: Dataset, batch_size: int, replicas: int) -> None:
     smallest = min(images, images if dataset.validation is None else len(dataset.validation))
     if smallest < replicas:
         raise ConfigError(
-            f"training.devices={replicas}: a split has fewer images than there are devices, {smallest}; use "
-            "training.devices=1"
+            f"training.devices={replicas}: a split has only {smallest} image{'s' * (smallest != 1)}, fewer than there "
+            "are devices; use training.devices=1"
         )
     if images < batch_size and images % replicas:
         raise ConfigError(

@@ -21,7 +21,7 @@ _GONE = (errno.EPIPE, errno.EIO)  # the reader of a pipe has ended, the terminal
 
 @contextmanager
 def lasting_output() -> Iterator[None]:
-    """Let output that cannot be written get lost inside the block, instead of raising an error.
+    """Drop output of the block that cannot be written, instead of raising an error.
 
     The reader of a pipe may end (`| head`, a killed `tee`), a terminal may be closed, and the disk of a log file may be
     full. The error stream says once that output is lost.

@@ -1,4 +1,4 @@
-"""Interrupted trainings: the one that is continued."""
+"""The interrupted training that is continued."""
 
 from __future__ import annotations
 

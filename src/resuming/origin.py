@@ -26,7 +26,7 @@ def origin(config: Config, data_digest: str) -> dict[str, Any]:
 
 
 def keep_initial_weights(config: Config, then: Mapping[str, Any], now: dict[str, Any]) -> None:
-    """Take the digest of initial weights from a checkpoint if their file is gone."""
+    """Use the digest of the initial weights that a checkpoint names if their file is gone."""
     name, key = config.training.initial_weights, "training.initial_weights"
     if name and not local_path(name).is_file() and key in then.get("settings", {}):
         now["settings"][key] = then["settings"][key]
@@ -36,7 +36,7 @@ def check_origin(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], 
     """Return the changes of code and packages since a checkpoint, which `on_change=continue` accepts.
 
     Raises:
-        CheckpointError: there are some and they are not accepted, or it is the checkpoint of another training.
+        CheckpointError: there are changes that are not accepted, or the checkpoint belongs to another training.
     """
     settings = [
         f"{name} was {tracking.as_param(then.get('settings', {}).get(name))}, is {tracking.as_param(value)}"
@@ -46,7 +46,7 @@ def check_origin(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], 
     if then.get("data") != now["data"]:
         settings.append(f"the data was {str(then.get('data'))[:12]}, is {now['data'][:12]} (SHA-256)")
     if settings:
-        raise CheckpointError(f"the checkpoint in {folder} is of another training: {listed(settings)}")
+        raise CheckpointError(f"the checkpoint in {folder} belongs to another training: {listed(settings)}")
     changes = [
         f"{name} was {then.get('versions', {}).get(name)}, is {value}"
         for name, value in now["versions"].items()
@@ -63,5 +63,6 @@ def check_origin(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], 
 
 
 def listed(differences: Sequence[str]) -> str:
+    """Return the first differences on one line, and the number of the others."""
     more = len(differences) - MAX_LISTED
     return "; ".join(differences[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -51,7 +51,7 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
     except CheckpointError as error:
         if resumption.on_change != "restart":
             raise
-        console.warn([f"{error}. The training starts with the first epoch"])
+        console.warn([f"{error}. The training starts again from the first epoch"])
         checkpoints.delete()
         return checkpoints
     checkpoints.resume_from(checkpoint, changes)
@@ -86,7 +86,7 @@ def continue_run(run: tracking.Run, config: Config, resumption: Resumption, chec
         run.log_history(checkpoints.resumed.earlier)
         resumption.on_resume(checkpoints.resumed)
     elif resumption.run_id is not None:
-        console.say("resuming with the first epoch, because there is no checkpoint")
+        console.say("resuming from the first epoch, because there is no checkpoint")
 
 
 def _say_resumed(config: Config, epoch: int) -> None:

@@ -64,7 +64,7 @@ class SlurmEngineConfig(EngineConfig, kind="slurm", builds="src.sweep.engines.sl
                 self.signal_delay_s + EARLY <= 60 * self.timeout_min,
                 "hydra.sweeper.engine.signal_delay_s",
                 self.signal_delay_s,
-                f"at most a minute less than timeout_min={self.timeout_min}: Slurm may send the signal a minute early",
+                f"at least a minute less than timeout_min={self.timeout_min}, because Slurm may send the signal early",
             )
         for key in ("partition", "qos", "account", "gres", "constraint"):
             value = getattr(self, key)

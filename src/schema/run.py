@@ -71,8 +71,8 @@ class Config:
             )
         if count > 1 and self.optimizer.clipnorm:
             raise ConfigError(
-                f"{key}: each device would clip the gradient of its own part of a batch, so the result would be "
-                "another one than on one device; remove `optimizer.clipnorm`, or use training.devices=1"
+                f"{key}: each device would clip the gradient of its own part of a batch, so the result would differ "
+                "from that of one device; remove `optimizer.clipnorm`, or use training.devices=1"
             )
 
     @property

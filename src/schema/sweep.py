@@ -282,7 +282,7 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
         if self.detach and not self.engine.can_detach:
             raise ConfigError(
                 f"hydra.sweeper.detach=true: with hydra/sweeper/engine={self.engine.name} the workers end with this "
-                "command; remove `hydra.sweeper.detach=true`, or choose an engine that has a cluster"
+                "command; remove `hydra.sweeper.detach=true`, or choose the engine of a cluster"
             )
         if self.engine.is_remote:
             check_shared("hydra.sweeper.storage", self.storage, self.engine.name)

@@ -1,8 +1,8 @@
-"""The definition of a sweep, which its study keeps as JSON: all that its workers, wherever they run, must agree on.
+"""The definition of a sweep, which its study keeps as JSON: everything that workers on all machines must agree on.
 
 It contains no path, no address and no secret. Paths and addresses are `Places`: each worker takes them from its own
-environment. A definition can call nothing: an interpolation may refer to other keys of a configuration but not to a
-resolver such as `oc.env`, and only registered kinds are built from it.
+environment. A definition cannot call anything: an interpolation may refer to other keys of a configuration but not to
+a resolver such as `oc.env`, and only registered kinds are built from it.
 
     {
       "format": 1,
@@ -49,8 +49,8 @@ from src.space.plan import SweepPlan, make_plan
 from src.space.space import Space
 
 FORMAT = 1
-# Settings that belong to a command and not to the study: how many trials it wants, where, and what it reports.
-OF_COMMAND = (
+# Settings that belong to a command and not to the study: how many trials it orders, where they run, what it reports.
+COMMAND_SETTINGS = (
     "_target_",
     "storage",
     "study_name",
@@ -87,7 +87,7 @@ def define(plan: SweepPlan) -> Tree:
     """Return the definition of a sweep.
 
     Raises:
-        ConfigError: it would contain a secret.
+        ConfigError: the definition would contain a secret.
     """
     _check_searched(plan)
     sections: dict[str, list[Any]] = {}
@@ -100,7 +100,7 @@ def define(plan: SweepPlan) -> Tree:
         "format": FORMAT,
         "name": plan.name,
         "metric": plan.metric,
-        "settings": {name: value for name, value in as_tree(plan.settings).items() if name not in OF_COMMAND},
+        "settings": {name: value for name, value in as_tree(plan.settings).items() if name not in COMMAND_SETTINGS},
         "groups": [dataclasses.asdict(group) for group in plan.space.groups],
         "keys": [dataclasses.asdict(key) for key in plan.space.keys],
         "sections": sections,
@@ -142,8 +142,8 @@ def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Place
         overrides: what was typed, such as `dataset.data_dir=/mnt/data`.
 
     Raises:
-        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is no
-            path and no address.
+        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is
+            neither a path nor an address.
     """
     try:
         chosen = [[f"{group}={base['choices'][group]}" for group in RUN_GROUPS] for base in definition["bases"]]
@@ -155,7 +155,9 @@ def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Place
     for typed in overrides:
         group, _, key = typed.lstrip("+").partition("=")[0].partition(".")
         if not any(key in _place_keys(group, base[group]) for base in composed if group in RUN_GROUPS):
-            raise ConfigError(f"{typed}: the study decides its settings; only paths and addresses may differ here")
+            raise ConfigError(
+                f"{typed}: the study decides this setting; remove `{typed}`. Only paths and addresses can be typed here"
+            )
     return Places(storage, [_places_in(base) for base in composed])
 
 
@@ -204,17 +206,20 @@ def _read_space(definition: Tree, places: Places) -> Space:
 
 
 def _read_settings(settings: Tree, storage: str) -> SweeperConfig:
-    if unwanted := sorted(settings.keys() & set(OF_COMMAND)):
-        raise ConfigError(f"the definition of the study has hydra.sweeper.{unwanted[0]}, which is not part of it")
+    if unwanted := sorted(settings.keys() & set(COMMAND_SETTINGS)):
+        raise ConfigError(
+            f"the definition of the study contains hydra.sweeper.{unwanted[0]}, a setting of a command. It was changed "
+            "by another program: begin a new study"
+        )
     _check_interpolations("hydra.sweeper", settings)
     kinds = {"sampler": kind_of("sampler", settings["sampler"]), "pruner": kind_of("pruner", settings["pruner"])}
     built = {name: kind(**settings[name]) for name, kind in kinds.items()}
-    # The number of trials is that of a worker's order; here it only has to be one.
+    # The order of the study has the number of trials. A plan needs one that is allowed.
     return SweeperConfig(**(settings | built | {"storage": storage, "n_trials": 1}))
 
 
 def _tupled(choice: Tree) -> Tree:
-    """Return the arguments of a `Choice`, whose lists are tuples."""
+    """Return the arguments of a `Choice` with tuples instead of lists."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in choice.items()}
 
 
@@ -231,7 +236,7 @@ def _places_in(base: DictConfig) -> dict[str, Tree]:
 
 
 def _split(name: str, part: Any) -> tuple[Any, Tree]:
-    """Return a section without its paths and addresses, and these."""
+    """Return a section in two parts: without its paths and addresses, and only those."""
     if name not in RUN_GROUPS:
         return part, {}
     places = _place_keys(name, part)
@@ -255,10 +260,10 @@ def _add(part: Any, variants: list[Any]) -> int:
 
 
 def _public(parts: Tree, plan: SweepPlan, base: DictConfig) -> Tree:
-    """Return the sections with the values of resolvers instead of these, and with hidden tags.
+    """Return the sections with values instead of resolvers. Secrets in tags are hidden.
 
     Raises:
-        ConfigError: another value is a secret, or may be one: it was typed and is that of a variable, for example.
+        ConfigError: another value is a secret, or may be one, such as a typed value that equals a variable's.
     """
     resolved = {name: _without_resolvers(part, base, name) for name, part in parts.items()}
     called = {name for name, leaf in _leaves(parts) if _calls_resolver(leaf)}
@@ -268,8 +273,8 @@ def _public(parts: Tree, plan: SweepPlan, base: DictConfig) -> Tree:
         hide = redact if name in called or name in plan.space.typed else redact_forms
         if hide(leaf) != leaf or is_secret_name(name):
             raise ConfigError(
-                f"{name}: its value contains a secret or comes from a variable of the environment; a sweep stores it "
-                f"in the study, so type the value: {name}=VALUE"
+                f"{name}: the value contains a secret or comes from an environment variable, and a sweep would store "
+                f"it in the study; type a value that is not secret: {name}=VALUE"
             )
     return resolved | {"tags": redact_tree(resolved.get("tags", {}))}
 
@@ -281,7 +286,7 @@ def _check_searched(plan: SweepPlan) -> None:
         if redact_tree(values, dimension.name) != values:
             raise ConfigError(
                 f"{dimension.name}: a secret cannot be searched, because the study stores all its values; give one "
-                "value, from a variable of the environment"
+                "value, from an environment variable"
             )
 
 

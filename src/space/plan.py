@@ -1,4 +1,4 @@
-"""The plan of a sweep: what follows from its space and its settings, checked."""
+"""The plan of a sweep: its space and its settings, checked, and what follows from them."""
 
 from __future__ import annotations
 

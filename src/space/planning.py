@@ -60,8 +60,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
     """
     if master.get("resume") is not None:
         raise ConfigError(
-            f"resume={master.resume}: it continues a single run, and -m or hparams_search begins a sweep; remove that "
-            "to continue the run. To resume a sweep, run its own command again, without resume"
+            f"resume={master.resume}: it continues a single run, but -m or hparams_search begins a sweep; to continue "
+            "the run, remove -m and hparams_search. To resume a sweep, run its own command again, without `resume`"
         )
     settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
     n_jobs, limit = settings.n_jobs, MAX_JOBS_PER_CORE * cores()

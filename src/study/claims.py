@@ -6,10 +6,10 @@ is free has lost its worker. That trial becomes FAIL with the user attribute `in
 again under the next number. The new trial continues from the checkpoint of the chain: the trial and those that tried
 it again.
 
-A trial whose worker was killed is tried again `max_retries` times at most; then it counts as it is. Three kinds of
-interruptions do not count as retries: those after which the checkpoint has advanced, those of trials that their worker
-gave back because it was asked to stop or lost its stores, and those of workers that ended with the process that started
-them. That process holds a lock too, and its name is on the trials.
+A trial whose worker was killed is tried again `max_retries` times at most; then it counts as failed. An interruption
+does not count as a retry if the checkpoint has advanced, if the worker gave the trial back because it was asked to stop
+or lost its stores, or if the worker ended with the process that started it. That process holds a lock too, and its name
+is on the trials.
 
 While the storage does not answer, each operation is repeated (`Patience`). That is safe: a claim whose answer was lost
 is found by its owner's name, and an end that has arrived is recognized.
@@ -67,7 +67,7 @@ class Claims:
         n_trials: how many trials the study has in the end.
         queue: parameters of the first trials, in this order; after them the sampler proposes.
         first: the number of the first trial of this command; earlier failures do not count as failures in a row.
-        starter: the name of the process that started this one, under which it is `alive`; None if there is none.
+        starter: the name of the process that started this one, under which it is `alive`; None without one.
         on_dead: called with the number of each trial whose worker was found dead.
         epoch_of: called with the number of a chain's first trial; returns the epoch of its checkpoint, 0 without one.
     """
@@ -355,8 +355,8 @@ def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
     return is_interrupted(trial) and (not _counts_as_retry(trial) or trial.user_attrs.get(RETRIES, 0) < max_retries)
 
 
-def attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """Returns the number of trials in the chain of a trial, up to it."""
+def count_attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+    """Returns the number of trials in the chain of a trial, up to and including it."""
     return sum(_chain(other) == _chain(trial) and other.number <= trial.number for other in trials)
 
 

@@ -191,7 +191,7 @@ class _KeptLock:
         self._thread.start()
 
     def close(self) -> None:
-        """Frees the lock. With a server that does not answer, it is free when the server notices the end."""
+        """Frees the lock. A server that does not answer frees it when it notices that the connection has ended."""
         self._closed.set()
         self._thread.join(CLOSE_SECONDS)
 

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
 from src.schema import BEST, VALIDATION, metric_names, sign_of
-from src.study.claims import REASON, attempts, can_retry, is_interrupted
+from src.study.claims import REASON, can_retry, count_attempts, is_interrupted
 
 
 def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) -> list[TrialRow]:
@@ -20,7 +20,7 @@ def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) ->
     if max_retries is None:
         return rows
     given_up = {
-        trial.number: attempts(trial, trials)
+        trial.number: count_attempts(trial, trials)
         for trial in trials
         if is_interrupted(trial) and not can_retry(trial, max_retries)
     }
@@ -28,9 +28,9 @@ def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) ->
 
 
 def _as_given_up(row: TrialRow, count: int) -> TrialRow:
-    times = f"{count} attempt{'s' * (count > 1)}"
+    attempts = f"{count} attempt{'s' * (count > 1)}"
     more = "a larger hydra.sweeper.max_retries allows more"
-    return row._replace(attempts=count, reason=f"{row.reason}; not tried again after {times}, {more}")
+    return row._replace(attempts=count, reason=f"{row.reason}; not tried again after {attempts}; {more}")
 
 
 def _row(trial: FrozenTrial) -> TrialRow:

@@ -25,11 +25,11 @@ WORKER = "worker "  # prefix of what each worker of a cluster notes
 
 
 class Order(NamedTuple):
-    """An order: how many trials a study shall have, and until when.
+    """The order of a command: how many trials a study will have, and until when trials start.
 
     Attributes:
-        n_trials: how many trials it has in the end.
-        deadline: in seconds since 1970, the time after which no further trial starts; None for no such time.
+        n_trials: how many trials the study has in the end.
+        deadline: the time after which no further trial starts, in seconds since 1970; None without a deadline.
     """
 
     n_trials: int
@@ -140,7 +140,7 @@ def _without_ties(setting: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def keep_definition(study: optuna.Study, definition: Mapping[str, Any], origin: Mapping[str, str]) -> None:
-    """Store what other workers of a study must know.
+    """Store everything that other workers of a study must know.
 
     Args:
         study: the study of the sweep.
@@ -156,19 +156,19 @@ def kept_definition(study: optuna.Study) -> tuple[Any, Mapping[str, str]]:
     """Return the definition of a study's sweep, and the code and the packages that train its trials.
 
     Raises:
-        ConfigError: a sweep of an earlier version has made the study, or another program.
+        ConfigError: the study has none, because an earlier version or another program made it.
     """
     definition, origin = study.user_attrs.get(DEFINITION), study.user_attrs.get(ORIGIN)
     if definition is None or not isinstance(origin, dict):
         raise ConfigError(
             f"the study {study.study_name!r} has no definition, because an earlier version made it or because it "
-            "searches paths; run the command of its sweep, which adds one where that is possible"
+            "searches paths; to add one where that is possible, run the command of its sweep"
         )
     return definition, origin
 
 
 def place_order(study: optuna.Study, order: Order) -> None:
-    """Store what a command orders of a study. The highest number of trials counts, and the latest deadline."""
+    """Store an order in a study. The highest number of trials counts, and the deadline of the last command."""
     before = study.user_attrs.get(ORDER)
     n_trials = max(order.n_trials, before["n_trials"] if before else 0)
     wanted = order._replace(n_trials=n_trials)._asdict()
@@ -177,23 +177,23 @@ def place_order(study: optuna.Study, order: Order) -> None:
 
 
 def order_of(study: optuna.Study) -> Order:
-    """Return what was ordered of a study with a definition."""
+    """Return the order of a study that has a definition."""
     return Order(**study.user_attrs[ORDER])
 
 
 def note_report(study: optuna.Study, trials: int) -> None:
-    """Store how many trials the report of a study has."""
+    """Store how many trials the report of a study contains."""
     if study.user_attrs.get(REPORTED) != trials:
         study.set_user_attr(REPORTED, trials)
 
 
 def has_report(study: optuna.Study) -> bool:
-    """Return True if the last report has all trials, or if an earlier version made the study, which stored nothing."""
+    """Return True if the last report contains all trials, or if that is unknown because an earlier version wrote it."""
     return DEFINITION not in study.user_attrs or study.user_attrs.get(REPORTED) == len(study.get_trials(deepcopy=False))
 
 
 class WorkerRecord(NamedTuple):
-    """The note of a worker of a cluster about itself.
+    """The note that a worker of a cluster leaves about itself.
 
     Attributes:
         host: the name of its machine.

@@ -52,17 +52,24 @@ def read_arguments(arguments: Sequence[str]) -> Typed:
     """Return what was typed.
 
     Raises:
-        ConfigError: an unknown action or flag, an empty value, no study, or a flag of another action.
+        ConfigError: an unknown action or flag, an empty value, no study, or a flag that the action does not take.
     """
     parser = Flags(
         prog="python -m src.sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=ACTIONS, help="status: all studies, or the trials of one")
+    parser.add_argument(
+        "action",
+        choices=ACTIONS,
+        help="status: list the studies, or the trials of one; watch: print each trial that ends; stop: ask all workers "
+        "to stop; resume: continue the sweep, or add trials; work: add workers",
+    )
     parser.add_argument("study", nargs="?", help="its name, as `status` lists it")
-    parser.add_argument("places", nargs="*", help="work, resume: paths of this machine, dataset.data_dir=FOLDER")
+    parser.add_argument(
+        "places", nargs="*", help="work, resume: paths of this machine, such as dataset.data_dir=FOLDER"
+    )
     parser.add_argument("--storage", help="Optuna's database; $OPTUNA_STORAGE or sqlite:///optuna.db")
-    parser.add_argument("--n-jobs", type=int, help="work, resume: worker processes of this command; 1")
-    parser.add_argument("--n-trials", type=int, help="resume: trials of the study in the end")
+    parser.add_argument("--n-jobs", type=int, help="work, resume: worker processes of this command (default: 1)")
+    parser.add_argument("--n-trials", type=int, help="resume: how many trials the study has in the end")
     parser.add_argument("--log", help="work, resume: a file to which the output of this command is appended")
     typed = parser.parse_intermixed_args(
         [f"--{argument}" if argument.startswith("storage=") else argument for argument in arguments]
@@ -79,12 +86,12 @@ def read_arguments(arguments: Sequence[str]) -> Typed:
 
 
 def _check_flags(typed: argparse.Namespace) -> None:
-    """Raise ConfigError for a flag that its action does not have, and for a number below 1."""
+    """Raise ConfigError for a flag that the action does not take, and for a number below 1."""
     extra = {"--n-jobs": typed.n_jobs, "--n-trials": typed.n_trials, "--log": typed.log, "paths": typed.places or None}
     allowed = {"resume": set(extra), "work": {"--n-jobs", "--log", "paths"}}.get(typed.action, set())
     for name, value in extra.items():
         if value is not None and name not in allowed:
-            raise ConfigError(f"{typed.action} has no {name}; remove {' '.join(typed.places) or f'{name} {value}'}")
+            raise ConfigError(f"{typed.action} takes no {name}; remove {' '.join(typed.places) or f'{name} {value}'}")
         if isinstance(value, int) and value < 1:
             raise ConfigError(f"{name}: got {value}, expected at least 1")
 

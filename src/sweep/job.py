@@ -25,7 +25,7 @@ class Job:
         parent_run_id: the MLflow run of the sweep, None when tracking is off.
         n_trials: how many trials the study has in the end.
         first: the number of the first trial of this command.
-        starter: the name of the process that starts the worker, which is `alive` under it as long as its workers run.
+        starter: the name under which the process that starts the workers is `alive` as long as they run.
         deadline: the time after which no further trial starts, by the monotonic clock that all processes of the machine
             share, or None.
     """

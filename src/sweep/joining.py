@@ -1,4 +1,4 @@
-"""Joining a sweep: its plan comes from the study, and paths and addresses from the environment of this machine."""
+"""Joining a sweep: its plan comes from the study, paths and addresses come from the environment of this machine."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
         order = study.order_of(opened)
         reason = "was asked to stop" if study.is_stopped(opened) else "has passed its deadline"
         if study.is_stopped(opened) or order.is_over:
-            console.say(f"{name} {reason}; to continue it: {command_of('resume', name, storage_url)}")
+            console.say(f"study {name} {reason}; resume it with: {command_of('resume', name, storage_url)}")
             return
         plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
     run_study(plan, joins=True)
@@ -85,7 +85,7 @@ def _opened(name: str, storage_url: str, log: Path | None) -> Iterator[tuple[opt
 
 
 def _gpus_of_each(n_jobs: int) -> float | None:
-    """Return how many of the GPUs that this command may use each of its workers gets: a cluster has chosen them."""
+    """Return the setting that divides all GPUs of this command among its workers: a cluster has chosen them for it."""
     count = len(visible_gpus(os.environ, installed_gpus())) // n_jobs
     return count if count > 1 else None
 
@@ -120,7 +120,7 @@ def plan_of_study(
         n_jobs: how many worker processes there will be on this machine.
 
     Raises:
-        ConfigError: this machine has other code or packages, or something was typed that is no path and no address.
+        ConfigError: this machine has other code or packages, or something was typed that is not a path or an address.
     """
     definition, then = study.kept_definition(opened)
     check_origin(opened.study_name, then)

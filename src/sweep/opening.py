@@ -63,7 +63,7 @@ def open_sweep(
         storage: the storage of the study.
         store: the store of the runs.
         data: the data sets of the sweep.
-        joins: whether the plan is that of the study, which then stays as it is.
+        joins: True if the plan comes from the study, whose definition and order then stay as they are.
 
     Raises:
         ConfigError: a study of this name was made with other settings, or the run of a study that exists is missing.
@@ -120,5 +120,5 @@ def open_sweep(
 
 
 def deadline_of(plan: SweepPlan) -> float | None:
-    """Return the time after which no further trial starts, in seconds since 1970; None for no such time."""
+    """Return the time after which no further trial starts, in seconds since 1970; None without a timeout."""
     return None if plan.settings.timeout is None else time.time() + plan.settings.timeout

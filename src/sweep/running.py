@@ -31,7 +31,7 @@ def run_study(plan: SweepPlan, joins: bool = False) -> SweepResult:
 
     Args:
         plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`, or those of a study that exists.
-        joins: whether they are those of a study that exists.
+        joins: True if they are those of a study that exists.
 
     Raises:
         UserError: a store cannot be used, a study of this name was made with other settings, or too many trials failed
@@ -99,7 +99,7 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
 
     Args:
         plan: the checked settings of the sweep.
-        joins: whether they are those of a study that exists.
+        joins: True if they are those of a study that exists.
     """
     define(plan)  # refuses what a study must not contain
     if plan.settings.engine.is_remote and (places := searched_places(plan)):

@@ -198,7 +198,7 @@ class Worker:
         """
         chain, retry_of = self.claims.chain(trial)
         if retry_of is not None:
-            _log_retry(trial.number, retry_of, self.chains.epoch(chain))
+            _print_retry(trial.number, retry_of, self.chains.epoch(chain))
         watch = None
         try:
             if isinstance(config, Exception):
@@ -302,11 +302,14 @@ class Worker:
         return self.datasets[key]
 
 
-def _log_retry(number: int, retry_of: int, epoch: int) -> None:
+def _print_retry(number: int, retry_of: int, epoch: int) -> None:
     """Print where a repeated trial begins, unless a terminal shows the live view of the sweep."""
-    if not sys.stdout.isatty():
-        where = f"after epoch {epoch}" if epoch else "from the start: this machine has no checkpoint of it"
-        print(f"trial {number} continues trial {retry_of} {where}", flush=True)
+    if sys.stdout.isatty():
+        return
+    if epoch:
+        print(f"trial {number} continues trial {retry_of} after epoch {epoch}", flush=True)
+    else:
+        print(f"trial {number} repeats trial {retry_of}, because this machine has no checkpoint of it", flush=True)
 
 
 def trial_config(config: Config, number: int, save_models: str) -> Config:

@@ -82,7 +82,7 @@ class Workers:
         self.kill()
 
     def give(self, job: Job, ask_to_stop: Callable[[], object] | None = None) -> None:
-        """Gives every worker its job, also those that are started later.
+        """Gives every worker its job, including those that are started later.
 
         Args:
             job: of the sweep.
@@ -171,10 +171,10 @@ class Workers:
             _send(ours, self._job.as_message())
 
     def _own_variables(self, number: int) -> dict[str, str]:
-        """Return the environment variables that a process does not have from this one.
+        """Return the environment variables of a process that differ from those of this one.
 
         TensorFlow reads the numbers of threads and the GPUs when it is imported. A number of threads that the user has
-        set is left alone.
+        set is not changed.
         """
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
         share = str(max(1, cores() // self.n_jobs))

@@ -64,7 +64,7 @@ def origin_tags() -> dict[str, str]:
 
 
 def command_tags() -> dict[str, str]:
-    """Return the tag with the command that was typed, its secrets hidden; none if no command was, as in a notebook."""
+    """Return the tag with the command that was typed, secrets hidden; no tag without a command, as in a notebook."""
     return {} if getattr(sys.modules["__main__"], "__spec__", None) is None else {COMMAND: same_command()}
 
 

@@ -385,7 +385,7 @@ class Run:
     def set_running(self) -> None:
         """Mark the run RUNNING in this process, even if it had ended before or another process began it.
 
-        The error that ended it before is no longer among its tags.
+        The tag with the error that ended it before is removed.
         """
         tags = self._client.get_run(self._id).data.tags
         self.set_tags({**renamed_tags(tags), **process_tags(), **(command_tags() if is_parent(tags) else {})})

@@ -159,7 +159,7 @@ class Survey:
     def end_killed(self, run: RunRecord) -> None:
         """Mark a RUNNING run KILLED; what its process had begun to write is removed.
 
-        Nothing is left to do if another process, such as a second doctor, has done it since the run was read.
+        Another process, such as a second doctor, may have done it already since the run was read.
 
         Raises:
             StoreError: another process has ended the run in another way, or resumed it, since it was read.

@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_does_not_count(patient: Patient, gone: str) -> Non
 
 def test_without_a_checkpoint_it_begins_again(patient: Patient, gone: str) -> None:
     run_id = patient.begin(gone, "KILLED")
-    assert advice(patient, run_id).startswith("to resume it with the first epoch, because it has no checkpoint:\n")
+    assert advice(patient, run_id).startswith("to resume it from the first epoch, because it has no checkpoint:\n")
 
 
 @pytest.mark.parametrize("loss", ["removed", "damaged", "discarded now"])

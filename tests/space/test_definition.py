@@ -98,7 +98,7 @@ def test_a_grid_that_was_stored_has_the_same_combinations() -> None:
 
 @given(low=st.floats(1e-300, 1e300), factor=st.floats(1, 10), text=st.text(st.characters(codec="utf-8"), min_size=1))
 @settings(max_examples=50, deadline=None)
-def test_numbers_and_texts_of_a_space_are_stored_exactly(low: float, factor: float, text: str) -> None:
+def test_numbers_and_strings_of_a_space_are_stored_exactly(low: float, factor: float, text: str) -> None:
     interval = Interval("a", low, min(low * factor, 1e300))
     choice = Choice("b", (text, None, True, 3), (text, None, True, [3, 0.1]))
     stored = json.loads(json.dumps([dataclasses.asdict(interval), dataclasses.asdict(choice)]))
@@ -138,7 +138,7 @@ def test_the_places_of_another_worker_replace_those_of_the_definition() -> None:
 
 def test_a_secret_that_a_trial_needs_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_NAME", "an-experiment")
-    with pytest.raises(ConfigError, match=r"tracking.experiment: its value contains a secret .*; a sweep stores it in"):
+    with pytest.raises(ConfigError, match=r"tracking.experiment: the value contains a secret .*; type a value that"):
         define(compose(*SPACE, "tracking.experiment=${oc.env:MY_NAME}"))
 
 
@@ -209,7 +209,7 @@ def test_settings_that_a_definition_must_not_have_are_refused() -> None:
     here = plan(*SPACE)
     definition = copy.deepcopy(define(here))
     definition["settings"]["storage"] = "sqlite:////etc/passwd"
-    with pytest.raises(ConfigError, match=r"hydra.sweeper.storage, which is not part of it"):
+    with pytest.raises(ConfigError, match=r"contains hydra.sweeper.storage, a setting of a command"):
         read_definition(definition, places_of(here))
 
 

@@ -108,7 +108,7 @@ def test_a_machine_with_other_code_or_packages_is_named_and_refused(
 def test_a_setting_of_the_study_cannot_be_typed(stores: dict[str, str], tmp_path: Path) -> None:
     done = Workplace(tmp_path).run("src.sweep", "work", NAME, "training.epochs=7", **stores)
     assert done.returncode == 2
-    assert "training.epochs=7: the study decides its settings" in done.stderr
+    assert "training.epochs=7: the study decides this setting; remove `training.epochs=7`" in done.stderr
 
 
 @pytest.mark.parametrize(

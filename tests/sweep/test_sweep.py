@@ -385,7 +385,7 @@ def test_trials_that_are_killed_and_not_tried_again_end_the_sweep_like_those_tha
     workers_of(process)[0].kill()
     out, err = process.communicate(timeout=240)
     assert process.returncode == 1
-    assert "its worker was killed; not tried again after 1 attempt, a larger hydra.sweeper.max_retries" in out
+    assert "its worker was killed; not tried again after 1 attempt; a larger hydra.sweeper.max_retries" in out
     assert "trial 0 is not tried again after 1 attempt; a larger hydra.sweeper.max_retries allows more" in out
     assert "hydra.sweeper.max_failures=1 trials in a row failed, the last with: its worker was killed" in err
     assert Study(workplace.folder).parent.info.status == "FAILED"
