@@ -6,6 +6,8 @@ ARGS ?=
 # Which model is served, and where the server listens: 5000 for the MLflow UI, 5001 for a model.
 MODEL ?= models:/mnist@champion
 PORT ?=
+# A variable as it was typed after `make`; one of that name in the environment does not count.
+typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev train test test-fast test-services test-slow check ui serve pictures results screenshots lock clean
@@ -13,7 +15,7 @@ PORT ?=
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.installed ## Build .venv from the locked requirements
+setup: .venv/.installed $(if $(call typed,RAY),.venv/.installed-ray) ## Build .venv from the locked requirements (RAY=1: with Ray)
 
 setup-dev: .venv/.installed-dev ## The same with the tools for developing and testing
 
@@ -44,8 +46,6 @@ check: setup-dev ## All that must hold before a commit: style, types, architectu
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-# A variable as it was typed after `make`; one of that name in the environment does not count.
-typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
 # The address is passed on in the environment, where neither make nor the shell interprets it.
 unexport URI
 ifneq ($(call typed,URI),)
@@ -74,6 +74,7 @@ LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --unive
 lock: ## Compile the locked requirements anew (needs uv)
 	$(LOCK) -o requirements.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra ray -c requirements-dev.lock -o requirements-ray.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay
 	rm -rf .debug .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -94,6 +95,9 @@ endef
 .venv/.installed: requirements.lock | .venv/bin/python
 	@echo "installing the locked requirements into .venv (a minute or two)"
 	@$(call install,requirements.lock)
+
+.venv/.installed-ray: requirements-ray.lock .venv/.installed
+	@$(call install,requirements-ray.lock)
 
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
 	@$(call install,requirements-dev.lock)

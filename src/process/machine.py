@@ -4,6 +4,7 @@ import math
 import os
 from pathlib import Path
 
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")  # read when TensorFlow is imported
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: the microseconds that it gets of each period, or max
 
 

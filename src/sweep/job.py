@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from src import tracking
 from src.space import Places
-from src.tracking import StudyId
 
 STOP = b"stop"  # ends the worker after the epoch of its trial
 
@@ -31,7 +31,7 @@ class Job:
 
     definition: Mapping[str, Any]
     places: Places
-    study: StudyId
+    study: tracking.StudyId
     parent_run_id: str | None
     n_trials: int
     first: int
@@ -45,4 +45,4 @@ class Job:
     def from_message(cls, message: bytes) -> Job:
         """Return the job that `as_message` has written."""
         fields = json.loads(message)
-        return cls(**fields | {"places": Places(**fields["places"]), "study": StudyId(*fields["study"])})
+        return cls(**fields | {"places": Places(**fields["places"]), "study": tracking.StudyId(*fields["study"])})

@@ -196,6 +196,8 @@ class Worker:
             StoreError: the stores cannot be reached; the trial is given back.
         """
         chain, retry_of = self.claims.chain(trial)
+        if retry_of is not None:
+            _log_retry(trial.number, retry_of, self.chains.epoch(chain))
         watch = None
         try:
             if isinstance(config, Exception):
@@ -296,6 +298,13 @@ class Worker:
                 del self.datasets[next(iter(self.datasets))]
             self.datasets[key] = datasets.load_dataset(config)
         return self.datasets[key]
+
+
+def _log_retry(number: int, retry_of: int, epoch: int) -> None:
+    """Print where a repeated trial begins, unless a terminal shows the live view of the sweep."""
+    if not sys.stdout.isatty():
+        where = f"after epoch {epoch}" if epoch else "from the start: this machine has no checkpoint of it"
+        print(f"trial {number} continues trial {retry_of} {where}", flush=True)
 
 
 def trial_config(config: Config, number: int, save_models: str) -> Config:

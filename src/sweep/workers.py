@@ -16,7 +16,7 @@ from types import TracebackType
 from src.errors import UserError
 from src.extensions import loaded_extensions
 from src.process.interrupt import deferred
-from src.process.machine import cores
+from src.process.machine import THREADS, cores
 from src.sweep.job import STOP, Job
 from src.sweep.worker import FAILING, RECYCLE
 
@@ -172,10 +172,9 @@ def _ctrl_c_blocked() -> Iterator[None]:
 def _share_of_cores(n_jobs: int) -> Iterator[None]:
     """Sets the number of threads in the environment of the processes that are started inside.
 
-    TensorFlow reads it when it is imported. A value that the user has set is left alone.
+    A value that the user has set is left alone.
     """
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    unset = [name for name in names if name not in os.environ]
+    unset = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(unset, str(max(1, cores() // n_jobs))))
     try:
         yield

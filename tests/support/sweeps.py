@@ -44,10 +44,12 @@ class Study:
     Attributes:
         folder: the workplace's.
         database: the address of the study's database, if that is not a file in the folder.
+        tracking: the address of the runs, if they are not in a file in the folder.
     """
 
     folder: Path
     database: str | None = None
+    tracking: str | None = None
 
     @property
     def storage(self) -> str:
@@ -63,7 +65,7 @@ class Study:
 
     @property
     def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
+        return MlflowClient(self.tracking or f"sqlite:///{self.folder / 'mlflow.db'}")
 
     def runs(self) -> list[Any]:
         experiment = self.client.get_experiment_by_name("convlab")

@@ -1,4 +1,4 @@
-"""What an engine starts: `python -m src.sweep work STUDY`, and nothing else."""
+"""The work that an engine starts: `python -m src.sweep work STUDY`, and nothing else."""
 
 from __future__ import annotations
 
