@@ -28,6 +28,7 @@ from src.register import register
 from src.train import train
 from tests.models.test_models import TABLE
 from tests.support.extensions import write_example
+from tests.support.sweeps import plan
 from tests.support.workplace import ROOT, TrainedRun, Workplace
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -123,6 +124,11 @@ def test_every_python_command_works_as_written(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.workplace.uri)
     monkeypatch.delenv("DATA_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
+    if expected is None and any(argument.startswith("hydra/sweeper/engine=") for argument in arguments):
+        monkeypatch.setenv("OPTUNA_STORAGE", "postgresql://optuna@db.example/optuna")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
+        assert plan(*arguments).settings.engine.is_remote  # the cluster itself: tests/sweep/engines
+        return
     if arguments == ["resume=RUN"]:
         arguments = [f"resume={stopped_run(trained.workplace.uri)}"]
     elif module == "src.train" and expected is None:

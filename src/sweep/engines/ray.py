@@ -287,7 +287,7 @@ def _local_environment() -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token_hex(32),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on 127.0.0.1 only
-        "CONVLAB_RAY_FOLDER": tempfile.mkdtemp(prefix="convlab-ray-"),
+        "CONVLAB_RAY_FOLDER": tempfile.mkdtemp(prefix="convlab-ray-", dir="/tmp"),  # sockets have short paths
     }
 
 

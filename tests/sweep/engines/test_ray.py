@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,18 @@ def test_a_wrong_token_is_refused(token: None, cluster: RayCluster, capfd: pytes
     with pytest.raises(ConfigError, match="the Ray cluster refused the token; set RAY_AUTH_TOKEN to the token of"):
         engine(cluster.address).check()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.services
+def test_the_token_may_be_in_a_file(
+    cluster: RayCluster, in_cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".ray" / "auth_token"
+    file.parent.mkdir()
+    file.write_text(cluster.environment["RAY_AUTH_TOKEN"])
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    engine(cluster.address).check()
 
 
 @pytest.mark.services
@@ -348,6 +360,7 @@ class Place:
     workplace: Workplace
     optuna: str
     mlflow: str
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def study(self) -> Study:
@@ -362,7 +375,9 @@ class Place:
 
     def start(self, cluster: RayCluster, *arguments: str) -> subprocess.Popen[str]:
         chosen = ["hydra/sweeper/engine=ray", f"hydra.sweeper.engine.address='{cluster.address}'"]
-        return self.workplace.start("src.train", *arguments, *chosen, **self.environment(cluster))
+        process = self.workplace.start("src.train", *arguments, *chosen, **self.environment(cluster))
+        self.started.append(process)
+        return process
 
     def trials(self) -> Sequence[Any]:
         try:
@@ -390,12 +405,16 @@ class Place:
 
 
 @pytest.fixture
-def place(workplace: Workplace, postgres: str, request: pytest.FixtureRequest) -> Place:
+def place(workplace: Workplace, postgres: str, request: pytest.FixtureRequest) -> Iterator[Place]:
     key = abs(hash(request.node.name))
     for kind in ("optuna", "mlflow"):
         execute(f"{postgres}/postgres", f"create database ray_{kind}_{key}")
     driver = postgres.replace("postgresql:", "postgresql+psycopg:")
-    return Place(workplace, f"{postgres}/ray_optuna_{key}", f"{driver}/ray_mlflow_{key}")
+    made = Place(workplace, f"{postgres}/ray_optuna_{key}", f"{driver}/ray_mlflow_{key}")
+    yield made
+    for process in made.started:
+        process.kill()
+        print(*process.communicate())  # of a test that failed
 
 
 @pytest.mark.services
@@ -428,12 +447,10 @@ def test_a_sweep_ends_with_all_its_trials_without_its_driver_and_with_a_machine_
     passwords = place.workplace.folder / "pgpass"
     passwords.write_text(f"127.0.0.1:*:*:{user}:{SECRET}\n")
     passwords.chmod(0o600)
-    typed = place.optuna.replace("ada@", f"{user}:{SECRET}@")
+    place = replace(place, optuna=place.optuna.replace("ada@", f"{user}:{SECRET}@"))
     with ray_cluster(2, 1, PGPASSFILE=str(passwords)) as lossy:
         detach = f"hydra.sweeper.detach={str(driver == 'detached').lower()}"
-        process = place.start(
-            lossy, *place.command(8, "hydra.sweeper.n_jobs=2", detach, f"hydra.sweeper.storage='{typed}'")
-        )
+        process = place.start(lossy, *place.command(8, "hydra.sweeper.n_jobs=2", detach))
         if driver == "detached":
             out, err = process.communicate(timeout=240)
             assert (process.returncode, err) == (0, "")
@@ -443,7 +460,6 @@ def test_a_sweep_ends_with_all_its_trials_without_its_driver_and_with_a_machine_
         process.kill()
         lossy.lose(1)
         place.wait_for_report(lossy)
-    process.communicate()
     place.study.assert_whole(8)
     assert [trial.state.name for trial in place.study.study.trials].count("COMPLETE") == 8
     assert place.study.artifact("sweep.html")
@@ -470,17 +486,14 @@ def test_ctrl_c_ends_the_workers_after_a_checkpoint_and_the_same_command_resumes
 
 
 @pytest.mark.slow
-def test_a_cluster_on_this_machine_trains_a_sweep_and_ends_with_it(
-    place: Place, ray_installed: None, tmp_path: Path
-) -> None:
-    process = place.workplace.start(
+def test_a_cluster_on_this_machine_trains_a_sweep_and_ends_with_it(place: Place, ray_installed: None) -> None:
+    before = set(Path("/tmp").glob("convlab-ray-*"))
+    done = place.workplace.run(
         "src.train",
         *place.command(2, "hydra/sweeper/engine=ray", "hydra.sweeper.engine.address=local"),
         OPTUNA_STORAGE=place.optuna,
         MLFLOW_TRACKING_URI=place.mlflow,
-        TMPDIR=str(tmp_path),
     )
-    assert process.communicate(timeout=300)[1] == ""
-    assert process.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     place.study.assert_whole(2)
-    assert not list(tmp_path.glob("convlab-ray-*"))
+    assert not [folder for folder in set(Path("/tmp").glob("convlab-ray-*")) - before if "-test-" not in folder.name]
