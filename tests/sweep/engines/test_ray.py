@@ -292,10 +292,10 @@ def test_an_address_in_the_environment_of_a_machine_is_used_instead_of_one_witho
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ray_installed: None
 ) -> None:
     notes = Notes(tmp_path / "notes")
-    with ray_cluster(1, NOTES=str(notes.file), OPTUNA_STORAGE=STORAGE) as own:
-        for key, value in own.environment.items():
+    with ray_cluster(1, NOTES=str(notes.file), OPTUNA_STORAGE=STORAGE) as single:
+        for key, value in single.environment.items():
             monkeypatch.setenv(key, value)
-        used = engine(own.address)
+        used = engine(single.address)
         used.check()
         used.start(probes(tmp_path, 1, STORAGE))
         assert notes.wait(1)[0][1]["OPTUNA_STORAGE"] == STORAGE
@@ -471,14 +471,14 @@ def test_ctrl_c_ends_the_workers_after_a_checkpoint_and_the_same_command_resumes
     place: Place, ray_installed: None
 ) -> None:
     command = place.command(4, "hydra.sweeper.n_jobs=2")
-    with ray_cluster(1, 1) as own:
-        process = place.start(own, *command)
+    with ray_cluster(1, 1) as pair:
+        process = place.start(pair, *command)
         place.wait_for_running(2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=240)
         assert process.returncode == 130, out + err
         assert not [trial for trial in place.trials() if trial.state.name == "RUNNING"]
-        again = place.start(own, *command)
+        again = place.start(pair, *command)
         out, err = again.communicate(timeout=400)
         assert (again.returncode, err) == (0, "")
     place.study.assert_whole(4)
