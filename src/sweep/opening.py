@@ -88,7 +88,7 @@ def open_sweep(
             if joins and not tracking.has_parent_run(store, study_id):
                 raise ConfigError(
                     f"the run of the study {name!r} is not in {redact(plan.tracking.uri)}; name the store that has it, "
-                    "with MLFLOW_TRACKING_URI or tracking.uri=ADDRESS. If the run was deleted, run the command of the sweep"
+                    "with MLFLOW_TRACKING_URI or tracking.uri=ADDRESS. If the run was deleted, run the sweep's command"
                 )
             return study_id, open_parent(store, study_id, plan, data), rows
 

@@ -58,8 +58,9 @@ class Study:
     @property
     def study(self) -> optuna.Study:
         storage: Any = self.storage
-        if self.database is not None:  # no connection to a server is left open
-            storage = RDBStorage(self.database, engine_kwargs={"poolclass": sqlalchemy.NullPool})
+        if self.database is not None:  # no connection to a server is left open, and only the sweep creates tables
+            unpooled = {"poolclass": sqlalchemy.NullPool}
+            storage = RDBStorage(self.database, engine_kwargs=unpooled, skip_table_creation=True)
         (name,) = optuna.get_all_study_names(storage)
         return optuna.load_study(study_name=name, storage=storage)
 

@@ -1,4 +1,4 @@
-"""A worker of a sweep: when it stops claiming trials."""
+"""A worker of a sweep: when it stops claiming trials, and its log."""
 
 import time
 
@@ -6,7 +6,7 @@ import pytest
 
 from src.space import Places
 from src.sweep.job import Job
-from src.sweep.worker import Worker
+from src.sweep.worker import Worker, _log_retry
 from src.tracking import StudyId
 
 
@@ -20,3 +20,11 @@ def test_setting_the_clock_does_not_change_the_timeout(
     worker.job = Job({}, Places("", []), StudyId("a", "b"), None, n_trials=1, first=0, starter="me", deadline=deadline)
     monkeypatch.setattr(time, "time", lambda: clock)
     assert worker._is_too_late() is late
+
+
+@pytest.mark.parametrize(
+    ("epoch", "where"), [(3, "after epoch 3"), (0, "from the start: this machine has no checkpoint of it")]
+)
+def test_the_log_says_where_a_repeated_trial_begins(epoch: int, where: str, capfd: pytest.CaptureFixture[str]) -> None:
+    _log_retry(7, 2, epoch)
+    assert capfd.readouterr().out == f"trial 7 continues trial 2 {where}\n"

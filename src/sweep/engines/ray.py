@@ -28,7 +28,7 @@ from typing import IO, Any
 from src import console
 from src.errors import ConfigError, UserError
 from src.places import local_path, read_variable
-from src.process.machine import cores
+from src.process.machine import THREADS, cores
 from src.redact import HIDDEN, redact
 from src.schema.engines import RayEngineConfig
 from src.sweep.engines.work import Work
@@ -98,7 +98,10 @@ class RayEngine:
             gpus=self._settings.gpus_per_worker,
             root=str(ROOT),
             folder=str(Path.cwd()),
-            addresses={name: _without_password(address) for name, address in secret.items()},
+            defaults={
+                **dict.fromkeys(THREADS, str(max(1, int(self._settings.cpus_per_worker)))),
+                **{name: _without_password(address) for name, address in secret.items()},
+            },
         )
         if running < work.n_jobs:
             console.say(
@@ -142,14 +145,22 @@ class RayEngine:
         try:
             return self._session.ask(action, **arguments)
         except TokenRefused as error:
+            self._session = None
             raise ConfigError(
                 f"{place}: the Ray cluster refused the token; set RAY_AUTH_TOKEN to the token of the cluster"
             ) from error
         except SessionError as error:
             if action == "connect":
+                self._session = None
                 raise ConfigError(
                     f"{place}: cannot connect to Ray: {error}. Start Ray on this machine as a part of the cluster, or "
                     "correct the address"
+                ) from error
+            if isinstance(error, SessionEnded):
+                self._session = None
+                raise UserError(
+                    f"{place}: the connection to Ray has ended ({error}). Once Ray runs, repeat the command: it "
+                    "resumes the sweep"
                 ) from error
             raise UserError(f"{place}: Ray cannot {action} the workers: {error}") from error
 
@@ -158,7 +169,11 @@ class SessionError(Exception):
     """A request that Ray did not fulfill."""
 
 
-class TokenRefused(SessionError):
+class SessionEnded(SessionError):
+    """The process that was connected to Ray has ended, or was ended because it did not answer."""
+
+
+class TokenRefused(SessionEnded):
     """The cluster has another token."""
 
 
@@ -200,7 +215,7 @@ class Session:
             self._wait(CONNECT_SECONDS if action == "connect" else REQUEST_SECONDS, self._process.stdout.fileno())
             line = self._process.stdout.readline()
             if not line:
-                raise SessionError(self._last_words())
+                raise SessionEnded(self._last_words())
             answer = json.loads(line)
         if "error" in answer:
             raise SessionError(redact(answer["error"]))
@@ -215,7 +230,7 @@ class Session:
                 self._process.kill()
                 self._process.wait()
                 reason = f"no answer within {seconds:g} s ({self._last_words()})"
-                raise TokenRefused(reason) if is_refused else SessionError(reason)
+                raise TokenRefused(reason) if is_refused else SessionEnded(reason)
 
     def _text(self) -> str:
         return os.pread(self._printed.fileno(), 2**20, 0).decode(errors="replace")
@@ -253,8 +268,8 @@ def _check_token() -> None:
 
 def _check_address(address: str) -> None:
     """Raise ConfigError within seconds unless something answers at the address."""
-    if address == "auto":
-        return
+    if address == "auto" and not (address := read_variable("RAY_ADDRESS") or ""):
+        return  # Ray looks for a cluster on this machine
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
         raise ConfigError(f"{ADDRESS}: got {address!r}, expected auto, local or HOST:PORT, such as 10.0.0.5:6379")
@@ -272,7 +287,7 @@ def _local_environment() -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token_hex(32),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on 127.0.0.1 only
-        "CONVLAB_RAY_FOLDER": tempfile.mkdtemp(prefix="convlab-ray-"),
+        "CONVLAB_RAY_FOLDER": tempfile.mkdtemp(prefix="convlab-ray-", dir="/tmp"),  # sockets have short paths
     }
 
 

@@ -30,6 +30,7 @@ NAMESPACE = "convlab"
 MAX_RESTARTS = 20  # of a worker whose machine or process died; more means that something kills it each time
 START_SECONDS = 20  # for a worker to start if the cluster has room for it
 ANSWER_SECONDS = 10  # for a running worker to answer
+SIGNAL_SECONDS = 3  # between two signals: the command takes those of two seconds for one
 SHUTDOWN_SECONDS = 15
 MIN_STORE = 80 * 2**20  # bytes of Ray's memory for objects, which are not used here; Ray refuses less than 75 MB
 # The child becomes the worker's command after Linux has been asked to kill it when this process ends.
@@ -50,9 +51,7 @@ class Worker:
         root: the folder of the code, the same on each machine.
         folder: the folder in which the command is run, the same on each machine.
         log: the file to which the output is appended.
-        addresses: variables of the environment with addresses that lack their password, for machines that do not have
-            these variables.
-        threads: how many threads the worker uses.
+        defaults: variables of the environment for a machine that does not have them.
         has_gpu: False if the worker must not use a GPU.
     """
 
@@ -63,21 +62,19 @@ class Worker:
         root: str,
         folder: str,
         log: str,
-        addresses: Mapping[str, str],
-        threads: int,
+        defaults: Mapping[str, str],
         has_gpu: bool,
     ) -> None:
         if os.environ.get("RAY_AUTH_MODE") != "token":
             raise RuntimeError(
                 f"{platform.node()} accepts requests without a token; start Ray there with RAY_AUTH_MODE=token"
             )
-        for path in (root, folder):
-            if not Path(path).is_dir():
-                raise RuntimeError(f"{platform.node()} has no folder {path}; each machine needs it under this path")
-        names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-        own = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-        path = os.pathsep.join(filter(None, (root, own.get("PYTHONPATH"))))
-        environment = {**dict.fromkeys(names, str(threads)), **addresses, **own, "PYTHONPATH": path}
+        for needed in (root, folder):
+            if not Path(needed).is_dir():
+                raise RuntimeError(f"{platform.node()} has no folder {needed}; each machine needs it under this path")
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+        path = os.pathsep.join(filter(None, (root, inherited.get("PYTHONPATH"))))
+        environment = {**defaults, **inherited, "PYTHONPATH": path}
         if not has_gpu:  # otherwise Ray has set it
             environment["CUDA_VISIBLE_DEVICES"] = ""
         Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +94,7 @@ class Worker:
         assert self._process is not None
         self._is_asked = True
         self._process.terminate()  # the command lets its trial end with the epoch
-        time.sleep(1)
+        time.sleep(SIGNAL_SECONDS)
         self._process.terminate()  # and the second signal does not wait for it
 
     def _run(self, name: str, command: Sequence[str], folder: str, environment: Mapping[str, str], log: str) -> None:
@@ -135,7 +132,7 @@ def connect(address: str) -> list[dict[str, float]]:
 
 
 def start(prefix: str, commands: Sequence[Mapping[str, Any]], cpus: float, gpus: float, **arguments: Any) -> int:
-    """Start a worker for each command; return how many run already.
+    """Start a worker for each command; return how many are running already.
 
     Args:
         prefix: of the names of the actors.
@@ -153,7 +150,7 @@ def start(prefix: str, commands: Sequence[Mapping[str, Any]], cpus: float, gpus:
     for number, command in enumerate(commands, start=1):
         name = f"{prefix}-{number}"
         made = actor.options(name=name, namespace=NAMESPACE, scheduling_strategy="SPREAD", **options)
-        workers.append(made.remote(name=name, threads=max(1, int(cpus)), has_gpu=gpus > 0, **command, **arguments))
+        workers.append(made.remote(name=name, has_gpu=gpus > 0, **command, **arguments))
     try:
         answers = [worker.host.remote() for worker in workers]
         running, _ = ray.wait(answers, num_returns=len(answers), timeout=START_SECONDS)
