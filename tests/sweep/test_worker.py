@@ -6,7 +6,7 @@ import pytest
 
 from src.space import Places
 from src.sweep.job import Job
-from src.sweep.worker import Worker, _log_retry
+from src.sweep.worker import Worker, _print_retry
 from src.tracking import StudyId
 
 
@@ -23,8 +23,12 @@ def test_setting_the_clock_does_not_change_the_timeout(
 
 
 @pytest.mark.parametrize(
-    ("epoch", "where"), [(3, "after epoch 3"), (0, "from the start: this machine has no checkpoint of it")]
+    ("epoch", "line"),
+    [
+        (3, "trial 7 continues trial 2 after epoch 3\n"),
+        (0, "trial 7 repeats trial 2, because this machine has no checkpoint of it\n"),
+    ],
 )
-def test_the_log_says_where_a_repeated_trial_begins(epoch: int, where: str, capfd: pytest.CaptureFixture[str]) -> None:
-    _log_retry(7, 2, epoch)
-    assert capfd.readouterr().out == f"trial 7 continues trial 2 {where}\n"
+def test_the_log_says_where_a_repeated_trial_begins(epoch: int, line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    _print_retry(7, 2, epoch)
+    assert capfd.readouterr().out == line
