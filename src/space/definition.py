@@ -270,8 +270,9 @@ def _public(parts: Tree, plan: SweepPlan, base: DictConfig) -> Tree:
     for name, leaf in _leaves(resolved | {"tags": {}}):
         if not isinstance(leaf, str):
             continue
-        hide = redact if name in called or name in plan.space.typed else redact_forms
-        if hide(leaf) != leaf or is_secret_name(name):
+        is_given = name in called or name in plan.space.typed  # other values are those of conf/ and of a kind
+        hidden = (redact if is_given else redact_forms)(leaf)
+        if hidden != leaf or (is_given and is_secret_name(name)):
             raise ConfigError(
                 f"{name}: the value contains a secret or comes from an environment variable, and a sweep would store "
                 f"it in the study; type a value that is not secret: {name}=VALUE"

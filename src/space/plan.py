@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from src.errors import ConfigError
+from src.process.machine import cores
 from src.schema import (
     Config,
     DatasetConfig,
@@ -18,8 +19,11 @@ from src.schema import (
     TrackingConfig,
     check_shared,
     direction_of,
+    require,
 )
 from src.space.space import Space, build_config
+
+MAX_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,17 @@ class SweepPlan:
         """
         limit = len(queue) if self.is_grid else sys.maxsize
         return min(self.settings.n_trials or limit, limit)
+
+
+def check_jobs(name: str, n_jobs: int) -> None:
+    """Raise ConfigError if this machine has too few cores for this many workers.
+
+    Args:
+        name: of the setting or the flag.
+        n_jobs: how many workers were ordered.
+    """
+    limit = MAX_JOBS_PER_CORE * cores()
+    require(n_jobs <= limit, name, n_jobs, f"at most {limit} on the {cores()} cores here")
 
 
 def make_plan(space: Space, settings: SweeperConfig, name: str, line: Sequence[str] = ()) -> SweepPlan:

@@ -15,23 +15,20 @@ from src.cli.extensions import take_extensions
 from src.cli.mistakes import explain
 from src.cli.strings import quote_strings
 from src.errors import ConfigError
-from src.process.machine import cores
 from src.schema import (
     REGISTRY,
     RUN_GROUPS,
     Choice,
     Scalar,
     SweeperConfig,
-    require,
 )
 from src.space.checks import check_key
 from src.space.overrides import effective_overrides, read_dimension, read_group
-from src.space.plan import SweepPlan, make_plan
+from src.space.plan import SweepPlan, check_jobs, make_plan
 from src.space.space import Space
 
 LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 MAX_COMBINATIONS = 500  # of groups: each is composed before the sweep starts
-MAX_JOBS_PER_CORE = 4  # more worker processes would only wait for each other
 
 
 def plan_line(overrides: Sequence[str]) -> SweepPlan:
@@ -64,8 +61,8 @@ def plan_sweep(loader: ConfigLoader, master: DictConfig, typed: Sequence[str]) -
             "the run, remove -m and hparams_search. To resume a sweep, run its own command again, without `resume`"
         )
     settings: SweeperConfig = to_dataclass(master.hydra.sweeper, "hydra.sweeper.")
-    n_jobs, limit = settings.n_jobs, MAX_JOBS_PER_CORE * cores()
-    require(n_jobs <= limit, "hydra.sweeper.n_jobs", n_jobs, f"at most {limit} on the {cores()} cores here")
+    if not settings.engine.is_remote:
+        check_jobs("hydra.sweeper.n_jobs", settings.n_jobs)
     launcher = master.hydra.launcher
     if not isinstance(launcher, DictConfig) or launcher.get("_target_") != LAUNCHER:
         raise ConfigError("hydra/launcher: the sweep starts its own processes; use hydra.sweeper.n_jobs=2")

@@ -18,7 +18,7 @@ from src.cli.extensions import take_extensions
 from src.errors import ConfigError
 from src.places import check_output_folder
 from src.process.gpus import installed_gpus, visible_gpus
-from src.space import SweepPlan, own_places, read_definition
+from src.space import SweepPlan, check_jobs, own_places, read_definition
 from src.sweep.looking import command_of
 from src.sweep.origin import check_origin
 from src.sweep.running import run_study
@@ -122,6 +122,7 @@ def plan_of_study(
     Raises:
         ConfigError: this machine has other code or packages, or something was typed that is not a path or an address.
     """
+    check_jobs("--n-jobs", n_jobs)
     definition, then = study.kept_definition(opened)
     check_origin(opened.study_name, then)
     plan = read_definition(definition, own_places(definition, storage_url, overrides))

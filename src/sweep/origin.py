@@ -8,9 +8,10 @@ from importlib.metadata import version
 
 from src import tracking
 from src.errors import ConfigError
-from src.extensions import extension_param
+from src.extensions import PARAM, extension_param, recorded_extensions
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pillow")  # compute the results
+NAMES = {PARAM: "extensions"}  # of keys in messages
 
 
 def origin() -> dict[str, str]:
@@ -23,10 +24,15 @@ def check_origin(name: str, then: Mapping[str, str]) -> None:
     now = origin()
     differing = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
     if differing:
-        changes = [f"{key} {_short(now.get(key))} instead of {_short(then.get(key))}" for key in differing]
+        changes = [
+            f"{NAMES.get(key, key)} {_short(now.get(key))} instead of {_short(then.get(key))}" for key in differing
+        ]
+        remedy = "Install what the other machines have"
+        if PARAM in then and PARAM not in now:
+            names = ",".join(recorded_extensions(then))
+            remedy = f"Type `extensions=[{names}]` behind the name of the study"
         raise ConfigError(
-            f"{platform.node()} cannot work on the study {name!r}, because it has {'; '.join(changes)}. Install what "
-            "the other machines have"
+            f"{platform.node()} cannot work on the study {name!r}, because it has {'; '.join(changes)}. {remedy}"
         )
 
 

@@ -105,6 +105,25 @@ def test_a_machine_with_other_code_or_packages_is_named_and_refused(
     assert f"{os.uname().nodename} cannot work on the study '{NAME}', because it has {key} " in done.stderr
 
 
+def test_more_workers_than_the_machine_can_run_are_refused(stores: dict[str, str], tmp_path: Path) -> None:
+    done = Workplace(tmp_path).run("src.sweep", "work", NAME, "--n-jobs", "1000", **stores)
+    assert done.returncode == 2
+    assert "--n-jobs: got 1000, expected at most" in done.stderr
+
+
+def test_an_extension_that_is_missing_is_named_with_what_to_type(stores: dict[str, str], tmp_path: Path) -> None:
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    origin = opened.user_attrs[study.ORIGIN]
+    opened.set_user_attr(study.ORIGIN, origin | {"resolved.extensions": "my_nets 0123456789ab"})
+    try:
+        done = Workplace(tmp_path).run("src.sweep", "work", NAME, **stores)
+    finally:
+        opened.set_user_attr(study.ORIGIN, origin)
+    assert done.returncode == 2
+    assert "has extensions none instead of my_nets 0123" in done.stderr
+    assert "Type `extensions=[my_nets]` behind the name of the study" in done.stderr
+
+
 def test_a_setting_of_the_study_cannot_be_typed(stores: dict[str, str], tmp_path: Path) -> None:
     done = Workplace(tmp_path).run("src.sweep", "work", NAME, "training.epochs=7", **stores)
     assert done.returncode == 2
