@@ -44,7 +44,7 @@ class Study:
     Attributes:
         folder: the workplace's.
         database: the address of the study's database, if that is not a file in the folder.
-        tracking: the address of the runs, if they are not in a file in the folder.
+        tracking: the address of the runs, if that is not a file in the folder.
     """
 
     folder: Path

@@ -69,12 +69,12 @@ class Worker:
             raise RuntimeError(
                 f"{platform.node()} accepts requests without a token; start Ray there with RAY_AUTH_MODE=token"
             )
-        for path in (root, folder):
-            if not Path(path).is_dir():
-                raise RuntimeError(f"{platform.node()} has no folder {path}; each machine needs it under this path")
-        own = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-        path = os.pathsep.join(filter(None, (root, own.get("PYTHONPATH"))))
-        environment = {**defaults, **own, "PYTHONPATH": path}
+        for needed in (root, folder):
+            if not Path(needed).is_dir():
+                raise RuntimeError(f"{platform.node()} has no folder {needed}; each machine needs it under this path")
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+        path = os.pathsep.join(filter(None, (root, inherited.get("PYTHONPATH"))))
+        environment = {**defaults, **inherited, "PYTHONPATH": path}
         if not has_gpu:  # otherwise Ray has set it
             environment["CUDA_VISIBLE_DEVICES"] = ""
         Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def connect(address: str) -> list[dict[str, float]]:
 
 
 def start(prefix: str, commands: Sequence[Mapping[str, Any]], cpus: float, gpus: float, **arguments: Any) -> int:
-    """Start a worker for each command; return how many run already.
+    """Start a worker for each command; return how many are running already.
 
     Args:
         prefix: of the names of the actors.
