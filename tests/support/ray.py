@@ -24,6 +24,7 @@ from tests.support.workplace import ROOT
 
 STORE = 80 * 2**20  # bytes for objects; Ray refuses less than 75 MB
 PREFIX = "convlab-ray-test-"
+LOOPBACK = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # without it Ray uses the other addresses of the machine
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,7 @@ def ray_cluster(*cpus: int, token: bool = True, **variables: str) -> Iterator[Ra
         missing("Ray is not installed: make setup RAY=1")
     folder = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")  # Ray's sockets have long names below it
     access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)} if token else {"RAY_AUTH_MODE": "disabled"}
-    # Without the last variable Ray listens on all addresses of the machine.
-    access |= {"RAY_TMPDIR": folder, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    access |= {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0", **dict([LOOPBACK])}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_", "COV"))}
     inherited.pop("DATA_DIR", None)
     with Path(folder, "cluster.log").open("wb") as log:

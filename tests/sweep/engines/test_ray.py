@@ -24,9 +24,9 @@ from src.schema.engines import RayEngineConfig
 from src.sweep.engines import ray as engine_module
 from src.sweep.engines.ray import RayEngine
 from src.sweep.engines.work import Work
-from tests.support.ray import RayCluster, ray_cluster
+from tests.support.ray import LOOPBACK, RayCluster, ray_cluster
 from tests.support.servers import execute, free_port, missing
-from tests.support.sweeps import SPACE, Study
+from tests.support.sweeps import SPACE, Study, plan
 from tests.support.workplace import Workplace
 
 SECRET = "hunter2-for-ray"
@@ -57,6 +57,7 @@ def token(monkeypatch: pytest.MonkeyPatch, ray_installed: None) -> None:
     """A token that no cluster knows."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+    monkeypatch.setenv(*LOOPBACK)
 
 
 @pytest.fixture
@@ -136,6 +137,20 @@ def test_a_server_that_is_not_one_of_ray_is_given_up_in_time_with_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["hydra.sweeper.storage='sqlite:///optuna.db'"], r"hydra\.sweeper\.storage=sqlite:///optuna\.db: the workers"),
+        (["hydra.sweeper.detach=true", "hydra.sweeper.engine.address=local"], r"hydra\.sweeper\.detach=true"),
+        (["hydra.sweeper.engine.cpus_per_worker=-1"], r"hydra\.sweeper\.engine\.cpus_per_worker"),
+    ],
+)
+def test_what_ray_cannot_do_is_refused_before_anything_starts(typed: list[str], words: str) -> None:
+    addresses = ["hydra.sweeper.storage='postgresql://ada@127.0.0.1:1/optuna'", "tracking.uri='http://127.0.0.1:1'"]
+    with pytest.raises(ConfigError, match=words):
+        plan("dataset=synthetic", *SPACE, "hydra/sweeper/engine=ray", *addresses, *typed)
+
+
 def test_auto_is_the_address_in_the_environment(token: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
     with pytest.raises(ConfigError, match=r"engine\.address=127\.0\.0\.1:\d+ does not answer"):
@@ -192,7 +207,6 @@ def test_a_worker_larger_than_this_machine_is_refused(ray_installed: None) -> No
 @pytest.mark.services
 def test_a_cluster_that_needs_no_token_is_refused(token: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ray_cluster(1, token=False) as open_cluster:
-        monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         careful = engine(open_cluster.address)
         careful.check()
         with pytest.raises(UserError, match="accepts requests without a token; start Ray there with RAY_AUTH_MODE"):
