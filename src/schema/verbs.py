@@ -114,7 +114,7 @@ class DoctorConfig:
         if not self.tracking.enabled:
             raise ConfigError("tracking=off: the doctor examines a store; choose tracking=mlflow")
         is_name = self.discard is None or re.fullmatch(r"[0-9a-f]{32}|trial-[0-9a-f]+-\d+", self.discard)
-        require(bool(is_name), "discard", self.discard, "the id of a run, or trial-STUDY-NUMBER")
+        require(bool(is_name), "discard", self.discard, "the id of a run, or the name of the folder of a trial, trial-STUDY-NUMBER")
 
 
 @dataclass(kw_only=True)
