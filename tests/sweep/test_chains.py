@@ -102,7 +102,8 @@ def assert_no_epoch_was_trained_twice(study: Study) -> None:
 @pytest.mark.fault
 @pytest.mark.parametrize(("trials", "kills"), [(2, 2), pytest.param(6, 10, marks=pytest.mark.slow)])
 def test_killed_workers_cost_no_epoch_and_the_total_is_exact(workplace: Workplace, trials: int, kills: int) -> None:
-    process = workplace.start("src.train", *SWEEP, f"hydra.sweeper.n_trials={trials}")
+    retries = f"hydra.sweeper.max_retries={kills}"  # by chance, one trial may be killed each time before its next epoch
+    process = workplace.start("src.train", *SWEEP, f"hydra.sweeper.n_trials={trials}", retries)
     study, chance, seen = Study(workplace.folder), random.Random(1), 0
     for _ in range(kills):
         seen = wait_for_epochs(study, seen)
