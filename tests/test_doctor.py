@@ -414,7 +414,10 @@ def test_more_runs_than_a_page_has_are_all_checked_and_repaired(
     [
         ("hosts=none", r"^hosts: got 'none', expected one of this, all"),
         ("tracking=off", r"^tracking=off: the doctor examines a store"),
-        ("discard=../mine", r"^discard: got '../mine', expected the id of a run, or the name of the folder of a trial, trial-STUDY-NUMBER"),
+        (
+            "discard=../mine",
+            r"^discard: got '../mine', expected the id of a run, or the folder of a trial, trial-ID-NUMBER",
+        ),
         ("fix=perhaps", r"^fix: "),
     ],
 )

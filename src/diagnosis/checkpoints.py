@@ -1,7 +1,7 @@
 """Checkpoints: damaged ones, those that are not needed anymore, and the space that the others take.
 
 `checkpoints/KEY/` is next to the store unless `training.checkpoint_dir` names another folder. KEY is the id of a run,
-or `trial-STUDY-NUMBER` for a trial and those that tried it again. See `src.checkpoints` for what is in it.
+or `trial-ID-NUMBER` for a trial and those that tried it again. See `src.checkpoints` for what is in it.
 """
 
 from __future__ import annotations

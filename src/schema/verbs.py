@@ -101,7 +101,7 @@ class DoctorConfig:
     storage: str | None = field(default="sqlite:///optuna.db", metadata=PLACE)  # of the studies; null: check none
     fix: bool = False  # repair what can be repaired
     clean: bool = False  # free the space of older checkpoints and of the cache
-    discard: str | None = None  # a run, or trial-STUDY-NUMBER, whose checkpoints are all removed
+    discard: str | None = None  # a run, or trial-ID-NUMBER, whose checkpoints are all removed
     hosts: str = "this"  # all: also end runs of other machines, which may be running
     # A folder of points and files that the store did not get: they are delivered, and nothing is checked
     sync: str | None = field(default=None, metadata=PLACE)
@@ -114,7 +114,7 @@ class DoctorConfig:
         if not self.tracking.enabled:
             raise ConfigError("tracking=off: the doctor examines a store; choose tracking=mlflow")
         is_name = self.discard is None or re.fullmatch(r"[0-9a-f]{32}|trial-[0-9a-f]+-\d+", self.discard)
-        require(bool(is_name), "discard", self.discard, "the id of a run, or the name of the folder of a trial, trial-STUDY-NUMBER")
+        require(bool(is_name), "discard", self.discard, "the id of a run, or the folder of a trial, trial-ID-NUMBER")
 
 
 @dataclass(kw_only=True)

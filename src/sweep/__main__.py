@@ -20,6 +20,7 @@ from src.cli.command import run_command
 from src.cli.flags import Flags
 from src.errors import ConfigError
 from src.places import local_path
+from src.process.output import lasting_output
 from src.sweep.joining import resume, work
 from src.sweep.looking import default_storage, show_studies, show_trials, stop, watch
 
@@ -113,9 +114,11 @@ def _main() -> None:
         case "stop", str(name):
             stop(name, typed.storage)
         case "resume", str(name):
-            resume(name, typed.storage, typed.places, typed.n_jobs, typed.log, typed.n_trials)
+            with lasting_output():
+                resume(name, typed.storage, typed.places, typed.n_jobs, typed.log, typed.n_trials)
         case "work", str(name):
-            work(name, typed.storage, typed.places, typed.n_jobs, typed.log)
+            with lasting_output():
+                work(name, typed.storage, typed.places, typed.n_jobs, typed.log)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,11 @@ def resume(
     """
     with _opened(name, storage_url, log) as (opened, patience):
         before = study.order_of(opened)
-        order = study.Order(max(n_trials or 0, before.n_trials), None)
+        if n_trials is not None and n_trials < before.n_trials:
+            raise ConfigError(
+                f"--n-trials {n_trials}: {before.n_trials} trials were ordered; an order can only be raised"
+            )
+        order = study.Order(n_trials or before.n_trials, None)
         plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
         if n_trials is not None and n_trials > plan.count_trials(plan.first_trials()):
             raise ConfigError(f"--n-trials {n_trials}: the grid has {before.n_trials} combinations; remove --n-trials")
