@@ -13,7 +13,7 @@ import psutil
 import tensorflow as tf
 
 from src.errors import ConfigError
-from src.process.gpus import explain_unused_gpus, gpu_memories, installed_gpus, too_few_devices, visible_gpus
+from src.process.gpus import explain_too_few_devices, explain_unused_gpus, gpu_memories, installed_gpus, visible_gpus
 from src.process.machine import cores
 
 PROCESSOR = Path("/proc/cpuinfo")
@@ -91,7 +91,7 @@ def find_devices(count: int | None) -> list[str]:
     """
     found = [device.name for device in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
     if count is not None and count > len(found):
-        raise ConfigError(too_few_devices(count, len(found), found[0].split(":")[-2]))
+        raise ConfigError(explain_too_few_devices(count, len(found), found[0].split(":")[-2]))
     return found[:count]
 
 

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from src.errors import ConfigError
+from src.redact import redact
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 NO_GPU = "-1"
-HIDING = ("", NO_GPU, "none", "NoDevFiles")  # values without any GPU; Slurm sets NoDevFiles
+HIDING_VALUES = ("", NO_GPU, "none", "NoDevFiles")  # each hides all GPUs; Slurm sets NoDevFiles
 DRIVER = Path("/proc/driver/nvidia")  # exists where NVIDIA's driver is loaded, in a container too
-SECONDS = 60  # for nvidia-smi; the driver is slow to start on machines with many GPUs
+MAX_SHOWN = 60  # characters of a wrong value in a message
+NVIDIA_SMI_SECONDS = 60  # the driver is slow to start on machines with many GPUs
 
 _GPU = re.compile(r"^GPU \d+: (?P<model>.+) \(UUID: (?P<uuid>\S+)\)")
 _MIG = re.compile(r"^\s+MIG .+\(UUID: (?P<uuid>\S+)\)")
@@ -53,36 +55,6 @@ def gpu_memories() -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdecimal()}
 
 
-def explain_unused_gpus(environment: Mapping[str, str]) -> str | None:
-    """Return why a training uses no GPU although there is one to use; TensorFlow has found none. None without a GPU.
-
-    Raises:
-        ConfigError: CUDA_VISIBLE_DEVICES is not a list of GPUs.
-    """
-    installed = installed_gpus()
-    if not installed or not visible_gpus(environment, installed):
-        return None
-    return (
-        f"this machine has a GPU ({installed[0].model}), but TensorFlow cannot use it and trains on the CPU: install "
-        f"NVIDIA's libraries with `make setup GPU=1`, or set {VISIBLE}={NO_GPU} to use the CPU without this message"
-    )
-
-
-def run_nvidia_smi(*arguments: str) -> str:
-    """Return what NVIDIA's program prints, an empty string if it is missing or fails."""
-    program = shutil.which("nvidia-smi")
-    return "" if program is None else _output(program, arguments)
-
-
-@functools.cache  # it takes up to seconds, and a process asks it for each training
-def _output(program: str, arguments: tuple[str, ...]) -> str:
-    try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=SECONDS, check=True)
-    except (OSError, ValueError, subprocess.SubprocessError):  # the driver is not loaded, for example
-        return ""
-    return done.stdout
-
-
 def read_listing(text: str) -> list[Gpu]:
     """Return the GPUs in the output of `nvidia-smi -L`."""
     gpus: list[Gpu] = []
@@ -94,6 +66,23 @@ def read_listing(text: str) -> list[Gpu]:
     return gpus
 
 
+def run_nvidia_smi(*arguments: str) -> str:
+    """Return what NVIDIA's program prints, an empty string if it is missing or fails."""
+    program = shutil.which("nvidia-smi")
+    return "" if program is None else _output(program, arguments)
+
+
+@functools.cache  # it takes up to seconds, and a process asks it for each training
+def _output(program: str, arguments: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=NVIDIA_SMI_SECONDS, check=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):  # the driver is not loaded, for example
+        return ""
+    return done.stdout
+
+
 def visible_gpus(environment: Mapping[str, str], installed: Sequence[Gpu]) -> list[str]:
     """Return the names of the GPUs that a process with this environment may use.
 
@@ -103,10 +92,10 @@ def visible_gpus(environment: Mapping[str, str], installed: Sequence[Gpu]) -> li
             the program that lists them.
 
     Raises:
-        ConfigError: CUDA_VISIBLE_DEVICES has something that is not the name of a GPU, or of one that does not exist.
-            CUDA would hide it and all GPUs after it.
+        ConfigError: CUDA_VISIBLE_DEVICES contains a name that is not that of a GPU, or a GPU that does not exist. CUDA
+            would hide it and all GPUs after it.
     """
-    value = environment.get(VISIBLE)
+    value = environment.get(VISIBLE_DEVICES)
     if value is not None:
         return _read_names(value, installed)
     if not any(gpu.parts for gpu in installed):
@@ -116,32 +105,48 @@ def visible_gpus(environment: Mapping[str, str], installed: Sequence[Gpu]) -> li
 
 def _read_names(value: str, installed: Sequence[Gpu]) -> list[str]:
     names = [name.strip() for name in value.split(",")]
-    if value.strip() in HIDING:
+    if value.strip() in HIDING_VALUES:
         return []
     names = names[: names.index(NO_GPU)] if NO_GPU in names else names  # CUDA ignores what follows
     for name in names:
         if not _NAME.fullmatch(name):
             raise ConfigError(
-                f"{VISIBLE}={value}: got {name!r}, expected numbers such as 0,1 or UUIDs such as GPU-8932f937; use -1 "
-                f"for no GPU, or unset {VISIBLE} for all of them"
+                f"{VISIBLE_DEVICES}={value}: got {name!r}, expected numbers such as 0,1 or UUIDs such as GPU-8932f937; "
+                f"use -1 for no GPU, or unset {VISIBLE_DEVICES} for all of them"
             )
         if names.count(name) > 1:
-            raise ConfigError(f"{VISIBLE}={value}: {name} is listed twice; list each GPU once")
+            raise ConfigError(f"{VISIBLE_DEVICES}={value}: {name} is listed twice; list each GPU once")
         if installed and not _exists(name, installed):
             numbers = ", ".join(str(index) for index in range(len(installed)))
             raise ConfigError(
-                f"{VISIBLE}={value}: this machine has no GPU {name}, only {numbers} (nvidia-smi -L lists them); use "
-                f"these, or unset {VISIBLE} for all of them"
+                f"{VISIBLE_DEVICES}={value}: this machine has no GPU {name}, only {numbers} (nvidia-smi -L lists "
+                f"them); use these, or unset {VISIBLE_DEVICES} for all of them"
             )
     return names
 
 
 def _exists(name: str, installed: Sequence[Gpu]) -> bool:
-    """Return whether a GPU has this name; the beginning of a UUID is enough."""
+    """Return True if a GPU has this name; the beginning of a UUID is enough."""
     if name.isdecimal():
         return int(name) < len(installed)
     uuids = [uuid for gpu in installed for uuid in (gpu.uuid, *gpu.parts)]
     return any(uuid.lower().startswith(name.lower()) for uuid in uuids)
+
+
+def explain_unused_gpus(environment: Mapping[str, str]) -> str | None:
+    """Return why a training uses no GPU although there is one to use; TensorFlow has found none. None without a GPU.
+
+    Raises:
+        ConfigError: CUDA_VISIBLE_DEVICES is not a list of GPUs.
+    """
+    installed = installed_gpus()
+    if not installed or not visible_gpus(environment, installed):
+        return None
+    return (
+        f"this machine has a GPU ({installed[0].model}), but TensorFlow cannot use it and trains on the CPU; install "
+        f"NVIDIA's libraries with `make setup GPU=1`, or set {VISIBLE_DEVICES}={NO_GPU} to use the CPU without this "
+        "message"
+    )
 
 
 def divide_gpus(gpus: Sequence[str], workers: int, per_worker: float | None) -> list[str | None]:
@@ -164,9 +169,9 @@ def divide_gpus(gpus: Sequence[str], workers: int, per_worker: float | None) -> 
     needed = _needed_gpus(workers, per_worker)
     if needed > len(gpus):
         raise ConfigError(
-            f"hydra.sweeper.gpus_per_worker={per_worker:g}: n_jobs={workers} needs {needed} GPUs, but this command can "
-            f"use {len(gpus) or 'none'}; use a smaller hydra.sweeper.n_jobs, or remove "
-            "`hydra.sweeper.gpus_per_worker`, so that workers share GPUs"
+            f"hydra.sweeper.gpus_per_worker={per_worker:g}: hydra.sweeper.n_jobs={workers} needs {needed} "
+            f"GPU{'s' * (needed != 1)}, but this command can use {len(gpus) or 'none'}; use a smaller "
+            "hydra.sweeper.n_jobs, or remove `hydra.sweeper.gpus_per_worker`, so that workers share GPUs"
         )
     if count > 1:
         return [",".join(gpus[worker * count : (worker + 1) * count]) for worker in range(workers)]
@@ -182,15 +187,12 @@ def _needed_gpus(workers: int, per_worker: float | None) -> int:
     return math.ceil(workers / sharing)
 
 
-def too_few_devices(wanted: int, found: int, kind: str) -> str:
-    """Return the message for `training.devices` with more devices than there are: GPUs, or else the CPU."""
-    if kind == "GPU":
-        gpus = "is 1 GPU" if found == 1 else f"are {found} GPUs"
-        return f"training.devices={wanted}: there {gpus} to use; use training.devices={found} or all"
-    return (
-        f"training.devices={wanted}: there is no GPU to use, and the CPU counts as {found} device; use "
-        "training.devices=all for as many as there are, or install the GPU's libraries: make setup GPU=1"
-    )
+def describe_sharing(divided: Sequence[str | None]) -> str | None:
+    """Return a line if several workers use the same GPU, else None."""
+    gpus = {names for names in divided if names not in (None, NO_GPU)}
+    if not gpus or len(gpus) == len(divided):
+        return None
+    return f"{len(divided)} workers share {len(gpus)} GPU{'s' * (len(gpus) > 1)}"
 
 
 def check_count(count: int | None, environment: Mapping[str, str]) -> None:
@@ -201,7 +203,7 @@ def check_count(count: int | None, environment: Mapping[str, str]) -> None:
     gpus = visible_gpus(environment, installed_gpus())
     if count is None or count <= max(1, len(gpus)) or (not gpus and DRIVER.exists()):
         return
-    raise ConfigError(too_few_devices(count, max(1, len(gpus)), "GPU" if gpus else "CPU"))
+    raise ConfigError(explain_too_few_devices(count, max(1, len(gpus)), "GPU" if gpus else "CPU"))
 
 
 def check_gpus_of_worker(count: int | None, divided: Sequence[str | None]) -> None:
@@ -217,10 +219,21 @@ def check_gpus_of_worker(count: int | None, divided: Sequence[str | None]) -> No
     if count is None or count <= max(1, found):
         return
     if not found:
-        raise ConfigError(too_few_devices(count, 1, "CPU"))
+        raise ConfigError(explain_too_few_devices(count, 1, "CPU"))
     raise ConfigError(
         f"training.devices={count}: each worker has {found} GPU{'s' * (found > 1)}; set "
         f"hydra.sweeper.gpus_per_worker={count}, or use training.devices=all"
+    )
+
+
+def explain_too_few_devices(wanted: int, found: int, kind: str) -> str:
+    """Return the message for `training.devices` with more devices than there are: GPUs, or else the CPU."""
+    if kind == "GPU":
+        gpus = "is 1 GPU" if found == 1 else f"are {found} GPUs"
+        return f"training.devices={wanted}: there {gpus} to use; use training.devices={found} or all"
+    return (
+        f"training.devices={wanted}: no GPU can be used, and the CPU counts as {found} device; use "
+        f"training.devices={found} or all, or install the GPU's libraries: make setup GPU=1"
     )
 
 
@@ -236,18 +249,14 @@ def check_cluster(environment: Mapping[str, str]) -> None:
         cluster = json.loads(value).get("cluster", {})
         count = sum(len(addresses) for addresses in cluster.values())
     except (AttributeError, TypeError, ValueError):
-        raise ConfigError("TF_CONFIG: expected JSON with the addresses of a cluster; unset it") from None
+        shown = redact(value)
+        shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."
+        raise ConfigError(
+            f"TF_CONFIG: got {shown!r}, expected JSON with the addresses of a cluster; unset it"
+        ) from None
     if count > 1:
         raise ConfigError(
             f"TF_CONFIG names {count} processes: one training on several machines (MultiWorkerMirroredStrategy) does "
             "not work with Keras 3; unset TF_CONFIG. training.devices=all uses every GPU of one machine, and a sweep "
             "uses several machines"
         )
-
-
-def describe_sharing(divided: Sequence[str | None]) -> str | None:
-    """Return a line if several workers use the same GPU, else None."""
-    gpus = {names for names in divided if names not in (None, NO_GPU)}
-    if not gpus or len(gpus) == len(divided):
-        return None
-    return f"{len(divided)} workers share {len(gpus)} GPU{'s' * (len(gpus) > 1)}"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from src.errors import UserError
 from src.extensions import loaded_extensions
-from src.process.gpus import VISIBLE, divide_gpus, installed_gpus, visible_gpus
+from src.process.gpus import VISIBLE_DEVICES, divide_gpus, installed_gpus, visible_gpus
 from src.process.interrupt import deferred
 from src.process.machine import THREADS, cores
 from src.sweep.job import STOP, Job
@@ -180,7 +180,7 @@ class Workers:
         share = str(max(1, cores() // self.n_jobs))
         variables = {"PYTHONPATH": path} | {name: share for name in THREADS if name not in os.environ}
         gpus = self.gpus[number]
-        return variables if gpus is None else variables | {VISIBLE: gpus}
+        return variables if gpus is None else variables | {VISIBLE_DEVICES: gpus}
 
 
 def _send(connection: Connection, message: bytes) -> None:

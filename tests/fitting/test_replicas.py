@@ -96,11 +96,11 @@ def test_settings_that_several_devices_do_not_allow_are_refused(typed: list[str]
 @pytest.mark.parametrize(
     ("typed", "environment", "message"),
     [
-        (["training.devices=2"], {}, "there is no GPU to use, and the CPU counts as 1 device"),
+        (["training.devices=2"], {}, "no GPU can be used, and the CPU counts as 1 device"),
         (["training.devices=8"], {"gpus": "2"}, "training.devices=8: there are 2 GPUs to use"),
         ([], {"CUDA_VISIBLE_DEVICES": "gpu"}, "CUDA_VISIBLE_DEVICES=gpu: got 'gpu'"),
         ([], {"TF_CONFIG": json.dumps({"cluster": {"worker": ["a:1", "b:1"]}})}, "TF_CONFIG names 2 processes"),
-        ([], {"TF_CONFIG": "workers"}, "TF_CONFIG: expected JSON"),
+        ([], {"TF_CONFIG": "workers"}, "TF_CONFIG: got 'workers', expected JSON"),
     ],
 )
 def test_devices_that_cannot_be_used_end_the_command_before_a_run_begins(

@@ -121,8 +121,8 @@ def test_each_worker_gets_its_share_of_the_gpus(
 @pytest.mark.parametrize(
     ("count", "workers", "per_worker", "message"),
     [
-        (0, 1, 1, "gpus_per_worker=1: n_jobs=1 needs 1 GPUs, but this command can use none"),
-        (0, 2, 0.5, "gpus_per_worker=0.5: n_jobs=2 needs 1 GPUs, but this command can use none"),
+        (0, 1, 1, "gpus_per_worker=1: hydra.sweeper.n_jobs=1 needs 1 GPU, but this command can use none"),
+        (0, 2, 0.5, "gpus_per_worker=0.5: hydra.sweeper.n_jobs=2 needs 1 GPU, but this command can use none"),
         (2, 3, 1, "n_jobs=3 needs 3 GPUs, but this command can use 2;"),
         (3, 2, 2, "n_jobs=2 needs 4 GPUs, but this command can use 3;"),
         (2, 5, 0.5, "n_jobs=5 needs 3 GPUs, but this command can use 2;"),
@@ -147,8 +147,8 @@ def test_a_training_may_use_the_gpus_of_its_worker(count: int | None, divided: l
     [
         (["0,1", "2,3"], r"training\.devices=3: each worker has 2 GPUs; set hydra\.sweeper\.gpus_per_worker=3"),
         (["0"], "each worker has 1 GPU;"),
-        (["-1"], "there is no GPU to use"),
-        ([None], "there is no GPU to use"),
+        (["-1"], "no GPU can be used"),
+        ([None], "no GPU can be used"),
     ],
 )
 def test_a_training_with_more_devices_than_its_worker_is_refused(divided: list[str | None], message: str) -> None:

@@ -85,7 +85,7 @@ def test_a_replacement_gets_the_gpu_of_the_dead_worker(
             "0,1",
             "each worker has 1 GPU; set hydra.sweeper.gpus_per_worker=2",
         ),
-        (["training.devices=2"], "-1", "training.devices=2: there is no GPU to use"),
+        (["training.devices=2"], "-1", "training.devices=2: no GPU can be used"),
         ([], "0,first", "CUDA_VISIBLE_DEVICES=0,first: got 'first'"),
     ],
 )

@@ -7,23 +7,14 @@ and takes an address that contains a password from its own environment.
 from __future__ import annotations
 
 import importlib.util
-import itertools
-import json
 import math
-import os
 import re
-import select
 import socket
-import subprocess
-import sys
 import tempfile
-import time
-import weakref
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any
+from typing import Any
 
 from src import console
 from src.errors import ConfigError, UserError
@@ -31,18 +22,12 @@ from src.places import local_path, read_variable
 from src.process.machine import THREADS, cores
 from src.redact import HIDDEN, redact
 from src.schema.engines import RayEngineConfig
+from src.sweep.engines.ray_client import ROOT, Session, SessionEnded, SessionError, TokenRefused
 from src.sweep.engines.work import Work
 
 ADDRESS = "hydra.sweeper.engine.address"
-ROOT = Path(__file__).resolve().parents[3]  # of the code
 PORT_SECONDS = 5  # for a server to accept a connection
-CONNECT_SECONDS = 60  # Ray itself tries for minutes
-REQUEST_SECONDS = 90  # longer than a request takes that waits for workers
-LOOK_SECONDS = 0.2  # between two looks at what Ray prints while it connects
-END_SECONDS = 20  # longer than a session takes for its end
-REFUSED = "InvalidAuthToken"  # printed once a second for as long as Ray tries
 _NAME = re.compile(r"Ray actors (.+) \(\d+ workers?\)")
-_LOG_PREFIX = re.compile(r"^\[[^\]]*\] [\w./]+:\d+: ")  # of the lines that Ray's C++ code prints
 
 
 class RayEngine:
@@ -57,7 +42,7 @@ class RayEngine:
         self._session: Session | None = None
 
     def check(self) -> None:
-        """Connect to the cluster; one on this machine is started later.
+        """Connect to the cluster. A cluster on this machine is started later.
 
         Raises:
             ConfigError: Ray is not installed, the cluster does not answer or accepts requests without a token, or no
@@ -68,7 +53,7 @@ class RayEngine:
                 "hydra/sweeper/engine=ray: the package ray is not installed; run `make setup RAY=1` on each machine"
             )
         if self._settings.address == "local":
-            self._check_room([{"CPU": cores(), "GPU": math.inf}])  # Ray will find out whether there are GPUs
+            self._check_size([{"CPU": cores(), "GPU": math.inf}])  # Ray itself counts the GPUs later
         else:
             _check_token()
             _check_address(self._settings.address)
@@ -85,8 +70,8 @@ class RayEngine:
             self._connect(secret)
         elif secret:
             console.say(
-                f"{' and '.join(secret)}: Ray does not send the password; each machine needs the variable in the "
-                "environment in which Ray was started, or the password in PGPASSFILE"
+                f"Ray does not send passwords: start Ray on each machine with {' and '.join(secret)} in its "
+                "environment, or put the database's password into the file that PGPASSFILE names"
             )
         prefix = f"{work.study}-{token_hex(2)}"  # a study that is resumed has other actors
         logs = [str(work.log_folder / f"{prefix}-{number}.log") for number in range(1, work.n_jobs + 1)]
@@ -105,7 +90,8 @@ class RayEngine:
         )
         if running < work.n_jobs:
             console.say(
-                f"{work.n_jobs - running} of {work.n_jobs} workers wait until the Ray cluster has room for them"
+                f"{work.n_jobs - running} of {work.n_jobs} workers are queued until the Ray cluster has free CPUs "
+                "or GPUs"
             )
         return f"Ray actors {prefix} ({work.n_jobs} worker{'s' * (work.n_jobs != 1)})"
 
@@ -125,16 +111,17 @@ class RayEngine:
         """
         address = self._settings.address
         self._session = Session({**_local_environment(), **secret} if address == "local" else {})
-        self._check_room(self._ask("connect", address=address))
+        self._check_size(self._ask("connect", address=address))
 
-    def _check_room(self, machines: Sequence[Mapping[str, float]]) -> None:
+    def _check_size(self, machines: Sequence[Mapping[str, float]]) -> None:
         """Raise ConfigError if a worker is larger than each machine: it would wait forever."""
         cpus, gpus = self._settings.cpus_per_worker, self._settings.gpus_per_worker
         if not any(machine["CPU"] >= cpus and machine["GPU"] >= gpus for machine in machines):
             sizes = sorted({f"CPU: {machine['CPU']:g}, GPU: {machine['GPU']:g}" for machine in machines})
             raise ConfigError(
-                f"hydra.sweeper.engine: cpus_per_worker={cpus:g} and gpus_per_worker={gpus:g} are more than any "
-                f"machine of the Ray cluster has ({'; '.join(sizes)}); ask for less, or add a larger machine"
+                f"hydra.sweeper.engine: no machine of the Ray cluster has cpus_per_worker={cpus:g} and "
+                f"gpus_per_worker={gpus:g}: the machines have {'; '.join(sizes)}; use smaller values, or add a larger "
+                "machine"
             )
 
     def _ask(self, action: str, **arguments: Any) -> Any:
@@ -165,104 +152,14 @@ class RayEngine:
             raise UserError(f"{place}: Ray cannot {action} the workers: {error}") from error
 
 
-class SessionError(Exception):
-    """A request that Ray did not fulfill."""
-
-
-class SessionEnded(SessionError):
-    """The process that was connected to Ray has ended, or was ended because it did not answer."""
-
-
-class TokenRefused(SessionEnded):
-    """The cluster has another token."""
-
-
-class Session:
-    """The process `src.sweep.engines.ray_session`, which ends when nothing refers to this object any more.
-
-    Args:
-        variables: changes of its environment.
-    """
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._numbers = itertools.count()
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the process
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from src.sweep.engines.ray_session import main; main()"],
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": path, **variables},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._printed,
-            bufsize=0,  # `select` sees all answers
-            start_new_session=True,  # Ctrl-C does not reach it
-        )
-        weakref.finalize(self, _end, self._process, self._printed)
-
-    def ask(self, action: str, **arguments: Any) -> Any:
-        """Return the answer to a request.
-
-        Raises:
-            SessionError: there is none, or it is an error.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        number = next(self._numbers)
-        with suppress(OSError):  # the process has ended, and so has its output
-            self._process.stdin.write(json.dumps([number, action, arguments]).encode() + b"\n")
-        answer = {"number": None}
-        while answer["number"] != number:  # Ctrl-C may have ended the wait for an earlier answer
-            self._wait(CONNECT_SECONDS if action == "connect" else REQUEST_SECONDS, self._process.stdout.fileno())
-            line = self._process.stdout.readline()
-            if not line:
-                raise SessionEnded(self._last_words())
-            answer = json.loads(line)
-        if "error" in answer:
-            raise SessionError(redact(answer["error"]))
-        return answer["result"]
-
-    def _wait(self, seconds: float, answers: int) -> None:
-        """Wait for an answer, or for the end of the process; kill the process if neither comes."""
-        deadline = time.monotonic() + seconds
-        while not select.select([answers], [], [], LOOK_SECONDS)[0]:
-            is_refused = REFUSED in self._text()
-            if is_refused or time.monotonic() > deadline:
-                self._process.kill()
-                self._process.wait()
-                reason = f"no answer within {seconds:g} s ({self._last_words()})"
-                raise TokenRefused(reason) if is_refused else SessionEnded(reason)
-
-    def _text(self) -> str:
-        return os.pread(self._printed.fileno(), 2**20, 0).decode(errors="replace")
-
-    def _last_words(self) -> str:
-        """Return the last line that the process printed."""
-        lines = [_LOG_PREFIX.sub("", line.strip()) for line in self._text().splitlines() if line.strip()]
-        return redact(lines[-1]) if lines else "the connection has ended"
-
-
-def _end(process: subprocess.Popen[bytes], printed: IO[bytes]) -> None:
-    """End a session; a cluster on this machine ends with it."""
-    printed.close()
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        with suppress(OSError):  # what could not be written when the process had ended
-            pipe.close()
-    try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 def _check_token() -> None:
     """Raise ConfigError unless Ray will send a token."""
     token = read_variable("RAY_AUTH_TOKEN")
     file = local_path(read_variable("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token")
     if read_variable("RAY_AUTH_MODE") != "token" or not (token or file.is_file()):
         raise ConfigError(
-            "hydra/sweeper/engine=ray: anyone who reaches a Ray cluster without a token can run programs on it; set "
-            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here and on each machine of the cluster"
+            "hydra/sweeper/engine=ray: anyone who can reach a Ray cluster that needs no token can run programs on it; "
+            "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here and on each machine of the cluster"
         )
 
 

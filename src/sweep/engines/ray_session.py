@@ -1,7 +1,7 @@
 """A process that is connected to a Ray cluster, for `src.sweep.engines.ray`. No other process imports Ray.
 
-Ray prints its troubles, and ends the process that it is in when the cluster is gone. So it gets a process of its own.
-This one reads requests from its input, a JSON array a line, and answers each with a line. It ends with its input.
+Ray prints its own messages, and ends its process when the cluster is gone. So it has a process of its own. This process
+reads requests from its input, one JSON array in each line, and answers each with a line. It ends with its input.
 
 The workers are detached actors: they outlive this process. An actor runs the command of a worker as a child process.
 Ray sends the class `Worker` to the machines of the cluster, so it uses only Python's own library.
@@ -27,10 +27,10 @@ from typing import Any
 import ray
 
 NAMESPACE = "convlab"
-MAX_RESTARTS = 20  # of a worker whose machine or process died; more means that something kills it each time
-START_SECONDS = 20  # for a worker to start if the cluster has room for it
+MAX_RESTARTS = 20  # of a worker; after more deaths than that, something kills it each time
+START_SECONDS = 20  # for a worker to start if the cluster has free CPUs and GPUs for it
 ANSWER_SECONDS = 10  # for a running worker to answer
-SIGNAL_SECONDS = 3  # between two signals: the command takes those of two seconds for one
+SIGNAL_SECONDS = 3  # between two signals: the command counts signals within `stopping.ECHO_SECONDS`, 2 s, as one
 SHUTDOWN_SECONDS = 15
 MIN_STORE = 80 * 2**20  # bytes of Ray's memory for objects, which are not used here; Ray refuses less than 75 MB
 # The child becomes the worker's command after Linux has been asked to kill it when this process ends.
@@ -43,7 +43,7 @@ CODE = (
 class Worker:
     """An actor that runs the command of a worker, and ends with it.
 
-    Ray makes it again, on this machine or another one, when its machine or its process dies.
+    Ray starts it again, on this machine or another one, when its machine or its process dies.
 
     Args:
         name: of the actor.
@@ -85,7 +85,7 @@ class Worker:
         threading.Thread(target=self._run, args=(name, command, folder, environment, log)).start()
 
     def host(self) -> str:
-        """Return the name of the machine: the actor runs."""
+        """Return the name of the machine. An answer shows that the actor runs."""
         return platform.node()
 
     def stop(self) -> None:
@@ -93,9 +93,9 @@ class Worker:
         self._started.wait()
         assert self._process is not None
         self._is_asked = True
-        self._process.terminate()  # the command lets its trial end with the epoch
+        self._process.terminate()  # the command ends after the epoch of its trial
         time.sleep(SIGNAL_SECONDS)
-        self._process.terminate()  # and the second signal does not wait for it
+        self._process.terminate()  # the second signal ends it at once
 
     def _run(self, name: str, command: Sequence[str], folder: str, environment: Mapping[str, str], log: str) -> None:
         with Path(log).open("ab") as output:
@@ -109,7 +109,7 @@ class Worker:
             )
         self._started.set()
         if self._process.wait() < 0 and not self._is_asked:  # killed, perhaps because memory was short
-            os._exit(1)  # Ray makes the actor again
+            os._exit(1)  # Ray starts the actor again
         ray.kill(ray.get_actor(name, NAMESPACE))
 
 
@@ -142,7 +142,7 @@ def start(prefix: str, commands: Sequence[Mapping[str, Any]], cpus: float, gpus:
         arguments: of `Worker`.
 
     Raises:
-        RayError: a machine cannot run a worker; none is left.
+        RayError: a machine cannot run a worker; all workers were ended.
     """
     actor = ray.remote(Worker)
     options = {"num_cpus": cpus, "num_gpus": gpus, "lifetime": "detached", "max_restarts": MAX_RESTARTS}

@@ -16,7 +16,7 @@ from src.sweep.engines.work import Engine, Work, check_places
 from src.sweep.job import Job
 
 LOGS = "worker_logs"  # the folder of logs, in the folder where the command was started
-LOOK = 5.0  # seconds between two questions to the engine
+LOOK_SECONDS = 5.0  # between two questions to the engine
 
 
 class RemoteWorkers:
@@ -26,18 +26,17 @@ class RemoteWorkers:
         n_jobs: how many workers are started.
         name: the name of what the engine has started, "" before.
         folder: the folder of the workers' logs.
-        failing: always False: the study says whether too many trials failed in a row.
     """
 
-    failing = False
-    have_ended = False  # a worker of the study finds the trials of a dead one
+    failing = False  # the study says whether too many trials failed in a row
+    have_ended = False  # another worker finds the trial of a dead one
 
     def __init__(self, engine: Engine, plan: SweepPlan, n_jobs: int) -> None:
         self.n_jobs = n_jobs
         self.name = ""
+        self.folder = Path.cwd() / LOGS
         self._engine = engine
         self._plan = plan
-        self.folder = Path.cwd() / LOGS
         self._deadline: float | None = None  # by the monotonic clock
         self._left = n_jobs
         self._ask_to_stop: Callable[[], object] | None = None
@@ -51,7 +50,7 @@ class RemoteWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the workers alone: the study says when they end."""
+        """Do nothing: the workers outlive this process, and the study says when they end."""
 
     def give(self, job: Job, ask_to_stop: Callable[[], object]) -> None:
         """Start the workers.
@@ -76,7 +75,7 @@ class RemoteWorkers:
             log_folder=self.folder,
         )
         self.name = self._engine.start(work)
-        self._next_look = time.monotonic() + LOOK
+        self._next_look = time.monotonic() + LOOK_SECONDS
         console.say(f"started {self.name}; logs: {self.folder}")
 
     def wait(self, seconds: float) -> bool:
@@ -84,17 +83,17 @@ class RemoteWorkers:
         time.sleep(seconds)
         if self.name and time.monotonic() >= self._next_look:
             self._left = self._engine.count(self.name)
-            self._next_look = time.monotonic() + LOOK
+            self._next_look = time.monotonic() + LOOK_SECONDS
         return bool(self.name) and self._left > 0
 
     def replace_dead(self) -> None:
-        """Do nothing: the engine starts a lost worker again."""
+        """Do nothing: the cluster starts a lost worker again."""
 
     def note_progress(self, ended_trials: int) -> None:
-        """Do nothing: the engine counts the deaths of its workers."""
+        """Do nothing: this process replaces no workers, so it does not count their deaths."""
 
     def stop(self) -> None:
-        """Remove queued workers, and let each running one end its trial with the epoch."""
+        """Remove queued workers, and let each running one stop after the epoch of its trial."""
         if self._ask_to_stop is not None:
             self._ask_to_stop()
         self._stop(now=False)
@@ -103,7 +102,7 @@ class RemoteWorkers:
         """Raise UserError if no worker is left although the sweep is not complete.
 
         Args:
-            is_done: whether the study has all its trials.
+            is_done: True if the study has all its trials.
         """
         if self.name and not is_done and not self._is_too_late():
             raise UserError(
@@ -115,7 +114,7 @@ class RemoteWorkers:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def end(self) -> None:
-        """Do nothing: a worker ends when it finds no trial, and writes the report then."""
+        """Do nothing: a worker that finds no trial writes the report and ends."""
 
     def kill(self) -> None:
         """Ask the running workers to end at once."""
@@ -123,5 +122,5 @@ class RemoteWorkers:
 
     def _stop(self, now: bool) -> None:
         if self.name:
-            with suppress(UserError):  # the study asks them too
+            with suppress(UserError):  # the study has asked the workers already
                 self._engine.stop(self.name, now)

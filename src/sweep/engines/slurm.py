@@ -18,17 +18,17 @@ from src.sweep.engines.work import Work
 
 ROOT = Path(__file__).resolve().parents[3]  # of the project
 PROGRAMS = ("sbatch", "sinfo", "squeue", "scancel")
-ANSWER_SECONDS = 120  # Slurm's commands give up earlier and say why
-MIN_SECONDS = 20  # a task whose time limit ends it earlier is not queued again: it would never train anything
+ANSWER_SECONDS = 120  # a limit: Slurm's commands give up earlier and say why
+MIN_SECONDS = 20  # a task that its time limit stops earlier is not queued again: it would never train anything
 
 # The script runs as one task. Before the time limit Slurm signals the script alone. When a job is preempted or
-# canceled, some clusters signal all processes of the task: the worker gets the signal twice, and takes it for one.
+# canceled, some clusters signal all processes of the task: the worker gets the signal twice and counts it once.
 # `scontrol requeue` would queue a canceled job too. So it is called only for a job that is still running. Slurm itself
 # queues a preempted one again. The number of the array's last task is that of the array, and would name all tasks.
 SCRIPT = """\
 #!/bin/bash
-# A worker of the study {study}. Before the time limit Slurm sends TERM: the worker ends its epoch,
-# writes a checkpoint, and this task is queued again. A worker that ends otherwise is not.
+# A worker of the study {study}. Before the time limit Slurm sends TERM: the worker ends its epoch and
+# writes a checkpoint, and this task is queued again. After any other end it is not.
 task="${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 log={log}
 set -e
@@ -51,7 +51,7 @@ if [ "$stopped" = yes ] && [ "$code" -eq 143 ] &&
     if [ "$SECONDS" -ge {min_seconds} ]; then
         scontrol requeue "$task"
     else
-        echo "stopped after $SECONDS s by the time limit, so not queued again: it leaves no time for a trial" >&2
+        echo "the time limit stopped this worker after $SECONDS s, too early for a trial, so it is not queued again" >&2
     fi
 fi
 exit "$code"
@@ -67,7 +67,7 @@ class SlurmEngine:
 
     def __init__(self, settings: SlurmEngineConfig) -> None:
         self.settings = settings
-        self._count = 0  # at the last answer
+        self._count = 0  # of workers at the last answer
 
     def check(self) -> None:
         """Raise ConfigError if Slurm cannot be used here, or has no such partition."""
@@ -83,7 +83,8 @@ class SlurmEngine:
         for name in (self.settings.partition or "").split(","):
             if name and name not in partitions:
                 raise ConfigError(
-                    f"hydra.sweeper.engine.partition: {name!r} does not exist; the cluster has {', '.join(partitions)}"
+                    f"hydra.sweeper.engine.partition={self.settings.partition}: the cluster has no partition {name!r}; "
+                    f"choose from {', '.join(partitions)}"
                 )
 
     def start(self, work: Work) -> str:
@@ -109,12 +110,12 @@ class SlurmEngine:
         """Remove queued workers, and with `now` end running ones too, which write a checkpoint.
 
         Raises:
-            UserError: Slurm refused, as for the job of another user.
+            UserError: Slurm refused, for example because the job belongs to another user.
         """
         _ask("scancel", *([] if now else ["--state=PENDING"]), _id(name))
 
     def _options(self, work: Work) -> list[str]:
-        """Return the options of sbatch. On the command line they come before its variables, such as SBATCH_EXPORT."""
+        """Return the options of sbatch. Options override its environment variables, such as SBATCH_EXPORT."""
         settings = self.settings
         at_a_time = f"%{settings.array_parallelism}" if settings.array_parallelism else ""
         chosen = {
@@ -145,7 +146,7 @@ class SlurmEngine:
 
     def _script(self, work: Work) -> str:
         """Return the shell script of a task, which contains no password."""
-        log = "the worker's log"  # stands for a variable of the shell, which must not be quoted
+        log = "the worker's log"  # is replaced by a variable of the shell, which must not be quoted
         command = ['"$log"' if word == log else shlex.quote(word) for word in work.command(log)]
         return SCRIPT.format(
             study=" ".join(work.study.split()),  # in a comment, which ends with the line
@@ -172,7 +173,7 @@ def _ask(*command: str, script: str = "", variables: dict[str, str] | None = Non
     """Return what a command of Slurm prints.
 
     Raises:
-        UserError: it failed; the message contains its own words.
+        UserError: the command failed; the message contains its output.
     """
     try:
         done = subprocess.run(

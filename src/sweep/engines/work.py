@@ -19,8 +19,8 @@ class Work:
     Attributes:
         study: the name of the study.
         n_jobs: how many workers there are.
-        storage: the address of the study's storage, perhaps with a password.
-        tracking_uri: the address of the runs, perhaps with a password.
+        storage: the address of the study's storage, which may contain a password.
+        tracking_uri: the address of the runs, which may contain a password.
         places: further arguments of the command: extensions, and paths that were typed.
         log_folder: the folder for the workers' logs, as an absolute path.
     """
@@ -62,16 +62,16 @@ def check_places(places: Sequence[str]) -> None:
 
 
 class Engine(Protocol):
-    """Starts workers somewhere and can stop them. It decides nothing about trials."""
+    """Starts workers on a cluster and stops them. It decides nothing about trials."""
 
     def check(self) -> None:
-        """Raise ConfigError if the engine cannot be used here."""
+        """Raise ConfigError if the engine cannot be used on this machine."""
 
     def start(self, work: Work) -> str:
         """Start the workers, and return the name of what was started, such as `Slurm job 17`.
 
         Raises:
-            UserError: the cluster refused; the message contains its own words.
+            UserError: the cluster refused; the message contains its answer.
         """
 
     def count(self, name: str) -> int:

@@ -21,7 +21,7 @@ import pytest
 
 from src.errors import ConfigError, UserError
 from src.schema.engines import RayEngineConfig
-from src.sweep.engines import ray as engine_module
+from src.sweep.engines import ray_client
 from src.sweep.engines.ray import RayEngine
 from src.sweep.engines.work import Work
 from tests.support.ray import LOOPBACK, RayCluster, ray_cluster
@@ -31,7 +31,7 @@ from tests.support.workplace import Workplace
 
 SECRET = "hunter2-for-ray"
 STORAGE = f"postgresql://bob:{SECRET}@127.0.0.1:1/optuna"
-# Notes its process and its environment in the file NOTES, then waits.
+# Writes its process and its environment into the file NOTES, then waits.
 PROBE = [
     "timeit", "-n1", "-r1", "-s", "import json, os, time",
     "print(json.dumps([os.getpid(), dict(os.environ)]), file=open(os.environ['NOTES'], 'a'), flush=True); "
@@ -73,7 +73,7 @@ def engine(address: str, **settings: Any) -> RayEngine:
 
 @dataclass(frozen=True)
 class Probes(Work):
-    """Workers that only note what they find."""
+    """Workers that only write down their process and environment."""
 
     def command(self, log: str) -> list[str]:
         return [sys.executable, "-m", *PROBE]
@@ -90,7 +90,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 240) -> None:
         time.sleep(0.2)
 
 
-# --- what is refused -----------------------------------------------------------------------------------------------
+# --- errors --------------------------------------------------------------------------------------------------------
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_a_cluster_is_not_used_without_a_token(
 
 
 @pytest.mark.parametrize("address", ["10.0.0.5", "ray://10.0.0.5:10001", "10.0.0.5:port", ":6379"])
-def test_an_address_that_is_not_one_is_refused(address: str, token: None) -> None:
+def test_a_malformed_address_is_refused(address: str, token: None) -> None:
     with pytest.raises(ConfigError, match=r"expected auto, local or HOST:PORT"):
         engine(address).check()
 
@@ -126,10 +126,10 @@ def test_an_address_where_nothing_answers_is_refused(token: None) -> None:
 
 
 @pytest.mark.services
-def test_a_server_that_is_not_one_of_ray_is_given_up_in_time_with_one_line(
+def test_a_server_other_than_ray_is_given_up_in_time_with_one_line(
     token: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine_module, "CONNECT_SECONDS", 8)
+    monkeypatch.setattr(ray_client, "CONNECT_SECONDS", 8)
     words = r"cannot connect to Ray: no answer within 8 s \(.+\)\. Start"
     with closing(socket.create_server(("127.0.0.1", 0))) as server, pytest.raises(ConfigError, match=words) as refused:
         engine(f"127.0.0.1:{server.getsockname()[1]}").check()
@@ -158,7 +158,7 @@ def test_auto_is_the_address_in_the_environment(token: None, monkeypatch: pytest
 
 
 @pytest.mark.services
-def test_no_cluster_on_this_machine_is_one_line(
+def test_an_absent_cluster_on_this_machine_is_reported_in_one_line(
     token: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if any(process.info["name"] == "gcs_server" for process in psutil.process_iter(["name"])):
@@ -192,15 +192,15 @@ def test_the_token_may_be_in_a_file(
 
 @pytest.mark.services
 @pytest.mark.parametrize("wanted", [{"cpus_per_worker": 2}, {"gpus_per_worker": 2}])
-def test_a_worker_that_no_machine_has_room_for_is_refused(
+def test_a_worker_that_is_larger_than_each_machine_is_refused(
     wanted: dict[str, float], cluster: RayCluster, in_cluster: None
 ) -> None:
-    with pytest.raises(ConfigError, match=r"are more than any machine of the Ray cluster has \(CPU: 1, GPU: 1\); ask"):
+    with pytest.raises(ConfigError, match=r"no machine of the Ray cluster has .*: the machines have CPU: 1, GPU: 1;"):
         engine(cluster.address, **wanted).check()
 
 
 def test_a_worker_larger_than_this_machine_is_refused(ray_installed: None) -> None:
-    with pytest.raises(ConfigError, match=r"cpus_per_worker=4096 and gpus_per_worker=0 are more than any machine"):
+    with pytest.raises(ConfigError, match=r"no machine .* has cpus_per_worker=4096 and gpus_per_worker=0:"):
         engine("local", cpus_per_worker=4096).check()
 
 
@@ -226,11 +226,11 @@ def test_a_folder_that_a_machine_does_not_have_is_named(
         started.start(probes(tmp_path, 2))
 
 
-# --- what a worker finds -------------------------------------------------------------------------------------------
+# --- a worker -----------------------------------------------------------------------------------------------------
 
 
 class Notes:
-    """What the probes found."""
+    """The processes and environments that the probes wrote down."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -284,7 +284,7 @@ def test_a_worker_gets_its_share_of_the_cores_and_no_password_or_token(
     assert variables["OPTUNA_STORAGE"] == "postgresql://bob@127.0.0.1:1/optuna"
     assert [variables[key] for key in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")] == ["1", "1"]
     assert not [key for key in variables if key.startswith("RAY_")]
-    assert "OPTUNA_STORAGE: Ray does not send the password; each machine needs the variable" in capsys.readouterr().out
+    assert "Ray does not send passwords: start Ray on each machine with OPTUNA_STORAGE in" in capsys.readouterr().out
     processes = [process for machine in (0, 1) for process in cluster.processes_of(machine)]
     assert pid in [process.pid for process in processes]
     for process in processes:
@@ -316,12 +316,12 @@ def test_an_address_in_the_environment_of_a_machine_is_used_instead_of_one_witho
 
 
 @pytest.mark.services
-def test_workers_wait_for_room_are_started_again_when_they_are_killed_and_end_when_they_are_asked(
+def test_workers_are_queued_started_again_when_they_are_killed_and_end_when_they_are_asked(
     started: Started, notes: Notes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     used, name = started(3)
     assert name.endswith("(3 workers)")
-    assert "1 of 3 workers wait until the Ray cluster has room for them" in capsys.readouterr().out
+    assert "1 of 3 workers are queued until the Ray cluster has free CPUs or GPUs" in capsys.readouterr().out
     first = notes.wait(2)
     assert used.count(name) == 3
     os.kill(first[0][0], signal.SIGKILL)
@@ -448,7 +448,7 @@ def test_the_trials_of_a_machine_that_is_lost_continue_on_another_one(place: Pla
 
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", ["detached", "killed"])
-def test_a_sweep_ends_with_all_its_trials_without_its_driver_and_with_a_machine_less(
+def test_a_sweep_completes_without_its_driver_and_with_one_machine_less(
     driver: str, place: Place, postgres: str, ray_installed: None
 ) -> None:
     """The workers find the password of the study's database in a file, which Ray does not know."""

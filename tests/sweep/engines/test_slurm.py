@@ -1,4 +1,4 @@
-"""Workers on a real Slurm cluster of one node: how they are started, what ends them, and what is queued again."""
+"""Workers on a real Slurm cluster of one node: their start, their end, and the tasks that are queued again."""
 
 import os
 import time
@@ -58,7 +58,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def started(engine: SlurmEngine, given: Work) -> str:
-    """Start workers; return the first one's task when all that may run at a time do."""
+    """Start workers; return the task of the first one when as many run as may run at a time."""
     job = engine.start(given).removeprefix("Slurm job ")
     count = 1 if engine.settings.array_parallelism else given.n_jobs
     logs = [given.log_folder / f"slurm-{job}_{number}.log" for number in range(count)]
@@ -72,7 +72,7 @@ def meet_time_limit(cluster: SlurmCluster, task: str) -> None:
 
 
 def ended(cluster: SlurmCluster, task: str) -> dict[str, str]:
-    """The details of a task that is not queued any more."""
+    """The details of a task that is no longer queued."""
     cluster.wait(lambda jobs: task not in {job.name for job in jobs})
     return cluster.details(task)
 
@@ -187,7 +187,7 @@ def test_a_worker_that_meets_its_time_limit_is_queued_again(
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_time_limit_concerns_one_task(
+def test_a_time_limit_queues_only_its_task_again(
     cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr(engine_of_slurm, "MIN_SECONDS", 0)
@@ -215,7 +215,7 @@ def test_a_worker_whose_time_limit_leaves_no_time_is_not_queued_again(cluster: S
     task = started(SlurmEngine(SlurmEngineConfig()), work(tmp_path, script=ends_when_asked(143)))
     meet_time_limit(cluster, task)
     assert ended(cluster, task)["Restarts"] == "0"
-    assert "it leaves no time for a trial" in (tmp_path / f"slurm-{task}.log").read_text()
+    assert "too early for a trial, so it is not queued again" in (tmp_path / f"slurm-{task}.log").read_text()
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])
@@ -260,7 +260,7 @@ def test_a_machine_without_slurm_is_refused(absent: str, tmp_path: Path, monkeyp
         SlurmEngine(SlurmEngineConfig()).check()
 
 
-def test_what_slurm_says_is_shown(cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_of_slurm_are_shown(cluster: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = SlurmEngine(SlurmEngineConfig(constraint="missing"))
     engine.check()
     with pytest.raises(UserError, match="sbatch: error: Batch job submission failed: Invalid feature specification"):
@@ -282,13 +282,13 @@ def slurm_sweep(*settings: str) -> Sequence[str]:
     return ["-m", *kinds, *space, *settings]
 
 
-def test_a_partition_that_does_not_exist_is_refused_before_anything_is_made(
-    slurm: SlurmCluster, workplace: Workplace
-) -> None:
+def test_an_unknown_partition_is_refused_before_anything_is_created(slurm: SlurmCluster, workplace: Workplace) -> None:
     stores = {"OPTUNA_STORAGE": NOWHERE, "MLFLOW_TRACKING_URI": NOWHERE}
     arguments = slurm_sweep("hydra.sweeper.engine.partition=lwo", "hydra.sweeper.n_trials=2")
     done = workplace.run("src.train", *arguments, **slurm.variables, **stores)
     assert done.returncode == 2
-    assert done.stderr == "error: hydra.sweeper.engine.partition: 'lwo' does not exist; the cluster has low, high\n"
+    assert done.stderr == (
+        "error: hydra.sweeper.engine.partition=lwo: the cluster has no partition 'lwo'; choose from low, high\n"
+    )
     assert list(workplace.folder.iterdir()) == []
     assert slurm.jobs() == []

@@ -56,7 +56,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 240) -> None:
 
 
 def in_training(study: Study) -> list[optuna.trial.FrozenTrial]:
-    """The trials that run now and have finished an epoch."""
+    """The running trials that have finished an epoch."""
     try:
         trials = study.study.trials
     except Exception:  # the study does not exist yet
@@ -146,7 +146,7 @@ def elsewhere() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
 
 
 def wait_for_training(study: Study, count: int) -> None:
-    """Wait until this many trials have finished an epoch and run."""
+    """Wait until this many running trials have finished an epoch."""
     wait_for(lambda: len(in_training(study)) == count)
 
 

@@ -1,4 +1,4 @@
-"""What an engine starts, and what may be in it."""
+"""The command that an engine starts, and the passwords that it must not contain."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +16,13 @@ from src.sweep.engines.work import Work, check_places
         ["dataset.data_dir=/data", "dataset.mirrors=['https://token@mirror.example']"],
     ],
 )
-def test_a_password_cannot_be_typed_for_workers_elsewhere(places: Sequence[str]) -> None:
+def test_a_typed_password_is_refused_for_workers_on_a_cluster(places: Sequence[str]) -> None:
     with pytest.raises(ConfigError, match=r"^dataset\.mirrors: it contains a password, .*; set it in conf/local/"):
         check_places(places)
 
 
 @pytest.mark.parametrize("places", [[], ["dataset.data_dir=/data", "dataset.mirrors=['https://mirror.example']"]])
-def test_other_paths_and_addresses_can(places: Sequence[str]) -> None:
+def test_other_paths_and_addresses_are_accepted(places: Sequence[str]) -> None:
     check_places(places)
 
 
