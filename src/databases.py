@@ -42,11 +42,6 @@ def make_writable(folder: Path, setting: str) -> None:
         raise StoreError(f"cannot write into {folder} ({error.strerror}); set {setting} to a writable place") from error
 
 
-def is_writable(file: Path) -> bool:
-    """Return True if a SQLite file that exists can be written; SQLite needs its folder too, for a journal."""
-    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
-
-
 def check_port(uri: str, setting: str) -> None:
     """Raise StoreError within seconds unless a server listens at the address."""
     url = sqlalchemy.make_url(uri)

@@ -14,9 +14,8 @@ from contextlib import closing, contextmanager
 
 from src import console, diagnosis, study, tracking
 from src.cli.command import entry_point
-from src.databases import is_writable
 from src.errors import FaultsLeft, StoreError
-from src.places import local_path, sqlite_file
+from src.places import is_writable, local_path, sqlite_file
 from src.results import DoctorResult
 from src.schema import DoctorConfig
 

@@ -86,6 +86,11 @@ def sqlite_file(address: str) -> Path | None:
     return _file(found["path"])
 
 
+def is_writable(file: Path) -> bool:
+    """Return True if a SQLite file that exists can be written; SQLite needs its folder too, for a journal."""
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
+
+
 def _file(typed: str) -> Path:
     written, decoded = (local_path(re.sub(r"^/+(?=~)", "", text.strip())) for text in (typed, unquote(typed)))
     return written if written.parent.is_dir() and not decoded.parent.is_dir() else decoded

@@ -14,6 +14,7 @@ from src import study, tracking
 from src.checkpoints import FOLDER, check, manifests, root_of
 from src.errors import CheckpointError
 from src.links import doctor_command, resume_command
+from src.places import local_path
 from src.schema import DoctorConfig
 
 IDLE_SECONDS = 600  # a process that writes a file or a folder changes it at least this often
@@ -82,7 +83,7 @@ class Case:
         The second value is the folder of all checkpoints, None where the run finds its checkpoint by itself.
         """
         default = self.store.folder / FOLDER
-        for root in (Path(run.tags.get(tracking.CHECKPOINTS, default)), default):
+        for root in (local_path(str(run.tags.get(tracking.CHECKPOINTS, default))), default):
             if epoch := self._newest_epoch(root / run.run_id):
                 return epoch, None
         if epoch := self._newest_epoch(self.checkpoints / run.run_id):

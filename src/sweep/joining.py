@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-
-import optuna
+from typing import TYPE_CHECKING
 
 from src import console, study
 from src.cli.extensions import take_extensions
@@ -22,6 +21,9 @@ from src.space import SweepPlan, check_jobs, own_places, read_definition
 from src.sweep.looking import command_of
 from src.sweep.origin import check_origin
 from src.sweep.running import run_study
+
+if TYPE_CHECKING:
+    import optuna
 
 
 def resume(

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-
-import optuna
+from typing import TYPE_CHECKING
 
 from src import console, study
 from src.places import read_variable
 from src.redact import redact
+
+if TYPE_CHECKING:
+    import optuna
 
 TICK = 2.0  # seconds between two looks at a study
 LONG = 60.0  # seconds without a running trial, after which a line says so

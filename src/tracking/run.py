@@ -392,14 +392,7 @@ class Run:
         self._client.update_run(self._id, status="RUNNING")
         self.status, self.end_time = "RUNNING", None
         if ERROR in tags:
-            self._remove_tag(ERROR)
-
-    def _remove_tag(self, name: str) -> None:
-        try:
-            self._client.delete_tag(self._id, name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the answer to an earlier attempt was lost
-                raise
+            _delete_tag(self._client, self._id, ERROR)
 
     def set_scheduled(self) -> None:
         """Mark the run SCHEDULED: workers that are still queued will set it RUNNING."""
@@ -416,7 +409,7 @@ class Run:
             self._artifacts.release()
             if status == "FINISHED":
                 if ERROR in self.tags:
-                    self._remove_tag(ERROR)
+                    _delete_tag(self._client, self._id, ERROR)
                 self._client.set_terminated(self._id, status, self.end_time)
                 self.status = status
                 self._writer.close()
@@ -479,3 +472,12 @@ def _spaced(markdown: str) -> str:
     """Add a space after each cell of a table: the UI shows no space between columns."""
     lines = markdown.splitlines()
     return "\n".join(line.replace(" |", " &emsp;|") if line.startswith("|") else line for line in lines)
+
+
+def _delete_tag(client: mlflow.MlflowClient, run_id: str, name: str) -> None:
+    """Delete a tag of a run, which may have been deleted already: the answer to an earlier attempt may be lost."""
+    try:
+        client.delete_tag(run_id, name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise

@@ -24,13 +24,12 @@ from src.databases import (
     check_owner,
     check_port,
     ensure_tables,
-    is_writable,
     make_writable,
     tables,
 )
 from src.errors import StoreError
 from src.links import VARIABLE, mlflow_command
-from src.places import resolve_address, sqlite_file
+from src.places import is_writable, resolve_address, sqlite_file
 from src.process.interrupt import deferred
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs

@@ -10,9 +10,8 @@ from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
-from src.databases import is_writable
 from src.errors import StoreError
-from src.places import sqlite_file
+from src.places import is_writable, sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
 from src.tracking.artifacts import abandon_model, local_folder

@@ -29,6 +29,6 @@ def test_a_signal_may_come_early_by_a_minute(minutes: int | None, seconds: int) 
 @pytest.mark.parametrize(("minutes", "seconds"), [(1, 1), (2, 61), (2, 3600)])
 def test_a_time_limit_that_leaves_no_time_for_work_is_refused(minutes: int, seconds: int) -> None:
     with pytest.raises(
-        ConfigError, match=rf"signal_delay_s: got {seconds}, expected at most a minute less than timeout"
+        ConfigError, match=rf"signal_delay_s: got {seconds}, expected at least a minute less than timeout"
     ):
         slurm(timeout_min=minutes, signal_delay_s=seconds)

@@ -158,6 +158,7 @@ def test_paths_that_are_searched_are_named() -> None:
 
 def test_the_name_of_an_option_is_stored_though_a_variable_has_the_same_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHOSEN", "synthetic")
+    monkeypatch.setattr("src.redact._secrets", set())
     hide_inputs(["tags.data=${oc.env:CHOSEN}"], os.environ)
     definition = define(compose(*SPACE, "dataset=synthetic", "tags.data=${oc.env:CHOSEN}"))
     assert definition["sections"]["dataset"][0]["name"] == "synthetic"

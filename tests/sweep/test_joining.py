@@ -179,7 +179,7 @@ def test_a_study_whose_deadline_has_passed_is_neither_worked_on_nor_watched_fore
     finally:
         opened.set_user_attr("order", order)
     assert done.returncode == watched.returncode == 0
-    assert f"{NAME} has passed its deadline; to continue it: python -m src.sweep resume {NAME}" in done.stdout
+    assert f"study {NAME} has passed its deadline; resume it with: python -m src.sweep resume {NAME}" in done.stdout
 
 
 def test_printed_commands_are_quoted_and_name_the_storage_that_was_typed() -> None:
