@@ -1,10 +1,15 @@
 """The settings `hydra.sweeper.engine.*`."""
 
-import pytest
+import re
 
+import pytest
+from hydra.errors import MissingConfigException
+
+from src.cli.mistakes import explain
 from src.errors import ConfigError
 from src.schema import SlurmEngineConfig
 from tests.support.configs import INF, NAN, Make, Ranges, range_tests
+from tests.support.sweeps import SPACE, plan
 
 slurm: Make = SlurmEngineConfig
 
@@ -32,3 +37,34 @@ def test_a_time_limit_that_leaves_no_time_for_work_is_refused(minutes: int, seco
         ConfigError, match=rf"signal_delay_s: got {seconds}, expected at least a minute less than timeout"
     ):
         slurm(timeout_min=minutes, signal_delay_s=seconds)
+
+
+@pytest.mark.parametrize("engine", ["slurm", "ray"])
+@pytest.mark.parametrize(
+    ("typed", "refused"),
+    [
+        ([], "hydra.sweeper.storage=sqlite:///optuna.db"),
+        (["hydra.sweeper.storage=postgresql://ada@db.example/optuna"], "tracking.uri=sqlite:///mlflow.db"),
+    ],
+)
+def test_an_engine_with_other_machines_refuses_a_sqlite_file(engine: str, typed: list[str], refused: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"^{re.escape(refused)}: the workers of hydra/sweeper/engine={engine} run on"
+    ):
+        plan(*SPACE, f"hydra/sweeper/engine={engine}", *typed)
+
+
+def test_a_sweep_of_this_machine_cannot_be_detached() -> None:
+    with pytest.raises(ConfigError, match=r"^hydra.sweeper.detach=true: .* remove `hydra.sweeper.detach=true`"):
+        plan(*SPACE, "hydra.sweeper.detach=true")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "engine"), [("submitit_slurm", "slurm"), ("submitit_local", None), ("ray", "ray"), ("ray_aws", "ray")]
+)
+def test_a_launcher_of_hydra_is_answered_with_the_key_of_the_engine(launcher: str, engine: str | None) -> None:
+    with pytest.raises(MissingConfigException) as error:
+        plan(*SPACE, f"hydra/launcher={launcher}")
+    message = explain(error.value)
+    assert message.startswith(f"hydra/launcher={launcher}: ")
+    assert (f"use hydra/sweeper/engine={engine}, " in message) if engine else ("hydra.sweeper.n_jobs=2" in message)

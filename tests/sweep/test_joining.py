@@ -105,6 +105,20 @@ def test_a_machine_with_other_code_or_packages_is_named_and_refused(
     assert f"{os.uname().nodename} cannot work on the study '{NAME}', because it has {key} " in done.stderr
 
 
+def test_a_machine_with_other_data_is_refused(stores: dict[str, str], tmp_path: Path) -> None:
+    opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
+    setting = opened.user_attrs[study.SETTING]
+    (data,) = [name for name in setting if name.startswith("data ")]
+    opened.set_user_attr(study.SETTING, setting | {data: "other images"})
+    try:
+        done = Workplace(tmp_path).run("src.sweep", "resume", NAME, "--n-trials", "50", **stores)
+    finally:
+        opened.set_user_attr(study.SETTING, setting)
+    assert done.returncode == 2
+    assert f"{data} was other images, is " in done.stderr
+    assert "Give this machine the same data and files" in done.stderr
+
+
 def test_more_workers_than_the_machine_can_run_are_refused(stores: dict[str, str], tmp_path: Path) -> None:
     done = Workplace(tmp_path).run("src.sweep", "work", NAME, "--n-jobs", "1000", **stores)
     assert done.returncode == 2
