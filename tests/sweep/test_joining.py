@@ -107,13 +107,13 @@ def test_a_machine_with_other_code_or_packages_is_named_and_refused(
 
 def test_a_machine_with_other_data_is_refused(stores: dict[str, str], tmp_path: Path) -> None:
     opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
-    setting = opened.user_attrs[study.SETTING]
+    setting = opened.user_attrs["setting"]
     (data,) = [name for name in setting if name.startswith("data ")]
-    opened.set_user_attr(study.SETTING, setting | {data: "other images"})
+    opened.set_user_attr("setting", setting | {data: "other images"})
     try:
         done = Workplace(tmp_path).run("src.sweep", "resume", NAME, "--n-trials", "50", **stores)
     finally:
-        opened.set_user_attr(study.SETTING, setting)
+        opened.set_user_attr("setting", setting)
     assert done.returncode == 2
     assert f"{data} was other images, is " in done.stderr
     assert "Give this machine the same data and files" in done.stderr
