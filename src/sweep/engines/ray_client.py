@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from src.places import read_variable
 from src.redact import redact
 
 ROOT = Path(__file__).resolve().parents[3]  # of the code
@@ -50,7 +51,7 @@ class Session:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._numbers = itertools.count()
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the process
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(ROOT), read_variable("PYTHONPATH"))))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", "from src.sweep.engines.ray_session import main; main()"],
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": path, **variables},
