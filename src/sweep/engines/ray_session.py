@@ -65,7 +65,7 @@ class Worker:
         defaults: Mapping[str, str],
         has_gpu: bool,
     ) -> None:
-        if os.environ.get("RAY_AUTH_MODE") != "token":
+        if os.getenv("RAY_AUTH_MODE") != "token":
             raise RuntimeError(
                 f"{platform.node()} accepts requests without a token; start Ray there with RAY_AUTH_MODE=token"
             )
@@ -217,7 +217,7 @@ def main() -> None:
             answer["error"] = _reason(error)
         print(json.dumps(answer), file=answers, flush=True)
     ray.shutdown()
-    if folder := os.environ.get("CONVLAB_RAY_FOLDER"):
+    if folder := os.getenv("CONVLAB_RAY_FOLDER"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
