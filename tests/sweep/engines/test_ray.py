@@ -364,7 +364,7 @@ def test_a_worker_ends_with_its_actor(started: Started, notes: Notes) -> None:
 
 # --- sweeps --------------------------------------------------------------------------------------------------------
 
-EPOCHS = 20
+EPOCHS = 60  # so that the first worker is still training when the second one has started
 
 
 @dataclass(frozen=True)
