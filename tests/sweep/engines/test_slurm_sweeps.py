@@ -107,7 +107,7 @@ def test_a_sweep_that_slurm_refuses_leaves_nothing_running(
 def test_a_preempted_worker_continues_its_trial_from_the_checkpoint(
     cluster: SlurmCluster, workplace: Workplace, stores: SharedStores, variables: dict[str, str]
 ) -> None:
-    epochs, study = 15, stores.study(workplace)
+    epochs, study = 100, stores.study(workplace)
     process = workplace.start("src.train", *sweep(4, epochs), **variables)
     wait_for(lambda: process.poll() is not None or bool(in_training(study)))
     (job,) = cluster.jobs()
