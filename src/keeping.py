@@ -190,7 +190,7 @@ class Keeper:
             is_off = self.config.training.checkpoint_minutes is None
             reason = " (training.checkpoint_minutes=null)" if is_off else ""
             _say(
-                f"there is no checkpoint{reason}; continue from the weights of the run with "
+                f"no checkpoint was written{reason}; continue from the weights of the run with "
                 f"training.initial_weights={self.run.run_id}"
             )
 

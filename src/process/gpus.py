@@ -150,7 +150,7 @@ def explain_unused_gpus(environment: Mapping[str, str]) -> str | None:
 
 
 def divide_gpus(gpus: Sequence[str], workers: int, per_worker: float | None) -> list[str | None]:
-    """Return the CUDA_VISIBLE_DEVICES of each worker, None if it stays as it is because there is no GPU.
+    """Return the CUDA_VISIBLE_DEVICES of each worker, None without a GPU, where it stays as it is.
 
     Args:
         gpus: the names of the GPUs that the workers may use.
@@ -211,7 +211,7 @@ def check_gpus_of_worker(count: int | None, divided: Sequence[str | None]) -> No
 
     Args:
         count: the number of devices, None for all.
-        divided: the CUDA_VISIBLE_DEVICES of each worker, None if there is no GPU.
+        divided: the CUDA_VISIBLE_DEVICES of each worker, None without a GPU.
     """
     if None in divided and DRIVER.exists():  # how many there are is not known
         return

@@ -58,7 +58,7 @@ def find_requested(config: Config, overrides: Sequence[str]) -> tuple[tracking.S
         overrides: what was typed, which may change places and the number of epochs.
 
     Raises:
-        StoreError: there is no such run, or it cannot be resumed.
+        StoreError: the run does not exist, or it cannot be resumed.
         CheckpointError: the run has failed without a checkpoint.
         ConfigError: something was typed that a resumed run cannot change.
     """

@@ -86,7 +86,7 @@ def continue_run(run: tracking.Run, config: Config, resumption: Resumption, chec
         run.log_history(checkpoints.resumed.earlier)
         resumption.on_resume(checkpoints.resumed)
     elif resumption.run_id is not None:
-        console.say("resuming from the first epoch, because there is no checkpoint")
+        console.say("resuming from the first epoch, because the run has no checkpoint")
 
 
 def _say_resumed(config: Config, epoch: int) -> None:

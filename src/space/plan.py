@@ -140,7 +140,7 @@ def _metric(space: Space, settings: SweeperConfig) -> str:
             "set dataset.validation_size for all"
         )
     if settings.sampler.is_exhaustive:
-        return "accuracy"  # of the training images: there is no other metric that all runs have
+        return "accuracy"  # of the training images: the only metric that all runs have
     raise ConfigError(
         "dataset.validation_size=0: a search compares trials by their validation split; "
         "set dataset.validation_size above 0, or run a plain grid"

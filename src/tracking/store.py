@@ -332,4 +332,4 @@ def store_folder(uri: str) -> Path:
 def check_exists(uri: str) -> None:
     """Raise StoreError if the address is that of a SQLite file that does not exist."""
     if (database := sqlite_file(uri)) is not None and not database.exists():
-        raise StoreError(f"there is no tracking store {uri}; set tracking.uri to the store with the run")
+        raise StoreError(f"the tracking store {uri} does not exist; set tracking.uri to the store with the run")

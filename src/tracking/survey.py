@@ -43,7 +43,7 @@ class Survey:
             will_write: whether repairs will be made. Without it a SQLite file that cannot be written is read.
 
         Raises:
-            StoreError: there is no such store or experiment, or it cannot be reached, or written if it has to be.
+            StoreError: the store or the experiment does not exist or cannot be reached, or must be written and cannot.
         """
         self.uri = config.uri
         self.folder = store_folder(config.uri)

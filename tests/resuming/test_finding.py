@@ -158,7 +158,7 @@ def test_a_run_without_a_config_is_refused(interrupted: Interruption, typed: Typ
     [
         (["tracking=off"], "an interrupted run is read from the tracking store; remove `tracking=off`"),
         (["tracking.enabled=false"], "an interrupted run is read from the tracking store"),
-        (["tracking.uri='sqlite:///none.db'"], "there is no tracking store sqlite:///none.db"),
+        (["tracking.uri='sqlite:///none.db'"], "the tracking store sqlite:///none.db does not exist"),
     ],
 )
 def test_a_store_without_the_run_is_refused(

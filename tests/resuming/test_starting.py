@@ -46,7 +46,7 @@ def test_without_checkpoints_an_interrupted_training_names_its_weights(workplace
         answer = typed(workplace, *LIGHT, "training.checkpoint_minutes=null")
     (run_id,) = runs_of(workplace)
     assert answer.out.splitlines()[-1] == (
-        "there is no checkpoint (training.checkpoint_minutes=null); continue from the weights of the run with "
+        "no checkpoint was written (training.checkpoint_minutes=null); continue from the weights of the run with "
         f"training.initial_weights={run_id}"
     )
     assert not (workplace.folder / "checkpoints").exists()
@@ -220,7 +220,7 @@ def test_a_run_that_was_interrupted_before_its_first_checkpoint_starts_with_the_
     interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, name="start"))
     answer = typed(workplace, f"resume={interrupted.run_id}")
     assert answer.code == 0, answer.err
-    assert "resuming from the first epoch, because there is no checkpoint" in answer.out
+    assert "resuming from the first epoch, because the run has no checkpoint" in answer.out
     assert interrupted.curves() == whole.curves()
 
 

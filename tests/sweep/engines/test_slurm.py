@@ -72,7 +72,7 @@ def meet_time_limit(cluster: SlurmCluster, task: str) -> None:
 
 
 def ended(cluster: SlurmCluster, task: str) -> dict[str, str]:
-    """The details of a task that is no longer queued."""
+    """The details of a task that has left the queue."""
     cluster.wait(lambda jobs: task not in {job.name for job in jobs})
     return cluster.details(task)
 
