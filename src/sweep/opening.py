@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from src import console, study, tracking
 from src.errors import ConfigError
 from src.redact import redact
 from src.results import TrialRow, trial_name
-from src.space import SweepPlan, define, places_of, searched_places
+from src.space import SweepPlan, places_of, searched_places
 from src.sweep.chains import Chains
 from src.sweep.job import Job
 from src.sweep.origin import origin
@@ -49,6 +50,7 @@ class Sweep:
 
 def open_sweep(
     plan: SweepPlan,
+    definition: Mapping[str, Any],
     n_trials: int,
     storage: study.Storage,
     store: tracking.Store,
@@ -59,6 +61,7 @@ def open_sweep(
 
     Args:
         plan: the checked settings of the sweep.
+        definition: of the sweep, from `src.space.define`.
         n_trials: how many trials the study has in the end.
         storage: the storage of the study.
         store: the store of the runs.
@@ -71,7 +74,7 @@ def open_sweep(
     """
     for found in data:
         console.warn(found.warnings)
-    setting, definition = describe_setting(plan, data), define(plan)
+    setting = describe_setting(plan, data)
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
 
     def open_both() -> tuple[tracking.StudyId, tracking.Run, list[TrialRow]]:

@@ -101,7 +101,7 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
         plan: the checked settings of the sweep.
         joins: True if they are those of a study that exists.
     """
-    define(plan)  # refuses what a study must not contain
+    definition = define(plan)  # refuses what a study must not contain
     if plan.settings.engine.is_remote and (places := searched_places(plan)):
         raise ConfigError(
             f"{places[0]}: hydra/sweeper/engine={plan.settings.engine.name} cannot search paths, because machines have "
@@ -123,7 +123,7 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
             store.stop_waiting_if(lambda: bool(stopping.signals))
-            yield Opened(workers, open_sweep(plan, n_trials, storage, store, data, joins), stopping)
+            yield Opened(workers, open_sweep(plan, definition, n_trials, storage, store, data, joins), stopping)
 
 
 def workers_of(plan: SweepPlan, n_jobs: int) -> Workers | RemoteWorkers:
