@@ -1,6 +1,7 @@
 """What a study and its runs look like from outside."""
 
 import collections
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from omegaconf import OmegaConf
 from optuna.storages import RDBStorage
 
 from src.cli.compose import CONF
+from src.places import sqlite_file
 from src.space import SweepPlan
 from src.space.planning import plan_sweep
 from tests.support.workplace import Workplace
@@ -57,9 +59,15 @@ class Study:
 
     @property
     def study(self) -> optuna.Study:
+        """The study; an error as long as the sweep has not made it, for to look must not make a database."""
+        file = sqlite_file(self.storage)
+        if file is not None and not file.exists():
+            raise FileNotFoundError(file)
         storage: Any = self.storage
         if self.database is not None:  # no connection to a server is left open, and only the sweep creates tables
             unpooled = {"poolclass": sqlalchemy.NullPool}
+            with closing(sqlalchemy.create_engine(self.database, **unpooled).connect()) as connection:
+                connection.execute(sqlalchemy.text("select 1 from alembic_version"))
             storage = RDBStorage(self.database, engine_kwargs=unpooled, skip_table_creation=True)
         (name,) = optuna.get_all_study_names(storage)
         return optuna.load_study(study_name=name, storage=storage)

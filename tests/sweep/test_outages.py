@@ -71,23 +71,25 @@ def command(database: str, n_trials: int, epochs: int = EPOCHS) -> list[str]:
     return ["-m", "dataset=synthetic", "model=dense", *settings, *SPACE, f"hydra.sweeper.storage='{database}'"]
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_for_trials(database: str, *processes: subprocess.Popen[str]) -> None:
+    """Return when as many trials as there are processes have reported an epoch.
+
+    If that does not happen, the test fails with what the processes printed.
+    """
     deadline = time.monotonic() + 240
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def wait_for_trials(database: str, count: int) -> None:
-    """Return when this number of trials are being trained, and have reported an epoch."""
-
-    def is_so() -> bool:
+    problem: object = "no trial"
+    while all(process.poll() is None for process in processes) and time.monotonic() < deadline:
         try:
-            return sum(bool(trial.intermediate_values) for trial in Study(Path(), database).study.trials) >= count
-        except Exception:  # the study is just being made
-            return False
-
-    wait_until(is_so)
+            trials = Study(Path(), database).study.trials
+            if sum(bool(trial.intermediate_values) for trial in trials) >= len(processes):
+                return
+            problem = trials
+        except Exception as error:  # the study is just being made
+            problem = error
+        time.sleep(0.2)
+    for process in processes:
+        process.kill()
+    pytest.fail(f"{problem!r}: {[process.communicate() for process in processes]}")
 
 
 def outputs(processes: list[subprocess.Popen[str]], seconds: int = 300) -> list[str]:
@@ -106,7 +108,7 @@ def test_two_sweeps_wait_for_a_database_that_is_stopped_and_run_each_trial_once(
     workplace: Workplace, start: Start, own_server: Postgres, database: str
 ) -> None:
     processes = [start(*command(database, 6)) for _ in range(2)]
-    wait_for_trials(database, 2)
+    wait_for_trials(database, *processes)
     own_server.process.stop()
     time.sleep(8)
     own_server.process.start()
@@ -124,7 +126,7 @@ def test_a_database_that_stays_away_ends_a_sweep_with_its_own_words_and_the_comm
 ) -> None:
     arguments = command(database, 2)
     process = start(*arguments, program=("-c", SHORT_PATIENCE))
-    wait_for_trials(database, 1)
+    wait_for_trials(database, process)
     own_server.process.stop()
     try:
         out, err = process.communicate(timeout=120)
@@ -146,7 +148,7 @@ def test_two_sweeps_run_each_trial_once_in_a_minute_of_faults(
 ) -> None:
     n_trials, epochs = 40, 100
     processes = [start(*command(database, n_trials, epochs)) for _ in range(2)]
-    wait_for_trials(database, 2)
+    wait_for_trials(database, *processes)
     end = time.monotonic() + 60
     faults = 0
     while time.monotonic() < end and all(process.poll() is None for process in processes):
@@ -192,8 +194,7 @@ def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_
     study = Study(workplace.folder, database)
     arguments = command(study.storage, 2, 400)
     process = start(*arguments)
-    wait_until(lambda: on_server or (workplace.folder / "optuna.db").exists())
-    wait_for_trials(study.storage, 1)
+    wait_for_trials(study.storage, process)
     workers = workers_of(process)
     with (
         closing(open_existing(study.storage)) as storage,
@@ -213,8 +214,7 @@ def test_a_sweep_that_is_stopped_does_not_wait_for_a_process_that_writes_the_res
 ) -> None:
     study = Study(workplace.folder)
     process = start(*command(study.storage, 2, 400))
-    wait_until((workplace.folder / "optuna.db").exists)
-    wait_for_trials(study.storage, 1)
+    wait_for_trials(study.storage, process)
     with (
         closing(open_existing(study.storage)) as storage,
         storage.locks.holding(f"results {study.study.study_name}"),
