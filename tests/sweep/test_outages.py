@@ -146,7 +146,7 @@ def test_a_database_that_stays_away_ends_a_sweep_with_its_own_words_and_the_comm
 def test_two_sweeps_run_each_trial_once_in_a_minute_of_faults(
     workplace: Workplace, start: Start, own_server: Postgres, database: str, fault: str
 ) -> None:
-    n_trials, epochs = 40, 100
+    n_trials, epochs = 24, 80
     processes = [start(*command(database, n_trials, epochs)) for _ in range(2)]
     wait_for_trials(database, *processes)
     end = time.monotonic() + 60
