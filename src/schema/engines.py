@@ -27,7 +27,7 @@ class EngineConfig(Kind, group=Group("engine", key="name", home="src.sweep.engin
 
 
 @dataclass(kw_only=True)
-class LocalEngineConfig(EngineConfig, kind="local", builds="src.sweep.workers:Workers"):
+class LocalEngineConfig(EngineConfig, kind="local", builds="src.sweep.local:LocalWorkers"):
     """Processes on this machine, which end with the command that started them."""
 
     is_remote: ClassVar[bool] = False

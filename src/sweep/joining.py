@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from src.errors import ConfigError
 from src.places import check_output_folder
 from src.process.gpus import installed_gpus, visible_gpus
 from src.space import SweepPlan, check_jobs, own_places, read_definition
-from src.sweep.looking import command_of
+from src.sweep.looking import command_of, opened_study
 from src.sweep.origin import check_origin
 from src.sweep.running import run_study
 
@@ -40,7 +40,7 @@ def resume(
     Raises:
         ConfigError: a grid does not have this many trials; see `plan_of_study` for others.
     """
-    with _opened(name, storage_url, log) as (opened, patience):
+    with _joined(name, storage_url, log) as (opened, patience):
         before = study.order_of(opened)
         if n_trials is not None and n_trials < before.n_trials:
             raise ConfigError(
@@ -67,7 +67,7 @@ def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
         n_jobs: how many worker processes this command starts.
         log: the file for the output of this command, None for the terminal.
     """
-    with _opened(name, storage_url, log) as (opened, _):
+    with _joined(name, storage_url, log) as (opened, _):
         order = study.order_of(opened)
         reason = "was asked to stop" if study.is_stopped(opened) else "has passed its deadline"
         if study.is_stopped(opened) or order.is_over:
@@ -78,12 +78,11 @@ def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
 
 
 @contextmanager
-def _opened(name: str, storage_url: str, log: Path | None) -> Iterator[tuple[optuna.Study, study.Patience]]:
+def _joined(name: str, storage_url: str, log: Path | None) -> Iterator[tuple[optuna.Study, study.Patience]]:
     """Yield a study that has a definition, and note in it where the log of this process is."""
     if log is not None:
         _write_into(log)
-    with closing(study.open_existing(storage_url)) as storage:
-        opened = study.find_study(name, storage.optuna)
+    with opened_study(name, storage_url) as (storage, opened):
         study.kept_definition(opened)
         if log is not None:
             study.note_worker(opened, study.WorkerRecord(platform.node(), os.getpid(), time.time(), str(log)))

@@ -34,7 +34,7 @@ def show_studies(storage_url: str) -> None:
 
 def show_trials(study_name: str, storage_url: str) -> None:
     """Print the trials of a study, and its workers on a cluster with their logs."""
-    with _opened(study_name, storage_url) as (_, opened):
+    with opened_study(study_name, storage_url) as (_, opened):
         rows = study.trial_rows(opened.get_trials(deepcopy=False))
         console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
         if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
@@ -46,7 +46,7 @@ def show_trials(study_name: str, storage_url: str) -> None:
 
 def stop(study_name: str, storage_url: str) -> None:
     """Ask every worker of the study to stop: running trials end with their epoch, and no other begins."""
-    with _opened(study_name, storage_url) as (storage, opened):
+    with opened_study(study_name, storage_url) as (storage, opened):
         running = [row for row in study.trial_rows(opened.get_trials(deepcopy=False)) if row.state == "RUNNING"]
         storage.patience.call(lambda: study.ask_to_stop(opened))
         console.say(
@@ -61,7 +61,7 @@ def watch(study_name: str, storage_url: str) -> None:
     Raises:
         ConfigError: the study does not exist, or has no definition.
     """
-    with _opened(study_name, storage_url) as (storage, opened):
+    with opened_study(study_name, storage_url) as (storage, opened):
         definition, _ = study.kept_definition(opened)
         retries = int(definition["settings"]["max_retries"])
         direction = opened.direction.name.lower()
@@ -114,7 +114,7 @@ def last_line(log: Path) -> str:
 
 
 @contextmanager
-def _opened(study_name: str, storage_url: str) -> Iterator[tuple[study.Storage, optuna.Study]]:
+def opened_study(study_name: str, storage_url: str) -> Iterator[tuple[study.Storage, optuna.Study]]:
     """Yield the storage and a study, which must exist."""
     with closing(study.open_existing(storage_url)) as storage:
         yield storage, study.find_study(study_name, storage.optuna)

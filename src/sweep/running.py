@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from src import console, reports, study, tracking
 from src.errors import ConfigError, UserError
-from src.process.gpus import check_gpus_of_worker, describe_sharing
 from src.process.interrupt import Interrupted
 from src.results import SweepResult, TrialRow
-from src.space import SweepPlan, define, searched_places
+from src.space import SweepPlan, define
 from src.sweep.ending import Ending, StoppedElsewhere, write_plots, write_results
 from src.sweep.engines.remote import RemoteWorkers
+from src.sweep.local import LocalWorkers
 from src.sweep.looking import command_of
 from src.sweep.opening import Sweep, open_sweep
 from src.sweep.setting import find_data
@@ -88,7 +88,7 @@ def submit(plan: SweepPlan) -> None:
 class Opened(NamedTuple):
     """A sweep that is ready for its trials."""
 
-    workers: Workers | RemoteWorkers
+    workers: Workers
     sweep: Sweep
     stopping: Stopping
 
@@ -102,16 +102,10 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
         joins: True if they are those of a study that exists.
     """
     definition = define(plan)  # refuses what a study must not contain
-    if plan.settings.engine.is_remote and (places := searched_places(plan)):
-        raise ConfigError(
-            f"{places[0]}: hydra/sweeper/engine={plan.settings.engine.name} cannot search paths, because machines have "
-            "paths of their own; give one value"
-        )
     n_trials = plan.count_trials(plan.first_trials())
-    # Workers first: their imports take longer than everything that is done here meanwhile.
-    with workers_of(plan, min(plan.settings.n_jobs, n_trials)) as workers:
-        if isinstance(workers, Workers):
-            check_devices(plan, workers)
+    workers = workers_of(plan, min(plan.settings.n_jobs, n_trials))
+    workers.check(plan)
+    with workers:  # first: their imports take longer than everything that is done here meanwhile
         reports.check_recipe_name(plan.settings.save_best_as)
         study.check_sampler(plan.settings.sampler, plan.space.dimensions)
         stopping = Stopping(workers)
@@ -126,15 +120,15 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
             yield Opened(workers, open_sweep(plan, definition, n_trials, storage, store, data, joins), stopping)
 
 
-def workers_of(plan: SweepPlan, n_jobs: int) -> Workers | RemoteWorkers:
+def workers_of(plan: SweepPlan, n_jobs: int) -> Workers:
     """Return the workers of the sweep's engine, which are not started yet."""
     engine = plan.settings.engine
     if engine.is_remote:
         return RemoteWorkers(engine.build(object, engine), plan, n_jobs)
-    return Workers(n_jobs, plan.settings.gpus_per_worker)
+    return LocalWorkers(n_jobs, plan.settings.gpus_per_worker)
 
 
-def train_trials(workers: Workers | RemoteWorkers, sweep: Sweep, stopping: Stopping) -> None:
+def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
     """Starts the workers, and prints a line for each trial that ends, until no worker is left.
 
     Args:
@@ -167,32 +161,22 @@ def train_trials(workers: Workers | RemoteWorkers, sweep: Sweep, stopping: Stopp
         raise Interrupted(stopping.signals[0])
     if stopping.is_asked:
         raise StoppedElsewhere("stopped by `python -m src.sweep stop`")
-    if workers.failing or (isinstance(workers, RemoteWorkers) and claims.is_failing()):
+    is_done = claims.is_done()
+    if workers.failing or (claims.is_failing() and not is_done):
         raise UserError(explain_failures(trial_rows(sweep), plan.settings.max_failures))
-    if isinstance(workers, RemoteWorkers):
-        workers.check_ending(is_done=claims.is_done())
+    workers.check_ending(is_done)
 
 
-def check_devices(plan: SweepPlan, workers: Workers) -> None:
-    """Raise ConfigError if `training.devices` is larger than the number of GPUs that each worker has."""
-    for base in plan.space.bases.values():
-        devices = str(base.training.devices)
-        if devices.isdecimal() and not plan.space.is_swept("training.devices"):
-            check_gpus_of_worker(int(devices), workers.gpus)
-
-
-def start_workers(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
+def start_workers(workers: Workers, sweep: Sweep) -> None:
     """Marks the sweep's run RUNNING, and gives the workers their job."""
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         sweep.parent.set_running()
     give_work(workers, sweep)
 
 
-def give_work(workers: Workers | RemoteWorkers, sweep: Sweep) -> None:
+def give_work(workers: Workers, sweep: Sweep) -> None:
     """Give the workers their job."""
     console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
-    if isinstance(workers, Workers) and (sharing := describe_sharing(workers.gpus)):
-        console.say(sharing)
     workers.note_progress(sweep.claims.count_progress())
     workers.give(sweep.job, lambda: sweep.claims.read(study.ask_to_stop))
 

@@ -10,7 +10,6 @@ from types import FrameType
 
 from src import console, study
 from src.process.interrupt import Interrupted
-from src.sweep.engines.remote import RemoteWorkers
 from src.sweep.workers import Workers
 
 ECHO_SECONDS = 2.0  # a cluster signals the script of a job and the worker; the script passes its signal on
@@ -29,7 +28,7 @@ class Stopping:
         raised: the number of signals after which the next one is raised.
     """
 
-    def __init__(self, workers: Workers | RemoteWorkers) -> None:
+    def __init__(self, workers: Workers) -> None:
         self.signals: list[int] = []
         self.is_asked = False
         self.allowed = 0

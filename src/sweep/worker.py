@@ -53,7 +53,7 @@ MAX_REASON = 2_000  # characters
 
 
 def main() -> None:
-    """Runs a worker process that `src.sweep.workers` started.
+    """Runs a worker process that `src.sweep.local` started.
 
     Its arguments are a pipe, the module and the program that started the sweep, and the extensions to load.
     The sweep's command becomes the main module of this process too, because runs record it as their source.
@@ -76,7 +76,7 @@ def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
         extensions: names of modules to import first.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent handles it
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # it was blocked until now, see `Workers`
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # it was blocked until now, see `LocalWorkers`
     stop, busy = threading.Event(), threading.Event()
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs, stop, busy), daemon=True).start()

@@ -1,201 +1,77 @@
-"""The worker processes of a sweep, seen from their parent: started early, replaced when they die, ended with it."""
+"""The workers of a sweep, seen from the command that starts and watches them, wherever they run."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple
+from typing import Protocol
 
-from src.errors import UserError
-from src.extensions import loaded_extensions
-from src.process.gpus import VISIBLE_DEVICES, divide_gpus, installed_gpus, visible_gpus
-from src.process.interrupt import deferred
-from src.process.machine import THREADS, cores
-from src.sweep.job import STOP, Job
-from src.sweep.worker import FAILING, RECYCLE
-
-# `multiprocessing` would send the process what it needs after it has started it: if this process is killed in between,
-# the other one fails with a trace.
-CODE = (
-    "import sys; from src.process.parent import end_with_parent; end_with_parent(int(sys.argv.pop(1)), 1); "
-    "from src.sweep.worker import main; main()"
-)
-MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that ended in between
+from src.space import SweepPlan
+from src.sweep.job import Job
 
 
-class WorkerProcess(NamedTuple):
-    """A worker process, and its number among those that run at a time: 0 to `n_jobs` - 1."""
-
-    number: int
-    popen: subprocess.Popen[bytes]
-
-
-class Workers:
-    """`n_jobs` processes, each with its share of the cores and GPUs. They live as long as the block, at most.
-
-    To be used in the main thread: Linux kills the processes when the thread ends that started them.
-
-    Args:
-        n_jobs: how many processes run at a time.
-        gpus_per_worker: the setting of that name, see `src.process.gpus.divide_gpus`.
+class Workers(Protocol):
+    """The workers of one command. Each engine has its own: `src.sweep.local`, and `src.sweep.engines` for clusters.
 
     Attributes:
-        n_jobs: how many processes run at a time.
-        gpus: the GPUs of each process; one that replaces another gets its GPUs.
-        failing: whether a worker found that too many trials failed in a row.
-
-    Raises:
-        ConfigError: the processes need more GPUs than there are, or CUDA_VISIBLE_DEVICES is not a list of GPUs.
+        n_jobs: how many workers there are at a time.
+        failing: True if a worker ended because too many trials failed in a row.
     """
 
-    def __init__(self, n_jobs: int, gpus_per_worker: float | None = None) -> None:
-        self.n_jobs = n_jobs
-        self.gpus = divide_gpus(visible_gpus(os.environ, installed_gpus()), n_jobs, gpus_per_worker)
-        self.failing = False
-        self._job: Job | None = None
-        self._living: dict[Connection, WorkerProcess] = {}
-        self._deaths = 0  # since the last progress
-        self._progress = 0
-        self._stopping = False
-        self._ended: Sequence[object] = []
-
-    def __enter__(self) -> Workers:
-        try:
-            for number in range(self.n_jobs):
-                self._start(number)
-        except BaseException:  # such as Ctrl-C
-            self.kill()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    def give(self, job: Job, ask_to_stop: Callable[[], object] | None = None) -> None:
-        """Gives every worker its job, including those that are started later.
-
-        Args:
-            job: of the sweep.
-            ask_to_stop: not needed: this process stops its workers.
-        """
-        self._job = job
-        for connection in self._living:
-            _send(connection, job.as_message())
-
-    def wait(self, seconds: float) -> bool:
-        """Waits until a worker ends, or for this time; returns whether a worker is left."""
-        self._ended = wait(list(self._living), seconds)  # a worker sends nothing, so its connection is at its end
-        return bool(self._living)
+    n_jobs: int
+    failing: bool
 
     @property
     def have_ended(self) -> bool:
         """True if the last call of `wait` found workers that have ended."""
-        return bool(self._ended)
+
+    def check(self, plan: SweepPlan) -> None:
+        """Raise ConfigError if these workers cannot train the trials of the plan. Nothing has been started."""
+
+    def __enter__(self) -> Workers:
+        """Start workers that need no job yet."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the workers, unless they outlive this process."""
+
+    def give(self, job: Job, ask_to_stop: Callable[[], object]) -> None:
+        """Give each worker its job.
+
+        Args:
+            job: of the sweep.
+            ask_to_stop: stores the request to stop in the study.
+
+        Raises:
+            UserError: the workers could not be started.
+        """
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for this time, or until a worker ends; return True if a worker is left."""
 
     def replace_dead(self) -> None:
-        """Starts a worker for each one that died, unless the sweep stops.
+        """Start a worker for each one that died, unless the engine itself does so.
 
         Raises:
             UserError: too many workers died without any progress.
         """
-        for connection in [connection for connection in self._living if connection in self._ended]:
-            number, process = self._living.pop(connection)
-            exit_code = process.wait()
-            connection.close()
-            if exit_code == FAILING:
-                self.failing = True
-                self.stop()
-            elif exit_code != 0 and not self._stopping:
-                self._replace(number, exit_code)
 
     def note_progress(self, ended_trials: int) -> None:
-        """Forgets the deaths of workers when more trials have ended than at the last call."""
-        if ended_trials > self._progress:
-            self._deaths = 0
-        self._progress = ended_trials
+        """Note how many trials have ended."""
 
     def stop(self) -> None:
-        """Lets each worker end its trial with the epoch, and start no other trial."""
-        self._stopping = True
-        for connection in self._living:
-            _send(connection, STOP)
-
-    def end(self) -> None:
-        """Ends all workers at once: no trial is running, or the sweep was stopped."""
-        self.kill()
+        """Let each worker end its trial with the epoch, and start no other trial."""
 
     def kill(self) -> None:
-        """Ends all workers at once."""
-        self._stopping = True
-        with deferred():
-            for process in self._living.values():
-                process.popen.kill()
-            for connection, process in self._living.items():
-                process.popen.wait()
-                connection.close()
-            self._living.clear()
+        """End the workers at once. Those on a cluster still write a checkpoint."""
 
-    def _replace(self, number: int, exit_code: int) -> None:
-        if exit_code != RECYCLE:
-            self._deaths += 1
-        if self._deaths >= MAX_DEATHS * self.n_jobs:
-            hint = "; if memory is short, use a smaller hydra.sweeper.n_jobs or training.batch_size"
-            remedy = hint if exit_code < 0 else ""  # a signal ended it
-            raise UserError(
-                f"{self._deaths} workers died one after the other, the last with exit code {exit_code}; "
-                f"their messages are above{remedy}"
-            )
-        self._start(number)
+    def end(self) -> None:
+        """End workers that have nothing left to do."""
 
-    def _start(self, number: int) -> None:
-        ours, theirs = Pipe()
-        module = sys.modules["__main__"].__spec__
-        extensions = [extension.name for extension in loaded_extensions()]
-        command = [sys.executable, "-P", "-c", CODE, str(os.getpid()), str(theirs.fileno())]
-        command += [module.name if module else "", sys.argv[0], *extensions]
-        environment = os.environ | self._own_variables(number)
-        with deferred(), _ctrl_c_blocked(), theirs:
-            popen = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
-            self._living[ours] = WorkerProcess(number, popen)
-        if self._job is not None:
-            _send(ours, self._job.as_message())
+    def check_ending(self, is_done: bool) -> None:
+        """Raise UserError if no worker is left although the sweep is not complete.
 
-    def _own_variables(self, number: int) -> dict[str, str]:
-        """Return the environment variables of a process that differ from those of this one.
-
-        TensorFlow reads the numbers of threads and the GPUs when it is imported. A number of threads that the user has
-        set is not changed.
+        Args:
+            is_done: True if the study has all its trials.
         """
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)  # and -P adds nothing to it
-        share = str(max(1, cores() // self.n_jobs))
-        variables = {"PYTHONPATH": path} | {name: share for name in THREADS if name not in os.environ}
-        gpus = self.gpus[number]
-        return variables if gpus is None else variables | {VISIBLE_DEVICES: gpus}
-
-
-def _send(connection: Connection, message: bytes) -> None:
-    with suppress(OSError):  # the worker has just died; `wait` will find it
-        connection.send_bytes(message)
-
-
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Blocks SIGINT; a process that is started inside never receives it until it unblocks it itself.
-
-    Ctrl-C goes to all processes of a terminal. A worker would answer it with a trace before it can ignore it.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

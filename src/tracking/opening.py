@@ -64,7 +64,7 @@ def start_run(
         all_tags["mlflow.parentRunId"] = parent_run_id
 
     if isinstance(client, PatientClient):
-        client.patience.renew()
+        client.outages.renew()
 
     def make() -> Run:
         created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(all_tags))

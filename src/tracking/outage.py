@@ -4,126 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
 import os
-import re
-import sqlite3
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import Any, TypeVar
 
 import mlflow
-import requests
-import sqlalchemy
-from mlflow.exceptions import RestException
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from src.errors import StoreError
-from src.places import resolve_address, sqlite_file
 from src.process.interrupt import release, released_if
+from src.tracking.probes import answers, is_outage
 from src.tracking.tags import PROCESS
 
 WAIT_SECONDS = 300  # for which the end of a training waits for a store that does not answer
 QUIET_SECONDS = 3  # a shorter outage is not mentioned
 STUCK_SECONDS = 8  # a call that takes longer than this counts as an outage
-PROBE_SECONDS = 3  # that a store may take to answer a probe
 SILENT_SECONDS = 10  # between two probes in a process that is asked to stop
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)  # seconds between two attempts; the last one is repeated
 WATCH_SECONDS = 2  # between two probes of a process that only watches
 TICK = 0.2  # seconds between two checks for a request to stop
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
-_REFUSED = ("authentication failed", "permission denied", "does not exist", "no pg_hba.conf entry")
-_DISCONNECTED = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    http.client.HTTPException,
-    urllib.error.URLError,
-    ConnectionError,
-    TimeoutError,
-    sqlalchemy.exc.TimeoutError,
-)
 Result = TypeVar("Result")
-
-
-def is_outage(error: BaseException) -> bool:
-    """Return True if a call failed because the store does not answer now, False if it answered and refused."""
-    one: BaseException | None = error
-    while one is not None:
-        if (status := status_of(one)) is not None:
-            return status == 429 or status >= 500
-        if isinstance(one, OperationalError | InterfaceError):
-            return _is_unavailable(one)
-        if isinstance(one, _DISCONNECTED):
-            return True
-        one = one.__cause__ or one.__context__  # MLflow's own exceptions say nothing about their reason
-    return False
-
-
-def _is_unavailable(error: OperationalError | InterfaceError) -> bool:
-    """Return True for a locked SQLite file, and for a database server that went away; False for one that refuses."""
-    if isinstance(error.orig, sqlite3.Error):
-        return "locked" in str(error.orig)  # the others are about the disk, which waiting does not change
-    return not any(sign in str(error.orig) for sign in _REFUSED)
-
-
-def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status of a server's answer, None for errors that have none."""
-    if isinstance(error, requests.RequestException):
-        return None if error.response is None else int(error.response.status_code)
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code
-    if found := re.search(r"error code (\d{3})|too many (\d{3}) error responses", str(error)):
-        return int(found[1] or found[2])
-    return int(error.get_http_status_code()) if isinstance(error, RestException) else None
-
-
-def answers(uri: str) -> bool:
-    """Return within seconds whether the store at this address answers; True if only a real call can show it."""
-    if uri.strip().lower().startswith(("http:", "https:")):
-        return _server_answers(uri)
-    if (file := sqlite_file(uri)) is not None:
-        with contextlib.suppress(sqlite3.Error):  # a missing file is reported by the call
-            connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", timeout=PROBE_SECONDS, uri=True)
-            with contextlib.closing(connection):
-                try:
-                    connection.execute("begin immediate")
-                except sqlite3.OperationalError as error:
-                    return "locked" not in str(error)
-        return True
-    return _database_answers(uri)
-
-
-def _server_answers(uri: str) -> bool:
-    try:
-        with urllib.request.urlopen(health_address(uri), timeout=PROBE_SECONDS):
-            return True
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return (status_of(error) or 500) < 500 and status_of(error) != 429  # such as 401 of a server with users
-
-
-def health_address(uri: str) -> str:
-    """Return the address at which a server says whether it works, without the user and password."""
-    parts = urllib.parse.urlsplit(uri.strip())
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/") + "/health"
-
-
-def _database_answers(uri: str) -> bool:
-    waits = {"connect_timeout": PROBE_SECONDS} if uri.startswith(("postgresql", "mysql")) else {}
-    engine = sqlalchemy.create_engine(resolve_address(uri), connect_args=waits, poolclass=sqlalchemy.NullPool)
-    try:
-        with engine.connect():
-            return True
-    except (OperationalError, InterfaceError) as error:
-        return not _is_unavailable(error)
-    except SQLAlchemyError:
-        return True
 
 
 _attempts_lock = threading.Lock()
@@ -152,7 +56,7 @@ def _restore(before: str | None) -> None:
         os.environ[RETRIES] = before
 
 
-class Patience:
+class Outages:
     """Repeats calls on a store that does not answer, and says when an outage begins and ends.
 
     A store has one, which the calls of the main thread and of the writers share.
@@ -350,27 +254,27 @@ def pause(attempt: int) -> float:
 
 def is_cut_off(client: Any) -> bool:
     """Return True while the store of a client that waits for it does not answer."""
-    return isinstance(client, PatientClient) and client.patience.since is not None
+    return isinstance(client, PatientClient) and client.outages.since is not None
 
 
 class PatientClient:
     """MLflow's client of a store, whose calls wait for the store when it does not answer.
 
     Attributes:
-        patience: shared by all that use the store.
+        outages: shared by all that use the store.
         impatient: MLflow's client itself.
     """
 
-    def __init__(self, client: mlflow.MlflowClient, patience: Patience) -> None:
+    def __init__(self, client: mlflow.MlflowClient, outages: Outages) -> None:
         self.impatient = client
-        self.patience = patience
+        self.outages = outages
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.impatient, name)
         return functools.partial(self._call, value) if callable(value) else value
 
     def _call(self, method: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        return self.patience.call(lambda: method(*arguments, **named))
+        return self.outages.call(lambda: method(*arguments, **named))
 
     def create_run(self, experiment_id: str, run_name: str | None = None, tags: Mapping[str, str] | None = None) -> Any:
         """Create a run, or return the one that an earlier attempt created although its answer was lost."""
@@ -385,4 +289,4 @@ class PatientClient:
                 return found[0]
             return self.impatient.create_run(experiment_id, start_time=start_time, run_name=run_name, tags=tags)
 
-        return self.patience.call(create)
+        return self.outages.call(create)

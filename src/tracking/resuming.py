@@ -15,7 +15,7 @@ from src.errors import StoreError
 from src.links import doctor_command, mlflow_command
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
-from src.tracking.outage import Patience, PatientClient
+from src.tracking.outage import Outages, PatientClient
 from src.tracking.points import points_of
 from src.tracking.process import has_process
 from src.tracking.provenance import process_tags
@@ -61,7 +61,7 @@ def interrupted_run(config: TrackingConfig, run_id: str, say: Callable[[str], No
     _check_resumable(found, config.uri)
     run = Run(client, run_id, found.info.experiment_id)
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
-    return Store(PatientClient(client, Patience(config.uri, say)), found.info.experiment_id), run
+    return Store(PatientClient(client, Outages(config.uri, say)), found.info.experiment_id), run
 
 
 def last_checkpoint(store: Store, run_id: str) -> int:

@@ -24,7 +24,7 @@ from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
-from src.tracking.outage import Patience, PatientClient
+from src.tracking.outage import Outages, PatientClient
 from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
 from src.tracking.tags import is_parent, renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
@@ -61,10 +61,10 @@ class Run:
         self._client = client
         self._id = run_id
         self._impatient = client.impatient if isinstance(client, PatientClient) else client
-        self._patience: Patience | None = client.patience if isinstance(client, PatientClient) else None
+        self._outages: Outages | None = client.outages if isinstance(client, PatientClient) else None
         undelivered = Undelivered(client.tracking_uri, run_id, experiment_id)
         self._undelivered: Undelivered | None = undelivered
-        self._writer = Writer(self._impatient, run_id, undelivered, self._patience)
+        self._writer = Writer(self._impatient, run_id, undelivered, self._outages)
         self._artifacts = Artifacts(client, run_id, undelivered)
 
     def _init_state(self, run_id: str | None, experiment_id: str) -> None:
@@ -78,7 +78,7 @@ class Run:
         self.model_uri: str | None = None
         self.is_continued = False
         self.earlier_points: dict[str, dict[int, float]] = {}
-        self._patience = self._undelivered = None
+        self._outages = self._undelivered = None
 
     def log_config(self, config: Config, overrides: Sequence[str]) -> None:
         """Record the resolved config as params and as `config/config.yaml`, and the overrides."""
@@ -251,10 +251,10 @@ class Run:
             _log_model(self, model, name, images, probabilities, step)
 
         with deferred():
-            if self._patience is None:
+            if self._outages is None:
                 log()
             else:
-                self._patience.call(log)
+                self._outages.call(log)
 
     def remove_models(self) -> None:
         """Remove the MLflow models that the run has logged, except those that are versions of a registered model."""
@@ -308,7 +308,7 @@ class Run:
     @property
     def is_cut_off(self) -> bool:
         """True while the store does not answer."""
-        return self._patience is not None and self._patience.since is not None
+        return self._outages is not None and self._outages.since is not None
 
     @property
     def folder(self) -> Path | None:
@@ -414,8 +414,8 @@ class Run:
                 self.status = status
                 self._writer.close()
                 return
-            if status == "KILLED" and self._patience is not None:
-                self._patience.hurry()
+            if status == "KILLED" and self._outages is not None:
+                self._outages.hurry()
             with contextlib.suppress(Exception):
                 self.flush()
             with contextlib.suppress(Exception):

@@ -33,7 +33,8 @@ from src.places import is_writable, resolve_address, sqlite_file
 from src.process.interrupt import deferred
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
-from src.tracking.outage import Patience, PatientClient, health_address, status_of
+from src.tracking.outage import Outages, PatientClient
+from src.tracking.probes import health_address, status_of
 from src.tracking.undelivered import UNDELIVERED
 from src.tracking.view import TAG, experiment_tags, renewed_view
 
@@ -59,14 +60,14 @@ class Store(NamedTuple):
     def stop_waiting_if(self, is_stopping: Callable[[], bool]) -> None:
         """Wait no longer for a store that does not answer once this function returns True."""
         if isinstance(self.client, PatientClient):
-            self.client.patience.is_stopping = is_stopping
+            self.client.outages.is_stopping = is_stopping
 
     def watching(self) -> contextlib.AbstractContextManager[None]:
         """Announce outages inside the block for the workers of a sweep, which print nothing."""
         if not isinstance(self.client, PatientClient):
             return contextlib.nullcontext()
-        uri = self.client.patience.uri
-        return self.client.patience.watching(str(store_folder(uri) / UNDELIVERED))
+        uri = self.client.outages.uri
+        return self.client.outages.watching(str(store_folder(uri) / UNDELIVERED))
 
 
 def open_store(config: TrackingConfig, say: Callable[[str], None] | None = None, is_worker: bool = False) -> Store:
@@ -87,9 +88,9 @@ def open_store(config: TrackingConfig, say: Callable[[str], None] | None = None,
         return Store(None, "")
     if say is None:
         return _open_store(config)
-    patience = Patience(config.uri, say)
-    client, experiment_id = patience.call(lambda: _open_store(config)) if is_worker else _open_store(config, say)
-    return Store(PatientClient(client, patience), experiment_id)
+    outages = Outages(config.uri, say)
+    client, experiment_id = outages.call(lambda: _open_store(config)) if is_worker else _open_store(config, say)
+    return Store(PatientClient(client, outages), experiment_id)
 
 
 def _open_store(config: TrackingConfig, say: Callable[[str], None] | None = None) -> Store:

@@ -7,7 +7,8 @@ from collections import deque
 import mlflow
 
 from src.errors import StoreError
-from src.tracking.outage import STUCK_SECONDS, TICK, Patience, is_outage, pause, single_attempts
+from src.tracking.outage import STUCK_SECONDS, TICK, Outages, pause, single_attempts
+from src.tracking.probes import is_outage
 from src.tracking.store import explain_refusal, is_disk_full
 from src.tracking.undelivered import Points, Undelivered, read_points
 
@@ -25,16 +26,16 @@ class Writer:
         client: MLflow's client of the store.
         run_id: the id of the run.
         undelivered: the folder for points that cannot be delivered.
-        patience: notes and announces outages. Without it an outage is an error like any other.
+        outages: notes and announces outages. Without it an outage is an error like any other.
     """
 
     def __init__(
-        self, client: mlflow.MlflowClient, run_id: str, undelivered: Undelivered, patience: Patience | None = None
+        self, client: mlflow.MlflowClient, run_id: str, undelivered: Undelivered, outages: Outages | None = None
     ) -> None:
         self._client = client
         self._id = run_id
         self._undelivered = undelivered
-        self._patience = patience
+        self._outages = outages
         self._changed = threading.Condition()
         self._pending: deque[Points] = deque()
         self._kept = 0  # how many of the pending ones are in the file; all others come after them
@@ -68,22 +69,22 @@ class Writer:
         self._keep_if_out()
 
     def flush(self) -> None:
-        """Wait until all points are delivered, or until the patience with a store that does not answer ends.
+        """Wait until all points are delivered, or until the wait for a store that does not answer ends.
 
         Raises:
             StoreError: they could not be.
         """
-        patience, deadline = self._patience, None
+        outages, deadline = self._outages, None
         grace = time.monotonic() + GRACE_SECONDS
         while not self._is_done(TICK):
             self._keep_if_out()
-            if patience is None:
+            if outages is None:
                 continue
-            if patience.is_over and patience.since is None and not patience.store_answers():
-                patience.note_failure(time.time())
-            if patience.since is not None and (not patience.is_over or time.monotonic() > grace):
-                deadline = deadline or patience.deadline()
-                patience.wait(deadline, 0)
+            if outages.is_over and outages.since is None and not outages.store_answers():
+                outages.note_failure(time.time())
+            if outages.since is not None and (not outages.is_over or time.monotonic() > grace):
+                deadline = deadline or outages.deadline()
+                outages.wait(deadline, 0)
         self._raise_error()
 
     def close(self) -> None:
@@ -95,17 +96,17 @@ class Writer:
 
     def _load(self) -> None:
         """Queue what an earlier process of this run, or this one before `close`, could not deliver."""
-        if self._patience is not None and self._undelivered.exists:
+        if self._outages is not None and self._undelivered.exists:
             self._pending.extend(read_points(self._undelivered.folder))
             self._kept = len(self._pending)
-            self._patience.note_undelivered(self._count(self._kept), str(self._undelivered.folder))
+            self._outages.note_undelivered(self._count(self._kept), str(self._undelivered.folder))
 
     def _give_up(self) -> None:
         """Leave what is not delivered to the file. On a full disk, only points that are there already stay."""
-        if self._patience is not None and self._pending:
+        if self._outages is not None and self._pending:
             if self._error is None or not is_disk_full(self._client.tracking_uri, self._error):
                 self._keep()
-            self._patience.note_given_up(self._count(self._kept))
+            self._outages.note_given_up(self._count(self._kept))
         self._pending.clear()
         self._kept = 0
 
@@ -116,15 +117,15 @@ class Writer:
     def _keep_if_out(self) -> None:
         """Keep the points in the file too if the store does not answer."""
         with self._changed:
-            if self._patience is None or self._error is not None or not self._pending:
+            if self._outages is None or self._error is not None or not self._pending:
                 return
             if self._busy_since is not None and time.time() - self._busy_since > STUCK_SECONDS:
-                self._patience.note_failure(self._busy_since)
-            if self._kept or self._patience.since is not None:
+                self._outages.note_failure(self._busy_since)
+            if self._kept or self._outages.since is not None:
                 self._keep()
 
     def _keep(self) -> None:
-        assert self._patience is not None
+        assert self._outages is not None
         new = list(self._pending)[self._kept :]
         place = str(self._undelivered.folder)
         try:
@@ -133,7 +134,7 @@ class Writer:
         except OSError as error:  # tried again with the next points
             new, place = [], f"memory, because {place} cannot be written ({error.strerror})"
         self._kept += len(new)
-        self._patience.note_undelivered(sum(len(points.metrics) for points in new), place)
+        self._outages.note_undelivered(sum(len(points.metrics) for points in new), place)
 
     def _count(self, kept: int) -> int:
         return sum(len(points.metrics) for points in list(self._pending)[:kept])
@@ -175,8 +176,8 @@ class Writer:
         """Note a failed request, and return whether to try again."""
         with self._changed:
             self._busy_since = None
-            if self._patience is not None and is_outage(error):
-                self._patience.note_failure(started)
+            if self._outages is not None and is_outage(error):
+                self._outages.note_failure(started)
                 self._keep()
                 return True
             if size > 1:  # one of them was refused, the others are still to be delivered
@@ -198,8 +199,8 @@ class Writer:
             self._kept -= kept
             if kept and not self._kept:
                 self._undelivered.remove_points()
-            if self._patience is not None:  # before `flush` returns, after which the process may end
-                self._patience.note_answer(sum(len(points.metrics) for points in batch[:kept]))
+            if self._outages is not None:  # before `flush` returns, after which the process may end
+                self._outages.note_answer(sum(len(points.metrics) for points in batch[:kept]))
             self._changed.notify_all()
 
     def _raise_error(self) -> None:

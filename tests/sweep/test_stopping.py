@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from src.sweep import stopping as stopping_module
+from src.sweep.local import LocalWorkers
 from src.sweep.stopping import Stopping
-from src.sweep.workers import Workers
 
 
 def received(*signals: signal.Signals) -> Sequence[int]:
     """The requests that a process notes when it gets these signals at once."""
-    stopping = Stopping(Workers(1))
+    stopping = Stopping(LocalWorkers(1))
     with stopping.noting_signals():
         for signum in signals:
             signal.raise_signal(signum)

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from src.errors import StoreError
 from src.schema import Config
 from src.tracking import Store, open_store, outage, start_run, writer
-from src.tracking.outage import Patience, PatientClient
+from src.tracking.outage import Outages, PatientClient
 from src.tracking.run import Run
 from src.tracking.undelivered import Points, Undelivered
 from src.tracking.writer import Writer
@@ -71,8 +71,8 @@ class Unreliable:
         self.client = client
         self.said: list[str] = []
         self.store = open_store(config.tracking)
-        self.patience = Patience(config.tracking.uri, self.said.append)
-        self.patient = Store(PatientClient(client, self.patience), self.store.experiment_id)
+        self.outages = Outages(config.tracking.uri, self.said.append)
+        self.patient = Store(PatientClient(client, self.outages), self.store.experiment_id)
 
     def switch_off(self) -> None:
         self.client.is_down = True
@@ -155,7 +155,7 @@ def test_an_outage_is_said_once_and_its_end_with_the_number_of_points(
             run.log_epoch(2, {"loss": 1.0})
             unreliable.switch_on()
             run.flush()
-            wait_for(lambda: unreliable.patience.since is None)
+            wait_for(lambda: unreliable.outages.since is None)
     assert len(unreliable.said) == 4
     for begun, over in (unreliable.said[:2], unreliable.said[2:]):
         assert begun.startswith(f"the tracking store {workplace.uri} has not answered since ")
@@ -274,20 +274,20 @@ def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Memory:
     return memory
 
 
-def writers(memory: Memory, patience: Patience, *names: str) -> list[Writer]:
+def writers(memory: Memory, outages: Outages, *names: str) -> list[Writer]:
     kept = [Undelivered(memory.tracking_uri, name, "1") for name in names]
-    return [Writer(memory, folder.folder.name, folder, patience) for folder in kept]
+    return [Writer(memory, folder.folder.name, folder, outages) for folder in kept]
 
 
 def test_every_outage_that_is_said_has_an_end_that_is_said_however_threads_overlap(memory: Memory):
     said: list[str] = []
-    patience = Patience(memory.tracking_uri, said.append)
-    first, second = writers(memory, patience, "first", "second")
+    outages = Outages(memory.tracking_uri, said.append)
+    first, second = writers(memory, outages, "first", "second")
     is_over = threading.Event()
 
     def call_again_and_again() -> None:
         while not is_over.is_set():
-            patience.call(lambda: memory.log_batch("calls", []))
+            outages.call(lambda: memory.log_batch("calls", []))
 
     calls = threading.Thread(target=call_again_and_again)
     calls.start()
@@ -302,7 +302,7 @@ def test_every_outage_that_is_said_has_an_end_that_is_said_however_threads_overl
         one.flush()
     is_over.set()
     calls.join()
-    assert patience.since is None
+    assert outages.since is None
     kinds = "".join("e" if " works again" in line else "b" for line in said)
     assert re.fullmatch("(bb?e)+", kinds), kinds  # where training continues, and where a call waits
     assert memory.steps["first"] == memory.steps["second"] == list(range(300))
@@ -312,7 +312,7 @@ def test_every_outage_that_is_said_has_an_end_that_is_said_however_threads_overl
 def test_points_that_a_closed_writer_left_are_delivered_when_it_is_used_again(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ):
-    (one,) = writers(memory, Patience(memory.tracking_uri, print), "run")
+    (one,) = writers(memory, Outages(memory.tracking_uri, print), "run")
     begun, answer = threading.Event(), threading.Event()
     deliver = memory.log_batch
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 
 from src import console
-from src.errors import UserError
+from src.errors import ConfigError, UserError
 from src.extensions import loaded_extensions
-from src.space import SweepPlan, typed_places
+from src.space import SweepPlan, searched_places, typed_places
 from src.sweep.engines.work import Engine, Work, check_places
 from src.sweep.job import Job
 
@@ -42,9 +42,17 @@ class RemoteWorkers:
         self._ask_to_stop: Callable[[], object] | None = None
         self._next_look = 0.0
 
-    def __enter__(self) -> RemoteWorkers:
-        check_places(typed_places(self._plan))
+    def check(self, plan: SweepPlan) -> None:
+        """Raise ConfigError if the plan contains what other machines cannot have, or the engine cannot be used here."""
+        if places := searched_places(plan):
+            raise ConfigError(
+                f"{places[0]}: hydra/sweeper/engine={plan.settings.engine.name} cannot search paths, because machines "
+                "have paths of their own; give one value"
+            )
+        check_places(typed_places(plan))
         self._engine.check()
+
+    def __enter__(self) -> RemoteWorkers:
         return self
 
     def __exit__(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.sweep.workers import Workers
+from src.sweep.local import LocalWorkers
 from tests.support.gpus import install_nvidia_smi, listing, uuid
 from tests.support.workplace import Workplace
 
@@ -13,7 +13,7 @@ VARIABLE = "CUDA_VISIBLE_DEVICES"
 MIG = "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f"
 
 
-def gpus_found(workers: Workers) -> list[str | None]:
+def gpus_found(workers: LocalWorkers) -> list[str | None]:
     """The variable as the processes find it, in the order of their numbers."""
     return [environment_of(popen.pid).get(VARIABLE) for _, popen in sorted(workers._living.values())]
 
@@ -30,7 +30,7 @@ def environment_of(pid: int) -> dict[str, str]:
 def test_each_worker_gets_a_gpu(n_jobs: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_nvidia_smi(tmp_path, listing(count), monkeypatch)
     monkeypatch.delenv(VARIABLE, raising=False)
-    with Workers(n_jobs) as workers:
+    with LocalWorkers(n_jobs) as workers:
         assert gpus_found(workers) == [str(number % count) if count else None for number in range(n_jobs)]
 
 
@@ -49,14 +49,14 @@ def test_workers_get_the_gpus_of_a_list_that_is_set_already(
 ) -> None:
     install_nvidia_smi(tmp_path, listing(4, [[MIG]]), monkeypatch)
     monkeypatch.setenv(VARIABLE, visible)
-    with Workers(3) as workers:
+    with LocalWorkers(3) as workers:
         assert gpus_found(workers) == expected
 
 
 def test_a_worker_may_have_several_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install_nvidia_smi(tmp_path, listing(4), monkeypatch)
     monkeypatch.setenv(VARIABLE, "3,2,1,0")
-    with Workers(2, 2) as workers:
+    with LocalWorkers(2, 2) as workers:
         assert gpus_found(workers) == ["3,2", "1,0"]
 
 
@@ -66,7 +66,7 @@ def test_a_replacement_gets_the_gpu_of_the_dead_worker(
 ) -> None:
     install_nvidia_smi(tmp_path, listing(4), monkeypatch)
     monkeypatch.delenv(VARIABLE, raising=False)
-    with Workers(3) as workers:
+    with LocalWorkers(3) as workers:
         processes = dict(workers._living.values())
         processes[dead].kill()
         processes[dead].wait()
