@@ -1,5 +1,6 @@
 """Studies: each is created once, and every later process resumes it."""
 
+import hashlib
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ DEFINITION = "definition"
 ORIGIN = "origin"
 ORDER = "order"
 REPORTED = "reported"  # the number of trials in the last report
-WORKER = "worker "  # prefix of what each worker of a cluster notes
+WORKER = "worker "  # prefix of what each worker notes
 
 
 class Order(NamedTuple):
@@ -193,7 +194,7 @@ def has_report(study: optuna.Study) -> bool:
 
 
 class WorkerRecord(NamedTuple):
-    """The note that a worker of a cluster leaves about itself.
+    """The note that a worker leaves about itself.
 
     Attributes:
         host: the name of its machine.
@@ -209,8 +210,9 @@ class WorkerRecord(NamedTuple):
 
 
 def note_worker(study: optuna.Study, record: WorkerRecord) -> None:
-    """Store what a worker says about itself."""
-    study.set_user_attr(f"{WORKER}{record.host} {record.pid}", record._asdict())
+    """Store what a worker says about itself, in place of what an earlier process with the same log has said."""
+    digest = hashlib.sha256(record.log.encode()).hexdigest()[:8]  # Optuna's names have 512 characters at most
+    study.set_user_attr(f"{WORKER}{record.host} {digest}", record._asdict())
 
 
 def worker_records(study: optuna.Study) -> list[WorkerRecord]:

@@ -28,6 +28,7 @@ class Job:
         starter: the name under which the process that starts the workers is `alive` as long as they run.
         deadline: the time after which no further trial starts, by the monotonic clock that all processes of the machine
             share, or None.
+        log: the file to which the worker appends what it does; None without one.
     """
 
     definition: Mapping[str, Any]
@@ -38,6 +39,7 @@ class Job:
     first: int
     starter: str
     deadline: float | None
+    log: str | None = None
 
     def as_message(self) -> bytes:
         """Return the job as JSON."""

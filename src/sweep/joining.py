@@ -52,7 +52,7 @@ def resume(
             raise ConfigError(f"--n-trials {n_trials}: the grid has {before.n_trials} combinations; remove --n-trials")
         patience.call(lambda: study.place_order(opened, order))
         patience.call(lambda: study.ask_to_stop(opened, False))
-    run_study(plan, joins=True)
+    run_study(plan, joins=True, has_log=log is not None)
 
 
 def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Path | None) -> None:
@@ -74,7 +74,7 @@ def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
             console.say(f"study {name} {reason}; resume it with: {command_of('resume', name, storage_url)}")
             return
         plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
-    run_study(plan, joins=True)
+    run_study(plan, joins=True, has_log=log is not None)
 
 
 @contextmanager

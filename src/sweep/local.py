@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from src.process.machine import THREADS, cores
 from src.space import SweepPlan
 from src.sweep.job import STOP, Job
 from src.sweep.worker import FAILING, RECYCLE
+from src.sweep.worker_log import log_folder
 
 # `multiprocessing` would send the process what it needs after it has started it: if this process is killed in between,
 # the other one fails with a trace.
@@ -55,6 +57,7 @@ class LocalWorkers:
     Args:
         n_jobs: how many processes run at a time.
         gpus_per_worker: the setting of that name, see `src.process.gpus.divide_gpus`.
+        has_log: True if the output of this process is a log, which contains that of the workers.
 
     Attributes:
         n_jobs: how many processes run at a time.
@@ -65,10 +68,11 @@ class LocalWorkers:
         ConfigError: the processes need more GPUs than there are, or CUDA_VISIBLE_DEVICES is not a list of GPUs.
     """
 
-    def __init__(self, n_jobs: int, gpus_per_worker: float | None = None) -> None:
+    def __init__(self, n_jobs: int, gpus_per_worker: float | None = None, has_log: bool = False) -> None:
         self.n_jobs = n_jobs
         self.gpus = divide_gpus(visible_gpus(os.environ, installed_gpus()), n_jobs, gpus_per_worker)
         self.failing = False
+        self._has_log = has_log
         self._job: Job | None = None
         self._living: dict[Connection, WorkerProcess] = {}
         self._deaths = 0  # since the last progress
@@ -107,8 +111,8 @@ class LocalWorkers:
         if sharing := describe_sharing(self.gpus):
             console.say(sharing)
         self._job = job
-        for connection in self._living:
-            _send(connection, job.as_message())
+        for connection, process in self._living.items():
+            _send(connection, self._message(job, process.number))
 
     def wait(self, seconds: float) -> bool:
         """Waits until a worker ends, or for this time; returns whether a worker is left."""
@@ -189,7 +193,14 @@ class LocalWorkers:
             popen = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
             self._living[ours] = WorkerProcess(number, popen)
         if self._job is not None:
-            _send(ours, self._job.as_message())
+            _send(ours, self._message(self._job, number))
+
+    def _message(self, job: Job, number: int) -> bytes:
+        """Return the job of a worker. One that replaces another appends to its log."""
+        if not self._has_log:
+            log = log_folder(job.study.name) / f"local-{os.getpid()}-{number + 1}.log"
+            job = dataclasses.replace(job, log=str(log))
+        return job.as_message()
 
     def _own_variables(self, number: int) -> dict[str, str]:
         """Return the environment variables of a process that differ from those of this one.

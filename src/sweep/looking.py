@@ -33,7 +33,7 @@ def show_studies(storage_url: str) -> None:
 
 
 def show_trials(study_name: str, storage_url: str) -> None:
-    """Print the trials of a study, and its workers on a cluster with their logs."""
+    """Print the trials of a study, and its workers with the last lines of their logs."""
     with opened_study(study_name, storage_url) as (_, opened):
         rows = study.trial_rows(opened.get_trials(deepcopy=False))
         console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])

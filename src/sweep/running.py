@@ -26,12 +26,13 @@ from src.sweep.workers import Workers
 TICK = 0.5  # seconds between two looks at the study
 
 
-def run_study(plan: SweepPlan, joins: bool = False) -> SweepResult:
+def run_study(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> SweepResult:
     """Runs trials until the study has as many as its settings say, then writes the results.
 
     Args:
         plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`, or those of a study that exists.
         joins: True if they are those of a study that exists.
+        has_log: True if the output of this process is a log.
 
     Raises:
         UserError: a store cannot be used, a study of this name was made with other settings, or too many trials failed
@@ -42,7 +43,7 @@ def run_study(plan: SweepPlan, joins: bool = False) -> SweepResult:
         raise ConfigError(
             "hydra.sweeper.detach=true: this command needs the result of the sweep; remove `hydra.sweeper.detach=true`"
         )
-    with open_with_workers(plan, joins) as (workers, sweep, stopping):
+    with open_with_workers(plan, joins, has_log) as (workers, sweep, stopping):
         ending = Ending(sweep)
         with sweep.claims.alive(sweep.job.starter), ending, stopping.training(), sweep.store.watching():
             train_trials(workers, sweep, stopping)
@@ -94,16 +95,17 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
+def open_with_workers(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> Iterator[Opened]:
     """Open a sweep and its workers, which have no job yet.
 
     Args:
         plan: the checked settings of the sweep.
         joins: True if they are those of a study that exists.
+        has_log: True if the output of this process is a log.
     """
     definition = define(plan)  # refuses what a study must not contain
     n_trials = plan.count_trials(plan.first_trials())
-    workers = workers_of(plan, min(plan.settings.n_jobs, n_trials))
+    workers = workers_of(plan, min(plan.settings.n_jobs, n_trials), has_log)
     workers.check(plan)
     with workers:  # first: their imports take longer than everything that is done here meanwhile
         reports.check_recipe_name(plan.settings.save_best_as)
@@ -120,12 +122,12 @@ def open_with_workers(plan: SweepPlan, joins: bool = False) -> Iterator[Opened]:
             yield Opened(workers, open_sweep(plan, definition, n_trials, storage, store, data, joins), stopping)
 
 
-def workers_of(plan: SweepPlan, n_jobs: int) -> Workers:
+def workers_of(plan: SweepPlan, n_jobs: int, has_log: bool) -> Workers:
     """Return the workers of the sweep's engine, which are not started yet."""
     engine = plan.settings.engine
     if engine.is_remote:
         return RemoteWorkers(engine.build(object, engine), plan, n_jobs)
-    return LocalWorkers(n_jobs, plan.settings.gpus_per_worker)
+    return LocalWorkers(n_jobs, plan.settings.gpus_per_worker, has_log)
 
 
 def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:

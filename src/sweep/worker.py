@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import dataclasses
 import os
+import platform
 import queue
 import signal
 import sys
@@ -19,6 +20,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,7 @@ from src.schema import Config, DatasetConfig, best_metrics, is_better
 from src.space import read_definition
 from src.sweep.chains import Chains
 from src.sweep.job import Job
+from src.sweep.worker_log import WorkerLog
 from src.train import train
 
 if TYPE_CHECKING:
@@ -86,7 +89,9 @@ def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
         raise_on_signals(ctrl_c=False)
         job = Job.from_message(jobs.get())
         busy.set()
-        code = 0 if stop.is_set() else Worker(job, stop).run()
+        log = WorkerLog(job.log)
+        log.copy_output()
+        code = 0 if stop.is_set() else Worker(job, stop, log).run()
     except KeyboardInterrupt:
         code = 128 + signal.SIGTERM
     except Exception as error:
@@ -123,8 +128,9 @@ def _import_early() -> None:
 class Worker:
     """Runs trials of one study, one after the other."""
 
-    def __init__(self, job: Job, stop: threading.Event) -> None:
+    def __init__(self, job: Job, stop: threading.Event, log: WorkerLog | None = None) -> None:
         self.job = job
+        self.log = log or WorkerLog(None)
         self.plan = plan = read_definition(job.definition, job.places)
         self.stop = stop
         self.owner = uuid.uuid4().hex
@@ -148,6 +154,14 @@ class Worker:
             epoch_of=self.chains.epoch,
         )
         self.datasets: dict[str, datasets.Dataset] = {}
+        self._announce()
+
+    def _announce(self) -> None:
+        """Note in the study where the log of this process is."""
+        if self.log.path is not None:
+            record = study.WorkerRecord(platform.node(), os.getpid(), time.time(), str(self.log.path))
+            self.claims.read(lambda opened: study.note_worker(opened, record))
+            self.log.note(f"process {record.pid} works on the study {self.job.study.name}")
 
     def run(self) -> int:
         """Runs trials until none is left, or the process must end for another reason; returns its exit code."""
@@ -197,6 +211,9 @@ class Worker:
             StoreError: the stores cannot be reached; the trial is given back.
         """
         chain, retry_of = self.claims.chain(trial)
+        self.log.note(
+            f"trial {trial.number} begins" + (f": it repeats trial {retry_of}" if retry_of is not None else "")
+        )
         if retry_of is not None:
             _print_retry(trial.number, retry_of, self.chains.epoch(chain))
         watch = None
@@ -209,7 +226,7 @@ class Worker:
                 config,
                 dataset=self._dataset(config.dataset),
                 store=self.store,
-                observers=[watch],
+                observers=[partial(self._log_epoch, trial.number), watch],
                 parent_run_id=self.job.parent_run_id,
                 tags=self.job.study.tags_of_trial(trial.number, retry_of),
                 worth_keeping=self._worth_keeping,
@@ -238,12 +255,17 @@ class Worker:
             self._record_loss(trial.number)
         return is_ours
 
+    def _log_epoch(self, number: int, epoch: int, logs: dict[str, float]) -> bool:
+        self.log.note(f"trial {number}, epoch {epoch}: {self.plan.metric} {logs[self.plan.metric]:.4f}")
+        return False
+
     def _give_back(self, trial: optuna.Trial, stop: BaseException, watch: study.TrialWatch | None) -> bool:
         """Ends a trial that was stopped, with the epochs that it has reported until then."""
         self.must_end = isinstance(stop, KeyboardInterrupt) and not isinstance(stop, study.Stopped)
         with contextlib.suppress(Exception, study.TrialLost):
             if watch is not None:
                 watch.deliver()
+        self.log.note(f"trial {trial.number} was interrupted: {stop}")
         try:
             return self.claims.interrupt(trial, self.owner, redact(str(stop)))
         except StoreError:
@@ -263,6 +285,7 @@ class Worker:
         )
         sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         reason = redact(sentence)[:MAX_REASON]
+        self.log.note(f"trial {trial.number} failed: {reason}")
         return self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
 
     def _record_result(self, trial: optuna.Trial, result: TrainResult, pruned: bool) -> bool:
@@ -271,6 +294,10 @@ class Worker:
             "epochs": len(result.history["loss"]),
             **best_metrics(result.metrics, result.best_epoch),
         }
+        self.log.note(
+            f"trial {trial.number} {'was pruned' if pruned else 'is complete'}: "
+            f"{self.plan.metric} {result.metrics[self.plan.metric]:.4f}"
+        )
         if pruned:
             tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
             return self.claims.prune(trial, self.owner, attributes)

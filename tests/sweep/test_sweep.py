@@ -150,7 +150,21 @@ def test_nothing_is_written_next_to_the_stores(swept: Swept) -> None:
     ours = {"optuna.db-wal", "optuna.db-shm"}  # as long as this test has the study open
     names = {path.name for path in swept.workplace.folder.iterdir()} - {".keras", ".config", ".cache"} - ours
     stores = {"mlflow.db", ".mlflow.db.lock", "mlartifacts", "optuna.db", ".optuna.db.lock", ".optuna.db.locks"}
-    assert names <= stores
+    assert names <= stores | {"worker_logs"}
+
+
+def test_each_worker_of_a_local_sweep_has_a_log_that_status_shows(swept: Swept) -> None:
+    logs = sorted((swept.workplace.folder / "worker_logs" / swept.study.study.study_name).iterdir())
+    assert [path.name.rpartition("-")[2] for path in logs] == ["1.log", "2.log"]
+    lines = "".join(path.read_text() for path in logs).splitlines()
+    for number in range(4):
+        assert sum(f" trial {number} is complete: val_accuracy 0." in line for line in lines) == 1
+    assert sum(" trial 5 failed: " in line for line in lines) == 1
+    shown = swept.workplace.run("src.sweep", "status", swept.study.study.study_name).stdout
+    for path in logs:
+        last = " ".join(path.read_text().splitlines()[-1].split()[:5])  # the table wraps what follows
+        assert path.name in shown
+        assert last in shown
 
 
 @pytest.mark.services

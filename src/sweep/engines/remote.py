@@ -14,8 +14,8 @@ from src.extensions import loaded_extensions
 from src.space import SweepPlan, searched_places, typed_places
 from src.sweep.engines.work import Engine, Work, check_places
 from src.sweep.job import Job
+from src.sweep.worker_log import LOGS, log_folder
 
-LOGS = "worker_logs"  # the folder of logs, in the folder where the command was started
 LOOK_SECONDS = 5.0  # between two questions to the engine
 
 
@@ -72,7 +72,7 @@ class RemoteWorkers:
         """
         self._ask_to_stop, self._deadline = ask_to_stop, job.deadline
         extensions = [extension.name for extension in loaded_extensions()]
-        self.folder = Path.cwd() / LOGS / job.study.name
+        self.folder = log_folder(job.study.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         work = Work(
             study=job.study.name,
