@@ -191,7 +191,7 @@ def _read_space(definition: Tree, places: Places) -> Space:
         for name, part in parts.items():
             _check_section(name, part)
         merged = {name: part | own.get(name, {}) if isinstance(part, dict) else part for name, part in parts.items()}
-        bases[options] = typed_config(merged)
+        bases[options] = typed_config(merged | {"tags": _tags_with_values(merged)})
         OmegaConf.set_struct(bases[options], True)  # as in a composed configuration
         OmegaConf.set_struct(bases[options].tags, False)
         choices[options] = dict(base["choices"])
@@ -203,6 +203,15 @@ def _read_space(definition: Tree, places: Places) -> Space:
         choices=choices,
         typed=tuple(definition["typed"]),
     )
+
+
+def _tags_with_values(parts: Tree) -> Tree:
+    """Return the tags without those that are tied to a path or an address that this machine does not have.
+
+    A tag may be `${training.checkpoint_dir}`, which a worker without `training.checkpoint_dir` cannot resolve.
+    """
+    resolved = OmegaConf.create(parts).get("tags") or {}
+    return {name: value for name, value in (parts.get("tags") or {}).items() if resolved.get(name) is not None}
 
 
 def _read_settings(settings: Tree, storage: str) -> SweeperConfig:
@@ -273,11 +282,32 @@ def _public(parts: Tree, plan: SweepPlan, base: DictConfig) -> Tree:
         is_given = name in called or name in plan.space.typed  # other values are those of conf/ and of a kind
         hidden = (redact if is_given else redact_forms)(leaf)
         if hidden != leaf or (is_given and is_secret_name(name)):
-            raise ConfigError(
-                f"{name}: the value contains a secret or comes from an environment variable, and a sweep would store "
-                f"it in the study; type a value that is not secret: {name}=VALUE"
-            )
+            raise ConfigError(_explain_secret(name, is_called=name in called, is_named=hidden == leaf))
     return resolved | {"tags": redact_tree(resolved.get("tags", {}))}
+
+
+def _explain_secret(name: str, is_called: bool, is_named: bool) -> str:
+    """Return the message for a value that a study must not contain.
+
+    Args:
+        name: of the setting.
+        is_called: True if the value comes from a resolver, such as one that reads a variable.
+        is_named: True if only the name of the setting shows that the value is a secret.
+    """
+    if is_called:
+        return (
+            f"{name}: the value comes from an environment variable and may be secret, and a sweep would store it in "
+            f"its study; if it is not secret, type the value itself: {name}=VALUE"
+        )
+    if is_named:
+        return (
+            f"{name}: a setting with this name is taken for a secret, and a sweep would store its value in its study; "
+            "if the value is not secret, set it in a file of conf/ instead of typing it"
+        )
+    return (
+        f"{name}: the value contains a password or a token, and a sweep would store it in its study, where everybody "
+        "with access to the study can read it; remove the secret from the value"
+    )
 
 
 def _check_searched(plan: SweepPlan) -> None:

@@ -138,8 +138,30 @@ def test_the_places_of_another_worker_replace_those_of_the_definition() -> None:
 
 def test_a_secret_that_a_trial_needs_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_NAME", "an-experiment")
-    with pytest.raises(ConfigError, match=r"tracking.experiment: the value contains a secret .*; type a value that"):
+    with pytest.raises(ConfigError, match=r"^tracking.experiment: the value comes from an environment var.* type"):
         define(compose(*SPACE, "tracking.experiment=${oc.env:MY_NAME}"))
+
+
+@pytest.mark.parametrize("typed", ["http://ada:hunter22@db.example", "token=abcdef"])
+def test_a_typed_secret_is_refused_without_the_advice_to_type_the_value(typed: str) -> None:
+    with pytest.raises(ConfigError, match=r"^tracking.experiment: the value contains a password or a token") as caught:
+        define(compose(*SPACE, f"tracking.experiment='{typed}'"))
+    assert "type" not in str(caught.value)
+    assert typed not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tie", "place"),
+    [
+        ("${training.checkpoint_dir}", "training.checkpoint_dir=/scratch/ada"),
+        ("${training.initial_weights}", "training.initial_weights=/home/ada/w.keras"),
+    ],
+)
+def test_a_tag_that_is_tied_to_a_path_is_missing_only_where_a_machine_has_no_such_path(tie: str, place: str) -> None:
+    swept, elsewhere = compose(*SPACE, place, f"tags.where={tie}"), plan(*SPACE)
+    assert drawn(there_and_back(swept), samples_of(swept, 1)[0])["tags"]["where"] == place.partition("=")[2]
+    without = there_and_back(swept, places_of(elsewhere))
+    assert "where" not in drawn(without, samples_of(swept, 1)[0])["tags"]
 
 
 @pytest.mark.parametrize(
