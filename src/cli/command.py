@@ -35,7 +35,7 @@ from src.errors import ConfigError, UserError
 from src.places import local_path, name_variables
 from src.process.failures import describe_memory_error, print_error
 from src.process.interrupt import Interrupted, raise_on_signals
-from src.process.output import lasting_output
+from src.process.output import lasting_output, written_output
 
 Work = Callable[[Any, list[str]], None]  # (config, overrides)
 
@@ -85,7 +85,8 @@ def run_command(work: Callable[[], None]) -> None:
     raise_on_signals()
     atexit.register(gc.freeze)  # what is left when the process ends need not be looked through for garbage
     try:
-        work()
+        with written_output():
+            work()
     except Interrupted as stop:
         _leave(str(stop), stop.exit_code)
     except BrokenPipeError:  # the reader of what is printed has gone: `... | head`

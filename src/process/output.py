@@ -1,4 +1,4 @@
-"""The output of a command that continues when nothing reads it anymore."""
+"""The output of a command: lost output ends a command that only prints, and others continue without it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,38 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
+from src.errors import UserError
 from src.process.failures import print_error
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _GONE = (errno.EPIPE, errno.EIO)  # the reader of a pipe has ended, the terminal was closed
+
+
+class LostOutput(UserError):
+    """Output that cannot be written, for example because the disk is full."""
+
+
+@contextmanager
+def written_output() -> Iterator[None]:
+    """Write all output of the block before it ends, unless it may be lost (`lasting_output`).
+
+    Raises:
+        BrokenPipeError: nothing reads the output anymore.
+        LostOutput: the output cannot be written for another reason.
+    """
+    before = sys.stdout
+    sys.stdout = stream = _like(before, _WrittenFile)
+    try:
+        yield
+    finally:
+        sys.stdout = before
+        if stream is not before:
+            stream.flush()
 
 
 @contextmanager
@@ -27,13 +51,34 @@ def lasting_output() -> Iterator[None]:
     full. The error stream says once that output is lost.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _lasting(sys.stdout, _report), _lasting(sys.stderr, repr)
+    sys.stdout = _like(sys.stdout, partial(_LastingFile, on_loss=_report))
+    sys.stderr = _like(sys.stderr, partial(_LastingFile, on_loss=repr))
     try:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
             _flush(stream)
         sys.stdout, sys.stderr = before
+
+
+class _WrittenFile(io.FileIO):
+    """A file descriptor that explains in a sentence why it cannot be written."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._is_lost = False
+
+    def write(self, data: Buffer, /) -> int:
+        if self._is_lost:  # at the end of the process
+            return memoryview(data).nbytes
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._is_lost = True
+            reason = error.strerror or error
+            raise LostOutput(f"the output cannot be written ({reason}); free space, or write it elsewhere") from error
 
 
 class _LastingFile(io.FileIO):
@@ -62,12 +107,17 @@ class _LastingFile(io.FileIO):
         os.close(nowhere)
 
 
-def _lasting(stream: TextIO, on_loss: Callable[[OSError], object]) -> TextIO:
-    """Return a stream like this one that drops what it cannot write; the same one if it is not a file of the system."""
+def _like(stream: TextIO, open_file: Callable[[int], io.FileIO]) -> TextIO:
+    """Return a stream like this one, with another object for its file descriptor.
+
+    The stream itself is returned if it has no file descriptor, or if what it cannot write is dropped already.
+    """
     if not isinstance(stream, io.TextIOWrapper):  # there is none, or a notebook or a test has replaced it
         return stream
+    if isinstance(getattr(stream.buffer, "raw", stream.buffer), _LastingFile):
+        return stream
     try:
-        file = _LastingFile(stream.fileno(), on_loss)
+        file = open_file(stream.fileno())
     except (OSError, ValueError):
         return stream
     _flush(stream)

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from src.cli.compose import CONF
 from src.train import main
@@ -226,6 +228,39 @@ def test_a_reader_who_leaves_early_ends_a_command_that_only_prints_without_a_tra
         command.stdout.close()
         assert command.stderr.read() == ""
     assert command.returncode == 1
+
+
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A folder with an empty store of each kind."""
+    workplace = Workplace(tmp_path_factory.mktemp("looked_at"))
+    optuna.create_study(study_name="empty", storage=f"sqlite:///{workplace.folder / 'optuna.db'}")
+    MlflowClient(workplace.uri).search_experiments()
+    return workplace
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize(
+    ("arguments", "is_unbuffered"),
+    [
+        (["src.sweep", "status"], False),
+        (["src.sweep", "status"], True),
+        (["src.doctor"], False),
+        (["src.summary", "model=dense"], False),
+    ],
+)
+def test_a_full_disk_behind_the_output_of_a_command_that_only_looks_is_one_sentence(
+    arguments: list[str], is_unbuffered: bool, looked_at: Workplace
+) -> None:
+    variables = {"PYTHONUNBUFFERED": "1"} if is_unbuffered else {}
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], cwd=looked_at.folder, env=looked_at.environment(**variables),
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output cannot be written (No space left on device); ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_what_else_this_machine_uses_keras_with_does_not_matter() -> None:
