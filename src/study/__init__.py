@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
     from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of
+    from src.study.presence import is_attended, note_queued
     from src.study.records import StudyRecord, TrialRecord, end_dead_trials, study_records
     from src.study.sampling import check_sampler, picker
     from src.study.storage import SETTING, Storage, open_existing, open_storage

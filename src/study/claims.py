@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from src.results import Counts
 from src.schema import Scalar, SweeperConfig, sign_of
 from src.study.patience import is_outage
+from src.study.presence import OWNER, note_arrival
 from src.study.sampling import build_pruner, build_sampler
 from src.study.shared import SharedStudy
 from src.study.storage import Storage
@@ -35,7 +36,6 @@ from src.study.storage import Storage
 INTERRUPTED = "interrupted"
 KILLED = "its worker was killed"  # the only reason of an interruption that counts as a retry
 ENDED_WITH_SWEEP = "the sweep was stopped or killed"
-OWNER = "owner"
 STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
 RETRIES = "retries"
@@ -124,6 +124,10 @@ class Claims:
         with closing(self.patiently(lambda: self._locks.keep(f"owner {owner}"))):
             yield
         self._locks.forget(f"owner {owner}")
+
+    def arrive(self, name: str) -> None:
+        """Add a command that is `alive` to those that work on the study."""
+        self.exclusively(lambda: note_arrival(self.study, self._locks, name))
 
     def claim(self, owner: str, draw: Callable[[optuna.Trial], T]) -> tuple[optuna.Trial, T | Exception] | NoTrial:
         """Claims the next trial.

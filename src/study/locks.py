@@ -96,6 +96,8 @@ class FileLocks:
         return stack
 
     def is_free(self, name: str) -> bool:
+        if not self._path(name).exists():
+            return True
         lock = FileLock(self._path(name))
         if _take(lock) is None:
             return False

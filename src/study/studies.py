@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 
 from src.errors import ConfigError
 from src.schema import Choice, Dimension, Direction
+from src.study.presence import note_queued
 
 SETTING = "setting"
 CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was changed
@@ -83,6 +84,8 @@ def unique_id(study: optuna.Study) -> str:
 
 def ask_to_stop(study: optuna.Study, stop: bool = True) -> None:
     """Ask all processes that work on the study to end their trials with the epoch, or withdraw the request."""
+    if stop:
+        note_queued(study, None)  # workers that a cluster starts later end at once
     if bool(study.user_attrs.get(STOP)) != stop:
         study.set_user_attr(STOP, stop)
 

@@ -68,6 +68,8 @@ class LocalWorkers:
         ConfigError: the processes need more GPUs than there are, or CUDA_VISIBLE_DEVICES is not a list of GPUs.
     """
 
+    name = ""
+
     def __init__(self, n_jobs: int, gpus_per_worker: float | None = None, has_log: bool = False) -> None:
         self.n_jobs = n_jobs
         self.gpus = divide_gpus(visible_gpus(os.environ, installed_gpus()), n_jobs, gpus_per_worker)

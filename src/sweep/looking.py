@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TICK = 2.0  # seconds between two looks at a study
 LONG = 60.0  # seconds without a running trial, after which a line says so
+MAX_ABSENCE = 20.0  # seconds for which nobody works on a study before `watch` ends; a server may be restarted meanwhile
 TAIL = 4096  # bytes at the end of a log in which its last line is looked for
 
 
@@ -56,7 +57,7 @@ def stop(study_name: str, storage_url: str) -> None:
 
 
 def watch(study_name: str, storage_url: str) -> None:
-    """Print each trial that ends, until the study has all its trials, or none is running and no other will begin.
+    """Print each trial that ends, until the study has all its trials, or nobody works on it and nobody will.
 
     Raises:
         ConfigError: the study does not exist, or has no definition.
@@ -69,10 +70,13 @@ def watch(study_name: str, storage_url: str) -> None:
         def trials() -> list[optuna.trial.FrozenTrial]:
             return storage.patience.call(lambda: opened.get_trials(deepcopy=False))
 
-        idle, shown = 0.0, command_of("status", study_name, storage_url)
+        idle, absent = 0.0, 0.0
 
         def has_ended() -> bool:
             return study.is_stopped(opened) or study.order_of(opened).is_over
+
+        def is_attended() -> bool:
+            return study.is_attended(opened, storage.locks, found)
 
         n_trials = study.order_of(opened).n_trials
         with console.SweepView(definition["metric"], direction, n_trials, study.trial_rows(trials(), retries)) as view:
@@ -84,7 +88,13 @@ def watch(study_name: str, storage_url: str) -> None:
                     break
                 idle = 0.0 if counts.running else idle + TICK
                 if idle == LONG:
+                    shown = command_of("status", study_name, storage_url)
                     console.say(f"no trial has run for a minute; to see the workers: {shown}")
+                absent = 0.0 if storage.patience.call(is_attended) else absent + TICK
+                if absent > MAX_ABSENCE:
+                    resumed = command_of("resume", study_name, storage_url)
+                    console.say(f"nobody works on {study_name}; to continue it: {resumed}")
+                    break
                 time.sleep(TICK)
         console.say(console.count_words(counts))
 

@@ -46,6 +46,7 @@ def run_study(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> Sw
     with open_with_workers(plan, joins, has_log) as (workers, sweep, stopping):
         ending = Ending(sweep)
         with sweep.claims.alive(sweep.job.starter), ending, stopping.training(), sweep.store.watching():
+            sweep.claims.arrive(sweep.job.starter)
             train_trials(workers, sweep, stopping)
         workers.end()
         with ending:
@@ -163,6 +164,7 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
         raise Interrupted(stopping.signals[0])
     if stopping.is_asked:
         raise StoppedElsewhere("stopped by `python -m src.sweep stop`")
+    claims.read(lambda opened: study.note_queued(opened, None))
     is_done = claims.is_done()
     if workers.failing or (claims.is_failing() and not is_done):
         raise UserError(explain_failures(trial_rows(sweep), plan.settings.max_failures))
@@ -181,6 +183,8 @@ def give_work(workers: Workers, sweep: Sweep) -> None:
     console.say(f"study {sweep.job.study.name}: {sweep.job.n_trials} trials, {workers.n_jobs} at a time")
     workers.note_progress(sweep.claims.count_progress())
     workers.give(sweep.job, lambda: sweep.claims.read(study.ask_to_stop))
+    if workers.name:
+        sweep.claims.read(lambda opened: study.note_queued(opened, workers.name))
 
 
 def trial_rows(sweep: Sweep) -> list[TrialRow]:

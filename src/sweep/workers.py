@@ -16,10 +16,12 @@ class Workers(Protocol):
     Attributes:
         n_jobs: how many workers there are at a time.
         failing: True if a worker ended because too many trials failed in a row.
+        name: of what an engine has started, whose workers may begin later; "" for processes of this machine.
     """
 
     n_jobs: int
     failing: bool
+    name: str
 
     @property
     def have_ended(self) -> bool:
