@@ -9,7 +9,8 @@ it again.
 A trial whose worker was killed is tried again `max_retries` times at most; then it counts as failed. An interruption
 does not count as a retry if the checkpoint has advanced, if the worker gave the trial back because it was asked to stop
 or lost its stores, or if the worker ended with the process that started it. That process holds a lock too, and its name
-is on the trials.
+is on the trials. A trial that takes its machine down each time loses that process too: it is tried again some more
+times (`EXTRA_LOSSES`), unless the process had been asked to stop.
 
 While the storage does not answer, each operation is repeated (`Patience`). That is safe: a claim whose answer was lost
 is found by its owner's name, and an end that has arrived is recognized.
@@ -36,6 +37,7 @@ from src.study.storage import Storage
 INTERRUPTED = "interrupted"
 KILLED = "its worker was killed"  # the only reason of an interruption that counts as a retry
 ENDED_WITH_SWEEP = "the sweep was stopped or killed"
+LOST = "its machine failed, or its worker and the command of the sweep were killed"
 STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
 RETRIES = "retries"
@@ -44,6 +46,9 @@ CHAIN = "chain"  # the number of the chain's first trial, at each later one
 STARTED_AT = "started_at"  # the epoch of the chain's checkpoint when the trial was put into the queue
 ADVANCED = "advanced"  # the checkpoint was a later one when the trial was interrupted
 QUEUED = "queued"
+LOSSES = "losses"  # how many earlier trials of the chain were lost with their command
+STOPPING = "stopping"  # the command was asked to stop while the trial ran
+EXTRA_LOSSES = 5  # a machine fails, or somebody kills a sweep, a few times at most before the next checkpoint
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
 
 T = TypeVar("T")
@@ -157,9 +162,23 @@ class Claims:
         """Ends a trial that was stopped; it does not count, and is tried again when the study is resumed."""
         return self._end_trial(trial.number, owner, TrialState.FAIL, None, {INTERRUPTED: True, REASON: reason})
 
-    def give_up_dead(self) -> list[int]:
-        """Ends the trials whose worker is dead as interrupted; returns their numbers."""
-        return self.exclusively(self._give_up_dead)
+    def give_up_dead(self, ended: str | None = None) -> list[int]:
+        """Ends the trials whose worker is dead as interrupted; returns their numbers.
+
+        Args:
+            ended: the name of a command that has just ended its own workers.
+        """
+        return self.exclusively(lambda: self._give_up_dead(ended))
+
+    def note_stop(self, starter: str) -> None:
+        """Notes that a command was asked to stop, at the trials of its workers, which may be killed before they end."""
+
+        def note() -> None:
+            for trial in self._trials():
+                if trial.state == TrialState.RUNNING and trial.user_attrs.get(STARTER) == starter:
+                    self._set_attributes(trial, {STOPPING: True})
+
+        self.exclusively(note)
 
     def counts(self) -> Counts:
         """Returns how many trials ended how."""
@@ -276,7 +295,7 @@ class Claims:
         for name, attribute in attributes.items():
             self._storage.optuna.set_trial_user_attr(trial._trial_id, name, attribute)
 
-    def _give_up_dead(self) -> list[int]:
+    def _give_up_dead(self, ended: str | None = None) -> list[int]:
         running = [trial for trial in self._trials() if trial.state == TrialState.RUNNING]
         names = {trial.user_attrs[key] for trial in running for key in (OWNER, STARTER) if key in trial.user_attrs}
         abandoned = self._locks.abandoned({f"owner {name}" for name in names})
@@ -287,7 +306,9 @@ class Claims:
         # A trial without an owner lost its worker during the claim: we hold the lock that the worker held.
         dead = [trial for trial in running if OWNER not in trial.user_attrs or is_dead(trial.user_attrs[OWNER])]
         for trial in dead:
-            reason = ENDED_WITH_SWEEP if is_dead(trial.user_attrs.get(STARTER)) else KILLED
+            starter = trial.user_attrs.get(STARTER)
+            is_stopped = STOPPING in trial.user_attrs or (ended is not None and starter == ended)
+            reason = (ENDED_WITH_SWEEP if is_stopped else LOST) if is_dead(starter) else KILLED
             attributes = {INTERRUPTED: True, REASON: reason}
             self._set_attributes(trial, {**attributes, **self._advance(trial, attributes)})
             self._dead.append(trial.number)
@@ -313,9 +334,14 @@ class Claims:
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
             if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
-                retries = trial.user_attrs.get(RETRIES, 0) + _counts_as_retry(trial)
                 chain = _chain(trial)
-                attributes = {RETRIES: retries, RETRY_OF: trial.number, CHAIN: chain, STARTED_AT: self._epoch_of(chain)}
+                attributes = {
+                    RETRIES: trial.user_attrs.get(RETRIES, 0) + _counts_as(KILLED, trial),
+                    LOSSES: trial.user_attrs.get(LOSSES, 0) + _counts_as(LOST, trial),
+                    RETRY_OF: trial.number,
+                    CHAIN: chain,
+                    STARTED_AT: self._epoch_of(chain),
+                }
                 if QUEUED in trial.user_attrs:
                     attributes[QUEUED] = trial.user_attrs[QUEUED]
                 # With the parameters that it was queued with: it may have been killed before all of them were drawn.
@@ -356,7 +382,11 @@ def is_interrupted(trial: FrozenTrial) -> bool:
 
 def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
     """Returns whether the trial was interrupted and may be tried again under another number, so it does not count."""
-    return is_interrupted(trial) and (not _counts_as_retry(trial) or trial.user_attrs.get(RETRIES, 0) < max_retries)
+    if not is_interrupted(trial):
+        return False
+    if _counts_as(LOST, trial):
+        return bool(trial.user_attrs.get(LOSSES, 0) + 1 < max_retries + EXTRA_LOSSES)
+    return not _counts_as(KILLED, trial) or bool(trial.user_attrs.get(RETRIES, 0) < max_retries)
 
 
 def count_attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
@@ -364,9 +394,9 @@ def count_attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     return sum(_chain(other) == _chain(trial) and other.number <= trial.number for other in trials)
 
 
-def _counts_as_retry(trial: FrozenTrial) -> bool:
-    """Returns whether the interruption of a trial counts toward `max_retries`."""
-    return ADVANCED not in trial.user_attrs and trial.user_attrs.get(REASON) == KILLED
+def _counts_as(reason: str, trial: FrozenTrial) -> bool:
+    """Returns whether a trial was interrupted for this reason, and its checkpoint had not advanced."""
+    return ADVANCED not in trial.user_attrs and trial.user_attrs.get(REASON) == reason
 
 
 def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:

@@ -50,7 +50,7 @@ def run_study(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> Sw
             train_trials(workers, sweep, stopping)
         workers.end()
         with ending:
-            sweep.claims.give_up_dead()
+            sweep.claims.give_up_dead(ended=sweep.job.starter)
             stopping.writing_results()
             with sweep.claims.recording():
                 ending.result = result = write_results(sweep)
@@ -151,9 +151,13 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
         workers.end()
     else:
         start_workers(workers, sweep)
+    is_noted = False
     with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(sweep)) as view:
         while workers.wait(TICK):
             stopping.obey(claims.read(study.is_stopped))
+            if stopping.is_asked and not is_noted:
+                is_noted = True
+                claims.note_stop(sweep.job.starter)
             if workers.have_ended and not stopping.is_asked:
                 claims.give_up_dead()  # while this process is `alive`: the trial of a killed worker counts as a retry
             workers.replace_dead()

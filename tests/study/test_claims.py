@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from src.schema import Interval
 from src.study import Claims, NoTrial, Storage, picker, trial_rows
+from src.study.claims import EXTRA_LOSSES, LOST
 from tests.support.studies import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
 
 End = Callable[[Claims, optuna.Trial, str], bool]
@@ -611,6 +612,52 @@ def test_a_trial_whose_worker_alone_is_killed_is_given_up(
     assert [row.attempts for row in rows] == [0, 0, 3]
     assert rows[-1].reason.startswith("its worker was killed; not tried again after 3 attempts")
     assert not any(row.attempts for row in trial_rows(claims.trials(), max_retries=2))
+
+
+@pytest.mark.parametrize("max_retries", [0, 1])
+def test_a_trial_that_is_lost_with_its_command_again_and_again_is_given_up_at_last(
+    memory: Storage, max_retries: int
+) -> None:
+    claims = claims_on(memory, n_trials=1, max_retries=max_retries, starter="the sweep")
+    for _ in range(max_retries + EXTRA_LOSSES - 1):
+        dies_with_its_starter(claims)
+        assert not claims.is_done()
+    dies_with_its_starter(claims)
+    assert claims.is_done()
+    assert {trial.user_attrs.get("retries", 0) for trial in claims.trials()} == {0}
+    reason = trial_rows(claims.trials(), max_retries)[-1].reason
+    assert reason.startswith(f"{LOST}; not tried again after {max_retries + EXTRA_LOSSES} attempts")
+
+
+def is_asked_to_stop_and_killed(claims: Claims) -> None:
+    dies_while_it_runs(claims)
+    claims.note_stop("the sweep")
+    claims.give_up_dead()
+
+
+def ends_with_its_command(claims: Claims) -> None:
+    dies_while_it_runs(claims)
+    claims.give_up_dead(ended="the sweep")
+
+
+@pytest.mark.parametrize("end", [is_asked_to_stop_and_killed, ends_with_its_command])
+def test_a_trial_whose_command_was_asked_to_stop_or_has_ended_is_never_given_up(
+    memory: Storage, end: Callable[[Claims], None]
+) -> None:
+    claims = claims_on(memory, n_trials=1, max_retries=0, starter="the sweep")
+    for _ in range(2 * EXTRA_LOSSES):
+        end(claims)
+    assert claims.counts().retried == 2 * EXTRA_LOSSES
+
+
+def test_a_loss_after_a_later_checkpoint_does_not_count(memory: Storage) -> None:
+    now = [0]
+    claims = claims_on(memory, n_trials=1, max_retries=0, starter="the sweep", epoch_of=lambda _: now[0])
+    for _ in range(2 * EXTRA_LOSSES):
+        dies_while_it_runs(claims)
+        now[0] += 1
+        claims.give_up_dead()
+    assert claims.counts().retried == 2 * EXTRA_LOSSES
 
 
 def test_a_chain_is_named_after_its_first_trial_and_open_until_it_has_an_end(memory: Storage) -> None:
