@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from src.study.claims import Claims, NoTrial, count_trials
     from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
-    from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of
+    from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of, refusals_explained
     from src.study.presence import is_attended, note_queued
     from src.study.records import StudyRecord, TrialRecord, end_dead_trials, study_records
     from src.study.sampling import check_sampler, picker

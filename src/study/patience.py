@@ -1,7 +1,8 @@
 """Waiting for a storage that does not answer, and for locks that other processes hold."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -21,6 +22,8 @@ MAX_OUTAGE_SECONDS = 300.0  # a server is back minutes after an update
 HURRY_SECONDS = 3.0  # how long a process that must end at once still waits
 FIRST_PAUSE, MAX_PAUSE = 0.2, 2.0  # seconds between two attempts
 BUSY = ("locked", "busy")  # in SQLite's messages for a file that another process is writing
+
+NO_RIGHT = "42501"  # PostgreSQL's insufficient_privilege
 
 T = TypeVar("T")
 
@@ -68,6 +71,7 @@ class Patience:
                 result = operation()
             except Exception as error:
                 if not is_temporary(error):
+                    _explain_refusal(self.place, error)
                     raise
                 failures += 1
                 began = began or time.monotonic()
@@ -109,6 +113,29 @@ class Patience:
         self._is_announced = self._has_given_up = False
 
 
+@contextmanager
+def refusals_explained(place: str) -> Iterator[None]:
+    """Raise StoreError, in the words of the database, if it refuses an operation of the block to this user.
+
+    Args:
+        place: the storage's address.
+    """
+    try:
+        yield
+    except Exception as error:
+        _explain_refusal(place, error)
+        raise
+
+
+def _explain_refusal(place: str, error: Exception) -> None:
+    """Raise StoreError if the user has no right to do what was tried."""
+    reason = _error_of_database(error)
+    if isinstance(reason, DBAPIError) and getattr(reason.orig, "sqlstate", None) == NO_RIGHT:
+        raise StoreError(
+            f"{place} refuses this to its user: {reason_of(error)}; ask the owner of the database for this right"
+        ) from error
+
+
 def is_outage(error: BaseException) -> bool:
     """Return whether the storage itself failed, not a request to it."""
     return isinstance(error, SQLAlchemyError | StorageInternalError | LockLost)
@@ -128,11 +155,17 @@ def is_temporary(error: BaseException) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return the first line of what the database or its driver said."""
-    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
+    error = _error_of_database(error)
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _error_of_database(error: BaseException) -> BaseException:
+    """Return the error that Optuna reports in other words."""
+    while isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _minutes(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import optuna
 import sqlalchemy
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -184,8 +185,8 @@ def _storage(url: sqlalchemy.URL, connect_args: dict[str, object]) -> RDBStorage
     address = url.render_as_string(hide_password=False)
     try:
         return RDBStorage(address, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": True})
-    except (SQLAlchemyError, RuntimeError, ValueError) as error:
-        raise StoreError(f"{SETTING}={address} cannot be used: {str(error).splitlines()[0]}") from error
+    except (SQLAlchemyError, StorageInternalError, RuntimeError, ValueError) as error:
+        raise StoreError(f"{SETTING}={address} cannot be used: {reason_of(error)}") from error
 
 
 @contextmanager

@@ -24,7 +24,7 @@ TAIL = 4096  # bytes at the end of a log in which its last line is looked for
 
 def show_studies(storage_url: str) -> None:
     """Print how many trials each study has."""
-    with closing(study.open_existing(storage_url)) as storage:
+    with study.refusals_explained(storage_url), closing(study.open_existing(storage_url)) as storage:
         cells = []
         for name in study.study_names(storage.optuna):
             rows = study.trial_rows(study.find_study(name, storage.optuna).get_trials(deepcopy=False))
@@ -126,5 +126,5 @@ def last_line(log: Path) -> str:
 @contextmanager
 def opened_study(study_name: str, storage_url: str) -> Iterator[tuple[study.Storage, optuna.Study]]:
     """Yield the storage and a study, which must exist."""
-    with closing(study.open_existing(storage_url)) as storage:
+    with study.refusals_explained(storage_url), closing(study.open_existing(storage_url)) as storage:
         yield storage, study.find_study(study_name, storage.optuna)
