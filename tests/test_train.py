@@ -97,6 +97,7 @@ def test_the_params_hold_the_resolved_config(trained: TrainedRun, client: Mlflow
     assert params["training.epochs"] == "2"
     assert params["resolved.parameters"] == "61706"
     assert params["resolved.devices"].startswith("CPU: ")
+    assert params["resolved.steps_per_execution"] == "32"
     assert params["resolved.train_images"] == "3500"
 
 

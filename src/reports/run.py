@@ -58,6 +58,7 @@ class Recorder:
                 "resolved.precision": model.dtype_policy.name,
                 "resolved.devices": "; ".join(map(str, fitting.used_devices(self.config.training.num_devices))),
                 "resolved.threads": fitting.threads(),
+                "resolved.steps_per_execution": model.steps_per_execution,
                 "resolved.parts": fitting.parts_for(self.config),
                 "resolved.parameters": model.count_params(),
             }

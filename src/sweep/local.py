@@ -81,6 +81,7 @@ class LocalWorkers:
         self._progress = 0
         self._stopping = False
         self._ended: Sequence[object] = []
+        self._warnings: set[str] = set()
 
     def check(self, plan: SweepPlan) -> None:
         """Raise ConfigError if `training.devices` is larger than the number of GPUs that each worker has."""
@@ -117,9 +118,22 @@ class LocalWorkers:
             _send(connection, self._message(job, process.number))
 
     def wait(self, seconds: float) -> bool:
-        """Waits until a worker ends, or for this time; returns whether a worker is left."""
-        self._ended = wait(list(self._living), seconds)  # a worker sends nothing, so its connection is at its end
+        """Waits until a worker ends or sends a warning, or for this time; returns whether a worker is left."""
+        found = wait(list(self._living), seconds)
+        ready = [connection for connection in self._living if connection in found]
+        self._ended = [connection for connection in ready if not self._receive(connection)]
         return bool(self._living)
+
+    def _receive(self, connection: Connection) -> bool:
+        """Show a warning of a worker, once for all of them; return False if the worker has ended."""
+        try:
+            warning = connection.recv_bytes().decode()
+        except (EOFError, OSError):
+            return False
+        if warning not in self._warnings:
+            self._warnings.add(warning)
+            console.warn([warning])
+        return True
 
     @property
     def have_ended(self) -> bool:

@@ -91,6 +91,10 @@ def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
         busy.set()
         log = WorkerLog(job.log)
         log.copy_output()
+        for warning in fitting.unused_gpus():
+            log.note(warning)
+            with contextlib.suppress(OSError):  # the parent is gone
+                connection.send_bytes(warning.encode())
         code = 0 if stop.is_set() else Worker(job, stop, log).run()
     except KeyboardInterrupt:
         code = 128 + signal.SIGTERM

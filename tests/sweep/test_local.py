@@ -107,3 +107,4 @@ def test_a_sweep_says_in_a_line_that_its_workers_share_gpus(tmp_path: Path, monk
     done = Workplace(tmp_path).run("src.train", *sweep)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines().count("2 workers share 1 GPU") == 1
+    assert done.stdout.count("TensorFlow cannot use it") == 1  # TensorFlow itself finds no GPU, and two workers say so
