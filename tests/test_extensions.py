@@ -353,6 +353,46 @@ def test_a_sweep_with_two_workers_searches_their_settings_with_their_pruner(
     assert lines == Path(recipe).read_text().splitlines()
 
 
+NET_WITH_TOKENS = """
+from dataclasses import dataclass
+
+from src.schema import ModelConfig
+
+
+@dataclass(kw_only=True)
+class TokenNetConfig(ModelConfig, kind="token_net", builds=f"{__name__}:build"):
+    token_size: int = 8
+    class_token: bool = True
+    secret_rate: float = 0.25
+    api_key_count: int = 3
+    passes: int = 2
+    token_kind: str = "mean"
+
+
+def build(config, input_shape, num_classes):
+    import keras
+
+    from src.models.layers import classifier, pixels
+
+    settings = (config.token_size, config.class_token, config.secret_rate, config.api_key_count, config.passes)
+    assert (*settings, config.token_kind) == (4, True, 0.25, 3, 2, "mean")
+    inputs, features = pixels(input_shape, config.input_size)
+    features = keras.layers.Conv2D(config.token_size, 3, strides=2)(features)
+    return keras.Model(inputs, classifier(features, num_classes, 0.0), name=config.name)
+"""
+
+
+@pytest.mark.services
+def test_workers_get_the_settings_of_an_extension_whose_names_are_like_those_of_secrets(workplace: Workplace) -> None:
+    conf = "defaults:\n  - /schema/model/token_net@_here_\n  - _self_\nname: token_net\n"
+    write_files(workplace.folder, {"nets/__init__.py": NET_WITH_TOKENS, "nets/conf/model/token_net.yaml": conf})
+    sweep = ["-m", "extensions=[nets]", "dataset=synthetic", "model=token_net", "seed=choice(1,2)", "training.epochs=1"]
+    sweep += ["model.token_size=4", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1"]
+    done = workplace.run("src.train", *sweep)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 trial: 1 complete" in done.stdout
+
+
 @pytest.mark.services
 def test_an_extension_that_only_a_worker_cannot_import_ends_the_sweep_with_the_reason(workplace: Workplace) -> None:
     code = f"import sys\n{LION}\nif 'src.sweep.worker' in sys.modules:\n    raise OSError('one seat is taken')\n"

@@ -1,6 +1,7 @@
 """Whole sweeps on a real Slurm cluster of one node."""
 
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,28 @@ def test_a_preempted_worker_continues_its_trial_from_the_checkpoint(
     assert retry.user_attrs["started_at"] >= 1
     assert "src.sweep work shared" in seen
     assert stores.password not in seen + out + err + "".join(logs(workplace).values())
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_at_the_command_that_watches_ends_the_workers_and_the_sweep_can_be_resumed(
+    cluster: SlurmCluster, workplace: Workplace, stores: SharedStores, variables: dict[str, str], presses: int
+) -> None:
+    study = stores.study(workplace)
+    process = workplace.start("src.train", *sweep(3, 500), **variables)
+    wait_for(lambda: process.poll() is not None or bool(in_training(study)))
+    for _ in range(presses):
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)  # between the first request and the second
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 130, err
+    assert err == "stopped by SIGINT\n"
+    assert "stopping: the running trials end with their epoch" in out
+    assert "resume with: python -m src.train" in out
+    assert cluster.jobs() == []
+    assert {run.info.status for run in study.runs()} == {"KILLED"}
+    (trial,) = study.study.trials
+    assert (trial.state.name, trial.user_attrs["interrupted"]) == ("FAIL", True)
+    assert trial.user_attrs["reason"] != "its worker was killed"
 
 
 @pytest.fixture
