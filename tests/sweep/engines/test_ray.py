@@ -469,7 +469,7 @@ def test_a_sweep_completes_without_its_driver_and_with_one_machine_less(
             out, err = process.communicate(timeout=240)
             assert (process.returncode, err) == (0, "")
             assert SECRET not in out
-            assert "watch  python -m src.sweep watch" in out
+            assert "python -m src.sweep watch" in out
         place.wait_for_running(2)
         process.kill()
         lossy.lose(1)
