@@ -7,7 +7,7 @@ python -m src.evaluate model_uri=models:/NAME@champion
 from src import console, fitting, reports
 from src.cli.command import entry_point
 from src.results import EvaluationResult
-from src.schema import EvaluateConfig
+from src.schema import EvaluateConfig, recorded_metrics
 from src.tracked import open_tracked_model
 
 
@@ -23,14 +23,17 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """
     with open_tracked_model(config) as tracked:
         dataset = tracked.load_dataset(config.data_dir)
-        scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss)
+        names = recorded_metrics([*tracked.config.training.recorded, *(config.metrics or ())])
+        scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss, names)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
+    absent = reports.absent_classes(dataset, names, ["test"])
     return EvaluationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         metrics=metrics,
         images=len(dataset.test),
-        warnings=dataset.warnings + reports.unrecognized_classes(dataset, scores),
+        warnings=dataset.warnings + absent + reports.unrecognized_classes(dataset, scores),
+        classes=reports.class_scores(dataset, scores),
     )
 
 
@@ -39,6 +42,7 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
     """Score the model, then print the metrics and where they are stored."""
     result = evaluate(config)
 
+    console.say_classes(result.classes)
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     console.say(f"{metrics}  on {result.images:,} test images")
     console.warn(result.warnings)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     )
     from src.reports.champion import AliasDecision, decide_alias
     from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
-    from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
+    from src.reports.evaluation import (
+        absent_classes,
+        class_scores,
+        read_predictions,
+        record_evaluation,
+        unrecognized_classes,
+    )
     from src.reports.explanation import (
         choose_predictions,
         feature_map_pictures,

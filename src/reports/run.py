@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
 from src.extensions import extension_param, loaded_extensions
-from src.reports.evaluation import record_evaluation
+from src.reports.evaluation import class_scores, record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
 from src.results import TrainResult
-from src.schema import AugmentationConfig, Config, CrossEntropyConfig, LossConfig, ScheduleConfig, best_metrics
+from src.schema import (
+    LOSS,
+    METRICS,
+    TEST,
+    VALIDATION,
+    AugmentationConfig,
+    Config,
+    CrossEntropyConfig,
+    LossConfig,
+    ScheduleConfig,
+    best_metrics,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -90,7 +101,7 @@ class Recorder:
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
         """Set the description of the run."""
-        self.run.describe(summarize(result, settings))
+        self.run.describe(summarize(result, settings, self.config.training.monitor))
 
 
 class LightRecorder(Recorder):
@@ -128,7 +139,11 @@ def recorder_for(run: tracking.Run, config: Config, dataset: datasets.Dataset) -
 
 
 def result_of(
-    run: tracking.Run, fitted: fitting.Fit, scores: fitting.Scores | None, warnings: Sequence[str]
+    run: tracking.Run,
+    dataset: datasets.Dataset,
+    fitted: fitting.Fit,
+    scores: fitting.Scores | None,
+    warnings: Sequence[str],
 ) -> TrainResult:
     """Return the result of the training, with the test metrics if the test split was scored."""
     return TrainResult(
@@ -139,16 +154,19 @@ def result_of(
         history=fitted.history,
         stopped=fitted.stopped,
         warnings=list(warnings),
+        classes=class_scores(dataset, scores) if scores else [],
     )
 
 
-def summarize(result: TrainResult, settings: dict[str, str]) -> str:
+def summarize(result: TrainResult, settings: dict[str, str], monitor: str = "val_accuracy") -> str:
     """Return the run in Markdown: its result, what was trained on what, then warnings.
 
-    The MLflow UI folds a long description, so the result comes first.
+    The MLflow UI folds a long description, so the result comes first: the metric of the monitor, and accuracy.
     """
-    scores = [("test accuracy", "test_accuracy"), ("val accuracy", "val_accuracy"), ("training accuracy", "accuracy")]
-    shown = [f"{label} {result.metrics[name]:.4f}" for label, name in scores if name in result.metrics][:2]
+    shown: list[str] = []
+    for metric in dict.fromkeys((monitor.removeprefix(VALIDATION), "accuracy")):
+        if metric != LOSS:
+            shown += _describe_metric(metric, result.metrics)[:2]
     epoch = "at best epoch" if "val_accuracy" in result.metrics else "after epoch"
     end = f", ended by {result.stopped}" if result.stopped else ""
     lines = [f"**{', '.join(shown)}** {epoch} {result.best_epoch} of {len(result.history['loss'])}{end}", ""]
@@ -156,6 +174,16 @@ def summarize(result: TrainResult, settings: dict[str, str]) -> str:
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {escape(warning)}" for warning in result.warnings)]
     return "\n".join(lines)
+
+
+def _describe_metric(name: str, metrics: Mapping[str, float]) -> list[str]:
+    """Return a metric of each split that has it, the most important one first: `test accuracy 0.9912`."""
+    splits = {"test": TEST, "val": VALIDATION, "training": ""}
+    return [
+        f"{split} {METRICS[name].label} {metrics[prefix + name]:.4f}"
+        for split, prefix in splits.items()
+        if prefix + name in metrics
+    ]
 
 
 def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -> dict[str, str]:

@@ -1,7 +1,29 @@
 """Results of the commands other than sweeps."""
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
+
+
+class ClassScore(NamedTuple):
+    """The scores of one class on the test split.
+
+    Attributes:
+        name: of the class.
+        precision: the share of images predicted as the class that are of it; 0 if there are none.
+        recall: the share of images of the class that were recognized; 0 if there are none.
+        f1: the harmonic mean of precision and recall.
+        images: the number of images of the class.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The row of a table."""
+        return (self.name, f"{self.precision:.4f}", f"{self.recall:.4f}", f"{self.f1:.4f}", str(self.images))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,10 +34,11 @@ class TrainResult:
         run_id: the MLflow run, or None when tracking is off.
         experiment_id: of that run.
         best_epoch: the epoch whose weights were kept, counted from 1.
-        metrics: the metrics of that epoch, and `test_loss` and `test_accuracy` when the test split was scored.
+        metrics: the metrics of that epoch, and `test_loss`, `test_accuracy` and others when the test split was scored.
         history: metric name -> one value per epoch.
         stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
         warnings: facts that change how to read the metrics, such as a sample in place of the data set.
+        classes: the scores of each class, empty if the test split was not scored now.
     """
 
     run_id: str | None
@@ -25,6 +48,7 @@ class TrainResult:
     history: dict[str, list[float]]
     stopped: str | None = None
     warnings: list[str] = field(default_factory=list)
+    classes: list[ClassScore] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +91,10 @@ class EvaluationResult:
     Attributes:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
-        metrics: `test_loss`, `test_accuracy`.
+        metrics: `test_loss`, `test_accuracy` and others.
         images: the number of images scored.
         warnings: facts that change how to read the metrics.
+        classes: the scores of each class.
     """
 
     run_id: str
@@ -77,6 +102,7 @@ class EvaluationResult:
     metrics: dict[str, float]
     images: int
     warnings: list[str] = field(default_factory=list)
+    classes: list[ClassScore] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

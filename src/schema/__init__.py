@@ -1,7 +1,7 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
-from src.schema.checks import ADDED, FREE, PLACE, REQUEST, output_size, require
+from src.schema.checks import ADDED, FREE, PLACE, REQUEST, nearest, output_size, require
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,
@@ -16,6 +16,7 @@ from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_n
 from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.metrics import (
     BEST,
+    LOSS,
     METRICS,
     TEST,
     VALIDATION,
@@ -27,6 +28,7 @@ from src.schema.metrics import (
     is_better,
     metric_names,
     monitors,
+    recorded_metrics,
     sign_of,
 )
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig

@@ -7,7 +7,7 @@ from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.model import ModelConfig
-from src.schema.training import TrackingConfig
+from src.schema.training import TrackingConfig, check_metrics
 
 
 @dataclass(kw_only=True)
@@ -24,15 +24,26 @@ class TrackedModelConfig:
 
 
 @dataclass(kw_only=True)
-class EvaluateConfig(TrackedModelConfig):
-    """A model to score."""
+class TestedModelConfig(TrackedModelConfig):
+    """One tracked model and its test images."""
 
     # Where the data is on this machine; null: where the run found it
     data_dir: str | None = field(default=None, metadata=PLACE)
 
 
 @dataclass(kw_only=True)
-class ExplainConfig(EvaluateConfig):
+class EvaluateConfig(TestedModelConfig):
+    """A model to score."""
+
+    metrics: list[str] | None = None  # to compute besides those that the run records
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_metrics("metrics", self.metrics)
+
+
+@dataclass(kw_only=True)
+class ExplainConfig(TestedModelConfig):
     """A model to explain."""
 
     image: str | None = field(default=None, metadata=PLACE)  # an image file to explain; null: the test split

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from src.schema import (
     decisive_leaves,
     flatten,
     metric_names,
+    recorded_metrics,
     with_given_name,
 )
 from src.tracking.opening import explain_store_errors
@@ -107,8 +109,10 @@ def _measured(params: Mapping[str, str]) -> set[str]:
     """
     if not {f"resolved.{name}" for name in RESOLVED} <= params.keys():
         raise StoreError("the record is incomplete")
-    validation = [] if params["resolved.validation_images"] == "0" else metric_names(VALIDATION)
-    test = metric_names(TEST) if params.get("evaluate_test") == "true" else []
+    chosen = re.findall(r"\w+", params.get("training.metrics", ""))
+    recorded = recorded_metrics(chosen, params.get("training.monitor"))
+    validation = [] if params["resolved.validation_images"] == "0" else metric_names(VALIDATION, recorded)
+    test = metric_names(TEST, recorded) if params.get("evaluate_test") == "true" else []
     return {*metric_names(), "epoch_seconds", *validation, *test}
 
 
