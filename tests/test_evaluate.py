@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ from mlflow import MlflowClient
 
 from src.cli.compose import compose_config
 from src.datasets import Dataset, Split
-from src.errors import DataError, ModelFileError, StoreError
+from src.errors import ConfigError, DataError, ModelFileError, StoreError
 from src.evaluate import evaluate
 from src.fitting import Scores
-from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
+from src.reports.evaluation import absent_classes, read_predictions, record_evaluation, unrecognized_classes
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
-from tests.support.workplace import RunHere, TrainedRun, Workplace
+from tests.support.workplace import RunHere, TrainedRun, Workplace, copy_of
 
 LIGHT = "tracking.detail=light"  # what the training itself keeps of pictures and formats does not matter
 
@@ -213,6 +214,52 @@ def test_of_many_such_classes_the_first_few_are_named_and_all_are_counted():
     assert warning.startswith("recall is 0 for 25 of 26 classes")
     assert "'c5' (never predicted) and 20 more. See tables/per_class.csv of the run" in warning
     assert "'c6'" not in warning
+
+
+def splits_of(validation: list[int] | None, test: list[int]) -> Dataset:
+    data = data_of(test)
+    images = np.zeros((len(validation or []), 4, 4, 1), np.uint8)
+    return replace(data, validation=None if validation is None else Split(images, np.array(validation, np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "metrics", "sentence"),
+    [
+        ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], ["macro_f1"], None),
+        ([0, 1], [0, 1], ["loss", "accuracy", "brier"], None),
+        ([0, 1, 2, 3, 4], [0, 1, 2], ["auc"], r"^the test split has no images of '.*', '.*': auc do(es)? not"),
+        ([0], [0, 1, 2, 3], ["macro_f1", "auc"], r"^the validation split has .*; the test split has .*: macro_f1, auc"),
+        (None, [0, 1, 2, 3, 4], ["macro_f1"], None),
+    ],
+)
+def test_classes_without_images_are_named_once_if_a_metric_is_a_mean_of_classes(
+    validation: list[int] | None, test: list[int], metrics: list[str], sentence: str | None
+):
+    found = absent_classes(splits_of(validation, test), metrics, ["validation", "test"])
+    assert len(found) == (sentence is not None)
+    assert sentence is None or re.search(sentence, found[0])
+
+
+def test_of_many_classes_without_images_the_first_few_are_named():
+    names = [f"c{at}" for at in range(26)]
+    (warning,) = absent_classes(data_of([0], names), ["macro_f1"], ["test"])
+    assert warning.startswith("the test split has no images of 'c1', 'c2', 'c3', 'c4', 'c5' and 20 more: macro_f1")
+
+
+def test_further_metrics_are_computed_for_a_run_that_did_not_record_them(trained: TrainedRun, tmp_path: Path):
+    workplace = copy_of(trained.workplace, tmp_path / "copied")
+    result = evaluate_run(workplace, f"run_id={trained.run_id}", "metrics=[macro_f1,brier]")
+    recorded = MlflowClient(workplace.uri).get_run(trained.run_id).data.metrics
+    assert list(result.metrics) == ["test_loss", "test_accuracy", "test_macro_f1", "test_brier"]
+    assert {name: recorded[name] for name in result.metrics} == result.metrics
+    mean = np.mean([found.f1 for found in result.classes])
+    assert result.metrics["test_macro_f1"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("typed", ["[]", "[macro_f2]"])
+def test_a_metric_that_does_not_exist_is_refused(typed: str):
+    with pytest.raises(ConfigError, match=r"^metrics: got .*one of loss, accuracy"):
+        compose_config(["run_id=7", f"metrics={typed}"], "evaluate")
 
 
 def test_other_data_than_the_model_was_trained_on_is_refused(workplace: Workplace):

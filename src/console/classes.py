@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from src.console import lines
-from src.results import ClassScore
+from src.results import ClassScore, short_name
 
 MAX_CLASSES = 20  # in the table; of more, the worst
+NUMBERS = 43  # characters of a row besides the name
+MIN_NAME, FILE_WIDTH = 5, 200  # characters
 COLUMNS = ("class", "precision", "recall", "f1", "images")
 
 
@@ -22,4 +24,7 @@ def say_classes(classes: Sequence[ClassScore]) -> None:
     if len(shown) > MAX_CLASSES:
         shown = sorted(shown, key=lambda found: (found.images == 0, found.f1))[:MAX_CLASSES]
         title += f": the {MAX_CLASSES} of {len(classes)} classes with the lowest F1"
-    lines.table(title, COLUMNS, [found.cells() for found in shown])
+    width = lines.console.width if lines.console.is_terminal else FILE_WIDTH
+    length = max(width - NUMBERS, MIN_NAME)
+    lines.say(title)
+    lines.table("", COLUMNS, [(short_name(found.name, length), *found.cells()[1:]) for found in shown])

@@ -38,7 +38,7 @@ class TrainResult:
         history: metric name -> one value per epoch.
         stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
         warnings: facts that change how to read the metrics, such as a sample in place of the data set.
-        classes: the scores of each class, empty if the test split was not scored now.
+        classes: the scores of each class, empty if the test split was not scored now. A reused run has them in a table.
     """
 
     run_id: str | None
@@ -48,7 +48,7 @@ class TrainResult:
     history: dict[str, list[float]]
     stopped: str | None = None
     warnings: list[str] = field(default_factory=list)
-    classes: list[ClassScore] = field(default_factory=list)
+    classes: list[ClassScore] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

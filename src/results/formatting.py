@@ -13,7 +13,7 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def short_name(name: str) -> str:
+def short_name(name: str, length: int = MAX_NAME) -> str:
     """Return a name that fits on one line; of a long one only the end is shown, where the names of files differ."""
     shown = printable(name)
-    return shown if len(shown) <= MAX_NAME else "\N{HORIZONTAL ELLIPSIS}" + shown[1 - MAX_NAME :]
+    return shown if len(shown) <= length else "\N{HORIZONTAL ELLIPSIS}" + shown[1 - length :]

@@ -48,6 +48,19 @@ def test_the_first_line_has_the_two_most_important_accuracies(metrics: dict[str,
     assert summarize(replace(RESULT, metrics=metrics), SETTINGS).splitlines()[0] == first
 
 
+@pytest.mark.parametrize(
+    ("monitor", "first"),
+    [
+        ("val_macro_f1", "**test macro F1 0.7500, val macro F1 0.8000, test accuracy 0.9912, val accuracy 0.9905** at"),
+        ("val_loss", "**test accuracy 0.9912, val accuracy 0.9905** at"),
+        ("accuracy", "**test accuracy 0.9912, val accuracy 0.9905** at"),
+    ],
+)
+def test_the_metric_of_the_monitor_is_before_the_accuracy(monitor: str, first: str) -> None:
+    metrics = RESULT.metrics | {"val_macro_f1": 0.8, "test_macro_f1": 0.75, "val_loss": 0.1}
+    assert summarize(replace(RESULT, metrics=metrics), SETTINGS, monitor).startswith(first)
+
+
 def test_names_in_the_description_are_not_read_as_markdown() -> None:
     settings = {"data": "![a](http://b.c) <img src=x> | d: 3 train images"}
     text = summarize(replace(RESULT, warnings=["class '[x](y)'"]), settings)
