@@ -43,7 +43,7 @@ def test_each_metric_of_an_epoch_is_that_of_the_scored_split(settings: list[str]
         assert fitted.metrics[f"val_{name}"] == pytest.approx(scores.metrics[name], abs=1e-6), name
 
 
-def test_they_take_no_second_pass_over_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_split_is_read_once_in_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
     def counted(split: Split, batch_size: int) -> tf.data.Dataset:
