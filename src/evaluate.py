@@ -7,7 +7,7 @@ python -m src.evaluate model_uri=models:/NAME@champion
 from src import console, fitting, reports
 from src.cli.command import entry_point
 from src.results import EvaluationResult
-from src.schema import EvaluateConfig, recorded_metrics
+from src.schema import EvaluateConfig, check_classes, recorded_metrics
 from src.tracked import open_tracked_model
 
 
@@ -17,12 +17,14 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     Metrics, figures and tables are written into the run of the model, and replace those of an earlier evaluation.
 
     Raises:
+        ConfigError: a metric needs more classes.
         StoreError: no such run or model.
         ModelFileError: the model's files are missing or altered.
         DataError: the data found here is not what the model was trained on.
     """
     with open_tracked_model(config) as tracked:
         dataset = tracked.load_dataset(config.data_dir)
+        check_classes("metrics", config.metrics or (), tracked.config.dataset)
         names = recorded_metrics([*tracked.config.training.recorded, *(config.metrics or ())])
         scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss, names)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)

@@ -39,7 +39,7 @@ from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, Reprodu
 from src.schema.run import TAG_PREFIX, Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared
-from src.schema.training import TrackingConfig, TrainingConfig
+from src.schema.training import TrackingConfig, TrainingConfig, check_classes
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (
     DoctorConfig,

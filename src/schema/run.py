@@ -7,10 +7,9 @@ from src.schema.augmentation import AugmentationConfig, StandardAugmentationConf
 from src.schema.checks import ADDED, FREE, REQUEST, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.loss import CrossEntropyConfig, LossConfig
-from src.schema.metrics import METRICS
 from src.schema.model import ModelConfig
 from src.schema.optimizer import OptimizerConfig, ScheduleConfig
-from src.schema.training import TrackingConfig, TrainingConfig
+from src.schema.training import TrackingConfig, TrainingConfig, check_classes
 
 TAG_PREFIX = "convlab."  # of tags that only this program sets, see `src.tracking.tags`
 
@@ -58,20 +57,10 @@ class Config:
                 f"{key}: the classes of {self.dataset.name} are not the same when mirrored; set {key}=null, or choose "
                 "augmentation=digits (dataset.flips=true says that they are)"
             )
-        self._check_metrics()
+        check_classes("training.metrics", self.training.metrics, self.dataset)
+        check_classes("training.monitor", self.training.recorded, self.dataset)
         if not self.has_monitor:
             self._check_without_validation()
-
-    def _check_metrics(self) -> None:
-        """Raise ConfigError for a metric that needs more classes; those of a folder are not known before it is read."""
-        classes = len(self.dataset.class_names)
-        for name in self.training.recorded:
-            if 0 < classes < METRICS[name].min_classes:
-                key = "metrics" if name in self.training.metrics else "monitor"
-                raise ConfigError(
-                    f"training.{key}: {name} needs at least {METRICS[name].min_classes} classes, and "
-                    f"{self.dataset.name} has {classes}; remove it, or use another metric"
-                )
 
     def check_devices(self, count: int) -> None:
         """Raise ConfigError if the settings do not allow a training on several devices."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from src.errors import ConfigError
 from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, at_least, nearest, one_of, require
+from src.schema.dataset import DatasetConfig
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import METRICS, TEST, monitors, recorded_metrics
 
@@ -86,6 +87,16 @@ def check_metrics(key: str, names: Sequence[str] | None) -> None:
     require(names != [], key, names, f"at least one of {', '.join(METRICS)}; or remove `{key}`")
     for name in names or ():
         check_metric(key, name, tuple(METRICS))
+
+
+def check_classes(key: str, names: Sequence[str], dataset: DatasetConfig) -> None:
+    """Raise ConfigError for a metric that needs more classes. Those of a folder are not known before it is read."""
+    count = dataset.num_classes
+    for name in names:
+        if 0 < count < (least := METRICS[name].min_classes):
+            raise ConfigError(
+                f"{key}: {name} needs at least {least} classes, and {dataset.name} has {count}; use another metric"
+            )
 
 
 def check_metric(key: str, name: str, known: tuple[str, ...]) -> None:

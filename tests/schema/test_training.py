@@ -6,7 +6,7 @@ import pytest
 
 from src.cli.compose import compose_config
 from src.errors import ConfigError
-from src.schema.training import TrainingConfig
+from src.schema.training import TrainingConfig, check_classes
 from tests.support.configs import Make, Ranges, range_tests
 
 training: Make = TrainingConfig
@@ -56,9 +56,16 @@ def test_a_metric_that_does_not_exist_is_refused_with_the_nearest_name(settings:
 def test_the_best_five_of_five_classes_are_refused_and_of_six_allowed(key: str) -> None:
     value = {"metrics": "[top5_accuracy]", "monitor": "val_top5_accuracy"}[key]
     names = [f"dataset.class_names=[{','.join('abcdef'[:count])}]" for count in (5, 6)]
-    message = rf"training\.{key}: top5_accuracy needs at least 6 classes, and synthetic has 5; remove"
+    message = rf"training\.{key}: top5_accuracy needs at least 6 classes, and synthetic has 5; use another"
     with pytest.raises(ConfigError, match=message):
         compose_config(["dataset=synthetic", names[0], f"training.{key}={value}"])
     assert (
         "top5_accuracy" in compose_config(["dataset=synthetic", names[1], f"training.{key}={value}"]).training.recorded
     )
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_metric_that_needs_more_classes_is_refused_for_a_run_that_is_scored_again(count: int) -> None:
+    dataset = compose_config(["dataset=synthetic", f"dataset.class_names=[{','.join('abcde'[:count])}]"]).dataset
+    with pytest.raises(ConfigError, match=rf"^metrics: top5_accuracy needs at least 6 classes, .* has {count}; use"):
+        check_classes("metrics", ["auc", "top5_accuracy"], dataset)
