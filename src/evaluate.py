@@ -6,7 +6,7 @@ python -m src.evaluate model_uri=models:/NAME@champion
 
 from src import console, fitting, reports
 from src.cli.command import entry_point
-from src.results import EvaluationResult
+from src.results import EvaluationResult, format_scores
 from src.schema import EvaluateConfig, check_classes, recorded_metrics
 from src.tracked import open_tracked_model
 
@@ -27,12 +27,15 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         check_classes("metrics", config.metrics or (), tracked.config.dataset)
         names = recorded_metrics([*tracked.config.training.recorded, *(config.metrics or ())])
         scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss, names)
+        assessment = reports.assess(dataset, scores, tracked.config.loss)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
+        reports.record_assessment(tracked.run, scores, assessment)
     absent = reports.absent_classes(dataset, names, ["test"])
     return EvaluationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         metrics=metrics,
+        intervals=assessment.intervals,
         images=len(dataset.test),
         warnings=dataset.warnings + absent + reports.unrecognized_classes(dataset, scores),
         classes=reports.class_scores(dataset, scores),
@@ -45,8 +48,8 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
     result = evaluate(config)
 
     console.say_classes(result.classes)
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
-    console.say(f"{metrics}  on {result.images:,} test images")
+    console.say(format_scores(result.metrics, result.intervals))
+    console.say(f"scored on {result.images:,} test images")
     console.warn(result.warnings)
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

@@ -18,6 +18,7 @@ from src.cli.command import entry_point
 from src.keeping import Keeper
 from src.places import local_path
 from src.process.interrupt import deferred
+from src.results import format_scores
 from src.resuming import NOTHING, Resumption
 from src.schema import TEST, Config, TransferConfig, metric_names
 
@@ -97,13 +98,14 @@ def train(
             allow_reuse(run, fingerprint, fitted, keeper)
 
         scores = score_test_split(model, dataset, config)
+        assessment = reports.assess(dataset, scores, config.loss) if scores else None
         score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
         with deferred():
-            recorder.record_scores(scores, step=fitted.best_epoch)
+            recorder.record_scores(scores, assessment, step=fitted.best_epoch)
             recorder.record_figures(model, fitted, scores)
         keeper.log_model(step=fitted.best_epoch)
 
-        result = reports.result_of(run, dataset, fitted, scores, dataset.warnings + score_warnings)
+        result = reports.result_of(run, dataset, fitted, scores, assessment, dataset.warnings + score_warnings)
         recorder.describe(result, settings)
     console.warn(score_warnings)
     return result
@@ -219,9 +221,11 @@ def main(config: Config, overrides: list[str]) -> None:
     result = train(config, overrides=overrides)
 
     console.say_classes(result.classes)
-    names = dict.fromkeys((config.training.monitor, *metric_names(TEST)))
-    metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
-    console.say(f"best epoch {result.best_epoch}  {metrics}")
+    monitored = {name: result.metrics[name] for name in [config.training.monitor] if name in result.metrics}
+    tested = {name: result.metrics[name] for name in metric_names(TEST) if name in result.metrics}
+    console.say(f"best epoch {result.best_epoch}  {format_scores(monitored, {})}".rstrip())
+    if tested:
+        console.say(format_scores(tested, result.intervals))
     if result.run_id:
         console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

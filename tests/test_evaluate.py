@@ -39,7 +39,8 @@ def test_a_run_scored_again_by_the_command_gives_the_same_metrics_and_no_second_
     client = MlflowClient(trained.workplace.uri)
     before = client.get_run(trained.run_id).data.metrics
     printed = run_here(trained.workplace, "src.evaluate", f"run_id={trained.run_id}")
-    assert f"test_accuracy {before['test_accuracy']:.4f}  on 1,000 test images" in printed
+    assert f"test_accuracy {before['test_accuracy']:.4f} (" in printed
+    assert "scored on 1,000 test images" in printed
     assert client.get_run(trained.run_id).data.metrics == before
     assert len(client.get_metric_history(trained.run_id, "test_accuracy")) == 1
 
@@ -301,3 +302,29 @@ def test_a_model_file_that_was_altered_is_refused(workplace: Workplace):
 def test_a_run_or_model_that_does_not_exist_is_named(trained: TrainedRun, name: str):
     with pytest.raises(StoreError, match=r"has no (0123456789abcdef|models:/nobody@champion)"):
         evaluate_run(trained.workplace, name)
+
+
+# --- how certain the scores are ------------------------------------------------------------------------------------
+
+
+def test_the_intervals_of_all_test_metrics_are_in_the_description_the_table_and_the_result(
+    trained: TrainedRun, artifacts: Path
+):
+    result = evaluate_run(trained.workplace, f"run_id={trained.run_id}")
+    run = MlflowClient(trained.workplace.uri).get_run(trained.run_id)
+    note = run.data.tags["mlflow.note.content"]
+    with (artifacts / "tables/test_metrics.csv").open() as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == result.metrics.keys() == result.intervals.keys()
+    for name, (low, high) in result.intervals.items():
+        value = result.metrics[name]
+        assert low < value < high
+        assert [float(rows[name][column]) for column in ("value", "low", "high")] == [value, low, high]
+        assert f"{name} {value:.4f} ({low:.4f}-{high:.4f})" in note
+        assert f"{name} {value:.4f} ({low:.4f}-{high:.4f})" in trained.done.stdout
+
+
+def test_the_intervals_add_no_metrics_to_the_run(trained: TrainedRun):
+    names = MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.metrics
+    result = evaluate_run(trained.workplace, f"run_id={trained.run_id}")
+    assert {name for name in names if name.startswith("test_")} == result.metrics.keys()

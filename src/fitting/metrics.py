@@ -1,8 +1,11 @@
 """The computation of the metrics in `src.schema.metrics`: by Keras while it trains, and from probabilities by NumPy."""
 
+from __future__ import annotations
+
+import functools
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,6 +17,9 @@ from src.fitting.formulas import Probabilities
 from src.fitting.losses import build_loss
 from src.foreign import explain_errors, is_foreign
 from src.schema import LOSS, METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, metric_names, sign_of
+
+if TYPE_CHECKING:
+    from src.certainty import MetricFunction
 
 
 def metrics_in_epoch() -> list[keras.metrics.Metric]:
@@ -78,10 +84,23 @@ def metrics_of(
         for name, metric in METRICS.items()
         if metric.in_test and metric.min_classes <= probabilities.shape[1] and (names is None or name in names)
     ]
-    metrics = {name: compute_metric(name, labels, probabilities) for name in wanted}
-    if LOSS in metrics and loss.kind != CrossEntropyConfig.kind:
-        metrics[LOSS] = float(build_loss(loss)(labels, probabilities))
-    return metrics
+    functions = metric_functions(loss)
+    return {name: functions[name](labels, probabilities) for name in wanted}
+
+
+def metric_functions(loss: LossConfig) -> dict[str, MetricFunction]:
+    """Return the function of each metric that probabilities give, by their names without a prefix.
+
+    Args:
+        loss: the one that the network was trained with.
+    """
+    functions: dict[str, MetricFunction] = {
+        name: functools.partial(compute_metric, name) for name, metric in METRICS.items() if metric.in_test
+    }
+    if loss.kind != CrossEntropyConfig.kind:
+        own_loss = build_loss(loss)
+        functions[LOSS] = lambda labels, probabilities: float(own_loss(labels, probabilities))
+    return functions
 
 
 def keras_mode(name: str) -> str:

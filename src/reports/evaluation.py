@@ -11,6 +11,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from src import datasets, figures, fitting, tracking
 from src.errors import NotKept, StoreError
+from src.reports.probabilities import PROBABILITIES
 from src.results import ClassScore
 from src.schema import METRICS
 from src.tables import read_rows, read_table
@@ -38,6 +39,7 @@ def record_evaluation(
     _record_figures(run, dataset, scores)
     _record_classes(run, dataset, scores)
     _record_predictions(run, dataset, scores)
+    run.log_array(PROBABILITIES, scores.probabilities)
     if warnings := unrecognized_classes(dataset, scores):
         run.set_tags({tracking.UNRECOGNIZED: warnings[0]})  # so that a run that is reused can repeat it
     return scores.test_metrics

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
 from src.extensions import extension_param, loaded_extensions
+from src.reports.assessment import Assessment, record_assessment
 from src.reports.evaluation import class_scores, record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
-from src.results import TrainResult
+from src.results import TrainResult, format_score
 from src.schema import (
     LOSS,
     METRICS,
@@ -81,10 +82,12 @@ class Recorder:
             self.run.set_tags({"stopped": fitted.stopped})
         self.run.log_metrics(best_metrics(fitted.metrics, fitted.best_epoch), step=fitted.best_epoch)
 
-    def record_scores(self, scores: fitting.Scores | None, step: int) -> None:
+    def record_scores(self, scores: fitting.Scores | None, assessment: Assessment | None, step: int) -> None:
         """Record test metrics, mistakes and every prediction if the test split was scored."""
         if scores is not None:
             record_evaluation(self.run, self.dataset, scores, step)
+        if scores is not None and assessment is not None:
+            record_assessment(self.run, scores, assessment)
 
     def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
         """Record learning curves, augmented images if there are any, and pictures that explain the network."""
@@ -124,7 +127,7 @@ class NullRecorder(LightRecorder):
     def record_fit(self, fitted: fitting.Fit) -> None:
         """Do nothing."""
 
-    def record_scores(self, scores: fitting.Scores | None, step: int) -> None:
+    def record_scores(self, scores: fitting.Scores | None, assessment: Assessment | None, step: int) -> None:
         """Do nothing."""
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
@@ -143,6 +146,7 @@ def result_of(
     dataset: datasets.Dataset,
     fitted: fitting.Fit,
     scores: fitting.Scores | None,
+    assessment: Assessment | None,
     warnings: Sequence[str],
 ) -> TrainResult:
     """Return the result of the training, with the test metrics if the test split was scored."""
@@ -152,6 +156,7 @@ def result_of(
         best_epoch=fitted.best_epoch,
         metrics=fitted.metrics | (scores.test_metrics if scores else {}),
         history=fitted.history,
+        intervals=assessment.intervals if assessment else {},
         stopped=fitted.stopped,
         warnings=list(warnings),
         classes=class_scores(dataset, scores) if scores else [],
@@ -170,6 +175,11 @@ def summarize(result: TrainResult, settings: dict[str, str], monitor: str = "val
     epoch = "at best epoch" if "val_accuracy" in result.metrics else "after epoch"
     end = f", ended by {result.stopped}" if result.stopped else ""
     lines = [f"**{', '.join(shown)}** {epoch} {result.best_epoch} of {len(result.history['loss'])}{end}", ""]
+    if result.intervals:
+        intervals = (
+            f"{name} {format_score(result.metrics[name], interval)}" for name, interval in result.intervals.items()
+        )
+        lines.append(f"- test metrics and their 95 % intervals: {', '.join(intervals)}")
     lines += [f"- {name}: {escape(text)}" for name, text in settings.items()]
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {escape(warning)}" for warning in result.warnings)]

@@ -5,11 +5,12 @@ from src.results.commands import (
     DoctorResult,
     EvaluationResult,
     ExplanationResult,
+    Interval,
     PredictionResult,
     RegistrationResult,
     TrainResult,
 )
-from src.results.formatting import format_metric, printable, short_name
+from src.results.formatting import format_interval, format_metric, format_score, format_scores, printable, short_name
 from src.results.pipelines import (
     BestOfSweepResult,
     ComparisonResult,

@@ -26,6 +26,13 @@ class ClassScore(NamedTuple):
         return (self.name, f"{self.precision:.4f}", f"{self.recall:.4f}", f"{self.f1:.4f}", str(self.images))
 
 
+class Interval(NamedTuple):
+    """The 95 % interval of a metric."""
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
     """The result of one training run.
@@ -35,6 +42,7 @@ class TrainResult:
         experiment_id: of that run.
         best_epoch: the epoch whose weights were kept, counted from 1.
         metrics: the metrics of that epoch, and `test_loss`, `test_accuracy` and others when the test split was scored.
+        intervals: the 95 % interval of each test metric; a run of an earlier version has none.
         history: metric name -> one value per epoch.
         stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
         warnings: facts that change how to read the metrics, such as a sample in place of the data set.
@@ -46,6 +54,7 @@ class TrainResult:
     best_epoch: int
     metrics: dict[str, float]
     history: dict[str, list[float]]
+    intervals: dict[str, Interval] = field(default_factory=dict)
     stopped: str | None = None
     warnings: list[str] = field(default_factory=list)
     classes: list[ClassScore] = field(default_factory=list, compare=False)
@@ -92,6 +101,7 @@ class EvaluationResult:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy` and others.
+        intervals: the 95 % interval of each.
         images: the number of images scored.
         warnings: facts that change how to read the metrics.
         classes: the scores of each class.
@@ -100,6 +110,7 @@ class EvaluationResult:
     run_id: str
     experiment_id: str = ""
     metrics: dict[str, float]
+    intervals: dict[str, Interval] = field(default_factory=dict)
     images: int
     warnings: list[str] = field(default_factory=list)
     classes: list[ClassScore] = field(default_factory=list)
@@ -153,7 +164,8 @@ class RegistrationResult:
         alias: the alias that was to be moved to the version, or None.
         moved: True if it was moved.
         reason: why it was moved, or why not.
-        p_value: of McNemar's test against the version that had the alias, None when the two were not compared.
+        p_value: of the test against the version that had the alias, None when the two were not compared.
+        test: `mcnemar` for a comparison by accuracy, `bootstrap` for one by another metric.
     """
 
     name: str
@@ -164,3 +176,4 @@ class RegistrationResult:
     moved: bool
     reason: str
     p_value: float | None = None
+    test: str = "mcnemar"

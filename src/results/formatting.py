@@ -1,11 +1,31 @@
 """Values as they are shown to people."""
 
+from collections.abc import Mapping
+
+from src.results.commands import Interval
+
 MAX_NAME = 28  # characters of a name in a table or a title, which fit above a picture
 
 
 def format_metric(value: float | None) -> str:
     """Return the value with four decimals, `-` when there is none."""
     return "-" if value is None else f"{value:.4f}"
+
+
+def format_scores(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:
+    """Return test metrics on one line, each with its interval in parentheses if it has one."""
+    shown = "  ".join(f"{name} {format_score(value, intervals.get(name))}" for name, value in metrics.items())
+    return f"{shown}  in parentheses: 95 % intervals" if intervals else shown
+
+
+def format_score(value: float, interval: Interval | None) -> str:
+    """Return a metric, with its interval in parentheses if it has one: `0.9870 (0.9846-0.9890)`."""
+    return f"{value:.4f}" if interval is None else f"{value:.4f} ({format_interval(interval)})"
+
+
+def format_interval(interval: Interval | None) -> str:
+    """Return the interval as `0.9846-0.9890`, `-` when there is none."""
+    return "-" if interval is None else f"{interval.low:.4f}-{interval.high:.4f}"
 
 
 def printable(text: str) -> str:

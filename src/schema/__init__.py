@@ -23,6 +23,7 @@ from src.schema.metrics import (
     Direction,
     Metric,
     best_metrics,
+    comparable_metric,
     direction_of,
     find_metric,
     is_better,

@@ -108,6 +108,20 @@ def _is_in_split(name: str, prefix: str) -> bool:
     return prefix == VALIDATION or name == LOSS or metric.in_epoch is not None
 
 
+def comparable_metrics() -> list[str]:
+    """Return the metrics, without a prefix, by which two models can be compared on the test split."""
+    return [name for name, metric in METRICS.items() if metric.in_test]
+
+
+def comparable_metric(monitor: str) -> str:
+    """Return the metric by which models are compared that were trained with this monitor: the same on the test split.
+
+    It is the accuracy if the test split does not have the metric.
+    """
+    name = monitor.removeprefix(VALIDATION)
+    return name if name in comparable_metrics() else "accuracy"
+
+
 def monitors() -> tuple[str, ...]:
     """Return the metrics that can be `training.monitor`."""
     return (*metric_names(), *metric_names(VALIDATION))

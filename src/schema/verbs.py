@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.dataset import DatasetConfig
+from src.schema.metrics import comparable_metrics
 from src.schema.model import ModelConfig
-from src.schema.training import TrackingConfig, check_metrics
+from src.schema.training import TrackingConfig, check_metric, check_metrics
 
 
 @dataclass(kw_only=True)
@@ -74,10 +75,13 @@ class RegisterConfig:
     name: str | None = None  # of the registered model; null: the data set's name
     alias: str | None = None  # moved to the new version
     if_better: bool = False  # only if the new version beats the one that has the alias
+    metric: str | None = None  # that decides which of the two is better; null: that of the run's training.monitor
     on_other_data: str = "error"  # error or move: the alias, if its model was trained on other data
 
     def __post_init__(self) -> None:
         one_of(("error", "move"), "on_other_data", self.on_other_data)
+        if self.metric is not None:
+            check_metric("metric", self.metric, tuple(comparable_metrics()))
         check_registry_names(self.name, self.alias)
         if self.if_better and self.alias is None:
             raise ConfigError("if_better=true: there is no alias to compare with; name one, such as alias=champion")

@@ -6,7 +6,7 @@ import pytest
 
 from src.cli.compose import compose_config
 from src.reports.run import _with_values, summarize
-from src.results import TrainResult
+from src.results import Interval, TrainResult
 
 RESULT = TrainResult(
     run_id="abc",
@@ -29,6 +29,15 @@ def test_the_description_starts_with_the_result_and_ends_with_the_warnings() -> 
         "",
         "- this is NOT the full MNIST",
     ]
+
+
+def test_the_description_has_the_intervals_of_all_test_metrics() -> None:
+    intervals = {"test_accuracy": Interval(0.98, 0.9950), "test_loss": Interval(0.01, 0.03)}
+    metrics = {**RESULT.metrics, "test_loss": 0.02}
+    assert summarize(replace(RESULT, metrics=metrics, intervals=intervals), SETTINGS).splitlines()[2] == (
+        "- test metrics and their 95 % intervals: test_accuracy 0.9912 (0.9800-0.9950), "
+        "test_loss 0.0200 (0.0100-0.0300)"
+    )
 
 
 @pytest.mark.parametrize(

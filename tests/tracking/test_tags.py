@@ -6,6 +6,7 @@ import re
 import pytest
 from mlflow import MlflowClient
 
+from src.results import Interval
 from src.schema import TAG_PREFIX, Config
 from src.tracking import Store, StudyId, earlier_parents, open_parent_run, open_store, pipeline_run, study_runs, tags
 from src.tracking.process import is_gone
@@ -97,3 +98,13 @@ def test_every_tag_of_a_run_is_described_or_has_a_prefix(trained: TrainedRun):
     plain = {name for name in run.tags if not name.startswith(("mlflow.", TAG_PREFIX))}
     users = {name for name in plain if f"tags.{name}" in run.params}
     assert {"host", "git_dirty"} <= plain - users <= described
+
+
+@pytest.mark.parametrize("tag", ["[]", "{", "1", '{"test_accuracy": 1}', '{"test_accuracy": [1, "x"]}'])
+def test_intervals_that_were_changed_are_those_of_no_metric(tag: str) -> None:
+    assert tags.read_intervals({tags.INTERVALS: tag}) == {}
+
+
+def test_intervals_are_read_back_exactly() -> None:
+    intervals = {"test_accuracy": Interval(1 / 3, 2 / 3)}
+    assert tags.read_intervals(tags.interval_tag(intervals)) == intervals
