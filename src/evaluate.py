@@ -6,7 +6,7 @@ python -m src.evaluate model_uri=models:/NAME@champion
 
 from src import console, fitting, reports
 from src.cli.command import entry_point
-from src.results import EvaluationResult, format_scores
+from src.results import EvaluationResult, format_calibration, format_scores
 from src.schema import EvaluateConfig, check_classes, recorded_metrics
 from src.tracked import open_tracked_model
 
@@ -26,16 +26,19 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         dataset = tracked.load_dataset(config.data_dir)
         check_classes("metrics", config.metrics or (), tracked.config.dataset)
         names = recorded_metrics([*tracked.config.training.recorded, *(config.metrics or ())])
-        scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss, names)
-        assessment = reports.assess(dataset, scores, tracked.config.loss)
+        model = tracked.load_model()
+        scores = fitting.score(model, dataset.test, tracked.config.loss, names)
+        assessment = reports.assess(model, dataset, scores, tracked.config.loss)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
         reports.record_assessment(tracked.run, scores, assessment)
+        reports.record_assessment_figures(tracked.run, dataset, scores, assessment)
     absent = reports.absent_classes(dataset, names, ["test"])
     return EvaluationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         metrics=metrics,
         intervals=assessment.intervals,
+        calibration=assessment.calibration,
         images=len(dataset.test),
         warnings=dataset.warnings + absent + reports.unrecognized_classes(dataset, scores),
         classes=reports.class_scores(dataset, scores),
@@ -49,6 +52,8 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
 
     console.say_classes(result.classes)
     console.say(format_scores(result.metrics, result.intervals))
+    if result.calibration is not None:
+        console.say(format_calibration(result.calibration))
     console.say(f"scored on {result.images:,} test images")
     console.warn(result.warnings)
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)

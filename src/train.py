@@ -18,7 +18,7 @@ from src.cli.command import entry_point
 from src.keeping import Keeper
 from src.places import local_path
 from src.process.interrupt import deferred
-from src.results import format_scores
+from src.results import format_calibration, format_scores
 from src.resuming import NOTHING, Resumption
 from src.schema import TEST, Config, TransferConfig, metric_names
 
@@ -98,11 +98,11 @@ def train(
             allow_reuse(run, fingerprint, fitted, keeper)
 
         scores = score_test_split(model, dataset, config)
-        assessment = reports.assess(dataset, scores, config.loss) if scores else None
+        assessment = reports.assess(model, dataset, scores, config.loss) if scores else None
         score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
         with deferred():
             recorder.record_scores(scores, assessment, step=fitted.best_epoch)
-            recorder.record_figures(model, fitted, scores)
+            recorder.record_figures(model, fitted, scores, assessment)
         keeper.log_model(step=fitted.best_epoch)
 
         result = reports.result_of(run, dataset, fitted, scores, assessment, dataset.warnings + score_warnings)
@@ -226,6 +226,8 @@ def main(config: Config, overrides: list[str]) -> None:
     console.say(f"best epoch {result.best_epoch}  {format_scores(monitored, {})}".rstrip())
     if tested:
         console.say(format_scores(tested, result.intervals))
+    if result.calibration is not None:
+        console.say(format_calibration(result.calibration))
     if result.run_id:
         console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

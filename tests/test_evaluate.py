@@ -16,7 +16,9 @@ from src.datasets import Dataset, Split
 from src.errors import ConfigError, DataError, ModelFileError, StoreError
 from src.evaluate import evaluate
 from src.fitting import Scores
+from src.reports import temperature_of
 from src.reports.evaluation import absent_classes, read_predictions, record_evaluation, unrecognized_classes
+from src.results import format_calibration
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
 from tests.support.workplace import RunHere, TrainedRun, Workplace, copy_of
@@ -328,3 +330,35 @@ def test_the_intervals_add_no_metrics_to_the_run(trained: TrainedRun):
     names = MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.metrics
     result = evaluate_run(trained.workplace, f"run_id={trained.run_id}")
     assert {name for name in names if name.startswith("test_")} == result.metrics.keys()
+
+
+def test_the_calibration_is_in_the_terminal_the_description_the_tables_and_the_pictures(
+    trained: TrainedRun, artifacts: Path
+):
+    calibration = evaluate_run(trained.workplace, f"run_id={trained.run_id}").calibration
+    assert calibration is not None
+    assert calibration.temperature is not None
+    line = format_calibration(calibration)
+    assert line in trained.done.stdout
+    run = MlflowClient(trained.workplace.uri).get_run(trained.run_id)
+    assert f"- {line}" in run.data.tags["mlflow.note.content"]
+    with (artifacts / "tables/calibration.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for temperature, error in ((1.0, calibration.error), (calibration.temperature, calibration.calibrated_error)):
+        bins = [row for row in rows if float(row["temperature"]) == temperature]
+        assert sum(int(row["images"]) for row in bins) == 1_000
+        gaps = [int(row["images"]) * abs(float(row["confidence"]) - float(row["accuracy"])) for row in bins]
+        assert sum(gaps) / 1_000 == pytest.approx(error)
+    assert {"reliability.png", "class_curves.png"} <= {file.name for file in (artifacts / "figures").iterdir()}
+
+
+def test_a_run_without_a_validation_split_has_no_temperature_and_says_so(workplace: Workplace):
+    overrides = ["dataset=synthetic", "dataset.validation_size=0", "training.epochs=1", LIGHT]
+    trained = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"]))
+    assert trained.calibration is not None
+    assert trained.calibration.temperature is None
+    with (
+        resume_run(compose_config([f"tracking.uri='{workplace.uri}'"]).tracking, run_id=trained.run_id) as run,
+        pytest.raises(StoreError, match=r"was trained without a validation split, so it has no temperature; remove"),
+    ):
+        temperature_of(run, has_validation=False)

@@ -16,7 +16,7 @@ MetricFunction = Callable[[Labels, Probabilities], float]
 SEED = 20_261_129  # any number; a fixed one, so that scoring a model again gives the same intervals
 MAX_RESAMPLES, MIN_RESAMPLES = 1_000, 200
 # Probabilities read for all resamples together. Above, there are fewer resamples: 10,000 images of 100 classes are the
-# largest split with 1,000 of them, which take about half a minute for ten metrics.
+# largest split with 1,000 of them, which take ten seconds of one core for ten metrics.
 MAX_READ = 1_000_000_000
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.reports.assessment import assess, record_assessment
+    from src.reports.assessment import assess, record_assessment, record_assessment_figures, temperature_of
     from src.reports.best_of_sweep import (
         best_of_sweep_run,
         candidate_registration,

@@ -24,6 +24,7 @@ from src.schema import (
     flatten,
     for_training,
     kind_of,
+    metric_names,
 )
 from src.space import SweepPlan
 from src.space.planning import plan_line
@@ -102,7 +103,7 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
                 trial.training,
                 last_epoch=sweep.best_epoch,
                 monitor=TrainingConfig.monitor,
-                metrics=list(dict.fromkeys((*trial.training.metrics, comparable_metric(trial.training.monitor)))),
+                metrics=_recorded_metrics(trial.training),
                 early_stopping_patience=None,
             ),
             tracking=replace(config.tracking, run_name=f"final-s{seed}", on_duplicate="reuse"),
@@ -112,6 +113,13 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
         )
         for seed in config.seeds
     ]
+
+
+def _recorded_metrics(training: TrainingConfig) -> list[str]:
+    """Return `training.metrics` with the metric of the monitor, unless every run records it."""
+    metric = comparable_metric(training.monitor)
+    is_known = metric in training.metrics or metric in metric_names()
+    return training.metrics if is_known else [*training.metrics, metric]
 
 
 def deciding_metric(plan: SweepPlan) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
 from src.extensions import extension_param, loaded_extensions
-from src.reports.assessment import Assessment, record_assessment
+from src.reports.assessment import Assessment, record_assessment, record_assessment_figures
 from src.reports.evaluation import class_scores, record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
-from src.results import TrainResult, format_score
+from src.results import TrainResult, format_calibration, format_score
 from src.schema import (
     LOSS,
     METRICS,
@@ -89,7 +89,13 @@ class Recorder:
         if scores is not None and assessment is not None:
             record_assessment(self.run, scores, assessment)
 
-    def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
+    def record_figures(
+        self,
+        model: keras.Model,
+        fitted: fitting.Fit,
+        scores: fitting.Scores | None,
+        assessment: Assessment | None,
+    ) -> None:
         """Record learning curves, augmented images if there are any, and pictures that explain the network."""
         best_epoch = fitted.best_epoch if self.dataset.validation else None
         curves = figures.learning_curves_data(fitted.history, best_epoch, fitted.phases)
@@ -100,6 +106,8 @@ class Recorder:
             versions = fitting.augmented(images, augmentation, self.config.seed, AUGMENTED)
             figure = figures.plot_augmentation(images, versions, augmentation.name)
             self.run.log_figure("figures/augmentation.png", figure)
+        if scores is not None and assessment is not None:
+            record_assessment_figures(self.run, self.dataset, scores, assessment)
         record_explanation(self.run, model, self.dataset, scores and scores.probabilities)
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
@@ -114,7 +122,13 @@ class LightRecorder(Recorder):
         """Record what was decided at run time and is not in the config: data, precision, threads."""
         self._record_resolved(model)
 
-    def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
+    def record_figures(
+        self,
+        model: keras.Model,
+        fitted: fitting.Fit,
+        scores: fitting.Scores | None,
+        assessment: Assessment | None,
+    ) -> None:
         """Do nothing."""
 
 
@@ -157,6 +171,7 @@ def result_of(
         metrics=fitted.metrics | (scores.test_metrics if scores else {}),
         history=fitted.history,
         intervals=assessment.intervals if assessment else {},
+        calibration=assessment.calibration if assessment else None,
         stopped=fitted.stopped,
         warnings=list(warnings),
         classes=class_scores(dataset, scores) if scores else [],
@@ -180,6 +195,8 @@ def summarize(result: TrainResult, settings: dict[str, str], monitor: str = "val
             f"{name} {format_score(result.metrics[name], interval)}" for name, interval in result.intervals.items()
         )
         lines.append(f"- test metrics and their 95 % intervals: {', '.join(intervals)}")
+    if result.calibration is not None:
+        lines.append(f"- {format_calibration(result.calibration)}")
     lines += [f"- {name}: {escape(text)}" for name, text in settings.items()]
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {escape(warning)}" for warning in result.warnings)]

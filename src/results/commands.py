@@ -33,6 +33,20 @@ class Interval(NamedTuple):
     high: float
 
 
+class Calibration(NamedTuple):
+    """The calibration of a model on the test split.
+
+    Attributes:
+        error: the calibration error of the model as it was trained, 0-1.
+        temperature: divides the inputs of the softmax, fitted on the validation split; None without such a split.
+        calibrated_error: the calibration error with the temperature.
+    """
+
+    error: float
+    temperature: float | None = None
+    calibrated_error: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
     """The result of one training run.
@@ -43,6 +57,7 @@ class TrainResult:
         best_epoch: the epoch whose weights were kept, counted from 1.
         metrics: the metrics of that epoch, and `test_loss`, `test_accuracy` and others when the test split was scored.
         intervals: the 95 % interval of each test metric; a run of an earlier version has none.
+        calibration: of the model, None if the test split was not scored; a run of an earlier version has none.
         history: metric name -> one value per epoch.
         stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
         warnings: facts that change how to read the metrics, such as a sample in place of the data set.
@@ -55,6 +70,7 @@ class TrainResult:
     metrics: dict[str, float]
     history: dict[str, list[float]]
     intervals: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
     stopped: str | None = None
     warnings: list[str] = field(default_factory=list)
     classes: list[ClassScore] = field(default_factory=list, compare=False)
@@ -102,6 +118,7 @@ class EvaluationResult:
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy` and others.
         intervals: the 95 % interval of each.
+        calibration: of the model.
         images: the number of images scored.
         warnings: facts that change how to read the metrics.
         classes: the scores of each class.
@@ -111,6 +128,7 @@ class EvaluationResult:
     experiment_id: str = ""
     metrics: dict[str, float]
     intervals: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
     images: int
     warnings: list[str] = field(default_factory=list)
     classes: list[ClassScore] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from src.results.commands import Interval
+from src.results.commands import Calibration, Interval
 
 MAX_NAME = 28  # characters of a name in a table or a title, which fit above a picture
 
@@ -26,6 +26,16 @@ def format_score(value: float, interval: Interval | None) -> str:
 def format_interval(interval: Interval | None) -> str:
     """Return the interval as `0.9846-0.9890`, `-` when there is none."""
     return "-" if interval is None else f"{interval.low:.4f}-{interval.high:.4f}"
+
+
+def format_calibration(calibration: Calibration) -> str:
+    """Return the calibration error of a model, and that with its temperature if it has one."""
+    if calibration.temperature is None:
+        return f"calibration error {calibration.error:.4f} (no temperature: there is no validation split to fit it on)"
+    return (
+        f"calibration error {calibration.error:.4f}, with temperature {calibration.temperature:.2f} "
+        f"{format_metric(calibration.calibrated_error)}"
+    )
 
 
 def printable(text: str) -> str:

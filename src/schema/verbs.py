@@ -59,6 +59,7 @@ class PredictConfig(TrackedModelConfig):
     output: str = field(default="predictions.csv", metadata=PLACE)
     batch_size: int = 256
     on_bad_image: str = "skip"
+    calibrated: bool = False  # with the temperature of the run, so that the probabilities are as sure as they are right
 
     def __post_init__(self) -> None:
         super().__post_init__()

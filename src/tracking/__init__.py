@@ -52,8 +52,10 @@ if TYPE_CHECKING:
         FINGERPRINT,
         PLANNED,
         UNRECOGNIZED,
+        calibration_tag,
         host_of,
         interval_tag,
+        read_calibration,
     )
     from src.tracking.undelivered import UNDELIVERED, Undelivered, count_kept_points, kept_files, names_store
     from src.tracking.view import COLUMN_SETTINGS

@@ -32,7 +32,7 @@ from src.tracking.opening import explain_store_errors
 from src.tracking.points import points_of
 from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
-from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_intervals, read_tag, searches
+from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_calibration, read_intervals, read_tag, searches
 
 MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest that still has its files is reused
 RESOLVED = ("data_digest", "parameters", "validation_images", "test_images")  # params that others read
@@ -159,6 +159,7 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         metrics={name: values[best_epoch - 1] for name, values in history.items()} | tested,
         history=history,
         intervals={name: ends for name, ends in read_intervals(run.data.tags).items() if name in tested},
+        calibration=read_calibration(run.data.tags) if tested else None,
         stopped=run.data.tags.get("stopped"),
         warnings=warnings + [warning for warning in [read_tag(run.data.tags, UNRECOGNIZED)] if warning],
     )

@@ -17,9 +17,10 @@ Versions in the model registry have tags of their own, all for people: `data_dig
 """
 
 import json
+import math
 from collections.abc import Mapping
 
-from src.results import Interval
+from src.results import Calibration, Interval
 from src.schema import TAG_PREFIX
 
 PROCESS = f"{TAG_PREFIX}process"  # the process that began the run, or that resumed it last
@@ -31,6 +32,7 @@ EPOCHS = f"{TAG_PREFIX}epochs"  # the new number of epochs, if it was changed wh
 CHECKPOINTS = f"{TAG_PREFIX}checkpoints"  # the folder of all checkpoints, unless it is next to the store
 UNRECOGNIZED = f"{TAG_PREFIX}unrecognized_classes"  # the warning about such classes
 INTERVALS = f"{TAG_PREFIX}intervals"  # of the test metrics, JSON: metric -> [low, high]
+CALIBRATION = f"{TAG_PREFIX}calibration"  # JSON: error, temperature, calibrated_error
 STUDY_ID = f"{TAG_PREFIX}study_id"
 SWEEP = f"{TAG_PREFIX}sweep"  # marks the run of a sweep, the parent of its trials' runs
 PIPELINE_KEY = f"{TAG_PREFIX}pipeline_key"  # of what a pipeline was asked to do
@@ -56,6 +58,22 @@ def read_intervals(tags: Mapping[str, str]) -> dict[str, Interval]:
         return {name: Interval(float(low), float(high)) for name, (low, high) in stored.items()}
     except (ValueError, TypeError, AttributeError):
         return {}
+
+
+def calibration_tag(calibration: Calibration) -> dict[str, str]:
+    """Return the tag with a model's calibration."""
+    return {CALIBRATION: json.dumps(calibration._asdict())}
+
+
+def read_calibration(tags: Mapping[str, str]) -> Calibration | None:
+    """Return the calibration of a run's model; None of a run of an earlier version, or if the tag was changed."""
+    try:
+        found = Calibration(**json.loads(read_tag(tags, CALIBRATION) or "{}"))
+        numbers = [float(value) for value in found if value is not None]
+    except (ValueError, TypeError):
+        return None
+    is_usable = all(map(math.isfinite, numbers)) and (found.temperature is None or found.temperature > 0)
+    return found if is_usable else None
 
 
 def host_of(tags: Mapping[str, str]) -> str | None:

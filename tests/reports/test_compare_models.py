@@ -13,8 +13,9 @@ from mlflow.entities import Run as MlflowRun
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.fitting import Scores
-from src.reports import assess, record_evaluation
 from src.reports import compare_models as comparison
+from src.reports import record_evaluation
+from src.reports.assessment import compute_intervals
 from src.reports.compare_models import leaderboard_cells, leaderboard_columns
 from src.results import ComparisonResult, Interval, LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config, CrossEntropyConfig
@@ -288,7 +289,7 @@ def keep_answers(store: Workplace, results: list[TrainResult], images: int) -> l
         scores = Scores({"accuracy": float((probabilities.argmax(axis=1) == labels).mean())}, probabilities)
         with resume_run(config_for(store.uri).tracking, run_id=result.run_id) as run:
             record_evaluation(run, dataset, scores, step=1)
-        intervals = assess(dataset, scores, CrossEntropyConfig()).intervals
+        intervals = compute_intervals(dataset, scores, CrossEntropyConfig())
         kept.append(replace(result, metrics=result.metrics | scores.test_metrics, intervals=intervals))
     return kept
 
