@@ -36,6 +36,7 @@ RATIOS = (
     ),
     ("tracking_overhead", "local / off", "seconds: epochs of LeNot recorded in SQLite / not recorded"),
     ("tracking_overhead", "server / off", "seconds: epochs of LeNot recorded on a server / not recorded"),
+    ("metrics_overhead", "all / accuracy", "seconds: epochs of LeNot with all metrics / with accuracy alone"),
     ("checkpoints", "every / none", "seconds: epochs of LeNot with a checkpoint after each / without checkpoints"),
     ("checkpoints", "order / none", "seconds: the seeded order of 60,000 images / an epoch of LeNot"),
     ("checkpoints", "order / shuffle", "seconds: the seeded order of 60,000 images / tf.data's shuffle of them"),

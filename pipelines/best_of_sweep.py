@@ -31,7 +31,7 @@ def best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> BestOf
     with reports.best_of_sweep_run(config, plan, sweep) as run:
         configs = reports.final_configs(config, sweep)
         trainings = [train(final, parent_run_id=run.run_id) for final in configs]
-        registration = register(reports.candidate_registration(config, trainings))
+        registration = register(reports.candidate_registration(config, plan, trainings))
         return reports.record_best_of_sweep(run, config, plan, sweep, trainings, registration)
 
 

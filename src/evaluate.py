@@ -6,8 +6,8 @@ python -m src.evaluate model_uri=models:/NAME@champion
 
 from src import console, fitting, reports
 from src.cli.command import entry_point
-from src.results import EvaluationResult
-from src.schema import EvaluateConfig
+from src.results import EvaluationResult, format_calibration, format_scores
+from src.schema import EvaluateConfig, check_classes, recorded_metrics
 from src.tracked import open_tracked_model
 
 
@@ -17,20 +17,31 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     Metrics, figures and tables are written into the run of the model, and replace those of an earlier evaluation.
 
     Raises:
+        ConfigError: a metric needs more classes.
         StoreError: no such run or model.
         ModelFileError: the model's files are missing or altered.
         DataError: the data found here is not what the model was trained on.
     """
     with open_tracked_model(config) as tracked:
         dataset = tracked.load_dataset(config.data_dir)
-        scores = fitting.score(tracked.load_model(), dataset.test, tracked.config.loss)
+        check_classes("metrics", config.metrics or (), tracked.config.dataset)
+        names = recorded_metrics([*tracked.config.training.recorded, *(config.metrics or ())])
+        model = tracked.load_model()
+        scores = fitting.score(model, dataset.test, tracked.config.loss, names)
+        assessment = reports.assess(model, dataset, scores, tracked.config.loss)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
+        reports.record_assessment(tracked.run, scores, assessment)
+        reports.record_assessment_figures(tracked.run, dataset, scores, assessment)
+    absent = reports.absent_classes(dataset, names, ["test"])
     return EvaluationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         metrics=metrics,
+        intervals=assessment.intervals,
+        calibration=assessment.calibration,
         images=len(dataset.test),
-        warnings=dataset.warnings + reports.unrecognized_classes(dataset, scores),
+        warnings=dataset.warnings + absent + reports.unrecognized_classes(dataset, scores),
+        classes=reports.class_scores(dataset, scores),
     )
 
 
@@ -39,8 +50,11 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
     """Score the model, then print the metrics and where they are stored."""
     result = evaluate(config)
 
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
-    console.say(f"{metrics}  on {result.images:,} test images")
+    console.say_classes(result.classes)
+    console.say(format_scores(result.metrics, result.intervals))
+    if result.calibration is not None:
+        console.say(format_calibration(result.calibration))
+    console.say(f"scored on {result.images:,} test images")
     console.warn(result.warnings)
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

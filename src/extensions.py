@@ -158,9 +158,10 @@ def _problem_of_metrics(before: Mapping[str, Metric]) -> str | None:
             return f"declares the metric {name!r} as {type(metric).__name__}; expected a Metric of src.schema"
         if metric.direction not in get_args(Direction):
             return f"declares the metric {name!r} with direction={metric.direction!r}; expected maximize or minimize"
-        references: dict[str, object] = {"in_epoch": metric.in_epoch, "in_test": metric.in_test or "module:name"}
+        references: dict[str, object] = {"in_epoch": metric.in_epoch, "in_test": metric.in_test}
         for key, reference in references.items():
-            if not (isinstance(reference, str) and _REFERENCE.fullmatch(reference)):
+            is_missing = reference is None and any(references.values())  # one of the two is enough
+            if not (is_missing or (isinstance(reference, str) and _REFERENCE.fullmatch(reference))):
                 return f"declares the metric {name!r} with {key}={reference!r}; expected 'module:name'"
     return None
 

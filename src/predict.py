@@ -2,7 +2,7 @@
 
 python -m src.predict run_id=RUN images=FOLDER output=predictions.csv
 python -m src.predict model_uri=models:/NAME@champion images=FOLDER
-python -m src.predict run_id=RUN images=pixels.csv
+python -m src.predict run_id=RUN images=pixels.csv calibrated=true
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from src import console, datasets, fitting
+from src import certainty, console, datasets, fitting, reports
 from src.cli.command import entry_point
 from src.errors import ConfigError, DataError
 from src.places import check_output_folder, local_path
@@ -34,7 +34,7 @@ def predict(config: PredictConfig) -> PredictionResult:
 
     Raises:
         ConfigError: the output cannot be written, or is the file of the images.
-        StoreError: no such run or model.
+        StoreError: no such run or model, or with `calibrated` a run without a temperature.
         ModelFileError: the model's files are missing or altered.
         DataError: no images, rows that are not pixels, or bad files with `on_bad_image=error`.
     """
@@ -42,6 +42,7 @@ def predict(config: PredictConfig) -> PredictionResult:
     check_output(output, images)
     with open_tracked_model(config) as tracked:
         dataset = tracked.config.dataset
+        temperature = reports.temperature_of(tracked.run, tracked.config.has_monitor) if config.calibrated else None
         unlabeled = datasets.read_unlabeled(images, dataset.input_shape, dataset.resize_mode, config.batch_size)
         model = tracked.load_model()
     try:
@@ -51,7 +52,7 @@ def predict(config: PredictConfig) -> PredictionResult:
             console.progress("images", unlabeled.total) as advance,
         ):
             counts, bad_files = write_predictions(
-                file, model, dataset.class_names, unlabeled.batches, config.on_bad_image, advance
+                file, model, dataset.class_names, unlabeled.batches, config.on_bad_image, advance, temperature
             )
             if not bad_files and not any(counts.values()):
                 raise DataError(f"there is no row of pixels in {images}")
@@ -76,6 +77,7 @@ def write_predictions(
     batches: Iterator[datasets.Batch],
     on_bad_image: str,
     advance: Callable[[int], None],
+    temperature: float | None = None,
 ) -> tuple[dict[str, int], list[datasets.BadFile]]:
     """Classify the images and write one row for each.
 
@@ -86,6 +88,7 @@ def write_predictions(
         batches: the images.
         on_bad_image: `skip` or `error`.
         advance: called with the number of images after each batch.
+        temperature: of the probabilities; it changes no predicted class. None: as the model was trained.
 
     Returns:
         The number of images of each class, and the files that were skipped.
@@ -102,8 +105,11 @@ def write_predictions(
                 f"{bad[0].path}: {bad[0].reason}; remove the file, or skip such files with on_bad_image=skip"
             )
         bad_files += bad
-        for name, probabilities in zip(names, fitting.probabilities(model, images), strict=True):
-            label = int(probabilities.argmax())
+        found = fitting.probabilities(model, images)
+        labels = found.argmax(axis=1).tolist()
+        if temperature is not None:
+            found = certainty.calibrate(found, temperature)
+        for name, label, probabilities in zip(names, labels, found, strict=True):
             counts[class_names[label]] += 1
             scores = (f"{probability:.6f}" for probability in (probabilities[label], *probabilities))
             file.write(csv_line((name, class_names[label], *scores)))

@@ -55,6 +55,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         moved=decision.moves,
         reason=decision.reason,
         p_value=decision.p_value,
+        test=decision.test,
     )
 
 
@@ -124,11 +125,13 @@ def move_alias(
         decision = reports.decide_alias(registry, run, config, champion)
     if registry.version_of_alias(version.name, config.alias) != champion:
         return move_alias(registry, run, version, config)  # another process has just moved it
-    p_value = None if decision.p_value is None else f"{decision.p_value:.6g}"
+    p_values: dict[str, str | None] = dict.fromkeys(("mcnemar_p_value", "bootstrap_p_value"))
+    if decision.p_value is not None:
+        p_values[f"{decision.test}_p_value"] = f"{decision.p_value:.6g}"
     with deferred():
         if decision.moves:
             registry.move_alias(version, config.alias)
-        registry.tag(version, {"verdict": decision.reason, "mcnemar_p_value": p_value})
+        registry.tag(version, {"verdict": decision.reason, **p_values})
     return decision
 
 

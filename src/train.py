@@ -18,6 +18,7 @@ from src.cli.command import entry_point
 from src.keeping import Keeper
 from src.places import local_path
 from src.process.interrupt import deferred
+from src.results import format_calibration, format_scores
 from src.resuming import NOTHING, Resumption
 from src.schema import TEST, Config, TransferConfig, metric_names
 
@@ -96,14 +97,15 @@ def train(
             keeper.finish(model, fitted.metrics)
             allow_reuse(run, fingerprint, fitted, keeper)
 
-        scores = fitting.score(model, dataset.test, config.loss) if config.evaluate_test else None
+        scores = score_test_split(model, dataset, config)
+        assessment = reports.assess(model, dataset, scores, config.loss) if scores else None
         score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
         with deferred():
-            recorder.record_scores(scores, step=fitted.best_epoch)
-            recorder.record_figures(model, fitted, scores)
+            recorder.record_scores(scores, assessment, step=fitted.best_epoch)
+            recorder.record_figures(model, fitted, scores, assessment)
         keeper.log_model(step=fitted.best_epoch)
 
-        result = reports.result_of(run, fitted, scores, dataset.warnings + score_warnings)
+        result = reports.result_of(run, dataset, fitted, scores, assessment, dataset.warnings + score_warnings)
         recorder.describe(result, settings)
     console.warn(score_warnings)
     return result
@@ -126,7 +128,9 @@ def load(
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
     if not config.dataset.class_names:
         config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
-    return store, config, dataset
+    splits = ["validation", "test"] if config.evaluate_test else ["validation"]
+    absent = reports.absent_classes(dataset, config.training.recorded, splits)
+    return store, config, replace(dataset, warnings=dataset.warnings + absent)
 
 
 def reusable_result(
@@ -189,6 +193,13 @@ def prepare_for_saving(model: keras.Model, config: Config, dataset: datasets.Dat
     return fitting.copy_weights(model, models.build_model(config.model, dataset.input_shape, len(dataset.class_names)))
 
 
+def score_test_split(model: keras.Model, dataset: datasets.Dataset, config: Config) -> fitting.Scores | None:
+    """Return the scores of the test split, None if it is not to be looked at."""
+    if not config.evaluate_test:
+        return None
+    return fitting.score(model, dataset.test, config.loss, config.training.recorded)
+
+
 def allow_reuse(run: tracking.Run, fingerprint: str, fitted: fitting.Fit, keeper: Keeper) -> None:
     """Let `tracking.on_duplicate=reuse` find the run, unless it has no model or an observer ended the training.
 
@@ -209,9 +220,14 @@ def main(config: Config, overrides: list[str]) -> None:
     """Train, then print the result and where to see the run."""
     result = train(config, overrides=overrides)
 
-    names = dict.fromkeys((config.training.monitor, *metric_names(TEST)))
-    metrics = "  ".join(f"{name} {result.metrics[name]:.4f}" for name in names if name in result.metrics)
-    console.say(f"best epoch {result.best_epoch}  {metrics}")
+    console.say_classes(result.classes)
+    monitored = {name: result.metrics[name] for name in [config.training.monitor] if name in result.metrics}
+    tested = {name: result.metrics[name] for name in metric_names(TEST) if name in result.metrics}
+    console.say(f"best epoch {result.best_epoch}  {format_scores(monitored, {})}".rstrip())
+    if tested:
+        console.say(format_scores(tested, result.intervals))
+    if result.calibration is not None:
+        console.say(format_calibration(result.calibration))
     if result.run_id:
         console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

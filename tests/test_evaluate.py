@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from mlflow import MlflowClient
 
 from src.cli.compose import compose_config
 from src.datasets import Dataset, Split
-from src.errors import DataError, ModelFileError, StoreError
+from src.errors import ConfigError, DataError, ModelFileError, StoreError
 from src.evaluate import evaluate
 from src.fitting import Scores
-from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
+from src.reports import temperature_of
+from src.reports.evaluation import absent_classes, read_predictions, record_evaluation, unrecognized_classes
+from src.results import format_calibration
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
-from tests.support.workplace import RunHere, TrainedRun, Workplace
+from tests.support.workplace import RunHere, TrainedRun, Workplace, copy_of
 
 LIGHT = "tracking.detail=light"  # what the training itself keeps of pictures and formats does not matter
 
@@ -38,7 +41,8 @@ def test_a_run_scored_again_by_the_command_gives_the_same_metrics_and_no_second_
     client = MlflowClient(trained.workplace.uri)
     before = client.get_run(trained.run_id).data.metrics
     printed = run_here(trained.workplace, "src.evaluate", f"run_id={trained.run_id}")
-    assert f"test_accuracy {before['test_accuracy']:.4f}  on 1,000 test images" in printed
+    assert f"test_accuracy {before['test_accuracy']:.4f} (" in printed
+    assert "scored on 1,000 test images" in printed
     assert client.get_run(trained.run_id).data.metrics == before
     assert len(client.get_metric_history(trained.run_id, "test_accuracy")) == 1
 
@@ -215,6 +219,52 @@ def test_of_many_such_classes_the_first_few_are_named_and_all_are_counted():
     assert "'c6'" not in warning
 
 
+def splits_of(validation: list[int] | None, test: list[int]) -> Dataset:
+    data = data_of(test)
+    images = np.zeros((len(validation or []), 4, 4, 1), np.uint8)
+    return replace(data, validation=None if validation is None else Split(images, np.array(validation, np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "metrics", "sentence"),
+    [
+        ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], ["macro_f1"], None),
+        ([0, 1], [0, 1], ["loss", "accuracy", "brier"], None),
+        ([0, 1, 2, 3, 4], [0, 1, 2], ["auc"], r"^the test split has no images of '.*', '.*': auc do(es)? not"),
+        ([0], [0, 1, 2, 3], ["macro_f1", "auc"], r"^the validation split has .*; the test split has .*: macro_f1, auc"),
+        (None, [0, 1, 2, 3, 4], ["macro_f1"], None),
+    ],
+)
+def test_classes_without_images_are_named_once_if_a_metric_is_a_mean_of_classes(
+    validation: list[int] | None, test: list[int], metrics: list[str], sentence: str | None
+):
+    found = absent_classes(splits_of(validation, test), metrics, ["validation", "test"])
+    assert len(found) == (sentence is not None)
+    assert sentence is None or re.search(sentence, found[0])
+
+
+def test_of_many_classes_without_images_the_first_few_are_named():
+    names = [f"c{at}" for at in range(26)]
+    (warning,) = absent_classes(data_of([0], names), ["macro_f1"], ["test"])
+    assert warning.startswith("the test split has no images of 'c1', 'c2', 'c3', 'c4', 'c5' and 20 more: macro_f1")
+
+
+def test_further_metrics_are_computed_for_a_run_that_did_not_record_them(trained: TrainedRun, tmp_path: Path):
+    workplace = copy_of(trained.workplace, tmp_path / "copied")
+    result = evaluate_run(workplace, f"run_id={trained.run_id}", "metrics=[macro_f1,brier]")
+    recorded = MlflowClient(workplace.uri).get_run(trained.run_id).data.metrics
+    assert list(result.metrics) == ["test_loss", "test_accuracy", "test_macro_f1", "test_brier"]
+    assert {name: recorded[name] for name in result.metrics} == result.metrics
+    mean = np.mean([found.f1 for found in result.classes])
+    assert result.metrics["test_macro_f1"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("typed", ["[]", "[macro_f2]"])
+def test_a_metric_that_does_not_exist_is_refused(typed: str):
+    with pytest.raises(ConfigError, match=r"^metrics: got .*one of loss, accuracy"):
+        compose_config(["run_id=7", f"metrics={typed}"], "evaluate")
+
+
 def test_other_data_than_the_model_was_trained_on_is_refused(workplace: Workplace):
     config = compose_config(["dataset=synthetic", f"tracking.uri='{workplace.uri}'"])
     with start_run(open_store(config.tracking), config) as run:
@@ -254,3 +304,61 @@ def test_a_model_file_that_was_altered_is_refused(workplace: Workplace):
 def test_a_run_or_model_that_does_not_exist_is_named(trained: TrainedRun, name: str):
     with pytest.raises(StoreError, match=r"has no (0123456789abcdef|models:/nobody@champion)"):
         evaluate_run(trained.workplace, name)
+
+
+# --- how certain the scores are ------------------------------------------------------------------------------------
+
+
+def test_the_intervals_of_all_test_metrics_are_in_the_description_the_table_and_the_result(
+    trained: TrainedRun, artifacts: Path
+):
+    result = evaluate_run(trained.workplace, f"run_id={trained.run_id}")
+    run = MlflowClient(trained.workplace.uri).get_run(trained.run_id)
+    note = run.data.tags["mlflow.note.content"]
+    with (artifacts / "tables/test_metrics.csv").open() as file:
+        rows = {row["metric"]: row for row in csv.DictReader(file)}
+    assert rows.keys() == result.metrics.keys() == result.intervals.keys()
+    for name, (low, high) in result.intervals.items():
+        value = result.metrics[name]
+        assert low < value < high
+        assert [float(rows[name][column]) for column in ("value", "low", "high")] == [value, low, high]
+        assert f"{name} {value:.4f} ({low:.4f}-{high:.4f})" in note
+        assert f"{name} {value:.4f} ({low:.4f}-{high:.4f})" in trained.done.stdout
+
+
+def test_the_intervals_add_no_metrics_to_the_run(trained: TrainedRun):
+    names = MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.metrics
+    result = evaluate_run(trained.workplace, f"run_id={trained.run_id}")
+    assert {name for name in names if name.startswith("test_")} == result.metrics.keys()
+
+
+def test_the_calibration_is_in_the_terminal_the_description_the_tables_and_the_pictures(
+    trained: TrainedRun, artifacts: Path
+):
+    calibration = evaluate_run(trained.workplace, f"run_id={trained.run_id}").calibration
+    assert calibration is not None
+    assert calibration.temperature is not None
+    line = format_calibration(calibration)
+    assert line in trained.done.stdout
+    run = MlflowClient(trained.workplace.uri).get_run(trained.run_id)
+    assert f"- {line}" in run.data.tags["mlflow.note.content"]
+    with (artifacts / "tables/calibration.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for temperature, error in ((1.0, calibration.error), (calibration.temperature, calibration.calibrated_error)):
+        bins = [row for row in rows if float(row["temperature"]) == temperature]
+        assert sum(int(row["images"]) for row in bins) == 1_000
+        gaps = [int(row["images"]) * abs(float(row["confidence"]) - float(row["accuracy"])) for row in bins]
+        assert sum(gaps) / 1_000 == pytest.approx(error)
+    assert {"reliability.png", "class_curves.png"} <= {file.name for file in (artifacts / "figures").iterdir()}
+
+
+def test_a_run_without_a_validation_split_has_no_temperature_and_says_so(workplace: Workplace):
+    overrides = ["dataset=synthetic", "dataset.validation_size=0", "training.epochs=1", LIGHT]
+    trained = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"]))
+    assert trained.calibration is not None
+    assert trained.calibration.temperature is None
+    with (
+        resume_run(compose_config([f"tracking.uri='{workplace.uri}'"]).tracking, run_id=trained.run_id) as run,
+        pytest.raises(StoreError, match=r"was trained without a validation split, so it has no temperature; remove"),
+    ):
+        temperature_of(run, has_validation=False)

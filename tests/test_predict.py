@@ -3,17 +3,23 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 
+from src.certainty import calibrate
 from src.cli.compose import compose_config
 from src.datasets import load_dataset
 from src.errors import ConfigError, DataError, StoreError
 from src.predict import predict
+from src.reports import temperature_of
 from src.results import PredictionResult
 from src.tables import read_table
+from src.tracking import read_calibration, resume_run
 from src.train import train
 from tests.support.pictures import put_class
+from tests.support.runs import config_for, new_run
 from tests.support.workplace import TrainedRun, Workplace
 
 COUNT = 20
@@ -79,6 +85,32 @@ def test_each_row_has_a_probability_for_each_class_and_they_add_up_to_one(traine
     assert (list(row)[:3], row["image"]) == (["image", "predicted", "score"], "a.png")
     assert sum(scores) == pytest.approx(1, abs=1e-5)
     assert max(scores) == float(row["score"])
+
+
+def test_calibrated_probabilities_are_those_of_the_temperature_and_the_classes_stay(trained, digits, tmp_path):
+    (tmp_path / "pixels.csv").write_text("".join(",".join(map(str, digit.ravel())) + "\n" for digit in digits))
+    line = [f"run_id={trained.run_id}", f"images='{tmp_path}/pixels.csv'"]
+    plain = rows_of(predicted(trained.workplace, *line))
+    calibrated = rows_of(predicted(trained.workplace, *line, "calibrated=true"))
+    assert [row["predicted"] for row in plain] == [row["predicted"] for row in calibrated]
+    calibration = read_calibration(MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.tags)
+    assert calibration is not None
+    assert calibration.temperature not in (None, 1)
+    before, after = (np.array([[float(row[str(label)]) for label in range(10)] for row in rows], np.float32)
+                     for rows in (plain, calibrated))  # fmt: skip
+    np.testing.assert_allclose(calibrate(before, calibration.temperature), after, atol=2e-3)  # six decimals are kept
+    assert not np.allclose(before, after, atol=1e-4)
+
+
+def test_a_run_of_an_earlier_version_is_named_with_the_command_that_fits_its_temperature(workplace):
+    config = config_for(workplace.uri)
+    with new_run(config) as run:
+        pass
+    with resume_run(config.tracking, run_id=run.run_id) as known, pytest.raises(StoreError) as caught:
+        temperature_of(known, has_validation=True)
+    assert str(caught.value) == (
+        f"calibrated=true: run {run.run_id} has no temperature; fit it with python -m src.evaluate run_id={run.run_id}"
+    )
 
 
 def test_unusable_files_are_listed_or_else_end_the_command_and_then_nothing_is_written(trained, digits, tmp_path):

@@ -336,6 +336,42 @@ def test_without_validation_the_only_best_metric_of_a_run_is_the_epoch(workplace
     assert {name: value for name, value in metrics.items() if name.startswith("best_")} == {"best_epoch": 2.0}
 
 
+CHOSEN = [*SMALL, "training.monitor=val_macro_f1", "training.metrics=[auc,brier]", "tracking.detail=light"]
+
+
+def test_chosen_metrics_and_that_of_the_monitor_are_recorded_for_validation_and_test_split(
+    workplace: Workplace, run_here: RunHere
+):
+    printed = run_here(workplace, "src.train", *CHOSEN, "training.epochs=2")
+    run = last_run(workplace)
+    names = {"loss", "accuracy", "macro_f1", "auc", "brier"}
+    for prefix in ("val_", "test_", "best_val_"):
+        found = {name.removeprefix(prefix) for name in run.data.metrics if name.startswith(prefix)}
+        assert found == names, prefix
+    client = MlflowClient(workplace.uri)
+    values = [point.value for point in client.get_metric_history(run.info.run_id, "val_macro_f1")]
+    assert run.data.metrics["best_val_macro_f1"] == max(values)
+    assert f"best epoch {values.index(max(values)) + 1}  val_macro_f1 {max(values):.4f}  test_loss" in printed
+    assert run.data.tags["mlflow.note.content"].startswith("**test macro F1 0.")
+
+
+def test_a_training_ends_with_a_table_of_the_classes(workplace: Workplace, run_here: RunHere):
+    printed = run_here(workplace, "src.train", *CHOSEN, "training.epochs=1")
+    before, _, after = printed.partition("test images by class")
+    assert "epoch 1/1" in before
+    assert re.search(r"class +precision +recall +f1 +images", after)
+    rows = re.findall(r"^ +\d +0\.\d{4} +[01]\.\d{4} +[01]\.\d{4} +\d+ *$", after, re.MULTILINE)
+    assert len(rows) > 5  # some may have a precision of 1
+    assert "best epoch 1" in after
+
+
+def test_a_run_is_reused_if_it_recorded_the_same_metrics(workplace: Workplace):
+    line = [*CHOSEN, "training.epochs=1", f"tracking.uri='{workplace.uri}'", "tracking.on_duplicate=reuse"]
+    first, again = train(compose_config(line)), train(compose_config(line))
+    other = train(compose_config([*line, "training.metrics=[auc]"]))
+    assert (first.run_id == again.run_id, first == again, first.run_id == other.run_id) == (True, True, False)
+
+
 # --- warnings ----------------------------------------------------------------------------------------------------
 
 BLIND = [*SMALL, "training.epochs=1", "optimizer.learning_rate=1e-9", "model=dense", "tracking.detail=light"]

@@ -11,7 +11,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from src.cli.conf import CONF, options_of
 from src.cli.files import place_of, place_of_option
 from src.errors import UserError
-from src.schema import REGISTRY, RUN_GROUPS
+from src.schema import REGISTRY, RUN_GROUPS, nearest
 
 SHORTER_LIST = "the list is shorter (its items are counted from 0); to make it longer, give the whole list"
 EXPECTED = {"Integer": "an integer", "Float": "a number"}
@@ -82,10 +82,8 @@ def nothing_after(key: str, node: Node | None, came: str = "nothing after the ="
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return `; did you mean 'lenot'? known: ...`, without the question where no known name is similar."""
-    import difflib  # only a mistake needs it
-
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f" did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    guess = f" did you mean {near!r}?" if near else ""
     return f";{guess} known: {', '.join(known) or 'none'}"
 
 

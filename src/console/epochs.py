@@ -107,7 +107,7 @@ class EpochLines:
         if not console.is_terminal:
             return parts
         widths = {name: max(len(text), len(WIDEST.get(name, ""))) for name, text in parts.items()}
-        for name in ("speed", *metric_names(), "seconds", *metric_names(VALIDATION)):
+        for name in ("speed", *metric_names(), "seconds", *reversed(metric_names(VALIDATION))):
             if sum(widths.values()) + len(SEPARATOR) * (len(widths) - 1) <= console.width:
                 break
             if name not in (*ALWAYS_SHOWN, self.monitor):

@@ -7,6 +7,7 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.figures.augmentation import plot_augmentation
     from src.figures.cam import plot_class_heats, plot_grad_cam
+    from src.figures.class_curves import ClassCurves, class_curves_data, plot_class_curves
     from src.figures.confusion import Confusion, confusion_data, plot_confusion
     from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
     from src.figures.filters import plot_filters
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         right_predictions_data,
         worst_mistakes_data,
     )
+    from src.figures.reliability import plot_reliability
     from src.figures.samples import ClassSamples, plot_samples, samples_data
     from src.figures.sweep import SweepNumbers, sweep_figures, sweep_numbers
     from src.figures.trials import TrialCurve, plot_trial_curves, trial_curves_data

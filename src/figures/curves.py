@@ -1,5 +1,6 @@
 """Learning curves: a panel for each metric, with its value in each epoch."""
 
+import math
 from collections.abc import Mapping
 from itertools import cycle
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from src.figures.axes import count_axis
 from src.figures.colors import BLUE, GREEN, ORANGE, RED
 from src.schema import METRICS, VALIDATION
 
+MAX_COLUMNS = 4  # of panels
 COLORS = (BLUE, GREEN, RED, ORANGE)  # of the panels
 
 
@@ -18,7 +20,7 @@ class LearningCurves(NamedTuple):
 
     Attributes:
         epochs: counted from 1.
-        panels: the curves of each panel by their names; the panels by the metric of the training images.
+        panels: the curves of each panel by their names; the panels by the metric, without a prefix.
         best_epoch: the epoch whose weights were kept, None if nothing selected one.
         phases: the name and the first epoch of each phase.
     """
@@ -36,18 +38,22 @@ def learning_curves_data(
     panels = {
         metric: {name: history[name] for name in (metric, VALIDATION + metric) if name in history}
         for metric in METRICS
-        if metric in history
+        if metric in history or VALIDATION + metric in history
     }
     return LearningCurves(list(range(1, len(history["loss"]) + 1)), panels, best_epoch, phases)
 
 
 def plot_learning_curves(data: LearningCurves) -> Figure:
-    """Draw the metrics side by side: training dashed, the best epoch as a line, later phases shaded.
+    """Draw a panel for each metric: training dashed, the best epoch as a line, later phases shaded.
 
     The legends are below the panels, where they hide no line.
     """
-    figure = Figure(figsize=(5 * len(data.panels), 4.5), layout="constrained")
-    places = figure.subplots(1, len(data.panels), squeeze=False)[0]
+    columns = min(len(data.panels), MAX_COLUMNS)
+    rows = math.ceil(len(data.panels) / columns)
+    figure = Figure(figsize=(5 * columns, 4.5 * rows), layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in places[len(data.panels) :]:
+        unused.remove()
     for axes, (metric, curves), color in zip(places, data.panels.items(), cycle(COLORS), strict=False):
         for name, values in curves.items():
             style = "--" if name == metric else "-"

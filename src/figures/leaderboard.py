@@ -1,4 +1,4 @@
-"""A comparison of networks: accuracy, latency and size."""
+"""A comparison of networks: the metric that ranks them, latency and size."""
 
 from collections.abc import Sequence
 
@@ -9,25 +9,37 @@ from src.figures.colors import BLUE, GREEN
 from src.results import LeaderboardRow
 from src.schema import METRICS
 
+BAND = 7  # points, wider than the cap of an error bar is thick
 
-def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
-    """Draw a line for each network, the best at the top: accuracies with their spread, latency, parameters."""
+
+def plot_leaderboard(rows: Sequence[LeaderboardRow], metric: str = "accuracy") -> Figure:
+    """Draw a line for each network, the best at the top: the metric with its spread, latency, parameters.
+
+    A pale band is the 95 % interval on the test images.
+    """
     figure = Figure(figsize=(11, 1.6 + 0.45 * len(rows)), layout="constrained")
     places = range(len(rows), 0, -1)
-    accuracy, latency, parameters = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
+    scores, latency, parameters = figure.subplots(1, 3, sharey=True, width_ratios=(2, 1, 1))
     seeds = rows[0].seeds
     series = (
-        ("validation (for ranking)", [row.best_val_accuracy for row in rows], [row.best_val_spread for row in rows]),
-        ("test", [row.accuracy for row in rows], [row.spread for row in rows]),
+        ("validation (for ranking)", [row.best_val for row in rows], [row.best_val_spread for row in rows]),
+        ("test", [row.test for row in rows], [row.test_spread for row in rows]),
     )
     for (label, means, spreads), color, offset in zip(series, (BLUE, GREEN), (0.12, -0.12), strict=True):
         bars = None if None in spreads else spreads  # a single seed has no spread
         lines = [place + offset for place in places]
-        accuracy.errorbar(means, lines, xerr=bars, fmt="o", color=color, capsize=4, label=label)
+        scores.errorbar(means, lines, xerr=bars, fmt="o", color=color, capsize=4, label=label)
+    bands = [(place - 0.12, row.interval) for place, row in zip(places, rows, strict=True) if row.interval]
+    if bands:
+        lows, highs = zip(*(interval for _, interval in bands), strict=True)
+        label = "95 % interval, test"
+        scores.hlines(
+            [line for line, _ in bands], lows, highs, color=GREEN, alpha=0.3, linewidth=BAND, zorder=1, label=label
+        )
     of_seeds = f", mean and spread of {seeds} seeds" if seeds > 1 else " of one seed"
-    accuracy.set_xlabel(METRICS["accuracy"].label + of_seeds)
-    figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    accuracy.locator_params(axis="x", nbins=6)  # the labels of nearly equal accuracies are long
+    scores.set_xlabel(METRICS[metric].label + of_seeds)
+    figure.legend(loc="outside upper left", ncols=3, frameon=False)
+    scores.locator_params(axis="x", nbins=6)  # the labels of nearly equal scores are long
     latency.barh(places, [1000 * row.latency for row in rows], height=0.5, color=BLUE)
     latency.set_xlabel("latency of one image, ms")
     # Points, because the length of a bar means nothing on a logarithmic axis; with numbers, because it has few ticks.
@@ -38,9 +50,9 @@ def plot_leaderboard(rows: Sequence[LeaderboardRow]) -> Figure:
     parameters.set(xscale="log", xlabel="parameters")
     parameters.margins(x=0.3)
     parameters.xaxis.set_minor_formatter(NullFormatter())
-    accuracy.set_yticks(places, [row.model for row in rows])
-    accuracy.set_ylim(0.4, len(rows) + 0.6)
-    for axes in (accuracy, latency, parameters):
+    scores.set_yticks(places, [row.model for row in rows])
+    scores.set_ylim(0.4, len(rows) + 0.6)
+    for axes in (scores, latency, parameters):
         axes.grid(axis="x", alpha=0.3)
         axes.set_axisbelow(True)
     return figure

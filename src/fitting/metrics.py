@@ -1,20 +1,25 @@
-"""The computation of the metrics in `src.schema.metrics`: in each epoch by Keras, and for the test split by NumPy."""
+"""The computation of the metrics in `src.schema.metrics`: by Keras while it trains, and from probabilities by NumPy."""
 
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from src.datasets.arrays import Labels
 from src.errors import UserError
+from src.fitting.formulas import Probabilities
 from src.fitting.losses import build_loss
 from src.foreign import explain_errors, is_foreign
-from src.schema import METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, sign_of
+from src.schema import LOSS, METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, metric_names, sign_of
 
-Probabilities = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from src.certainty import MetricFunction
 
 
 def metrics_in_epoch() -> list[keras.metrics.Metric]:
@@ -37,21 +42,65 @@ def _explain_errors(name: str, reference: str) -> AbstractContextManager[None]:
     return explain_errors(f"metric {name}: {reference}") if is_foreign(reference) else nullcontext()
 
 
-def metrics_of(labels: Labels, probabilities: Probabilities, loss: LossConfig) -> dict[str, float]:
-    """Return the metrics that probabilities give, by their names without a prefix.
+def metrics_of_predictions(names: Iterable[str]) -> list[str]:
+    """Return those of the metrics that are computed from the predictions for the validation split, not by Keras."""
+    return [name for name in names if name not in metric_names() and METRICS[name].in_test]
+
+
+def check_metrics(names: Iterable[str], num_classes: int) -> None:
+    """Try the functions of a user's metrics on an image of each class.
+
+    Raises:
+        UserError: one of them fails, or does not return a number.
+    """
+    labels = np.arange(num_classes, dtype=np.uint16)
+    probabilities = ((np.eye(num_classes) + 1 / num_classes) / 2).astype(np.float32)
+    for name in names:
+        if is_foreign(METRICS[name].in_test or ""):
+            compute_metric(name, labels, probabilities)
+
+
+def compute_metric(name: str, labels: Labels, probabilities: Probabilities) -> float:
+    """Return the value of a metric that has a function, from labels, (n,), and probabilities, (n, classes)."""
+    reference = METRICS[name].in_test
+    assert reference is not None
+    with _explain_errors(name, reference):
+        return float(load_name(reference)(labels, probabilities))
+
+
+def metrics_of(
+    labels: Labels, probabilities: Probabilities, loss: LossConfig, names: Collection[str] | None = None
+) -> dict[str, float]:
+    """Return the metrics that probabilities give, by their names without a prefix, in the order of the table.
 
     Args:
         labels: (n,).
         probabilities: float32, (n, classes).
         loss: the one that the network was trained with.
+        names: the metrics; None for all that say something about this number of classes.
     """
-    metrics = {}
-    for name, reference in ((name, metric.in_test) for name, metric in METRICS.items() if metric.in_test):
-        with _explain_errors(name, reference):
-            is_own_loss = name == "loss" and loss.kind != CrossEntropyConfig.kind
-            function = build_loss(loss) if is_own_loss else load_name(reference)
-            metrics[name] = float(function(labels, probabilities))
-    return metrics
+    wanted = [
+        name
+        for name, metric in METRICS.items()
+        if metric.in_test and metric.min_classes <= probabilities.shape[1] and (names is None or name in names)
+    ]
+    functions = metric_functions(loss)
+    return {name: functions[name](labels, probabilities) for name in wanted}
+
+
+def metric_functions(loss: LossConfig) -> dict[str, MetricFunction]:
+    """Return the function of each metric that probabilities give, by their names without a prefix.
+
+    Args:
+        loss: the one that the network was trained with.
+    """
+    functions: dict[str, MetricFunction] = {
+        name: functools.partial(compute_metric, name) for name, metric in METRICS.items() if metric.in_test
+    }
+    if loss.kind != CrossEntropyConfig.kind:
+        own_loss = build_loss(loss)
+        functions[LOSS] = lambda labels, probabilities: float(own_loss(labels, probabilities))
+    return functions
 
 
 def keras_mode(name: str) -> str:
@@ -69,14 +118,3 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
         if tf.is_symbolic_tensor(y_pred) and y_pred.op.type == "Softmax":
             y_pred = y_pred.op.inputs[0]
         return super().update_state(y_true, y_pred, sample_weight)
-
-
-def accuracy(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the fraction of correct predictions, 0-1."""
-    return float((probabilities.argmax(axis=1) == labels).mean())
-
-
-def cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the mean sparse categorical cross-entropy; like Keras, of probabilities that are never 0."""
-    of_labels = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.clip(of_labels, keras.config.epsilon(), 1.0)).mean())

@@ -3,7 +3,8 @@
 import keras
 
 from src.fitting.losses import build_loss, check_loss
-from src.fitting.metrics import metrics_in_epoch
+from src.fitting.metrics import check_metrics, metrics_in_epoch, metrics_of_predictions
+from src.fitting.predictions import Predictions
 from src.fitting.replicas import DividedLoss, replicas_of, scope_of, synchronize_normalization
 from src.fitting.schedules import build_schedule
 from src.models.arithmetic import multiply_adds
@@ -31,10 +32,17 @@ def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> N
         model.compile(
             optimizer=build_optimizer(config, steps_per_epoch),
             loss=DividedLoss(loss) if is_replicated else loss,
-            metrics=metrics_in_epoch(),
+            metrics=[*metrics_in_epoch(), *_predictions(config, model.output_shape[-1])],
             steps_per_execution=steps_per_execution(model, config),
             jit_compile=False,
         )
+
+
+def _predictions(config: Config, num_classes: int) -> list[Predictions]:
+    """Return what keeps the predictions for the validation split, if a recorded metric is computed from them."""
+    names = metrics_of_predictions(config.training.recorded)
+    check_metrics(names, num_classes)
+    return [Predictions(names)] if names else []
 
 
 def steps_per_execution(model: keras.Model, config: Config) -> int:

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import keras
@@ -21,7 +21,7 @@ from src.fitting.metrics import metrics_of
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch
 from src.process.interrupt import deferred, release
-from src.schema import TEST, Config, LossConfig, TransferConfig
+from src.schema import LOSS, TEST, Config, LossConfig, TransferConfig, recorded_metrics
 
 
 class Scores(NamedTuple):
@@ -149,13 +149,14 @@ def latency(model: keras.Model, repetitions: int = 30) -> float:
     return statistics.median(seconds)
 
 
-def score(model: keras.Model, split: Split, loss: LossConfig) -> Scores:
+def score(model: keras.Model, split: Split, loss: LossConfig, names: Collection[str] = ()) -> Scores:
     """Return metrics and probabilities of the split, computed in one pass through it.
 
     Args:
         model: any of the networks.
         split: images and labels.
         loss: the one that the model was trained with.
+        names: of metrics to compute besides those of every run.
 
     Raises:
         TrainingDiverged: the loss is not a finite number.
@@ -163,8 +164,8 @@ def score(model: keras.Model, split: Split, loss: LossConfig) -> Scores:
     batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
     with deferred():
         probabilities = model.predict(batches, verbose=0, callbacks=[Stoppable()])
-    metrics = metrics_of(split.labels, probabilities, loss)
-    test_loss = metrics["loss"]
+    metrics = metrics_of(split.labels, probabilities, loss, recorded_metrics(names))
+    test_loss = metrics[LOSS]
     if not math.isfinite(test_loss):
         raise TrainingDiverged(
             f"the test loss of {model.name} is {test_loss}: its training diverged; try a lower optimizer.learning_rate"

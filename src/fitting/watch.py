@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from src.checkpoints import Checkpoints
 from src.errors import TrainingDiverged
+from src.fitting.predictions import predictions_of
 from src.process.interrupt import release
 from src.schema import Config
 
@@ -87,6 +88,8 @@ class Watch(Stoppable):
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         self._validation_start = time.perf_counter()
+        if predictions := predictions_of(self.model):
+            predictions.start()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         now = time.perf_counter()
@@ -95,6 +98,10 @@ class Watch(Stoppable):
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         self._check_finite(metrics["loss"])
         self._check_finite(metrics.get("val_loss", 0.0))
+        if predictions := predictions_of(self.model):
+            metrics |= (computed := predictions.end())
+            if logs is not None:
+                logs.update(computed)  # for early stopping and the schedule, which come after this callback
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         metrics["learning_rate"] = float(f"{rate:.6g}")  # 0.001, not float32's 0.0010000000474974513
         metrics |= {"epoch_seconds": seconds, "images_per_second": self.images / training_seconds}

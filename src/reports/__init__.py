@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
+    from src.reports.assessment import assess, record_assessment, record_assessment_figures, temperature_of
     from src.reports.best_of_sweep import (
         best_of_sweep_run,
         candidate_registration,
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
     )
     from src.reports.champion import AliasDecision, decide_alias
     from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
-    from src.reports.evaluation import read_predictions, record_evaluation, unrecognized_classes
+    from src.reports.evaluation import (
+        absent_classes,
+        class_scores,
+        read_predictions,
+        record_evaluation,
+        unrecognized_classes,
+    )
     from src.reports.explanation import (
         choose_predictions,
         feature_map_pictures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -11,8 +12,20 @@ from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
 from src.reports.markdown import escape, link, table
-from src.results import BestOfSweepResult, RegistrationResult, SweepResult, TrainResult, format_metric
-from src.schema import BestOfSweepConfig, Config, RegisterConfig, TrainingConfig, flatten, for_training, kind_of
+from src.results import BestOfSweepResult, RegistrationResult, SweepResult, TrainResult, format_metric, format_score
+from src.schema import (
+    METRICS,
+    TEST,
+    BestOfSweepConfig,
+    Config,
+    RegisterConfig,
+    TrainingConfig,
+    comparable_metric,
+    flatten,
+    for_training,
+    kind_of,
+    metric_names,
+)
 from src.space import SweepPlan
 from src.space.planning import plan_line
 
@@ -90,6 +103,7 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
                 trial.training,
                 last_epoch=sweep.best_epoch,
                 monitor=TrainingConfig.monitor,
+                metrics=_recorded_metrics(trial.training),
                 early_stopping_patience=None,
             ),
             tracking=replace(config.tracking, run_name=f"final-s{seed}", on_duplicate="reuse"),
@@ -101,7 +115,21 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
     ]
 
 
-def candidate_registration(config: BestOfSweepConfig, trainings: Sequence[TrainResult]) -> RegisterConfig:
+def _recorded_metrics(training: TrainingConfig) -> list[str]:
+    """Return `training.metrics` with the metric of the monitor, unless every run records it."""
+    metric = comparable_metric(training.monitor)
+    is_known = metric in training.metrics or metric in metric_names()
+    return training.metrics if is_known else [*training.metrics, metric]
+
+
+def deciding_metric(plan: SweepPlan) -> str:
+    """Return the metric that decides about the champion: that of the sweep's `training.monitor`, on the test split."""
+    return comparable_metric(plan.metric)
+
+
+def candidate_registration(
+    config: BestOfSweepConfig, plan: SweepPlan, trainings: Sequence[TrainResult]
+) -> RegisterConfig:
     """Return what to register: the model of the first seed, which was chosen before any test score was known."""
     return RegisterConfig(
         tracking=config.tracking,
@@ -109,6 +137,7 @@ def candidate_registration(config: BestOfSweepConfig, trainings: Sequence[TrainR
         name=config.registered_model,
         alias=config.alias,
         if_better=True,
+        metric=deciding_metric(plan),
     )
 
 
@@ -137,6 +166,7 @@ def record_best_of_sweep(
         seeds=config.seeds,
         trainings=list(trainings),
         registration=registration,
+        metric=deciding_metric(plan),
     )
     # The seeds may be others the next time, and the sweep's dimensions have another value in each trial.
     varied = {"seed", *(dimension.name for dimension in plan.space.dimensions)}
@@ -145,17 +175,20 @@ def record_best_of_sweep(
     columns = [{name: values[name] for name in shown} for values in map(flatten, configs)]
     tracking.record_common(run, columns, listed=tracking.COLUMN_SETTINGS)
     run.log_dataset_of(str(trainings[0].run_id))
-    metrics = {**sweep.best_metrics, "test_accuracy": result.mean, "test_accuracy_mean": result.mean}
+    metrics = {**sweep.best_metrics, "test_accuracy": statistics.fmean(result.values("test_accuracy"))}
+    name = TEST + result.metric
+    metrics |= {name: result.mean, f"{name}_mean": result.mean}
     if result.spread is not None:
-        metrics["test_accuracy_spread"] = result.spread
+        metrics[f"{name}_spread"] = result.spread
     if registration.p_value is not None:
-        metrics["mcnemar_p_value"] = registration.p_value
+        metrics[f"{registration.test}_p_value"] = registration.p_value
     run.log_new_metrics(metrics, step=0)
+    names = tuple(dict.fromkeys(("test_loss", "test_accuracy", name)))
     rows = [
-        (seed, training.run_id, f"{training.metrics['test_loss']:.6f}", f"{training.metrics['test_accuracy']:.6f}")
+        (seed, training.run_id, *(f"{training.metrics[name]:.6f}" for name in names))
         for seed, training in zip(result.seeds, trainings, strict=True)
     ]
-    run.log_table("seeds.csv", ("seed", "run_id", "test_loss", "test_accuracy"), rows)
+    run.log_table("seeds.csv", ("seed", "run_id", *names), rows)
     run.describe(describe_best_of_sweep(result))
     return result
 
@@ -171,15 +204,18 @@ def describe_best_of_sweep(result: BestOfSweepResult) -> str:
     spread = "" if result.spread is None else f", spread {result.spread:.4f}"
     version = escape(f"{registration.version} of {registration.name}")
     outcome = f" is now the {registration.alias}" if registration.moved else f", {registration.alias} unchanged"
+    metrics = tuple(dict.fromkeys((result.metric, "accuracy")))
     rows = [
-        (link(seed, page(training.run_id)), f"{training.metrics['test_accuracy']:.4f}")
+        (link(seed, page(training.run_id)), *(_score(training, TEST + metric) for metric in metrics))
         for seed, training in zip(result.seeds, result.trainings, strict=True)
     ]
+    has_intervals = any(training.intervals for training in result.trainings)
     warnings = dict.fromkeys(warning for training in result.trainings for warning in training.warnings)
     parts = [
-        f"Test accuracy {result.mean:.4f} ({seeds}{spread}); version {version}{outcome}: "
+        f"Test {METRICS[result.metric].label} {result.mean:.4f} ({seeds}{spread}); version {version}{outcome}: "
         f"{escape(registration.reason)}.",
-        table(("seed", "test accuracy"), rows),
+        table(("seed", *(f"test {METRICS[metric].label}" for metric in metrics)), rows)
+        + ("\n\nIn parentheses: 95 % intervals." if has_intervals else ""),
         f"The best of {link(f'study {sweep.study_name}', page(sweep.run_id))} is "
         f"{link(f'trial {sweep.best_trial}', page(sweep.best_run_id))} with {sweep.best_value:.4f}. Its configuration "
         f"was trained again on training and validation images for {len(result.trainings[0].history['loss'])} epochs. "
@@ -189,8 +225,14 @@ def describe_best_of_sweep(result: BestOfSweepResult) -> str:
     return "\n\n".join(parts)
 
 
+def _score(training: TrainResult, name: str) -> str:
+    return format_score(training.metrics[name], training.intervals.get(name))
+
+
 def summarize_best_of_sweep(result: BestOfSweepResult) -> str:
-    """Return the line for the terminal: each seed's test accuracy, their mean and their spread."""
-    scores = ", ".join(f"{training.metrics['test_accuracy']:.4f}" for training in result.trainings)
+    """Return the line for the terminal: the metric of each seed on the test split, their mean and their spread."""
+    scores = ", ".join(_score(training, TEST + result.metric) for training in result.trainings)
     spread = format_metric(result.spread)
-    return f"test accuracy, seeds {result.seeds}: {scores}; mean {result.mean:.4f}, spread {spread}"
+    return (
+        f"test {METRICS[result.metric].label}, seeds {result.seeds}: {scores}; mean {result.mean:.4f}, spread {spread}"
+    )

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy.stats import binomtest
 
-from src import tracking
+from src import certainty, fitting, tracking
 from src.errors import StoreError, UserError
-from src.reports.evaluation import read_predictions
-from src.schema import RegisterConfig
+from src.reports.evaluation import PREDICTIONS, Predictions, read_predictions
+from src.reports.probabilities import PROBABILITIES, Probabilities, read_probabilities
+from src.schema import (
+    CrossEntropyConfig,
+    LossConfig,
+    RegisterConfig,
+    TrainingConfig,
+    comparable_metric,
+    direction_of,
+    sign_of,
+)
+from src.tracked import trained_config
 
 SIGNIFICANCE = 0.05  # a difference that chance alone would cause less often than this counts as one
 MAX_NAMED = 5  # classes in a message
@@ -23,12 +31,38 @@ class AliasDecision(NamedTuple):
     Attributes:
         moves: True if the alias moves to the candidate.
         reason: why it moves, or why not.
-        p_value: of McNemar's test, None when the two models were not compared.
+        p_value: of the test, None when the two models were not compared.
+        test: of the accuracy `mcnemar`, of another metric `bootstrap`.
     """
 
     moves: bool
     reason: str
     p_value: float | None = None
+    test: str = "mcnemar"
+
+
+class Answers(NamedTuple):
+    """The stored answers of a model for the test images; without probabilities if only the accuracy is compared."""
+
+    run_id: str | None
+    predictions: Predictions
+    probabilities: Probabilities | None
+
+
+class Difference(NamedTuple):
+    """The difference between a candidate and a champion on the same images.
+
+    Attributes:
+        is_better: True if the candidate is better, even if by chance.
+        p_value: of the test.
+        test: `mcnemar` or `bootstrap`.
+        text: the numbers behind it.
+    """
+
+    is_better: bool
+    p_value: float
+    test: str
+    text: str
 
 
 def decide_alias(
@@ -73,28 +107,71 @@ def _compare(
     holder = _holder(config, champion)
     if not registry.has_run(champion):
         return AliasDecision(False, f"the {holder} {_missing_run(champion)}, so the two cannot be compared")
+    metric = config.metric or comparable_metric(run.params.get("training.monitor", TrainingConfig.monitor))
     with tracking.resume_run(config.tracking, run_id=champion.run_id) as champion_run:
-        ours, theirs = read_predictions(run), read_predictions(champion_run)
-    if ours is None or theirs is None:
-        missing = run.run_id if ours is None else champion.run_id
-        raise StoreError(
-            f"run {missing} has no tables/test_predictions.csv, which the comparison needs; create it with "
-            f"python -m src.evaluate run_id={missing}"
-        )
-    if not np.array_equal(ours.labels, theirs.labels):
+        ours, theirs = _read_answers(run, metric), _read_answers(champion_run, metric)
+    if not np.array_equal(ours.predictions.labels, theirs.predictions.labels):
         return AliasDecision(
             False, f"the {holder} was tested on other images of the same data, so the two cannot be compared"
         )
-    test = mcnemar(ours.predicted == ours.labels, theirs.predicted == theirs.labels)
-    counts = (
+    if metric == "accuracy":
+        difference = _difference_in_accuracy(ours.predictions, theirs.predictions)
+    else:
+        loss = trained_config(run).loss if metric == "loss" else CrossEntropyConfig()
+        difference = _difference_in(metric, loss, ours, theirs)
+    moves = difference.is_better and difference.p_value < SIGNIFICANCE
+    if moves:
+        verdict = f"it beats the former {holder}"
+    elif difference.is_better:
+        verdict = f"it is better than the {holder} by no more than chance"
+    else:
+        verdict = f"it is not better than the {holder}"
+    return AliasDecision(moves, f"{verdict}; {difference.text}", difference.p_value, difference.test)
+
+
+def _read_answers(run: tracking.Run, metric: str) -> Answers:
+    """Return what is stored of a run's answers, as far as the metric needs it.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    predictions = read_predictions(run)
+    needs_probabilities = metric != "accuracy" and predictions is not None
+    probabilities = read_probabilities(run, len(predictions.labels)) if needs_probabilities and predictions else None
+    if predictions is None or (needs_probabilities and probabilities is None):
+        raise StoreError(
+            f"run {run.run_id} has no {PREDICTIONS if predictions is None else PROBABILITIES}, which the comparison "
+            f"needs; create it with python -m src.evaluate run_id={run.run_id}"
+        )
+    return Answers(run.run_id, predictions, probabilities)
+
+
+def _difference_in_accuracy(ours: Predictions, theirs: Predictions) -> Difference:
+    test = certainty.compare_right(ours.predicted == ours.labels, theirs.predicted == theirs.labels)
+    text = (
         f"only the candidate is right on {test.first_only} of {len(ours.labels):,} images, only the other model on "
         f"{test.second_only}, McNemar p = {test.p_value:.3g}"
     )
-    if test.first_only <= test.second_only:
-        return AliasDecision(False, f"it is not better than the {holder}; {counts}", test.p_value)
-    if test.p_value >= SIGNIFICANCE:
-        return AliasDecision(False, f"it is better than the {holder} by no more than chance; {counts}", test.p_value)
-    return AliasDecision(True, f"it beats the former {holder}; {counts}", test.p_value)
+    return Difference(test.first_only > test.second_only, test.p_value, "mcnemar", text)
+
+
+def _difference_in(metric: str, loss: LossConfig, ours: Answers, theirs: Answers) -> Difference:
+    assert ours.probabilities is not None
+    assert theirs.probabilities is not None
+    if ours.probabilities.shape != theirs.probabilities.shape:
+        raise StoreError(
+            f"runs {ours.run_id} and {theirs.run_id} have probabilities of {ours.probabilities.shape[1]} and "
+            f"{theirs.probabilities.shape[1]} classes; create them again with python -m src.evaluate run_id=RUN"
+        )
+    function = fitting.metric_functions(loss)[metric]
+    labels = ours.predictions.labels
+    test = certainty.compare_metric(labels, ours.probabilities, theirs.probabilities, function)
+    text = (
+        f"its test {metric} differs by {test.difference:+.4f} (95 % interval {test.low:+.4f} to {test.high:+.4f}) on "
+        f"{len(labels):,} images, paired bootstrap p = {test.p_value:.3g}"
+    )
+    is_better = sign_of(direction_of(metric)) * test.difference > 0
+    return Difference(is_better, test.p_value, "bootstrap", text)
 
 
 def _holder(config: RegisterConfig, champion: tracking.Version) -> str:
@@ -129,30 +206,3 @@ def _missing_run(champion: tracking.Version) -> str:
 def _first_names(names: list[str]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return ", ".join(names[:MAX_NAMED]) + more
-
-
-class McNemar(NamedTuple):
-    """McNemar's test of two classifiers on the same images.
-
-    Attributes:
-        first_only: the number of images that only the first classifies correctly.
-        second_only: the number of images that only the second classifies correctly.
-        p_value: the probability that two equally good classifiers differ by at least as much, in either direction.
-    """
-
-    first_only: int
-    second_only: int
-    p_value: float
-
-
-def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
-    """Return the exact test. Of two equally good classifiers, each is right on half of the images on which they differ.
-
-    Args:
-        first, second: for each image, True if the classifier is right; (n,).
-
-    Reference: McNemar 1947, Note on the sampling error of the difference between correlated proportions.
-    """
-    first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
-    count = first_only + second_only
-    return McNemar(first_only, second_only, float(binomtest(first_only, count).pvalue) if count else 1.0)

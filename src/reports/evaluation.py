@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from src import datasets, figures, fitting, tracking
 from src.errors import NotKept, StoreError
+from src.reports.probabilities import PROBABILITIES
+from src.results import ClassScore
+from src.schema import METRICS
 from src.tables import read_rows, read_table
 
 PREDICTIONS = "tables/test_predictions.csv"
@@ -35,6 +39,7 @@ def record_evaluation(
     _record_figures(run, dataset, scores)
     _record_classes(run, dataset, scores)
     _record_predictions(run, dataset, scores)
+    run.log_array(PROBABILITIES, scores.probabilities)
     if warnings := unrecognized_classes(dataset, scores):
         run.set_tags({tracking.UNRECOGNIZED: warnings[0]})  # so that a run that is reused can repeat it
     return scores.test_metrics
@@ -50,14 +55,7 @@ def _record_figures(run: tracking.Run, dataset: datasets.Dataset, scores: fittin
 
 
 def _record_classes(run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores) -> None:
-    names, predicted = dataset.class_names, scores.probabilities.argmax(axis=1)
-    by_class = precision_recall_fscore_support(
-        dataset.test.labels, predicted, labels=range(len(names)), zero_division=0.0
-    )
-    rows = [
-        (name, f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", int(count))
-        for name, precision, recall, f1, count in zip(names, *by_class, strict=True)
-    ]
+    rows = [found.cells() for found in class_scores(dataset, scores)]
     run.log_table("tables/per_class.csv", ("class", "precision", "recall", "f1", "images"), rows)
 
 
@@ -70,6 +68,45 @@ def _record_predictions(run: tracking.Run, dataset: datasets.Dataset, scores: fi
         file = files[index] if files else ""
         rows.append((index, file, int(label), names[label], predicted, names[predicted], *of_classes))
     run.log_table(PREDICTIONS, PREDICTION_COLUMNS, rows)
+
+
+def class_scores(dataset: datasets.Dataset, scores: fitting.Scores) -> list[ClassScore]:
+    """Return precision, recall, F1 score and number of test images of each class, in the order of the classes."""
+    names, predicted = dataset.class_names, scores.probabilities.argmax(axis=1)
+    by_class = precision_recall_fscore_support(
+        dataset.test.labels, predicted, labels=range(len(names)), zero_division=0.0
+    )
+    return [
+        ClassScore(name, float(precision), float(recall), float(f1), int(images))
+        for name, precision, recall, f1, images in zip(names, *by_class, strict=True)
+    ]
+
+
+def absent_classes(dataset: datasets.Dataset, metrics: Collection[str], splits: Collection[str]) -> list[str]:
+    """Return a warning that names the classes without images in a split, or an empty list.
+
+    Args:
+        dataset: its splits are counted.
+        metrics: those that are recorded. A warning is only given if one of them is a mean of classes.
+        splits: the names of the splits that are scored.
+    """
+    means = [name for name in metrics if METRICS[name].is_mean_of_classes]
+    scored = {"validation": dataset.validation, "test": dataset.test}
+    found = [
+        f"the {name} split has no images of {absent}"
+        for name in splits
+        if means and (absent := _describe_absent(scored[name], dataset.class_names))
+    ]
+    return [f"{'; '.join(found)}: {', '.join(means)} do not measure how these are recognized"] if found else []
+
+
+def _describe_absent(split: datasets.Split | None, names: list[str]) -> str:
+    """Return the names of the classes without images in the split, of many the first ones."""
+    if split is None:
+        return ""
+    absent = [repr(names[label]) for label in np.flatnonzero(np.bincount(split.labels, minlength=len(names)) == 0)]
+    more = f" and {len(absent) - MAX_NAMED} more" if len(absent) > MAX_NAMED else ""
+    return ", ".join(absent[:MAX_NAMED]) + more
 
 
 def unrecognized_classes(dataset: datasets.Dataset, scores: fitting.Scores) -> list[str]:

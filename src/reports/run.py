@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
 from src.extensions import extension_param, loaded_extensions
-from src.reports.evaluation import record_evaluation
+from src.reports.assessment import Assessment, record_assessment, record_assessment_figures
+from src.reports.evaluation import class_scores, record_evaluation
 from src.reports.explanation import record_explanation
 from src.reports.markdown import escape
-from src.results import TrainResult
-from src.schema import AugmentationConfig, Config, CrossEntropyConfig, LossConfig, ScheduleConfig, best_metrics
+from src.results import TrainResult, format_calibration, format_score
+from src.schema import (
+    LOSS,
+    METRICS,
+    TEST,
+    VALIDATION,
+    AugmentationConfig,
+    Config,
+    CrossEntropyConfig,
+    LossConfig,
+    ScheduleConfig,
+    best_metrics,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -71,12 +83,20 @@ class Recorder:
             self.run.set_tags({"stopped": fitted.stopped})
         self.run.log_metrics(best_metrics(fitted.metrics, fitted.best_epoch), step=fitted.best_epoch)
 
-    def record_scores(self, scores: fitting.Scores | None, step: int) -> None:
+    def record_scores(self, scores: fitting.Scores | None, assessment: Assessment | None, step: int) -> None:
         """Record test metrics, mistakes and every prediction if the test split was scored."""
         if scores is not None:
             record_evaluation(self.run, self.dataset, scores, step)
+        if scores is not None and assessment is not None:
+            record_assessment(self.run, scores, assessment)
 
-    def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
+    def record_figures(
+        self,
+        model: keras.Model,
+        fitted: fitting.Fit,
+        scores: fitting.Scores | None,
+        assessment: Assessment | None,
+    ) -> None:
         """Record learning curves, augmented images if there are any, and pictures that explain the network."""
         best_epoch = fitted.best_epoch if self.dataset.validation else None
         curves = figures.learning_curves_data(fitted.history, best_epoch, fitted.phases)
@@ -87,11 +107,13 @@ class Recorder:
             versions = fitting.augmented(images, augmentation, self.config.seed, AUGMENTED)
             figure = figures.plot_augmentation(images, versions, augmentation.name)
             self.run.log_figure("figures/augmentation.png", figure)
+        if scores is not None and assessment is not None:
+            record_assessment_figures(self.run, self.dataset, scores, assessment)
         record_explanation(self.run, model, self.dataset, scores and scores.probabilities)
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
         """Set the description of the run."""
-        self.run.describe(summarize(result, settings))
+        self.run.describe(summarize(result, settings, self.config.training.monitor))
 
 
 class LightRecorder(Recorder):
@@ -101,7 +123,13 @@ class LightRecorder(Recorder):
         """Record what was decided at run time and is not in the config: data, precision, threads."""
         self._record_resolved(model)
 
-    def record_figures(self, model: keras.Model, fitted: fitting.Fit, scores: fitting.Scores | None) -> None:
+    def record_figures(
+        self,
+        model: keras.Model,
+        fitted: fitting.Fit,
+        scores: fitting.Scores | None,
+        assessment: Assessment | None,
+    ) -> None:
         """Do nothing."""
 
 
@@ -114,7 +142,7 @@ class NullRecorder(LightRecorder):
     def record_fit(self, fitted: fitting.Fit) -> None:
         """Do nothing."""
 
-    def record_scores(self, scores: fitting.Scores | None, step: int) -> None:
+    def record_scores(self, scores: fitting.Scores | None, assessment: Assessment | None, step: int) -> None:
         """Do nothing."""
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
@@ -129,7 +157,12 @@ def recorder_for(run: tracking.Run, config: Config, dataset: datasets.Dataset) -
 
 
 def result_of(
-    run: tracking.Run, fitted: fitting.Fit, scores: fitting.Scores | None, warnings: Sequence[str]
+    run: tracking.Run,
+    dataset: datasets.Dataset,
+    fitted: fitting.Fit,
+    scores: fitting.Scores | None,
+    assessment: Assessment | None,
+    warnings: Sequence[str],
 ) -> TrainResult:
     """Return the result of the training, with the test metrics if the test split was scored."""
     return TrainResult(
@@ -138,25 +171,47 @@ def result_of(
         best_epoch=fitted.best_epoch,
         metrics=fitted.metrics | (scores.test_metrics if scores else {}),
         history=fitted.history,
+        intervals=assessment.intervals if assessment else {},
+        calibration=assessment.calibration if assessment else None,
         stopped=fitted.stopped,
         warnings=list(warnings),
+        classes=class_scores(dataset, scores) if scores else [],
     )
 
 
-def summarize(result: TrainResult, settings: dict[str, str]) -> str:
+def summarize(result: TrainResult, settings: dict[str, str], monitor: str = "val_accuracy") -> str:
     """Return the run in Markdown: its result, what was trained on what, then warnings.
 
-    The MLflow UI folds a long description, so the result comes first.
+    The MLflow UI folds a long description, so the result comes first: the metric of the monitor, and accuracy.
     """
-    scores = [("test accuracy", "test_accuracy"), ("val accuracy", "val_accuracy"), ("training accuracy", "accuracy")]
-    shown = [f"{label} {result.metrics[name]:.4f}" for label, name in scores if name in result.metrics][:2]
+    shown: list[str] = []
+    for metric in dict.fromkeys((monitor.removeprefix(VALIDATION), "accuracy")):
+        if metric != LOSS:
+            shown += _describe_metric(metric, result.metrics)[:2]
     epoch = "at best epoch" if "val_accuracy" in result.metrics else "after epoch"
     end = f", ended by {result.stopped}" if result.stopped else ""
     lines = [f"**{', '.join(shown)}** {epoch} {result.best_epoch} of {len(result.history['loss'])}{end}", ""]
+    if result.intervals:
+        intervals = (
+            f"{name} {format_score(result.metrics[name], interval)}" for name, interval in result.intervals.items()
+        )
+        lines.append(f"- test metrics and their 95 % intervals: {', '.join(intervals)}")
+    if result.calibration is not None:
+        lines.append(f"- {format_calibration(result.calibration)}")
     lines += [f"- {name}: {escape(text)}" for name, text in settings.items()]
     if result.warnings:
         lines += ["", "Warnings:", "", *(f"- {escape(warning)}" for warning in result.warnings)]
     return "\n".join(lines)
+
+
+def _describe_metric(name: str, metrics: Mapping[str, float]) -> list[str]:
+    """Return a metric of each split that has it, the most important one first: `test accuracy 0.9912`."""
+    splits = {"test": TEST, "val": VALIDATION, "training": ""}
+    return [
+        f"{split} {METRICS[name].label} {metrics[prefix + name]:.4f}"
+        for split, prefix in splits.items()
+        if prefix + name in metrics
+    ]
 
 
 def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -> dict[str, str]:

@@ -1,14 +1,25 @@
 """Results of the commands, as plain values: `run_id` is the only handle between two steps."""
 
 from src.results.commands import (
+    Calibration,
+    ClassScore,
     DoctorResult,
     EvaluationResult,
     ExplanationResult,
+    Interval,
     PredictionResult,
     RegistrationResult,
     TrainResult,
 )
-from src.results.formatting import format_metric, printable, short_name
+from src.results.formatting import (
+    format_calibration,
+    format_interval,
+    format_metric,
+    format_score,
+    format_scores,
+    printable,
+    short_name,
+)
 from src.results.pipelines import (
     BestOfSweepResult,
     ComparisonResult,

@@ -1,7 +1,50 @@
 """Results of the commands other than sweeps."""
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
+
+
+class ClassScore(NamedTuple):
+    """The scores of one class on the test split.
+
+    Attributes:
+        name: of the class.
+        precision: the share of images predicted as the class that are of it; 0 if there are none.
+        recall: the share of images of the class that were recognized; 0 if there are none.
+        f1: the harmonic mean of precision and recall.
+        images: the number of images of the class.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    images: int
+
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The row of a table."""
+        return (self.name, f"{self.precision:.4f}", f"{self.recall:.4f}", f"{self.f1:.4f}", str(self.images))
+
+
+class Interval(NamedTuple):
+    """The 95 % interval of a metric."""
+
+    low: float
+    high: float
+
+
+class Calibration(NamedTuple):
+    """The calibration of a model on the test split.
+
+    Attributes:
+        error: the calibration error of the model as it was trained, 0-1.
+        temperature: divides the inputs of the softmax, fitted on the validation split; None without such a split.
+        calibrated_error: the calibration error with the temperature.
+    """
+
+    error: float
+    temperature: float | None = None
+    calibrated_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,10 +55,13 @@ class TrainResult:
         run_id: the MLflow run, or None when tracking is off.
         experiment_id: of that run.
         best_epoch: the epoch whose weights were kept, counted from 1.
-        metrics: the metrics of that epoch, and `test_loss` and `test_accuracy` when the test split was scored.
+        metrics: the metrics of that epoch, and `test_loss`, `test_accuracy` and others when the test split was scored.
+        intervals: the 95 % interval of each test metric; a run of an earlier version has none.
+        calibration: of the model, None if the test split was not scored; a run of an earlier version has none.
         history: metric name -> one value per epoch.
         stopped: why training ended before its last epoch (`early_stopping`, `observer`, `last_epoch`), or None.
         warnings: facts that change how to read the metrics, such as a sample in place of the data set.
+        classes: the scores of each class, empty if the test split was not scored now. A reused run has them in a table.
     """
 
     run_id: str | None
@@ -23,8 +69,11 @@ class TrainResult:
     best_epoch: int
     metrics: dict[str, float]
     history: dict[str, list[float]]
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
     stopped: str | None = None
     warnings: list[str] = field(default_factory=list)
+    classes: list[ClassScore] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +116,22 @@ class EvaluationResult:
     Attributes:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
-        metrics: `test_loss`, `test_accuracy`.
+        metrics: `test_loss`, `test_accuracy` and others.
+        intervals: the 95 % interval of each.
+        calibration: of the model.
         images: the number of images scored.
         warnings: facts that change how to read the metrics.
+        classes: the scores of each class.
     """
 
     run_id: str
     experiment_id: str = ""
     metrics: dict[str, float]
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    calibration: Calibration | None = None
     images: int
     warnings: list[str] = field(default_factory=list)
+    classes: list[ClassScore] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +182,8 @@ class RegistrationResult:
         alias: the alias that was to be moved to the version, or None.
         moved: True if it was moved.
         reason: why it was moved, or why not.
-        p_value: of McNemar's test against the version that had the alias, None when the two were not compared.
+        p_value: of the test against the version that had the alias, None when the two were not compared.
+        test: `mcnemar` for a comparison by accuracy, `bootstrap` for one by another metric.
     """
 
     name: str
@@ -138,3 +194,4 @@ class RegistrationResult:
     moved: bool
     reason: str
     p_value: float | None = None
+    test: str = "mcnemar"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from src.results.commands import RegistrationResult, TrainResult
+from src.results.commands import Interval, RegistrationResult, TrainResult
 from src.results.sweep import SweepResult
 
 
@@ -25,6 +25,7 @@ class BestOfSweepResult:
         seeds: of the final trainings.
         trainings: the best configuration trained again, once for each seed.
         registration: of the first seed's model.
+        metric: that decides about the champion, without a prefix.
     """
 
     run_id: str | None
@@ -33,20 +34,21 @@ class BestOfSweepResult:
     seeds: list[int]
     trainings: list[TrainResult]
     registration: RegistrationResult
+    metric: str = "accuracy"
 
     @property
     def mean(self) -> float:
-        """The mean of the test accuracies."""
-        return statistics.fmean(self._accuracies)
+        """The mean of the metric over the seeds, on the test split."""
+        return statistics.fmean(self.values(f"test_{self.metric}"))
 
     @property
     def spread(self) -> float | None:
-        """The standard deviation of the test accuracies, None for a single one."""
-        return standard_deviation(self._accuracies)
+        """The standard deviation of the metric over the seeds, None for a single one."""
+        return standard_deviation(self.values(f"test_{self.metric}"))
 
-    @property
-    def _accuracies(self) -> list[float]:
-        return [training.metrics["test_accuracy"] for training in self.trainings]
+    def values(self, name: str) -> list[float]:
+        """Return a test metric of each seed."""
+        return [training.metrics[name] for training in self.trainings]
 
 
 class LeaderboardRow(NamedTuple):
@@ -54,28 +56,30 @@ class LeaderboardRow(NamedTuple):
 
     Attributes:
         model: its name.
-        best_val_accuracy, best_val_spread: mean and standard deviation over the seeds of the validation accuracy at the
-            best epoch, which ranks the networks; the spread of a single seed is None.
-        accuracy, spread: the same for the test accuracy.
+        best_val, best_val_spread: mean and standard deviation over the seeds of the metric on the validation split at
+            the best epoch, which ranks the networks; the spread of a single seed is None.
+        test, test_spread: the same for the test split.
         seeds: the number of seeds.
         parameters: the number of weights, trainable or not.
         seconds: of training, mean over the seeds.
         size: of `model.keras`, in bytes.
         latency: of one image, in seconds.
         run_id: of the first seed.
+        interval: the 95 % interval of `test`, None if a run does not keep its probabilities.
     """
 
     model: str
-    best_val_accuracy: float
+    best_val: float
     best_val_spread: float | None
-    accuracy: float
-    spread: float | None
+    test: float
+    test_spread: float | None
     seeds: int
     parameters: int
     seconds: float
     size: int
     latency: float
     run_id: str
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +89,14 @@ class ComparisonResult:
     Attributes:
         run_id: the MLflow run of the pipeline.
         experiment_id: of that run.
-        rows: one for each network, the best by validation accuracy first.
+        rows: one for each network, the best on the validation split first.
+        metric: that ranks the networks, without a prefix.
     """
 
     run_id: str
     experiment_id: str = ""
     rows: list[LeaderboardRow]
+    metric: str = "accuracy"
 
 
 class DriftRow(NamedTuple):

@@ -1,7 +1,7 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
-from src.schema.checks import ADDED, FREE, PLACE, REQUEST, output_size, require
+from src.schema.checks import ADDED, FREE, PLACE, REQUEST, nearest, output_size, require
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,
@@ -16,17 +16,20 @@ from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_n
 from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.metrics import (
     BEST,
+    LOSS,
     METRICS,
     TEST,
     VALIDATION,
     Direction,
     Metric,
     best_metrics,
+    comparable_metric,
     direction_of,
     find_metric,
     is_better,
     metric_names,
     monitors,
+    recorded_metrics,
     sign_of,
 )
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
@@ -37,7 +40,7 @@ from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, Reprodu
 from src.schema.run import TAG_PREFIX, Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared
-from src.schema.training import TrackingConfig, TrainingConfig
+from src.schema.training import TrackingConfig, TrainingConfig, check_classes
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (
     DoctorConfig,

@@ -1,6 +1,7 @@
 """Checks of single values, and the size arithmetic that several configs share."""
 
 import math
+from collections.abc import Sequence
 
 from src.errors import ConfigError
 
@@ -27,6 +28,13 @@ def at_least(least: float, name: str, value: float | None) -> None:
 
 def one_of(choices: tuple[str, ...], name: str, value: str) -> None:
     require(value in choices, name, value, "one of " + ", ".join(choices))
+
+
+def nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that is most similar to a mistyped one, None if none is similar."""
+    import difflib  # only a mistake needs it
+
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
 
 
 def output_size(size: int, window: int, strides: int, padding: str) -> int:

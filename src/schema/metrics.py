@@ -1,19 +1,14 @@
 """The table of metrics: how each is computed and labeled, and which of two values is better.
 
-A new metric is one entry in `METRICS`, besides the class and the function that compute it. With the entry
+A new metric is one entry in `METRICS`, besides the function that computes it. With the entry
 
-    "top_5": Metric(
-        direction="maximize",
-        label="accuracy of the best five",
-        in_epoch="keras.metrics:SparseTopKCategoricalAccuracy",
-        in_test="src.fitting.metrics:top_5",
-    )
+    "kappa": Metric(direction="maximize", label="Cohen's kappa", in_test="src.fitting.formulas:kappa")
 
-each epoch has a value `top_5` for the training images and `val_top_5` for the validation split if there is one. Both
-can be `training.monitor`. The test split has `test_top_5`, and the best epoch is recorded as `best_val_top_5`.
+and `training.metrics=[kappa]`, each epoch has a value `val_kappa` for the validation split, which can be
+`training.monitor`. The test split has `test_kappa`, and the best epoch is recorded as `best_val_kappa`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,49 +24,118 @@ class Metric:
     Attributes:
         direction: `maximize` if larger values are better, `minimize` if smaller ones are.
         label: the label of its axis.
+        in_test: `module:name` of the function that computes it for a split, from labels, (n,), and probabilities,
+            float32, (n, classes): for the test split, and without `in_epoch` for the validation split in each epoch.
+            None for a metric that the test split does not have. For the loss it is the function of the default loss;
+            other losses are computed by Keras.
         in_epoch: `module:name` of a Keras metric class, or of a function of `name` that returns a Keras metric; it
-            computes the value of each epoch. None for the loss, which Keras computes anyway.
-        in_test: `module:name` of the function that computes it for the test split, from labels, (n,), and
-            probabilities, float32, (n, classes); None for a metric that the test split does not have. For the
-            loss it is the function of the default loss; other losses are computed by Keras.
+            computes the value of each epoch while the network is trained, also for the training images. Such a metric
+            is recorded in every run. None for the loss, which Keras computes anyway.
         is_share: True for a share of the images. How far chance moves it follows from their number.
+        is_mean_of_classes: True if every class counts the same, no matter how many images it has.
+        min_classes: with fewer classes it says nothing.
     """
 
     direction: Direction
     label: str
-    in_epoch: str | None
-    in_test: str | None
+    in_test: str | None = None
+    in_epoch: str | None = None
     is_share: bool = False
+    is_mean_of_classes: bool = False
+    min_classes: int = 2
 
+
+LOSS = "loss"
+FORMULAS = "src.fitting.formulas"
 
 METRICS: dict[str, Metric] = {
-    "loss": Metric(
-        direction="minimize",
-        label="loss",
-        in_epoch=None,
-        in_test="src.fitting.metrics:cross_entropy",
-    ),
+    LOSS: Metric(direction="minimize", label="loss", in_test=f"{FORMULAS}:cross_entropy"),
     "accuracy": Metric(
         direction="maximize",
         label="accuracy",
         in_epoch="src.fitting.metrics:Accuracy",
-        in_test="src.fitting.metrics:accuracy",
+        in_test=f"{FORMULAS}:accuracy",
         is_share=True,
+    ),
+    "balanced_accuracy": Metric(
+        direction="maximize",
+        label="balanced accuracy",
+        in_test=f"{FORMULAS}:balanced_accuracy",
+        is_mean_of_classes=True,
+    ),
+    "macro_f1": Metric(direction="maximize", label="macro F1", in_test=f"{FORMULAS}:macro_f1", is_mean_of_classes=True),
+    "macro_precision": Metric(
+        direction="maximize",
+        label="macro precision",
+        in_test=f"{FORMULAS}:macro_precision",
+        is_mean_of_classes=True,
+    ),
+    "macro_recall": Metric(
+        direction="maximize", label="macro recall", in_test=f"{FORMULAS}:macro_recall", is_mean_of_classes=True
+    ),
+    "top5_accuracy": Metric(
+        direction="maximize",
+        label="top-5 accuracy",
+        in_test=f"{FORMULAS}:top5_accuracy",
+        is_share=True,
+        min_classes=6,
+    ),
+    "auc": Metric(direction="maximize", label="ROC AUC", in_test=f"{FORMULAS}:auc", is_mean_of_classes=True),
+    "brier": Metric(direction="minimize", label="Brier score", in_test=f"{FORMULAS}:brier"),
+    "calibration_error": Metric(
+        direction="minimize", label="calibration error", in_test=f"{FORMULAS}:calibration_error"
     ),
 }
 
 
-def metric_names(prefix: str = "") -> list[str]:
+def metric_names(prefix: str = "", among: Collection[str] | None = None) -> list[str]:
     """Return the names of the metrics of one split: the training images, or the split with the prefix.
 
-    A metric without a function for the test split is not among those of `TEST`.
+    A metric without a function for the test split is not among those of `TEST`. The training images have only those
+    that Keras computes while it trains.
+
+    Args:
+        prefix: of the split.
+        among: only these metrics, by their names without a prefix; None for all.
     """
-    return [prefix + name for name, metric in METRICS.items() if prefix != TEST or metric.in_test]
+    return [prefix + name for name in METRICS if _is_in_split(name, prefix) and (among is None or name in among)]
+
+
+def _is_in_split(name: str, prefix: str) -> bool:
+    metric = METRICS[name]
+    if prefix == TEST:
+        return metric.in_test is not None
+    return prefix == VALIDATION or name == LOSS or metric.in_epoch is not None
+
+
+def comparable_metrics() -> list[str]:
+    """Return the metrics, without a prefix, by which two models can be compared on the test split."""
+    return [name for name, metric in METRICS.items() if metric.in_test]
+
+
+def comparable_metric(monitor: str) -> str:
+    """Return the metric by which models are compared that were trained with this monitor: the same on the test split.
+
+    It is the accuracy if the test split does not have the metric.
+    """
+    name = monitor.removeprefix(VALIDATION)
+    return name if name in comparable_metrics() else "accuracy"
 
 
 def monitors() -> tuple[str, ...]:
     """Return the metrics that can be `training.monitor`."""
     return (*metric_names(), *metric_names(VALIDATION))
+
+
+def recorded_metrics(chosen: Collection[str], monitor: str | None = None) -> list[str]:
+    """Return the metrics that a run records, in the order of the table, by their names without a prefix.
+
+    Args:
+        chosen: `training.metrics`.
+        monitor: `training.monitor`, which is recorded in any case, and so are the metrics of the training images.
+    """
+    names = {*chosen, *metric_names(), (monitor or "").removeprefix(VALIDATION)}
+    return [name for name in METRICS if name in names]
 
 
 def best_metrics(metrics: Mapping[str, float], best_epoch: int) -> dict[str, float]:

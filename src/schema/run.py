@@ -9,7 +9,7 @@ from src.schema.dataset import DatasetConfig
 from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.model import ModelConfig
 from src.schema.optimizer import OptimizerConfig, ScheduleConfig
-from src.schema.training import TrackingConfig, TrainingConfig
+from src.schema.training import TrackingConfig, TrainingConfig, check_classes
 
 TAG_PREFIX = "convlab."  # of tags that only this program sets, see `src.tracking.tags`
 
@@ -57,6 +57,8 @@ class Config:
                 f"{key}: the classes of {self.dataset.name} are not the same when mirrored; set {key}=null, or choose "
                 "augmentation=digits (dataset.flips=true says that they are)"
             )
+        check_classes("training.metrics", self.training.metrics, self.dataset)
+        check_classes("training.monitor", self.training.recorded, self.dataset)
         if not self.has_monitor:
             self._check_without_validation()
 

@@ -1,12 +1,14 @@
 """The settings of training, `training.*`, and of tracking, `tracking.*`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, at_least, one_of, require
+from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, at_least, nearest, one_of, require
+from src.schema.dataset import DatasetConfig
 from src.schema.kinds import Group, Kind
-from src.schema.metrics import TEST, monitors
+from src.schema.metrics import METRICS, TEST, monitors, recorded_metrics
 
 ALL = "all"
 
@@ -19,6 +21,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     epochs: int = 10
     batch_size: int = 128
     monitor: str = "val_accuracy"
+    metrics: list[str] = field(default_factory=lambda: ["accuracy"], metadata=ADDED)  # recorded besides the monitor's
     last_epoch: int | None = None  # training ends after this epoch; schedules still count on `epochs`
     early_stopping_patience: int | None = None  # epochs without a better one before training stops
     precision: str = "float32"  # of the layers' arithmetic; auto: the fastest one of the GPU or the processor
@@ -58,9 +61,15 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
                 f"training.monitor: {self.monitor!r} would choose by the test split, which is scored once, at the end; "
                 f"use one of {', '.join(monitors())}"
             )
-        one_of(monitors(), "training.monitor", self.monitor)
+        check_metric("training.monitor", self.monitor, monitors())
+        check_metrics("training.metrics", self.metrics)
         weights = self.class_weights
         require(weights in (None, "balanced"), "training.class_weights", weights, "balanced or null")
+
+    @property
+    def recorded(self) -> list[str]:
+        """The metrics that are recorded, without a prefix: loss, accuracy, `metrics` and the monitor's."""
+        return recorded_metrics(self.metrics, self.monitor)
 
     @property
     def num_devices(self) -> int | None:
@@ -71,6 +80,29 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
     def max_epochs(self) -> int:
         """The number of epochs that are trained if nothing else ends the training."""
         return self.last_epoch or self.epochs
+
+
+def check_metrics(key: str, names: Sequence[str] | None) -> None:
+    """Raise ConfigError unless the names, the value of a setting, are those of one or more metrics."""
+    require(names != [], key, names, f"at least one of {', '.join(METRICS)}; or remove `{key}`")
+    for name in names or ():
+        check_metric(key, name, tuple(METRICS))
+
+
+def check_classes(key: str, names: Sequence[str], dataset: DatasetConfig) -> None:
+    """Raise ConfigError for a metric that needs more classes. Those of a folder are not known before it is read."""
+    count = dataset.num_classes
+    for name in names:
+        if 0 < count < (least := METRICS[name].min_classes):
+            raise ConfigError(
+                f"{key}: {name} needs at least {least} classes, and {dataset.name} has {count}; use another metric"
+            )
+
+
+def check_metric(key: str, name: str, known: tuple[str, ...]) -> None:
+    """Raise ConfigError with the nearest name unless the metric, the value of a setting, is one of the known ones."""
+    near = nearest(name, known)
+    require(name in known, key, name, f"one of {', '.join(known)}" + (f"; did you mean {near!r}?" if near else ""))
 
 
 @dataclass(kw_only=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.dataset import DatasetConfig
+from src.schema.metrics import comparable_metrics
 from src.schema.model import ModelConfig
-from src.schema.training import TrackingConfig
+from src.schema.training import TrackingConfig, check_metric, check_metrics
 
 
 @dataclass(kw_only=True)
@@ -24,15 +25,26 @@ class TrackedModelConfig:
 
 
 @dataclass(kw_only=True)
-class EvaluateConfig(TrackedModelConfig):
-    """A model to score."""
+class TestedModelConfig(TrackedModelConfig):
+    """One tracked model and its test images."""
 
     # Where the data is on this machine; null: where the run found it
     data_dir: str | None = field(default=None, metadata=PLACE)
 
 
 @dataclass(kw_only=True)
-class ExplainConfig(EvaluateConfig):
+class EvaluateConfig(TestedModelConfig):
+    """A model to score."""
+
+    metrics: list[str] | None = None  # to compute besides those that the run records
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_metrics("metrics", self.metrics)
+
+
+@dataclass(kw_only=True)
+class ExplainConfig(TestedModelConfig):
     """A model to explain."""
 
     image: str | None = field(default=None, metadata=PLACE)  # an image file to explain; null: the test split
@@ -47,6 +59,7 @@ class PredictConfig(TrackedModelConfig):
     output: str = field(default="predictions.csv", metadata=PLACE)
     batch_size: int = 256
     on_bad_image: str = "skip"
+    calibrated: bool = False  # with the temperature of the run, so that the probabilities are as sure as they are right
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,10 +76,13 @@ class RegisterConfig:
     name: str | None = None  # of the registered model; null: the data set's name
     alias: str | None = None  # moved to the new version
     if_better: bool = False  # only if the new version beats the one that has the alias
+    metric: str | None = None  # that decides which of the two is better; null: that of the run's training.monitor
     on_other_data: str = "error"  # error or move: the alias, if its model was trained on other data
 
     def __post_init__(self) -> None:
         one_of(("error", "move"), "on_other_data", self.on_other_data)
+        if self.metric is not None:
+            check_metric("metric", self.metric, tuple(comparable_metrics()))
         check_registry_names(self.name, self.alias)
         if self.if_better and self.alias is None:
             raise ConfigError("if_better=true: there is no alias to compare with; name one, such as alias=champion")

@@ -45,7 +45,18 @@ if TYPE_CHECKING:
         study_runs,
         tag_run,
     )
-    from src.tracking.tags import CHECKPOINTS, COMMAND, EPOCHS, FINGERPRINT, PLANNED, UNRECOGNIZED, host_of
+    from src.tracking.tags import (
+        CHECKPOINTS,
+        COMMAND,
+        EPOCHS,
+        FINGERPRINT,
+        PLANNED,
+        UNRECOGNIZED,
+        calibration_tag,
+        host_of,
+        interval_tag,
+        read_calibration,
+    )
     from src.tracking.undelivered import UNDELIVERED, Undelivered, count_kept_points, kept_files, names_store
     from src.tracking.view import COLUMN_SETTINGS
 else:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -24,13 +25,14 @@ from src.schema import (
     decisive_leaves,
     flatten,
     metric_names,
+    recorded_metrics,
     with_given_name,
 )
 from src.tracking.opening import explain_store_errors
 from src.tracking.points import points_of
 from src.tracking.provenance import result_code_digest
 from src.tracking.store import Store, client_of
-from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_tag, searches
+from src.tracking.tags import FINGERPRINT, UNRECOGNIZED, filter_by, read_calibration, read_intervals, read_tag, searches
 
 MAX_CANDIDATES = 10  # finished runs with one fingerprint, of which the newest that still has its files is reused
 RESOLVED = ("data_digest", "parameters", "validation_images", "test_images")  # params that others read
@@ -107,8 +109,10 @@ def _measured(params: Mapping[str, str]) -> set[str]:
     """
     if not {f"resolved.{name}" for name in RESOLVED} <= params.keys():
         raise StoreError("the record is incomplete")
-    validation = [] if params["resolved.validation_images"] == "0" else metric_names(VALIDATION)
-    test = metric_names(TEST) if params.get("evaluate_test") == "true" else []
+    chosen = re.findall(r"\w+", params.get("training.metrics", ""))
+    recorded = recorded_metrics(chosen, params.get("training.monitor"))
+    validation = [] if params["resolved.validation_images"] == "0" else metric_names(VALIDATION, recorded)
+    test = metric_names(TEST, recorded) if params.get("evaluate_test") == "true" else []
     return {*metric_names(), "epoch_seconds", *validation, *test}
 
 
@@ -154,6 +158,8 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         best_epoch=best_epoch,
         metrics={name: values[best_epoch - 1] for name, values in history.items()} | tested,
         history=history,
+        intervals={name: ends for name, ends in read_intervals(run.data.tags).items() if name in tested},
+        calibration=read_calibration(run.data.tags) if tested else None,
         stopped=run.data.tags.get("stopped"),
         warnings=warnings + [warning for warning in [read_tag(run.data.tags, UNRECOGNIZED)] if warning],
     )

@@ -196,6 +196,11 @@ class Run:
         """Write a CSV file with a header to this path of the run's artifacts."""
         self._write(path, "".join(map(csv_line, (columns, *rows))))  # numbers and names: nothing in them is a secret
 
+    def log_array(self, path: str, array: np.ndarray) -> None:
+        """Write a NumPy array, without pickled objects, to this path of the run's artifacts."""
+        with self._artifacts.new_file(path) as file, file.open("wb") as opened:
+            np.save(opened, array, allow_pickle=False)
+
     def log_figure(self, path: str, figure: Any) -> None:
         """Write a Matplotlib figure to this path of the run's artifacts."""
         with self._artifacts.new_file(path) as file, warnings.catch_warnings():

@@ -12,12 +12,15 @@ a tag with one of the plain names too, so convlab decides nothing by a plain tag
 Tags that only this program reads begin with `convlab.`. Users cannot set those. Runs of earlier versions have them
 without the prefix, so they are always read with `read_tag` and searched for with `searches`.
 
-Versions in the model registry have tags of their own, all for people: `data_digest`, `verdict`, `mcnemar_p_value` and
-test metrics.
+Versions in the model registry have tags of their own, all for people: `data_digest`, `verdict`, `mcnemar_p_value` or
+`bootstrap_p_value`, and test metrics.
 """
 
+import json
+import math
 from collections.abc import Mapping
 
+from src.results import Calibration, Interval
 from src.schema import TAG_PREFIX
 
 PROCESS = f"{TAG_PREFIX}process"  # the process that began the run, or that resumed it last
@@ -28,6 +31,8 @@ COMMAND = f"{TAG_PREFIX}command"  # that resumes a sweep or a pipeline
 EPOCHS = f"{TAG_PREFIX}epochs"  # the new number of epochs, if it was changed when the run was resumed
 CHECKPOINTS = f"{TAG_PREFIX}checkpoints"  # the folder of all checkpoints, unless it is next to the store
 UNRECOGNIZED = f"{TAG_PREFIX}unrecognized_classes"  # the warning about such classes
+INTERVALS = f"{TAG_PREFIX}intervals"  # of the test metrics, JSON: metric -> [low, high]
+CALIBRATION = f"{TAG_PREFIX}calibration"  # JSON: error, temperature, calibrated_error
 STUDY_ID = f"{TAG_PREFIX}study_id"
 SWEEP = f"{TAG_PREFIX}sweep"  # marks the run of a sweep, the parent of its trials' runs
 PIPELINE_KEY = f"{TAG_PREFIX}pipeline_key"  # of what a pipeline was asked to do
@@ -39,6 +44,36 @@ def read_tag(tags: Mapping[str, str], name: str) -> str | None:
     A run of an earlier version has it without the prefix. In a run of this version that name belongs to the user.
     """
     return tags.get(name, None if PROCESS in tags else tags.get(_earlier_name(name)))
+
+
+def interval_tag(intervals: Mapping[str, Interval]) -> dict[str, str]:
+    """Return the tag with the intervals of a run's test metrics."""
+    return {INTERVALS: json.dumps(intervals)}
+
+
+def read_intervals(tags: Mapping[str, str]) -> dict[str, Interval]:
+    """Return the intervals of a run's test metrics; none of a run of an earlier version, or if the tag was changed."""
+    try:
+        stored = json.loads(read_tag(tags, INTERVALS) or "{}")
+        return {name: Interval(float(low), float(high)) for name, (low, high) in stored.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def calibration_tag(calibration: Calibration) -> dict[str, str]:
+    """Return the tag with a model's calibration."""
+    return {CALIBRATION: json.dumps(calibration._asdict())}
+
+
+def read_calibration(tags: Mapping[str, str]) -> Calibration | None:
+    """Return the calibration of a run's model; None of a run of an earlier version, or if the tag was changed."""
+    try:
+        found = Calibration(**json.loads(read_tag(tags, CALIBRATION) or "{}"))
+        numbers = [float(value) for value in found if value is not None]
+    except (ValueError, TypeError):
+        return None
+    is_usable = all(map(math.isfinite, numbers)) and (found.temperature is None or found.temperature > 0)
+    return found if is_usable else None
 
 
 def host_of(tags: Mapping[str, str]) -> str | None:

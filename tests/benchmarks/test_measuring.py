@@ -159,7 +159,16 @@ def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize(
     "benchmark",
-    ["startup", "train_speed", "tracking_overhead", "input_speed", "sweep_speed", "transfer_speed", "recipes"],
+    [
+        "startup",
+        "train_speed",
+        "tracking_overhead",
+        "metrics_overhead",
+        "input_speed",
+        "sweep_speed",
+        "transfer_speed",
+        "recipes",
+    ],
 )
 def test_every_benchmark_says_what_it_compares(benchmark: str, tmp_path: Path) -> None:
     shown = run(["-m", f"benchmarks.{benchmark}", "--help"], tmp_path).output

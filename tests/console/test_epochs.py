@@ -58,6 +58,21 @@ def test_a_narrow_terminal_shows_what_matters_most_without_wrapping(
         assert len(line) <= max(columns, 80)
 
 
+def test_of_many_metrics_a_narrow_terminal_keeps_that_of_the_monitor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    more = {f"val_{name}": 0.5 for name in ("macro_f1", "auc", "brier", "calibration_error")}
+    shown = {}
+    for columns in (80, 120, 200):
+        use_terminal(monkeypatch, columns)
+        line = EpochLines(epochs=99, batches=4, monitor="val_brier").line(98, LOGS | more | TIMES)
+        assert len(line) <= columns
+        shown[columns] = [word for word in line.split() if word in LOGS | more]
+    assert shown[80] == ["loss", "val_accuracy", "val_brier"]
+    assert shown[120] == ["loss", "val_loss", "val_accuracy", "val_macro_f1", "val_brier"]
+    assert shown[200] == [name for name in LOGS | more if name != "learning_rate"]
+
+
 @pytest.mark.parametrize(
     ("monitor", "values", "stars"),
     [

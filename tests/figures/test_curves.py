@@ -61,3 +61,14 @@ def test_epochs_are_integers_no_label_covers_another_and_no_legend_covers_a_line
         assert ticks
         assert all(tick == int(tick) and 1 <= tick <= epochs for tick in ticks)
         assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())
+
+
+def test_a_metric_of_the_validation_split_alone_has_a_panel_and_the_fifth_is_in_a_second_row() -> None:
+    names = ["val_macro_f1", "val_auc", "val_brier"]
+    data = figures.learning_curves_data(HISTORY | VALIDATION | {name: [0.1, 0.2] for name in names}, 2)
+    assert data.panels["macro_f1"] == {"val_macro_f1": [0.1, 0.2]}
+    figure = figures.plot_learning_curves(data)
+    assert [axes.get_title() for axes in figure.axes] == ["loss", "accuracy", "macro F1", "ROC AUC", "Brier score"]
+    assert overlapping_texts(figure) == []
+    rows = {round(axes.get_position().y0, 2) for axes in figure.axes}
+    assert len(rows) == 2

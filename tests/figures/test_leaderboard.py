@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from src import figures
-from src.results import LeaderboardRow
+from src.results import Interval, LeaderboardRow
 from tests.support.figures import texts
 
 
@@ -27,6 +28,7 @@ LIKENESSES: dict[str, Sequence[LeaderboardRow]] = {
     "within one decade": [*ROWS, row("dense", 0.978, 0.001, 101_770, 0.002)],
     "far apart": [row("alexnet", 0.9, 0.1, 61_100_840, 0.2), row("resnet18", 0.5, 0.0, 200, 0.0001)],
     "hardly different": [row("a", 0.98981, 4e-6, 61_706, 3e-6), row("b", 0.9898, 2e-6, 61_707, 4e-6)],
+    "with intervals": [row._replace(interval=Interval(row.test - 0.002, row.test + 0.002)) for row in ROWS],
     "alone": [row("a_network_with_a_long_name", 0.9898, 0.0, 61_706, 0.003, seeds=1)],
     "many": [row(f"net{index}", 0.9 - index / 100, 0.01, 10**index + 7, 0.001 * index) for index in range(1, 9)],
 }
@@ -51,9 +53,7 @@ def test_each_network_has_a_line_with_the_best_at_the_top() -> None:
     assert low < 1 < 2 < high
 
 
-@pytest.mark.parametrize(
-    ("at", "mean", "spread"), [(0, "best_val_accuracy", "best_val_spread"), (1, "accuracy", "spread")]
-)
+@pytest.mark.parametrize(("at", "mean", "spread"), [(0, "best_val", "best_val_spread"), (1, "test", "test_spread")])
 def test_each_split_has_a_point_at_its_mean_with_the_spread_to_both_sides(at: int, mean: str, spread: str) -> None:
     bars = figures.plot_leaderboard(ROWS).axes[0].containers[at]
     marks, _, (spreads,) = bars
@@ -62,6 +62,19 @@ def test_each_split_has_a_point_at_its_mean_with_the_spread_to_both_sides(at: in
     for line, known in zip(spreads.get_segments(), ROWS, strict=True):
         middle, half = getattr(known, mean), getattr(known, spread)
         assert line[:, 0] == pytest.approx([middle - half, middle + half])
+
+
+def test_an_interval_is_a_band_behind_the_test_score() -> None:
+    rows = [ROWS[0]._replace(interval=Interval(0.98, 0.995)), ROWS[1]]
+    figure = figures.plot_leaderboard(rows)
+    (band,) = [found for found in figure.axes[0].collections if found.get_label() == "95 % interval, test"]
+    assert isinstance(band, LineCollection)
+    assert [segment.tolist() for segment in band.get_segments()] == [[[0.98, 1.88], [0.995, 1.88]]]
+    assert len(figure.legends[0].get_texts()) == 3
+
+
+def test_the_axis_is_named_after_the_metric() -> None:
+    assert figures.plot_leaderboard(ROWS, "loss").axes[0].get_xlabel() == "loss, mean and spread of 3 seeds"
 
 
 def test_the_two_splits_have_a_legend_and_lie_next_to_each_other() -> None:

@@ -12,7 +12,7 @@ from src.errors import ModelFileError, TrainingDiverged
 from src.fitting import Weights, fit
 from src.models import predict
 from src.process.interrupt import Interrupted, deferred
-from src.schema import monitors
+from src.schema import direction_of, monitors, sign_of
 from tests.support.training import BATCHES, METRICS, STANDING_STILL, multiplied_in_epoch_2, ready
 
 
@@ -36,7 +36,7 @@ def test_the_weights_of_the_epoch_that_is_best_by_the_monitor_are_restored(monit
     model, dataset, config = ready(f"training.monitor={monitor}")
     fitted = fit(model, dataset, config, on_batches=multiplied_in_epoch_2(model, 10, []))  # as right, but too sure
     values = fitted.history[monitor]
-    best = values.index(min(values) if monitor.endswith("loss") else max(values))
+    best = values.index(max(values, key=lambda value: sign_of(direction_of(monitor)) * value))
     assert dataset.validation
     scores = fitting.score(model, dataset.validation, config.loss)
     assert (fitted.best_epoch, fitted.stopped) == (best + 1, None)

@@ -144,6 +144,16 @@ def test_the_figures_of_cached_features_are_those_of_the_network(weights: str) -
     assert scores.metrics["loss"] == pytest.approx(fitted.history["val_loss"][fitted.best_epoch - 1], rel=1e-4)
 
 
+def test_a_metric_of_the_predictions_selects_the_best_epoch_of_both_phases(weights: str) -> None:
+    model, dataset, config = ready(weights, *FINE_TUNED, "training.monitor=val_brier")
+    fitted = fit(model, dataset, config)
+    values = fitted.history["val_brier"]
+    assert (len(values), values[fitted.best_epoch - 1]) == (4, min(values))
+    assert dataset.validation
+    scores = fitting.score(model, dataset.validation, config.loss, ["brier"])
+    assert scores.metrics["brier"] == pytest.approx(min(values), rel=1e-4)
+
+
 def test_fine_tuning_continues_from_the_classifier_at_a_lower_rate(weights: str) -> None:
     seen: list[int] = []
     model, dataset, config = ready(weights, *FINE_TUNED)

@@ -36,12 +36,12 @@ def tolerance(name: str) -> float:
 
 @pytest.mark.services
 @pytest.mark.parametrize("name", NAMES)
-def test_every_epoch_has_the_same_losses(name: str, compared: dict[str, Any]) -> None:
+def test_every_epoch_has_the_same_losses_and_scores(name: str, compared: dict[str, Any]) -> None:
     one, two = compared[name]["histories"]
     assert one.keys() == two.keys()
     # A last batch of fewer images than devices counts once for each device in the mean of the epoch's training loss.
     rel = 1 / 301 if name == "a last batch of one image" else tolerance(name)
-    for metric in one.keys() & {"loss", "val_loss", "learning_rate"}:
+    for metric in one.keys() & {"loss", "val_loss", "val_brier", "learning_rate"}:
         assert two[metric] == pytest.approx(one[metric], rel=rel), metric
 
 

@@ -125,6 +125,7 @@ def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -
         ("training.precision=mixed_float16", "optimizer=adam"),
         ("training.steps_per_execution=2", "optimizer=adam"),
         ("on disk", *EVERYTHING),
+        ("training.monitor=val_brier", "training.metrics=[auc,macro_f1,calibration_error]"),
         ("training.last_epoch=3",),
     ],
     ids=" ".join,

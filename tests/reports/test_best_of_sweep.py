@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.reports import best_of_sweep as report
-from src.results import BestOfSweepResult, Counts, RegistrationResult, SweepResult, TrainResult
+from src.results import BestOfSweepResult, Counts, Interval, RegistrationResult, SweepResult, TrainResult
 from src.schema import BestOfSweepConfig, Config, as_tree
 from src.space import SweepPlan
 from src.study import open_storage
@@ -273,6 +273,23 @@ def test_the_description_begins_with_the_result_and_leads_to_sweep_trial_and_tra
         f"The best of [study study]({link('5eeb')}) is [trial 1]({link('7a11')}) with 0.9877. Its configuration was "
         "trained again on training and validation images for 5 epochs. Version 4 of digits is the model of seed 1.",
     ]
+
+
+def test_the_metric_that_decides_leads_the_description_and_each_score_has_its_interval() -> None:
+    found = outcome(0.5)
+    trained = [replace(found.trainings[0], intervals={"test_loss": Interval(0.1, 0.2)})]
+    text = report.describe_best_of_sweep(replace(found, metric="loss", trainings=trained))
+    assert text.startswith("Test loss 0.1250 (seed 1); version 4 of digits is now the champion")
+    assert "| seed | test loss | test accuracy |" in text
+    assert "| 0.1250 (0.1000-0.2000) | 0.5000 |" in text
+    assert "\n\nIn parentheses: 95 % intervals.\n\n" in text
+
+
+@pytest.mark.parametrize(("monitor", "metric"), [("val_accuracy", "accuracy"), ("val_loss", "loss")])
+def test_the_metric_of_the_sweep_decides_about_the_champion(monitor: str, metric: str) -> None:
+    line = [f"training.monitor={monitor}"]
+    ask = report.candidate_registration(pipeline(*line), plan(*line), outcome(0.5).trainings)
+    assert (ask.metric, ask.if_better, ask.run_id) == (metric, True, "f1")
 
 
 def test_a_best_trial_whose_run_is_gone_is_not_linked() -> None:

@@ -12,14 +12,21 @@ from mlflow.entities import Run as MlflowRun
 
 from src.cli.compose import compose_config
 from src.errors import ConfigError
+from src.fitting import Scores
 from src.reports import compare_models as comparison
-from src.reports.compare_models import LEADERBOARD_COLUMNS, leaderboard_cells
-from src.results import LeaderboardRow, TrainResult
-from src.schema import CompareModelsConfig, Config
+from src.reports import record_evaluation
+from src.reports.assessment import compute_intervals
+from src.reports.compare_models import leaderboard_cells, leaderboard_columns
+from src.results import ComparisonResult, Interval, LeaderboardRow, TrainResult
+from src.schema import CompareModelsConfig, Config, CrossEntropyConfig
+from src.tracking import resume_run
+from tests.support.probabilities import given_dataset, random_model
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
-ROW = LeaderboardRow("lenot", 0.99123, 0.00034, 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1")
+ROW = LeaderboardRow(
+    "lenot", 0.99123, 0.00034, 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1", Interval(0.988, 0.991)
+)
 
 
 def compare(*line: str) -> CompareModelsConfig:
@@ -202,15 +209,15 @@ def test_the_best_by_validation_is_first_and_of_equal_ones_the_smaller(ranked: R
 
 def test_a_row_has_mean_and_spread_of_its_seeds_on_both_splits(ranked: Ranked) -> None:
     row, _ = ranked["best"]
-    assert (row.best_val_accuracy, row.accuracy, row.seeds) == (0.875, 0.3125, 2)
+    assert (row.best_val, row.test, row.seeds) == (0.875, 0.3125, 2)
     assert row.best_val_spread == pytest.approx(0.125 * 2**0.5)
-    assert row.spread == pytest.approx(0.0625 * 2**0.5)
+    assert row.test_spread == pytest.approx(0.0625 * 2**0.5)
 
 
 def test_a_single_seed_has_no_spread(ranked: Ranked) -> None:
     row, _ = ranked["as good and small"]
-    assert (row.best_val_spread, row.spread, row.seeds) == (None, None, 1)
-    assert leaderboard_cells(row)[1:6] == ("0.7500", "-", "0.5000", "-", "1")
+    assert (row.best_val_spread, row.test_spread, row.seeds) == (None, None, 1)
+    assert leaderboard_cells(row)[1:6] == ("0.7500", "-", "0.5000", "-", "-")
 
 
 def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: Ranked, model_folder: Path) -> None:
@@ -220,16 +227,108 @@ def test_size_and_speed_are_those_of_the_first_seed_and_seconds_a_mean(ranked: R
     assert 0 < row.latency < 1
 
 
+# --- another metric than accuracy ----------------------------------------------------------------------------------
+
+
+def with_losses(results: list[TrainResult], *losses: float) -> list[TrainResult]:
+    return [
+        replace(result, metrics=result.metrics | {"val_loss": loss, "test_loss": loss + 1})
+        for result, loss in zip(results, losses, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def by_loss(store: Workplace, model_folder: Path) -> tuple[MlflowRun, ComparisonResult]:
+    """A comparison by loss: the network with the worse accuracy has the better loss."""
+    line = ("models=[lenot,dense]", "seeds=[1]", "dataset=synthetic", "training.monitor=val_loss")
+    config = compare(*line, f"tracking.uri='{store.uri}'")
+    planned = comparison.plan_comparison(config, (*line, f"tracking.uri='{store.uri}'"))
+    trained = {
+        "lenot": with_losses(result(store, model_folder, 300, 0.75, test=0.75), 0.5),
+        "dense": with_losses(result(store, model_folder, 300, 0.5, test=0.5), 0.25),
+    }
+    with comparison.comparison_run(config, planned) as run:
+        found = comparison.record_comparison(run, config, planned, trained)
+    return MlflowClient(store.uri).get_run(str(run.run_id)), found
+
+
+def test_the_metric_of_the_monitor_ranks_the_networks(by_loss: tuple[MlflowRun, ComparisonResult]) -> None:
+    run, found = by_loss
+    assert [(row.model, row.best_val, row.test) for row in found.rows] == [("dense", 0.25, 1.25), ("lenot", 0.5, 1.5)]
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("Winner on synthetic: dense with validation loss 0.2500 and test loss 1.2500 (1 seed).")
+    assert "| best val loss" in note
+
+
+def test_its_columns_and_metrics_are_named_after_it_and_the_accuracy_stays(
+    store: Workplace, by_loss: tuple[MlflowRun, ComparisonResult], tmp_path: Path
+) -> None:
+    run, _ = by_loss
+    assert run.data.metrics == {
+        "best_val_loss": 0.25,
+        "test_loss": 1.25,
+        "best_val_accuracy": 0.5,
+        "test_accuracy": 0.5,
+    }
+    client = MlflowClient(store.uri)
+    with Path(client.download_artifacts(run.info.run_id, "leaderboard.csv", str(tmp_path))).open() as file:
+        (first, _) = csv.DictReader(file)
+    assert (first["best_val_loss"], first["loss"], first["spread"]) == ("0.25", "1.25", "")
+
+
+# --- intervals -----------------------------------------------------------------------------------------------------
+
+
+def keep_answers(store: Workplace, results: list[TrainResult], images: int) -> list[TrainResult]:
+    """Record answers in the runs as a training does, of models that are about equally good."""
+    kept = []
+    for number, result in enumerate(results):
+        labels, probabilities = random_model(1, images, skill=1.5)
+        probabilities = (probabilities + 0.1 * number).astype(np.float32)
+        dataset = given_dataset(labels, ["a", "b", "c"])
+        scores = Scores({"accuracy": float((probabilities.argmax(axis=1) == labels).mean())}, probabilities)
+        with resume_run(config_for(store.uri).tracking, run_id=result.run_id) as run:
+            record_evaluation(run, dataset, scores, step=1)
+        intervals = compute_intervals(dataset, scores, CrossEntropyConfig())
+        kept.append(replace(result, metrics=result.metrics | scores.test_metrics, intervals=intervals))
+    return kept
+
+
+def test_one_seed_has_the_interval_of_its_run_and_several_that_of_their_mean(
+    store: Workplace, model_folder: Path
+) -> None:
+    results = {
+        "one": keep_answers(store, result(store, model_folder, 1, 0.75, test=0.5), 200),
+        "two": keep_answers(store, result(store, model_folder, 2, 0.5, 0.5, test=0.5), 200),
+    }
+    config = compare("dataset=synthetic", f"tracking.uri='{store.uri}'")
+    one, two = comparison.rank_models(config, results)
+    assert one.interval == results["one"][0].intervals["test_accuracy"]
+    assert two.interval is not None
+    assert two.interval == pytest.approx(one.interval, abs=0.02)  # the same images, and the same answers
+    assert two.interval.low < two.test < two.interval.high
+
+
+def test_a_network_with_a_run_of_an_earlier_version_has_no_interval(store: Workplace, model_folder: Path) -> None:
+    results = keep_answers(store, result(store, model_folder, 2, 0.5, 0.5, test=0.5), 50)
+    folder = store.folder / "mlartifacts" / str(results[1].run_id) / "artifacts"
+    (folder / "tables/test_probabilities.npy").unlink()
+    config = compare("dataset=synthetic", f"tracking.uri='{store.uri}'")
+    (row,) = comparison.rank_models(config, {"two": results})
+    assert row.interval is None
+
+
 # --- what is shown and kept --------------------------------------------------------------------------------------
 
 
 def test_a_row_is_shown_in_the_order_of_the_columns() -> None:
-    assert dict(zip(LEADERBOARD_COLUMNS, leaderboard_cells(ROW), strict=True)) == {
+    assert dict(zip(leaderboard_columns("accuracy"), leaderboard_cells(ROW), strict=True)) == {
         "model": "lenot",
         "best val accuracy": "0.9912",
         "val spread": "0.0003",
         "test accuracy": "0.9898",
         "test spread": "0.0002",
+        "95 % interval": "0.9880-0.9910",
         "seeds": "3",
         "parameters": "61,706",
         "training seconds": "12.3",
@@ -290,9 +389,9 @@ def test_the_description_begins_with_the_winner_and_ends_with_the_warnings(recor
 
 def test_the_description_s_table_links_to_the_runs_and_shows_names_literally() -> None:
     rows = [ROW, ROW._replace(model="<b>|dense", run_id="b2")]
-    head, rule, first, second = comparison.describe_comparison("7", "mnist", rows, []).splitlines()[2:6]
-    assert head == f"| {' | '.join(LEADERBOARD_COLUMNS)} |"
-    assert rule.count("---") == len(LEADERBOARD_COLUMNS)
+    head, rule, first, second = comparison.describe_comparison("7", "mnist", "accuracy", rows, []).splitlines()[2:6]
+    assert head == f"| {' | '.join(leaderboard_columns('accuracy'))} |"
+    assert rule.count("---") == len(leaderboard_columns("accuracy"))
     pages = [f"#/experiments/7/runs/{run_id}?workflowType=machine_learning" for run_id in ("a1", "b2")]
     assert first == f"| [lenot]({pages[0]}) | {' | '.join(leaderboard_cells(ROW)[1:])} |"
     assert second.startswith(f"| [&#60;b&#62;&#124;dense]({pages[1]}) |")

@@ -6,7 +6,7 @@ import pytest
 
 from src.cli.compose import compose_config
 from src.reports.run import _with_values, summarize
-from src.results import TrainResult
+from src.results import Interval, TrainResult
 
 RESULT = TrainResult(
     run_id="abc",
@@ -31,6 +31,15 @@ def test_the_description_starts_with_the_result_and_ends_with_the_warnings() -> 
     ]
 
 
+def test_the_description_has_the_intervals_of_all_test_metrics() -> None:
+    intervals = {"test_accuracy": Interval(0.98, 0.9950), "test_loss": Interval(0.01, 0.03)}
+    metrics = {**RESULT.metrics, "test_loss": 0.02}
+    assert summarize(replace(RESULT, metrics=metrics, intervals=intervals), SETTINGS).splitlines()[2] == (
+        "- test metrics and their 95 % intervals: test_accuracy 0.9912 (0.9800-0.9950), "
+        "test_loss 0.0200 (0.0100-0.0300)"
+    )
+
+
 @pytest.mark.parametrize(
     ("metrics", "first"),
     [
@@ -46,6 +55,19 @@ def test_the_description_starts_with_the_result_and_ends_with_the_warnings() -> 
 )
 def test_the_first_line_has_the_two_most_important_accuracies(metrics: dict[str, float], first: str) -> None:
     assert summarize(replace(RESULT, metrics=metrics), SETTINGS).splitlines()[0] == first
+
+
+@pytest.mark.parametrize(
+    ("monitor", "first"),
+    [
+        ("val_macro_f1", "**test macro F1 0.7500, val macro F1 0.8000, test accuracy 0.9912, val accuracy 0.9905** at"),
+        ("val_loss", "**test accuracy 0.9912, val accuracy 0.9905** at"),
+        ("accuracy", "**test accuracy 0.9912, val accuracy 0.9905** at"),
+    ],
+)
+def test_the_metric_of_the_monitor_is_before_the_accuracy(monitor: str, first: str) -> None:
+    metrics = RESULT.metrics | {"val_macro_f1": 0.8, "test_macro_f1": 0.75, "val_loss": 0.1}
+    assert summarize(replace(RESULT, metrics=metrics), SETTINGS, monitor).startswith(first)
 
 
 def test_names_in_the_description_are_not_read_as_markdown() -> None:

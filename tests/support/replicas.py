@@ -27,13 +27,14 @@ CASES: dict[str, Sequence[str]] = {
         "dataset.limit=401",  # 301 to train on: the last of 12 batches has 15, which are 8 and 7
         "training.batch_size=26",
         "schedule=reduce_on_plateau",
+        "training.metrics=[brier]",
     ),
     # With the usual epsilon of 1e-7 the first steps of Adam have the size of the learning rate for any gradient, and
     # the sign of one that is only rounding.
     "another network": (*EXACT, *ADAMW, "model.conv.0.filters=3", "training.epochs=2"),
     "a last batch of one image": (*LAYERS, "dataset.limit=401", "training.batch_size=20", "training.epochs=2"),
     "without validation": (*LAYERS, "dataset.validation_size=0", "training.epochs=2"),
-    "mixed precision": (*LAYERS, "training.precision=mixed_float16", "training.epochs=2"),
+    "mixed precision": (*LAYERS, "training.precision=mixed_float16", "training.epochs=2", "training.metrics=[brier]"),
 }
 FINE_TUNED = ("model=transfer", "model.backbone=MobileNet", "model.input_size=32", "model.mode=fine_tuning")
 RESUMED = "everything"

@@ -6,6 +6,7 @@ import re
 import pytest
 from mlflow import MlflowClient
 
+from src.results import Calibration, Interval
 from src.schema import TAG_PREFIX, Config
 from src.tracking import Store, StudyId, earlier_parents, open_parent_run, open_store, pipeline_run, study_runs, tags
 from src.tracking.process import is_gone
@@ -97,3 +98,26 @@ def test_every_tag_of_a_run_is_described_or_has_a_prefix(trained: TrainedRun):
     plain = {name for name in run.tags if not name.startswith(("mlflow.", TAG_PREFIX))}
     users = {name for name in plain if f"tags.{name}" in run.params}
     assert {"host", "git_dirty"} <= plain - users <= described
+
+
+@pytest.mark.parametrize("tag", ["[]", "{", "1", '{"test_accuracy": 1}', '{"test_accuracy": [1, "x"]}'])
+def test_intervals_that_were_changed_are_those_of_no_metric(tag: str) -> None:
+    assert tags.read_intervals({tags.INTERVALS: tag}) == {}
+
+
+def test_intervals_are_read_back_exactly() -> None:
+    intervals = {"test_accuracy": Interval(1 / 3, 2 / 3)}
+    assert tags.read_intervals(tags.interval_tag(intervals)) == intervals
+
+
+@pytest.mark.parametrize("calibration", [Calibration(0.25), Calibration(0.25, 1 / 3, 0.125)])
+def test_a_calibration_is_read_back_exactly(calibration: Calibration) -> None:
+    assert tags.read_calibration(tags.calibration_tag(calibration)) == calibration
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["[]", "{", "1", "{}", '{"error": "x"}', '{"error": 1, "temperature": 0}', '{"error": NaN}', '{"other": 1}'],
+)
+def test_a_calibration_that_was_changed_is_none(tag: str) -> None:
+    assert tags.read_calibration({tags.CALIBRATION: tag, PROCESS: "1"}) is None
