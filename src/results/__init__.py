@@ -12,7 +12,10 @@ from src.results.formatting import format_metric, printable, short_name
 from src.results.pipelines import (
     BestOfSweepResult,
     ComparisonResult,
+    CrossValidationResult,
     DriftRow,
+    FoldRow,
+    FoldSummary,
     LeaderboardRow,
     ReproductionResult,
     standard_deviation,
