@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,29 +66,6 @@ def _record_predictions(run: tracking.Run, dataset: datasets.Dataset, scores: fi
     run.log_table(PREDICTIONS, PREDICTION_COLUMNS, rows)
 
 
-def prediction_rows(
-    labels: npt.NDArray[np.integer],
-    probabilities: npt.NDArray[np.float32],
-    class_names: Sequence[str],
-    files: Sequence[str] | None,
-) -> list[tuple[object, ...]]:
-    """Return the row of each image in a table of predictions, with the columns `PREDICTION_COLUMNS`.
-
-    Args:
-        labels: (n,).
-        probabilities: (n, classes).
-        class_names: one for each label.
-        files: the path of each image, None for a data set that is not a folder of images.
-    """
-    rows: list[tuple[object, ...]] = []
-    for index, (label, scores) in enumerate(zip(labels, probabilities, strict=True)):
-        predicted = int(scores.argmax())
-        of_classes = f"{scores[predicted]:.6f}", f"{scores[label]:.6f}"
-        file = files[index] if files else ""
-        rows.append((index, file, int(label), class_names[label], predicted, class_names[predicted], *of_classes))
-    return rows
-
-
 def unrecognized_classes(dataset: datasets.Dataset, scores: fitting.Scores) -> list[str]:
     """Return a warning that names the classes of which no test image was recognized, or an empty list."""
     labels, predicted, count = dataset.test.labels, scores.probabilities.argmax(axis=1), len(dataset.class_names)
@@ -106,6 +82,29 @@ def unrecognized_classes(dataset: datasets.Dataset, scores: fitting.Scores) -> l
         f"{', '.join(named[:MAX_NAMED])}{more}. See tables/per_class.csv of the run; if a class has few training "
         "images, try training.class_weights=balanced"
     ]
+
+
+def prediction_rows(
+    labels: npt.NDArray[np.integer],
+    probabilities: npt.NDArray[np.float32],
+    class_names: list[str],
+    files: list[str] | None,
+) -> list[tuple[object, ...]]:
+    """Return the row of each image in a table of predictions, with the columns `PREDICTION_COLUMNS`.
+
+    Args:
+        labels: (n,).
+        probabilities: (n, classes).
+        class_names: one for each label.
+        files: the path of each image, None for a data set that is not a folder of images.
+    """
+    rows: list[tuple[object, ...]] = []
+    for index, (label, scores) in enumerate(zip(labels, probabilities, strict=True)):
+        predicted = int(scores.argmax())
+        of_classes = f"{scores[predicted]:.6f}", f"{scores[label]:.6f}"
+        file = files[index] if files else ""
+        rows.append((index, file, int(label), class_names[label], predicted, class_names[predicted], *of_classes))
+    return rows
 
 
 class Predictions(NamedTuple):
