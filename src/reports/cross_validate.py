@@ -246,8 +246,13 @@ def describe_cross_validation(
 def folds_table(
     config: CrossValidateConfig, result: CrossValidationResult
 ) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Return title, columns and rows of the folds, followed by mean, spread and the ends of the 95 % interval."""
-    summaries = result.summaries
+    """Return title, columns and rows of the folds, followed by mean, spread and the ends of the 95 % interval.
+
+    The metrics are those of the monitor and the accuracy; `folds.csv` has all.
+    """
+    metrics = {config.training.monitor.removeprefix(VALIDATION), "accuracy"}
+    shown = {prefix + metric for prefix in (VALIDATION, TEST) for metric in metrics}
+    summaries = {name: summary for name, summary in result.summaries.items() if name in shown}
     rows = [
         (str(row.fold), str(row.best_epoch), *(format_metric(row.metrics[name]) for name in summaries))
         for row in result.rows

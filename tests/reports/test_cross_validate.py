@@ -178,13 +178,14 @@ SUMMARIES = {
     "val_accuracy": FoldSummary(0.625, 0.125, 0.5, 0.75),
     "val_loss": FoldSummary(1.5, 0.25, 1.25, 1.75),
     "test_accuracy": FoldSummary(0.5, 0.0, 0.5, 0.5),
+    "test_loss": FoldSummary(1.25, 0.0, 1.25, 1.25),
 }
 RESULT = CrossValidationResult(
     run_id="parent",
     experiment_id="7",
     rows=[
-        FoldRow(1, "a1", 3, 30, {"val_accuracy": 0.5, "val_loss": 1.25, "test_accuracy": 0.5}),
-        FoldRow(2, "b2", 2, 30, {"val_accuracy": 0.75, "val_loss": 1.75, "test_accuracy": 0.5}),
+        FoldRow(1, "a1", 3, 30, {"val_accuracy": 0.5, "val_loss": 1.25, "test_accuracy": 0.5, "test_loss": 1.25}),
+        FoldRow(2, "b2", 2, 30, {"val_accuracy": 0.75, "val_loss": 1.75, "test_accuracy": 0.5, "test_loss": 1.25}),
     ],
     summaries=SUMMARIES,
     out_of_fold={"loss": 1.5, "accuracy": 0.625},
@@ -194,15 +195,21 @@ RESULT = CrossValidationResult(
 def test_the_table_has_a_line_for_each_fold_then_mean_spread_and_interval() -> None:
     title, columns, rows = folds.folds_table(configure(*SYNTHETIC, "folds=2"), RESULT)
     assert title == "lenot on synthetic, 2 folds"
-    assert columns == ("fold", "best epoch", "val accuracy", "val loss", "test accuracy")
+    assert columns == ("fold", "best epoch", "val accuracy", "test accuracy")
     assert rows == [
-        ("1", "3", "0.5000", "1.2500", "0.5000"),
-        ("2", "2", "0.7500", "1.7500", "0.5000"),
-        ("mean", "", "0.6250", "1.5000", "0.5000"),
-        ("spread", "", "0.1250", "0.2500", "0.0000"),
-        ("95 % low", "", "0.5000", "1.2500", "0.5000"),
-        ("95 % high", "", "0.7500", "1.7500", "0.5000"),
+        ("1", "3", "0.5000", "0.5000"),
+        ("2", "2", "0.7500", "0.5000"),
+        ("mean", "", "0.6250", "0.5000"),
+        ("spread", "", "0.1250", "0.0000"),
+        ("95 % low", "", "0.5000", "0.5000"),
+        ("95 % high", "", "0.7500", "0.5000"),
     ]
+
+
+def test_the_table_shows_the_monitor_s_metric_and_the_accuracy() -> None:
+    _, columns, rows = folds.folds_table(configure(*SYNTHETIC, "folds=2", "training.monitor=val_loss"), RESULT)
+    assert set(columns[2:]) == {"val loss", "val accuracy", "test loss", "test accuracy"}
+    assert {len(row) for row in rows} == {6}
 
 
 def test_the_description_begins_with_the_mean_links_to_the_folds_and_ends_with_the_warnings() -> None:
@@ -211,10 +218,10 @@ def test_the_description_begins_with_the_mean_links_to_the_folds_and_ends_with_t
     assert lines[0] == "Mean val accuracy of 2 folds of synthetic: 0.6250, 95 % interval 0.5000 to 0.7500."
     pages = [f"#/experiments/7/runs/{run_id}?workflowType=machine_learning" for run_id in ("a1", "b2")]
     assert lines[4:6] == [
-        f"| [1]({pages[0]}) | 3 | 0.5000 | 1.2500 | 0.5000 |",
-        f"| [2]({pages[1]}) | 2 | 0.7500 | 1.7500 | 0.5000 |",
+        f"| [1]({pages[0]}) | 3 | 0.5000 | 0.5000 |",
+        f"| [2]({pages[1]}) | 2 | 0.7500 | 0.5000 |",
     ]
-    assert lines[6] == "| mean |  | 0.6250 | 1.5000 | 0.5000 |"
+    assert lines[6] == "| mean |  | 0.6250 | 0.5000 |"
     assert "loss 1.5000, accuracy 0.6250" in lines[11]
     assert "Nadeau and Bengio (2003)" in lines[13]
     assert lines[-1] == "**NOT the &#42;full&#42; MNIST**"
@@ -226,7 +233,6 @@ def test_another_monitor_is_the_one_that_the_description_begins_with() -> None:
 
 
 def test_the_monitor_is_first_and_metrics_that_a_fold_does_not_have_are_not_summed_up() -> None:
-    rows = [row._replace(metrics={**row.metrics, "test_loss": 1.0}) for row in RESULT.rows]
-    assert folds._names("val_loss", rows) == ["val_loss", "val_accuracy", "test_loss", "test_accuracy"]
+    assert folds._names("val_loss", RESULT.rows) == ["val_loss", "val_accuracy", "test_loss", "test_accuracy"]
     result = replace(RESULT, rows=[*RESULT.rows, FoldRow(3, "c3", 1, 30, {"val_loss": 1.0, "val_accuracy": 0.5})])
     assert folds._names("val_accuracy", result.rows) == ["val_accuracy", "val_loss"]
