@@ -154,6 +154,8 @@ def test_every_python_command_works_as_written(
         arguments += QUICK_SWEEP[1:] if module == "pipelines.best_of_sweep" else ["models=[dense]"]
         if "hparams_search=lenot" in arguments:
             arguments.append(QUICK_SWEEP[0])
+    if module == "pipelines.cross_validate":
+        arguments += [*(quick for quick in QUICK_PIPELINE if not quick.startswith("seeds=")), "folds=2"]
     if module == "src.sweep":
         if arguments[0] in ("watch", "resume", "work"):
             # They need a study with a definition; tests/sweep/test_joining.py has one.

@@ -38,6 +38,7 @@ class Arrays:
         warnings: sentences that a reader of the results must know.
         class_names: one for each label, None when the config contains them.
         train_files, test_files: the path of each image, None for a data set that is not a folder of images.
+        train_indices: the place of each training image in the source's order; None if they are in that order.
         bad_files: the skipped files.
     """
 
@@ -51,4 +52,5 @@ class Arrays:
     class_names: list[str] | None = None
     train_files: list[str] | None = None
     test_files: list[str] | None = None
+    train_indices: npt.NDArray[np.int64] | None = None
     bad_files: list[BadFile] = field(default_factory=list)

@@ -70,14 +70,16 @@ def reorder(images: Images, order: npt.NDArray[np.int64]) -> Images:
     """Return the images in another order: in memory if they are few, else mapped from a second file.
 
     Args:
-        images: as `decoded_images` returns them.
+        images: as `decoded_images` or this function returns them, or the first of them.
         order: the index in `images` of each image of the result.
     """
     size = images[0].nbytes
     if not isinstance(images, np.memmap) or len(order) * size <= MAX_MEMORY_SHARE * psutil.virtual_memory().available:
         return np.asarray(images[order])
-    digest = hashlib.sha256(order.tobytes()).hexdigest()[:16]
-    path = Path(str(images.filename)).with_name(f"arranged-{digest}.npy")
+    source = Path(str(images.filename))
+    name = "" if source.name == IMAGES else source.name  # a file that is itself in another order
+    digest = hashlib.sha256(name.encode() + order.tobytes()).hexdigest()[:16]
+    path = source.with_name(f"arranged-{digest}.npy")
 
     shape = (len(order), *images.shape[1:])
 

@@ -139,7 +139,7 @@ def _splits(
     for index, file in enumerate(files):
         by_class.setdefault((file.split, file.class_name), []).append(index)
     shuffled = {key: _shuffle(members, files, config.split_seed) for key, members in by_class.items()}
-    validation_fraction = 0.0 if config.validation_size == 0 else config.validation_fraction
+    validation_fraction = 0.0 if config.is_undivided else config.validation_fraction
     splits: dict[str, list[list[int]]] = {TRAIN: [], VALIDATION: [], TEST: []}
     for name in class_names:
         if listing.splits:
@@ -171,7 +171,7 @@ def _divide(members: list[int], fraction: float) -> tuple[list[int], list[int]]:
 def _problem(config: ImageFolderConfig, listing: Listing, counts: dict[str, int]) -> str | None:
     """Return the problem with a class that has these numbers of images in the splits, or None."""
     without = [split for split, count in counts.items() if count == 0]
-    if config.validation_size == 0 and VALIDATION in without:
+    if config.is_undivided and VALIDATION in without:
         without.remove(VALIDATION)
     if not without:
         return None
@@ -181,5 +181,5 @@ def _problem(config: ImageFolderConfig, listing: Listing, counts: dict[str, int]
         return found + "put some into its folder, or remove the folder"
     if listing.splits:
         return found + f"none of them for {' and '.join(without)}; every class needs at least one in each split"
-    minimum = 2 if config.validation_size == 0 else 3
+    minimum = 2 if config.is_undivided else 3
     return found + f"at least {minimum} are needed, one for each split; add some, or remove its folder"

@@ -10,9 +10,11 @@ import hashlib
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 
 from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
 from src.datasets.duplicates import find_duplicates
+from src.datasets.folds import put_fold_first
 from src.datasets.image_folder import check_folders
 from src.datasets.listing import list_classes
 from src.errors import ConfigError, DataError
@@ -51,7 +53,9 @@ class Dataset:
         train: the images to train on, without the validation split and after `limit` was applied.
         validation: the images that select the best epoch, or None.
         test: the images that are scored once.
-        test_files: the path of each test image below the data set's folder, None for a source that is not a folder.
+        validation_files, test_files: the path of each image of the split below the data set's folder, None for a
+            source that is not a folder.
+        validation_indices: int64, the place of each validation image among all training images of the source.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
         digest: SHA-256 in hex over the image bytes, train then test, then the label bytes; it does not depend on the
@@ -73,7 +77,9 @@ class Dataset:
     warnings: list[str] = dataclasses.field(default_factory=list)
     bad_files: list[BadFile] = dataclasses.field(default_factory=list)
     duplicates: list[Duplicate] = dataclasses.field(default_factory=list)
+    validation_files: list[str] | None = None
     test_files: list[str] | None = None
+    validation_indices: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
 
     def class_counts(self) -> list[tuple[str, int, int, int]]:
         """Return each class with its numbers of images for training, validation and testing."""
@@ -89,7 +95,9 @@ class Dataset:
             train=self.train.head(count),
             validation=validation,
             test=self.test.head(count),
+            validation_files=self.validation_files and self.validation_files[:count],
             test_files=self.test_files and self.test_files[:count],
+            validation_indices=self.validation_indices[:count],
         )
 
 
@@ -98,15 +106,19 @@ def load_dataset(config: DatasetConfig) -> Dataset:
 
     Raises:
         ConfigError: the validation split leaves nothing to train on.
-        DataError: the data cannot be found, is damaged, or is not what the config says.
+        DataError: the data cannot be found, is damaged, is not what the config says, or is too small for its folds.
     """
     arrays: Arrays = config.build(Arrays, config)
     if config.is_foreign:
         _check_arrays(config, arrays)
     class_names = list(arrays.class_names or config.class_names)
     _check_images(config, arrays, len(class_names))
+    digest = content_digest(arrays)
+    if config.folds is not None:
+        arrays = put_fold_first(config, arrays, class_names)
     train, validation = _split(config, arrays)
-    duplicates = _duplicates(arrays, len(validation or ()))
+    size = len(validation or ())
+    duplicates = _duplicates(arrays, size)
     return Dataset(
         name=config.name,
         train=train.head(config.limit),
@@ -114,12 +126,14 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         test=Split(arrays.test_images, arrays.test_labels),
         input_shape=config.input_shape,
         class_names=class_names,
-        digest=content_digest(arrays),
+        digest=digest,
         source=arrays.source,
         warnings=[*arrays.warnings, *_warn_of_duplicates(duplicates)],
         bad_files=arrays.bad_files,
         duplicates=duplicates,
+        validation_files=arrays.train_files and arrays.train_files[:size],
         test_files=arrays.test_files,
+        validation_indices=np.arange(size) if arrays.train_indices is None else arrays.train_indices[:size],
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from src.figures.confusion import Confusion, confusion_data, plot_confusion
     from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
     from src.figures.filters import plot_filters
+    from src.figures.folds import plot_folds
     from src.figures.interactive import interactive_plots, plotly_script
     from src.figures.leaderboard import plot_leaderboard
     from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps

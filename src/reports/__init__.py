@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     )
     from src.reports.champion import AliasDecision, decide_alias
     from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
+    from src.reports.cross_validate import (
+        cross_validation_run,
+        folds_table,
+        plan_folds,
+        record_cross_validation,
+    )
     from src.reports.evaluation import (
         absent_classes,
         class_scores,

@@ -93,12 +93,12 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
     """Return the best trial's configuration for each seed: on training and validation images, up to its best epoch."""
     trial = config_from_dict(dict(sweep.best_config or {}))
     limit = trial.dataset.limit
-    if limit is not None:
+    if limit is not None and trial.dataset.folds is None:  # with folds, it is applied before they are made
         limit += len(datasets.load_dataset(trial.dataset).validation or ())
     return [
         replace(
             trial,
-            dataset=replace(trial.dataset, validation_size=0, limit=limit),
+            dataset=replace(trial.dataset, validation_size=0, folds=None, fold=None, limit=limit),
             training=replace(
                 trial.training,
                 last_epoch=sweep.best_epoch,

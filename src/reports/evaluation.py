@@ -60,13 +60,7 @@ def _record_classes(run: tracking.Run, dataset: datasets.Dataset, scores: fittin
 
 
 def _record_predictions(run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores) -> None:
-    names, files = dataset.class_names, dataset.test_files
-    rows = []
-    for index, (label, probabilities) in enumerate(zip(dataset.test.labels, scores.probabilities, strict=True)):
-        predicted = int(probabilities.argmax())
-        of_classes = f"{probabilities[predicted]:.6f}", f"{probabilities[label]:.6f}"
-        file = files[index] if files else ""
-        rows.append((index, file, int(label), names[label], predicted, names[predicted], *of_classes))
+    rows = prediction_rows(dataset.test.labels, scores.probabilities, dataset.class_names, dataset.test_files)
     run.log_table(PREDICTIONS, PREDICTION_COLUMNS, rows)
 
 
@@ -125,6 +119,29 @@ def unrecognized_classes(dataset: datasets.Dataset, scores: fitting.Scores) -> l
         f"{', '.join(named[:MAX_NAMED])}{more}. See tables/per_class.csv of the run; if a class has few training "
         "images, try training.class_weights=balanced"
     ]
+
+
+def prediction_rows(
+    labels: npt.NDArray[np.integer],
+    probabilities: npt.NDArray[np.float32],
+    class_names: list[str],
+    files: list[str] | None,
+) -> list[tuple[object, ...]]:
+    """Return the row of each image in a table of predictions, with the columns `PREDICTION_COLUMNS`.
+
+    Args:
+        labels: (n,).
+        probabilities: (n, classes).
+        class_names: one for each label.
+        files: the path of each image, None for a data set that is not a folder of images.
+    """
+    rows: list[tuple[object, ...]] = []
+    for index, (label, scores) in enumerate(zip(labels, probabilities, strict=True)):
+        predicted = int(scores.argmax())
+        of_classes = f"{scores[predicted]:.6f}", f"{scores[label]:.6f}"
+        file = files[index] if files else ""
+        rows.append((index, file, int(label), class_names[label], predicted, class_names[predicted], *of_classes))
+    return rows
 
 
 class Predictions(NamedTuple):

@@ -23,7 +23,10 @@ from src.results.formatting import (
 from src.results.pipelines import (
     BestOfSweepResult,
     ComparisonResult,
+    CrossValidationResult,
     DriftRow,
+    FoldRow,
+    FoldSummary,
     LeaderboardRow,
     ReproductionResult,
     standard_deviation,

@@ -99,6 +99,54 @@ class ComparisonResult:
     metric: str = "accuracy"
 
 
+class FoldRow(NamedTuple):
+    """One fold of a cross-validation.
+
+    Attributes:
+        fold: its number, counted from 1.
+        run_id: of the training whose validation split is the fold.
+        best_epoch: of that training, counted from 1.
+        images: the number of images in the fold.
+        metrics: those of the best epoch on the fold, such as `val_accuracy`, and those of the test split if it was
+            scored.
+    """
+
+    fold: int
+    run_id: str
+    best_epoch: int
+    images: int
+    metrics: dict[str, float]
+
+
+class FoldSummary(NamedTuple):
+    """A metric over all folds: the mean, the standard deviation, and the ends of the mean's 95 % interval."""
+
+    mean: float
+    spread: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidationResult:
+    """The result of the pipeline `cross_validate`.
+
+    Attributes:
+        run_id: the MLflow run of the pipeline.
+        experiment_id: of that run.
+        rows: one for each fold.
+        summaries: the metrics over all folds, by their names: the monitor, other metrics of the folds, test metrics.
+        out_of_fold: metrics of the predictions for all training images, each from the network that was not trained on
+            the image; names without a prefix.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    rows: list[FoldRow]
+    summaries: dict[str, FoldSummary]
+    out_of_fold: dict[str, float]
+
+
 class DriftRow(NamedTuple):
     """One comparison between a run and the same run trained again.
 

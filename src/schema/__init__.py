@@ -36,7 +36,13 @@ from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
 from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
-from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig, for_training
+from src.schema.pipelines import (
+    BestOfSweepConfig,
+    CompareModelsConfig,
+    CrossValidateConfig,
+    ReproduceConfig,
+    for_training,
+)
 from src.schema.run import TAG_PREFIX, Config
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared

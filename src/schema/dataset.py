@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Self
 
 from src.errors import ConfigError
-from src.schema.checks import LOCATION, NEUTRAL, at_least, one_of, require
+from src.schema.checks import ADDED, LOCATION, NEUTRAL, at_least, one_of, require
 from src.schema.kinds import Group, Kind
 from src.schema.naming import UNNAMED, name_after
 
@@ -21,7 +21,11 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
     class_names: list[str]
     validation_size: int | None = None  # null: the source's own; 0: none
     flips: bool = False  # a mirrored image is of the same class
-    limit: int | None = None  # at most this many training images, after validation is set aside
+    # At most this many training images: after validation is set aside, but before folds are made
+    limit: int | None = None
+    folds: int | None = field(default=None, metadata=ADDED)  # equal parts of all images that are not for testing
+    fold: int | None = field(default=None, metadata=ADDED)  # from 1 to `folds`: the part that is the validation split
+    fold_seed: int = field(default=0, metadata=ADDED)  # decides which images are in which fold
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,6 +39,28 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
         self.check_class_names()
         at_least(0, "dataset.validation_size", self.validation_size)
         at_least(1, "dataset.limit", self.limit)
+        require(0 <= self.fold_seed < 2**32, "dataset.fold_seed", self.fold_seed, "an integer from 0 to 4294967295")
+        if self.folds is not None:
+            self._check_folds(self.folds)
+        elif self.fold is not None:
+            raise ConfigError(
+                f"dataset.fold={self.fold}: the number of folds is not set; add dataset.folds=NUMBER, or remove "
+                "`dataset.fold`"
+            )
+
+    def _check_folds(self, folds: int) -> None:
+        at_least(2, "dataset.folds", folds)
+        if self.fold is None:
+            raise ConfigError(
+                f"dataset.folds={folds}: which fold is the validation split? Add dataset.fold=1 or another one up to "
+                f"{folds}, or train every fold with python -m pipelines.cross_validate folds={folds}"
+            )
+        require(1 <= self.fold <= folds, "dataset.fold", self.fold, f"an integer from 1 to dataset.folds={folds}")
+        if self.validation_size is not None:
+            raise ConfigError(
+                f"dataset.validation_size={self.validation_size} with dataset.folds={folds}: the fold is the "
+                "validation split; remove `dataset.validation_size`, or set it to null if a recipe sets it"
+            )
 
     def check_class_names(self) -> None:
         """Raises ConfigError for fewer than two classes."""
@@ -48,6 +74,11 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def is_undivided(self) -> bool:
+        """True if the source's own validation split is not used: there are folds, or no validation split."""
+        return self.validation_size == 0 or self.folds is not None
 
     @property
     def resize_mode(self) -> str:

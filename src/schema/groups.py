@@ -7,7 +7,7 @@ from typing import Any
 
 from src.schema.checks import ADDED, NEUTRAL, REQUEST
 from src.schema.kinds import REGISTRY, Kind, find_kind
-from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, ReproduceConfig
+from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, CrossValidateConfig, ReproduceConfig
 from src.schema.run import Config
 from src.schema.verbs import (
     DoctorConfig,
@@ -27,6 +27,7 @@ PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "register": RegisterConfig,
     "best_of_sweep": BestOfSweepConfig,
     "compare_models": CompareModelsConfig,
+    "cross_validate": CrossValidateConfig,
     "reproduce": ReproduceConfig,
     "summary": SummaryConfig,
     "ui": UiConfig,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import PLACE, require
+from src.schema.checks import PLACE, at_least, require
+from src.schema.metrics import VALIDATION
 from src.schema.run import Config
 from src.schema.training import TrackingConfig
 from src.schema.verbs import check_registry_names
@@ -15,8 +16,6 @@ from src.schema.verbs import check_registry_names
 class PipelineConfig(Config):
     """A pipeline that trains."""
 
-    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
-
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.resume is not None:
@@ -24,14 +23,24 @@ class PipelineConfig(Config):
                 f"resume={self.resume}: a pipeline continues its interrupted training by itself; remove `resume`, and "
                 "run the same command again"
             )
-        is_usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
-        require(is_usable, "seeds", self.seeds, "different integers from 0 to 4294967295, at least one")
         if not self.tracking.enabled:
             raise ConfigError("tracking=off: a pipeline reads its runs from the tracking store; remove `tracking=off`")
         if not self.tracking.save_model or self.tracking.detail != "full":
             raise ConfigError(
                 "tracking.detail, tracking.save_model: a pipeline needs runs with all their files; remove both settings"
             )
+
+
+@dataclass(kw_only=True)
+class SeedsConfig(PipelineConfig):
+    """A pipeline that trains with several seeds, and scores the models on the test split."""
+
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        is_usable = len(set(self.seeds)) == len(self.seeds) >= 1 and all(0 <= seed < 2**32 for seed in self.seeds)
+        require(is_usable, "seeds", self.seeds, "different integers from 0 to 4294967295, at least one")
         if not self.evaluate_test:
             raise ConfigError(
                 "evaluate_test=false: a pipeline scores its models on the test split; remove `evaluate_test=false`"
@@ -39,7 +48,7 @@ class PipelineConfig(Config):
 
 
 @dataclass(kw_only=True)
-class BestOfSweepConfig(PipelineConfig):
+class BestOfSweepConfig(SeedsConfig):
     """Settings of `pipelines.best_of_sweep`."""
 
     registered_model: str | None = None  # null: the name of the data set
@@ -51,7 +60,7 @@ class BestOfSweepConfig(PipelineConfig):
 
 
 @dataclass(kw_only=True)
-class CompareModelsConfig(PipelineConfig):
+class CompareModelsConfig(SeedsConfig):
     """Settings of `pipelines.compare_models`."""
 
     models: list[str]
@@ -64,6 +73,33 @@ class CompareModelsConfig(PipelineConfig):
             raise ConfigError(
                 "dataset.validation_size=0: networks are ranked by validation accuracy, which needs a validation "
                 "split; use dataset.validation_size=null for the data set's own split, or a number of images"
+            )
+
+
+@dataclass(kw_only=True)
+class CrossValidateConfig(PipelineConfig):
+    """Settings of `pipelines.cross_validate`."""
+
+    folds: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(2, "folds", self.folds)
+        if self.dataset.folds is not None:
+            raise ConfigError(
+                f"dataset.folds={self.dataset.folds}: this pipeline trains every fold; remove `dataset.folds` and "
+                f"`dataset.fold`, and use folds={self.dataset.folds}"
+            )
+        if self.dataset.validation_size is not None:
+            raise ConfigError(
+                f"dataset.validation_size={self.dataset.validation_size}: each fold is the validation split of one "
+                "training; remove `dataset.validation_size`, or set it to null if a recipe sets it"
+            )
+        monitor = self.training.monitor
+        if not monitor.startswith(VALIDATION):
+            raise ConfigError(
+                f"training.monitor={monitor}: folds are compared by a metric of the images that were not trained on; "
+                f"use training.monitor={VALIDATION}{monitor}"
             )
 
 

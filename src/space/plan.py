@@ -128,6 +128,11 @@ def _metric(space: Space, settings: SweeperConfig) -> str:
     """Return the metric that compares the trials."""
     if any(key.name in ("training.monitor", "dataset.validation_size") for key in space.keys):
         raise ConfigError("training.monitor and dataset.validation_size cannot be swept: trials must be comparable")
+    if swept := [key.name for key in space.keys if key.name in ("dataset.folds", "dataset.fold", "dataset.fold_seed")]:
+        raise ConfigError(
+            f"{swept[0]} cannot be swept: trials must be comparable; train every fold with "
+            "python -m pipelines.cross_validate"
+        )
     monitors = {str(base.training.monitor) for base in space.bases.values()}
     if len(monitors) > 1:
         raise ConfigError(f"training.monitor differs between the options: {', '.join(sorted(monitors))}; set one")

