@@ -171,14 +171,17 @@ def leaderboard_file(
 
 
 def _metrics_of_winner(metric: str, results: Sequence[TrainResult]) -> dict[str, float]:
-    """Return the means over the seeds of the metric and of the accuracy, which the UI has columns for."""
-    means = {
-        name: statistics.fmean(result.metrics[name] for result in results)
-        for base in dict.fromkeys((metric, "accuracy"))
-        for name in (VALIDATION + base, TEST + base)
-        if all(name in result.metrics for result in results)
-    }
-    return {BEST + name if name.startswith(VALIDATION) else name: mean for name, mean in means.items()}
+    """Return mean and spread over the seeds of the metric and of the accuracy, which the UI has columns for."""
+    found: dict[str, float] = {}
+    for name in dict.fromkeys(prefix + base for base in (metric, "accuracy") for prefix in (VALIDATION, TEST)):
+        if not all(name in result.metrics for result in results):
+            continue
+        shown = BEST + name if name.startswith(VALIDATION) else name
+        values = [result.metrics[name] for result in results]
+        found[shown] = statistics.fmean(values)
+        if (spread := standard_deviation(values)) is not None:
+            found[f"{shown}_spread"] = spread
+    return found
 
 
 def describe_comparison(

@@ -149,8 +149,9 @@ def _names(monitor: str, rows: Sequence[FoldRow]) -> list[str]:
 
 
 def _is_share(name: str) -> bool:
+    """Return True for a metric from 0 to 1: a share of the images, or a mean of the shares of the classes."""
     metric = find_metric(name)
-    return metric is not None and metric.is_share
+    return metric is not None and (metric.is_share or metric.is_mean_of_classes)
 
 
 def summarize_folds(values: Sequence[float], ratio: float, is_share: bool = False) -> FoldSummary:
@@ -191,7 +192,7 @@ def _record_predictions(run: tracking.Run, training: Config, predicted: Sequence
     )
     confusion = figures.confusion_data(labels, probabilities.argmax(axis=1), names)
     run.log_figure("figures/confusion_matrix.png", figures.plot_confusion(confusion))
-    return fitting.metrics_of(labels, probabilities, training.loss)
+    return fitting.metrics_of(labels, probabilities, training.loss, training.training.recorded)
 
 
 def _record_result(

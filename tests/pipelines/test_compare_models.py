@@ -69,7 +69,9 @@ def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared:
     assert validated == sorted(validated, reverse=True)
     assert compared.pipeline().data.metrics == {
         "best_val_accuracy": validated[0],
+        "best_val_accuracy_spread": float(rows[0]["best_val_spread"]),
         "test_accuracy": float(rows[0]["accuracy"]),
+        "test_accuracy_spread": float(rows[0]["spread"]),
     }
 
 

@@ -368,7 +368,12 @@ def test_the_table_and_a_figure_are_kept_with_the_run(store: Workplace, recorded
 
 def test_the_columns_of_the_ui_show_what_was_compared_and_how_good_the_winner_is(recorded: MlflowRun) -> None:
     data = recorded.data
-    assert data.metrics == {"best_val_accuracy": 0.75, "test_accuracy": 0.5625}
+    assert data.metrics == {
+        "best_val_accuracy": 0.75,
+        "best_val_accuracy_spread": 0.0,
+        "test_accuracy": 0.5625,
+        "test_accuracy_spread": pytest.approx(0.0625 * 2**0.5),
+    }
     assert data.params == {
         "model.name": "lenot, dense",
         "dataset.name": "synthetic",

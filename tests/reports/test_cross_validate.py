@@ -159,6 +159,14 @@ def test_the_interval_of_a_share_of_images_is_cut_off_at_its_bounds() -> None:
     assert low < 0 < 1 < high
 
 
+@pytest.mark.parametrize(
+    ("name", "is_share"),
+    [("val_accuracy", True), ("test_macro_f1", True), ("val_auc", True), ("val_loss", False), ("test_brier", False)],
+)
+def test_shares_and_means_of_shares_are_from_0_to_1(name: str, is_share: bool) -> None:
+    assert folds._is_share(name) is is_share
+
+
 def test_equal_folds_have_an_interval_without_width() -> None:
     assert folds.summarize_folds([0.5, 0.5, 0.5], 0.5) == FoldSummary(0.5, 0.0, 0.5, 0.5)
 
