@@ -16,6 +16,9 @@ ADDED = {"is_added": True}
 REQUEST = ADDED | {"is_request": True}  # asks this command for something, and is not a setting of the run
 
 
+MIN_BEGINNING = 3  # characters; fewer are the beginning of many names
+
+
 def require(holds: bool, name: str, received: object, expected: str) -> None:
     """Raises ConfigError with what came and what was expected, unless the condition holds."""
     if not holds:
@@ -31,10 +34,11 @@ def one_of(choices: tuple[str, ...], name: str, value: str) -> None:
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:
-    """Return the known name that is most similar to a mistyped one, None if none is similar."""
+    """Return the known name that begins with a mistyped one or is most similar to it, None if none is similar."""
     import difflib  # only a mistake needs it
 
-    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    longer = [other for other in known if len(name) >= MIN_BEGINNING and other.startswith(name)]
+    return next(iter(longer or difflib.get_close_matches(name, known, n=1)), None)
 
 
 def output_size(size: int, window: int, strides: int, padding: str) -> int:

@@ -459,7 +459,10 @@ NO_SEARCH = [
         ["hydra.sweeper.direction=up"],
         r"^hydra\.sweeper\.direction: got 'up', expected one of maximize, minimize, null$",
     ),
-    (["training.monitor=val_acc"], r"^training\.monitor: got 'val_acc', .* loss, accuracy, val_loss, val_accuracy$"),
+    (
+        ["training.monitor=val_acc"],
+        r"^training\.monitor: got 'val_acc', .* val_accuracy, .*did you mean 'val_accuracy'\?$",
+    ),
     (["training.monitor=val_loss,val_accuracy"], r"^training\.monitor and .* cannot be swept"),
     (["dataset.validation_size=10,20"], r"dataset\.validation_size cannot be swept"),
     (["dataset.folds=3", "dataset.fold=1,2"], r"^dataset\.fold cannot be swept.*pipelines\.cross_validate$"),
