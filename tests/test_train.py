@@ -180,15 +180,25 @@ def test_the_run_is_finished_and_keeps_its_files(trained: TrainedRun, client: Ml
     assert kept["config"] == {"config.yaml", "overrides.yaml"}
     assert "packages.txt" in kept["environment"]
     assert kept["figures"] == {
+        "class_curves.png",
         "confusion_matrix.png",
         "feature_maps",
         "filters.png",
         "grad_cam.png",
         "learning_curves.png",
+        "reliability.png",
         "samples.png",
         "worst_mistakes.png",
     }
-    assert kept["tables"] == {"classes.csv", "layers.csv", "per_class.csv", "test_predictions.csv"}
+    assert kept["tables"] == {
+        "calibration.csv",
+        "classes.csv",
+        "layers.csv",
+        "per_class.csv",
+        "test_metrics.csv",
+        "test_predictions.csv",
+        "test_probabilities.npy",
+    }
     assert kept["model"] == {"manifest.json", "model.h5", "model.keras", "saved_model"}
 
 
@@ -351,7 +361,7 @@ def test_chosen_metrics_and_that_of_the_monitor_are_recorded_for_validation_and_
     client = MlflowClient(workplace.uri)
     values = [point.value for point in client.get_metric_history(run.info.run_id, "val_macro_f1")]
     assert run.data.metrics["best_val_macro_f1"] == max(values)
-    assert f"best epoch {values.index(max(values)) + 1}  val_macro_f1 {max(values):.4f}  test_loss" in printed
+    assert f"best epoch {values.index(max(values)) + 1}  val_macro_f1 {max(values):.4f}\ntest_loss " in printed
     assert run.data.tags["mlflow.note.content"].startswith("**test macro F1 0.")
 
 

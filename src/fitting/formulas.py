@@ -4,12 +4,15 @@ They are the only definitions: for the validation split in each epoch, and for t
 the metric, its value is the same, also for a class that does not occur.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
 from src.datasets.arrays import Labels
 
 Probabilities = npt.NDArray[np.float32]
+MetricFunction = Callable[[npt.NDArray[np.integer], Probabilities], float]
 Counts = npt.NDArray[np.int64]
 
 EPSILON = 1e-7  # the smallest probability in a logarithm, as in Keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,13 +13,10 @@ import tensorflow as tf
 
 from src.datasets.arrays import Labels
 from src.errors import UserError
-from src.fitting.formulas import Probabilities
+from src.fitting.formulas import MetricFunction, Probabilities
 from src.fitting.losses import build_loss
 from src.foreign import explain_errors, is_foreign
 from src.schema import LOSS, METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, metric_names, sign_of
-
-if TYPE_CHECKING:
-    from src.certainty import MetricFunction
 
 
 def metrics_in_epoch() -> list[keras.metrics.Metric]:

@@ -41,8 +41,17 @@ def show_trials(study_name: str, storage_url: str) -> None:
         if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
             console.say(f"the report lacks trials; write it with: {command_of('resume', study_name, storage_url)}")
         if records := study.worker_records(opened):
-            cells = [(record.host, str(record.pid), record.log, last_line(Path(record.log))) for record in records]
+            logs = [Path(record.log) for record in records]
+            cells = [
+                (record.host, str(record.pid), _shown(log), last_line(log))
+                for record, log in zip(records, logs, strict=True)
+            ]
             console.table("workers", ("machine", "process", "log", "last line"), cells)
+
+
+def _shown(log: Path) -> str:
+    """Return the path of a log, relative if it is in the working folder, so that it fits into a table."""
+    return str(log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log)
 
 
 def stop(study_name: str, storage_url: str) -> None:

@@ -32,6 +32,7 @@ def test_without_tracking_every_recording_call_does_nothing(tmp_path: Path, monk
             "log_text": ("a.txt", "text"),
             "log_page": ("a.html", "page"),
             "log_table": ("a.csv", ("a",), [(1,)]),
+            "log_array": ("a.npy", np.zeros(1)),
             "log_figure": ("a.png", Figure()),
             "log_dataset": ("mnist", "d", "full", {}),
             "log_dataset_of": ("0" * 32,),
