@@ -192,7 +192,7 @@ def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_
 ) -> None:
     database = request.getfixturevalue("database") if on_server else None
     study = Study(workplace.folder, database)
-    arguments = command(study.storage, 2, 400)
+    arguments = command(study.storage, 1, 400)
     process = start(*arguments)
     wait_for_trials(study.storage, process)
     workers = workers_of(process)
@@ -205,7 +205,7 @@ def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_
     assert "the results could not be written: stopped by SIGINT" in out
     assert not psutil.wait_procs(workers, timeout=5)[1]
     outputs([start(*arguments)])
-    study.assert_whole(2)
+    study.assert_whole(1)
 
 
 @pytest.mark.fault
