@@ -51,7 +51,7 @@ def commands() -> list[str]:
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
 LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
-SWEEPS = re.compile(r"src\.train .*(-m |hparams_search=)|src\.train -m|pipelines\.best_of_sweep")
+TRAINS_OFTEN = re.compile(r"src\.train .*(-m |hparams_search=)|src\.train -m|pipelines\.")
 
 
 def answered(command: str) -> str | None:
@@ -66,7 +66,7 @@ def answered(command: str) -> str | None:
 def marks(command: str) -> list[pytest.MarkDecorator]:
     if LONG in command:
         return [pytest.mark.slow]
-    return [pytest.mark.services] if SWEEPS.search(command) and answered(command) is None else []
+    return [pytest.mark.services] if TRAINS_OFTEN.search(command) and answered(command) is None else []
 
 
 MARKED = [pytest.param(command, marks=marks(command)) for command in PYTHON]
