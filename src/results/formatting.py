@@ -33,7 +33,7 @@ def format_calibration(calibration: Calibration) -> str:
     if calibration.temperature is None:
         return f"calibration error {calibration.error:.4f} (no temperature: there is no validation split to fit it on)"
     return (
-        f"calibration error {calibration.error:.4f}, with temperature {calibration.temperature:.2f} "
+        f"calibration error {calibration.error:.4f}, with temperature {calibration.temperature:.2f}: "
         f"{format_metric(calibration.calibrated_error)}"
     )
 

@@ -31,7 +31,7 @@ def test_each_metric_is_followed_by_its_interval_if_it_has_one() -> None:
 @pytest.mark.parametrize(
     ("calibration", "shown"),
     [
-        (Calibration(0.01234, 1.4159, 0.0041), "calibration error 0.0123, with temperature 1.42 0.0041"),
+        (Calibration(0.01234, 1.4159, 0.0041), "calibration error 0.0123, with temperature 1.42: 0.0041"),
         (Calibration(0.01234), "calibration error 0.0123 (no temperature: there is no validation split to fit it on)"),
     ],
 )
