@@ -31,7 +31,7 @@ def format_interval(interval: Interval | None) -> str:
 def format_calibration(calibration: Calibration) -> str:
     """Return the calibration error of a model, and that with its temperature if it has one."""
     if calibration.temperature is None:
-        return f"calibration error {calibration.error:.4f} (no temperature: there is no validation split to fit it on)"
+        return f"calibration error {calibration.error:.4f} (no temperature, because the run has no validation split)"
     return (
         f"calibration error {calibration.error:.4f}, with temperature {calibration.temperature:.2f}: "
         f"{format_metric(calibration.calibrated_error)}"

@@ -32,7 +32,7 @@ def test_each_metric_is_followed_by_its_interval_if_it_has_one() -> None:
     ("calibration", "shown"),
     [
         (Calibration(0.01234, 1.4159, 0.0041), "calibration error 0.0123, with temperature 1.42: 0.0041"),
-        (Calibration(0.01234), "calibration error 0.0123 (no temperature: there is no validation split to fit it on)"),
+        (Calibration(0.01234), "calibration error 0.0123 (no temperature, because the run has no validation split)"),
     ],
 )
 def test_the_calibration_is_shown_before_and_after(calibration: Calibration, shown: str) -> None:
