@@ -15,6 +15,8 @@ from src import links
 from src.redact import HIDDEN, redact
 from src.results import RegistrationResult
 
+MAX_WIDTH = 1_000  # characters of a table that is not shown on a terminal
+
 console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
@@ -90,8 +92,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         grid.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         grid.add_row(*row)
-    # A file or a pipe has no width that limits a table.
-    wide = console if console.is_terminal else Console(width=200, markup=False, emoji=False)
+    # A file or a pipe has no width that limits a table: a path stays in one piece.
+    wide = console if console.is_terminal else Console(width=MAX_WIDTH, markup=False, emoji=False)
     wide.print(grid)
 
 
