@@ -24,6 +24,7 @@ class TrialRow(NamedTuple):
         validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
         started: when it was claimed, None when that is unknown.
         attempts: the number of attempts after which an interrupted trial is not tried again, 0 for any other trial.
+        costs: those of its network that were measured, by the names of `src.schema.costs`.
     """
 
     number: int
@@ -40,6 +41,7 @@ class TrialRow(NamedTuple):
     validation: Mapping[str, float] = {}
     started: datetime | None = None
     attempts: int = 0
+    costs: Mapping[str, float] = {}
 
     @property
     def outcome(self) -> str:

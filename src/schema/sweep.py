@@ -7,6 +7,7 @@ from typing import Any, ClassVar, get_args
 from src.errors import ConfigError
 from src.places import sqlite_file
 from src.schema.checks import ADDED, FREE, PLACE, at_least, one_of, require
+from src.schema.costs import COSTS
 from src.schema.engines import EngineConfig, LocalEngineConfig
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import Direction
@@ -240,6 +241,10 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     engine: EngineConfig = field(default_factory=LocalEngineConfig)  # where the workers run
     detach: bool = False  # return when the workers are started; python -m src.sweep watch STUDY shows them
     direction: str | None = None  # null: follows training.monitor
+    # What the trials are compared by, [val_accuracy, parameters]; empty: by training.monitor alone
+    objectives: list[str] = field(default_factory=list, metadata=ADDED)
+    # The most that a network may cost, {parameters: 100000}; one that costs more is not trained
+    constraints: dict[str, float] = field(default_factory=dict, metadata=ADDED)
     storage: str = field(default="sqlite:///optuna.db", metadata=PLACE)
     study_name: str | None = None  # null: the search's name and a digest of fixed config, space and data
     n_trials: int | None = None  # total number of trials of the study; null: every combination of a grid
@@ -255,6 +260,11 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     save_models: str = "best"
     save_best_as: str | None = None  # also save best.yaml as conf/experiment/NAME.yaml
     on_change: str = "error"
+
+    @property
+    def costs(self) -> list[str]:
+        """The costs of a network that decide about its trial, in the order of their table."""
+        return [name for name in COSTS if name in self.constraints or name in self.objectives]
 
     def __post_init__(self) -> None:
         super().__post_init__()

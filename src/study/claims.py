@@ -40,6 +40,7 @@ ENDED_WITH_SWEEP = "the sweep was stopped or killed"
 LOST = "its machine failed, or its worker and the command of the sweep were killed"
 STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
+COSTS = "costs"  # of its network, measured before it is trained
 RETRIES = "retries"
 RETRY_OF = "retry_of"
 CHAIN = "chain"  # the number of the chain's first trial, at each later one

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
 from src.schema import BEST, VALIDATION, metric_names, sign_of
-from src.study.claims import REASON, can_retry, count_attempts, is_interrupted
+from src.study.claims import COSTS, REASON, can_retry, count_attempts, is_interrupted
 
 
 def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) -> list[TrialRow]:
@@ -49,6 +49,7 @@ def _row(trial: FrozenTrial) -> TrialRow:
         reason=str(trial.user_attrs.get(REASON, "")),
         validation={name: trial.user_attrs[name] for name in best_names if name in trial.user_attrs},
         started=trial.datetime_start,
+        costs=trial.user_attrs.get(COSTS, {}),
     )
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from src import console, datasets, fitting, models, saving, study, tracking
+from src import console, datasets, fitting, inspection, models, saving, study, tracking
 from src.errors import StoreError, UserError
 from src.extensions import load_extensions
 from src.process.failures import print_error
@@ -225,6 +225,7 @@ class Worker:
             if isinstance(config, Exception):
                 raise config
             config = trial_config(config, trial.number, self.plan.settings.save_models)
+            self._measure_costs(trial, config)
             watch = study.TrialWatch(trial, self.plan.metric, config.training.max_epochs, self.stop)
             result = train(
                 config,
@@ -258,6 +259,15 @@ class Worker:
         if not is_ours:
             self._record_loss(trial.number)
         return is_ours
+
+    def _measure_costs(self, trial: optuna.Trial, config: Config) -> None:
+        """Store in the trial what its network costs, as far as the study wants to know it."""
+        if not self.plan.settings.costs:
+            return
+        dataset = self._dataset(config.dataset)
+        model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
+        costs = inspection.measure_costs(model, self.plan.settings.costs)
+        self.claims.patiently(lambda: trial.set_user_attr(study.COSTS, costs))
 
     def _log_epoch(self, number: int, epoch: int, logs: dict[str, float]) -> bool:
         self.log.note(f"trial {number}, epoch {epoch}: {self.plan.metric} {logs[self.plan.metric]:.4f}")
