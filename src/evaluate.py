@@ -4,17 +4,18 @@ python -m src.evaluate run_id=RUN
 python -m src.evaluate model_uri=models:/NAME@champion
 """
 
-from src import console, fitting, reports
+from src import console, fitting, reports, tracking
 from src.cli.command import entry_point
 from src.results import EvaluationResult, format_calibration, format_scores
-from src.schema import EvaluateConfig, check_classes, recorded_metrics
+from src.schema import TEST, EvaluateConfig, check_classes, recorded_metrics
 from src.tracked import open_tracked_model
 
 
 def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """Score the model once on the test split of the data set that it was trained on.
 
-    Metrics, figures and tables are written into the run of the model, and replace those of an earlier evaluation.
+    Metrics, figures and tables are written into the run of the model, and replace those of an earlier evaluation. A
+    metric that the run has is computed again.
 
     Raises:
         ConfigError: a metric needs more classes.
@@ -25,13 +26,14 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     with open_tracked_model(config) as tracked:
         dataset = tracked.load_dataset(config.data_dir)
         check_classes("metrics", config.metrics or (), tracked.config.dataset)
-        names = recorded_metrics([*tracked.config.training.recorded, *(config.metrics or ())])
+        earlier = [name.removeprefix(TEST) for name in tracking.read_intervals(tracked.run.tags)]
+        names = recorded_metrics([*tracked.config.training.recorded, *earlier, *(config.metrics or ())])
         model = tracked.load_model()
         scores = fitting.score(model, dataset.test, tracked.config.loss, names)
         assessment = reports.assess(model, dataset, scores, tracked.config.loss)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
-        reports.record_assessment(tracked.run, scores, assessment)
-        reports.record_assessment_figures(tracked.run, dataset, scores, assessment)
+        reports.record_assessment(tracked.run, assessment)
+        reports.record_assessment_figures(tracked.run, dataset, assessment)
     absent = reports.absent_classes(dataset, names, ["test"])
     return EvaluationResult(
         run_id=tracked.run.run_id or "",

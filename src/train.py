@@ -101,11 +101,11 @@ def train(
         assessment = reports.assess(model, dataset, scores, config.loss) if scores else None
         score_warnings = reports.unrecognized_classes(dataset, scores) if scores else []
         with deferred():
-            recorder.record_scores(scores, assessment, step=fitted.best_epoch)
-            recorder.record_figures(model, fitted, scores, assessment)
+            recorder.record_scores(assessment, step=fitted.best_epoch)
+            recorder.record_figures(model, fitted, assessment)
         keeper.log_model(step=fitted.best_epoch)
 
-        result = reports.result_of(run, dataset, fitted, scores, assessment, dataset.warnings + score_warnings)
+        result = reports.result_of(run, dataset, fitted, assessment, dataset.warnings + score_warnings)
         recorder.describe(result, settings)
     console.warn(score_warnings)
     return result

@@ -258,6 +258,7 @@ def test_further_metrics_are_computed_for_a_run_that_did_not_record_them(trained
     assert {name: recorded[name] for name in result.metrics} == result.metrics
     mean = np.mean([found.f1 for found in result.classes])
     assert result.metrics["test_macro_f1"] == pytest.approx(mean)
+    assert evaluate_run(workplace, f"run_id={trained.run_id}").metrics == result.metrics
 
 
 @pytest.mark.parametrize("typed", ["[]", "[macro_f2]"])

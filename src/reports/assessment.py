@@ -20,15 +20,17 @@ BIN_COLUMNS = ("from", "to", "images", "confidence", "accuracy")
 
 
 class Assessment(NamedTuple):
-    """The certainty of the scores of a test split.
+    """The scores of a test split, and how certain they are.
 
     Attributes:
+        scores: the metrics and the probabilities.
         intervals: the 95 % interval of each test metric, such as `test_accuracy`.
         reliability: of the model as it was trained.
         calibrated: of the model with the temperature, None without one.
         temperature: fitted on the validation split, None without such a split.
     """
 
+    scores: fitting.Scores
     intervals: dict[str, Interval]
     reliability: certainty.Reliability
     calibrated: certainty.Reliability | None = None
@@ -50,7 +52,8 @@ def assess(model: keras.Model, dataset: datasets.Dataset, scores: fitting.Scores
         loss: the one that the model was trained with.
     """
     labels, probabilities = dataset.test.labels, scores.probabilities
-    assessment = Assessment(compute_intervals(dataset, scores, loss), certainty.reliability_of(labels, probabilities))
+    intervals, reliability = compute_intervals(dataset, scores, loss), certainty.reliability_of(labels, probabilities)
+    assessment = Assessment(scores, intervals, reliability)
     if dataset.validation is None or not len(dataset.validation):
         return assessment
     validated = fitting.probabilities(model, dataset.validation.images)
@@ -66,9 +69,10 @@ def compute_intervals(dataset: datasets.Dataset, scores: fitting.Scores, loss: L
     return {TEST + name: interval for name, interval in intervals.items()}
 
 
-def record_assessment(run: tracking.Run, scores: fitting.Scores, assessment: Assessment) -> None:
+def record_assessment(run: tracking.Run, assessment: Assessment) -> None:
     """Record the intervals and the calibration: as tables for people, and as tags for runs that are reused."""
-    rows = [(name, value, *assessment.intervals.get(name, (None, None))) for name, value in scores.test_metrics.items()]
+    metrics = assessment.scores.test_metrics
+    rows = [(name, value, *assessment.intervals.get(name, (None, None))) for name, value in metrics.items()]
     run.log_table(TEST_METRICS, ("metric", "value", "low", "high"), rows)
     run.log_table(BINS, ("temperature", *BIN_COLUMNS), _bin_rows(assessment))
     run.set_tags(tracking.interval_tag(assessment.intervals) | tracking.calibration_tag(assessment.calibration))
@@ -87,13 +91,12 @@ def _bin_rows(assessment: Assessment) -> list[tuple[float | int | None, ...]]:
     return rows
 
 
-def record_assessment_figures(
-    run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores, assessment: Assessment
-) -> None:
+def record_assessment_figures(run: tracking.Run, dataset: datasets.Dataset, assessment: Assessment) -> None:
     """Record the reliability diagram, and the ROC and precision-recall curves of the classes if there are any."""
     diagram = figures.plot_reliability(assessment.reliability, assessment.calibrated, assessment.temperature)
     run.log_figure("figures/reliability.png", diagram)
-    curves = figures.class_curves_data(dataset.test.labels, scores.probabilities, dataset.class_names)
+    probabilities = assessment.scores.probabilities
+    curves = figures.class_curves_data(dataset.test.labels, probabilities, dataset.class_names)
     if curves.curves:
         run.log_figure("figures/class_curves.png", figures.plot_class_curves(curves))
 

@@ -83,20 +83,13 @@ class Recorder:
             self.run.set_tags({"stopped": fitted.stopped})
         self.run.log_metrics(best_metrics(fitted.metrics, fitted.best_epoch), step=fitted.best_epoch)
 
-    def record_scores(self, scores: fitting.Scores | None, assessment: Assessment | None, step: int) -> None:
+    def record_scores(self, assessment: Assessment | None, step: int) -> None:
         """Record test metrics, mistakes and every prediction if the test split was scored."""
-        if scores is not None:
-            record_evaluation(self.run, self.dataset, scores, step)
-        if scores is not None and assessment is not None:
-            record_assessment(self.run, scores, assessment)
+        if assessment is not None:
+            record_evaluation(self.run, self.dataset, assessment.scores, step)
+            record_assessment(self.run, assessment)
 
-    def record_figures(
-        self,
-        model: keras.Model,
-        fitted: fitting.Fit,
-        scores: fitting.Scores | None,
-        assessment: Assessment | None,
-    ) -> None:
+    def record_figures(self, model: keras.Model, fitted: fitting.Fit, assessment: Assessment | None) -> None:
         """Record learning curves, augmented images if there are any, and pictures that explain the network."""
         best_epoch = fitted.best_epoch if self.dataset.validation else None
         curves = figures.learning_curves_data(fitted.history, best_epoch, fitted.phases)
@@ -107,9 +100,10 @@ class Recorder:
             versions = fitting.augmented(images, augmentation, self.config.seed, AUGMENTED)
             figure = figures.plot_augmentation(images, versions, augmentation.name)
             self.run.log_figure("figures/augmentation.png", figure)
-        if scores is not None and assessment is not None:
-            record_assessment_figures(self.run, self.dataset, scores, assessment)
-        record_explanation(self.run, model, self.dataset, scores and scores.probabilities)
+        if assessment is not None:
+            record_assessment_figures(self.run, self.dataset, assessment)
+        probabilities = assessment.scores.probabilities if assessment is not None else None
+        record_explanation(self.run, model, self.dataset, probabilities)
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
         """Set the description of the run."""
@@ -123,13 +117,7 @@ class LightRecorder(Recorder):
         """Record what was decided at run time and is not in the config: data, precision, threads."""
         self._record_resolved(model)
 
-    def record_figures(
-        self,
-        model: keras.Model,
-        fitted: fitting.Fit,
-        scores: fitting.Scores | None,
-        assessment: Assessment | None,
-    ) -> None:
+    def record_figures(self, model: keras.Model, fitted: fitting.Fit, assessment: Assessment | None) -> None:
         """Do nothing."""
 
 
@@ -142,7 +130,7 @@ class NullRecorder(LightRecorder):
     def record_fit(self, fitted: fitting.Fit) -> None:
         """Do nothing."""
 
-    def record_scores(self, scores: fitting.Scores | None, assessment: Assessment | None, step: int) -> None:
+    def record_scores(self, assessment: Assessment | None, step: int) -> None:
         """Do nothing."""
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
@@ -160,7 +148,6 @@ def result_of(
     run: tracking.Run,
     dataset: datasets.Dataset,
     fitted: fitting.Fit,
-    scores: fitting.Scores | None,
     assessment: Assessment | None,
     warnings: Sequence[str],
 ) -> TrainResult:
@@ -169,13 +156,13 @@ def result_of(
         run_id=run.run_id,
         experiment_id=run.experiment_id,
         best_epoch=fitted.best_epoch,
-        metrics=fitted.metrics | (scores.test_metrics if scores else {}),
+        metrics=fitted.metrics | (assessment.scores.test_metrics if assessment else {}),
         history=fitted.history,
         intervals=assessment.intervals if assessment else {},
         calibration=assessment.calibration if assessment else None,
         stopped=fitted.stopped,
         warnings=list(warnings),
-        classes=class_scores(dataset, scores) if scores else [],
+        classes=class_scores(dataset, assessment.scores) if assessment else [],
     )
 
 

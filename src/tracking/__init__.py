@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         host_of,
         interval_tag,
         read_calibration,
+        read_intervals,
     )
     from src.tracking.undelivered import UNDELIVERED, Undelivered, count_kept_points, kept_files, names_store
     from src.tracking.view import COLUMN_SETTINGS
