@@ -5,8 +5,8 @@ python -m benchmarks.unbalanced
     accuracy    training.monitor=val_accuracy
     macro_f1    training.monitor=val_macro_f1
 
-The training images are drawn from MNIST: all images of class 0, and a tenth as many of each other class. The test
-images are all of MNIST's. Both contestants search the same random configurations of LeNot with the same seeds, so they
+The training images are drawn from MNIST: 2,000 of class 0 and 200 of each other class, of which 30 % are for
+validation. The test images are all of MNIST's. Both contestants search the same random configurations of LeNot with the same seeds, so they
 train the same networks and differ only in the epoch and the trial that they select. Each repetition has the next seed.
 """
 
@@ -25,7 +25,8 @@ from benchmarks.measuring import TRAIN, Failed, Figures, arguments, chosen, in_t
 
 NAMES = ("accuracy", "macro_f1")
 FREQUENT, TIMES = 0, 10  # the class that is this many times as frequent as each of the others
-TRIALS, EPOCHS = 12, 8
+IMAGES = 200  # of each other class
+TRIALS, EPOCHS = 20, 12
 SPACE = (
     "model.conv.0.filters=choice(4,8,16)",
     "model.conv.1.filters=choice(8,16,32)",
@@ -73,6 +74,7 @@ def searched(folder: Path, metric: str, seed: int, trials: int, epochs: int) -> 
             "hydra.sweeper.n_jobs=2",
             *data_set(folder, seed),
             f"seed={seed}",
+            "dataset.validation_size=0.3",
             f"training.epochs={epochs}",
             "training.metrics=[accuracy,macro_f1]",
             f"training.monitor=val_{metric}",
@@ -119,12 +121,12 @@ def data_set(folder: Path, seed: int) -> list[str]:
 
 
 def unbalanced(labels: npt.NDArray[np.integer], seed: int) -> npt.NDArray[np.intp]:
-    """Return the indices, in a random order, of all images of the frequent class and a tenth as many of each other."""
+    """Return the indices, in a random order, of images of which one class is ten times as frequent as the others."""
     generator = np.random.default_rng(seed)
-    frequent = np.flatnonzero(labels == FREQUENT)
-    kept = [frequent]
-    for label in set(labels.tolist()) - {FREQUENT}:
-        kept.append(generator.choice(np.flatnonzero(labels == label), len(frequent) // TIMES, replace=False))
+    kept = [
+        generator.choice(np.flatnonzero(labels == label), IMAGES * (TIMES if label == FREQUENT else 1), replace=False)
+        for label in range(labels.max() + 1)
+    ]
     return generator.permutation(np.concatenate(kept))
 
 
