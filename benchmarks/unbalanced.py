@@ -6,8 +6,9 @@ python -m benchmarks.unbalanced
     macro_f1    training.monitor=val_macro_f1
 
 The training images are drawn from MNIST: 2,000 of class 0 and 200 of each other class, of which 30 % are for
-validation. The test images are all of MNIST's. Both contestants search the same random configurations of LeNot with the same seeds, so they
-train the same networks and differ only in the epoch and the trial that they select. Each repetition has the next seed.
+validation. The test images are all of MNIST's. Both contestants search the same random configurations of LeNot with
+the same seeds, so they train the same networks and differ only in the epoch and the trial that they select. Each
+repetition has the next seed.
 """
 
 import gzip
