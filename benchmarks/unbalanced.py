@@ -27,6 +27,7 @@ from benchmarks.measuring import TRAIN, Failed, Figures, arguments, chosen, in_t
 NAMES = ("accuracy", "macro_f1")
 FREQUENT, TIMES = 0, 10  # the class that is this many times as frequent as each of the others
 IMAGES = 200  # of each other class
+VALIDATION = 1_140  # of the 3,800 images
 TRIALS, EPOCHS = 20, 12
 SPACE = (
     "model.conv.0.filters=choice(4,8,16)",
@@ -75,7 +76,7 @@ def searched(folder: Path, metric: str, seed: int, trials: int, epochs: int) -> 
             "hydra.sweeper.n_jobs=2",
             *data_set(folder, seed),
             f"seed={seed}",
-            "dataset.validation_size=0.3",
+            f"dataset.validation_size={VALIDATION}",
             f"training.epochs={epochs}",
             "training.metrics=[accuracy,macro_f1]",
             f"training.monitor=val_{metric}",

@@ -7,7 +7,17 @@ from typing import NamedTuple
 import keras
 
 from src.fitting.metrics import keras_mode
-from src.schema import Config, CosineConfig, ReduceOnPlateauConfig, ScheduleConfig
+from src.schema import (
+    Config,
+    CosineConfig,
+    CosineRestartsConfig,
+    ExponentialConfig,
+    OneCycleConfig,
+    PolynomialConfig,
+    ReduceOnPlateauConfig,
+    ScheduleConfig,
+    StepConfig,
+)
 
 
 class Schedule(NamedTuple):
@@ -56,5 +66,66 @@ def cosine(schedule: CosineConfig, config: Config, steps_per_epoch: int) -> Sche
             alpha=schedule.alpha,
             warmup_target=learning_rate if warmup_steps else None,
             warmup_steps=warmup_steps,
+        )
+    )
+
+
+def step(schedule: StepConfig, config: Config, steps_per_epoch: int) -> Schedule:
+    """A smaller learning rate after every few epochs."""
+    step_epochs = schedule.step_epochs or config.training.epochs / 3
+    decay_steps = max(1, round(step_epochs * steps_per_epoch))
+    return Schedule(_decay(config, decay_steps, schedule.factor, staircase=True))
+
+
+def exponential(schedule: ExponentialConfig, config: Config, steps_per_epoch: int) -> Schedule:
+    """A learning rate that falls by the same factor in each epoch."""
+    return Schedule(_decay(config, steps_per_epoch, schedule.factor))
+
+
+def _decay(
+    config: Config, steps: int, factor: float, staircase: bool = False
+) -> keras.optimizers.schedules.ExponentialDecay:
+    return keras.optimizers.schedules.ExponentialDecay(config.optimizer.learning_rate, steps, factor, staircase)
+
+
+def polynomial(schedule: PolynomialConfig, config: Config, steps_per_epoch: int) -> Schedule:
+    """The full rate at the first step, `alpha` times it at the end."""
+    learning_rate = config.optimizer.learning_rate
+    return Schedule(
+        keras.optimizers.schedules.PolynomialDecay(
+            learning_rate,
+            decay_steps=config.training.epochs * steps_per_epoch,
+            end_learning_rate=schedule.alpha * learning_rate,
+            power=schedule.power,
+        )
+    )
+
+
+def one_cycle(schedule: OneCycleConfig, config: Config, steps_per_epoch: int) -> Schedule:
+    """Keras' cosine decay after a warm-up that takes a share of all steps; both have at least one step."""
+    learning_rate, steps = config.optimizer.learning_rate, config.training.epochs * steps_per_epoch
+    warmup_steps = max(1, round(schedule.warmup_fraction * steps))
+    return Schedule(
+        keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=schedule.initial_fraction * learning_rate,
+            decay_steps=max(1, steps - warmup_steps),
+            alpha=schedule.alpha,
+            warmup_target=learning_rate,
+            warmup_steps=warmup_steps,
+        )
+    )
+
+
+def cosine_restarts(schedule: CosineRestartsConfig, config: Config, steps_per_epoch: int) -> Schedule:
+    """Keras' own cosine decay with restarts, the first cycle so long that all of them fill the training."""
+    lengths = sum(schedule.factor**cycle for cycle in range(schedule.cycles))  # of the first cycle
+    steps = config.training.epochs * steps_per_epoch
+    return Schedule(
+        keras.optimizers.schedules.CosineDecayRestarts(
+            config.optimizer.learning_rate,
+            first_decay_steps=max(1.0, steps / lengths),
+            t_mul=schedule.factor,
+            m_mul=schedule.height,
+            alpha=schedule.alpha,
         )
     )

@@ -36,7 +36,7 @@ from src.schema.metrics import (
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
-from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
+from src.schema.optimizer import OptimizerConfig
 from src.schema.pipelines import (
     BestOfSweepConfig,
     CompareModelsConfig,
@@ -45,6 +45,16 @@ from src.schema.pipelines import (
     for_training,
 )
 from src.schema.run import TAG_PREFIX, Config
+from src.schema.schedule import (
+    CosineConfig,
+    CosineRestartsConfig,
+    ExponentialConfig,
+    OneCycleConfig,
+    PolynomialConfig,
+    ReduceOnPlateauConfig,
+    ScheduleConfig,
+    StepConfig,
+)
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared
 from src.schema.training import TrackingConfig, TrainingConfig, check_classes

@@ -8,7 +8,8 @@ from src.schema.checks import ADDED, FREE, REQUEST, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.loss import CrossEntropyConfig, LossConfig
 from src.schema.model import ModelConfig
-from src.schema.optimizer import OptimizerConfig, ScheduleConfig
+from src.schema.optimizer import OptimizerConfig
+from src.schema.schedule import ScheduleConfig
 from src.schema.training import TrackingConfig, TrainingConfig, check_classes
 
 TAG_PREFIX = "convlab."  # of tags that only this program sets, see `src.tracking.tags`

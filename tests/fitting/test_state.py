@@ -118,6 +118,7 @@ def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -
     [
         ("optimizer=rmsprop",),
         ("optimizer=adamw", "schedule=cosine"),
+        ("optimizer=adam", "schedule=one_cycle"),
         ("optimizer=nadam", "training.class_weights=balanced"),
         ("optimizer=sgd", "dataset.validation_size=0"),
         ("optimizer=sgd", "optimizer.momentum=0.9", "optimizer.clipnorm=0.1"),

@@ -11,7 +11,8 @@ from src import datasets, fitting, models
 from src.cli.compose import compose, compose_config, config_from_dict, to_dataclass
 from src.errors import ConfigError
 from src.schema import REGISTRY, Config, DatasetConfig, Kind, ModelConfig, ScheduleConfig, as_tree, find_kind, flatten
-from src.schema.optimizer import AdamConfig, CosineConfig, SGDConfig
+from src.schema.optimizer import AdamConfig, SGDConfig
+from src.schema.schedule import CosineConfig
 from src.schema.sweep import GridConfig, MedianConfig
 from tests.support.configs import IMAGES
 

@@ -1,11 +1,9 @@
-"""Which values optimizers and learning-rate schedules may have."""
+"""Which values optimizers may have."""
 
 from src.schema.optimizer import (
     AdamConfig,
     AdamWConfig,
-    CosineConfig,
     NadamConfig,
-    ReduceOnPlateauConfig,
     RMSpropConfig,
     SGDConfig,
 )
@@ -16,8 +14,6 @@ adam: Make = AdamConfig
 adamw: Make = AdamWConfig
 nadam: Make = NadamConfig
 sgd: Make = SGDConfig
-plateau: Make = ReduceOnPlateauConfig
-cosine: Make = CosineConfig
 
 RANGES: Ranges = [
     (rmsprop, "optimizer.learning_rate", [1e-12, 10.0], [0.0, -1e-3, NAN, INF]),
@@ -31,10 +27,5 @@ RANGES: Ranges = [
     (nadam, "optimizer.beta_1 optimizer.beta_2", [0.0, 0.999], [1.0, -0.1, NAN]),
     (nadam, "optimizer.epsilon", [0.0], [-1e-7, NAN, INF]),
     (sgd, "optimizer.momentum", [0.0, 0.999], [1.0, -0.1, NAN]),
-    (plateau, "schedule.factor", [1e-12, 0.999], [0.0, 1.0, -0.5, NAN]),
-    (plateau, "schedule.patience", [1], [0, -1]),
-    (plateau, "schedule.min_learning_rate", [0.0], [-1e-6, NAN, INF]),
-    (cosine, "schedule.warmup_epochs", [0.0, 0.5], [-0.1, NAN, INF]),
-    (cosine, "schedule.alpha", [0.0, 1.0], [-0.1, 1.1, NAN]),
 ]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from src import schema
 from src.errors import ConfigError
 from src.schema import as_tree, flatten
-from src.schema.optimizer import ConstantConfig, RMSpropConfig
+from src.schema.optimizer import RMSpropConfig
+from src.schema.schedule import ConstantConfig
 from tests.support.configs import (
     DEEP,
     TOO_SMALL,
