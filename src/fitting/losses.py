@@ -1,5 +1,7 @@
 """Losses: from their configs to Keras."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -12,6 +14,30 @@ def build_loss(config: LossConfig) -> keras.losses.Loss:
     """Return the Keras loss of `config`: a function of labels, (batch,), and probabilities, (batch, classes)."""
     loss: keras.losses.Loss = config.build(keras.losses.Loss, **config.settings())
     return loss
+
+
+def cross_entropy(label_smoothing: float) -> keras.losses.Loss:
+    """Return Keras' cross-entropy, which smooths only labels that are vectors."""
+    if not label_smoothing:
+        return keras.losses.SparseCategoricalCrossentropy()
+    return OneHot(keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing))
+
+
+def focal(gamma: float, alpha: float, label_smoothing: float) -> keras.losses.Loss:
+    """Return Keras' focal loss, which takes only labels that are vectors."""
+    return OneHot(keras.losses.CategoricalFocalCrossentropy(alpha, gamma, label_smoothing=label_smoothing))
+
+
+class OneHot(keras.losses.Loss):
+    """A loss for labels that are numbers of classes, computed by a loss for labels that are vectors."""
+
+    def __init__(self, loss: keras.losses.Loss) -> None:
+        super().__init__(name=loss.name)
+        self.loss = loss
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each image, (batch,), from labels, (batch,), and probabilities, (batch, classes)."""
+        return self.loss.call(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), y_pred.shape[-1]), y_pred)
 
 
 def check_loss(loss: keras.losses.Loss, config: LossConfig, num_classes: int) -> None:

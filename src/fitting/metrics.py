@@ -94,7 +94,7 @@ def metric_functions(loss: LossConfig) -> dict[str, MetricFunction]:
     functions: dict[str, MetricFunction] = {
         name: functools.partial(compute_metric, name) for name, metric in METRICS.items() if metric.in_test
     }
-    if loss.kind != CrossEntropyConfig.kind:
+    if loss != CrossEntropyConfig():
         own_loss = build_loss(loss)
         functions[LOSS] = lambda labels, probabilities: float(own_loss(labels, probabilities))
     return functions

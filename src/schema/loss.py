@@ -1,7 +1,9 @@
 """The settings of losses, `loss.*`."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
+from src.schema.checks import ADDED, require
 from src.schema.kinds import Group, Kind
 
 
@@ -17,5 +19,37 @@ class LossConfig(Kind, group=Group("loss", key="name", default="cross_entropy", 
 
 
 @dataclass(kw_only=True)
-class CrossEntropyConfig(LossConfig, kind="cross_entropy", builds="keras.losses:SparseCategoricalCrossentropy"):
-    """The mean negative logarithm of the right class's probability."""
+class CrossEntropyConfig(LossConfig, kind="cross_entropy", builds="src.fitting.losses:cross_entropy"):
+    """The mean negative logarithm of the right class's probability.
+
+    With `label_smoothing` this share of each label is spread evenly over all classes (Szegedy et al. 2015).
+    """
+
+    label_smoothing: float = field(default=0.0, metadata=ADDED)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_smoothing(self.label_smoothing)
+
+
+@dataclass(kw_only=True)
+class FocalConfig(LossConfig, kind="focal", builds="src.fitting.losses:focal"):
+    """The cross-entropy, in which images count less the surer the network is of their right class (Lin et al. 2017).
+
+    Each image counts `alpha` (1 - p)^`gamma`, where p is the probability of its class.
+    """
+
+    gamma: float = 2.0
+    alpha: float = 0.25
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.gamma < math.inf, "loss.gamma", self.gamma, "a finite number of at least 0")
+        require(0 < self.alpha <= 1, "loss.alpha", self.alpha, "a fraction, more than 0 and at most 1")
+        check_smoothing(self.label_smoothing)
+
+
+def check_smoothing(share: float) -> None:
+    """Raise ConfigError unless a label can be smoothed by this share."""
+    require(0 <= share < 1, "loss.label_smoothing", share, "a fraction, 0 or more and less than 1")

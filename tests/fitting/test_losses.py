@@ -2,6 +2,8 @@
 
 import json
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +40,27 @@ def test_another_loss_is_trained_with_its_settings_and_scored(more_kinds: list[s
     labels = dataset.validation.labels
     right = scores.probabilities[np.arange(len(labels)), labels]
     assert scores.metrics["loss"] == pytest.approx(float(((1 - right) ** power).mean()), rel=1e-5)
+    assert fitted.metrics["val_loss"] == pytest.approx(scores.metrics["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["loss.label_smoothing=0.1"], lambda right, logs: -0.9 * np.log(right) - 0.1 * logs.mean(axis=1)),
+        (["loss=focal", "loss.gamma=3"], lambda right, logs: -0.25 * (1 - right) ** 3 * np.log(right)),
+        (["loss=focal", "loss.gamma=0", "loss.alpha=1"], lambda right, logs: -np.log(right)),
+    ],
+)
+def test_smoothed_labels_and_the_focal_loss_follow_their_formulas_in_training_and_scoring(
+    typed: list[str], expected: Callable[[Any, Any], Any]
+) -> None:
+    model, dataset, config = ready(*typed, "training.epochs=1")
+    fitted = fit(model, dataset, config)
+    assert dataset.validation
+    scores = fitting.score(model, dataset.validation, config.loss)
+    labels, probabilities = dataset.validation.labels, scores.probabilities.astype(np.float64)
+    value = expected(probabilities[np.arange(len(labels)), labels], np.log(probabilities)).mean()
+    assert scores.metrics["loss"] == pytest.approx(float(value), rel=1e-4)
     assert fitted.metrics["val_loss"] == pytest.approx(scores.metrics["loss"], rel=1e-4)
 
 

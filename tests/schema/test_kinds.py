@@ -54,7 +54,7 @@ OTHERS = [
     ("dataset.loader=idxx", r"the kind 'idx'; choose with dataset=NAME; known: cifar10, "),
     ("optimizer.name=adam", r"the kind 'rmsprop'; choose optimizer=adam, or remove `optimizer\.name`$"),
     ("optimizer.name=Adam", r"the kind 'rmsprop'; choose with optimizer=NAME; did you mean 'adam'\?"),
-    ("loss.name=focal", r"the kind 'cross_entropy'; choose with loss=NAME; known: cross_entropy$"),
+    ("loss.name=hinge", r"the kind 'cross_entropy'; choose with loss=NAME; known: cross_entropy, focal$"),
     ("augmentation.method=mixup", r"the kind 'standard'; choose with augmentation=NAME; known: digits, "),
     ("schedule.name=cosine", r"the kind 'none'; choose schedule=cosine, or remove `schedule\.name`$"),
 ]
