@@ -1,4 +1,4 @@
-"""What the monitor selects when one class is much more frequent: `val_accuracy` compared with `val_macro_f1`.
+"""The choice of a monitor when one class is much more frequent: `val_accuracy` compared with `val_macro_f1`.
 
 python -m benchmarks.unbalanced
 

@@ -10,6 +10,7 @@ from src.fitting.schedules import build_schedule
 from src.models.arithmetic import multiply_adds
 from src.schema import Config
 
+UNDECAYED = ("bias", "gamma", "beta")  # the names of Keras' biases, and of the variables of its normalizations
 LARGEST_CALL = 50e9  # multiply-adds that one call of the compiled train function may take: a few seconds on two cores
 
 
@@ -60,6 +61,8 @@ def steps_per_execution(model: keras.Model, config: Config) -> int:
 def build_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the Keras optimizer of `config.optimizer`, with the learning rate of `config.schedule`."""
     learning_rate = build_schedule(config, steps_per_epoch).learning_rate
-    settings = config.optimizer.settings() | {"learning_rate": learning_rate}
+    settings = config.optimizer.arguments() | {"learning_rate": learning_rate}
     optimizer: keras.optimizers.Optimizer = config.optimizer.build(keras.optimizers.Optimizer, **settings)
+    if not config.optimizer.decay_biases:
+        optimizer.exclude_from_weight_decay(var_names=list(UNDECAYED))
     return optimizer

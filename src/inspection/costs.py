@@ -1,4 +1,4 @@
-"""What a network costs those who use it: parameters, space and time. `src.schema.costs` lists the costs."""
+"""The cost of a network for those who use it: parameters, space and time. `src.schema.costs` lists all costs."""
 
 import statistics
 import time

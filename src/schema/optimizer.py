@@ -1,10 +1,14 @@
 """The settings of optimizers, `optimizer.*`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from src.schema.checks import at_least, require
+from src.errors import ConfigError
+from src.schema.checks import ADDED, at_least, require
 from src.schema.kinds import Group, Kind
+
+CLIPS = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
 @dataclass(kw_only=True)
@@ -13,7 +17,11 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
 
     name: str = ""  # the kind
     learning_rate: float = 1e-3
-    clipnorm: float | None = None
+    clipnorm: float | None = None  # the largest norm of each variable's gradient
+    global_clipnorm: float | None = field(default=None, metadata=ADDED)  # the largest norm of all gradients together
+    clipvalue: float | None = field(default=None, metadata=ADDED)  # the largest absolute value in a gradient
+    weight_decay: float | None = field(default=None, metadata=ADDED)  # decoupled (Loshchilov and Hutter 2017)
+    decay_biases: bool = field(default=True, metadata=ADDED)  # it shrinks biases and normalizations too
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -21,15 +29,22 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
         require(
             math.isfinite(rate) and rate > 0, "optimizer.learning_rate", rate, "a finite number above 0, such as 1e-3"
         )
-        clip = self.clipnorm
-        require(
-            clip is None or (math.isfinite(clip) and clip > 0), "optimizer.clipnorm", clip, "a number above 0, or null"
-        )
+        clips = {key: getattr(self, key) for key in CLIPS if getattr(self, key) is not None}
+        for key, clip in clips.items():
+            require(math.isfinite(clip) and clip > 0, f"optimizer.{key}", clip, "a number above 0, or null")
+        if len(clips) > 1:
+            typed = " and ".join(f"optimizer.{key}={clip:g}" for key, clip in clips.items())
+            raise ConfigError(f"{typed}: Keras clips gradients in one way; remove all but one")
         for key in ("rho", "momentum", "beta_1", "beta_2"):
             value = getattr(self, key, 0.0)
             require(0 <= value < 1, f"optimizer.{key}", value, "0 or more and less than 1")
         for key in ("epsilon", "weight_decay"):
             at_least(0, f"optimizer.{key}", getattr(self, key, 0.0))
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of what `builds` names, without those that are null."""
+        others = {"decay_biases"}
+        return {key: value for key, value in self.settings().items() if value is not None and key not in others}
 
 
 @dataclass(kw_only=True)
@@ -56,7 +71,7 @@ class AdamConfig(OptimizerConfig, kind="adam", builds="keras.optimizers:Adam"):
 class AdamWConfig(AdamConfig, kind="adamw", builds="keras.optimizers:AdamW"):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2017)."""
 
-    weight_decay: float = 0.004
+    weight_decay: float | None = 0.004
 
 
 @dataclass(kw_only=True)

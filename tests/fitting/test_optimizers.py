@@ -24,12 +24,39 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {  # every setting, none at 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(CONF.glob("optimizer/*.yaml"))])
 def test_an_optimizer_is_keras_own_with_every_setting_of_its_config(name: str) -> None:
     kind, settings = OPTIMIZERS[name]
-    settings = settings | {"learning_rate": 0.25, "clipnorm": 0.5}
-    config = compose_config([f"optimizer={name}", *(f"optimizer.{key}={value}" for key, value in settings.items())])
-    assert asdict(config.optimizer) == settings | {"name": name}
+    settings = {"weight_decay": 0.25} | settings | {"learning_rate": 0.25, "global_clipnorm": 0.5}
+    typed = [*(f"optimizer.{key}={value}" for key, value in settings.items()), "optimizer.decay_biases=true"]
+    config = compose_config([f"optimizer={name}", *typed])
+    others = {"name": name, "clipnorm": None, "clipvalue": None, "decay_biases": True}
+    assert asdict(config.optimizer) == settings | others
     optimizer = optimizers.build_optimizer(config, BATCHES)
     assert {key: optimizer.get_config()[key] for key in settings} == pytest.approx(settings)
     assert type(optimizer) is kind
+
+
+@pytest.mark.parametrize("key", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_gradients_are_clipped_in_the_way_that_is_set(key: str) -> None:
+    optimizer = optimizers.build_optimizer(compose_config([f"optimizer.{key}=0.5"]), BATCHES)
+    clips = {name: getattr(optimizer, name) for name in ("clipnorm", "global_clipnorm", "clipvalue")}
+    assert clips == dict.fromkeys(clips) | {key: 0.5}
+
+
+@pytest.mark.parametrize("decay_biases", [True, False])
+def test_weight_decay_spares_biases_and_normalizations_if_it_is_set_so(decay_biases: bool) -> None:
+    config = compose_config(
+        ["model=resnet18", "optimizer=adamw", "optimizer.weight_decay=0.5", f"optimizer.decay_biases={decay_biases}"]
+    )
+    network = build_model(config.model, (28, 28, 1), 10)
+    optimizer = optimizers.build_optimizer(config, BATCHES)
+    optimizer.build(network.trainable_variables)
+    variables = {variable.path: variable for variable in network.trainable_variables}
+    for variable in variables.values():
+        variable.assign(keras.ops.ones_like(variable))
+    optimizer.apply([keras.ops.zeros_like(variable) for variable in variables.values()])
+    shrunk = {path.rpartition("/")[2] for path, variable in variables.items() if (variable.numpy() < 1).all()}
+    kept = {path.rpartition("/")[2] for path, variable in variables.items() if (variable.numpy() == 1).all()}
+    assert (shrunk, kept) == (({"kernel", "bias", "gamma", "beta"}, set()) if decay_biases else ({"kernel"}, kept))
+    assert decay_biases or kept == {"bias", "gamma", "beta"}
 
 
 @pytest.mark.parametrize(

@@ -174,14 +174,15 @@ def test_a_file_of_an_unknown_kind_is_refused_with_the_kinds_that_exist(tmp_path
     (tmp_path / "loss").mkdir()
     (tmp_path / "loss/mine.yaml").write_text("defaults: [/schema/loss/cross_entropi@_here_]\n")
     with pytest.raises(
-        ConfigError, match=r"no schema/loss 'cross_entropi'; did you mean 'cross_entropy'\? known: cross_entropy$"
+        ConfigError,
+        match=r"no schema/loss 'cross_entropi'; did you mean 'cross_entropy'\? known: cross_entropy, focal$",
     ):
         compose_config([f"hydra.searchpath=[file://{tmp_path}]", "loss=mine"])
 
 
 WITHOUT_KINDS = [
     ("model", "layers", "sequential, "),
-    ("loss", "dividing", "cross_entropy$"),
+    ("loss", "dividing", "cross_entropy, focal$"),
     ("augmentation", "dividing", "standard$"),
 ]
 
@@ -222,11 +223,9 @@ def test_a_class_without_a_kind_of_its_own_is_of_the_kind_of_its_base(registry_r
 
 
 def test_settings_are_the_fields_without_the_one_that_names_the_kind() -> None:
-    assert SGDConfig(momentum=0.5).settings() == {
-        "learning_rate": 1e-3,
-        "clipnorm": None,
-        "momentum": 0.5,
-        "nesterov": False,
+    assert CosineConfig(alpha=0.5).settings() == {
+        "warmup_epochs": 1.0,
+        "alpha": 0.5,
     }
 
 
