@@ -11,6 +11,7 @@ from keras import layers
 from keras.random import SeedGenerator
 
 from src.errors import UserError
+from src.fitting.mixing import build_mixing
 from src.foreign import explain_errors
 from src.schema import AugmentationConfig, StandardAugmentationConfig
 
@@ -105,5 +106,12 @@ def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.
 
 def augmented(images: Images, config: AugmentationConfig, seed: int, versions: int) -> Images:
     """Return augmented versions of each image: uint8, (images, versions, height, width, channels)."""
-    augment = build_augmentation(config, seed)
-    return np.stack([np.asarray(augment(images)) for _ in range(versions)], axis=1)
+    augment, mixing = build_augmentation(config, seed), build_mixing(config, 1, seed)
+
+    def version() -> Images:
+        changed = augment(images)
+        if mixing is not None:
+            changed, _ = mixing(changed, tf.zeros(len(images), tf.int32))
+        return np.asarray(changed)
+
+    return np.stack([version() for _ in range(versions)], axis=1)

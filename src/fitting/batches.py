@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from src.datasets import Split
 from src.fitting.augmentation import build_augmentation, check_augmentation
+from src.fitting.mixing import build_mixing
 from src.fitting.order import EpochOrder
 from src.process.machine import cores
 from src.schema import AugmentationConfig
@@ -21,21 +22,27 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 
 
 def training_batches(
-    split: Split, batch_size: int, seed: int, augmentation: AugmentationConfig | None = None
+    split: Split, batch_size: int, seed: int, augmentation: AugmentationConfig | None = None, num_classes: int = 0
 ) -> tuple[tf.data.Dataset, EpochOrder]:
     """Return batches in a new order each epoch, gathered by shuffled index, and the callback that sets the order.
 
-    With an augmentation, each image is changed at random in each epoch.
+    With an augmentation, each image is changed at random in each epoch. If it mixes images, labels are float32,
+    (batch, num_classes).
     """
-    augment = None
+    augment = mixing = None
     if augmentation is not None and augmentation.changes_images:
         check_augmentation(augmentation, seed, np.asarray(split.images[:2]))
         augment = build_augmentation(augmentation, seed)
-    order = EpochOrder(len(split), seed, getattr(augment, "generators", ()))
+    if augmentation is not None:
+        mixing = build_mixing(augmentation, num_classes, seed)
+    generators = [generator for source in (augment, mixing) for generator in getattr(source, "generators", ())]
+    order = EpochOrder(len(split), seed, generators)
     batches = _gathered(order.batches(batch_size), split)
     if augment is not None:
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.
         batches = batches.map(lambda batch, classes: (tf.ensure_shape(augment(batch), batch.shape), classes))
+    if mixing is not None:
+        batches = batches.map(mixing)
     return _prefetched(batches), order
 
 

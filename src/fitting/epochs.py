@@ -79,7 +79,9 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     trained = in_parts(model, parts_for(config))
     if trained is not model:
         compile_model(trained, config, watch.batches)
-    batches, order = training_batches(dataset.train, config.training.batch_size, config.seed, config.augmentation)
+    batches, order = training_batches(
+        dataset.train, config.training.batch_size, config.seed, config.augmentation, model.output_shape[-1]
+    )
     if config.training.class_weights:
         batches = weighted(batches, class_weights(dataset.train.labels))
     scored = dataset.validation and scoring_batches(dataset.validation, validation_batch(model, dataset.validation))

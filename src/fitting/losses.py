@@ -17,27 +17,44 @@ def build_loss(config: LossConfig) -> keras.losses.Loss:
 
 
 def cross_entropy(label_smoothing: float) -> keras.losses.Loss:
-    """Return Keras' cross-entropy, which smooths only labels that are vectors."""
+    """Return Keras' cross-entropy, which smooths only labels that are shares of all classes."""
     if not label_smoothing:
-        return keras.losses.SparseCategoricalCrossentropy()
+        return CrossEntropy()
     return OneHot(keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing))
 
 
 def focal(gamma: float, alpha: float, label_smoothing: float) -> keras.losses.Loss:
-    """Return Keras' focal loss, which takes only labels that are vectors."""
+    """Return Keras' focal loss, which takes only labels that are shares of all classes."""
     return OneHot(keras.losses.CategoricalFocalCrossentropy(alpha, gamma, label_smoothing=label_smoothing))
 
 
+def has_shares(labels: Any) -> bool:
+    """Return True if labels are shares of all classes, (batch, classes), and not numbers of classes, (batch,)."""
+    return len(labels.shape) == 2
+
+
+class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
+    """Keras' cross-entropy, of labels of both forms."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each image, (batch,), from labels and probabilities, (batch, classes)."""
+        if has_shares(y_true):
+            return keras.losses.categorical_crossentropy(y_true, y_pred)
+        return super().call(y_true, y_pred)
+
+
 class OneHot(keras.losses.Loss):
-    """A loss for labels that are numbers of classes, computed by a loss for labels that are vectors."""
+    """A loss of labels of both forms, computed by one that takes only shares of all classes."""
 
     def __init__(self, loss: keras.losses.Loss) -> None:
         super().__init__(name=loss.name)
         self.loss = loss
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each image, (batch,), from labels, (batch,), and probabilities, (batch, classes)."""
-        return self.loss.call(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), y_pred.shape[-1]), y_pred)
+        """Return the loss of each image, (batch,), from labels and probabilities, (batch, classes)."""
+        if not has_shares(y_true):
+            y_true = keras.ops.one_hot(keras.ops.cast(y_true, "int32"), y_pred.shape[-1])
+        return self.loss.call(y_true, y_pred)
 
 
 def check_loss(loss: keras.losses.Loss, config: LossConfig, num_classes: int) -> None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from src.datasets.arrays import Labels
 from src.errors import UserError
 from src.fitting.formulas import MetricFunction, Probabilities
-from src.fitting.losses import build_loss
+from src.fitting.losses import build_loss, has_shares
 from src.foreign import explain_errors, is_foreign
 from src.schema import LOSS, METRICS, CrossEntropyConfig, LossConfig, direction_of, load_name, metric_names, sign_of
 
@@ -108,10 +108,13 @@ def keras_mode(name: str) -> str:
 class Accuracy(keras.metrics.SparseCategoricalAccuracy):
     """The share of right predictions, computed from the inputs of the softmax: the largest stays the largest.
 
-    Keras computes the loss from them too, so that training computes no softmax at all.
+    Keras computes the loss from them too, so that training computes no softmax at all. The right answer for a mixed
+    image is the class with the larger share.
     """
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if tf.is_symbolic_tensor(y_pred) and y_pred.op.type == "Softmax":
             y_pred = y_pred.op.inputs[0]
+        if has_shares(y_true):
+            y_true = keras.ops.argmax(y_true, axis=-1)
         return super().update_state(y_true, y_pred, sample_weight)

@@ -1,8 +1,9 @@
 """The settings of each kind of augmentation, `augmentation.*`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from src.schema.checks import one_of, require
+from src.errors import ConfigError
+from src.schema.checks import ADDED, one_of, require
 from src.schema.kinds import Group, Kind
 
 
@@ -28,18 +29,29 @@ class AugmentationConfig(Kind, group=Group("augmentation", key="method", default
         """The dotted name of the setting that mirrors images and can be null; None if no image is mirrored."""
         return None
 
+    @property
+    def mixed_by(self) -> str | None:
+        """The dotted name of the setting that mixes images and their labels; None if each image has one label."""
+        return None
+
 
 @dataclass(kw_only=True)
 class StandardAugmentationConfig(
     AugmentationConfig, kind="standard", builds="src.fitting.augmentation:standard_augmentation"
 ):
-    """Limits of a shift, a rotation, a zoom, mirroring and a change of contrast. The defaults change nothing."""
+    """Limits of a shift, a rotation, a zoom, mirroring and a change of contrast, and the mixing of images.
+
+    The defaults change nothing. What is mixed gets the labels of both images, as shares (Zhang et al. 2017, "mixup";
+    Yun et al. 2019, "CutMix"). The share is drawn from a beta distribution: the larger its parameter, the more even.
+    """
 
     shift: float = 0.0  # up to this fraction of the side, in both directions
     rotation: float = 0.0  # up to this many degrees, in both directions
     zoom: float = 0.0  # in or out, up to this fraction of the size
     flip: str | None = None  # horizontal: half of the images are mirrored
     contrast: float = 0.0  # more or less, up to this fraction
+    mixup: float = field(default=0.0, metadata=ADDED)  # parameter of the distribution; images are blended
+    cutmix: float = field(default=0.0, metadata=ADDED)  # the same; a rectangle of another image is pasted
     fill: str = "constant"  # of the empty edges: constant (black), nearest (pixel), or reflect (the image mirrored)
 
     def __post_init__(self) -> None:
@@ -50,11 +62,23 @@ class StandardAugmentationConfig(
         require(0 <= self.rotation <= 180, "augmentation.rotation", self.rotation, "0 to 180 degrees")
         require(self.flip in (None, "horizontal"), "augmentation.flip", self.flip, "horizontal or null")
         one_of(("constant", "nearest", "reflect"), "augmentation.fill", self.fill)
+        for key in ("mixup", "cutmix"):
+            value = getattr(self, key)
+            require(0 <= value <= 1, f"augmentation.{key}", value, "0 to 1, such as 0.2; 0 mixes nothing")
+        if self.mixup and self.cutmix:
+            raise ConfigError(
+                f"augmentation.mixup={self.mixup:g} and augmentation.cutmix={self.cutmix:g}: images are mixed in one "
+                "way; set one of them to 0"
+            )
 
     @property
     def changes_images(self) -> bool:
-        return bool(self.shift or self.rotation or self.zoom or self.flip or self.contrast)
+        return bool(self.shift or self.rotation or self.zoom or self.flip or self.contrast or self.mixed_by)
 
     @property
     def mirrored_by(self) -> str | None:
         return "augmentation.flip" if self.flip else None
+
+    @property
+    def mixed_by(self) -> str | None:
+        return next((f"augmentation.{key}" for key in ("mixup", "cutmix") if getattr(self, key)), None)

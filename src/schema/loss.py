@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from src.schema.checks import ADDED, require
 from src.schema.kinds import Group, Kind
@@ -16,6 +17,7 @@ class LossConfig(Kind, group=Group("loss", key="name", default="cross_entropy", 
     """
 
     name: str = ""  # the kind
+    takes_shares: ClassVar[bool] = False  # also labels as shares of all classes, (batch, classes)
 
 
 @dataclass(kw_only=True)
@@ -26,6 +28,7 @@ class CrossEntropyConfig(LossConfig, kind="cross_entropy", builds="src.fitting.l
     """
 
     label_smoothing: float = field(default=0.0, metadata=ADDED)
+    takes_shares: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,6 +45,7 @@ class FocalConfig(LossConfig, kind="focal", builds="src.fitting.losses:focal"):
     gamma: float = 2.0
     alpha: float = 0.25
     label_smoothing: float = 0.0
+    takes_shares: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -58,10 +58,25 @@ class Config:
                 f"{key}: the classes of {self.dataset.name} are not the same when mirrored; set {key}=null, or choose "
                 "augmentation=digits (dataset.flips=true says that they are)"
             )
+        if (key := self.augmentation.mixed_by) is not None:
+            self._check_mixing(key)
         check_classes("training.metrics", self.training.metrics, self.dataset)
         check_classes("training.monitor", self.training.recorded, self.dataset)
         if not self.has_monitor:
             self._check_without_validation()
+
+    def _check_mixing(self, key: str) -> None:
+        """Raise ConfigError if the settings need an image with one label, but images are mixed."""
+        if self.training.class_weights is not None:
+            raise ConfigError(
+                f"{key} with training.class_weights={self.training.class_weights}: a mixed image has no class whose "
+                f"weight it could have; remove `training.class_weights`, or set {key}=0"
+            )
+        if not self.loss.takes_shares:
+            raise ConfigError(
+                f"{key} with loss={self.loss.name}: a mixed image has shares of two classes, and this loss takes one "
+                f"class; set {key}=0, or use loss=cross_entropy"
+            )
 
     def check_devices(self, count: int) -> None:
         """Raise ConfigError if the settings do not allow a training on several devices."""

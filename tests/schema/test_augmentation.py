@@ -23,6 +23,7 @@ RANGES: Ranges = [
     ),
     (augmentation, "augmentation.rotation", [0.0, 180.0], [-1.0, 181.0, NAN]),
     (augmentation, "augmentation.flip", [None, "horizontal"], ["vertical", ""]),
+    (augmentation, "augmentation.mixup augmentation.cutmix", [0.0], [-0.1, 1.1, NAN]),
     (augmentation, "augmentation.fill", ["constant", "nearest", "reflect"], ["wrap", ""]),
 ]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
