@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from src.datasets import Dataset, Split
 from src.datasets.arrays import Labels
+from src.fitting.averages import AveragedWeights
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches, weighted
 from src.fitting.metrics import keras_mode
 from src.fitting.optimizers import compile_model
@@ -74,7 +75,8 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     first, last = len(watch.history.get("loss", ())), phase.last or config.training.epochs
     keep_best = _keep_best(config) if dataset.validation is not None else None
     schedule = build_schedule(config, watch.batches).callbacks
-    counting = [*([keep_best] if keep_best else []), *schedule]
+    averages = [AveragedWeights()] if config.optimizer.ema_momentum is not None else []
+    others = [*([keep_best] if keep_best else []), *schedule]
     check_splits(dataset, config.training.batch_size, replicas_of(model))
     trained = in_parts(model, parts_for(config))
     if trained is not model:
@@ -85,7 +87,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     if config.training.class_weights:
         batches = weighted(batches, class_weights(dataset.train.labels))
     scored = dataset.validation and scoring_batches(dataset.validation, validation_batch(model, dataset.validation))
-    epoch_end = EpochEnd(watch, keep_best, counting, phase)
+    epoch_end = EpochEnd(watch, keep_best, [*others, *averages], phase)
     if epoch_end.resume(trained, last):
         epochs = first
     else:
@@ -94,7 +96,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
             validation_data=scored and divided(scored, model),
             initial_epoch=first,
             epochs=last,
-            callbacks=[order, watch, *counting, epoch_end],
+            callbacks=[order, *averages, watch, *others, epoch_end],
             shuffle=False,  # the batches are shuffled already
             verbose=0,
         )

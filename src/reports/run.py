@@ -205,7 +205,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
     """Return a short text for each aspect of a training, such as its network; the loss if it is not the default."""
     training, optimizer = config.training, config.optimizer
     counts = ", ".join(f"{count:,} {split}" for split, count in image_counts(dataset).items())
-    clipping = f", clipnorm {optimizer.clipnorm:g}" if optimizer.clipnorm else ""
+    clipping = "".join(f", {name} {getattr(optimizer, name):g}" for name in optimizer.needs_whole_batches)
     loss = {} if config.loss == CrossEntropyConfig() else {"loss": _with_values(config.loss)}
     extensions = ", ".join(extension.name for extension in loaded_extensions())
     epochs = f"{training.max_epochs} epoch{'s' * (training.max_epochs > 1)}"

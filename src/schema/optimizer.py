@@ -22,6 +22,9 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
     clipvalue: float | None = field(default=None, metadata=ADDED)  # the largest absolute value in a gradient
     weight_decay: float | None = field(default=None, metadata=ADDED)  # decoupled (Loshchilov and Hutter 2017)
     decay_biases: bool = field(default=True, metadata=ADDED)  # it shrinks biases and normalizations too
+    # Moving average of the weights, which is validated and kept; null: the weights themselves
+    ema_momentum: float | None = field(default=None, metadata=ADDED)
+    gradient_accumulation_steps: int | None = field(default=None, metadata=ADDED)  # batches for each update
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,16 +38,30 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
         if len(clips) > 1:
             typed = " and ".join(f"optimizer.{key}={clip:g}" for key, clip in clips.items())
             raise ConfigError(f"{typed}: Keras clips gradients in one way; remove all but one")
+        require(
+            self.ema_momentum is None or 0 < self.ema_momentum < 1,
+            "optimizer.ema_momentum",
+            self.ema_momentum,
+            "a fraction, more than 0 and less than 1, such as 0.99, or null",
+        )
+        at_least(2, "optimizer.gradient_accumulation_steps", self.gradient_accumulation_steps)
         for key in ("rho", "momentum", "beta_1", "beta_2"):
             value = getattr(self, key, 0.0)
             require(0 <= value < 1, f"optimizer.{key}", value, "0 or more and less than 1")
         for key in ("epsilon", "weight_decay"):
             at_least(0, f"optimizer.{key}", getattr(self, key, 0.0))
 
+    @property
+    def needs_whole_batches(self) -> list[str]:
+        """The settings that would give other results if several devices shared each batch."""
+        return [
+            key for key in (*CLIPS, "ema_momentum", "gradient_accumulation_steps") if getattr(self, key) is not None
+        ]
+
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of what `builds` names, without those that are null."""
-        others = {"decay_biases"}
-        return {key: value for key, value in self.settings().items() if value is not None and key not in others}
+        given = {key: value for key, value in self.settings().items() if value is not None and key != "decay_biases"}
+        return given | ({"use_ema": True} if self.ema_momentum is not None else {})
 
 
 @dataclass(kw_only=True)

@@ -87,10 +87,10 @@ class Config:
                 f"{key}: training.batch_size={size} cannot be divided evenly among {count} devices; use "
                 f"training.batch_size={fewer or count}{f' or {fewer + count}' if fewer else ''}, or fewer devices"
             )
-        if count > 1 and self.optimizer.clipnorm:
+        if count > 1 and (names := self.optimizer.needs_whole_batches):
             raise ConfigError(
-                f"{key}: each device would clip the gradient of its own part of a batch, so the result would differ "
-                "from that of one device; remove `optimizer.clipnorm`, or use training.devices=1"
+                f"{key}: each device would have the gradient of its own part of a batch, so the result would differ "
+                f"from that of one device; remove `optimizer.{names[0]}`, or use training.devices=1"
             )
 
     @property

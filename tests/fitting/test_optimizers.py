@@ -28,6 +28,7 @@ def test_an_optimizer_is_keras_own_with_every_setting_of_its_config(name: str) -
     typed = [*(f"optimizer.{key}={value}" for key, value in settings.items()), "optimizer.decay_biases=true"]
     config = compose_config([f"optimizer={name}", *typed])
     others = {"name": name, "clipnorm": None, "clipvalue": None, "decay_biases": True}
+    others |= {"ema_momentum": None, "gradient_accumulation_steps": None}
     assert asdict(config.optimizer) == settings | others
     optimizer = optimizers.build_optimizer(config, BATCHES)
     assert {key: optimizer.get_config()[key] for key in settings} == pytest.approx(settings)

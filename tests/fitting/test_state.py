@@ -128,6 +128,7 @@ def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -
         ("on disk", *EVERYTHING),
         ("training.monitor=val_brier", "training.metrics=[auc,macro_f1,calibration_error]"),
         ("training.last_epoch=3",),
+        ("optimizer=sgd", "optimizer.ema_momentum=0.9", "optimizer.gradient_accumulation_steps=3"),
         ("loss.label_smoothing=0.1", "optimizer=adam", "augmentation.mixup=0.2"),
     ],
     ids=" ".join,
