@@ -89,7 +89,7 @@ class Config:
             )
         if count > 1 and (names := self.optimizer.needs_whole_batches):
             raise ConfigError(
-                f"{key}: each device would have the gradient of its own part of a batch, so the result would differ "
+                f"{key}: optimizer.{names[0]} would act on each device's part of a batch, so the result would differ "
                 f"from that of one device; remove `optimizer.{names[0]}`, or use training.devices=1"
             )
 
