@@ -35,7 +35,7 @@ from src.schema.metrics import (
 )
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
-from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
+from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
 from src.schema.optimizer import OptimizerConfig
 from src.schema.pipelines import (
     BestOfSweepConfig,

@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import keras
@@ -14,7 +15,7 @@ from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.models import build_model, predict
 from src.saving.sizes import bytes_needed
-from src.schema import ConvBlock, SequentialConfig
+from src.schema import ConvBlock, SequentialConfig, StemmedConfig
 
 
 class Row(NamedTuple):
@@ -137,6 +138,17 @@ def test_a_network_with_batch_normalization_is_never_trained_in_parts(name: str)
     has_batch_norm = any(isinstance(layer, keras.layers.BatchNormalization) for layer in built(name).layers)
     model = compose_config([f"model={name}", "dataset=synthetic", "dataset.image_size=[224,224]"]).model
     assert not (has_batch_norm and model.is_divisible(28, 28, 1))
+
+
+@pytest.mark.parametrize("family", ["resnet18", "inception_v3", "googlenet"])
+def test_batch_normalization_has_the_momentum_of_the_config(family: str) -> None:
+    typed = compose_config([f"model={family}", "dataset=synthetic"]).model
+    assert isinstance(typed, StemmedConfig)
+    of_an_earlier_version = replace(typed, batch_norm_momentum=StemmedConfig.batch_norm_momentum)
+    for config, momentum in ((typed, 0.9), (of_an_earlier_version, 0.99)):
+        layers = build_model(config, (28, 28, 1), 10).layers
+        found = {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}
+        assert found == {momentum}
 
 
 def test_the_weights_that_decide_about_parts_are_those_of_the_network() -> None:

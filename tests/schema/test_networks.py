@@ -19,6 +19,7 @@ RANGES: Ranges = [
     (alexnet, "model.dense", [[], [1]], []),
     (googlenet, "model.dropout", *SHARES),
     (inception, "model.stem", *STEMS),
+    (resnet, "model.batch_norm_momentum", [0.0, 0.99], [1.0, -0.1, NAN]),
     (resnet, "model.stem", *STEMS),
     (resnet, "model.blocks", [[1], [1, 1, 1, 1, 1]], [[], [1, 1, 1, 1, 1, 1]]),
     (resnet, "model.filters", [1], [0, -8]),
