@@ -1,13 +1,14 @@
 """The choice of a monitor when one class is much more frequent: `val_accuracy` compared with `val_macro_f1`.
 
 python -m benchmarks.unbalanced
+python -m benchmarks.unbalanced --dataset fashion_mnist
 
     accuracy    training.monitor=val_accuracy
     macro_f1    training.monitor=val_macro_f1
 
-The training images are drawn from MNIST: 2,000 of class 0 and 200 of each other class, of which 30 % are for
-validation. The test images are all of MNIST's. Both contestants search the same random configurations of LeNot with
-the same seeds, so they train the same networks and differ only in the epoch and the trial that they select. Each
+The training images are drawn from a data set: 2,000 of class 0 and 200 of each other class, of which 30 % are for
+validation. The test images are all of the data set's. Both contestants search the same random configurations of LeNot
+with the same seeds, so they train the same networks and differ only in the epoch and the trial that they select. Each
 repetition has the next seed.
 """
 
@@ -15,7 +16,7 @@ import gzip
 import hashlib
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ SPACE = (
 
 def main() -> None:
     parser = arguments(__doc__, NAMES, repetitions=3)
+    parser.add_argument("--dataset", choices=("mnist", "fashion_mnist"), default="mnist")
     parser.add_argument("--trials", type=positive, default=TRIALS)
     parser.add_argument("--epochs", type=positive, default=EPOCHS)
     options = parser.parse_args()
@@ -49,7 +51,8 @@ def main() -> None:
     def contestant(name: str) -> Callable[[Path], Figures]:
         def measure(folder: Path) -> Figures:
             seeds[name] += 1
-            return searched(folder, name, seeds[name], options.trials, options.epochs)
+            data = data_set(options.dataset, folder, seeds[name])
+            return searched(folder, data, name, seeds[name], options.trials, options.epochs)
 
         return measure
 
@@ -59,10 +62,17 @@ def main() -> None:
         for figure in ("test_macro_f1", "test_accuracy")
         if len(measured) == 2
     }
-    keep("unbalanced", measured, options.publish, trials=options.trials, epochs=options.epochs, ratios=found)
+    keep(
+        f"unbalanced_{options.dataset}",
+        measured,
+        options.publish,
+        trials=options.trials,
+        epochs=options.epochs,
+        ratios=found,
+    )
 
 
-def searched(folder: Path, metric: str, seed: int, trials: int, epochs: int) -> Figures:
+def searched(folder: Path, data: Sequence[str], metric: str, seed: int, trials: int, epochs: int) -> Figures:
     """Search with one monitor, score the best trial's network on the test split, and return what was selected."""
     done = run(
         [
@@ -74,7 +84,7 @@ def searched(folder: Path, metric: str, seed: int, trials: int, epochs: int) -> 
             "hydra.sweeper.study_name=unbalanced",
             f"hydra.sweeper.n_trials={trials}",
             "hydra.sweeper.n_jobs=2",
-            *data_set(folder, seed),
+            *data,
             f"seed={seed}",
             f"dataset.validation_size={VALIDATION}",
             f"training.epochs={epochs}",
@@ -98,28 +108,33 @@ def searched(folder: Path, metric: str, seed: int, trials: int, epochs: int) -> 
     return figures | {"seconds": done.seconds}
 
 
-def data_set(folder: Path, seed: int) -> list[str]:
+def data_set(name: str, folder: Path, seed: int) -> list[str]:
     """Write the unbalanced data set into the folder, and return the settings that name it."""
     from src import datasets
     from src.cli.compose import compose_config
 
-    config = compose_config(["~local", "dataset.source=full", "dataset.validation_size=0"]).dataset
-    mnist = datasets.load_dataset(config)
-    chosen = unbalanced(mnist.train.labels, seed)
+    typed = [f"dataset={name}", "dataset.source=full"]
+    whole = datasets.load_dataset(compose_config(["~local", *typed, "dataset.validation_size=0"]).dataset)
+    chosen = unbalanced(whole.train.labels, seed)
     arrays = {
-        "train_images": mnist.train.images[chosen],
-        "train_labels": mnist.train.labels[chosen],
-        "test_images": mnist.test.images,
-        "test_labels": mnist.test.labels,
+        "train_images": whole.train.images[chosen],
+        "train_labels": whole.train.labels[chosen],
+        "test_images": whole.test.images,
+        "test_labels": whole.test.labels,
     }
-    settings = ["dataset.name=unbalanced", "dataset.folders=[${dataset.data_dir}/unbalanced]", "dataset.npz=null"]
+    settings = [
+        *typed,
+        "dataset.name=unbalanced",
+        "dataset.folders=[${dataset.data_dir}/unbalanced]",
+        "dataset.npz=null",
+    ]
     (folder / "unbalanced").mkdir()
-    for name, array in arrays.items():
+    for part, array in arrays.items():
         content = idx(np.asarray(array))
-        (folder / "unbalanced" / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=1))
+        (folder / "unbalanced" / f"{part}.gz").write_bytes(gzip.compress(content, compresslevel=1))
         digest = hashlib.sha256(content).hexdigest()
-        settings += [f"dataset.files.{name}.name={name}", f"dataset.files.{name}.sha256={digest}"]
-    return [*settings, "dataset.source=full"]
+        settings += [f"dataset.files.{part}.name={part}", f"dataset.files.{part}.sha256={digest}"]
+    return settings
 
 
 def unbalanced(labels: npt.NDArray[np.integer], seed: int) -> npt.NDArray[np.intp]:
