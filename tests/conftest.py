@@ -12,6 +12,7 @@ import pytest
 
 from src.process.interrupt import raise_on_signals
 from src.schema import REGISTRY
+from tests.support.empty_stores import made_once
 from tests.support.extensions import extensions_of_its_own
 from tests.support.servers import Postgres, postgres_server
 from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
@@ -134,6 +135,13 @@ def full_data() -> str:
 def extensions_forgotten() -> Iterator[None]:
     """Forget the extensions that a test loads, and what they declared."""
     with extensions_of_its_own():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tables of MLflow's database are created once in this process, and copied for every other store."""
+    with made_once(tmp_path_factory.mktemp("empty")):
         yield
 
 
