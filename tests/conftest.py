@@ -1,5 +1,6 @@
 """What the tests share: commands as a user types them, stores of a test's own, one trained run that many look at."""
 
+import gc
 import importlib
 import logging
 import os
@@ -22,6 +23,12 @@ KINDS = ROOT / "tests/support/kinds"
 for _name in [name for name in os.environ if name.startswith(("SLURM", "SBATCH"))]:
     del os.environ[_name]
 os.environ["SLURM_CONF"] = os.devnull  # no test reaches the cluster of the machine that runs it
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the garbage collector a million objects that live to the end: Keras has it look at all of them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
