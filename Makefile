@@ -25,7 +25,7 @@ train: setup ## Train LeNot on MNIST, tracked in MLflow (ARGS=... adds overrides
 	$(BIN)/python -m src.train $(ARGS)
 
 test: setup-dev ## Run every test that takes seconds
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not services and not fault" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser and not services and not fault" $(ARGS)
 
 # Folders and files whose tests neither train nor start processes.
 FAST := tests/schema tests/console tests/reports/test_markdown.py tests/study/test_numbers.py tests/test_conf.py \
@@ -36,7 +36,7 @@ test-fast: setup-dev ## Run the tests that need no training and no process: unde
 	$(BIN)/python -m pytest -n 2 -q -m "not slow and not browser and not services and not fault" $(FAST) $(ARGS)
 
 test-services: setup-dev ## Run the tests that start servers, run whole pipelines or kill processes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(browser or services or fault) and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "(browser or services or fault) and not slow" $(ARGS)
 
 test-slow: setup-dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,5 +1,6 @@
 """What the tests share: commands as a user types them, stores of a test's own, one trained run that many look at."""
 
+import gc
 import importlib
 import logging
 import os
@@ -12,15 +13,43 @@ import pytest
 
 from src.process.interrupt import raise_on_signals
 from src.schema import REGISTRY
+from tests.support.empty_stores import made_once
 from tests.support.extensions import extensions_of_its_own
 from tests.support.servers import Postgres, postgres_server
 from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 KINDS = ROOT / "tests/support/kinds"
+LONG_FILES = (  # they begin first: the process that ran one of them last would work on alone
+    "test_tutorial.py",
+    "sweep/test_sweep.py",
+    "test_resume_kills.py",
+    "sweep/engines/test_slurm_sweeps.py",
+    "sweep/engines/test_ray.py",
+    "pipelines/test_best_of_sweep.py",
+    "browser/test_ui.py",
+    "test_docs.py",
+    "test_train.py",
+    "space/test_planning.py",
+    "test_outages.py",
+    "test_services.py",
+    "cli/test_command.py",
+)
 
 for _name in [name for name in os.environ if name.startswith(("SLURM", "SBATCH"))]:
     del os.environ[_name]
 os.environ["SLURM_CONF"] = os.devnull  # no test reaches the cluster of the machine that runs it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by how long they take. Make uses `--no-loadscope-reorder`, which keeps this order."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the garbage collector what lives to the end: Keras has it look at all objects before each training."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -134,6 +163,13 @@ def full_data() -> str:
 def extensions_forgotten() -> Iterator[None]:
     """Forget the extensions that a test loads, and what they declared."""
     with extensions_of_its_own():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tables of MLflow's database are created once in this process, and copied for every other store."""
+    with made_once(tmp_path_factory.mktemp("empty")):
         yield
 
 

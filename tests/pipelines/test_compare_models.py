@@ -1,36 +1,22 @@
 """`python -m pipelines.compare_models`: every network with every seed, once, as a table, a file and a picture."""
 
-import csv
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.stored import Stored
+from tests.support.stored import StoredPipeline
 from tests.support.workplace import Workplace
 
 LINE = ["models=[lenot,dense]", "seeds=[1,2]", "dataset=synthetic", "training.epochs=2"]
 
 
 @dataclass(frozen=True)
-class Compared(Stored):
+class Compared(StoredPipeline):
     """What the command left behind, and what it said."""
 
+    name = "compare_models"
     out: str
-
-    def pipeline(self) -> Any:
-        (run,) = self.client.search_runs(["1"], "tags.pipeline = 'compare_models'")
-        return run
-
-    def trainings(self) -> list[Any]:
-        return list(self.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{self.pipeline().info.run_id}'"))
-
-    def rows(self) -> list[dict[str, str]]:
-        path = self.client.download_artifacts(self.pipeline().info.run_id, "leaderboard.csv")
-        with Path(path).open() as file:
-            return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +35,7 @@ def test_every_network_is_trained_with_every_seed_under_the_pipeline_s_run(compa
 
 @pytest.mark.services
 def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared: Compared):
-    rows = compared.rows()
+    rows = compared.rows("leaderboard.csv")
     for row in rows:
         runs = [run for run in compared.trainings() if run.data.tags["model"] == row["model"]]
         for metric, mean, spread in (
@@ -77,7 +63,7 @@ def test_the_leaderboard_says_of_each_what_its_runs_say_the_best_first(compared:
 
 @pytest.mark.services
 def test_it_is_shown_in_the_terminal_as_a_picture_and_in_the_description(compared: Compared):
-    best = compared.rows()[0]
+    best = compared.rows("leaderboard.csv")[0]
     for name in ("best_val_accuracy", "best_val_spread", "accuracy", "spread"):
         assert f"{float(best[name]):.4f}" in compared.out
     kept = {item.path for item in compared.client.list_artifacts(compared.pipeline().info.run_id, "figures")}

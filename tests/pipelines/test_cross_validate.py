@@ -1,11 +1,9 @@
 """`python -m pipelines.cross_validate`: killed in its second fold and run again, each fold is trained once."""
 
-import csv
 import re
 import signal
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +11,7 @@ import pytest
 
 from src.datasets.folds import assign_folds
 from src.tracking.view import VIEW_COLUMNS
-from tests.support.stored import Stored
+from tests.support.stored import Stored, StoredPipeline
 from tests.support.workplace import Workplace
 
 EPOCHS = 4
@@ -26,25 +24,16 @@ LINE = ["folds=3", *SETTINGS]
 
 
 @dataclass(frozen=True)
-class Validated(Stored):
+class Validated(StoredPipeline):
     """What the command left behind when it was killed and run again, and what it printed the second time."""
 
+    name = "cross_validate"
     interrupted: str  # the id of the run that was killed
     out: str
 
-    def pipeline(self) -> Any:
-        (run,) = self.client.search_runs(["1"], "tags.pipeline = 'cross_validate'")
-        return run
-
     def trainings(self) -> list[Any]:
         """The runs of the folds, in their order."""
-        found = self.client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{self.pipeline().info.run_id}'")
-        return sorted(found, key=lambda run: run.data.params["dataset.fold"])
-
-    def rows(self, name: str) -> list[dict[str, str]]:
-        path = self.client.download_artifacts(self.pipeline().info.run_id, name)
-        with Path(path).open() as file:
-            return list(csv.DictReader(file))
+        return sorted(super().trainings(), key=lambda run: run.data.params["dataset.fold"])
 
 
 def kill_in_second_fold(workplace: Workplace) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from src.cli.compose import compose_config
 from src.errors import ConfigError, UserError
 from src.reports import best_of_sweep as report
 from src.results import BestOfSweepResult, Counts, Interval, RegistrationResult, SweepResult, TrainResult
@@ -16,6 +15,7 @@ from src.schema import BestOfSweepConfig, Config, as_tree
 from src.space import SweepPlan
 from src.study import open_storage
 from src.tracking import pipeline_run
+from tests.support.configs import composed
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -24,7 +24,7 @@ SWEPT = ["model.dropout=0,0.1"]
 
 
 def pipeline(*line: str) -> BestOfSweepConfig:
-    config = compose_config(line, "best_of_sweep")
+    config = composed(*line, config_name="best_of_sweep")
     assert isinstance(config, BestOfSweepConfig)
     return config
 

@@ -20,6 +20,7 @@ from src.reports.compare_models import leaderboard_cells, leaderboard_columns
 from src.results import ComparisonResult, Interval, LeaderboardRow, TrainResult
 from src.schema import CompareModelsConfig, Config, CrossEntropyConfig
 from src.tracking import resume_run
+from tests.support.configs import composed
 from tests.support.probabilities import given_dataset, random_model
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
@@ -30,7 +31,7 @@ ROW = LeaderboardRow(
 
 
 def compare(*line: str) -> CompareModelsConfig:
-    config = compose_config(line, "compare_models")
+    config = composed(*line, config_name="compare_models")
     assert isinstance(config, CompareModelsConfig)
     return config
 

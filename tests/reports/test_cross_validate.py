@@ -14,6 +14,7 @@ from src.reports import cross_validate as folds
 from src.results import CrossValidationResult, FoldRow, FoldSummary
 from src.schema import Config, CrossValidateConfig
 from src.tracking import fingerprint
+from tests.support.configs import composed
 from tests.support.pictures import put_class
 from tests.support.workplace import Workplace
 
@@ -21,7 +22,7 @@ SYNTHETIC = ("dataset=synthetic", "dataset.train_size=60")
 
 
 def configure(*line: str) -> CrossValidateConfig:
-    config = compose_config(line, "cross_validate")
+    config = composed(*line, config_name="cross_validate")
     assert isinstance(config, CrossValidateConfig)
     return config
 

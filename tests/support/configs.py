@@ -1,5 +1,8 @@
 """Configs that need only what a test is about, and the ranges of their values as test cases."""
 
+import copy
+import functools
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -7,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.schema import ConvBlock, SequentialConfig, SyntheticConfig
 
@@ -23,6 +27,19 @@ TOO_SMALL = [
     ([12, 13], r"model\.conv\.1\.kernel_size: 5 is .* 4x4 map that reaches block 1 of net; use at most 4, .*same"),
     ([14, 20], r"model\.conv\.1\.pool_size: 2 .* 1x4 map inside block 1 of net to nothing; use at most 1, .*pool=null"),
 ]
+
+
+VARIABLES = ("DATA_DIR", "MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "XDG_CACHE_HOME")  # that conf/ reads
+
+
+def composed(*overrides: str, config_name: str = "train") -> Any:
+    """Return what `compose_config` returns, for a test to change; Hydra composes the same overrides only once."""
+    return copy.deepcopy(_composed(config_name, overrides, tuple(os.environ.get(name) for name in VARIABLES)))
+
+
+@functools.cache
+def _composed(config_name: str, overrides: tuple[str, ...], variables: tuple[str | None, ...]) -> Any:
+    return compose_config(overrides, config_name)
 
 
 def range_tests(ranges: Ranges) -> tuple[Callable[..., None], Callable[..., None]]:

@@ -17,7 +17,6 @@ from mlflow import MlflowClient
 
 from src import study, tracking
 from src.checkpoints import Arrays, Checkpoint, write
-from src.cli.compose import compose_config
 from src.diagnosis import Case, Finding
 from src.diagnosis.case import IDLE_SECONDS
 from src.saving.stored import MANIFEST, file_digests
@@ -25,6 +24,7 @@ from src.schema import DoctorConfig, NoPrunerConfig, RandomConfig, SweeperConfig
 from src.tracking import Run, StudyId, Survey
 from src.tracking.process import process_name
 from src.tracking.tags import FINGERPRINT, HOST, PROCESS
+from tests.support.configs import composed
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -76,9 +76,14 @@ class Patient:
         return study.open_storage(self.storage_address, self.uri)
 
     def config(self, *overrides: str) -> DoctorConfig:
-        places = [f"tracking.uri='{self.uri}'", f"storage='{self.storage_address}'"]
-        config = compose_config([*places, f"cache_dir='{self.folder / 'cache'}'", *overrides], "doctor")
+        config = composed(*overrides, config_name="doctor")
         assert isinstance(config, DoctorConfig)
+        typed = [override.partition("=")[0] for override in overrides]
+        if "tracking.uri" not in typed:
+            config.tracking.uri = self.uri
+        if "storage" not in typed:
+            config.storage = self.storage_address
+        config.cache_dir = str(self.folder / "cache")
         return config
 
     def case(self, *overrides: str) -> Case:

@@ -3,14 +3,17 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-from src.cli.compose import compose_config
+from src.redact import hide_password
 from src.schema import Config
 from src.tracking import Run, open_store, start_run
+from tests.support.configs import composed
 
 
 def config_for(uri: str, *overrides: str) -> Config:
-    config = compose_config(["dataset=synthetic", f"tracking.uri='{uri}'", *overrides])
+    config = composed("dataset=synthetic", *overrides)
     assert isinstance(config, Config)
+    config.tracking.uri = uri
+    hide_password(uri)
     return config
 
 

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 
 from src import fitting
-from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
 from src.models import build_model
 from src.schema import Config
+from tests.support.configs import composed
 
 BATCHES = 4  # in an epoch: 112 images to train on, 16 to validate with
 SMALL = ["dataset=synthetic", "dataset.train_size=128", "dataset.test_size=1100", "model=dense", "model.dense=[]"]
@@ -20,7 +20,7 @@ METRICS = {"loss", "accuracy", "learning_rate", "epoch_seconds", "images_per_sec
 
 def ready(*overrides: str) -> tuple[keras.Model, Dataset, Config]:
     """A small network, compiled, and what to train it on."""
-    config = compose_config([*SMALL, *overrides])
+    config = composed(*SMALL, *overrides)
     dataset = load_dataset(config.dataset)
     fitting.seed_everything(config.seed)
     model = build_model(config.model, dataset.input_shape, len(dataset.class_names))

@@ -19,6 +19,7 @@ def quiet_optuna() -> None:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     workplace = Workplace(tmp_path_factory.mktemp("swept"))
     space = ["model.conv.0.kernel_size=3,5,40", "seed=1,2", "hydra.sweeper.n_jobs=2", "tags.api_token=tok-5150"]
+    space += ["tracking.detail=light"]
     done = workplace.run("src.train", "-m", *SMALL, *space)
     assert done.returncode == 0, done.stderr
     return Swept(workplace, done.stdout, Study(workplace.folder))
