@@ -1,4 +1,4 @@
-"""What the limits of a sweep's networks did: trials that were not trained, and a best trial that is over a limit."""
+"""Sentences about limits: networks that were not trained, limits that none meets, a best trial that is over one."""
 
 from __future__ import annotations
 

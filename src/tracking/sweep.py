@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from mlflow.entities import Metric, ViewType
 from mlflow.entities import Run as MlflowRun
 
-from src.extensions import PARAM
+from src.extensions import PARAM, extension_param
 from src.redact import redact
 from src.tracking.parents import PARENT, adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
@@ -118,7 +118,7 @@ def record_skipped_trial(
     if store.client is None:
         return None
     run = _new_child(store, study, number, run_name, parent_run_id)
-    run.log_params(params)
+    run.log_params({**params, **extension_param()})
     record_costs(store, run.run_id, costs)
     run.set_tags({"trial_state": "PRUNED", "over_limit": reason})
     run.end("FINISHED")

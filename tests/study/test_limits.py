@@ -63,7 +63,7 @@ def test_optuna_gets_the_violation_of_each_limit(memory: Storage) -> None:
     assert stored.trials[0].constraints == trial.constraints
 
 
-def test_costs_that_are_stored_again_after_an_outage_are_no_surprise_to_optuna(memory: Storage) -> None:
+def test_costs_may_be_stored_again_after_an_outage(memory: Storage) -> None:
     claims = claims_on(memory, n_trials=1, constraints=LIMITS)
     trial = claimed(claims)
     with warnings.catch_warnings():
@@ -131,6 +131,19 @@ def test_a_pruner_ignores_trials_that_were_not_trained(memory: Storage) -> None:
     worse = claimed(claims)
     worse.report(0.05, 1)
     assert worse.should_prune()
+
+
+def test_limits_that_every_network_meets_do_not_change_what_tpe_proposes(memory: Storage) -> None:
+    def proposals(**settings: dict[str, float]) -> list[float]:
+        claims = claims_on(memory, n_trials=99, sampler="tpe", **settings)
+        for _ in range(14):  # ten of them at random
+            trial = claimed(claims)
+            if settings:
+                claims.note_costs(trial, {"parameters": 50})
+            claims.complete(trial, "me", trial.params["x"], {})
+        return [trial.params["x"] for trial in claims.trials()]
+
+    assert proposals(constraints=LIMITS) == proposals()
 
 
 def test_tpe_learns_from_networks_that_were_not_trained(memory: Storage) -> None:
