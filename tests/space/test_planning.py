@@ -674,7 +674,7 @@ def test_a_limit_that_makes_no_sense_is_refused(typed: str, sentence: str) -> No
 @pytest.mark.parametrize("search", sorted(path.stem for path in (CONF / "hparams_search").glob("*.yaml")))
 def test_limits_can_be_typed_behind_every_search(search: str) -> None:
     limits = "hydra.sweeper.constraints={parameters:100000,latency_ms:2}"
-    found = plan(f"hparams_search={search}", limits)
+    found = plan(f"hparams_search={search}", "seed=1,2", limits)
     assert found.settings.limits == {"parameters": 100_000, "latency_ms": 2}
-    single = plan(f"hparams_search={search}", "hydra.sweeper.constraints.model_mb=1")
+    single = plan(f"hparams_search={search}", "seed=1,2", "hydra.sweeper.constraints.model_mb=1")
     assert single.settings.limits == {"model_mb": 1}

@@ -1,6 +1,7 @@
 """Limits of what a network may cost: trials that are not trained, and trials that are over a limit now."""
 
 import warnings
+from typing import Any
 
 import optuna
 import pytest
@@ -134,7 +135,7 @@ def test_a_pruner_ignores_trials_that_were_not_trained(memory: Storage) -> None:
 
 
 def test_limits_that_every_network_meets_do_not_change_what_tpe_proposes(memory: Storage) -> None:
-    def proposals(**settings: dict[str, float]) -> list[float]:
+    def proposals(**settings: Any) -> list[float]:
         claims = claims_on(memory, n_trials=99, sampler="tpe", **settings)
         for _ in range(14):  # ten of them at random
             trial = claimed(claims)
