@@ -19,7 +19,7 @@ def explain_limits(rows: Sequence[TrialRow], limits: Mapping[str, float], enough
         enough: the number of trials that must have ended.
     """
     ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED", "FAIL") and not row.interrupted]
-    if not limits or len(ended) < enough or not all(row.is_skipped for row in ended):
+    if not ended or len(ended) < enough or not all(row.is_skipped and excess(row.costs, limits) for row in ended):
         return ""
     found = [_smallest(name, limit, ended) for name, limit in limits.items()]
     unmet = [sentence for sentence, is_met in found if not is_met] or [sentence for sentence, _ in found]

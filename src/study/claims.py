@@ -24,6 +24,7 @@ from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
@@ -33,6 +34,7 @@ from src.study.presence import OWNER, note_arrival
 from src.study.sampling import build_pruner, build_sampler
 from src.study.shared import COSTS, SharedStudy
 from src.study.storage import Storage
+from src.study.watch import LOST_TRIAL, TrialLost
 
 INTERRUPTED = "interrupted"
 KILLED = "its worker was killed"  # the only reason of an interruption that counts as a retry
@@ -219,10 +221,17 @@ class Claims:
         return dict(self.patiently(lambda: trial.user_attrs).get(COSTS, {}))
 
     def note_costs(self, trial: optuna.Trial, costs: Mapping[str, float]) -> None:
-        """Store what a trial's network costs, and how far that is above the limits."""
+        """Store what a trial's network costs, and how far that is above the limits.
+
+        Raises:
+            TrialLost: the trial is no longer running, so another process tries it again.
+        """
 
         def note() -> None:
-            trial.set_user_attr(COSTS, dict(costs))
+            try:
+                trial.set_user_attr(COSTS, dict(costs))
+            except UpdateFinishedTrialError as error:
+                raise TrialLost(LOST_TRIAL) from error
             noted = trial.constraints  # Optuna warns of one that is set twice
             for name, violation in violations(costs, self._settings.limits).items():
                 if name not in noted:

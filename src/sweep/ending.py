@@ -175,9 +175,10 @@ def measure_winner(
     names = [name for name in sweep.plan.settings.costs if COSTS[name].is_time or name not in best.costs]
     known = sweep.claims.read(partial(study.costs_of_winner, number=best.number)) or {}
     if config is not None and not is_busy and not known.keys() >= set(names):
-        meter, typed = Meter(), config_from_dict(dict(config))
+        meter = Meter()
         try:
-            known = meter.measure(typed, datasets.load_dataset(typed.dataset), names)
+            typed = config_from_dict(dict(config))
+            known = meter.measure_apart(typed, datasets.load_dataset(typed.dataset), names)
             sweep.claims.read(partial(study.note_winner, number=best.number, costs=known))
         except UserError as error:
             console.warn([f"the network of the best trial could not be measured again: {error}"])

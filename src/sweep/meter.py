@@ -66,10 +66,20 @@ class Meter:
             costs = inspection.measure_costs(model, counted)
         timed = [name for name in names if COSTS[name].is_time]
         if timed and not excess(costs, limits or {}):
-            costs |= self._time(config, dataset, timed)
+            costs |= self.measure_apart(config, dataset, timed)
         return {name: costs[name] for name in COSTS if name in costs}
 
-    def _time(self, config: Config, dataset: datasets.Dataset, names: Sequence[str]) -> dict[str, float]:
+    def measure_apart(self, config: Config, dataset: datasets.Dataset, names: Sequence[str]) -> dict[str, float]:
+        """Return costs that the second process measures, so that this one need not import TensorFlow.
+
+        Args:
+            config: of the training.
+            dataset: its data set.
+            names: of the costs.
+
+        Raises:
+            UserError: the network cannot be built, or the process has ended.
+        """
         self._timer = self._timer or start_timer()
         request = {
             "config": as_tree(config),
@@ -83,13 +93,13 @@ class Meter:
         except (EOFError, OSError) as error:
             self.close()
             raise UserError(
-                "the process that measures times has ended; if memory is short, use a smaller hydra.sweeper.n_jobs"
+                "the process that measures networks has ended; if memory is short, use a smaller hydra.sweeper.n_jobs"
             ) from error
         except BaseException:  # a signal: a late answer must not be taken for that of the next question
             self.close()
             raise
         if "error" in answer:
-            raise UserError(f"the network could not be timed: {answer['error']}")
+            raise UserError(f"the network could not be measured: {answer['error']}")
         return dict(answer["costs"])
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ def test_only_the_limits_that_nothing_meets_are_named() -> None:
         ([skipped(0, parameters=2000), row(1, 0.5)], 1),
         ([skipped(0, parameters=2000), row(1, 0.5, "PRUNED")], 1),  # the pruner ended it, so it was trained
         ([skipped(0, parameters=2000), row(1, None, "FAIL")], 1),
+        ([skipped(0, parameters=500)], 1),  # over an earlier limit, which was lower
     ],
 )
 def test_nothing_is_said_too_early_or_after_a_network_that_met_the_limits(rows: list[TrialRow], enough: int) -> None:

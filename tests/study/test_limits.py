@@ -9,7 +9,7 @@ from optuna.samplers import TPESampler
 
 from src.results import Counts
 from src.schema import find_kind
-from src.study import Claims, Storage, ranked, trial_rows
+from src.study import Claims, Storage, TrialLost, ranked, trial_rows
 from src.study.sampling import build_pruner
 from tests.support.studies import claimed, claims_on
 
@@ -71,6 +71,14 @@ def test_costs_may_be_stored_again_after_an_outage(memory: Storage) -> None:
         warnings.simplefilter("error")
         claims.note_costs(trial, {"parameters": 150})
         claims.note_costs(trial, {"parameters": 150})
+
+
+def test_costs_of_a_trial_that_another_process_has_ended_stop_its_worker(memory: Storage) -> None:
+    claims = claims_on(memory, n_trials=1, constraints=LIMITS)
+    trial = claimed(claims)
+    claims.interrupt(trial, "me", "it was stopped")
+    with pytest.raises(TrialLost):
+        claims.note_costs(trial, {"parameters": 50})
 
 
 @pytest.mark.parametrize(("limit", "best"), [(100.0, 0.5), (200.0, 0.75), (10.0, None), (None, 0.9)])

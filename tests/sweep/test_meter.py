@@ -67,7 +67,7 @@ def test_a_time_is_measured_in_another_process_which_is_started_again_after_its_
         first = meter.measure(config("model=dense"), DATASET, ["latency_ms"])["latency_ms"]
         assert first > 0
         assert meter._timer is not None
-        with pytest.raises(UserError, match=r"could not be timed: .*too small for alexnet"):
+        with pytest.raises(UserError, match=r"could not be measured: .*too small for alexnet"):
             meter.measure(config("model=alexnet", "dataset.image_size=[64,64]"), DATASET, ["latency_ms"])
         os.kill(meter._timer.popen.pid, signal.SIGKILL)
         with pytest.raises(UserError, match=r"has ended; .* smaller hydra\.sweeper\.n_jobs"):
