@@ -19,7 +19,8 @@ def explain_limits(rows: Sequence[TrialRow], limits: Mapping[str, float], enough
         enough: the number of trials that must have ended.
     """
     ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED", "FAIL") and not row.interrupted]
-    if not ended or len(ended) < enough or not all(row.is_skipped and excess(row.costs, limits) for row in ended):
+    is_met = any(row.costs and not excess(row.costs, limits) for row in rows)  # a running trial counts too
+    if is_met or not ended or len(ended) < enough or not all(row.is_skipped for row in ended):
         return ""
     found = [_smallest(name, limit, ended) for name, limit in limits.items()]
     unmet = [sentence for sentence, is_met in found if not is_met] or [sentence for sentence, _ in found]
@@ -41,7 +42,8 @@ def describe_skipped(rows: Sequence[TrialRow], limits: Mapping[str, float]) -> s
     if not count:
         return ""
     listed = ", ".join(f"{name} {format_cost(limit)}" for name, limit in limits.items())
-    networks = f"{count} network{'s were' if count > 1 else ' was'} over a limit ({listed}) and not trained"
+    over = f"over a limit ({listed})" if listed else "over an earlier limit"
+    networks = f"{count} network{'s were' if count > 1 else ' was'} {over} and not trained"
     times = [row.seconds for row in rows if row.epochs and row.seconds is not None and not row.interrupted]
     if not times:
         return f"{networks}."

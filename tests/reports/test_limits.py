@@ -26,6 +26,7 @@ def test_the_description_says_how_many_networks_were_not_trained_and_the_time_th
 def test_without_a_trained_trial_there_is_no_estimate() -> None:
     sentence = describe_skipped([skipped(0, parameters=2000)], LIMITS)
     assert sentence == "1 network was over a limit (parameters 1,000) and not trained."
+    assert describe_skipped([skipped(0)], {}) == "1 network was over an earlier limit and not trained."
 
 
 def test_limits_that_no_network_meets_are_named_with_the_smallest_value() -> None:
@@ -52,6 +53,7 @@ def test_only_the_limits_that_nothing_meets_are_named() -> None:
         ([skipped(0, parameters=2000), row(1, 0.5)], 1),
         ([skipped(0, parameters=2000), row(1, 0.5, "PRUNED")], 1),  # the pruner ended it, so it was trained
         ([skipped(0, parameters=2000), row(1, None, "FAIL")], 1),
+        ([skipped(0, parameters=2000), row(1, None, "RUNNING", costs={"parameters": 500})], 1),
         ([skipped(0, parameters=500)], 1),  # over an earlier limit, which was lower
     ],
 )
