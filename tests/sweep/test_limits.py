@@ -44,13 +44,11 @@ def test_networks_over_a_limit_are_not_trained_and_a_lower_limit_later_excludes_
     assert [int(row["parameters"]) for row in rows] == list(PARAMETERS.values())
     assert "1 network was over a limit" in study.parent.data.tags["mlflow.note.content"]
     assert "parameters 50,890 &gt; 30,000" in study.artifact("sweep.html")
-    assert "parameters 50,890 > 30,000" in workplace.run("src.sweep", "status", "small").stdout
 
-    refused = sweep(workplace, 10_000)
-    assert refused.returncode == 2
-    assert "hydra.sweeper.constraints.parameters was 30000.0, is 10000.0" in refused.stderr
     done = sweep(workplace, 10_000, "hydra.sweeper.on_change=continue")
     assert done.returncode == 0, done.stderr
     assert "best: trial 2," in done.stdout
     assert study.parent.data.metrics["parameters"] == PARAMETERS[8]
-    assert "over the limit: parameters 12,730 > 10,000" in workplace.run("src.sweep", "status", "small").stdout
+    shown = workplace.run("src.sweep", "status", "small").stdout
+    assert "parameters 50,890 > 30,000" in shown
+    assert "over the limit: parameters 12,730 > 10,000" in shown
