@@ -7,9 +7,10 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 
+from src.errors import ConfigError
 from src.results import Counts
 from src.schema import find_kind
-from src.study import Claims, Storage, TrialLost, ranked, trial_rows
+from src.study import LIMIT, Claims, Storage, TrialLost, check_setting, first_of_setting, ranked, trial_rows
 from src.study.sampling import build_pruner
 from tests.support.studies import claimed, claims_on
 
@@ -169,3 +170,16 @@ def test_tpe_learns_from_networks_that_were_not_trained(memory: Storage) -> None
     skipped = [row.is_skipped for row in trial_rows(claims.trials())]
     assert sum(skipped[:10]) >= 8  # random proposals
     assert sum(skipped[15:]) <= 5
+
+
+def test_another_limit_is_refused_by_its_name_and_does_not_change_the_configuration_of_earlier_trials(
+    memory: Storage,
+) -> None:
+    claims = claims_on(memory, n_trials=9)
+    name = f"{LIMIT}parameters"
+    check_setting(claims.study, {name: "100.0"}, [], "error")
+    end(claims, 50, 0.5)
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.constraints\.parameters was 100\.0, is 50\.0.*on_change"):
+        check_setting(claims.study, {name: "50.0"}, [], "error")
+    check_setting(claims.study, {name: "50.0"}, [], "continue")
+    assert first_of_setting(claims.study) == 0
