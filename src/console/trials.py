@@ -94,7 +94,7 @@ class SweepView:
 
     def _note_if_best(self, row: TrialRow) -> bool:
         """Remember a trial if it is the best so far; return whether it is."""
-        if row.state != "COMPLETE" or row.value is None or row.excess:
+        if row.state != "COMPLETE" or row.value is None or not row.is_feasible:
             return False
         if not is_better(row.value, self.best and self.best.value, self.direction):
             return False

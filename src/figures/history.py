@@ -47,7 +47,7 @@ def complete_trials(rows: Sequence[TrialRow]) -> list[tuple[TrialRow, float]]:
     return [
         (row, row.value)
         for row in rows
-        if row.state == "COMPLETE" and row.value is not None and math.isfinite(row.value) and not row.excess
+        if row.state == "COMPLETE" and row.value is not None and math.isfinite(row.value) and row.is_feasible
     ]
 
 

@@ -51,6 +51,11 @@ class TrialRow(NamedTuple):
         return "INTERRUPTED" if self.interrupted else self.state
 
     @property
+    def is_feasible(self) -> bool:
+        """True if its network is within the limits, as far as its costs are known."""
+        return not self.excess
+
+    @property
     def is_skipped(self) -> bool:
         """True if its network was not trained because it is over a limit; the reason says which."""
         return self.state == "PRUNED" and bool(self.reason)

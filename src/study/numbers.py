@@ -74,6 +74,6 @@ def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:
     """Return the complete trials within the limits, best first; of equal ones the earlier comes first."""
     complete = [
-        row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None and not row.excess
+        row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None and row.is_feasible
     ]
     return sorted(complete, key=lambda row: (-sign_of(direction) * (row.value or 0.0), row.number))
