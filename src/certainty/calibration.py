@@ -11,8 +11,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from src.certainty.resamples import Labels, Probabilities
+from src.confidence import bin_predictions
 
-BINS = 15  # of equal width, as in the paper
 LOWEST, HIGHEST = 0.1, 20.0  # temperatures that are searched
 SMALLEST = float(np.finfo(np.float32).tiny)  # of the probabilities that have a logarithm
 ROWS = 10_000  # images whose probabilities are computed at once, in float64
@@ -35,21 +35,15 @@ class Reliability(NamedTuple):
 
 
 def reliability_of(labels: Labels, probabilities: Probabilities) -> Reliability:
-    """Return the predictions in 15 bins of equal width. A bin contains its upper edge.
+    """Return the predictions in bins, see `src.confidence`.
 
     Args:
         labels: (n,), at least one.
         probabilities: float32, (n, classes).
     """
-    confidences = probabilities.max(axis=1).astype(np.float64)
-    is_right = probabilities.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(confidences * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    images = np.bincount(bins, minlength=BINS)
-    confident = np.bincount(bins, weights=confidences, minlength=BINS)
-    right = np.bincount(bins, weights=is_right, minlength=BINS)
-    divisor = np.where(images > 0, images, np.nan)
-    error = float(np.abs(right - confident).sum() / len(labels))
-    return Reliability(confident / divisor, right / divisor, images, error)
+    bins = bin_predictions(labels, probabilities)
+    divisor = np.where(bins.images > 0, bins.images, np.nan)
+    return Reliability(bins.confidence / divisor, bins.right / divisor, bins.images, bins.error)
 
 
 def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:

@@ -7,7 +7,18 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.console.classes import say_classes
     from src.console.epochs import EpochLines
-    from src.console.lines import console, progress, say, say_pairs, say_registration, say_where, size, table, warn
+    from src.console.lines import (
+        console,
+        duration,
+        progress,
+        say,
+        say_pairs,
+        say_registration,
+        say_where,
+        size,
+        table,
+        warn,
+    )
     from src.console.trials import (
         TRIAL_COLUMNS,
         SweepView,

@@ -94,7 +94,7 @@ class SweepView:
 
     def _note_if_best(self, row: TrialRow) -> bool:
         """Remember a trial if it is the best so far; return whether it is."""
-        if row.state != "COMPLETE" or row.value is None:
+        if row.state != "COMPLETE" or row.value is None or not row.is_feasible:
             return False
         if not is_better(row.value, self.best and self.best.value, self.direction):
             return False
@@ -148,9 +148,13 @@ def short(value: object) -> str:
 
 
 def count_words(counts: Counts) -> str:
-    """Return `20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted`."""
+    """Return `20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted`.
+
+    Of the pruned ones it says how many were not trained: `5 pruned (3 over a limit)`.
+    """
     kinds = (("complete", counts.complete), ("pruned", counts.pruned), ("failed", counts.failed))
-    numbers = ", ".join(f"{number} {kind}" for kind, number in kinds if number)
+    over = f" ({counts.skipped} over a limit)" if counts.skipped else ""
+    numbers = ", ".join(f"{number} {kind}{over * (kind == 'pruned')}" for kind, number in kinds if number)
     retried = f"; {counts.retried} interrupted" if counts.retried else ""
     return f"{counts.counted} trial{'s' * (counts.counted != 1)}: {numbers or 'none finished'}{retried}"
 

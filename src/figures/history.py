@@ -40,11 +40,14 @@ def history_data(rows: Sequence[TrialRow], direction: str) -> History | None:
 
 
 def complete_trials(rows: Sequence[TrialRow]) -> list[tuple[TrialRow, float]]:
-    """Return the complete trials with their values. A value that is not finite has no place in a figure."""
+    """Return the complete trials within the limits, with their values.
+
+    A value that is not finite has no place in a figure.
+    """
     return [
         (row, row.value)
         for row in rows
-        if row.state == "COMPLETE" and row.value is not None and math.isfinite(row.value)
+        if row.state == "COMPLETE" and row.value is not None and math.isfinite(row.value) and row.is_feasible
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from src.confidence import bin_predictions
 from src.datasets.arrays import Labels
 
 Probabilities = npt.NDArray[np.float32]
@@ -16,7 +17,6 @@ MetricFunction = Callable[[npt.NDArray[np.integer], Probabilities], float]
 Counts = npt.NDArray[np.int64]
 
 EPSILON = 1e-7  # the smallest probability in a logarithm, as in Keras
-BINS = 15  # of equal width, as in Guo et al. 2017
 CHANCE = 0.5  # the area under the curve of an order that says nothing
 
 
@@ -97,11 +97,7 @@ def calibration_error(labels: Labels, probabilities: Probabilities) -> float:
 
     It is the mean over 15 bins of equal width, each weighted by its number of images (Guo et al. 2017, equation 3).
     """
-    predicted = probabilities.argmax(axis=1)
-    confidences = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0].astype(np.float64)
-    bins = np.clip(np.ceil(confidences * BINS).astype(np.int64) - 1, 0, BINS - 1)  # a bin contains its upper edge
-    gaps = np.bincount(bins, weights=(predicted == labels) - confidences, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    return bin_predictions(labels, probabilities).error
 
 
 def _of_labels(labels: Labels, probabilities: Probabilities) -> Probabilities:

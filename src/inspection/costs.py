@@ -1,8 +1,10 @@
-"""The cost of a network for those who use it: parameters, space and time. `src.schema.costs` lists all costs."""
+"""The costs of a network: parameters, space and time. Their table is in `src.schema.costs`."""
 
+import random
 import statistics
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -12,12 +14,42 @@ from src.schema import COSTS, load_name
 
 CALLS = 50  # timed, after a few that are not
 WARM_UP = 5
+ROUNDS = 5  # of calls, as long as they take less than a second together
+PAUSE = 0.1  # seconds between two rounds: 50 calls of a small network take less than what disturbs them
 BYTES_PER_MB = 2**20
 
 
 def measure_costs(model: keras.Model, names: Collection[str]) -> dict[str, float]:
     """Return the costs of these names, in the order of the table."""
     return {name: float(load_name(cost.measured_by)(model)) for name, cost in COSTS.items() if name in names}
+
+
+def measure_new(build: Callable[[], keras.Model], names: Collection[str]) -> dict[str, float]:
+    """Return the costs of a network that nothing else needs; the one before it is freed."""
+    keras.utils.clear_session()
+    return measure_costs(build(), names)
+
+
+def sketch_model(build: Callable[[], keras.Model]) -> keras.Model:
+    """Return a network whose weights have shapes but no values, so that the largest one takes no memory.
+
+    It is built in its own thread, because Keras keeps its name counters and its list of variables without values by
+    thread: they disappear with the thread. Random numbers are the same after it as before.
+
+    Args:
+        build: builds the network, and runs it on nothing.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_sketch, build).result()
+
+
+def _sketch(build: Callable[[], keras.Model]) -> keras.Model:
+    state = random.getstate()  # initializers draw their seeds from it
+    try:
+        with tf.Graph().as_default(), keras.StatelessScope(initialize_variables=False):
+            return build()
+    finally:
+        random.setstate(state)
 
 
 def parameters(model: keras.Model) -> int:
@@ -27,22 +59,33 @@ def parameters(model: keras.Model) -> int:
 
 def model_mb(model: keras.Model) -> float:
     """Return the size of the weights in MB of 2**20 bytes."""
-    sizes = (np.prod(variable.shape, dtype=np.int64) * tf.as_dtype(variable.dtype).size for variable in model.variables)
+    sizes = (np.prod(weight.shape, dtype=np.int64) * tf.as_dtype(weight.dtype).size for weight in model.weights)
     return float(sum(sizes)) / BYTES_PER_MB
 
 
 def latency_ms(model: keras.Model) -> float:
-    """Return the median of the CPU time that 50 predictions of one image take, in milliseconds.
+    """Return the CPU time that a prediction of one image takes, in milliseconds: the median of 50 calls.
 
-    The time is that of all threads of the process together, which is about what one thread takes alone. So it does not
-    depend on what other processes do meanwhile.
+    It is the smallest of up to five such medians, because other processes can only make one larger.
+
+    The time is that of all threads of the process. It is what one thread takes if TensorFlow has one: threads that wait
+    for work take CPU time too, several times as much as a small network. So `src.sweep.meter` calls it in a process of
+    its own. CPU time does not grow while the process waits for a busy core.
     """
     predict = tf.function(lambda images: model(images, training=False), jit_compile=False)
     image = tf.zeros((1, *model.input_shape[1:]), model.input_dtype)
-    times = []
-    for call in range(WARM_UP + CALLS):
-        started = time.process_time()
-        predict(image).numpy()
-        if call >= WARM_UP:
-            times.append(time.process_time() - started)
-    return 1_000 * statistics.median(times)
+    medians: list[float] = []
+    began = time.process_time()
+    while not medians or (len(medians) < ROUNDS and time.process_time() - began < 1):
+        if medians:
+            time.sleep(PAUSE)
+        times = [_timed(lambda: predict(image).numpy()) for _ in range(WARM_UP + CALLS)]
+        medians.append(statistics.median(times[WARM_UP:]))
+    return round(1_000 * min(medians), 4)  # of a clock that counts microseconds
+
+
+def _timed(call: Callable[[], object]) -> float:
+    """Return the seconds of CPU time that a call takes."""
+    started = time.process_time()
+    call()
+    return time.process_time() - started

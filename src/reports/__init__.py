@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         record_explanation,
         save_pictures,
     )
+    from src.reports.limits import explain_limits, explain_winner
     from src.reports.recipe import best_recipe, check_recipe_name
     from src.reports.reproduce import (
         check_origin,

@@ -8,17 +8,19 @@ from typing import Any
 
 from src import console, figures, study, tracking
 from src.links import run_page
+from src.reports.limits import describe_skipped, explain_limits, explain_winner
 from src.reports.markdown import Markdown, escape, link, table
 from src.reports.recipe import best_recipe, save_recipe
 from src.reports.sweep_page import sweep_page
 from src.results import Counts, Parameter, SweepResult, TrialRow, format_metric, trial_name
-from src.schema import BEST, VALIDATION, as_tree, flatten, metric_names
+from src.schema import BEST, COSTS, VALIDATION, as_tree, flatten, format_cost, metric_names
 from src.space import SweepPlan
 
 TRIAL_FIELDS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
 MAX_LISTED = 5  # best trials in the description
 
 ConfigOfTrial = Callable[[TrialRow], Mapping[str, Any] | None]
+CostsOfTrial = Callable[[TrialRow, Mapping[str, Any] | None], Mapping[str, float]]
 
 
 def record_search(run: tracking.Run, plan: SweepPlan) -> None:
@@ -33,6 +35,7 @@ def record_search(run: tracking.Run, plan: SweepPlan) -> None:
     run.log_params(
         {f"hydra.sweeper.{name}.{key}": value for name in ("sampler", "pruner") for key, value in kept[name].items()}
         | {f"hydra.sweeper.{name}": kept[name] for name in ("max_retries", "max_failures", "storage")}
+        | {f"hydra.sweeper.constraints.{name}": limit for name, limit in plan.settings.limits.items()}
         | {"metric": plan.metric, "direction": plan.direction}
         | {f"space.{dimension.name}": str(dimension) for dimension in plan.space.dimensions}
     )
@@ -48,6 +51,7 @@ def record_results(
     config_of_trial: ConfigOfTrial,
     warnings: Sequence[str] = (),
     extensions: Mapping[str, str] | None = None,
+    measure: CostsOfTrial = lambda row, _: row.costs,
 ) -> SweepResult:
     """Writes `trials.csv`, `best.yaml` and the description into the parent run, replacing earlier ones.
 
@@ -61,6 +65,7 @@ def record_results(
         config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
         warnings: what a reader of the results must know.
         extensions: the id of a trial's run -> the extensions that it was trained with, as its param names them.
+        measure: returns what the network of the best trial costs, now that no worker trains.
     """
     _record_trials(run, plan, rows)
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
@@ -69,8 +74,12 @@ def record_results(
     result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts, given_up=given_up)
     if best is not None:
         made_with = (extensions or {}).get(str(best.run_id), "")
-        result = _record_best(run, plan, result, best, config_of_trial(best), made_with)
-    run.describe(describe_sweep(run, plan, linked, counts, warnings))
+        config = config_of_trial(best)
+        costs = measure(best, config)
+        result = _record_best(run, plan, result, best._replace(costs=costs), config, made_with)
+        winner = explain_winner(best.number, costs, plan.settings.limits)
+        warnings = [*warnings, *[winner] * bool(winner)]
+    run.describe(describe_sweep(run, plan, linked, counts, warnings, result.best_costs))
     return result
 
 
@@ -102,27 +111,44 @@ def record_plots(
 
 
 def describe_sweep(
-    run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow], counts: Counts, warnings: Sequence[str] = ()
+    run: tracking.Run,
+    plan: SweepPlan,
+    rows: Sequence[TrialRow],
+    counts: Counts,
+    warnings: Sequence[str] = (),
+    costs: Mapping[str, float] | None = None,
 ) -> str:
-    """Returns the sweep in Markdown: the best trial, the counts, a table of the best trials, the search, warnings."""
+    """Returns the sweep in Markdown: the best trial, the counts, a table of the best trials, the search, warnings.
+
+    Args:
+        run: the parent run.
+        plan: of the sweep.
+        rows: its trials.
+        counts: how many trials ended how.
+        warnings: what a reader must know.
+        costs: of the network of the best trial.
+    """
     top = study.ranked(rows, plan.direction)[:MAX_LISTED]
     parts = [
         _best_line(run, plan, top[0]) if top else "No trial is complete.",
+        _costs_line(costs or {}),
         f"{console.count_words(counts)}.",
+        escape(describe_skipped(rows, plan.settings.limits)),
         _best_table(run, plan, top) if top else "",
         _describe_search(plan),
-        *(f"**Warning:** {escape(warning)}" for warning in warnings),
+        *(f"**Warning:** {escape(warning)}" for warning in [*warnings, *_unmet(rows, plan)]),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _record_trials(run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow]) -> None:
     names = [dimension.name for dimension in plan.space.dimensions]
-    run.log_table("trials.csv", (*TRIAL_FIELDS, *names), [_trial_cells(row, names) for row in rows])
+    costs = plan.settings.costs
+    run.log_table("trials.csv", (*TRIAL_FIELDS, *costs, *names), [_trial_cells(row, costs, names) for row in rows])
 
 
-def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[object]:
-    """Returns the cells of a trial in `trials.csv`: those of `TRIAL_FIELDS`, then its parameters."""
+def _trial_cells(row: TrialRow, costs: Sequence[str], names: Sequence[str]) -> list[object]:
+    """Returns the cells of a trial in `trials.csv`: those of `TRIAL_FIELDS`, then its costs and its parameters."""
     params = [row.params.get(name, "") for name in names]
     return [
         row.number,
@@ -133,8 +159,14 @@ def _trial_cells(row: TrialRow, names: Sequence[str]) -> list[object]:
         row.epochs,
         row.run_id or "",
         row.reason,
+        *(_exact(row.costs[name]) if name in row.costs else "" for name in costs),
         *("null" if value is None else value for value in params),
     ]
+
+
+def _exact(cost: float) -> float | int:
+    """Return a cost as it is written to a table: an integer without a decimal point."""
+    return int(cost) if cost == int(cost) else cost
 
 
 def _record_best(
@@ -152,7 +184,7 @@ def _record_best(
         if plan.settings.save_best_as:
             save_recipe(plan.settings.save_best_as, recipe)
     metrics = _best_metrics(best, plan.metric)
-    run.log_new_metrics({plan.metric: best.value or 0.0, **metrics}, step=result.counts.counted)
+    run.log_new_metrics({plan.metric: best.value or 0.0, **metrics, **best.costs}, step=result.counts.counted)
     run.flush()
     return replace(
         result,
@@ -162,6 +194,7 @@ def _record_best(
         best_params=dict(best.params),
         best_metrics=metrics,
         best_epoch=best.best_epoch,
+        best_costs=best.costs,
         best_config=config,
     )
 
@@ -178,6 +211,17 @@ def _best_line(run: tracking.Run, plan: SweepPlan, best: TrialRow) -> str:
     return f"**{escape(plan.metric)} {format_metric(best.value)}**: {_trial_link(run, best)}{params}"
 
 
+def _costs_line(costs: Mapping[str, float]) -> str:
+    """Return `Its network: parameters 12,345, latency (ms) 0.41.`"""
+    listed = ", ".join(f"{COSTS[name].label} {format_cost(cost)}" for name, cost in costs.items())
+    return f"Its network: {escape(listed)}." if costs else ""
+
+
+def _unmet(rows: Sequence[TrialRow], plan: SweepPlan) -> list[str]:
+    sentence = explain_limits(rows, plan.settings.limits)
+    return [sentence] if sentence else []
+
+
 def _best_table(run: tracking.Run, plan: SweepPlan, top: Sequence[TrialRow]) -> str:
     names = [dimension.name for dimension in plan.space.dimensions]
     rows = [
@@ -188,10 +232,13 @@ def _best_table(run: tracking.Run, plan: SweepPlan, top: Sequence[TrialRow]) -> 
 
 
 def _describe_search(plan: SweepPlan) -> str:
-    """Returns the sampler, the pruner and a line for each dimension."""
+    """Returns the sampler, the pruner, a line for each dimension and one for each limit."""
     settings = f"Searched with sampler {plan.settings.sampler.name} and pruner {plan.settings.pruner.name}:"
-    dimensions = [escape(f"{dimension.name}: {dimension}") for dimension in plan.space.dimensions]
-    return "\n".join([settings, "", *(f"- {line}" for line in dimensions)])
+    lines: list[str] = [escape(f"{dimension.name}: {dimension}") for dimension in plan.space.dimensions]
+    lines += [
+        escape(f"{COSTS[name].label}: at most {format_cost(limit)}") for name, limit in plan.settings.limits.items()
+    ]
+    return "\n".join([settings, "", *(f"- {line}" for line in lines)])
 
 
 def _trial_link(run: tracking.Run, row: TrialRow) -> Markdown:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from src import console
 from src.redact import redact
 from src.results import Counts, Parameter, TrialRow, format_metric
+from src.schema import COSTS, format_cost
 
 PLOTS = {  # name -> its heading, and what it shows
     "intermediate_values": (
@@ -122,8 +123,10 @@ def trial_table(
 ) -> tuple[list[str], list[list[Cell]]]:
     """Return the headings, and a row of cells for each trial."""
     names = [parameter.name for parameter in parameters]
+    costs = [name for name in COSTS if any(name in row.costs for row in rows)]
     has_reasons = any(row.reason for row in rows)
-    headings = ["trial", "state", metric, "best epoch", "epochs", "seconds", *names, *["reason"] * has_reasons]
+    headings = ["trial", "state", metric, "best epoch", "epochs", "seconds"]
+    headings += [*(COSTS[name].label for name in costs), *names, *["reason"] * has_reasons]
     return headings, [
         [
             _number(row.number),
@@ -132,6 +135,7 @@ def trial_table(
             _number(row.best_epoch),
             _number(row.epochs),
             Cell("" if row.seconds is None else f"{row.seconds:.1f}", row.seconds),
+            *(_cost(row, name) for name in costs),
             *(_parameter(row, name) for name in names),
             *[Cell(row.reason.split("\n")[0])] * has_reasons,
         ]
@@ -141,6 +145,11 @@ def trial_table(
 
 def _number(value: int | None) -> Cell:
     return Cell("" if value is None else str(value), value)
+
+
+def _cost(row: TrialRow, name: str) -> Cell:
+    cost = row.costs.get(name)
+    return Cell("") if cost is None else Cell(format_cost(cost), cost)
 
 
 def _parameter(row: TrialRow, name: str) -> Cell:

@@ -20,11 +20,12 @@ class TrialRow(NamedTuple):
         reported: the metric at the end of each epoch, by epoch.
         run_id: its MLflow run.
         interrupted: True for a trial that was stopped or killed.
-        reason: why it failed, empty when it did not.
+        reason: why it failed, was not trained or is over a limit now, else empty.
         validation: `best_val_accuracy` and `best_val_loss`; older studies have neither.
         started: when it was claimed, None when that is unknown.
         attempts: the number of attempts after which an interrupted trial is not tried again, 0 for any other trial.
         costs: those of its network that were measured, by the names of `src.schema.costs`.
+        excess: the costs that are above the limits of the study, in words; empty if there are none.
     """
 
     number: int
@@ -42,11 +43,22 @@ class TrialRow(NamedTuple):
     started: datetime | None = None
     attempts: int = 0
     costs: Mapping[str, float] = {}
+    excess: str = ""
 
     @property
     def outcome(self) -> str:
         """The state, or INTERRUPTED for a trial that was stopped or killed."""
         return "INTERRUPTED" if self.interrupted else self.state
+
+    @property
+    def is_feasible(self) -> bool:
+        """True if its network is within the limits, as far as its costs are known."""
+        return not self.excess
+
+    @property
+    def is_skipped(self) -> bool:
+        """True if its network was not trained because it is over a limit; the reason says which."""
+        return self.state == "PRUNED" and bool(self.reason)
 
     @property
     def best_metrics(self) -> dict[str, float]:
@@ -83,6 +95,7 @@ class Counts:
         complete, pruned, failed: trials that count toward `n_trials`.
         running: trials that a worker trains now.
         retried: interrupted trials that were retried, or will be.
+        skipped: those of the pruned trials that were not trained because their network is over a limit.
     """
 
     complete: int
@@ -90,6 +103,7 @@ class Counts:
     failed: int
     running: int
     retried: int
+    skipped: int = 0
 
     @property
     def counted(self) -> int:
@@ -115,6 +129,7 @@ class SweepResult:
         best_params: its parameters, by dotted name.
         best_metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
         best_epoch: its epoch with that value, counted from 1.
+        best_costs: those of its network, as far as the study asks for them.
         best_config: the resolved configuration that it was trained with, or None when that is no longer known.
         given_up: the number of each interrupted trial that is not tried again -> its attempts.
     """
@@ -128,5 +143,6 @@ class SweepResult:
     best_params: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     best_metrics: dict[str, float] = field(default_factory=dict)
     best_epoch: int | None = None
+    best_costs: Mapping[str, float] = field(default_factory=dict)
     best_config: Mapping[str, Any] | None = None
     given_up: Mapping[int, int] = field(default_factory=dict)

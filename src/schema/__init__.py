@@ -2,7 +2,7 @@
 
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
 from src.schema.checks import ADDED, FREE, PLACE, REQUEST, nearest, output_size, require
-from src.schema.costs import COSTS, Cost
+from src.schema.costs import COSTS, Cost, excess, format_cost, violations
 from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, get_args
 
 from src.errors import ConfigError
 from src.places import sqlite_file
-from src.schema.checks import ADDED, FREE, PLACE, at_least, one_of, require
+from src.schema.checks import ADDED, FREE, PLACE, at_least, nearest, one_of, require
 from src.schema.costs import COSTS
 from src.schema.engines import EngineConfig, LocalEngineConfig
 from src.schema.kinds import Group, Kind
@@ -24,6 +24,7 @@ class SamplerConfig(Kind, group=Group("sampler", key="name", home="src.study", p
     is_exhaustive: ClassVar[bool] = False  # runs every combination of a grid and proposes nothing
     needs_package: ClassVar[str | None] = None  # which this project does not install
     needs_numbers: ClassVar[bool] = False  # cannot search a space that has only choices
+    supports_constraints: ClassVar[bool] = True  # copes with trials that are not trained because they cost too much
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,6 +86,7 @@ class CmaEsConfig(SamplerConfig, kind="cmaes", builds="optuna.samplers:CmaEsSamp
 
     n_startup_trials: int = 1
     needs_numbers: ClassVar[bool] = True
+    supports_constraints: ClassVar[bool] = False
 
     def arguments(self, trials: int) -> dict[str, Any]:
         return super().arguments(trials) | {"warn_independent_sampling": False}
@@ -243,8 +245,8 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     direction: str | None = None  # null: follows training.monitor
     # What the trials are compared by, [val_accuracy, parameters]; empty: by training.monitor alone
     objectives: list[str] = field(default_factory=list, metadata=ADDED)
-    # The most that a network may cost, {parameters: 100000}; one that costs more is not trained
-    constraints: dict[str, float] = field(default_factory=dict, metadata=ADDED)
+    # The most that a network may cost, {parameters: 100000}; one that costs more is not trained. null: no limit
+    constraints: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(COSTS), metadata=ADDED)
     storage: str = field(default="sqlite:///optuna.db", metadata=PLACE)
     study_name: str | None = None  # null: the search's name and a digest of fixed config, space and data
     n_trials: int | None = None  # total number of trials of the study; null: every combination of a grid
@@ -264,7 +266,12 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     @property
     def costs(self) -> list[str]:
         """The costs of a network that decide about its trial, in the order of their table."""
-        return [name for name in COSTS if name in self.constraints or name in self.objectives]
+        return [name for name in COSTS if name in self.limits or name in self.objectives]
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits of the costs that have one, in the order of their table."""
+        return {name: limit for name in COSTS if (limit := self.constraints.get(name)) is not None}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -289,6 +296,7 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             value = getattr(self, key)
             allowed = value is None or (value.strip() and not set(value) & set("/\\"))
             require(bool(allowed), f"hydra.sweeper.{key}", value, "a name without slashes")
+        self._check_constraints()
         if self.detach and not self.engine.can_detach:
             raise ConfigError(
                 f"hydra.sweeper.detach=true: with hydra/sweeper/engine={self.engine.name} the workers end with this "
@@ -310,6 +318,23 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             raise ConfigError(
                 f"hydra/sweeper/pruner={self.pruner.name}: a grid trains each combination to its end; remove "
                 f"`hydra/sweeper/pruner={self.pruner.name}`"
+            )
+
+    def _check_constraints(self) -> None:
+        """Raise ConfigError if a limit has no cost or cannot be met, or if the sampler cannot work with limits."""
+        for name, limit in self.constraints.items():
+            if name not in COSTS:
+                found = nearest(name, list(COSTS))
+                guess = f"did you mean {found!r}? " if found else ""
+                raise ConfigError(
+                    f"hydra.sweeper.constraints: no cost {name!r}; {guess}what a network costs: {', '.join(COSTS)}"
+                )
+            is_limit = limit is None or (math.isfinite(limit) and limit > 0)
+            require(is_limit, f"hydra.sweeper.constraints.{name}", limit, "a finite number above 0")
+        if self.limits and not self.sampler.supports_constraints:
+            raise ConfigError(
+                f"hydra.sweeper.constraints: hydra/sweeper/sampler={self.sampler.name} learns from trained networks "
+                "only, so it would propose networks over a limit again and again; use hydra/sweeper/sampler=tpe"
             )
 
 

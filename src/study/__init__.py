@@ -10,27 +10,32 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.study.claims import COSTS, Claims, NoTrial, count_trials
+    from src.study.claims import Claims, NoTrial, count_trials
     from src.study.importances import rank_parameters
     from src.study.numbers import ranked, trial_rows
     from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of, refusals_explained
     from src.study.presence import is_attended, note_queued
     from src.study.records import StudyRecord, TrialRecord, end_dead_trials, study_records
     from src.study.sampling import check_sampler, picker
+    from src.study.shared import COSTS
     from src.study.storage import SETTING, Storage, open_existing, open_storage
     from src.study.studies import (
+        LIMIT,
         ORIGIN,
         Order,
         WorkerRecord,
         ask_to_stop,
         check_setting,
+        costs_of_winner,
         find_study,
         first_of_setting,
         has_report,
         is_stopped,
         keep_definition,
         kept_definition,
+        limits_of,
         note_report,
+        note_winner,
         note_worker,
         open_study,
         order_of,

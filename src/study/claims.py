@@ -24,15 +24,17 @@ from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
-from src.schema import Scalar, SweeperConfig, sign_of
+from src.schema import Scalar, SweeperConfig, sign_of, violations
 from src.study.patience import is_outage
 from src.study.presence import OWNER, note_arrival
 from src.study.sampling import build_pruner, build_sampler
-from src.study.shared import SharedStudy
+from src.study.shared import COSTS, SharedStudy
 from src.study.storage import Storage
+from src.study.watch import LOST_TRIAL, TrialLost
 
 INTERRUPTED = "interrupted"
 KILLED = "its worker was killed"  # the only reason of an interruption that counts as a retry
@@ -40,7 +42,6 @@ ENDED_WITH_SWEEP = "the sweep was stopped or killed"
 LOST = "its machine failed, or its worker and the command of the sweep were killed"
 STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
-COSTS = "costs"  # of its network, measured before it is trained
 RETRIES = "retries"
 RETRY_OF = "retry_of"
 CHAIN = "chain"  # the number of the chain's first trial, at each later one
@@ -101,6 +102,7 @@ class Claims:
                 pruner=build_pruner(settings.pruner),
             )
         )
+        self.study.limits = settings.limits
         self._settings = settings
         self._n_trials = n_trials
         self._queue = queue
@@ -154,6 +156,10 @@ class Claims:
     def prune(self, trial: optuna.Trial, owner: str, attributes: Mapping[str, Any]) -> bool:
         """Ends a trial that the pruner stopped."""
         return self._end_trial(trial.number, owner, TrialState.PRUNED, None, attributes)
+
+    def skip(self, trial: optuna.Trial, owner: str, reason: str, attributes: Mapping[str, Any]) -> bool:
+        """Ends a trial that is not trained because its network is over a limit; it counts as pruned."""
+        return self._end_trial(trial.number, owner, TrialState.PRUNED, None, {**attributes, REASON: reason})
 
     def fail(self, trial: optuna.Trial, owner: str, reason: str, attributes: Mapping[str, Any]) -> bool:
         """Ends a trial that raised an error, diverged or cannot be built; it counts, and its reason is stored."""
@@ -210,11 +216,33 @@ class Claims:
         attributes = self.patiently(lambda: trial.user_attrs)
         return int(attributes.get(CHAIN, trial.number)), attributes.get(RETRY_OF)
 
+    def costs(self, trial: optuna.Trial) -> dict[str, float]:
+        """Return what the trial's network costs, as far as that is known. A repeated trial has that of the first."""
+        return dict(self.patiently(lambda: trial.user_attrs).get(COSTS, {}))
+
+    def note_costs(self, trial: optuna.Trial, costs: Mapping[str, float]) -> None:
+        """Store what a trial's network costs, and how far that is above the limits.
+
+        Raises:
+            TrialLost: the trial is no longer running, so another process tries it again.
+        """
+
+        def note() -> None:
+            try:
+                trial.set_user_attr(COSTS, dict(costs))
+            except UpdateFinishedTrialError as error:
+                raise TrialLost(LOST_TRIAL) from error
+            noted = trial.constraints  # Optuna warns of one that is set twice
+            for name, violation in violations(costs, self._settings.limits).items():
+                if name not in noted:
+                    trial.set_constraint(name, violation)
+
+        self.patiently(note)
+
     def best_value(self) -> float | None:
-        """Returns the best value of a complete trial, None while there is none."""
-        values = [
-            trial.value for trial in self.trials() if trial.state == TrialState.COMPLETE and trial.value is not None
-        ]
+        """Returns the best value of a complete trial within the limits, None while there is none."""
+        complete = [trial for trial in self.trials() if trial.state == TrialState.COMPLETE]
+        values = [trial.value for trial in complete if trial.value is not None and is_within_limits(trial)]
         sign = sign_of(self.study.direction.name.lower())
         return max(values, key=lambda value: sign * value, default=None)
 
@@ -336,15 +364,14 @@ class Claims:
         for trial in trials:
             if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
                 chain = _chain(trial)
-                attributes = {
+                attributes: dict[str, Any] = {
                     RETRIES: trial.user_attrs.get(RETRIES, 0) + _counts_as(KILLED, trial),
                     LOSSES: trial.user_attrs.get(LOSSES, 0) + _counts_as(LOST, trial),
                     RETRY_OF: trial.number,
                     CHAIN: chain,
                     STARTED_AT: self._epoch_of(chain),
                 }
-                if QUEUED in trial.user_attrs:
-                    attributes[QUEUED] = trial.user_attrs[QUEUED]
+                attributes |= {name: trial.user_attrs[name] for name in (QUEUED, COSTS) if name in trial.user_attrs}
                 # With the parameters that it was queued with: it may have been killed before all of them were drawn.
                 return trial.system_attrs.get("fixed_params", {}) | trial.params, attributes
         tried = {trial.user_attrs.get(QUEUED) for trial in trials}
@@ -381,6 +408,16 @@ def is_interrupted(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(INTERRUPTED))
 
 
+def is_within_limits(trial: FrozenTrial) -> bool:
+    """Return True if the trial's network costs no more than the study allows, as far as that is known."""
+    return all(violation <= 0 for violation in trial.constraints.values())
+
+
+def is_skipped(trial: FrozenTrial) -> bool:
+    """Return True if the trial was not trained because its network is over a limit."""
+    return trial.state == TrialState.PRUNED and REASON in trial.user_attrs
+
+
 def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
     """Returns whether the trial was interrupted and may be tried again under another number, so it does not count."""
     if not is_interrupted(trial):
@@ -410,4 +447,5 @@ def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:
         failed=by_state[TrialState.FAIL] - len(retried),
         running=by_state[TrialState.RUNNING] + by_state[TrialState.WAITING],
         retried=len(retried),
+        skipped=sum(map(is_skipped, trials)),
     )

@@ -1,22 +1,26 @@
 """The trials of a study as plain values, for tables, lines and pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
-from src.schema import BEST, VALIDATION, metric_names, sign_of
-from src.study.claims import COSTS, REASON, can_retry, count_attempts, is_interrupted
+from src.schema import BEST, VALIDATION, excess, metric_names, sign_of
+from src.study.claims import REASON, can_retry, count_attempts, is_interrupted
+from src.study.shared import COSTS
 
 
-def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) -> list[TrialRow]:
+def trial_rows(
+    trials: Sequence[FrozenTrial], max_retries: int | None = None, limits: Mapping[str, float] | None = None
+) -> list[TrialRow]:
     """Return a row for each trial, by number.
 
     Args:
         trials: of one study.
         max_retries: `hydra.sweeper.max_retries`; with it, rows say which interrupted trials are not tried again.
+        limits: `hydra.sweeper.constraints`; with them, rows say which networks are over a limit now.
     """
-    rows = [_row(trial) for trial in sorted(trials, key=lambda trial: trial.number)]
+    rows = [_with_excess(_row(trial), limits or {}) for trial in sorted(trials, key=lambda trial: trial.number)]
     if max_retries is None:
         return rows
     given_up = {
@@ -31,6 +35,13 @@ def _as_given_up(row: TrialRow, count: int) -> TrialRow:
     attempts = f"{count} attempt{'s' * (count > 1)}"
     more = "a larger hydra.sweeper.max_retries allows more"
     return row._replace(attempts=count, reason=f"{row.reason}; not tried again after {attempts}; {more}")
+
+
+def _with_excess(row: TrialRow, limits: Mapping[str, float]) -> TrialRow:
+    """Return the row with what is over a limit. A complete trial was trained under a higher limit, or under none."""
+    found = excess(row.costs, limits)
+    reason = f"over the limit: {found}" if found and row.state == TrialState.COMPLETE.name else row.reason
+    return row._replace(excess=found, reason=reason)
 
 
 def _row(trial: FrozenTrial) -> TrialRow:
@@ -61,6 +72,8 @@ def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
 
 
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:
-    """Return the complete trials, best first; of equal ones the earlier comes first."""
-    complete = [row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None]
+    """Return the complete trials within the limits, best first; of equal ones the earlier comes first."""
+    complete = [
+        row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None and row.is_feasible
+    ]
     return sorted(complete, key=lambda row: (-sign_of(direction) * (row.value or 0.0), row.number))

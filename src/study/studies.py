@@ -16,13 +16,15 @@ from src.study.presence import note_queued
 
 SETTING = "setting"
 CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was changed
-VARIES = ("space ", "data ")  # prefixes of the items of a setting that are not fixed keys, see `src.sweep.setting`
+LIMIT = "hydra.sweeper.constraints."  # prefix of the limits in a setting
+VARIES = ("space ", "data ", LIMIT)  # prefixes of the items of a setting that are not fixed keys of a configuration
 STOP = "stop"
 UNIQUE = "id"
 DEFINITION = "definition"
 ORIGIN = "origin"
 ORDER = "order"
 REPORTED = "reported"  # the number of trials in the last report
+WINNER = "winner"  # the best trial, and its costs as they were measured last
 WORKER = "worker "  # prefix of what each worker notes
 
 
@@ -183,6 +185,23 @@ def place_order(study: optuna.Study, order: Order) -> None:
 def order_of(study: optuna.Study) -> Order:
     """Return the order of a study that has a definition."""
     return Order(**study.user_attrs[ORDER])
+
+
+def limits_of(study: optuna.Study) -> dict[str, float]:
+    """Return the limits of a study's networks; none for a study without a definition."""
+    settings = study.user_attrs.get(DEFINITION, {}).get("settings", {})
+    return {name: limit for name, limit in settings.get("constraints", {}).items() if limit is not None}
+
+
+def note_winner(study: optuna.Study, number: int, costs: Mapping[str, float]) -> None:
+    """Store what the network of the best trial costs, measured again after the workers have ended."""
+    study.set_user_attr(WINNER, {"number": number, "costs": dict(costs)})
+
+
+def costs_of_winner(study: optuna.Study, number: int) -> dict[str, float] | None:
+    """Return what `note_winner` has stored, None if it was about another trial."""
+    winner = study.user_attrs.get(WINNER, {})
+    return dict(winner["costs"]) if winner.get("number") == number else None
 
 
 def note_report(study: optuna.Study, trials: int) -> None:

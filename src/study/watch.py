@@ -10,6 +10,7 @@ from src.process.interrupt import Abandoned
 from src.study.patience import is_temporary
 
 STOPPED = "the sweep was stopped"
+LOST_TRIAL = "another process took this worker for dead"
 
 
 class Stopped(KeyboardInterrupt):
@@ -69,5 +70,5 @@ class TrialWatch:
             try:
                 self.trial.report(self._unreported[epoch], epoch)
             except UpdateFinishedTrialError as error:
-                raise TrialLost("another process took this worker for dead") from error
+                raise TrialLost(LOST_TRIAL) from error
             del self._unreported[epoch]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
+from typing import Any
 
-from src import console, links, reports, study, tracking
+from src import console, datasets, links, reports, study, tracking
+from src.cli.compose import config_from_dict
 from src.errors import StoreError, UserError
-from src.results import SweepResult
+from src.results import SweepResult, TrialRow
+from src.schema import COSTS
+from src.sweep.meter import Meter
 from src.sweep.opening import Sweep
 from src.sweep.runs import config_of_trial, open_parent, runs_of_trials
 
@@ -98,6 +104,9 @@ class Ending:
         if self.result.best_trial is not None:
             best = f"best: trial {self.result.best_trial}, {self.sweep.plan.metric} {self.result.best_value:.4f}"
             console.say_with_params(best, self.result.best_params)
+            limits = self.sweep.plan.settings.limits
+            if over := reports.explain_winner(self.result.best_trial, self.result.best_costs, limits):
+                console.warn([over])
             if self.result.best_config is None:
                 console.say("best.yaml was not written: the run of this trial is gone, and the settings were changed")
 
@@ -115,12 +124,18 @@ class Ending:
             console.say(f"once that works again, resume with: {links.same_command()}")
 
 
-def write_results(sweep: Sweep) -> SweepResult:
-    """Write the tables and the description into the sweep's run, and end runs that dead workers left behind."""
+def write_results(sweep: Sweep, is_final: bool = True) -> SweepResult:
+    """Write the tables and the description into the sweep's run, and end runs that dead workers left behind.
+
+    Args:
+        sweep: the sweep.
+        is_final: False if somebody stopped it and waits for its end, so that nothing is measured.
+    """
     plan, claims = sweep.plan, sweep.claims
     with tracking.explain_store_errors(plan.tracking.uri):
         sweep.chains.remove_others(claims.open_chains())
-        counts, rows = claims.counts(), study.trial_rows(claims.trials(), plan.settings.max_retries)
+        settings = plan.settings
+        counts, rows = claims.counts(), study.trial_rows(claims.trials(), settings.max_retries, settings.limits)
         parent = open_parent(sweep.store, sweep.job.study, plan, sweep.data)
         if parent.run_id != sweep.parent.run_id:  # it was deleted meanwhile
             sweep.parent = parent
@@ -138,7 +153,38 @@ def write_results(sweep: Sweep) -> SweepResult:
             lambda row: config_of_trial(sweep.store, plan, row, known, first),
             sweep.warnings,
             {run.run_id: run.extensions for run in runs},
+            partial(measure_winner, sweep, counts.running > 0 or not is_final),
         )
+
+
+def measure_winner(
+    sweep: Sweep, is_busy: bool, best: TrialRow, config: Mapping[str, Any] | None
+) -> Mapping[str, float]:
+    """Return what the network of the best trial costs, now that no worker of this machine trains.
+
+    Times are measured again, and so is what an earlier trial does not know. Other trials without costs are taken for
+    allowed, because measuring all of them would need all their networks. The study keeps the result, so a report that
+    is written again has the same numbers.
+
+    Args:
+        sweep: the sweep.
+        is_busy: True if trials run elsewhere, or somebody waits for the end.
+        best: the trial.
+        config: its resolved configuration, None if it is not known.
+    """
+    names = [name for name in sweep.plan.settings.costs if COSTS[name].is_time or name not in best.costs]
+    known = sweep.claims.read(partial(study.costs_of_winner, number=best.number)) or {}
+    if config is not None and not is_busy and not known.keys() >= set(names):
+        meter = Meter()
+        try:
+            typed = config_from_dict(dict(config))
+            known = meter.measure_apart(typed, datasets.load_dataset(typed.dataset), names)
+            sweep.claims.read(partial(study.note_winner, number=best.number, costs=known))
+        except UserError as error:
+            console.warn([f"the network of the best trial could not be measured again: {error}"])
+        finally:
+            meter.close()
+    return {name: cost for name in COSTS if (cost := known.get(name, best.costs.get(name))) is not None}
 
 
 def write_plots(sweep: Sweep, result: SweepResult) -> None:
@@ -146,6 +192,7 @@ def write_plots(sweep: Sweep, result: SweepResult) -> None:
     if result.run_id is None or result.best_trial is None:
         return
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
-        rows = study.trial_rows(sweep.claims.trials(), sweep.plan.settings.max_retries)
+        settings = sweep.plan.settings
+        rows = study.trial_rows(sweep.claims.trials(), settings.max_retries, settings.limits)
         parameters = sweep.claims.read(study.rank_parameters)
         reports.record_plots(sweep.parent, sweep.plan, result.study_name, rows, sweep.claims.counts(), parameters)

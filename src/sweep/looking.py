@@ -36,7 +36,7 @@ def show_studies(storage_url: str) -> None:
 def show_trials(study_name: str, storage_url: str) -> None:
     """Print the trials of a study, and its workers with the last lines of their logs."""
     with opened_study(study_name, storage_url) as (_, opened):
-        rows = study.trial_rows(opened.get_trials(deepcopy=False))
+        rows = study.trial_rows(opened.get_trials(deepcopy=False), limits=study.limits_of(opened))
         console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
         if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
             console.say(f"the report lacks trials; write it with: {command_of('resume', study_name, storage_url)}")
@@ -73,7 +73,7 @@ def watch(study_name: str, storage_url: str) -> None:
     """
     with opened_study(study_name, storage_url) as (storage, opened):
         definition, _ = study.kept_definition(opened)
-        retries = int(definition["settings"]["max_retries"])
+        retries, limits = int(definition["settings"]["max_retries"]), study.limits_of(opened)
         direction = opened.direction.name.lower()
 
         def trials() -> list[optuna.trial.FrozenTrial]:
@@ -88,11 +88,12 @@ def watch(study_name: str, storage_url: str) -> None:
             return study.is_attended(opened, storage.locks, found)
 
         n_trials = study.order_of(opened).n_trials
-        with console.SweepView(definition["metric"], direction, n_trials, study.trial_rows(trials(), retries)) as view:
+        rows = study.trial_rows(trials(), retries, limits)
+        with console.SweepView(definition["metric"], direction, n_trials, rows) as view:
             while True:
                 found = trials()
                 counts = study.count_trials(found, retries)
-                view.update(study.trial_rows(found, retries), counts)
+                view.update(study.trial_rows(found, retries, limits), counts)
                 if not counts.running and (counts.counted >= n_trials or storage.patience.call(has_ended)):
                     break
                 idle = 0.0 if counts.running else idle + TICK

@@ -53,7 +53,7 @@ def run_study(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> Sw
             sweep.claims.give_up_dead(ended=sweep.job.starter)
             stopping.writing_results()
             with sweep.claims.recording():
-                ending.result = result = write_results(sweep)
+                ending.result = result = write_results(sweep, is_final=not ending.was_stopped)
                 write_plots(sweep, result)
                 sweep.claims.read(lambda opened: study.note_report(opened, result.counts.total))
         with ending:
@@ -151,7 +151,7 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
         workers.end()
     else:
         start_workers(workers, sweep)
-    is_noted = False
+    is_noted, is_warned = False, not plan.settings.limits
     with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(sweep)) as view:
         while workers.wait(TICK):
             stopping.obey(claims.read(study.is_stopped))
@@ -163,7 +163,10 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
             workers.replace_dead()
             workers.note_progress(claims.count_progress())
             view.update(trial_rows(sweep), claims.counts())
+            is_warned = is_warned or warn_of_limits(sweep)
         view.update(trial_rows(sweep), claims.counts())
+    if not is_warned:
+        warn_of_limits(sweep)
     if stopping.signals:
         raise Interrupted(stopping.signals[0])
     if stopping.is_asked:
@@ -193,7 +196,20 @@ def give_work(workers: Workers, sweep: Sweep) -> None:
 
 def trial_rows(sweep: Sweep) -> list[TrialRow]:
     """Returns the trials as they are now."""
-    return study.trial_rows(sweep.claims.trials(), sweep.plan.settings.max_retries)
+    settings = sweep.plan.settings
+    return study.trial_rows(sweep.claims.trials(), settings.max_retries, settings.limits)
+
+
+def warn_of_limits(sweep: Sweep) -> bool:
+    """Warn if no network meets the limits, after as many trials as may fail in a row; return True if it has warned.
+
+    The sweep continues. A network that is not trained takes little time, and the sampler learns from it.
+    """
+    enough = min(sweep.plan.settings.max_failures, sweep.job.n_trials)
+    line = reports.explain_limits(trial_rows(sweep), sweep.plan.settings.limits, enough)
+    if line:
+        console.warn([line])
+    return bool(line)
 
 
 def explain_failures(rows: Sequence[TrialRow], max_failures: int) -> str:

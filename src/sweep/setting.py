@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from src import datasets, reports
+from src import datasets, reports, study
 from src.redact import redact_tree
 from src.schema import Choice, Dimension, as_tree, decisive_leaves, flatten, with_given_name
 from src.space import SweepPlan
@@ -43,7 +43,8 @@ def find_data(plan: SweepPlan) -> list[Data]:
 
 
 def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
-    """Returns the setting as strings: each fixed key, `space ...` for each dimension, `data ...` for each data set.
+    """Returns the setting as strings: each fixed key, `space ...` for each dimension, `data ...` for each data set,
+    and the limits of the networks.
 
     Keys that differ between the options of a searched group are one digest for each combination of groups.
     """
@@ -64,6 +65,7 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
             setting[f"options {label}"] = _digest(differing)
     setting |= {f"space {dimension.name}": _kind_and_values(dimension) for dimension in plan.space.dimensions}
     setting |= _describe_data(data)
+    setting |= {f"{study.LIMIT}{name}": json.dumps(limit) for name, limit in plan.settings.limits.items()}
     redacted = redact_tree(setting)
     assert isinstance(redacted, dict)
     return redacted

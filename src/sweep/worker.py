@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from src import console, datasets, fitting, inspection, models, saving, study, tracking
+from src import console, datasets, fitting, models, saving, study, tracking
 from src.errors import StoreError, UserError
 from src.extensions import load_extensions
 from src.process.failures import print_error
@@ -36,10 +36,11 @@ from src.process.lazy import import_now
 from src.redact import redact
 from src.results import TrainResult, trial_name
 from src.resuming import Resumption
-from src.schema import Config, DatasetConfig, best_metrics, is_better
+from src.schema import Config, DatasetConfig, best_metrics, excess, is_better
 from src.space import read_definition
 from src.sweep.chains import Chains
 from src.sweep.job import Job
+from src.sweep.meter import Meter
 from src.sweep.worker_log import WorkerLog
 from src.train import train
 
@@ -53,6 +54,10 @@ WAIT_SECONDS = 0.5  # between two attempts to claim a trial
 ORPHANED = 1  # exit code of a worker whose parent has ended
 LONGER = 60  # seconds that a worker waits longer for the storage than its parent, which gives up first and says why
 MAX_REASON = 2_000  # characters
+
+
+class OverLimit(Exception):
+    """The network of a trial costs more than `hydra.sweeper.constraints` allows. The message says what."""
 
 
 def main() -> None:
@@ -158,6 +163,7 @@ class Worker:
             epoch_of=self.chains.epoch,
         )
         self.datasets: dict[str, datasets.Dataset] = {}
+        self.meter = Meter()
         self._announce()
 
     def _announce(self) -> None:
@@ -250,6 +256,8 @@ class Worker:
                     self._record_loss(trial.number)
             if not isinstance(stop, study.Stopped):
                 raise
+        except OverLimit as reason:
+            is_ours = self._record_skip(trial, str(reason))
         except Exception as error:
             is_ours = self._record_failure(trial, error)
         else:
@@ -261,13 +269,22 @@ class Worker:
         return is_ours
 
     def _measure_costs(self, trial: optuna.Trial, config: Config) -> None:
-        """Store in the trial what its network costs, as far as the study wants to know it."""
-        if not self.plan.settings.costs:
+        """Store in the trial what its network costs, as far as the study asks for it.
+
+        A trial that repeats another one keeps its costs: a second measurement of a time could end it halfway.
+
+        Raises:
+            OverLimit: the network costs more than the study allows.
+        """
+        names, limits = self.plan.settings.costs, self.plan.settings.limits
+        if not names:
             return
-        dataset = self._dataset(config.dataset)
-        model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
-        costs = inspection.measure_costs(model, self.plan.settings.costs)
-        self.claims.patiently(lambda: trial.set_user_attr(study.COSTS, costs))
+        costs = self.claims.costs(trial)
+        if missing := [name for name in names if name not in costs]:
+            costs |= self.meter.measure(config, self._dataset(config.dataset), missing, limits)
+        self.claims.note_costs(trial, costs)
+        if reason := excess(costs, limits):
+            raise OverLimit(reason)
 
     def _log_epoch(self, number: int, epoch: int, logs: dict[str, float]) -> bool:
         self.log.note(f"trial {number}, epoch {epoch}: {self.plan.metric} {logs[self.plan.metric]:.4f}")
@@ -286,6 +303,20 @@ class Worker:
             if isinstance(stop, StoreError):
                 raise
             return True  # the next process that claims a trial finds that this worker is gone
+
+    def _record_skip(self, trial: optuna.Trial, reason: str) -> bool:
+        self.log.note(f"trial {trial.number} is not trained: {reason}")
+        run_id = tracking.record_skipped_trial(
+            self.store,
+            self.job.study,
+            trial.number,
+            run_name=trial_name(trial.number),
+            parent_run_id=self.job.parent_run_id,
+            params=trial.params,
+            costs=self.claims.costs(trial),
+            reason=reason,
+        )
+        return self.claims.skip(trial, self.owner, reason, {"run_id": run_id})
 
     def _record_failure(self, trial: optuna.Trial, error: Exception) -> bool:
         run_id = tracking.record_failed_trial(
@@ -312,6 +343,7 @@ class Worker:
             f"trial {trial.number} {'was pruned' if pruned else 'is complete'}: "
             f"{self.plan.metric} {result.metrics[self.plan.metric]:.4f}"
         )
+        tracking.record_costs(self.store, result.run_id, self.claims.costs(trial))
         if pruned:
             tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
             return self.claims.prune(trial, self.owner, attributes)

@@ -40,8 +40,10 @@ if TYPE_CHECKING:
         has_parent_run,
         open_parent_run,
         read_config,
+        record_costs,
         record_failed_trial,
         record_lost_trial,
+        record_skipped_trial,
         study_runs,
         tag_run,
     )

@@ -28,6 +28,7 @@ RESULT_CODE = (
     "schema",
     "process",
     "checkpoints.py",
+    "confidence.py",
     "errors.py",
     "extensions.py",
     "foreign.py",

@@ -1,12 +1,13 @@
 """The runs of a sweep: one parent for the study, one child for each trial."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from mlflow.entities import Metric, ViewType
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import ViewType
 
-from src.extensions import PARAM
+from src.extensions import PARAM, extension_param
 from src.redact import redact
 from src.tracking.parents import PARENT, adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
@@ -94,6 +95,41 @@ def record_failed_trial(
     run.log_params(params)
     run.end("FAILED", error)
     return run.run_id
+
+
+def record_skipped_trial(
+    store: Store,
+    study: StudyId,
+    number: int,
+    *,
+    run_name: str,
+    parent_run_id: str | None,
+    params: Mapping[str, Any],
+    costs: Mapping[str, float],
+    reason: str,
+) -> str | None:
+    """Create the run of a trial that is not trained: with its params, what its network costs, and the reason.
+
+    It is FINISHED with the tag `trial_state=PRUNED`, like that of a trial that was pruned while it trained.
+
+    Returns:
+        The run's id, None when tracking is off.
+    """
+    if store.client is None:
+        return None
+    run = _new_child(store, study, number, run_name, parent_run_id)
+    run.log_params({**params, **extension_param()})
+    record_costs(store, run.run_id, costs)
+    run.set_tags({"trial_state": "PRUNED", "over_limit": reason})
+    run.end("FINISHED")
+    return run.run_id
+
+
+def record_costs(store: Store, run_id: str | None, costs: Mapping[str, float]) -> None:
+    """Record what a network costs as metrics of its run, which may have ended."""
+    if store.client is not None and run_id is not None and costs:
+        now = int(time.time() * 1000)
+        store.client.log_batch(run_id, metrics=[Metric(name, cost, now, 0) for name, cost in costs.items()])
 
 
 def study_runs(store: Store, study: StudyId, *, deleted: bool = False) -> list[TrialRun]:

@@ -55,6 +55,12 @@ def test_with_a_loss_the_smaller_value_is_the_better_one() -> None:
     assert [" *" in view.line(trial(0, value=value)) for value in (0.5, 0.6, 0.4)] == [True, False, True]
 
 
+def test_a_trial_over_a_limit_is_never_the_best() -> None:
+    view = SweepView("val_accuracy", "maximize", 20, [])
+    assert " *" not in view.line(trial(0, value=0.99, excess="parameters 2 > 1"))
+    assert " *" in view.line(trial(1, value=0.5))
+
+
 def test_a_pruned_trial_is_never_the_best() -> None:
     assert " *" not in SweepView("val_accuracy", "maximize", 20, []).line(trial(0, "PRUNED", 0.99))
 
@@ -107,6 +113,8 @@ def test_trials_are_counted_in_words() -> None:
     assert (
         console.count_words(Counts(complete=0, pruned=0, failed=0, running=0, retried=0)) == "0 trials: none finished"
     )
+    over = Counts(complete=1, pruned=3, failed=0, running=0, retried=0, skipped=2)
+    assert console.count_words(over) == "4 trials: 1 complete, 3 pruned (2 over a limit)"
 
 
 @pytest.mark.parametrize(

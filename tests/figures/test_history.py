@@ -20,7 +20,9 @@ def test_the_best_so_far_is_over_complete_trials_with_a_finite_value(
     assert history_data(ROWS, direction) == expected
 
 
-@pytest.mark.parametrize("rows", [[], [row(0, 0.5, "PRUNED")], [row(0, float("inf"))]])
+@pytest.mark.parametrize(
+    "rows", [[], [row(0, 0.5, "PRUNED")], [row(0, float("inf"))], [row(0, 0.5, excess="parameters 2 > 1")]]
+)
 def test_without_a_complete_trial_there_is_no_history(rows: list) -> None:
     assert history_data(rows, "maximize") is None
 

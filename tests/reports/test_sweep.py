@@ -36,6 +36,46 @@ def test_the_description_begins_with_the_best_trial_then_counts_table_search_and
     ]
 
 
+def test_with_limits_the_description_has_the_costs_what_was_not_trained_and_the_limits() -> None:
+    sweep = plan("model.dropout=0.1,0.2", "hydra.sweeper.constraints={parameters:1000}")
+    over = row(1, 0.0, {"model.dropout": 0.2})._replace(state="PRUNED", value=None, epochs=0, reason="over")
+    rows = [row(0, 0.5, {"model.dropout": 0.1}), over]
+    counts = Counts(complete=1, pruned=1, failed=0, running=0, retried=0, skipped=1)
+    parts = describe_sweep(NullRun("9"), sweep, rows, counts, costs={"parameters": 12_345}).split("\n\n")
+    assert parts[1:3] == ["Its network: parameters 12,345.", "2 trials: 1 complete, 1 pruned (1 over a limit)."]
+    assert parts[3].startswith("1 network was over a limit")
+    assert parts[-1] == "- model.dropout: 0.1, 0.2\n- parameters: at most 1,000"
+
+
+def test_limits_that_nothing_met_are_a_warning() -> None:
+    sweep = plan("model.dropout=0.1,0.2", "hydra.sweeper.constraints={parameters:1000}")
+    over = row(0, 0.0, {})._replace(state="PRUNED", value=None, reason="over", costs={"parameters": 2000})
+    counts = Counts(complete=0, pruned=1, failed=0, running=0, retried=0, skipped=1)
+    assert "**Warning:** the only network does not meet" in describe_sweep(NullRun("9"), sweep, [over], counts)
+
+
+def test_the_best_trial_is_within_the_limits_and_a_winner_measured_over_one_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = plan("model.dropout=0.1,0.2", "hydra.sweeper.constraints={latency_ms:2}")
+    over = row(0, 0.9, {"model.dropout": 0.1})._replace(costs={"latency_ms": 3.0}, excess="latency_ms 3 > 2")
+    rows = [over, row(1, 0.5, {"model.dropout": 0.2})._replace(costs={"latency_ms": 1.5})]
+    counts = Counts(complete=2, pruned=0, failed=0, running=0, retried=0)
+    with new_run(config_for("sqlite:///mlflow.db")) as run:
+        result = record_results(
+            run, sweep, "study", rows, counts, set(), lambda _: None, measure=lambda *_: {"latency_ms": 2.5}
+        )
+    assert (result.best_trial, result.best_costs) == (1, {"latency_ms": 2.5})
+    client = MlflowClient("sqlite:///mlflow.db")
+    recorded = client.get_run(str(run.run_id)).data
+    assert recorded.metrics["latency_ms"] == 2.5
+    assert "**Warning:** the best trial, 1, is over a limit" in recorded.tags["mlflow.note.content"]
+    header, first, _ = Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text().splitlines()
+    assert header == "number,state,value,seconds,best_epoch,epochs,run_id,reason,latency_ms,model.dropout"
+    assert first.endswith(",3,0.1")
+
+
 def test_without_a_complete_trial_the_description_says_so() -> None:
     none = Counts(complete=0, pruned=0, failed=1, running=0, retried=0)
     text = describe_sweep(NullRun("9"), plan("model.dropout=0.1,0.2"), [], none)

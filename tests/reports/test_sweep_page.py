@@ -46,6 +46,19 @@ def test_the_state_of_a_trial_is_a_word(state: str, word: str) -> None:
     assert cell == Cell(word)
 
 
+def test_the_table_has_a_column_for_each_cost_that_was_measured() -> None:
+    costly = [
+        ROWS[0]._replace(costs={"parameters": 12_345}),
+        ROWS[1]._replace(costs={"parameters": 5, "model_mb": 0.5}),
+    ]
+    headings, cells = trial_table(costly, [X], METRIC)
+    assert headings[6:] == ["parameters", "weights (MB)", "model.x"]
+    assert [line[6:8] for line in cells] == [
+        [Cell("12,345", 12_345), Cell("")],
+        [Cell("5", 5), Cell("0.5", 0.5)],
+    ]
+
+
 def test_a_table_without_failures_has_no_column_for_reasons() -> None:
     headings, cells = trial_table(ROWS[:3], [X], METRIC)
     assert headings[-1] == "model.x"

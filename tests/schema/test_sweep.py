@@ -67,6 +67,25 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         {"sampler": sampler["grid"](), "pruner": MEDIAN},
         r"^hydra/sweeper/pruner=median: a grid .*remove `.*=median`$",
     ),
+    (
+        sweeper,
+        {"constraints": {"parameter": 1.0}},
+        r"^hydra\.sweeper\.constraints: no cost 'parameter'; did you mean 'parameters'\? .*: parameters, model_mb, ",
+    ),
+    (
+        sweeper,
+        {"constraints": {"flops": 1.0}},
+        r"no cost 'flops'; what a network costs: parameters, model_mb, latency_ms$",
+    ),
+    *[
+        (sweeper, {"constraints": {"parameters": value}}, rf"^hydra\.sweeper\.constraints\.parameters: got {value!r}, ")
+        for value in (0.0, -1.0, NAN, INF)
+    ],
+    (
+        sweeper,
+        {"constraints": {"parameters": 1.0}, "sampler": sampler["cmaes"]()},
+        r"^hydra\.sweeper\.constraints: hydra/sweeper/sampler=cmaes learns from trained .*; use .*sampler=tpe$",
+    ),
     (pruner["successive_halving"], {"bootstrap_count": 1}, r"bootstrap_count: .* set hydra\.sweeper\.pruner\.min_res"),
     (pruner["hyperband"], {"bootstrap_count": 1}, r"bootstrap_count: .* set hydra\.sweeper\.pruner\.max_resource"),
     (pruner["hyperband"], {"min_resource": 9, "max_resource": 3}, r"pruner\.m(in|ax)_resource: "),
@@ -86,6 +105,12 @@ def test_settings_that_do_not_go_together_are_refused_with_the_reason(
 ALLOWED: list[tuple[Make, dict[str, Any]]] = [
     (sweeper, {"n_trials": None, "sampler": sampler["grid"]()}),
     (sweeper, {"pruner": MEDIAN}),
+    *[
+        (sweeper, {"constraints": {"parameters": 0.5}, "sampler": make()})
+        for name, make in sampler.items()
+        if name != "cmaes"
+    ],
+    (sweeper, {"constraints": {"parameters": None}, "sampler": sampler["cmaes"]()}),
     (pruner["successive_halving"], {"bootstrap_count": 1, "min_resource": 1}),
     (pruner["hyperband"], {"bootstrap_count": 1, "max_resource": 9}),
     (pruner["hyperband"], {"min_resource": 3, "max_resource": 3}),
@@ -97,6 +122,13 @@ ALLOWED: list[tuple[Make, dict[str, Any]]] = [
 def test_settings_that_go_together_are_taken(make: Make, changes: dict[str, Any]) -> None:
     made = make(**changes)
     assert {key: getattr(made, key) for key in changes} == changes
+
+
+def test_costs_are_measured_for_each_limit_and_objective_in_the_order_of_their_table() -> None:
+    limited = sweeper(constraints={"latency_ms": 2.0, "model_mb": None}, objectives=["val_accuracy", "parameters"])
+    assert limited.limits == {"latency_ms": 2.0}
+    assert limited.costs == ["parameters", "latency_ms"]
+    assert sweeper().costs == []
 
 
 @pytest.mark.parametrize("make", [*sampler.values(), *pruner.values()])

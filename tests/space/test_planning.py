@@ -649,3 +649,32 @@ def test_an_answer_does_not_wait_for_tensorflow_mlflow_or_optuna(refused: Refuse
     (imported,) = refused.done.stdout.splitlines()
     assert {"hydra", "src.schema"} <= set(imported.split())
     assert not {"tensorflow", "keras", "mlflow", "optuna", "sqlalchemy"} & set(imported.split())
+
+
+# --- limits --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("{parameters:many}", "hydra.sweeper.constraints: got 'many', expected a number"),
+        ("{parameters:true}", "hydra.sweeper.constraints: got 'True', expected a number"),
+        ("{parameters:-1}", "hydra.sweeper.constraints.parameters: got -1.0, expected a finite number above 0"),
+        ("{parameter:1}", "no key 'hydra.sweeper.constraints.parameter'; did you mean 'parameters'?"),
+        ("3", "hydra.sweeper.constraints: "),
+        ("[parameters]", "hydra.sweeper.constraints: "),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(typed: str, sentence: str) -> None:
+    with pytest.raises((ConfigError, HydraException)) as refused:
+        plan(OPTUNA, *ANY, f"hydra.sweeper.constraints={typed}")
+    assert sentence in explain(refused.value)
+
+
+@pytest.mark.parametrize("search", sorted(path.stem for path in (CONF / "hparams_search").glob("*.yaml")))
+def test_limits_can_be_typed_behind_every_search(search: str) -> None:
+    limits = "hydra.sweeper.constraints={parameters:100000,latency_ms:2}"
+    found = plan(f"hparams_search={search}", "seed=1,2", limits)
+    assert found.settings.limits == {"parameters": 100_000, "latency_ms": 2}
+    single = plan(f"hparams_search={search}", "seed=1,2", "hydra.sweeper.constraints.model_mb=1")
+    assert single.settings.limits == {"model_mb": 1}

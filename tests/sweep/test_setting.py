@@ -91,6 +91,7 @@ OTHERS = [
     ["model.dropout=0.1"],
     ["optimizer.learning_rate=1e-3,1e-4"],
     ["optimizer=adam,sgd"],
+    ["hydra.sweeper.constraints={parameters:1000000}"],
 ]
 
 
@@ -132,6 +133,15 @@ def test_a_setting_names_what_is_fixed_each_dimension_and_the_data_once() -> Non
         "data synthetic": f"synthetic {data().digest[:16]}",
     }
     assert not {"seed", "model.dropout"} & set(found)
+
+
+def test_each_limit_is_part_of_the_setting_with_all_its_digits() -> None:
+    names = ["hydra.sweeper.constraints={parameters:1234567,latency_ms:null}", "hydra.sweeper.constraints.model_mb=0.5"]
+    found = setting(*BASE, *names)
+    assert {name: text for name, text in found.items() if "sweeper" in name} == {
+        "hydra.sweeper.constraints.parameters": "1234567.0",
+        "hydra.sweeper.constraints.model_mb": "0.5",
+    }
 
 
 def test_the_differences_between_the_options_of_a_group_are_one_digest_for_each() -> None:

@@ -20,8 +20,10 @@ from src.tracking import (
     open_parent_run,
     open_store,
     read_config,
+    record_costs,
     record_failed_trial,
     record_lost_trial,
+    record_skipped_trial,
     study_runs,
     tag_run,
 )
@@ -389,3 +391,40 @@ def test_without_tracking_every_call_does_nothing(off: Store, tmp_path: Path):
     end_other_trials(off, study_runs(off, STUDY), [])
     tag_run(off, "some run", {"trial_state": "PRUNED"})
     assert not list(tmp_path.iterdir())
+
+
+# --- trials that are not trained ------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_is_not_trained_has_a_finished_run_with_its_params_costs_and_reason(
+    store: Store, client: MlflowClient
+):
+    parent, _ = parent_of(store)
+    run_id = record_skipped_trial(
+        store,
+        STUDY,
+        7,
+        run_name="trial-007",
+        parent_run_id=parent,
+        params={"model.dropout": 0.25},
+        costs={"parameters": 123_456.0},
+        reason="parameters 123,456 > 100,000",
+    )
+    run = client.get_run(str(run_id))
+    assert (run.info.run_name, run.info.status) == ("trial-007", "FINISHED")
+    assert run.data.params["model.dropout"] == "0.25"
+    assert run.data.metrics == {"parameters": 123_456}
+    expected = {"trial": "7", "trial_state": "PRUNED", "over_limit": "parameters 123,456 > 100,000"}
+    assert expected.items() <= run.data.tags.items()
+
+
+def test_costs_are_metrics_of_a_run_that_has_ended(store: Store, client: MlflowClient, config: Config):
+    run_id = trial_run(config, 3)
+    record_costs(store, run_id, {"latency_ms": 0.5})
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.metrics["latency_ms"]) == ("FINISHED", 0.5)
+
+
+def test_without_tracking_a_trial_that_is_not_trained_has_no_run(off: Store):
+    settings: dict = {"run_name": "trial-007", "parent_run_id": None, "params": {}, "costs": {"parameters": 1.0}}
+    assert record_skipped_trial(off, STUDY, 7, reason="over", **settings) is None
