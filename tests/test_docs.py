@@ -78,6 +78,8 @@ def write_pictures(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(6):
             Image.new("RGB", (40, 30), color).save(folder / name / f"{number}.png")
+    rows = (f"{path.relative_to(folder)},{path.parent.name}" for path in folder.rglob("*.png"))
+    (folder / "labels.csv").write_text("\n".join(["path,label", *rows]))
 
 
 def write_own_network(folder: Path) -> None:
@@ -135,7 +137,7 @@ def test_every_python_command_works_as_written(
     elif module == "src.train" and expected is None:
         if full_data:
             monkeypatch.setenv("DATA_DIR", full_data)
-        elif "dataset=image_folder" in arguments:
+        elif {"dataset=image_folder", "dataset=manifest"} & set(arguments):
             write_pictures(tmp_path / "pets")
             arguments.append(f"dataset.cache_dir={tmp_path}")
         else:

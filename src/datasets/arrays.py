@@ -34,10 +34,13 @@ class Arrays:
         train_images, test_images: uint8, (n, height, width, channels), 0-255; mapped from a file when there are many.
         train_labels, test_labels: an unsigned type, (n,); uint8 for up to 256 classes.
         validation_size: number of the first training images that are the validation split by default.
-        source: `full`, `sample`, `folder` or `synthetic`.
+        source: where they came from: `full`, `sample`, `folder`, `manifest` or `synthetic`.
         warnings: sentences that a reader of the results must know.
         class_names: one for each label, None when the config contains them.
-        train_files, test_files: the path of each image, None for a data set that is not a folder of images.
+        train_files, test_files: the path of each image, None for a published data set.
+        train_groups: the group of each training image; images of a group are in one split. None if there are no groups.
+        assignment: what else decides the splits, as a part of the digest; empty if the order of the images shows it.
+        notes: sentences about how the source was read.
         train_indices: the place of each training image in the source's order; None if they are in that order.
         bad_files: the skipped files.
     """
@@ -52,5 +55,8 @@ class Arrays:
     class_names: list[str] | None = None
     train_files: list[str] | None = None
     test_files: list[str] | None = None
+    train_groups: list[str] | None = None
+    assignment: bytes = b""
+    notes: list[str] = field(default_factory=list)
     train_indices: npt.NDArray[np.int64] | None = None
     bad_files: list[BadFile] = field(default_factory=list)

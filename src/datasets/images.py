@@ -1,10 +1,10 @@
 """Image files as pixels. The header of a file is checked before anything is decoded."""
 
-import os
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -32,6 +32,21 @@ class Picture(NamedTuple):
     size: tuple[int, int]
 
 
+class ImageBytes(NamedTuple):
+    """The content of an image file, and its name, which may have no suffix."""
+
+    name: str
+    content: bytes
+
+    @property
+    def suffix(self) -> str:
+        return PurePath(self.name).suffix
+
+    def open(self, mode: str = "rb") -> BinaryIO:
+        """Return the content as an open file."""
+        return io.BytesIO(self.content)
+
+
 class BadImage(Exception):
     """A file is not a usable image. The message is one of a few fixed phrases, so that files can be counted by it."""
 
@@ -48,13 +63,13 @@ def enforce_pixel_limit() -> Iterator[None]:
         yield
 
 
-def decode(path: Path, height: int, width: int, channels: int, resize: str) -> Picture:
+def decode(source: Path | ImageBytes, height: int, width: int, channels: int, resize: str) -> Picture:
     """Return the image in a file, upright and resized, with transparent pixels made white.
 
     Call it inside `enforce_pixel_limit()`.
 
     Args:
-        path: a regular file.
+        source: a regular file, or the content of one.
         height, width: of the result, in pixels.
         channels: 1 for grayscale, 3 for RGB.
         resize: `crop` fills the size and cuts off the rest on both sides, `pad` adds black borders to the whole image,
@@ -65,8 +80,8 @@ def decode(path: Path, height: int, width: int, channels: int, resize: str) -> P
     """
     mode = "L" if channels == 1 else "RGB"
     try:
-        with path.open("rb") as file:
-            image = _open(file, path.suffix.lower())
+        with source.open("rb") as file:
+            image = _open(file, source.suffix.lower())
             size = (image.height, image.width)
             if image.getexif().get(ExifTags.Base.Orientation) in TURNED:
                 size = size[::-1]
@@ -86,20 +101,21 @@ def decode(path: Path, height: int, width: int, channels: int, resize: str) -> P
 
 
 def _open(file: BinaryIO, suffix: str) -> Image.Image:
-    """Return the image with only its header read.
+    """Return the image with only its header read. Without a suffix, any format is right.
 
     Raises:
         BadImage: it is empty, or in a format that is not read.
     """
-    if os.fstat(file.fileno()).st_size == 0:
+    if not file.seek(0, io.SEEK_END):
         raise BadImage("empty file")
+    file.seek(0)
     try:
         image = Image.open(file, formats=list(SUFFIXES))
     except UnidentifiedImageError as error:
         raise BadImage("not an image of a known format") from error
     # Phones append a preview to a photograph. Pillow calls such a JPEG an MPO, and its pictures frames.
     name = "JPEG" if image.format == "MPO" else str(image.format)
-    if suffix not in SUFFIXES[name]:
+    if suffix and suffix not in SUFFIXES[name]:
         raise BadImage("suffix of another format")
     if image.mode == "CMYK":
         raise BadImage("CMYK")

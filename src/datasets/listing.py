@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,14 @@ from src.errors import DataError
 MAX_NAMED = 5  # files or links in a sentence
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 VALIDATION_SYNONYMS = ("val", "valid", "dev")
+SPLIT_NAMES = {  # as people name them, in lowercase
+    TRAIN: TRAIN,
+    "training": TRAIN,
+    VALIDATION: VALIDATION,
+    **dict.fromkeys(VALIDATION_SYNONYMS, VALIDATION),
+    TEST: TEST,
+    "testing": TEST,
+}
 READABLE = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
 # Such files are meant as images, so they are reported. Other files (notes, Thumbs.db) are skipped silently.
 UNREADABLE = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".tga", ".ico", ".dng"}
@@ -23,13 +31,14 @@ UNREADABLE |= {".pbm", ".pgm", ".ppm", ".pnm"}
 
 
 class ImageFile(NamedTuple):
-    """An image file: its path below the folder, its split and class, and facts that change with its content."""
+    """An image file: its path below the folder, its split, class and group, and facts that change with its content."""
 
     path: str
     split: str | None
     class_name: str
     size: int
     changed: tuple[int, int]  # times of the last change of its content and of its entry, in nanoseconds
+    group: str | None = None
 
 
 @dataclass
@@ -112,7 +121,7 @@ def _layout(folder: Path) -> Listing:
     return Listing(splits, class_names, links=links)
 
 
-def explain_links(links: list[str]) -> str:
+def explain_links(links: Sequence[str]) -> str:
     """Return the end of a sentence about links in place of classes or splits, empty when there are none."""
     if not links:
         return ""

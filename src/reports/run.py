@@ -225,6 +225,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
     return {
         "network": f"{config.model.name}, {model.count_params():,} parameters",
         "data": f"{dataset.name} ({dataset.source}): {counts} images",
+        **({"read as": "; ".join(dataset.notes)} if dataset.notes else {}),
         "augmentation": _with_values(config.augmentation) if config.augmentation.changes_images else "none",
         **loss,
         "optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{clipping}",

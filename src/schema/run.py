@@ -53,10 +53,7 @@ class Config:
         if len(phases) > 1:
             self.schedule.check_epochs(min(phases), is_phase=True)
         if (key := self.augmentation.mirrored_by) and not self.dataset.flips:
-            raise ConfigError(
-                f"{key}: the classes of {self.dataset.name} are not the same when mirrored; set {key}=null, or choose "
-                "augmentation=digits (dataset.flips=true says that they are)"
-            )
+            raise self.dataset.refuse_mirroring(key)
         check_classes("training.metrics", self.training.metrics, self.dataset)
         check_classes("training.monitor", self.training.recorded, self.dataset)
         if not self.has_monitor:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from src.datasets import Dataset, class_names_of, find_below, load_dataset
 from src.datasets.arrays import BadFile, Duplicate
-from src.datasets.image_folder import deal, load_image_folder
+from src.datasets.image_folder import load_image_folder
+from src.datasets.splitting import deal
 from src.errors import ConfigError, DataError
 from tests.support.pictures import Photos, put_class, put_image
 
@@ -122,7 +123,9 @@ def test_a_validation_size_of_0_trains_on_the_folder_for_validation_too(photos: 
 
 def test_another_validation_size_besides_a_folder_for_validation_is_refused(photos: Photos) -> None:
     put_splits(photos.folder, train=5, validation=2, test=3)
-    with pytest.raises(ConfigError, match=r"validation_size=3: .* has a folder validation.*remove .*, or set it to 0"):
+    with pytest.raises(
+        ConfigError, match=r"validation_size=3: .* has a validation split of its own.*remove .*, or set it to 0"
+    ):
         load_dataset(photos.config(validation_size=3))
 
 
@@ -258,7 +261,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (a_file, r"photos is not a folder"),
     (an_empty_folder, r"there is no folder of images in .*photos; at least two classes"),
     (one_class, r"there is only one folder, 'cat', in .*photos; at least two classes"),
-    (an_empty_class, r"class 'dog' in .*photos has no usable images: put some into its folder"),
+    (an_empty_class, r"class 'dog' in .*photos has no usable images: add some, or remove the class"),
     (a_class_with(1), r"class 'dog' in .*photos has 1 usable image: at least 3 are needed"),
     (a_class_with(2), r"class 'dog' in .*photos has 2 usable images: at least 3 are needed"),
     (a_class_of_bad_images, r"class 'dog' .* no usable images.*1 of 6 image files .* cannot be used \(1 empty file\)"),

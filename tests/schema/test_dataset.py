@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from src.errors import ConfigError
-from src.schema.dataset import CifarConfig, IdxConfig, IdxFile, IdxFiles, ImageFolderConfig
+from src.schema.dataset import CifarConfig, IdxConfig, IdxFile, IdxFiles
+from src.schema.own_data import ImageFolderConfig
 from tests.support.configs import (
     IMAGES,
     INF,
