@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 import yaml
@@ -82,6 +83,11 @@ def write_pictures(folder: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(["path,label", *rows]))
 
 
+def write_arrays(file: Path) -> None:
+    images = np.arange(12, dtype=np.uint8).repeat(28 * 28).reshape(12, 28, 28)
+    np.savez(file, x_train=images, y_train=np.arange(12) % 2, x_test=images, y_test=np.arange(12) % 2)
+
+
 def write_own_network(folder: Path) -> None:
     """The file that docs/models.md shows, at the place that it names."""
     page = (ROOT / "docs/models.md").read_text()
@@ -140,6 +146,8 @@ def test_every_python_command_works_as_written(
         elif {"dataset=image_folder", "dataset=manifest"} & set(arguments):
             write_pictures(tmp_path / "pets")
             arguments.append(f"dataset.cache_dir={tmp_path}")
+        elif "dataset=arrays" in arguments:
+            write_arrays(tmp_path / "shapes.npz")
         else:
             arguments = [*arguments, "dataset.source=sample"]
         arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK

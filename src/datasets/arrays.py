@@ -34,7 +34,7 @@ class Arrays:
         train_images, test_images: uint8, (n, height, width, channels), 0-255; mapped from a file when there are many.
         train_labels, test_labels: an unsigned type, (n,); uint8 for up to 256 classes.
         validation_size: number of the first training images that are the validation split by default.
-        source: where they came from: `full`, `sample`, `folder`, `manifest` or `synthetic`.
+        source: where they came from: `full`, `sample`, `folder`, `manifest`, `arrays` or `synthetic`.
         warnings: sentences that a reader of the results must know.
         class_names: one for each label, None when the config contains them.
         train_files, test_files: the path of each image, None for a published data set.

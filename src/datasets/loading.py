@@ -58,7 +58,8 @@ class Dataset:
         class_names: one for each label, in the labels' order.
         digest: SHA-256 in hex over the image bytes, train then test, then the label bytes, then splits and groups of
             a manifest; it does not depend on the file format, on splits that are made, or on the limit.
-        source: the origin of the images: `full`, `sample`, `folder`, `manifest` or `synthetic`.
+        source: the origin of the images: `full`, `sample`, `folder`, `manifest`, `arrays` or
+            `synthetic`.
         warnings: sentences that a reader of the results must know.
         notes: sentences about how the source was read.
         bad_files: the skipped files.

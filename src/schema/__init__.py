@@ -35,7 +35,7 @@ from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
 from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
-from src.schema.own_data import ImageFolderConfig, ManifestConfig, OwnDataConfig, PicturesConfig
+from src.schema.own_data import ArraysConfig, ImageFolderConfig, ManifestConfig, OwnDataConfig, PicturesConfig
 from src.schema.pipelines import (
     BestOfSweepConfig,
     CompareModelsConfig,

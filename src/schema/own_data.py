@@ -1,5 +1,6 @@
 """The settings of a user's own data: a folder of images, a table of images, arrays in a file."""
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, ClassVar, Self
@@ -138,3 +139,21 @@ class ManifestConfig(PicturesConfig, kind="manifest", builds="src.datasets.manif
 
     file: str = field(metadata=LOCATION)
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+
+
+@dataclass(kw_only=True)
+class ArraysConfig(OwnDataConfig, kind="arrays", builds="src.datasets.npz:load_arrays"):
+    """Images and labels as arrays in an NPZ file, in splits or all together."""
+
+    place_key: ClassVar[str] = "file"
+    unnamed: ClassVar[str] = "arrays"
+    lists: ClassVar[str] = "src.datasets.npz:list_classes_of"
+
+    file: str = field(metadata=LOCATION)
+    value_range: list[float] | None = None  # the values of black and white; null: unsigned bytes, 0 and 255
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.value_range is not None:
+            is_range = len(self.value_range) == 2 and -math.inf < self.value_range[0] < self.value_range[1] < math.inf
+            require(is_range, "dataset.value_range", self.value_range, "two numbers, the smaller one first: [0,1]")

@@ -58,6 +58,10 @@ def test_a_data_set_in_a_file_is_named_after_the_file_or_its_folder(file: str, n
     assert with_given_name(as_tree(config))["dataset"]["name"] == "manifest"
 
 
+def test_arrays_are_named_after_their_file() -> None:
+    assert compose_config(["dataset=arrays", "dataset.file=/home/ada/shapes.npz"]).dataset.name == "shapes"
+
+
 def test_a_path_that_is_not_absolute_begins_in_the_working_or_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
