@@ -6,15 +6,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+SKIPPED, CONVERTED = "skipped", "converted"
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.unsignedinteger]
 
 
 class BadFile(NamedTuple):
-    """A skipped file: its path below the data set's folder, and the reason as one of a few fixed phrases."""
+    """A file that is not usable as it is: its path, the reason as one of a few fixed phrases, and what was done."""
 
     path: str
     reason: str
+    result: str = SKIPPED
 
 
 class Duplicate(NamedTuple):
@@ -42,7 +45,7 @@ class Arrays:
         assignment: what else decides the splits, as a part of the digest; empty if the order of the images shows it.
         notes: sentences about how the source was read.
         train_indices: the place of each training image in the source's order; None if they are in that order.
-        bad_files: the skipped files.
+        bad_files: the files that were skipped or converted.
     """
 
     train_images: Images

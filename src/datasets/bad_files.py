@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from src.datasets.arrays import BadFile
-from src.datasets.listing import MAX_NAMED, explain_links
+from src.datasets.arrays import SKIPPED, BadFile
+from src.datasets.images import CONVERTIBLE
+from src.datasets.listing import MAX_NAMED, ImageFile, explain_links
 from src.errors import DataError
 from src.schema import PicturesConfig
 
@@ -12,7 +13,7 @@ from src.schema import PicturesConfig
 def check_bad_files(
     config: PicturesConfig, bad_files: Sequence[BadFile], total: int, links: Sequence[str] = ()
 ) -> list[str]:
-    """Return a list with a warning about the bad files, empty when there are none.
+    """Return a warning about skipped files and one about converted files, if there are any.
 
     Args:
         config: the data set.
@@ -23,15 +24,32 @@ def check_bad_files(
     Raises:
         DataError: there are some and `on_bad_image` is `error`.
     """
-    if not bad_files:
-        return []
-    reasons = Counter(bad.reason for bad in bad_files).most_common()
-    counts = ", ".join(f"{number} {reason}" for reason, number in reasons)
-    problem = f"{len(bad_files)} of {total:,} image files in {config.place} cannot be used ({counts})"
+    skipped = [bad for bad in bad_files if bad.result == SKIPPED]
+    converted = [bad for bad in bad_files if bad.result != SKIPPED]
+    warnings = []
+    if converted:
+        counts = f"{len(converted)} of {total:,} image files in {config.place} were converted ({_count(converted)})"
+        warnings.append(f"{counts}; the run's tables/bad_images.csv lists them")
+    if not skipped:
+        return warnings
+    problem = f"{len(skipped)} of {total:,} image files in {config.place} cannot be used ({_count(skipped)})"
     about_links = explain_links(links)
     if config.on_bad_image == "error":
-        first = "; ".join(f"{bad.path}: {bad.reason}" for bad in bad_files[:MAX_NAMED])
-        more = "; ..." if len(bad_files) > MAX_NAMED else ""
+        first = "; ".join(f"{bad.path}: {bad.reason}" for bad in skipped[:MAX_NAMED])
+        more = "; ..." if len(skipped) > MAX_NAMED else ""
         remedy = "Repair or remove them, or skip them with dataset.on_bad_image=skip"
         raise DataError(f"{problem}: {first}{more}. {remedy}{about_links}")
-    return [f"{problem} and are skipped; the run's tables/bad_images.csv lists them{about_links}"]
+    if not config.converts and any(bad.reason in CONVERTIBLE for bad in skipped):
+        about_links = f". dataset.on_bad_image=convert reads some of them{about_links}"
+    return [*warnings, f"{problem} and are skipped; the run's tables/bad_images.csv lists them{about_links}"]
+
+
+def without_skipped(files: Sequence[ImageFile], bad_files: Sequence[BadFile]) -> list[ImageFile]:
+    """Return the files whose images were decoded."""
+    skipped = {bad.path for bad in bad_files if bad.result == SKIPPED}
+    return [file for file in files if file.path not in skipped]
+
+
+def _count(bad_files: Sequence[BadFile]) -> str:
+    reasons = Counter(bad.reason for bad in bad_files).most_common()
+    return ", ".join(f"{number} {reason}" for reason, number in reasons)

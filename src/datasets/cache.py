@@ -24,9 +24,9 @@ import PIL
 import psutil
 from filelock import FileLock, Timeout
 
-from src.datasets.arrays import BadFile, Images
+from src.datasets.arrays import CONVERTED, SKIPPED, BadFile, Images
 from src.datasets.download import lock_of
-from src.datasets.images import BadImage, ImageBytes, decode, enforce_pixel_limit
+from src.datasets.images import BadImage, ImageBytes, Picture, decode, enforce_pixel_limit
 from src.datasets.listing import ImageFile
 from src.errors import DataError
 from src.places import local_path
@@ -47,7 +47,7 @@ Sources = Callable[[], Iterable[Path | ImageBytes]]
 def decoded_images(
     config: PicturesConfig, files: Sequence[ImageFile], sources: Sources, origin: str = ""
 ) -> tuple[Images, list[BadFile]]:
-    """Return the images of the files, decoded now or earlier, and the files that are not images.
+    """Return the images of the files, decoded now or earlier, and the files that were skipped or converted.
 
     Args:
         config: how images are resized, and the folder of the cache.
@@ -56,8 +56,8 @@ def decoded_images(
         origin: what else the pixels depend on, such as the name of a column.
 
     Returns:
-        uint8, (good files, height, width, channels), mapped from disk, in the order of the files without the bad ones;
-        and the bad files.
+        uint8, (files, height, width, channels), mapped from disk, in the order of the files without the skipped ones;
+        and the files that were skipped or converted.
 
     Raises:
         DataError: the cache cannot be written.
@@ -71,7 +71,8 @@ def decoded_images(
             images, bad = _map(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
         except (OSError, EOFError, ValueError, TypeError):  # the checksum matches, but was made from damaged files
             return None
-        return (images, bad) if images.shape == (len(files) - len(bad), *config.input_shape) else None
+        count = len(files) - sum(file.result == SKIPPED for file in bad)
+        return (images, bad) if images.shape == (count, *config.input_shape) else None
 
     return _read_or_write(folder, read, partial(_decode_into, config, files, sources))
 
@@ -128,6 +129,8 @@ def remove_cached(folder: Path) -> None:
 def _key(config: PicturesConfig, files: Sequence[ImageFile], origin: str) -> str:
     """Return a digest of everything that the pixels depend on: the files, the resizing, and the version of Pillow."""
     sha = hashlib.sha256(repr((config.input_shape, config.resize, PIL.__version__)).encode() + origin.encode())
+    if config.converts:
+        sha.update(CONVERTED.encode())
     for file in files:
         sha.update(repr((file.path, file.size, file.changed)).encode())
     return sha.hexdigest()[:32]
@@ -171,6 +174,7 @@ def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: So
     waiting = iter(sources())
     part.mkdir()
     bad: list[BadFile] = []
+    count = 0
     with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
         _write_header(array, (len(files), *shape))
         step = _batch_size(math.prod(shape))
@@ -179,17 +183,20 @@ def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: So
             for file, found in zip(group, threads.map(read, itertools.islice(waiting, len(group))), strict=True):
                 if isinstance(found, str):
                     bad.append(BadFile(file.path, found))
-                else:
-                    array.write(found.tobytes())
+                    continue
+                count += 1
+                array.write(found.pixels.tobytes())
+                if found.converted:
+                    bad.append(BadFile(file.path, found.converted, CONVERTED))
         array.seek(0)
-        _write_header(array, (len(files) - len(bad), *shape))
-    (part / BAD).write_text(json.dumps(bad))
+        _write_header(array, (count, *shape))
+    (part / BAD).write_text(json.dumps([file[:2] if file.result == SKIPPED else file for file in bad]))
     _checksum_file(part / IMAGES).write_text(_checksum(part / IMAGES, part / BAD))
 
 
-def _read_or_reason(config: PicturesConfig, source: Path | ImageBytes) -> Images | str:
+def _read_or_reason(config: PicturesConfig, source: Path | ImageBytes) -> Picture | str:
     try:
-        return decode(source, *config.input_shape, config.resize).pixels
+        return decode(source, *config.input_shape, config.resize, config.converts)
     except BadImage as bad:
         return str(bad)
 

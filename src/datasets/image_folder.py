@@ -1,9 +1,9 @@
 """Folders of images: a folder for each class, or such folders in each split."""
 
 from src.datasets.arrays import Arrays
-from src.datasets.bad_files import check_bad_files
+from src.datasets.bad_files import check_bad_files, without_skipped
 from src.datasets.cache import decoded_images
-from src.datasets.listing import list_classes, list_images
+from src.datasets.listing import explain_names, list_classes, list_images
 from src.datasets.splitting import Source, divide
 from src.errors import DataError
 from src.places import local_path
@@ -24,9 +24,9 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
     images, undecoded = decoded_images(config, listing.files, lambda: (folder / file.path for file in listing.files))
     bad_files = sorted([*listing.bad_files, *undecoded])
     warnings = check_bad_files(config, bad_files, len(listing.files) + len(listing.bad_files), listing.links)
-    skipped = {bad.path for bad in undecoded}
-    files = [file for file in listing.files if file.path not in skipped]
-    return divide(config, Source("folder", images, files, class_names, listing.splits, warnings, [], bad_files))
+    files = without_skipped(listing.files, undecoded)
+    given, notes = list(listing.splits.values()), explain_names(listing)
+    return divide(config, Source("folder", images, files, class_names, given, warnings, notes, bad_files))
 
 
 def list_classes_of(config: ImageFolderConfig) -> list[str]:

@@ -30,6 +30,10 @@ UNREADABLE = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg"
 UNREADABLE |= {".pbm", ".pgm", ".ppm", ".pnm"}
 
 
+# Folders that systems and file managers leave behind, in lowercase. Names that begin with a dot are skipped too.
+LEFTOVERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
+
+
 class ImageFile(NamedTuple):
     """An image file: its path below the folder, its split, class and group, and facts that change with its content."""
 
@@ -46,18 +50,20 @@ class Listing:
     """A folder's images in the order of their paths.
 
     Attributes:
-        splits: the folders of existing splits, none when the classes are directly below the folder.
+        splits: the split of each folder that is one, none when the classes are directly below the folder.
         class_names: sorted, including classes without an image.
         files: the images to decode.
         bad_files: files that are skipped without decoding: links out of the folder, formats that are not read, etc.
+        twins: names of classes of which there are several folders, whose letters are composed differently.
         links: paths of links in place of a class or split. Links to folders are not followed.
     """
 
-    splits: list[str]
+    splits: dict[str, str]
     class_names: list[str]
     files: list[ImageFile] = field(default_factory=list)
     bad_files: list[BadFile] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    twins: list[str] = field(default_factory=list)
 
 
 def list_classes(folder: Path) -> list[str]:
@@ -69,7 +75,7 @@ def list_images(folder: Path) -> Listing:
     """Return every file in the folders of the classes.
 
     Links to files inside the folder are followed. Links to folders, and links that lead out of it, are not. Names that
-    begin with a dot are skipped.
+    begin with a dot are skipped, and `LEFTOVERS`.
 
     Raises:
         DataError: the folder is missing or cannot be read, or its subfolders are not classes or splits.
@@ -77,8 +83,7 @@ def list_images(folder: Path) -> Listing:
     listing = _layout(folder)
     root = folder.resolve()
     for entry in _entries(folder):
-        split = entry.name if entry.name in listing.splits else None
-        _collect(listing, root, folder, entry, split, None)
+        _collect(listing, root, folder, entry, listing.splits.get(entry.name), None)
     listing.files.sort()
     listing.bad_files.sort()
     return listing
@@ -86,7 +91,7 @@ def list_images(folder: Path) -> Listing:
 
 def list_files(folder: Path) -> Listing:
     """Return every image file below the folder, in any subfolder. Links are treated as in `list_images`."""
-    listing, root = Listing([], []), folder.resolve()
+    listing, root = Listing({}, []), folder.resolve()
     for entry in _entries(folder):
         _collect(listing, root, folder, entry, None, "")
     listing.files.sort()
@@ -102,52 +107,86 @@ def _layout(folder: Path) -> Listing:
             f"the folder of images {folder} {problem}; put a folder for each class into it, or set "
             "dataset.folder=FOLDER to another one"
         )
-    names = {entry.name for entry in _folders(folder)}
-    splits: list[str] = []
-    lowercase = {name.lower() for name in names}
-    if TRAIN in lowercase and lowercase & {TEST, VALIDATION, *VALIDATION_SYNONYMS}:
-        splits = [split for split in SPLITS if split in names]
-        _check_splits(folder, names)
+    splits = _find_splits(folder)
     parents = [folder / split for split in splits] or [folder]
-    inner = (entry.name for parent in parents for entry in _folders(parent))
-    class_names = sorted({_class_name(name) for name in inner if _is_utf8(name)})
+    forms: dict[str, set[str]] = {}
+    for name in (entry.name for parent in parents for entry in _folders(parent)):
+        if _is_utf8(name):
+            forms.setdefault(_class_name(name), set()).add(name)
+    class_names = sorted(forms)
     links = sorted({path for parent in (folder, *parents) for path in _linked_folders(folder, parent)})
     if len(class_names) < 2:
         found = f"only one folder, {class_names[0]!r}," if class_names else "no folder of images"
         raise DataError(
             f"there is {found} in {folder}; at least two classes are needed, each in its own folder"
-            f"{explain_links(links)}"
+            f"{_explain_inner(folder)}{explain_links(links)}"
         )
-    return Listing(splits, class_names, links=links)
+    twins = [name for name, names in forms.items() if len(names) > 1]
+    return Listing(splits, class_names, links=links, twins=twins)
+
+
+def _explain_inner(folder: Path) -> str:
+    """Return the end of a sentence about the only folder, if it contains several folders itself."""
+    names = [entry.name for entry in _folders(folder)]
+    inner = sorted(entry.name for entry in _folders(folder / names[0])) if len(names) == 1 else []
+    if len(inner) < 2:
+        return ""
+    return (
+        f". It contains the folders {_listed(inner)}: if they are the classes, set dataset.folder={folder / names[0]}"
+    )
+
+
+def _find_splits(folder: Path) -> dict[str, str]:
+    """Return the split of each folder that is one; none unless there is one for training and another one.
+
+    Raises:
+        DataError: two folders are the same split, there are other folders next to them, or a split is a link.
+    """
+    names = sorted(entry.name for entry in _folders(folder))
+    splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    if TRAIN not in splits.values() or len(set(splits.values())) < 2:
+        return {}
+    has_old_names = {TRAIN} < {name.lower() for name in names} & {TRAIN, TEST, VALIDATION, *VALIDATION_SYNONYMS}
+    if not has_old_names and not all(_folders(folder / name) for name in splits):
+        return {}  # classes called `training` and `testing`
+    for split in SPLITS:
+        twins = [name for name in splits if splits[name] == split]
+        if len(twins) > 1:
+            raise DataError(
+                f"{folder} has folders {' and '.join(twins)}, which are the same split; merge or rename them"
+            )
+    if others := sorted(_printable(name) for name in names if name not in splits):
+        raise DataError(
+            f"{folder} has folders {' and '.join(splits)}, and also {_listed(others)}; the only splits are "
+            f"{', '.join(SPLITS)}: rename or move the other folders"
+        )
+    links = [path for path in _linked_folders(folder, folder) if path.lower() in SPLIT_NAMES]
+    if links:
+        raise DataError(f"{folder} has a link in place of a split{explain_links(links)}")
+    return splits
+
+
+def explain_names(listing: Listing) -> list[str]:
+    """Return sentences about folders whose names do not show what they were taken for, if there are any."""
+    renamed = [f"{name} is {split}" for name, split in listing.splits.items() if name != split]
+    splits = [f"splits: {', '.join(renamed)}"] if renamed else []
+    return splits + [
+        f"folders named {name!r}, with letters composed differently, are one class" for name in listing.twins
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
 
 
 def explain_links(links: Sequence[str]) -> str:
     """Return the end of a sentence about links in place of classes or splits, empty when there are none."""
     if not links:
         return ""
-    names = ", ".join(links[:MAX_NAMED]) + (", ..." if len(links) > MAX_NAMED else "")
     return (
-        f". Links to folders are not followed: {names}; replace them with the folders, for example with "
+        f". Links to folders are not followed: {_listed(links)}; replace them with the folders, for example with "
         "cp -rL FOLDER COPY, and set dataset.folder=COPY"
     )
-
-
-def _check_splits(folder: Path, names: set[str]) -> None:
-    if capitals := [name for name in sorted(names) if name.lower() in SPLITS and name not in SPLITS]:
-        raise DataError(
-            f"{folder} has folders {', '.join(capitals)}; the names of splits are lowercase: "
-            f"rename them to {', '.join(name.lower() for name in capitals)}"
-        )
-    if TEST not in names:
-        raise DataError(
-            f"{folder} has a folder {TRAIN} but no folder {TEST}; add one, or put the classes directly into {folder}, "
-            f"to split them by dataset.test_fraction{explain_links(_linked_folders(folder, folder))}"
-        )
-    if others := sorted(map(_printable, names - set(SPLITS))):
-        raise DataError(
-            f"{folder} has folders {TRAIN} and {TEST}, and also {', '.join(others)}; the only splits are "
-            f"{', '.join(SPLITS)}: rename or move the other folders"
-        )
 
 
 def _collect(
@@ -162,7 +201,7 @@ def _collect(
     if reason := _reason_to_skip(entry, root, is_folder, suffix):
         listing.bad_files.append(BadFile(_printable(path), reason))
     elif is_folder:
-        if class_name is None and path != split:
+        if class_name is None and path not in listing.splits:
             class_name = _class_name(entry.name)
         for below in _readable_entries(listing, entry, path):
             _collect(listing, root, folder, below, split, class_name)
@@ -200,7 +239,9 @@ def _readable_entries(listing: Listing, entry: os.DirEntry[str], path: str) -> l
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if not entry.name.startswith("."))
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.name.casefold() not in LEFTOVERS:
+                yield entry
 
 
 def _folders(folder: Path) -> list[os.DirEntry[str]]:

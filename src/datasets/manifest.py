@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from src.datasets.arrays import Arrays, BadFile
-from src.datasets.bad_files import check_bad_files
+from src.datasets.bad_files import check_bad_files, without_skipped
 from src.datasets.cache import decoded_images
 from src.datasets.listing import READABLE, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
 from src.datasets.parquet import read_parquet
@@ -48,8 +48,7 @@ def load_manifest(config: ManifestConfig) -> Arrays:
         images, undecoded = decoded_images(config, files, table.contents, origin=config.columns.image)
     bad_files = sorted([*bad_files, *undecoded])
     warnings = check_bad_files(config, bad_files, len(table.rows))
-    skipped = {bad.path for bad in undecoded}
-    files = [file for file in files if file.path not in skipped]
+    files = without_skipped(files, undecoded)
     source = Source("manifest", images, files, class_names, given, warnings, [_describe(table)], bad_files)
     return replace(divide(config, source), assignment=_assignment(files))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -73,8 +75,8 @@ def divide(config: OwnDataConfig, source: Source) -> Arrays:
         test_labels=ordered_labels[train:],
         validation_size=len(places[VALIDATION]),
         source=source.name,
-        warnings=source.warnings,
-        notes=source.notes,
+        warnings=[*source.warnings, *_warn_of_twins(class_names)],
+        notes=[*source.notes, *_explain_missing(config, source.given)],
         class_names=class_names,
         train_files=names[:train],
         test_files=names[train:],
@@ -110,6 +112,26 @@ def _check_validation_size(config: OwnDataConfig, source: Source, has_groups: bo
             f"{given}: {config.place} has groups, and a number of images could cut a group in two; remove it and set "
             "dataset.validation_fraction"
         )
+
+
+def _warn_of_twins(class_names: Sequence[str]) -> list[str]:
+    """Return a warning for names of classes that people may take for the same, such as `Cat` and `cat`."""
+    similar: dict[str, list[str]] = {}
+    for name in class_names:
+        plain = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+        similar.setdefault(plain, []).append(name)
+    return [
+        f"the classes {' and '.join(map(repr, names))} differ only in capitals, spaces or forms of letters; if they "
+        "are the same class, give them the same name"
+        for names in similar.values()
+        if len(names) > 1
+    ]
+
+
+def _explain_missing(config: OwnDataConfig, given: Sequence[str]) -> list[str]:
+    if not given or TEST in given:
+        return []
+    return [f"there is no split for testing: {config.test_fraction:.0%} of the training images are used for it"]
 
 
 def _splits(config: OwnDataConfig, source: Source, has_groups: bool) -> dict[str, Pool]:

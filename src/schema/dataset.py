@@ -99,6 +99,11 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
         )
 
     @property
+    def converts(self) -> bool:
+        """True if files are read that are not usable without a conversion, such as those with a wrong suffix."""
+        return False
+
+    @property
     def root(self) -> str | None:
         """The folder or file that the images must be in; None if they may be in several, or are downloaded or made."""
         return None

@@ -93,11 +93,15 @@ class PicturesConfig(OwnDataConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(("crop", "pad", "stretch"), "dataset.resize", self.resize)
-        one_of(("skip", "error"), "dataset.on_bad_image", self.on_bad_image)
+        one_of(("skip", "error", "convert"), "dataset.on_bad_image", self.on_bad_image)
 
     @property
     def resize_mode(self) -> str:
         return self.resize
+
+    @property
+    def converts(self) -> bool:
+        return self.on_bad_image == "convert"
 
 
 @dataclass(kw_only=True)

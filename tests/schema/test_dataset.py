@@ -64,7 +64,7 @@ RANGES: Ranges = [
     (photos, "dataset.class_names", [[], ["cat", "dog"]], [["cat"], ["cat", "cat"], ["cat", "dog", "cat"]]),
     (photos, "dataset.resize", ["crop", "pad", "stretch"], ["fit", ""]),
     (arrays, "dataset.value_range", [None, [0, 1], [-1, 1]], [[], [1], [1, 0], [0, 0], [0, INF], [NAN, 1], [0, 1, 2]]),
-    (photos, "dataset.on_bad_image", ["skip", "error"], ["warn", ""]),
+    (photos, "dataset.on_bad_image", ["skip", "error", "convert"], ["warn", ""]),
     (photos, "dataset.test_fraction dataset.validation_fraction", [0.001, 0.8], [0.0, 1.0, -0.1, NAN, INF]),
 ]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
