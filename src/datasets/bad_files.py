@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from src.datasets.arrays import SKIPPED, BadFile
 from src.datasets.images import CONVERTIBLE
-from src.datasets.listing import MAX_NAMED, ImageFile, explain_links
+from src.datasets.listing import LINK_OUT, MAX_NAMED, ImageFile, explain_links
 from src.errors import DataError
 from src.schema import PicturesConfig
 
@@ -34,6 +34,8 @@ def check_bad_files(
         return warnings
     problem = f"{len(skipped)} of {total:,} image files in {config.place} cannot be used ({_count(skipped)})"
     about_links = explain_links(links)
+    if not links and any(bad.reason == LINK_OUT for bad in skipped):
+        about_links = ". dataset.follow_links=true follows the links"
     if config.on_bad_image == "error":
         first = "; ".join(f"{bad.path}: {bad.reason}" for bad in skipped[:MAX_NAMED])
         more = "; ..." if len(skipped) > MAX_NAMED else ""

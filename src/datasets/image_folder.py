@@ -19,7 +19,7 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
             are bad files and `on_bad_image` is `error`.
     """
     folder = local_path(config.folder)
-    listing = list_images(folder)
+    listing = list_images(folder, config.follow_links)
     class_names = _check_classes(config, listing.class_names)
     images, undecoded = decoded_images(config, listing.files, lambda: (folder / file.path for file in listing.files))
     bad_files = sorted([*listing.bad_files, *undecoded])
@@ -35,7 +35,7 @@ def list_classes_of(config: ImageFolderConfig) -> list[str]:
     Raises:
         DataError: the folder is missing, or its folders are not the classes of the config.
     """
-    return _check_classes(config, list_classes(local_path(config.folder)))
+    return _check_classes(config, list_classes(local_path(config.folder), config.follow_links))
 
 
 def _check_classes(config: ImageFolderConfig, found: list[str]) -> list[str]:

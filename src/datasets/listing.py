@@ -13,6 +13,7 @@ from src.datasets.arrays import BadFile
 from src.datasets.images import SUFFIXES
 from src.errors import DataError
 
+LINK_OUT = "link out of the folder"
 MAX_NAMED = 5  # files or links in a sentence
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 VALIDATION_SYNONYMS = ("val", "valid", "dev")
@@ -54,8 +55,9 @@ class Listing:
         class_names: sorted, including classes without an image.
         files: the images to decode.
         bad_files: files that are skipped without decoding: links out of the folder, formats that are not read, etc.
+        follows_links: True if links to folders, and links that lead out of the folder, are followed.
         twins: names of classes of which there are several folders, whose letters are composed differently.
-        links: paths of links in place of a class or split. Links to folders are not followed.
+        links: paths of links in place of a class or split that are not followed.
     """
 
     splits: dict[str, str]
@@ -64,23 +66,24 @@ class Listing:
     bad_files: list[BadFile] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     twins: list[str] = field(default_factory=list)
+    follows_links: bool = False
 
 
-def list_classes(folder: Path) -> list[str]:
+def list_classes(folder: Path, follow_links: bool = False) -> list[str]:
     """Return the sorted names of the classes, from the folders alone."""
-    return _layout(folder).class_names
+    return _layout(folder, follow_links).class_names
 
 
-def list_images(folder: Path) -> Listing:
+def list_images(folder: Path, follow_links: bool = False) -> Listing:
     """Return every file in the folders of the classes.
 
-    Links to files inside the folder are followed. Links to folders, and links that lead out of it, are not. Names that
-    begin with a dot are skipped, and `LEFTOVERS`.
+    Links to files inside the folder are followed. Links to folders, and links that lead out of it, are followed with
+    `follow_links`. Names that begin with a dot are skipped, and `LEFTOVERS`.
 
     Raises:
         DataError: the folder is missing or cannot be read, or its subfolders are not classes or splits.
     """
-    listing = _layout(folder)
+    listing = _layout(folder, follow_links)
     root = folder.resolve()
     for entry in _entries(folder):
         _collect(listing, root, folder, entry, listing.splits.get(entry.name), None)
@@ -99,7 +102,7 @@ def list_files(folder: Path) -> Listing:
     return listing
 
 
-def _layout(folder: Path) -> Listing:
+def _layout(folder: Path, follow: bool) -> Listing:
     """Return splits and classes, from the names of folders alone."""
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
@@ -107,14 +110,15 @@ def _layout(folder: Path) -> Listing:
             f"the folder of images {folder} {problem}; put a folder for each class into it, or set "
             "dataset.folder=FOLDER to another one"
         )
-    splits = _find_splits(folder)
+    splits = _find_splits(folder, follow)
     parents = [folder / split for split in splits] or [folder]
     forms: dict[str, set[str]] = {}
-    for name in (entry.name for parent in parents for entry in _folders(parent)):
+    for name in (entry.name for parent in parents for entry in _folders(parent, follow)):
         if _is_utf8(name):
             forms.setdefault(_class_name(name), set()).add(name)
     class_names = sorted(forms)
-    links = sorted({path for parent in (folder, *parents) for path in _linked_folders(folder, parent)})
+    linked = {path for parent in (folder, *parents) for path in _linked_folders(folder, parent)}
+    links = [] if follow else sorted(linked)
     if len(class_names) < 2:
         found = f"only one folder, {class_names[0]!r}," if class_names else "no folder of images"
         raise DataError(
@@ -122,7 +126,7 @@ def _layout(folder: Path) -> Listing:
             f"{_explain_inner(folder)}{explain_links(links)}"
         )
     twins = [name for name, names in forms.items() if len(names) > 1]
-    return Listing(splits, class_names, links=links, twins=twins)
+    return Listing(splits, class_names, links=links, twins=twins, follows_links=follow)
 
 
 def _explain_inner(folder: Path) -> str:
@@ -136,18 +140,18 @@ def _explain_inner(folder: Path) -> str:
     )
 
 
-def _find_splits(folder: Path) -> dict[str, str]:
+def _find_splits(folder: Path, follow: bool) -> dict[str, str]:
     """Return the split of each folder that is one; none unless there is one for training and another one.
 
     Raises:
         DataError: two folders are the same split, there are other folders next to them, or a split is a link.
     """
-    names = sorted(entry.name for entry in _folders(folder))
+    names = sorted(entry.name for entry in _folders(folder, follow))
     splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
     if TRAIN not in splits.values() or len(set(splits.values())) < 2:
         return {}
     has_old_names = {TRAIN} < {name.lower() for name in names} & {TRAIN, TEST, VALIDATION, *VALIDATION_SYNONYMS}
-    if not has_old_names and not all(_folders(folder / name) for name in splits):
+    if not has_old_names and not all(_folders(folder / name, follow) for name in splits):
         return {}  # classes called `training` and `testing`
     for split in SPLITS:
         twins = [name for name in splits if splits[name] == split]
@@ -161,7 +165,7 @@ def _find_splits(folder: Path) -> dict[str, str]:
             f"{', '.join(SPLITS)}: rename or move the other folders"
         )
     links = [path for path in _linked_folders(folder, folder) if path.lower() in SPLIT_NAMES]
-    if links:
+    if links and not follow:
         raise DataError(f"{folder} has a link in place of a split{explain_links(links)}")
     return splits
 
@@ -184,8 +188,8 @@ def explain_links(links: Sequence[str]) -> str:
     if not links:
         return ""
     return (
-        f". Links to folders are not followed: {_listed(links)}; replace them with the folders, for example with "
-        "cp -rL FOLDER COPY, and set dataset.folder=COPY"
+        f". Links to folders are not followed: {_listed(links)}; if what they lead to belongs to the data set, set "
+        "dataset.follow_links=true"
     )
 
 
@@ -198,7 +202,7 @@ def _collect(
     suffix = Path(entry.name).suffix.lower()
     if not is_folder and suffix not in READABLE | UNREADABLE:
         return
-    if reason := _reason_to_skip(entry, root, is_folder, suffix):
+    if reason := _reason_to_skip(entry, root, is_folder, suffix, listing.follows_links):
         listing.bad_files.append(BadFile(_printable(path), reason))
     elif is_folder:
         if class_name is None and path not in listing.splits:
@@ -213,14 +217,17 @@ def _collect(
         listing.files.append(ImageFile(path, split, class_name, stat.st_size, changed))
 
 
-def _reason_to_skip(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str) -> str | None:
+def _reason_to_skip(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str, follow: bool) -> str | None:
     """Return the reason to skip an entry without opening it, or None."""
     if not _is_utf8(entry.name):
         return "name that is not UTF-8"
     if entry.is_symlink():
-        if not Path(os.path.realpath(entry.path)).is_relative_to(root):
-            return "link out of the folder"
-        if is_folder:
+        target = Path(os.path.realpath(entry.path))
+        if follow and is_folder and Path(os.path.realpath(Path(entry.path).parent)).is_relative_to(target):
+            return "link to a folder that contains it"  # following it would never end
+        if not follow and not target.is_relative_to(root):
+            return LINK_OUT
+        if not follow and is_folder:
             return "link to a folder"
     if is_folder:
         return None
@@ -244,9 +251,9 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
-def _folders(folder: Path) -> list[os.DirEntry[str]]:
+def _folders(folder: Path, follow: bool = False) -> list[os.DirEntry[str]]:
     try:
-        return [entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+        return [entry for entry in _entries(folder) if _is_folder(entry) and (follow or not entry.is_symlink())]
     except PermissionError as error:
         raise DataError(
             f"the folder {folder} cannot be read ({error.strerror}); make it readable, or set another one"

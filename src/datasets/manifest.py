@@ -12,7 +12,7 @@ from pathlib import Path
 from src.datasets.arrays import Arrays, BadFile
 from src.datasets.bad_files import check_bad_files, without_skipped
 from src.datasets.cache import decoded_images
-from src.datasets.listing import READABLE, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
+from src.datasets.listing import LINK_OUT, READABLE, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
 from src.datasets.parquet import read_parquet
 from src.datasets.rows import GROUP, SEPARATORS, Table, read_text
 from src.datasets.splitting import Source, divide
@@ -39,7 +39,7 @@ def load_manifest(config: ManifestConfig) -> Arrays:
     class_names, labels = name_labels(config, table)
     splits = [SPLIT_NAMES[row.split.lower()] if row.split else None for row in table.rows]
     given = [split for split in SPLITS if split in splits]
-    files, bad_files = _list_files(table, labels, splits)
+    files, bad_files = _list_files(table, labels, splits, config.follow_links)
     if table.contents is None:
         files.sort()
         folder = table.file.parent
@@ -61,7 +61,7 @@ def list_classes_of(config: ManifestConfig) -> list[str]:
     """
     table = read_table(config)
     class_names, labels = name_labels(config, table)
-    _list_files(table, labels, [None] * len(labels))
+    _list_files(table, labels, [None] * len(labels), config.follow_links)
     return class_names
 
 
@@ -172,7 +172,7 @@ def _check_groups(table: Table) -> None:
 
 
 def _list_files(
-    table: Table, labels: Sequence[str], splits: Sequence[str | None]
+    table: Table, labels: Sequence[str], splits: Sequence[str | None], follow_links: bool
 ) -> tuple[list[ImageFile], list[BadFile]]:
     """Return the images of the rows, and those that are skipped without opening them.
 
@@ -195,8 +195,9 @@ def _list_files(
         file = table.file.parent / path
         if (parent := file.parent) not in folders:
             folders[parent] = parent.resolve().is_relative_to(root)
-        if not folders[parent] or (file.is_symlink() and not file.resolve().is_relative_to(root)):
-            bad.append(BadFile(path, "link out of the folder"))
+        is_out = not folders[parent] or (file.is_symlink() and not file.resolve().is_relative_to(root))
+        if is_out and not follow_links:
+            bad.append(BadFile(path, LINK_OUT))
         elif not file.is_file():
             bad.append(BadFile(path, "not a file"))
         elif file.suffix.lower() not in READABLE:

@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar, Self
 
 from src.errors import ConfigError
-from src.schema.checks import LOCATION, one_of, require
+from src.schema.checks import ADDED, LOCATION, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.naming import UNNAMED, name_after, name_after_file
 
@@ -88,6 +88,7 @@ class PicturesConfig(OwnDataConfig):
 
     resize: str = "crop"
     on_bad_image: str = "skip"
+    follow_links: bool = field(default=False, metadata=ADDED)  # also those to folders, and out of the folder
     cache_dir: str = field(default="~/.cache/convlab/images", metadata=LOCATION)  # of decoded images
 
     def __post_init__(self) -> None:

@@ -333,7 +333,7 @@ def a_link_instead_of_a_split(folder: Path) -> None:
     (folder / "test").symlink_to(folder.with_name("elsewhere") / "test")
 
 
-NOT_FOLLOWED = "Links to folders are not followed: {}; replace them with the folders, for example with cp -rL"
+NOT_FOLLOWED = r"Links to folders are not followed: {}; if .* belongs to the data set, set dataset\.follow_links=true"
 REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (nothing, r"folder of images .*photos does not exist; put a folder for each class into it, or .*dataset\.folder="),
     (a_file, r"photos is not a folder"),
@@ -423,7 +423,7 @@ def test_bad_files_are_skipped_listed_and_counted_by_reason(messy: Photos) -> No
         r"9 of 69 image files in .*photos cannot be used \(2 link out of the folder, 2 not a file", warning
     )
     assert "tables/bad_images.csv" in warning
-    assert "Links to folders are not followed: owl; replace them with the folders" in warning
+    assert "Links to folders are not followed: owl; if what they lead to belongs to the data set, set" in warning
 
 
 def test_bad_files_are_an_error_when_the_config_says_so(messy: Photos) -> None:
@@ -436,6 +436,32 @@ def test_bad_files_are_an_error_when_the_config_says_so(messy: Photos) -> None:
 
 def test_a_folder_without_bad_files_is_loaded_when_they_would_be_an_error(pets: Photos) -> None:
     assert load_dataset(pets.config(on_bad_image="error")).bad_files == []
+
+
+@pytest.mark.parametrize("make", [links_instead_of_classes, links_instead_of_splits, a_link_instead_of_a_split])
+def test_links_in_place_of_classes_and_splits_are_followed_when_the_config_says_so(
+    photos: Photos, make: Callable[[Path], None]
+) -> None:
+    make(photos.folder)
+    dataset = load_dataset(photos.config(follow_links=True))
+    assert all(min(numbers) > 0 for numbers in counts(dataset).values())
+    assert (dataset.bad_files, dataset.class_names) == ([], ["cat", "dog"])
+    assert class_names_of(photos.config(follow_links=True)) == ["cat", "dog"]
+
+
+def test_followed_links_have_the_pixels_of_their_targets_and_never_run_in_circles(pets: Photos, tmp_path: Path) -> None:
+    digest = load_dataset(pets.config()).digest
+    pets.folder.rename(tmp_path / "store")
+    for path in sorted((tmp_path / "store").rglob("*.png")):  # as DVC and git-annex do
+        link = pets.folder / path.relative_to(tmp_path / "store")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    (pets.folder / "cat/again").symlink_to(pets.folder)
+    dataset = load_dataset(pets.config(follow_links=True))
+    assert dataset.digest == digest
+    assert dataset.bad_files == [BadFile("cat/again", "link to a folder that contains it")]
+    with pytest.raises(DataError, match=r"60 link out of the folder.*\. dataset\.follow_links=true follows the links"):
+        load_dataset(pets.config())
 
 
 def put_unusual(folder: Path) -> None:

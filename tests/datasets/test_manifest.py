@@ -379,6 +379,8 @@ def test_links_out_of_the_folder_and_other_formats_are_skipped_as_in_a_folder(pe
         BadFile("cat/pipe.png", "not a file"),
         BadFile("cat/scan.tif", "format that is not read"),
     ]
+    following = load_dataset(replace(pets.manifest("labels.csv"), follow_links=True))
+    assert [bad.path for bad in following.bad_files] == ["cat/pipe.png", "cat/scan.tif"]
 
 
 @pytest.mark.parametrize(
