@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from src.datasets.arrays import Arrays, BadFile
 from src.datasets.bad_files import check_bad_files, without_skipped
@@ -189,24 +189,28 @@ def _list_files(
             for row, label, split, group in zip(table.rows, labels, splits, groups, strict=True)
         ], []
     paths = _find_paths(table)
-    found, bad, root = [], [], table.file.parent.resolve()
-    folders: dict[Path, bool] = {}
+    found, bad = [], []
+    folder, root = str(table.file.parent), os.path.realpath(table.file.parent)
+    is_inside = functools.cache(lambda parent: _is_below(os.path.realpath(parent), root))
     for path, label, split, group in zip(paths, labels, splits, groups, strict=True):
-        file = table.file.parent / path
-        if (parent := file.parent) not in folders:
-            folders[parent] = parent.resolve().is_relative_to(root)
-        is_out = not folders[parent] or (file.is_symlink() and not file.resolve().is_relative_to(root))
+        file = os.path.join(folder, path)  # noqa: PTH118 - there may be millions, and a Path takes ten times as long
+        is_out = not is_inside(os.path.dirname(file)) or (  # noqa: PTH120
+            os.path.islink(file) and not _is_below(os.path.realpath(file), root)  # noqa: PTH114
+        )
         if is_out and not follow_links:
             bad.append(BadFile(path, LINK_OUT))
-        elif not file.is_file():
+        elif not os.path.isfile(file):  # noqa: PTH113
             bad.append(BadFile(path, "not a file"))
-        elif file.suffix.lower() not in READABLE:
+        elif os.path.splitext(path)[1].lower() not in READABLE:  # noqa: PTH122
             bad.append(BadFile(path, "format that is not read"))
         else:
-            stat = file.stat()
-            changed = (stat.st_mtime_ns, stat.st_ctime_ns)
-            found.append(ImageFile(path, split, label, stat.st_size, changed, group))
+            stat = os.stat(file)  # noqa: PTH116
+            found.append(ImageFile(path, split, label, stat.st_size, (stat.st_mtime_ns, stat.st_ctime_ns), group))
     return found, bad
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip("/") + "/")
 
 
 def _find_paths(table: Table) -> list[str]:
@@ -215,7 +219,7 @@ def _find_paths(table: Table) -> list[str]:
     Raises:
         DataError: paths are missing, lead out of the folder, are those of earlier rows, or there are no such files.
     """
-    folder = Path(os.path.abspath(table.file.parent))  # noqa: PTH100 - resolve() would follow links
+    folder = os.path.abspath(table.file.parent)  # noqa: PTH100 - resolve() would follow links
     rows = table.rows
     remedy = "correct or remove the rows"
     table.refuse([(row.number, "") for row in rows if not row.path], "have no path", remedy)
@@ -237,19 +241,23 @@ def _find_paths(table: Table) -> list[str]:
         if first.setdefault(path, row.number) != row.number
     ]
     table.refuse(again, "name a file that an earlier one names", "keep one row for each file")
-    missing = [(row.number, path) for row, path in zip(rows, paths, strict=True) if not os.path.lexists(folder / path)]
+    missing = [
+        (row.number, path) for row, path in zip(rows, paths, strict=True) if not os.path.lexists(f"{folder}/{path}")
+    ]
     table.refuse(missing, "name files that do not exist", f"paths begin in the manifest's folder, {folder}; {remedy}")
     return paths
 
 
-def _find_path(folder: Path, typed: str) -> str:
+def _find_path(folder: str, typed: str) -> str:
     """Return the path below the folder that a cell means: as it is, with slashes for backslashes, or composed anew."""
-    slashes = typed.replace("\\", "/")
-    forms = [typed, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD"))]
-    found = next((form for form in forms if os.path.lexists(folder / form)), slashes)
-    if re.match("[A-Za-z]:/", found):  # of a Windows drive
-        return f"/{found}"
-    return Path(os.path.relpath(folder / found, folder)).as_posix()
+    found = typed
+    if not os.path.lexists(os.path.join(folder, typed)):  # noqa: PTH118
+        slashes = typed.replace("\\", "/")
+        forms = [slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD"))]
+        found = next((form for form in forms if os.path.lexists(os.path.join(folder, form))), slashes)  # noqa: PTH118
+        if re.match("[A-Za-z]:/", found):  # of a Windows drive
+            return f"/{found}"
+    return os.path.relpath(found, folder) if found.startswith("/") else os.path.normpath(found)
 
 
 def _assignment(files: Sequence[ImageFile]) -> bytes:
