@@ -66,7 +66,10 @@ def explain_test_split(tracked: TrackedModel, data_dir: str | None, output: str 
 def explain_image(tracked: TrackedModel, file: Path, output: str | None) -> ExplanationResult:
     """List the most probable classes of an image file, and draw its feature maps and Grad-CAM of these classes."""
     height, width, channels = tracked.config.dataset.input_shape
-    image, size = datasets.read_image(file, height, width, channels, tracked.config.dataset.resize_mode)
+    trained_on = tracked.config.dataset
+    image, size, _ = datasets.read_image(
+        file, height, width, channels, trained_on.resize_mode, convert=trained_on.converts
+    )
     model = tracked.load_model()
     probabilities = models.predict(model, image[None])[0]
     labels = [int(label) for label in probabilities.argsort()[::-1][:MAX_CLASSES]]

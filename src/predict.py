@@ -43,7 +43,9 @@ def predict(config: PredictConfig) -> PredictionResult:
     with open_tracked_model(config) as tracked:
         dataset = tracked.config.dataset
         temperature = reports.temperature_of(tracked.run, tracked.config.has_monitor) if config.calibrated else None
-        unlabeled = datasets.read_unlabeled(images, dataset.input_shape, dataset.resize_mode, config.batch_size)
+        unlabeled = datasets.read_unlabeled(
+            images, dataset.input_shape, dataset.resize_mode, config.batch_size, dataset.converts
+        )
         model = tracked.load_model()
     try:
         with (

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 import yaml
@@ -77,6 +78,13 @@ def write_pictures(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
         for number in range(6):
             Image.new("RGB", (40, 30), color).save(folder / name / f"{number}.png")
+    rows = (f"{path.relative_to(folder)},{path.parent.name}" for path in folder.rglob("*.png"))
+    (folder / "labels.csv").write_text("\n".join(["path,label", *rows]))
+
+
+def write_arrays(file: Path) -> None:
+    images = np.arange(12, dtype=np.uint8).repeat(28 * 28).reshape(12, 28, 28)
+    np.savez(file, x_train=images, y_train=np.arange(12) % 2, x_test=images, y_test=np.arange(12) % 2)
 
 
 def write_own_network(folder: Path) -> None:
@@ -134,9 +142,11 @@ def test_every_python_command_works_as_written(
     elif module == "src.train" and expected is None:
         if full_data:
             monkeypatch.setenv("DATA_DIR", full_data)
-        elif "dataset=image_folder" in arguments:
+        elif {"dataset=image_folder", "dataset=manifest"} & set(arguments):
             write_pictures(tmp_path / "pets")
             arguments.append(f"dataset.cache_dir={tmp_path}")
+        elif "dataset=arrays" in arguments:
+            write_arrays(tmp_path / "shapes.npz")
         else:
             arguments = [*arguments, "dataset.source=sample"]
         arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK

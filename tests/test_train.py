@@ -595,7 +595,7 @@ def test_hand_signs_learns_letters_from_a_folder_of_pictures(
     assert "1 empty file" in result.warnings[0]
     client = MlflowClient(config.tracking.uri)
     tables = Path(client.download_artifacts(str(result.run_id), "tables", str(tmp_path)))
-    assert (tables / "bad_images.csv").read_text() == "file,reason\nA/empty.png,empty file\n"
+    assert (tables / "bad_images.csv").read_text() == "file,reason,result\nA/empty.png,empty file,skipped\n"
     first = (tables / "classes.csv").read_text().splitlines()[1]
     assert first == {35: "A,25,5,5", 63: "A,44,10,9"}[versions]  # of each 15 % are set aside, twice
     assert client.get_run(str(result.run_id)).data.params["resolved.data_source"] == "folder"

@@ -11,6 +11,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from src.cli.conf import CONF, options_of
 from src.cli.files import place_of, place_of_option
 from src.errors import UserError
+from src.places import local_path
 from src.schema import REGISTRY, RUN_GROUPS, nearest
 
 SHORTER_LIST = "the list is shorter (its items are counted from 0); to make it longer, give the whole list"
@@ -104,6 +105,8 @@ def _dotted(cause: BaseException) -> str:
 
 def _explain_grammar(error: OverrideParseException) -> str:
     key, sign, value = error.override.partition("=")
+    if key.lstrip("+") == "dataset" and (instead := _command_for_data(value)):
+        return instead
     if not sign:
         return f"cannot read {error.override!r}: an override is KEY=VALUE or GROUP=OPTION"
     if not _KEY.fullmatch(key):
@@ -129,6 +132,11 @@ def quoted(value: str) -> str:
 
 def _explain_option(error: MissingConfigException) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if group.partition("/")[0] == "dataset":
+        typed = (error.missing_cfg_file or "").partition("/")[2]
+        if instead := _command_for_data(typed):
+            return instead
+        group, option = "dataset", typed
     if group == "hydra/launcher":
         if engine := next((name for name in options_of("hydra/sweeper/engine") if name in option), None):
             keys = "hydra.sweeper.engine.KEY instead of hydra.launcher.KEY, and hydra.sweeper.n_jobs=2"
@@ -140,6 +148,18 @@ def _explain_option(error: MissingConfigException) -> str:
     is_schema, name = group.startswith("schema/"), group.removeprefix("schema/")
     known = list(REGISTRY[name].kinds) if is_schema and name in REGISTRY else error.options or options_of(group)
     return f"{f'{place}: ' if place else ''}no {group or 'config'} {option!r}{did_you_mean(option, known)}"
+
+
+def _command_for_data(typed: str) -> str | None:
+    """Return the sentence for a folder or a file in place of the name of a data set; None if there is no such place."""
+    place = local_path(typed)
+    if not typed or not place.exists():
+        return None
+    key = "folder" if place.is_dir() else "file"
+    option = "image_folder" if place.is_dir() else {".npz": "arrays"}.get(place.suffix.lower(), "manifest")
+    value = typed if re.fullmatch(r"[\w./-]+", typed) else quoted(typed)
+    command = f"dataset={option} {shlex.quote(f'dataset.{key}={value}')}"
+    return f"dataset={typed}: this is a {key}, and not the name of a data set; use {command}"
 
 
 def _explain_key(cause: OmegaConfBaseException) -> str:

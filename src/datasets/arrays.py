@@ -6,15 +6,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+SKIPPED, CONVERTED = "skipped", "converted"
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.unsignedinteger]
 
 
 class BadFile(NamedTuple):
-    """A skipped file: its path below the data set's folder, and the reason as one of a few fixed phrases."""
+    """A file that is not usable as it is: its path, the reason as one of a few fixed phrases, and what was done."""
 
     path: str
     reason: str
+    result: str = SKIPPED
 
 
 class Duplicate(NamedTuple):
@@ -34,12 +37,15 @@ class Arrays:
         train_images, test_images: uint8, (n, height, width, channels), 0-255; mapped from a file when there are many.
         train_labels, test_labels: an unsigned type, (n,); uint8 for up to 256 classes.
         validation_size: number of the first training images that are the validation split by default.
-        source: `full`, `sample`, `folder` or `synthetic`.
+        source: where they came from: `full`, `sample`, `folder`, `manifest`, `arrays` or `synthetic`.
         warnings: sentences that a reader of the results must know.
         class_names: one for each label, None when the config contains them.
-        train_files, test_files: the path of each image, None for a data set that is not a folder of images.
+        train_files, test_files: the path of each image, None for a published data set.
+        train_groups: the group of each training image; images of a group are in one split. None if there are no groups.
+        assignment: what else decides the splits, as a part of the digest; empty if the order of the images shows it.
+        notes: sentences about how the source was read.
         train_indices: the place of each training image in the source's order; None if they are in that order.
-        bad_files: the skipped files.
+        bad_files: the files that were skipped or converted.
     """
 
     train_images: Images
@@ -52,5 +58,8 @@ class Arrays:
     class_names: list[str] | None = None
     train_files: list[str] | None = None
     test_files: list[str] | None = None
+    train_groups: list[str] | None = None
+    assignment: bytes = b""
+    notes: list[str] = field(default_factory=list)
     train_indices: npt.NDArray[np.int64] | None = None
     bad_files: list[BadFile] = field(default_factory=list)

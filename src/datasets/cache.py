@@ -7,11 +7,12 @@ written again.
 """
 
 import hashlib
+import itertools
 import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,14 +24,14 @@ import PIL
 import psutil
 from filelock import FileLock, Timeout
 
-from src.datasets.arrays import BadFile, Images
+from src.datasets.arrays import CONVERTED, SKIPPED, BadFile, Images
 from src.datasets.download import lock_of
-from src.datasets.images import BadImage, decode, enforce_pixel_limit
+from src.datasets.images import BadImage, ImageBytes, Picture, decode, enforce_pixel_limit
 from src.datasets.listing import ImageFile
 from src.errors import DataError
 from src.places import local_path
 from src.process.machine import cores
-from src.schema import ImageFolderConfig
+from src.schema import PicturesConfig
 from src.writing import remove, replacing
 
 MAX_MEMORY_SHARE = 1 / 8  # of the free memory: larger arrays stay on disk, because TensorFlow copies those in memory
@@ -40,19 +41,28 @@ KEY = re.compile(r"[0-9a-f]{32}")  # the name of a folder in the cache
 IMAGES, BAD = "images.npy", "bad.json"
 
 Content = TypeVar("Content")
+Sources = Callable[[], Iterable[Path | ImageBytes]]
 
 
-def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tuple[Images, list[BadFile]]:
-    """Return the images of the files, decoded now or earlier, and the files that are not images.
+def decoded_images(
+    config: PicturesConfig, files: Sequence[ImageFile], sources: Sources, origin: str = ""
+) -> tuple[Images, list[BadFile]]:
+    """Return the images of the files, decoded now or earlier, and the files that were skipped or converted.
+
+    Args:
+        config: how images are resized, and the folder of the cache.
+        files: the images.
+        sources: called to decode them; returns the path or the content of each, in the same order.
+        origin: what else the pixels depend on, such as the name of a column.
 
     Returns:
-        uint8, (good files, height, width, channels), mapped from disk, in the order of the files without the bad ones;
-        and the bad files.
+        uint8, (files, height, width, channels), mapped from disk, in the order of the files without the skipped ones;
+        and the files that were skipped or converted.
 
     Raises:
         DataError: the cache cannot be written.
     """
-    folder = local_path(config.cache_dir) / _key(config, files)
+    folder = local_path(config.cache_dir) / _key(config, files, origin)
 
     def read() -> tuple[Images, list[BadFile]] | None:
         if not _is_unchanged(folder / IMAGES, folder / BAD):
@@ -61,9 +71,10 @@ def decoded_images(config: ImageFolderConfig, files: Sequence[ImageFile]) -> tup
             images, bad = _map(folder / IMAGES), [BadFile(*pair) for pair in json.loads((folder / BAD).read_text())]
         except (OSError, EOFError, ValueError, TypeError):  # the checksum matches, but was made from damaged files
             return None
-        return (images, bad) if images.shape == (len(files) - len(bad), *config.input_shape) else None
+        count = len(files) - sum(file.result == SKIPPED for file in bad)
+        return (images, bad) if images.shape == (count, *config.input_shape) else None
 
-    return _read_or_write(folder, read, partial(_decode_into, config, files))
+    return _read_or_write(folder, read, partial(_decode_into, config, files, sources))
 
 
 def reorder(images: Images, order: npt.NDArray[np.int64]) -> Images:
@@ -115,9 +126,11 @@ def remove_cached(folder: Path) -> None:
         raise DataError(f"a process is writing {folder}; try again later") from error
 
 
-def _key(config: ImageFolderConfig, files: Sequence[ImageFile]) -> str:
+def _key(config: PicturesConfig, files: Sequence[ImageFile], origin: str) -> str:
     """Return a digest of everything that the pixels depend on: the files, the resizing, and the version of Pillow."""
-    sha = hashlib.sha256(repr((config.input_shape, config.resize, PIL.__version__)).encode())
+    sha = hashlib.sha256(repr((config.input_shape, config.resize, PIL.__version__)).encode() + origin.encode())
+    if config.converts:
+        sha.update(CONVERTED.encode())
     for file in files:
         sha.update(repr((file.path, file.size, file.changed)).encode())
     return sha.hexdigest()[:32]
@@ -154,31 +167,36 @@ def _read_or_write(target: Path, read: Callable[[], Content | None], write: Call
     return found
 
 
-def _decode_into(config: ImageFolderConfig, files: Sequence[ImageFile], part: Path) -> None:
+def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: Sources, part: Path) -> None:
     """Write the images one after the other, not through a mapping: then a full disk is an error and not a crash."""
     shape = config.input_shape
-    read = partial(_read_or_reason, config, local_path(config.folder))
+    read = partial(_read_or_reason, config)
+    waiting = iter(sources())
     part.mkdir()
     bad: list[BadFile] = []
+    count = 0
     with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
         _write_header(array, (len(files), *shape))
         step = _batch_size(math.prod(shape))
         for start in range(0, len(files), step):
             group = files[start : start + step]
-            for file, found in zip(group, threads.map(read, group), strict=True):
+            for file, found in zip(group, threads.map(read, itertools.islice(waiting, len(group))), strict=True):
                 if isinstance(found, str):
                     bad.append(BadFile(file.path, found))
-                else:
-                    array.write(found.tobytes())
+                    continue
+                count += 1
+                array.write(found.pixels.tobytes())
+                if found.converted:
+                    bad.append(BadFile(file.path, found.converted, CONVERTED))
         array.seek(0)
-        _write_header(array, (len(files) - len(bad), *shape))
-    (part / BAD).write_text(json.dumps(bad))
+        _write_header(array, (count, *shape))
+    (part / BAD).write_text(json.dumps([file[:2] if file.result == SKIPPED else file for file in bad]))
     _checksum_file(part / IMAGES).write_text(_checksum(part / IMAGES, part / BAD))
 
 
-def _read_or_reason(config: ImageFolderConfig, folder: Path, file: ImageFile) -> Images | str:
+def _read_or_reason(config: PicturesConfig, source: Path | ImageBytes) -> Picture | str:
     try:
-        return decode(folder / file.path, *config.input_shape, config.resize).pixels
+        return decode(source, *config.input_shape, config.resize, config.converts)
     except BadImage as bad:
         return str(bad)
 

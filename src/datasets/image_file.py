@@ -8,20 +8,23 @@ from src.datasets.images import SUFFIXES, TOO_LARGE, BadImage, Picture, decode, 
 from src.errors import DataError
 
 
-def read_image(path: Path, height: int, width: int, channels: int, resize: str = "stretch") -> Picture:
+def read_image(
+    path: Path, height: int, width: int, channels: int, resize: str = "stretch", convert: bool = False
+) -> Picture:
     """Return the image in a file, upright, resized, and in grayscale or RGB as the model needs it.
 
     Args:
         path: the file.
         height, width, channels: the shape of the model's images.
         resize: how the images that the model was trained on were resized: `crop`, `pad` or `stretch`.
+        convert: True if the images that it was trained on were converted where needed, see `decode`.
 
     Raises:
         DataError: a folder of images would skip this file: an unknown format, a damaged file, too many pixels.
     """
     try:
         with enforce_pixel_limit():
-            return decode(path, height, width, channels, resize)
+            return decode(path, height, width, channels, resize, convert)
     except BadImage as bad:
         if str(bad) == TOO_LARGE:
             raise DataError(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make the image smaller") from bad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -13,23 +13,37 @@ from src.datasets.arrays import BadFile
 from src.datasets.images import SUFFIXES
 from src.errors import DataError
 
+LINK_OUT = "link out of the folder"
 MAX_NAMED = 5  # files or links in a sentence
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 VALIDATION_SYNONYMS = ("val", "valid", "dev")
+SPLIT_NAMES = {  # as people name them, in lowercase
+    TRAIN: TRAIN,
+    "training": TRAIN,
+    VALIDATION: VALIDATION,
+    **dict.fromkeys(VALIDATION_SYNONYMS, VALIDATION),
+    TEST: TEST,
+    "testing": TEST,
+}
 READABLE = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
 # Such files are meant as images, so they are reported. Other files (notes, Thumbs.db) are skipped silently.
 UNREADABLE = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd", ".tga", ".ico", ".dng"}
 UNREADABLE |= {".pbm", ".pgm", ".ppm", ".pnm"}
 
 
+# Folders that systems and file managers leave behind, in lowercase. Names that begin with a dot are skipped too.
+LEFTOVERS = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
+
+
 class ImageFile(NamedTuple):
-    """An image file: its path below the folder, its split and class, and facts that change with its content."""
+    """An image file: its path below the folder, its split, class and group, and facts that change with its content."""
 
     path: str
     split: str | None
     class_name: str
     size: int
     changed: tuple[int, int]  # times of the last change of its content and of its entry, in nanoseconds
+    group: str | None = None
 
 
 @dataclass
@@ -37,39 +51,42 @@ class Listing:
     """A folder's images in the order of their paths.
 
     Attributes:
-        splits: the folders of existing splits, none when the classes are directly below the folder.
+        splits: the split of each folder that is one, none when the classes are directly below the folder.
         class_names: sorted, including classes without an image.
         files: the images to decode.
         bad_files: files that are skipped without decoding: links out of the folder, formats that are not read, etc.
-        links: paths of links in place of a class or split. Links to folders are not followed.
+        follows_links: True if links to folders, and links that lead out of the folder, are followed.
+        twins: names of classes of which there are several folders, whose letters are composed differently.
+        links: paths of links in place of a class or split that are not followed.
     """
 
-    splits: list[str]
+    splits: dict[str, str]
     class_names: list[str]
     files: list[ImageFile] = field(default_factory=list)
     bad_files: list[BadFile] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    twins: list[str] = field(default_factory=list)
+    follows_links: bool = False
 
 
-def list_classes(folder: Path) -> list[str]:
+def list_classes(folder: Path, follow_links: bool = False) -> list[str]:
     """Return the sorted names of the classes, from the folders alone."""
-    return _layout(folder).class_names
+    return _layout(folder, follow_links).class_names
 
 
-def list_images(folder: Path) -> Listing:
+def list_images(folder: Path, follow_links: bool = False) -> Listing:
     """Return every file in the folders of the classes.
 
-    Links to files inside the folder are followed. Links to folders, and links that lead out of it, are not. Names that
-    begin with a dot are skipped.
+    Links to files inside the folder are followed. Links to folders, and links that lead out of it, are followed with
+    `follow_links`. Names that begin with a dot are skipped, and `LEFTOVERS`.
 
     Raises:
         DataError: the folder is missing or cannot be read, or its subfolders are not classes or splits.
     """
-    listing = _layout(folder)
+    listing = _layout(folder, follow_links)
     root = folder.resolve()
     for entry in _entries(folder):
-        split = entry.name if entry.name in listing.splits else None
-        _collect(listing, root, folder, entry, split, None)
+        _collect(listing, root, folder, entry, listing.splits.get(entry.name), None)
     listing.files.sort()
     listing.bad_files.sort()
     return listing
@@ -77,7 +94,7 @@ def list_images(folder: Path) -> Listing:
 
 def list_files(folder: Path) -> Listing:
     """Return every image file below the folder, in any subfolder. Links are treated as in `list_images`."""
-    listing, root = Listing([], []), folder.resolve()
+    listing, root = Listing({}, []), folder.resolve()
     for entry in _entries(folder):
         _collect(listing, root, folder, entry, None, "")
     listing.files.sort()
@@ -85,7 +102,7 @@ def list_files(folder: Path) -> Listing:
     return listing
 
 
-def _layout(folder: Path) -> Listing:
+def _layout(folder: Path, follow: bool) -> Listing:
     """Return splits and classes, from the names of folders alone."""
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
@@ -93,52 +110,87 @@ def _layout(folder: Path) -> Listing:
             f"the folder of images {folder} {problem}; put a folder for each class into it, or set "
             "dataset.folder=FOLDER to another one"
         )
-    names = {entry.name for entry in _folders(folder)}
-    splits: list[str] = []
-    lowercase = {name.lower() for name in names}
-    if TRAIN in lowercase and lowercase & {TEST, VALIDATION, *VALIDATION_SYNONYMS}:
-        splits = [split for split in SPLITS if split in names]
-        _check_splits(folder, names)
+    splits = _find_splits(folder, follow)
     parents = [folder / split for split in splits] or [folder]
-    inner = (entry.name for parent in parents for entry in _folders(parent))
-    class_names = sorted({_class_name(name) for name in inner if _is_utf8(name)})
-    links = sorted({path for parent in (folder, *parents) for path in _linked_folders(folder, parent)})
+    forms: dict[str, set[str]] = {}
+    for name in (entry.name for parent in parents for entry in _folders(parent, follow)):
+        if _is_utf8(name):
+            forms.setdefault(_class_name(name), set()).add(name)
+    class_names = sorted(forms)
+    linked = {path for parent in (folder, *parents) for path in _linked_folders(folder, parent)}
+    links = [] if follow else sorted(linked)
     if len(class_names) < 2:
         found = f"only one folder, {class_names[0]!r}," if class_names else "no folder of images"
         raise DataError(
             f"there is {found} in {folder}; at least two classes are needed, each in its own folder"
-            f"{explain_links(links)}"
+            f"{_explain_inner(folder)}{explain_links(links)}"
         )
-    return Listing(splits, class_names, links=links)
+    twins = [name for name, names in forms.items() if len(names) > 1]
+    return Listing(splits, class_names, links=links, twins=twins, follows_links=follow)
 
 
-def explain_links(links: list[str]) -> str:
-    """Return the end of a sentence about links in place of classes or splits, empty when there are none."""
-    if not links:
+def _explain_inner(folder: Path) -> str:
+    """Return the end of a sentence about the only folder, if it contains several folders itself."""
+    names = [entry.name for entry in _folders(folder)]
+    inner = sorted(entry.name for entry in _folders(folder / names[0])) if len(names) == 1 else []
+    if len(inner) < 2:
         return ""
-    names = ", ".join(links[:MAX_NAMED]) + (", ..." if len(links) > MAX_NAMED else "")
     return (
-        f". Links to folders are not followed: {names}; replace them with the folders, for example with "
-        "cp -rL FOLDER COPY, and set dataset.folder=COPY"
+        f". It contains the folders {_listed(inner)}: if they are the classes, set dataset.folder={folder / names[0]}"
     )
 
 
-def _check_splits(folder: Path, names: set[str]) -> None:
-    if capitals := [name for name in sorted(names) if name.lower() in SPLITS and name not in SPLITS]:
+def _find_splits(folder: Path, follow: bool) -> dict[str, str]:
+    """Return the split of each folder that is one; none unless there is one for training and another one.
+
+    Raises:
+        DataError: two folders are the same split, there are other folders next to them, or a split is a link.
+    """
+    names = sorted(entry.name for entry in _folders(folder, follow))
+    splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
+    if TRAIN not in splits.values() or len(set(splits.values())) < 2:
+        return {}
+    has_old_names = {TRAIN} < {name.lower() for name in names} & {TRAIN, TEST, VALIDATION, *VALIDATION_SYNONYMS}
+    if not has_old_names and not all(_folders(folder / name, follow) for name in splits):
+        return {}  # classes called `training` and `testing`
+    for split in SPLITS:
+        twins = [name for name in splits if splits[name] == split]
+        if len(twins) > 1:
+            raise DataError(
+                f"{folder} has folders {' and '.join(twins)}, which are the same split; merge or rename them"
+            )
+    if others := sorted(_printable(name) for name in names if name not in splits):
         raise DataError(
-            f"{folder} has folders {', '.join(capitals)}; the names of splits are lowercase: "
-            f"rename them to {', '.join(name.lower() for name in capitals)}"
-        )
-    if TEST not in names:
-        raise DataError(
-            f"{folder} has a folder {TRAIN} but no folder {TEST}; add one, or put the classes directly into {folder}, "
-            f"to split them by dataset.test_fraction{explain_links(_linked_folders(folder, folder))}"
-        )
-    if others := sorted(map(_printable, names - set(SPLITS))):
-        raise DataError(
-            f"{folder} has folders {TRAIN} and {TEST}, and also {', '.join(others)}; the only splits are "
+            f"{folder} has folders {' and '.join(splits)}, and also {_listed(others)}; the only splits are "
             f"{', '.join(SPLITS)}: rename or move the other folders"
         )
+    links = [path for path in _linked_folders(folder, folder) if path.lower() in SPLIT_NAMES]
+    if links and not follow:
+        raise DataError(f"{folder} has a link in place of a split{explain_links(links)}")
+    return splits
+
+
+def explain_names(listing: Listing) -> list[str]:
+    """Return sentences about folders whose names do not show what they were taken for, if there are any."""
+    renamed = [f"{name} is {split}" for name, split in listing.splits.items() if name != split]
+    splits = [f"splits: {', '.join(renamed)}"] if renamed else []
+    return splits + [
+        f"folders named {name!r}, with letters composed differently, are one class" for name in listing.twins
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
+
+
+def explain_links(links: Sequence[str]) -> str:
+    """Return the end of a sentence about links in place of classes or splits, empty when there are none."""
+    if not links:
+        return ""
+    return (
+        f". Links to folders are not followed: {_listed(links)}; if what they lead to belongs to the data set, set "
+        "dataset.follow_links=true"
+    )
 
 
 def _collect(
@@ -150,10 +202,10 @@ def _collect(
     suffix = Path(entry.name).suffix.lower()
     if not is_folder and suffix not in READABLE | UNREADABLE:
         return
-    if reason := _reason_to_skip(entry, root, is_folder, suffix):
+    if reason := _reason_to_skip(entry, root, is_folder, suffix, listing.follows_links):
         listing.bad_files.append(BadFile(_printable(path), reason))
     elif is_folder:
-        if class_name is None and path != split:
+        if class_name is None and path not in listing.splits:
             class_name = _class_name(entry.name)
         for below in _readable_entries(listing, entry, path):
             _collect(listing, root, folder, below, split, class_name)
@@ -165,14 +217,17 @@ def _collect(
         listing.files.append(ImageFile(path, split, class_name, stat.st_size, changed))
 
 
-def _reason_to_skip(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str) -> str | None:
+def _reason_to_skip(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix: str, follow: bool) -> str | None:
     """Return the reason to skip an entry without opening it, or None."""
     if not _is_utf8(entry.name):
         return "name that is not UTF-8"
     if entry.is_symlink():
-        if not Path(os.path.realpath(entry.path)).is_relative_to(root):
-            return "link out of the folder"
-        if is_folder:
+        target = Path(os.path.realpath(entry.path))
+        if follow and is_folder and Path(os.path.realpath(Path(entry.path).parent)).is_relative_to(target):
+            return "link to a folder that contains it"  # following it would never end
+        if not follow and not target.is_relative_to(root):
+            return LINK_OUT
+        if not follow and is_folder:
             return "link to a folder"
     if is_folder:
         return None
@@ -191,12 +246,14 @@ def _readable_entries(listing: Listing, entry: os.DirEntry[str], path: str) -> l
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if not entry.name.startswith("."))
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.name.casefold() not in LEFTOVERS:
+                yield entry
 
 
-def _folders(folder: Path) -> list[os.DirEntry[str]]:
+def _folders(folder: Path, follow: bool = False) -> list[os.DirEntry[str]]:
     try:
-        return [entry for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+        return [entry for entry in _entries(folder) if _is_folder(entry) and (follow or not entry.is_symlink())]
     except PermissionError as error:
         raise DataError(
             f"the folder {folder} cannot be read ({error.strerror}); make it readable, or set another one"

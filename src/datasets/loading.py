@@ -15,11 +15,9 @@ import numpy.typing as npt
 from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
 from src.datasets.duplicates import find_duplicates
 from src.datasets.folds import put_fold_first
-from src.datasets.image_folder import check_folders
-from src.datasets.listing import list_classes
 from src.errors import ConfigError, DataError
 from src.places import local_path
-from src.schema import DatasetConfig, ImageFolderConfig
+from src.schema import DatasetConfig, load_name
 
 CHUNK_BYTES = 32 * 2**20  # of images that are hashed together, so that mapped images need not all be in memory
 
@@ -58,12 +56,14 @@ class Dataset:
         validation_indices: int64, the place of each validation image among all training images of the source.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
-        digest: SHA-256 in hex over the image bytes, train then test, then the label bytes; it does not depend on the
-            file format, the split into train and validation, or the limit.
-        source: the origin of the images: `full`, `sample`, `folder` or `synthetic`.
+        digest: SHA-256 in hex over the image bytes, train then test, then the label bytes, then splits and groups of
+            a manifest; it does not depend on the file format, on splits that are made, or on the limit.
+        source: the origin of the images: `full`, `sample`, `folder`, `manifest`, `arrays` or
+            `synthetic`.
         warnings: sentences that a reader of the results must know.
-        bad_files: the skipped files of a folder of images.
-        duplicates: images of a folder that an earlier split contains too.
+        notes: sentences about how the source was read.
+        bad_files: the skipped files.
+        duplicates: images of a folder or manifest that an earlier split contains too.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Dataset:
     warnings: list[str] = dataclasses.field(default_factory=list)
     bad_files: list[BadFile] = dataclasses.field(default_factory=list)
     duplicates: list[Duplicate] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
     validation_files: list[str] | None = None
     test_files: list[str] | None = None
     validation_indices: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
@@ -131,6 +132,7 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         warnings=[*arrays.warnings, *_warn_of_duplicates(duplicates)],
         bad_files=arrays.bad_files,
         duplicates=duplicates,
+        notes=arrays.notes,
         validation_files=arrays.train_files and arrays.train_files[:size],
         test_files=arrays.test_files,
         validation_indices=np.arange(size) if arrays.train_indices is None else arrays.train_indices[:size],
@@ -138,18 +140,21 @@ def load_dataset(config: DatasetConfig) -> Dataset:
 
 
 def class_names_of(config: DatasetConfig) -> list[str]:
-    """Return the names of the classes, from the config or from the folders alone; no image is read.
+    """Return the names of the classes, from the config or from the data; no image is read.
 
     Raises:
-        DataError: they are the names of folders, and there are no such folders.
+        DataError: they come from the data, which cannot be found or be right.
     """
-    return list(config.class_names) or list_classes(local_path(config.root or ""))
+    if config.class_names or not config.lists:
+        return list(config.class_names)
+    names: list[str] = load_name(config.lists)(config)
+    return names
 
 
 def check_dataset(config: DatasetConfig) -> None:
-    """Raise DataError for a folder of images that is missing, or whose folders are not the classes; opens no image."""
-    if isinstance(config, ImageFolderConfig):
-        check_folders(config)
+    """Raise DataError for data of a user's own that is missing, or whose classes cannot be right; opens no image."""
+    if config.lists:
+        load_name(config.lists)(config)
 
 
 def find_below(config: DatasetConfig, data_dir: str) -> DatasetConfig:
@@ -157,14 +162,14 @@ def find_below(config: DatasetConfig, data_dir: str) -> DatasetConfig:
     moved = config.below(data_dir)
     if config.root is None or moved.root is None:
         return moved
-    is_only_here = local_path(config.root).is_dir() and not local_path(moved.root).is_dir()
+    is_only_here = local_path(config.root).exists() and not local_path(moved.root).exists()
     return config if is_only_here else moved
 
 
 def content_digest(arrays: Arrays) -> str:
-    """Return the SHA-256 in hex over the image bytes (train, test), then the label bytes (train, test).
+    """Return the SHA-256 in hex over the image bytes (train, test), the label bytes (train, test), and the assignment.
 
-    Images of a folder are hashed in the order of their paths, because their order in the arrays depends on the
+    Images with paths are hashed in the order of their paths, because their order in the arrays depends on the
     validation split.
     """
     sha = hashlib.sha256()
@@ -176,6 +181,7 @@ def content_digest(arrays: Arrays) -> str:
             for start in range(0, len(part), step):
                 chunk = slice(start, start + step)
                 sha.update(np.ascontiguousarray(part[chunk if order is None else order[chunk]]).data)
+    sha.update(arrays.assignment)
     return sha.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class Unlabeled(NamedTuple):
     batches: Iterator[Batch]
 
 
-def read_unlabeled(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabeled:
+def read_unlabeled(place: Path, shape: Shape, resize: str, batch_size: int, convert: bool = False) -> Unlabeled:
     """Return the images of a folder with its subfolders, of one file, or of a CSV file with a row of pixels for each.
 
     Only one batch and the next are in memory at a time.
@@ -49,46 +49,51 @@ def read_unlabeled(place: Path, shape: Shape, resize: str, batch_size: int) -> U
         shape: height, width and channels of the model's input; images in files are resized to it.
         resize: how they are resized: `crop`, `pad` or `stretch`.
         batch_size: maximum number of images in a batch.
+        convert: convert images where needed, see `decode`.
 
     Raises:
         DataError: the folder or file does not exist, cannot be read, has no image, or a row does not contain pixels.
     """
     try:
-        return _read(place, shape, resize, batch_size)
+        return _read(place, lambda path: decode(path, *shape, resize, convert).pixels, shape, batch_size)
     except OSError as error:
         raise DataError(
             f"{place} cannot be read: {error.strerror or error}; make it readable, or name another one"
         ) from error
 
 
-def _read(place: Path, shape: Shape, resize: str, batch_size: int) -> Unlabeled:
+def _read(place: Path, read: Callable[[Path], Images], shape: Shape, batch_size: int) -> Unlabeled:
     if place.is_dir():
         listing = list_files(place)
         if not listing.files and not listing.bad_files:
             raise DataError(f"there is no image file in {place}; give a folder of images, or a CSV file of pixels")
         paths = [file.path for file in listing.files]
-        read = _from_files(place, paths, listing.bad_files, shape, resize, batch_size)
-        return Unlabeled(len(paths), read)
+        return Unlabeled(len(paths), _from_files(place, paths, listing.bad_files, read, shape, batch_size))
     if not place.is_file():
         raise DataError(f"{place} does not exist; give a folder of images, an image file, or a CSV file of pixels")
     if place.suffix.lower() == ".csv":
         with place.open("rb") as file:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
         return Unlabeled(lines + 1, _from_rows(place, shape, batch_size))
-    return Unlabeled(1, _from_files(place.parent, [place.name], [], shape, resize, batch_size))
+    return Unlabeled(1, _from_files(place.parent, [place.name], [], read, shape, batch_size))
 
 
 def _from_files(
-    folder: Path, paths: Sequence[str], bad: Sequence[BadFile], shape: Shape, resize: str, batch_size: int
+    folder: Path,
+    paths: Sequence[str],
+    bad: Sequence[BadFile],
+    read: Callable[[Path], Images],
+    shape: Shape,
+    batch_size: int,
 ) -> Iterator[Batch]:
-    def read(path: str) -> Images | BadFile:
+    def read_or_reason(path: str) -> Images | BadFile:
         try:
-            return decode(folder / path, *shape, resize).pixels
+            return read(folder / path)
         except BadImage as reason:
             return BadFile(path, str(reason))
 
     def start_reading(group: Sequence[str]) -> Iterator[Images | BadFile]:
-        return threads.map(read, group)
+        return threads.map(read_or_reason, group)
 
     if bad:
         yield Batch([], np.empty((0, *shape), np.uint8), list(bad))

@@ -15,7 +15,7 @@ from src.space import SweepPlan
 from src.writing import replacing
 
 MADE_HERE = "# The best of the study"  # marks a recipe that a sweep may write over
-FOLDER = "dataset.folder"  # the one place that is part of a recipe: it says which images
+DATA = ("dataset.folder", "dataset.file")  # the only places that are part of a recipe: they say which images
 
 
 def best_recipe(
@@ -53,7 +53,7 @@ def best_recipe(
 def difference(standard: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns what must be set in `standard` to get `wanted`, as nested dicts; a list is set as a whole.
 
-    Places are not set, because they belong to one machine; `FOLDER` is the exception.
+    Places are not set, because they belong to one machine; `DATA` are the exceptions.
 
     Args:
         standard: nested dicts.
@@ -67,7 +67,7 @@ def difference(standard: Mapping[str, Any], wanted: Mapping[str, Any], prefix: s
             value = difference(default, value, f"{name}.")
             if not value:
                 continue
-        elif default == value or (is_place(name) and name != FOLDER):
+        elif default == value or (is_place(name) and name not in DATA):
             continue
         changes[key] = value
     return changes

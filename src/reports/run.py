@@ -52,7 +52,7 @@ class Recorder:
         samples = figures.samples_data(dataset.train.labels, dataset.class_names)
         self.run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
         if dataset.bad_files:
-            self.run.log_table("tables/bad_images.csv", ("file", "reason"), dataset.bad_files)
+            self.run.log_table("tables/bad_images.csv", ("file", "reason", "result"), dataset.bad_files)
         if dataset.duplicates:
             columns = ("split", "file", "also in", "as")
             self.run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
@@ -212,6 +212,7 @@ def settings_of(config: Config, dataset: datasets.Dataset, model: keras.Model) -
     return {
         "network": f"{config.model.name}, {model.count_params():,} parameters",
         "data": f"{dataset.name} ({dataset.source}): {counts} images",
+        **({"read as": "; ".join(dataset.notes)} if dataset.notes else {}),
         "augmentation": _with_values(config.augmentation) if config.augmentation.changes_images else "none",
         **loss,
         "optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{clipping}",

@@ -7,7 +7,6 @@ from src.schema.dataset import (
     CifarConfig,
     DatasetConfig,
     IdxConfig,
-    ImageFolderConfig,
     PublishedConfig,
     SyntheticConfig,
 )
@@ -37,6 +36,7 @@ from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
 from src.schema.optimizer import OptimizerConfig
+from src.schema.own_data import ArraysConfig, ImageFolderConfig, ManifestConfig, OwnDataConfig, PicturesConfig
 from src.schema.pipelines import (
     BestOfSweepConfig,
     CompareModelsConfig,

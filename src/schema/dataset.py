@@ -2,17 +2,23 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Self
+from typing import ClassVar, Self
 
 from src.errors import ConfigError
 from src.schema.checks import ADDED, LOCATION, NEUTRAL, at_least, one_of, require
 from src.schema.kinds import Group, Kind
-from src.schema.naming import UNNAMED, name_after
 
 
 @dataclass(kw_only=True)
 class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.datasets")):
-    """The settings that every data set has. What a kind builds is a function from its config to `Arrays`."""
+    """The settings that every data set has. What a kind builds is a function from its config to `Arrays`.
+
+    Attributes:
+        lists: `module:name` of a function from the config to the names of the classes. It raises DataError for data
+            that is not there or cannot be right, and opens no image. Empty: the config has the names.
+    """
+
+    lists: ClassVar[str] = ""
 
     name: str
     loader: str = ""  # the kind
@@ -85,9 +91,21 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
         """The way in which an image of another size is resized to `image_size`: `crop`, `pad` or `stretch`."""
         return "stretch"
 
+    def refuse_mirroring(self, key: str) -> ConfigError:
+        """Return the error about images that a setting would mirror although `flips` is false."""
+        return ConfigError(
+            f"{key}: the classes of {self.name} are not the same when mirrored; set {key}=null, or choose "
+            "augmentation=digits (dataset.flips=true says that they are)"
+        )
+
+    @property
+    def converts(self) -> bool:
+        """True if files are read that are not usable without a conversion, such as those with a wrong suffix."""
+        return False
+
     @property
     def root(self) -> str | None:
-        """The folder that the images must be in; None if they may be in several, or are downloaded or made."""
+        """The folder or file that the images must be in; None if they may be in several, or are downloaded or made."""
         return None
 
     def below(self, data_dir: str) -> Self:
@@ -184,61 +202,6 @@ class CifarConfig(PublishedConfig, kind="cifar", builds="src.datasets.cifar:load
         super().__post_init__()
         require(len(self.batches) >= 2, "dataset.batches", self.batches, "at least one to train on and one to test on")
         at_least(1, "dataset.images_per_batch", self.images_per_batch)
-
-
-@dataclass(kw_only=True)
-class ImageFolderConfig(DatasetConfig, kind="image_folder", builds="src.datasets.image_folder:load_image_folder"):
-    """Image files in a folder for each class, or in such folders below `train`, `validation` and `test`.
-
-    The name `image_folder` means that the data set is named after its folder when a configuration is composed.
-    """
-
-    class_names: list[str] = field(default_factory=list)  # empty: the folders' names, sorted
-    data_dir: str = field(default="data", metadata=LOCATION)
-    folder: str = field(metadata=LOCATION)
-    resize: str = "crop"
-    test_fraction: float = 0.15  # of each class, if there is no folder `test`
-    validation_fraction: float = 0.15  # of each class, if there is no folder `validation`
-    split_seed: int = 0
-    on_bad_image: str = "skip"
-    cache_dir: str = field(default="~/.cache/convlab/images", metadata=LOCATION)  # of decoded images
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of(("crop", "pad", "stretch"), "dataset.resize", self.resize)
-        one_of(("skip", "error"), "dataset.on_bad_image", self.on_bad_image)
-        for key in ("test_fraction", "validation_fraction"):
-            fraction = getattr(self, key)
-            require(0 < fraction < 1, f"dataset.{key}", fraction, "a fraction between 0 and 1")
-        if self.test_fraction + self.validation_fraction >= 1:
-            raise ConfigError(
-                f"dataset.test_fraction={self.test_fraction:g} and dataset.validation_fraction="
-                f"{self.validation_fraction:g} leave nothing to train on; their sum must be less than 1"
-            )
-
-    def check_class_names(self) -> None:
-        """Raises ConfigError for a single class, and for a class that is named twice."""
-        names, received = set(self.class_names), self.class_names
-        require(len(names) != 1, "dataset.class_names", received, "at least two classes, or none for the folders' own")
-        require(len(names) == len(received), "dataset.class_names", received, "names that all differ")
-
-    @property
-    def resize_mode(self) -> str:
-        return self.resize
-
-    @property
-    def root(self) -> str | None:
-        return self.folder
-
-    def below(self, data_dir: str) -> Self:
-        return replace(self, data_dir=data_dir, folder=str(PurePath(data_dir.strip(), PurePath(self.folder).name)))
-
-    def named(self) -> Self:
-        return replace(self, name=name_after(self.folder)) if self.name == UNNAMED else self
-
-    def set_by_folder(self) -> set[str]:
-        is_set = {"class_names": not self.class_names, "name": self.name == name_after(self.folder)}
-        return {key for key, holds in is_set.items() if holds}
 
 
 @dataclass(kw_only=True)

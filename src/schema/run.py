@@ -54,10 +54,7 @@ class Config:
         if len(phases) > 1:
             self.schedule.check_epochs(min(phases), is_phase=True)
         if (key := self.augmentation.mirrored_by) and not self.dataset.flips:
-            raise ConfigError(
-                f"{key}: the classes of {self.dataset.name} are not the same when mirrored; set {key}=null, or choose "
-                "augmentation=digits (dataset.flips=true says that they are)"
-            )
+            raise self.dataset.refuse_mirroring(key)
         if (key := self.augmentation.mixed_by) is not None:
             self._check_mixing(key)
         check_classes("training.metrics", self.training.metrics, self.dataset)

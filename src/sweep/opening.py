@@ -73,6 +73,8 @@ def open_sweep(
         StoreError: one of the stores failed.
     """
     for found in data:
+        for note in found.notes:
+            console.say(note)
         console.warn(found.warnings)
     setting = describe_setting(plan, data)
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"

@@ -21,6 +21,7 @@ class Data(NamedTuple):
         digest: its SHA-256 in hex.
         warnings: what a reader of results must know about it.
         images: the number of images in each split.
+        notes: sentences about how it was read.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Data(NamedTuple):
     digest: str
     warnings: list[str]
     images: Mapping[str, int] = {}
+    notes: Sequence[str] = ()
 
 
 def find_data(plan: SweepPlan) -> list[Data]:
@@ -38,7 +40,8 @@ def find_data(plan: SweepPlan) -> list[Data]:
         dataset = datasets.load_dataset(config)
         named = with_given_name({"dataset": as_tree(config)})["dataset"]["name"]
         name = config.name if config.name in names_given else named
-        data.append(Data(name, dataset.source, dataset.digest, dataset.warnings, reports.image_counts(dataset)))
+        counts = reports.image_counts(dataset)
+        data.append(Data(name, dataset.source, dataset.digest, dataset.warnings, counts, dataset.notes))
     return data
 
 

@@ -1,6 +1,7 @@
 """The sentences that answer a mistake in an override."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -53,6 +54,40 @@ def test_a_mistake_is_answered_with_what_came_what_is_known_and_what_to_type(
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):
         compose_config(overrides)
+
+
+@pytest.mark.parametrize(
+    ("place", "typed", "command"),
+    [
+        ("pets/cats/", "pets", "dataset=image_folder dataset.folder=pets"),
+        ("pets/cats/", "pets/", "dataset=image_folder dataset.folder=pets/"),
+        ("data/pets/", "data/pets", "dataset=image_folder dataset.folder=data/pets"),
+        ("My Pets/", '"My Pets"', "dataset=image_folder 'dataset.folder=\"My Pets\"'"),
+        ("pets/", "~/pets", "dataset=image_folder 'dataset.folder=\"~/pets\"'"),
+        ("pets.csv", "./pets.csv", "dataset=manifest dataset.file=./pets.csv"),
+        ("pets.parquet", "pets.parquet", "dataset=manifest dataset.file=pets.parquet"),
+        ("shapes.npz", "shapes.npz", "dataset=arrays dataset.file=shapes.npz"),
+    ],
+)
+def test_a_folder_or_a_file_in_place_of_a_data_set_is_answered_with_the_command(
+    place: str, typed: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if place.endswith("/"):
+        Path(place).mkdir(parents=True)
+    else:
+        Path(place).write_bytes(b"")
+    with pytest.raises(ConfigError) as refusal:
+        compose_config([f"dataset={typed}"])
+    kind, typed = "folder" if place.endswith("/") else "file", typed.strip('"')
+    assert str(refusal.value) == f"dataset={typed}: this is a {kind}, and not the name of a data set; use {command}"
+    assert compose_config(shlex.split(command)).dataset.root == typed
+
+
+def test_a_path_that_does_not_exist_is_answered_like_a_mistyped_name() -> None:
+    with pytest.raises(ConfigError, match=r"^no dataset 'data/none'; known: arrays, cifar10"):
+        compose_config(["dataset=data/none"])
 
 
 @pytest.mark.parametrize("group", RUN_GROUPS)

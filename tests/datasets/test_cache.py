@@ -19,7 +19,8 @@ from tests.support.pictures import Photos, put_image
 
 
 def decode(photos: Photos, **changes: object) -> tuple[np.ndarray, list[BadFile]]:
-    return decoded_images(photos.config(**changes), list_images(photos.folder).files)
+    files = list_images(photos.folder).files
+    return decoded_images(photos.config(**changes), files, lambda: (photos.folder / file.path for file in files))
 
 
 def kept(photos: Photos) -> list[Path]:

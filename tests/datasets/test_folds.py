@@ -11,10 +11,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from src.datasets import Dataset, cache, load_dataset
 from src.datasets.arrays import Duplicate
-from src.datasets.folds import assign_folds
+from src.datasets.folds import assign_folds, assign_group_folds
 from src.datasets.synthetic import load_synthetic
 from src.errors import DataError
-from src.schema import SyntheticConfig
+from src.schema import ManifestConfig, SyntheticConfig
 from tests.support.pictures import Photos, put_class, put_image
 
 CONFIG = SyntheticConfig(
@@ -168,6 +168,43 @@ def test_an_image_in_two_folds_is_a_duplicate_as_in_any_two_splits(photos: Photo
         assert all(isinstance(each, Duplicate) for each in dataset.duplicates)
         assert ("1 images are in two splits" in " ".join(dataset.warnings)) == is_divided
     assert any(dataset.duplicates for dataset in found)
+
+
+# --- groups ------------------------------------------------------------------------------------------------------
+
+
+def write_groups(photos: Photos, groups: int) -> ManifestConfig:
+    """A manifest of the pets with their owners, who have cats and dogs."""
+    numbered = ((path, path.split("/")[0], int(path[4:7]) % groups) for path in photos.paths())
+    return photos.write("labels.csv", *(f"{path},{name},{owner}" for path, name, owner in numbered), columns=COLUMNS)
+
+
+COLUMNS = "path,label,group"
+
+
+def test_a_group_is_in_one_fold_and_each_training_image_in_the_validation_split_of_one(pets: Photos) -> None:
+    manifest = write_groups(pets, groups=10)
+    found = [load_dataset(replace(manifest, folds=3, fold=fold)) for fold in (1, 2, 3)]
+    owners = [{int(file[4:7]) % 10 for file in dataset.validation_files or ()} for dataset in found]
+    assert sum(map(len, owners)) == len(set.union(*owners))
+    files = [file for dataset in found for file in dataset.validation_files or ()]
+    assert len(files) == len(set(files))
+    assert not set(files) & set(found[0].test_files or ())
+    assert len({dataset.digest for dataset in found}) == 1
+    for dataset in found:
+        assert all(min(counts) > 0 for _, *counts in dataset.class_counts())
+
+
+def test_the_folds_of_groups_never_change() -> None:
+    labels = np.arange(12) % 2
+    groups = [f"g{index // 2}" for index in range(12)]
+    assert assign_group_folds(labels, groups, 3, 0).tolist() == [2, 2, 3, 3, 2, 2, 1, 1, 3, 3, 1, 1]
+
+
+def test_a_class_with_fewer_groups_than_folds_is_named(pets: Photos) -> None:
+    manifest = write_groups(pets, groups=3)
+    with pytest.raises(DataError, match=r"^dataset\.folds=4: .* class 'cat' belong to 2 groups, .*at most 2 folds"):
+        load_dataset(replace(manifest, folds=4, fold=1))
 
 
 # --- folds that cannot be made -----------------------------------------------------------------------------------

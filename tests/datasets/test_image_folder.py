@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from src.datasets import Dataset, class_names_of, find_below, load_dataset
 from src.datasets.arrays import BadFile, Duplicate
-from src.datasets.image_folder import deal, load_image_folder
+from src.datasets.image_folder import load_image_folder
+from src.datasets.splitting import deal
 from src.errors import ConfigError, DataError
 from tests.support.pictures import Photos, put_class, put_image
 
@@ -122,8 +124,87 @@ def test_a_validation_size_of_0_trains_on_the_folder_for_validation_too(photos: 
 
 def test_another_validation_size_besides_a_folder_for_validation_is_refused(photos: Photos) -> None:
     put_splits(photos.folder, train=5, validation=2, test=3)
-    with pytest.raises(ConfigError, match=r"validation_size=3: .* has a folder validation.*remove .*, or set it to 0"):
+    with pytest.raises(
+        ConfigError, match=r"validation_size=3: .* has a validation split of its own.*remove .*, or set it to 0"
+    ):
         load_dataset(photos.config(validation_size=3))
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"),
+    [
+        ("Train", "VAL", "Test"),
+        ("training", "valid", "testing"),
+        ("TRAIN", "Validation", "test"),
+        ("train", "dev", "test"),
+    ],
+)
+def test_splits_are_found_under_the_names_that_people_give_them(
+    photos: Photos, train: str, validation: str, test: str
+) -> None:
+    put_splits(photos.folder, **{train: 5, validation: 2, test: 3})
+    dataset = load_dataset(photos.config())
+    assert counts(dataset) == {"cat": (5, 2, 3), "dog": (5, 2, 3)}
+    (note,) = dataset.notes
+    assert f"{validation} is validation" in note
+    assert class_names_of(photos.config()) == ["cat", "dog"]
+
+
+def test_folders_with_the_usual_names_need_no_explanation(photos: Photos) -> None:
+    put_splits(photos.folder, train=5, validation=2, test=3)
+    assert load_dataset(photos.config()).notes == []
+
+
+def test_without_a_folder_for_testing_a_share_of_the_training_images_is_used(photos: Photos) -> None:
+    put_splits(photos.folder, train=10, val=3)
+    dataset = load_dataset(photos.config())
+    assert counts(dataset) == {"cat": (8, 3, 2), "dog": (8, 3, 2)}
+    assert dataset.notes == [
+        "splits: val is validation",
+        "there is no split for testing: 15% of the training images are used for it",
+    ]
+    assert load_dataset(photos.config(validation_size=0)).digest == dataset.digest
+
+
+def test_classes_may_have_the_names_of_splits(photos: Photos) -> None:
+    put_class(photos.folder, "training", 4)
+    put_class(photos.folder, "testing", 4)
+    assert load_dataset(photos.config()).class_names == ["testing", "training"]
+
+
+@pytest.mark.parametrize(
+    "name", ["__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", ".ipynb_checkpoints"]
+)
+def test_what_file_managers_leave_behind_is_neither_a_class_nor_read(pets: Photos, name: str) -> None:
+    digest = load_dataset(pets.config()).digest
+    put_image(pets.folder / name / "cat/1.png")
+    put_image(pets.folder / "cat" / name / "1.png")
+    (pets.folder / "cat/Thumbs.db").write_bytes(b"\0")
+    (pets.folder / "desktop.ini").write_text("[.ShellClassInfo]")
+    dataset = load_dataset(pets.config())
+    assert (dataset.digest, dataset.class_names, dataset.bad_files) == (digest, ["cat", "dog"], [])
+
+
+def test_numbers_and_dates_are_names_of_classes_as_they_are(photos: Photos) -> None:
+    names = ["01", "1", "1.10", "10", "1e3", "2", "2024-01-05", "2024_01_05", "null", "true"]
+    for name in names:
+        put_class(photos.folder, name, 3)
+    assert load_dataset(photos.config()).class_names == names
+
+
+def test_folders_whose_letters_are_composed_differently_are_one_class_and_this_is_noted(photos: Photos) -> None:
+    for name in ("u\N{COMBINING DIAERESIS}", "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "o"):
+        put_class(photos.folder, name, 3)
+    dataset = load_dataset(photos.config())
+    assert sum(counts(dataset)["ü"]) == 6
+    assert dataset.notes == ["folders named 'ü', with letters composed differently, are one class"]
+
+
+def test_classes_that_people_would_take_for_the_same_are_a_warning(pets: Photos) -> None:
+    for name in ("Cat", "big dog", "Big_Dog"):
+        put_class(pets.folder, name, 3)
+    warnings = load_dataset(pets.config()).warnings
+    assert [re.findall("'(.*?)'", warning) for warning in warnings] == [["Big_Dog", "big dog"], ["Cat", "cat"]]
 
 
 def test_a_class_may_be_called_train(photos: Photos) -> None:
@@ -215,16 +296,16 @@ def a_class_of_bad_images(folder: Path) -> None:
     (folder / "dog/1.png").write_bytes(b"")
 
 
-def no_test_folder(folder: Path) -> None:
-    put_splits(folder, train=5, validation=2)
-
-
 def a_folder_next_to_the_splits(folder: Path) -> None:
-    put_splits(folder, train=5, val=2, test=2)
+    put_splits(folder, train=5, val=2, extra=2)
 
 
-def splits_in_capitals(folder: Path) -> None:
-    put_splits(folder, Train=5, test=2, TEST=2)
+def a_split_twice(folder: Path) -> None:
+    put_splits(folder, Train=5, test=2, Testing=2)
+
+
+def a_folder_in_a_folder(folder: Path) -> None:
+    put_splits(folder, train=5)
 
 
 def a_class_that_is_not_tested(folder: Path) -> None:
@@ -252,22 +333,28 @@ def a_link_instead_of_a_split(folder: Path) -> None:
     (folder / "test").symlink_to(folder.with_name("elsewhere") / "test")
 
 
-NOT_FOLLOWED = "Links to folders are not followed: {}; replace them with the folders, for example with cp -rL"
+NOT_FOLLOWED = r"Links to folders are not followed: {}; if .* belongs to the data set, set dataset\.follow_links=true"
 REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (nothing, r"folder of images .*photos does not exist; put a folder for each class into it, or .*dataset\.folder="),
     (a_file, r"photos is not a folder"),
     (an_empty_folder, r"there is no folder of images in .*photos; at least two classes"),
     (one_class, r"there is only one folder, 'cat', in .*photos; at least two classes"),
-    (an_empty_class, r"class 'dog' in .*photos has no usable images: put some into its folder"),
+    (an_empty_class, r"class 'dog' in .*photos has no usable images: add some, or remove the class"),
     (a_class_with(1), r"class 'dog' in .*photos has 1 usable image: at least 3 are needed"),
     (a_class_with(2), r"class 'dog' in .*photos has 2 usable images: at least 3 are needed"),
     (a_class_of_bad_images, r"class 'dog' .* no usable images.*1 of 6 image files .* cannot be used \(1 empty file\)"),
-    (no_test_folder, r"has a folder train but no folder test; add one"),
-    (a_folder_next_to_the_splits, r"and also val; the only splits are train, validation, test"),
-    (splits_in_capitals, r"has folders TEST, Train; .*: rename them to test, train"),
+    (
+        a_folder_next_to_the_splits,
+        r"has folders train and val, and also extra; the only splits are train, validation, test",
+    ),
+    (a_split_twice, r"has folders Testing and test, which are the same split; merge or rename them"),
+    (
+        a_folder_in_a_folder,
+        r"only one folder, 'train', .*\. It contains the folders cat, dog: if .*folder=.*photos/train$",
+    ),
     (links_instead_of_classes, rf"there is no folder of images in .*photos; .*{NOT_FOLLOWED.format('cat, dog')}"),
     (links_instead_of_splits, rf"there is no folder of images in .*photos; .*{NOT_FOLLOWED.format('test, train')}"),
-    (a_link_instead_of_a_split, rf"no folder test; add one, .*{NOT_FOLLOWED.format('test')}"),
+    (a_link_instead_of_a_split, rf"has a link in place of a split\. {NOT_FOLLOWED.format('test')}"),
     (a_class_that_is_not_tested, r"class 'owl' .*: none of them for test; every class needs at least one"),
 ]
 
@@ -336,7 +423,7 @@ def test_bad_files_are_skipped_listed_and_counted_by_reason(messy: Photos) -> No
         r"9 of 69 image files in .*photos cannot be used \(2 link out of the folder, 2 not a file", warning
     )
     assert "tables/bad_images.csv" in warning
-    assert "Links to folders are not followed: owl; replace them with the folders" in warning
+    assert "Links to folders are not followed: owl; if what they lead to belongs to the data set, set" in warning
 
 
 def test_bad_files_are_an_error_when_the_config_says_so(messy: Photos) -> None:
@@ -349,6 +436,66 @@ def test_bad_files_are_an_error_when_the_config_says_so(messy: Photos) -> None:
 
 def test_a_folder_without_bad_files_is_loaded_when_they_would_be_an_error(pets: Photos) -> None:
     assert load_dataset(pets.config(on_bad_image="error")).bad_files == []
+
+
+@pytest.mark.parametrize("make", [links_instead_of_classes, links_instead_of_splits, a_link_instead_of_a_split])
+def test_links_in_place_of_classes_and_splits_are_followed_when_the_config_says_so(
+    photos: Photos, make: Callable[[Path], None]
+) -> None:
+    make(photos.folder)
+    dataset = load_dataset(photos.config(follow_links=True))
+    assert all(min(numbers) > 0 for numbers in counts(dataset).values())
+    assert (dataset.bad_files, dataset.class_names) == ([], ["cat", "dog"])
+    assert class_names_of(photos.config(follow_links=True)) == ["cat", "dog"]
+
+
+def test_followed_links_have_the_pixels_of_their_targets_and_never_run_in_circles(pets: Photos, tmp_path: Path) -> None:
+    digest = load_dataset(pets.config()).digest
+    pets.folder.rename(tmp_path / "store")
+    for path in sorted((tmp_path / "store").rglob("*.png")):  # as DVC and git-annex do
+        link = pets.folder / path.relative_to(tmp_path / "store")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    (pets.folder / "cat/again").symlink_to(pets.folder)
+    dataset = load_dataset(pets.config(follow_links=True))
+    assert dataset.digest == digest
+    assert dataset.bad_files == [BadFile("cat/again", "link to a folder that contains it")]
+    with pytest.raises(DataError, match=r"60 link out of the folder.*\. dataset\.follow_links=true follows the links"):
+        load_dataset(pets.config())
+
+
+def put_unusual(folder: Path) -> None:
+    """Files that can be read only with a conversion, and one that cannot."""
+    put_image(folder / "cat/a.png", shade=100).rename(folder / "cat/a.jpg")
+    Image.fromarray(np.full((6, 6), 100 * 257, np.uint16)).save(folder / "cat/b.png")
+    Image.new("CMYK", (6, 6), (0, 0, 0, 155)).save(folder / "cat/c.jpg")
+    frames = [Image.new("L", (6, 6), shade) for shade in (100, 0)]
+    frames[0].save(folder / "cat/d.gif", save_all=True, append_images=frames[1:])
+    (folder / "cat/e.png").write_bytes(b"")
+
+
+def test_files_are_converted_when_the_config_says_so(pets: Photos) -> None:
+    put_unusual(pets.folder)
+    skipping, converting = (load_dataset(pets.config(on_bad_image=choice)) for choice in ("skip", "convert"))
+    assert sum(counts(skipping)["cat"]) == 40
+    assert skipping.warnings[0].endswith(". dataset.on_bad_image=convert reads some of them")
+    assert converting.bad_files == [
+        BadFile("cat/a.jpg", "suffix of another format", "converted"),
+        BadFile("cat/b.png", "16 bits per channel", "converted"),
+        BadFile("cat/c.jpg", "CMYK", "converted"),
+        BadFile("cat/d.gif", "animated", "converted"),
+        BadFile("cat/e.png", "empty file"),
+    ]
+    arrays = load_image_folder(pets.config(on_bad_image="convert"))
+    files = [*(arrays.train_files or []), *(arrays.test_files or [])]
+    images = dict(zip(files, np.concatenate([arrays.train_images, arrays.test_images]), strict=True))
+    for name in ("a.jpg", "b.png", "c.jpg", "d.gif"):
+        np.testing.assert_allclose(images[f"cat/{name}"], 100, atol=2)
+    converted, skipped = converting.warnings[:2]
+    assert "4 of 65 image files in" in converted
+    assert "were converted (1 suffix of another format, 1 16 bits per channel, 1 CMYK, 1 animated)" in converted
+    assert "1 of 65 image files in" in skipped
+    assert load_dataset(pets.config(on_bad_image="convert")).bad_files == converting.bad_files  # from the cache
 
 
 def test_a_link_to_a_file_in_the_folder_is_followed(pets: Photos) -> None:

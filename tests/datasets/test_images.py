@@ -163,6 +163,30 @@ def test_a_bad_file_is_refused_with_the_reason(read: Callable[..., np.ndarray], 
     assert str(refused.value) == reason
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [(name, reason) for name, (_, reason) in BAD.items() if reason in images.CONVERTIBLE and name != "rgb16.png"],
+)
+def test_a_file_of_an_unusual_kind_is_read_when_it_may_be_converted(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / name).write_bytes(BAD[name][0])
+    picture = images.decode(tmp_path / name, 4, 4, 3, "stretch", convert=True)
+    assert (picture.pixels.shape, picture.converted) == ((4, 4, 3), reason)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, reason) in BAD.items() if reason not in images.CONVERTIBLE])
+def test_a_damaged_file_is_refused_also_when_it_may_be_converted(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(BAD[name][0])
+    with images.enforce_pixel_limit(), pytest.raises(BadImage, match=BAD[name][1]):
+        images.decode(tmp_path / name, 4, 4, 3, "stretch", convert=True)
+
+
+def test_values_of_16_bits_are_rounded_to_8_from_black_to_white(tmp_path: Path) -> None:
+    values = np.array([[0, 128, 129], [256, 32767, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    pixels = images.decode(tmp_path / "a.png", 2, 3, 1, "stretch", convert=True).pixels
+    assert pixels[..., 0].tolist() == [[0, 0, 1], [1, 127, 255]]
+
+
 def test_an_image_with_the_maximum_of_pixels_is_decoded(
     read: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,15 @@ def test_a_folder_with_its_subfolders_comes_in_batches_in_the_order_of_the_paths
     assert [int(image[0, 0, 0]) for batch in found for image in batch.images] == [2, 4, 1, 3, 5]
 
 
+def test_images_are_converted_where_those_of_the_training_were(tmp_path: Path) -> None:
+    put_image(tmp_path / "a.png", shade=9).rename(tmp_path / "a.jpg")
+    (skipped,), (converted,) = (
+        list(read_unlabeled(tmp_path, SHAPE, "crop", 4, convert).batches) for convert in (False, True)
+    )
+    assert bad([skipped]) == [("a.jpg", "suffix of another format")]
+    assert converted.names == ["a.jpg"]
+
+
 def test_one_file_is_one_image(tmp_path: Path) -> None:
     found = read_unlabeled(put_image(tmp_path / "a.png", shade=9), SHAPE, "crop", 4)
     (batch,) = found.batches

@@ -48,6 +48,16 @@ def test_an_augmentation_that_mirrors_digits_is_refused_with_what_to_do(mirrored
         compose_config([mirrored])
 
 
+@pytest.mark.parametrize("dataset", ["image_folder", "manifest"])
+def test_the_user_is_asked_if_pictures_of_their_own_may_be_mirrored(dataset: str) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"^augmentation\.flip: is a mirrored picture of .* of the same class\? A mirrored cat is a cat, .*"
+        r"If it is, set dataset\.flips=true; if not, set augmentation\.flip=null, or choose augmentation=digits$",
+    ):
+        compose_config([f"dataset={dataset}", "augmentation=photos"])
+
+
 @pytest.mark.parametrize("mirrored", MIRRORED)
 @pytest.mark.parametrize("dataset", ["dataset=fashion_mnist", "dataset.flips=true"])
 def test_what_is_the_same_mirrored_may_be_mirrored(dataset: str, mirrored: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from src.errors import ConfigError
-from src.schema.dataset import CifarConfig, IdxConfig, IdxFile, IdxFiles, ImageFolderConfig
+from src.schema.dataset import CifarConfig, IdxConfig, IdxFile, IdxFiles
+from src.schema.own_data import ArraysConfig, ImageFolderConfig
 from tests.support.configs import (
     IMAGES,
     INF,
@@ -37,6 +38,7 @@ cifar: Make = partial(
 photos: Make = partial(
     ImageFolderConfig, name="photos", loader="image_folder", image_size=[28, 28], channels=1, folder="data/photos"
 )
+arrays: Make = partial(ArraysConfig, name="shapes", loader="arrays", image_size=[28, 28], channels=1, file="a.npz")
 of_three: Make = partial(synthetic, class_names=THREE)
 
 RANGES: Ranges = [
@@ -61,7 +63,8 @@ RANGES: Ranges = [
     (cifar, "dataset.images_per_batch", [1], [0]),
     (photos, "dataset.class_names", [[], ["cat", "dog"]], [["cat"], ["cat", "cat"], ["cat", "dog", "cat"]]),
     (photos, "dataset.resize", ["crop", "pad", "stretch"], ["fit", ""]),
-    (photos, "dataset.on_bad_image", ["skip", "error"], ["warn", ""]),
+    (arrays, "dataset.value_range", [None, [0, 1], [-1, 1]], [[], [1], [1, 0], [0, 0], [0, INF], [NAN, 1], [0, 1, 2]]),
+    (photos, "dataset.on_bad_image", ["skip", "error", "convert"], ["warn", ""]),
     (photos, "dataset.test_fraction dataset.validation_fraction", [0.001, 0.8], [0.0, 1.0, -0.1, NAN, INF]),
 ]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)

@@ -51,7 +51,7 @@ OTHERS = [
     ("model.family=resnet", r"the kind 'sequential'; choose model=resnet18 or .*, or remove `model\.family`$"),
     ("model.family=lenot", r"the kind 'sequential'; choose with model=NAME; did you mean 'lenot'\? known: alexnet, "),
     ("dataset.loader=cifar", r"the kind 'idx'; choose dataset=cifar10, or remove `dataset\.loader`$"),
-    ("dataset.loader=idxx", r"the kind 'idx'; choose with dataset=NAME; known: cifar10, "),
+    ("dataset.loader=idxx", r"the kind 'idx'; choose with dataset=NAME; known: arrays, cifar10, "),
     ("optimizer.name=adam", r"the kind 'rmsprop'; choose optimizer=adam, or remove `optimizer\.name`$"),
     ("optimizer.name=Adam", r"the kind 'rmsprop'; choose with optimizer=NAME; did you mean 'adam'\?"),
     ("loss.name=hinge", r"the kind 'cross_entropy'; choose with loss=NAME; known: cross_entropy, focal$"),

@@ -41,6 +41,27 @@ def test_a_data_set_is_named_after_the_last_part_of_its_path_that_is_not_generic
     assert name_after(folder) == name
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("/home/ada/pets.csv", "pets"),
+        ("/home/ada/pets/labels.csv", "pets"),
+        ("/home/ada/pets/data/train-00000-of-00001.parquet", "pets"),
+        ("/home/ada/pets/data", "pets"),
+        ("/home/ada/pets.v2.csv", "pets.v2"),
+        ("/data/images.csv", "manifest"),
+    ],
+)
+def test_a_data_set_in_a_file_is_named_after_the_file_or_its_folder(file: str, name: str) -> None:
+    config = compose_config(["dataset=manifest", f"dataset.file={file}"])
+    assert config.dataset.name == name
+    assert with_given_name(as_tree(config))["dataset"]["name"] == "manifest"
+
+
+def test_arrays_are_named_after_their_file() -> None:
+    assert compose_config(["dataset=arrays", "dataset.file=/home/ada/shapes.npz"]).dataset.name == "shapes"
+
+
 def test_a_path_that_is_not_absolute_begins_in_the_working_or_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from src.schema import ImageFolderConfig
+from src.schema import ImageFolderConfig, ManifestConfig
 
 
 def put_image(path: Path, shade: int | None = None) -> Path:
@@ -31,6 +31,26 @@ class Photos:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
         self.cache = cache
+
+    def paths(self) -> list[str]:
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.png"))
+
+    def write(self, name: str, *rows: str, columns: str = "path,label") -> ManifestConfig:
+        """A manifest in the folder, and the config that reads it."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / name).write_text("\n".join([columns, *rows, ""]))
+        return self.manifest(name)
+
+    def manifest(self, name: str, **changes: Any) -> ManifestConfig:
+        config = ManifestConfig(
+            name="photos",
+            loader="manifest",
+            image_size=[6, 6],
+            channels=1,
+            file=str(self.folder / name),
+            cache_dir=str(self.cache),
+        )
+        return replace(config, **changes)
 
     def config(self, **changes: Any) -> ImageFolderConfig:
         config = ImageFolderConfig(
