@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from src.console.epochs import EpochLines
     from src.console.lines import console, progress, say, say_pairs, say_registration, say_where, size, table, warn
     from src.console.trials import (
-        TRIAL_COLUMNS,
         SweepView,
         count_words,
+        format_value,
         given_up_words,
         params_line,
+        say_front,
         say_with_params,
         short,
         trial_cells,
+        trial_columns,
     )
 else:
     __getattr__ = lazy_package(__name__)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         record_explanation,
         save_pictures,
     )
-    from src.reports.recipe import best_recipe, check_recipe_name
+    from src.reports.recipe import check_recipe_name, trial_recipe
     from src.reports.reproduce import (
         check_origin,
         origin_table,

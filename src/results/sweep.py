@@ -1,6 +1,6 @@
 """Results of a sweep: its trials, its parameters, its best trial."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ class TrialRow(NamedTuple):
     Attributes:
         number: counted from 0.
         state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
-        value: the metric at the best epoch; None without one.
+        value: the first objective, such as the metric at the best epoch; None without one.
         params: by dotted name.
         seconds: from its claim to its end, None while it runs.
         best_epoch: counted from 1; None without one.
@@ -25,6 +25,7 @@ class TrialRow(NamedTuple):
         started: when it was claimed, None when that is unknown.
         attempts: the number of attempts after which an interrupted trial is not tried again, 0 for any other trial.
         costs: those of its network that were measured, by the names of `src.schema.costs`.
+        others: the values of the second and third objective; empty with one objective, or without a value.
     """
 
     number: int
@@ -42,6 +43,22 @@ class TrialRow(NamedTuple):
     started: datetime | None = None
     attempts: int = 0
     costs: Mapping[str, float] = {}
+    others: tuple[float, ...] = ()
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The value of each objective, empty without one."""
+        return () if self.value is None else (self.value, *self.others)
+
+    @property
+    def is_feasible(self) -> bool:
+        """True if its network is within every budget."""
+        return True
+
+    @property
+    def is_comparable(self) -> bool:
+        """True if it can be the best: it is complete and feasible."""
+        return self.state == "COMPLETE" and self.value is not None and self.is_feasible
 
     @property
     def outcome(self) -> str:
@@ -101,9 +118,31 @@ class Counts:
         return self.counted + self.running + self.retried
 
 
+class FrontPoint(NamedTuple):
+    """A trial that no other trial dominates.
+
+    Attributes:
+        trial: its number.
+        values: its value of each objective, by name.
+        params: its parameters, by dotted name.
+        run_id: its MLflow run, or None when the run is gone.
+        best_epoch: its epoch with these values, counted from 1.
+        metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
+        config: the resolved configuration that it was trained with, or None when that is no longer known.
+    """
+
+    trial: int
+    values: dict[str, float]
+    params: dict[str, str | int | float | bool | None]
+    run_id: str | None = None
+    best_epoch: int | None = None
+    metrics: Mapping[str, float] = {}
+    config: Mapping[str, Any] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """The result of a sweep.
+    """The result of a sweep. With several objectives it has a front, and no best trial unless one was chosen.
 
     Attributes:
         study_name: of the Optuna study.
@@ -117,6 +156,8 @@ class SweepResult:
         best_epoch: its epoch with that value, counted from 1.
         best_config: the resolved configuration that it was trained with, or None when that is no longer known.
         given_up: the number of each interrupted trial that is not tried again -> its attempts.
+        front: the trials that no other dominates, the best in the first objective first; empty with one objective.
+        chosen: the reason why the best trial was chosen from the front, empty with one objective.
     """
 
     study_name: str
@@ -130,3 +171,5 @@ class SweepResult:
     best_epoch: int | None = None
     best_config: Mapping[str, Any] | None = None
     given_up: Mapping[int, int] = field(default_factory=dict)
+    front: Sequence[FrontPoint] = ()
+    chosen: str = ""

@@ -36,6 +36,7 @@ from src.schema.metrics import (
 from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
 from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
+from src.schema.objectives import Objective, front_of, improves, losses_of, objective_of
 from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
 from src.schema.pipelines import (
     BestOfSweepConfig,

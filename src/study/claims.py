@@ -27,7 +27,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
-from src.schema import Scalar, SweeperConfig, sign_of
+from src.schema import Scalar, SweeperConfig
 from src.study.patience import is_outage
 from src.study.presence import OWNER, note_arrival
 from src.study.sampling import build_pruner, build_sampler
@@ -41,6 +41,7 @@ LOST = "its machine failed, or its worker and the command of the sweep were kill
 STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
 COSTS = "costs"  # of its network, measured before it is trained
+REPORTED = "reported"  # the metric after each epoch, in a study with several objectives
 RETRIES = "retries"
 RETRY_OF = "retry_of"
 CHAIN = "chain"  # the number of the chain's first trial, at each later one
@@ -147,8 +148,13 @@ class Claims:
         """
         return self.exclusively(lambda: self._claim(owner, draw))
 
-    def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Ends a trial with its value; returns False when it is no longer the caller's, like the next three methods."""
+    def complete(
+        self, trial: optuna.Trial, owner: str, value: float | Sequence[float], attributes: Mapping[str, Any]
+    ) -> bool:
+        """Ends a trial with the value of each objective.
+
+        Returns False when the trial is no longer the caller's, like the next three methods.
+        """
         return self._end_trial(trial.number, owner, TrialState.COMPLETE, value, attributes)
 
     def prune(self, trial: optuna.Trial, owner: str, attributes: Mapping[str, Any]) -> bool:
@@ -209,14 +215,6 @@ class Claims:
         """Returns the number of the first trial of the trial's chain, and of the trial that it tries again, if any."""
         attributes = self.patiently(lambda: trial.user_attrs)
         return int(attributes.get(CHAIN, trial.number)), attributes.get(RETRY_OF)
-
-    def best_value(self) -> float | None:
-        """Returns the best value of a complete trial, None while there is none."""
-        values = [
-            trial.value for trial in self.trials() if trial.state == TrialState.COMPLETE and trial.value is not None
-        ]
-        sign = sign_of(self.study.direction.name.lower())
-        return max(values, key=lambda value: sign * value, default=None)
 
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials by number; they must not be changed."""
@@ -279,7 +277,12 @@ class Claims:
         return {OWNER: owner} | ({} if self._starter is None else {STARTER: self._starter})
 
     def _end_trial(
-        self, number: int, owner: str, state: TrialState, value: float | None, attributes: Mapping[str, Any]
+        self,
+        number: int,
+        owner: str,
+        state: TrialState,
+        value: float | Sequence[float] | None,
+        attributes: Mapping[str, Any],
     ) -> bool:
         def end() -> bool:
             trial = self._trials()[number]

@@ -7,6 +7,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
 from src.process.interrupt import Abandoned
+from src.study.claims import REPORTED
 from src.study.patience import is_temporary
 
 STOPPED = "the sweep was stopped"
@@ -26,6 +27,9 @@ class TrialWatch:
     A trial in its last epoch is neither pruned nor stopped: that would save nothing. The training does not wait for a
     storage that does not answer: the epoch is reported with a later one, or by `deliver`.
 
+    Optuna has no values of epochs in a study with several objectives, and prunes nothing there. So they are an
+    attribute of the trial.
+
     Args:
         trial: the trial.
         metric: the name of the metric to report.
@@ -40,6 +44,8 @@ class TrialWatch:
         self.stop = stop
         self.pruned = False
         self._unreported: dict[int, float] = {}
+        self._reported: dict[int, float] = {}  # with several objectives
+        self._has_front = len(trial.study.directions) > 1
 
     def report_earlier(self, history: Mapping[str, Sequence[float]]) -> None:
         """Report the epochs that an earlier trial of the chain trained, so that the pruner sees them."""
@@ -51,7 +57,7 @@ class TrialWatch:
             self.deliver()
             if epoch == self.epochs:
                 return False
-            self.pruned = self.trial.should_prune()
+            self.pruned = not self._has_front and self.trial.should_prune()
         except Exception as error:
             if not is_temporary(error):
                 raise
@@ -65,9 +71,18 @@ class TrialWatch:
         Raises:
             TrialLost: the trial is no longer running, so another process tries it again.
         """
-        for epoch in list(self._unreported):
-            try:
+        try:
+            if self._has_front:
+                self._store_epochs()
+            for epoch in list(self._unreported):
                 self.trial.report(self._unreported[epoch], epoch)
-            except UpdateFinishedTrialError as error:
-                raise TrialLost("another process took this worker for dead") from error
-            del self._unreported[epoch]
+                del self._unreported[epoch]
+        except UpdateFinishedTrialError as error:
+            raise TrialLost("another process took this worker for dead") from error
+
+    def _store_epochs(self) -> None:
+        """Store all epochs in the trial's attribute."""
+        if self._unreported:
+            values = self._reported | self._unreported
+            self.trial.set_user_attr(REPORTED, values)  # JSON turns the numbers of the epochs into strings
+            self._reported, self._unreported = values, {}

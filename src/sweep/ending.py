@@ -100,6 +100,12 @@ class Ending:
             console.say_with_params(best, self.result.best_params)
             if self.result.best_config is None:
                 console.say("best.yaml was not written: the run of this trial is gone, and the settings were changed")
+        if self.result.front:
+            console.say_front(self.result.front, self.result.counts.complete)
+            if lost := [str(point.trial) for point in self.result.front if point.config is None]:
+                console.say(
+                    f"no recipe was written for trial {', '.join(lost)}: the run is gone, and the settings were changed"
+                )
 
     def _print_how_to_resume(self) -> None:
         """Print the command that resumes the sweep, unless the error's own message says what to do."""
@@ -143,7 +149,7 @@ def write_results(sweep: Sweep) -> SweepResult:
 
 def write_plots(sweep: Sweep, result: SweepResult) -> None:
     """Write the plots of the study into the sweep's run, once a trial is complete."""
-    if result.run_id is None or result.best_trial is None:
+    if result.run_id is None or (result.best_trial is None and not result.front):
         return
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         rows = study.trial_rows(sweep.claims.trials(), sweep.plan.settings.max_retries)

@@ -45,6 +45,8 @@ def find_data(plan: SweepPlan) -> list[Data]:
 def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
     """Returns the setting as strings: each fixed key, `space ...` for each dimension, `data ...` for each data set.
 
+    Several objectives are one more item; studies of a single metric have none.
+
     Keys that differ between the options of a searched group are one digest for each combination of groups.
     """
     typed = plan.space.trees(resolve=False)
@@ -64,6 +66,8 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
             setting[f"options {label}"] = _digest(differing)
     setting |= {f"space {dimension.name}": _kind_and_values(dimension) for dimension in plan.space.dimensions}
     setting |= _describe_data(data)
+    if plan.has_front:
+        setting["objectives"] = json.dumps(plan.settings.objectives)
     redacted = redact_tree(setting)
     assert isinstance(redacted, dict)
     return redacted
