@@ -1,4 +1,4 @@
-"""How much the trials of a sweep with several objectives cover so far: the hypervolume."""
+"""The hypervolume of a sweep with several objectives: the part of the space that its trials cover so far."""
 
 from collections.abc import Sequence
 from itertools import accumulate

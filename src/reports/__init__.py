@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         summarize_best_of_sweep,
     )
     from src.reports.champion import AliasDecision, decide_alias
+    from src.reports.choosing import with_chosen_trial
     from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
     from src.reports.cross_validate import (
         cross_validation_run,

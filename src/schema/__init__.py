@@ -40,6 +40,7 @@ from src.schema.objectives import Objective, front_of, improves, losses_of, obje
 from src.schema.optimizer import CosineConfig, OptimizerConfig, ReduceOnPlateauConfig, ScheduleConfig
 from src.schema.pipelines import (
     BestOfSweepConfig,
+    ChooseConfig,
     CompareModelsConfig,
     CrossValidateConfig,
     ReproduceConfig,

@@ -1,4 +1,4 @@
-"""What the trials of a sweep are compared by: one metric, or several objectives, some of which may be costs.
+"""The objectives of a sweep, by which its trials are compared: one metric, or several metrics and costs.
 
 With several objectives there is no best trial. A trial dominates another one if it is at least as good in every
 objective and better in one. The trials that no other dominates are the front (Deb et al. 2002, "A Fast and Elitist
@@ -18,7 +18,7 @@ MAX_OBJECTIVES = 3  # with more, most trials are on the front
 
 
 class Objective(NamedTuple):
-    """What a study optimizes: the name of a metric or of a cost, and `maximize` or `minimize`."""
+    """An objective of a study: the name of a metric or of a cost, and `maximize` or `minimize`."""
 
     name: str
     direction: Direction
