@@ -122,8 +122,10 @@ def _pareto(data: Pareto) -> Figure:
                 text = [texts[number] for number in numbers]
                 style = {"mode": "markers", "marker": marker, "hovertemplate": "%{text}<extra></extra>"}
                 figure.add_scatter(x=x, y=y, text=text, name=name, showlegend=column == 1, **style, **place)
-        figure.update_xaxes(**_x_axis(data.axes[panel.across], 2 * INCHES / len(panels)), **place)
-        figure.update_yaxes(**_axis(data.axes[panel.up]), **place)
+        across, up = data.axes[panel.across], data.axes[panel.up]
+        title = {"title": _wrap(across.name, 2 * NAME)}
+        figure.update_xaxes(**_x_axis(across, 2 * INCHES / len(panels)) | title, **place)
+        figure.update_yaxes(**_axis(up) | {"title": _wrap(up.name, 2 * NAME)}, **place)
     return figure
 
 

@@ -17,7 +17,10 @@ PLOTS = {  # name -> its heading, and what it shows
         "The objectives of each complete trial. The front has the trials that no other dominates: none is at least as "
         "good in every objective and better in one.",
     ),
-    "hypervolume": ("Hypervolume", "How much of the space between the worst values and the best the trials cover."),
+    "hypervolume": (
+        "Hypervolume",
+        "The space up to the worst value of each objective that the trials so far dominate.",
+    ),
     "intermediate_values": (
         "Intermediate values",
         "The value of each trial after each epoch. Trials that are not complete are gray and end with a cross.",

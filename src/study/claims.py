@@ -41,7 +41,6 @@ LOST = "its machine failed, or its worker and the command of the sweep were kill
 STARTER = "starter"  # the name of the process that started the owner
 REASON = "reason"
 COSTS = "costs"  # of its network, measured before it is trained
-REPORTED = "reported"  # the metric after each epoch, in a study with several objectives
 RETRIES = "retries"
 RETRY_OF = "retry_of"
 CHAIN = "chain"  # the number of the chain's first trial, at each later one

@@ -6,7 +6,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
 from src.schema import BEST, VALIDATION, Objective, front_of, improves, metric_names, sign_of
-from src.study.claims import COSTS, REASON, REPORTED, can_retry, count_attempts, is_interrupted
+from src.study.claims import COSTS, REASON, can_retry, count_attempts, is_interrupted
+from src.study.watch import REPORTED
 
 
 def trial_rows(trials: Sequence[FrozenTrial], max_retries: int | None = None) -> list[TrialRow]:

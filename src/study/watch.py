@@ -7,10 +7,10 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
 from src.process.interrupt import Abandoned
-from src.study.claims import REPORTED
 from src.study.patience import is_temporary
 
 STOPPED = "the sweep was stopped"
+REPORTED = "reported"  # attribute of a trial: the metric after each epoch, in a study with several objectives
 
 
 class Stopped(KeyboardInterrupt):
@@ -35,9 +35,12 @@ class TrialWatch:
         metric: the name of the metric to report.
         epochs: the number of the last epoch.
         stop: set when the sweep is asked to stop.
+        has_front: True if the study has several objectives.
     """
 
-    def __init__(self, trial: optuna.Trial, metric: str, epochs: int, stop: threading.Event) -> None:
+    def __init__(
+        self, trial: optuna.Trial, metric: str, epochs: int, stop: threading.Event, has_front: bool = False
+    ) -> None:
         self.trial = trial
         self.metric = metric
         self.epochs = epochs
@@ -45,7 +48,7 @@ class TrialWatch:
         self.pruned = False
         self._unreported: dict[int, float] = {}
         self._reported: dict[int, float] = {}  # with several objectives
-        self._has_front = len(trial.study.directions) > 1
+        self._has_front = has_front
 
     def report_earlier(self, history: Mapping[str, Sequence[float]]) -> None:
         """Report the epochs that an earlier trial of the chain trained, so that the pruner sees them."""

@@ -226,7 +226,9 @@ class Worker:
                 raise config
             config = trial_config(config, trial.number, self.plan.settings.save_models)
             self._measure_costs(trial, config)
-            watch = study.TrialWatch(trial, self.plan.metric, config.training.max_epochs, self.stop)
+            watch = study.TrialWatch(
+                trial, self.plan.metric, config.training.max_epochs, self.stop, self.plan.has_front
+            )
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),

@@ -15,7 +15,8 @@ OUTAGE = OperationalError("insert", {}, Exception("connection refused"))
 
 
 def watching(trial: optuna.Trial, epochs: int = 5) -> TrialWatch:
-    return TrialWatch(trial, "val_accuracy", epochs, threading.Event())
+    has_front = len(trial.study.directions) > 1
+    return TrialWatch(trial, "val_accuracy", epochs, threading.Event(), has_front)
 
 
 def failing(*arguments: object, **named: object) -> Any:

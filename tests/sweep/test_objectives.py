@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src.process.machine import THREADS
 from src.schema import front_of, objective_of
 from tests.support.sweeps import SMALL, Study
 from tests.support.workplace import Workplace, copy_of
@@ -158,7 +159,8 @@ def test_a_search_that_was_killed_ends_with_a_front_whose_recipes_train_again_to
         name = f"trial-{trial.number:03}"
         (tmp_path / "own" / "experiment" / f"{name}.yaml").write_text(study.artifact(f"front/{name}.yaml"))
         typed = ["--config-dir", str(tmp_path / "own"), f"experiment={name}", "tracking.experiment=again"]
-        again = place.run("src.train", *typed, DATA_DIR=full_data)
+        threads = study.children[trial.number].data.params["resolved.threads"]  # of a worker: sums depend on them
+        again = place.run("src.train", *typed, DATA_DIR=full_data, **dict.fromkeys(THREADS, threads))
         assert again.returncode == 0, again.stderr
         experiment = study.client.get_experiment_by_name("again")
         assert experiment is not None
