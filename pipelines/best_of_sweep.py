@@ -22,12 +22,16 @@ from src.train import train
 def best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> BestOfSweepResult:
     """Sweeps, trains the best configuration again with each seed, scores it and registers the first seed's model.
 
+    With several objectives it is the configuration that `config.choose` chooses from the front.
+
     Args:
         config: the pipeline's own settings, and where runs are stored.
         overrides: what was typed, which says what is searched.
     """
     plan = reports.plan_best_of_sweep(config, overrides)
-    sweep = run_study(plan)
+    sweep = reports.with_chosen_trial(run_study(plan), plan, config.choose)
+    if sweep.chosen:
+        console.say(f"chosen: trial {sweep.best_trial}; {sweep.chosen}")
     with reports.best_of_sweep_run(config, plan, sweep) as run:
         configs = reports.final_configs(config, sweep)
         trainings = [train(final, parent_run_id=run.run_id) for final in configs]

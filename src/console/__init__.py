@@ -20,14 +20,16 @@ if TYPE_CHECKING:
         warn,
     )
     from src.console.trials import (
-        TRIAL_COLUMNS,
         SweepView,
         count_words,
+        format_value,
         given_up_words,
         params_line,
+        say_front,
         say_with_params,
         short,
         trial_cells,
+        trial_columns,
     )
 else:
     __getattr__ = lazy_package(__name__)

@@ -11,10 +11,10 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from src.console.lines import console, duration, say
+from src.console.lines import console, duration, say, table
 from src.redact import redact
-from src.results import Counts, TrialRow, format_metric
-from src.schema import is_better
+from src.results import Counts, FrontPoint, TrialRow, format_cost, format_metric
+from src.schema import COSTS, Objective, front_of, improves
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 MAX_LISTED = 10  # trials that are not tried again
@@ -25,17 +25,16 @@ class SweepView:
     """Prints a line for each trial that ends, and shows the state of the sweep on a terminal; used inside `with`.
 
     Args:
-        metric: the metric that compares the trials.
-        direction: `maximize` or `minimize`; the best trial so far is marked with a star.
+        objectives: what compares the trials. A trial is marked with a star if it was the best so far when it ended, or
+            on the front if there are several objectives.
         n_trials: how many trials the study has in the end.
         rows: the trials so far; no line is printed for those that have already ended.
     """
 
-    def __init__(self, metric: str, direction: str, n_trials: int, rows: Sequence[TrialRow]) -> None:
-        self.metric = metric
-        self.direction = direction
+    def __init__(self, objectives: Sequence[Objective], n_trials: int, rows: Sequence[TrialRow]) -> None:
+        self.objectives = objectives
         self.n_trials = n_trials
-        self.best: TrialRow | None = None
+        self.best: list[TrialRow] = []  # several with several objectives
         self.printed: set[int] = set()  # numbers of the trials that have ended
         self.started = time.monotonic()
         self.live = Live(console=console, refresh_per_second=2, transient=True)
@@ -73,7 +72,7 @@ class SweepView:
         ]
         if row.value is not None:
             star = " *" if self._note_if_best(row) else "  "
-            parts.append(f"{self.metric} {row.value:.4f}{star}")
+            parts.append(f"{self._values(row)}{star}")
         parts += [f"{row.epochs} epoch{'s' * (row.epochs != 1)}", duration(row.seconds or 0.0)]
         return "  ".join(parts)
 
@@ -83,9 +82,11 @@ class SweepView:
         kinds = (("running", counts.running), ("pruned", counts.pruned), ("failed", counts.failed))
         numbers = "  ".join(f"{number} {kind}" for kind, number in kinds if number)
         lines = [f"{counts.counted}/{self.n_trials} trials  {'━' * filled}{'╌' * (BAR_WIDTH - filled)}  {numbers}"]
-        if self.best is not None:
-            best = f"best: trial {self.best.number}, {self.metric} {self.best.value:.4f}"
-            lines.append(f"{best}  {params_line(self.best.params)}")
+        if self.best and len(self.objectives) > 1:
+            lines.append(f"front: trials {', '.join(str(row.number) for row in self.best)}")
+        elif self.best:
+            (best,) = self.best
+            lines.append(f"best: trial {best.number}, {self._values(best)}  {params_line(best.params)}")
         ended, seconds = len(self.printed) - self.earlier, time.monotonic() - self.started
         if ended:
             left = (self.n_trials - counts.counted) * seconds / ended
@@ -93,28 +94,63 @@ class SweepView:
         return [Text(redact(line), overflow="ellipsis", no_wrap=True) for line in lines]
 
     def _note_if_best(self, row: TrialRow) -> bool:
-        """Remember a trial if it is the best so far; return whether it is."""
-        if row.state != "COMPLETE" or row.value is None or not row.is_feasible:
+        """Remember a trial if it is the best so far, or on the front; return whether it is."""
+        if not row.is_comparable or not improves(row.values, (best.values for best in self.best), self.objectives):
             return False
-        if not is_better(row.value, self.best and self.best.value, self.direction):
-            return False
-        self.best = row
+        known = [*self.best, row]
+        self.best = [known[index] for index in front_of([each.values for each in known], self.objectives)]
         return True
 
+    def _values(self, row: TrialRow) -> str:
+        """Return `val_accuracy 0.9830`, or the values of all objectives. A pruned trial has the first one only."""
+        pairs = zip(self.objectives, row.values, strict=False)
+        return "  ".join(f"{objective.name} {format_value(objective.name, value)}" for objective, value in pairs)
 
-TRIAL_COLUMNS = ("trial", "state", "value", "epochs", "time", "parameters")
+
+def format_value(name: str, value: float | None) -> str:
+    """Return the value of an objective, a metric or a cost; `-` when there is none."""
+    return format_cost(value) if name in COSTS and value is not None else format_metric(value)
 
 
-def trial_cells(row: TrialRow) -> tuple[str, ...]:
-    """Return the cells of a trial, in the order of `TRIAL_COLUMNS`."""
+def trial_columns(names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the columns of a table of trials.
+
+    Args:
+        names: the objectives if there are several. `parameters` may be one of them, which are those of the network.
+    """
+    return ("trial", "state", *(names or ("value",)), "epochs", "time", "settings" if names else "parameters")
+
+
+def trial_cells(row: TrialRow, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the cells of a trial, in the order of `trial_columns`."""
+    values = [*row.values, *[None] * len(names)]
     return (
         str(row.number),
         "INTERRUPTED" if row.interrupted else row.state,
-        format_metric(row.value),
+        *(format_value(name, value) for name, value in zip(names or ("value",), values or [None], strict=False)),
         str(row.epochs),
         "-" if row.seconds is None else duration(row.seconds),
         row.reason.splitlines()[0] if row.reason else params_line(row.params),
     )
+
+
+def say_front(front: Sequence[FrontPoint], complete: int) -> None:
+    """Print the front of a sweep as a table.
+
+    Args:
+        front: at least one trial.
+        complete: the number of complete trials.
+    """
+    names = list(front[0].values)
+    cells = [
+        (
+            str(point.trial),
+            *(format_value(name, point.values[name]) for name in names),
+            params_line(point.params),
+        )
+        for point in front
+    ]
+    table(f"front: {len(front)} of {complete} complete trials", ("trial", *names, "settings"), cells)
 
 
 def say_with_params(text: str, params: Mapping[str, object], reason: str = "") -> None:

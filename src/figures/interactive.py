@@ -18,8 +18,10 @@ from src.figures.axes import ParameterAxis, axis_limits, fit_ticks, line_opacity
 from src.figures.colors import BLUE, GRAY, RED
 from src.figures.contour import Contour, spread
 from src.figures.history import History
+from src.figures.hypervolume import HypervolumeHistory, reference_words
 from src.figures.importances import Importances
 from src.figures.parallel import ParallelCoordinates, axis_heights
+from src.figures.pareto import Pareto, others_of, panels_of, places_of, step_of, value_label
 from src.figures.slices import MAX_COLUMNS, Slice
 from src.figures.sweep import SweepNumbers
 from src.figures.timeline import TimelineBar, largest_unit
@@ -42,8 +44,12 @@ def interactive_plots(numbers: SweepNumbers) -> Iterator[tuple[str, str]]:
     A plot is as wide as the page, redacted and escaped.
     """
     metric, direction = numbers.metric, numbers.direction
+    if numbers.pareto is not None:
+        yield "pareto", _html(_pareto(numbers.pareto))
+    if numbers.hypervolume is not None:
+        yield "hypervolume", _html(_hypervolume(numbers.hypervolume))
     if numbers.curves:
-        yield "intermediate_values", _html(_curves(numbers.curves, metric))
+        yield "intermediate_values", _html(_curves(numbers.curves, numbers.monitor))
     if numbers.history is not None:
         yield "history", _html(_history(numbers.history, metric))
     if numbers.importances is not None:
@@ -89,6 +95,50 @@ def _escape(value: Any) -> Any:
     if isinstance(value, list):
         return [_escape(item) for item in value]
     return re.sub(r"<(?!br>|/?extra>)", "&lt;", value) if isinstance(value, str) else value
+
+
+def _pareto(data: Pareto) -> Figure:
+    panels = panels_of(data.objectives)
+    figure = make_subplots(1, len(panels), horizontal_spacing=0.25 / len(panels))
+    kinds = (
+        ("complete trial", others_of(data), {"color": GRAY, "size": 8}),
+        ("over a budget", data.infeasible, {"color": RED, "size": 9, "symbol": "x"}),
+        ("front", data.front, {"color": BLUE, "size": 10, "symbol": "diamond"}),
+    )
+    names = [objective.name for objective in data.objectives]
+    texts = {
+        number: "<br>".join([f"trial {number}", *map(value_label, names, values)])
+        for number, values in zip(data.numbers, data.values, strict=True)
+    }
+    for column, panel in enumerate(panels, start=1):
+        place = {"row": 1, "col": column}
+        if data.front and len(data.objectives) == 2:
+            x, y = zip(*sorted(places_of(data, panel, data.front)), strict=True)
+            shape = {"color": BLUE, "shape": "hv" if step_of(data, panel) == "post" else "vh"}
+            figure.add_scatter(x=x, y=y, mode="lines", line=shape, hoverinfo="skip", showlegend=False, **place)
+        for name, numbers, marker in kinds:
+            if numbers:
+                x, y = zip(*places_of(data, panel, numbers), strict=True)
+                text = [texts[number] for number in numbers]
+                style = {"mode": "markers", "marker": marker, "hovertemplate": "%{text}<extra></extra>"}
+                figure.add_scatter(x=x, y=y, text=text, name=name, showlegend=column == 1, **style, **place)
+        across, up = data.axes[panel.across], data.axes[panel.up]
+        title = {"title": _wrap(across.name, 2 * NAME)}
+        figure.update_xaxes(**_x_axis(across, 2 * INCHES / len(panels)) | title, **place)
+        figure.update_yaxes(**_axis(up) | {"title": _wrap(up.name, 2 * NAME)}, **place)
+    return figure
+
+
+def _hypervolume(data: HypervolumeHistory) -> Figure:
+    line = {"mode": "lines+markers", "line": {"color": BLUE, "shape": "hv"}, "marker_size": 6}
+    texts = [f"trial {number}<br>{volume:,.6g}" for number, volume in zip(data.numbers, data.volumes, strict=True)]
+    figure = Figure(
+        [Scatter(x=data.numbers, y=data.volumes, text=texts, hovertemplate="%{text}<extra></extra>", **line)]
+    )
+    limits = [data.numbers[0] - 0.5, data.numbers[-1] + 0.5]
+    title = f"trial<br><br>{reference_words(data)}"
+    figure.update_layout(xaxis={"title": title, "dtick": _step(limits[1] - limits[0]), "range": limits})
+    return figure.update_layout(yaxis={"title": "hypervolume", "rangemode": "tozero"})
 
 
 def _curves(curves: list[TrialCurve], metric: str) -> Figure:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         summarize_best_of_sweep,
     )
     from src.reports.champion import AliasDecision, decide_alias
+    from src.reports.choosing import with_chosen_trial
     from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
     from src.reports.cross_validate import (
         cross_validation_run,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
         save_pictures,
     )
     from src.reports.limits import explain_limits, explain_winner
-    from src.reports.recipe import best_recipe, check_recipe_name
+    from src.reports.recipe import check_recipe_name, trial_recipe
     from src.reports.reproduce import (
         check_origin,
         origin_table,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -11,15 +11,18 @@ from src import console, datasets, study, tracking
 from src.cli.compose import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
+from src.reports.choosing import check_choice
 from src.reports.markdown import escape, link, table
 from src.results import BestOfSweepResult, RegistrationResult, SweepResult, TrainResult, format_metric, format_score
 from src.schema import (
+    COSTS,
     METRICS,
     TEST,
     BestOfSweepConfig,
     Config,
     RegisterConfig,
     TrainingConfig,
+    as_tree,
     comparable_metric,
     flatten,
     for_training,
@@ -36,10 +39,11 @@ def plan_best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> S
     """Return the pipeline's sweep, checked for what would stop the pipeline after it.
 
     Raises:
-        ConfigError: there is nothing to sweep over, or the best trial could not be trained again without a validation
-            split.
+        ConfigError: there is nothing to sweep over, no trial of a front is chosen, or the best trial could not be
+            trained again without a validation split.
     """
     plan = plan_line(for_training(config, overrides))
+    check_choice(config.choose, plan)
     for trial in plan.space.trees().values():  # also those that only some values of the space can run
         if trial["evaluate_test"]:
             raise ConfigError(
@@ -69,7 +73,9 @@ def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepRe
     storage = study.open_storage(plan.settings.storage, config.tracking.uri)
     with closing(storage), closing(storage.locks.keep(f"{PIPELINE} {sweep.study_name}")):
         name = f"best of {sweep.study_name}"
-        with tracking.pipeline_run(config.tracking, PIPELINE, str(sweep.run_id), name, console.say) as run:
+        choice = list(map(str, as_tree(config.choose).values())) if sweep.chosen else []
+        key = " ".join([str(sweep.run_id), *choice])  # another choice is another pipeline, with its own champion
+        with tracking.pipeline_run(config.tracking, PIPELINE, key, name, console.say) as run:
             yield run
 
 
@@ -122,9 +128,12 @@ def _recorded_metrics(training: TrainingConfig) -> list[str]:
     return training.metrics if is_known else [*training.metrics, metric]
 
 
-def deciding_metric(plan: SweepPlan) -> str:
-    """Return the metric that decides about the champion: that of the sweep's `training.monitor`, on the test split."""
-    return comparable_metric(plan.metric)
+def deciding_metric(config: BestOfSweepConfig, plan: SweepPlan) -> str:
+    """Return the metric that decides about the champion: the one that chose the trial, on the test split.
+
+    It is `choose.metric`, or that of the sweep's `training.monitor`.
+    """
+    return comparable_metric(config.choose.metric or plan.metric)
 
 
 def candidate_registration(
@@ -137,7 +146,7 @@ def candidate_registration(
         name=config.registered_model,
         alias=config.alias,
         if_better=True,
-        metric=deciding_metric(plan),
+        metric=deciding_metric(config, plan),
     )
 
 
@@ -166,7 +175,7 @@ def record_best_of_sweep(
         seeds=config.seeds,
         trainings=list(trainings),
         registration=registration,
-        metric=deciding_metric(plan),
+        metric=deciding_metric(config, plan),
     )
     # The seeds may be others the next time, and the sweep's dimensions have another value in each trial.
     varied = {"seed", *(dimension.name for dimension in plan.space.dimensions)}
@@ -175,7 +184,11 @@ def record_best_of_sweep(
     columns = [{name: values[name] for name in shown} for values in map(flatten, configs)]
     tracking.record_common(run, columns, listed=tracking.COLUMN_SETTINGS)
     run.log_dataset_of(str(trainings[0].run_id))
-    metrics = {**sweep.best_metrics, "test_accuracy": statistics.fmean(result.values("test_accuracy"))}
+    metrics = {
+        **sweep.best_metrics,
+        **_costs_of_chosen(sweep),
+        "test_accuracy": statistics.fmean(result.values("test_accuracy")),
+    }
     name = TEST + result.metric
     metrics |= {name: result.mean, f"{name}_mean": result.mean}
     if result.spread is not None:
@@ -188,9 +201,17 @@ def record_best_of_sweep(
         (seed, training.run_id, *(f"{training.metrics[name]:.6f}" for name in names))
         for seed, training in zip(result.seeds, trainings, strict=True)
     ]
+    if sweep.chosen:
+        run.set_tags({"chosen_trial": str(sweep.best_trial), "chosen_because": sweep.chosen})
     run.log_table("seeds.csv", ("seed", "run_id", *names), rows)
     run.describe(describe_best_of_sweep(result))
     return result
+
+
+def _costs_of_chosen(sweep: SweepResult) -> dict[str, float]:
+    """Return what the network costs that was chosen from a front; nothing without one."""
+    values = [point.values for point in sweep.front if point.trial == sweep.best_trial]
+    return {name: value for found in values for name, value in found.items() if name in COSTS}
 
 
 def describe_best_of_sweep(result: BestOfSweepResult) -> str:
@@ -216,13 +237,20 @@ def describe_best_of_sweep(result: BestOfSweepResult) -> str:
         f"{escape(registration.reason)}.",
         table(("seed", *(f"test {METRICS[metric].label}" for metric in metrics)), rows)
         + ("\n\nIn parentheses: 95 % intervals." if has_intervals else ""),
-        f"The best of {link(f'study {sweep.study_name}', page(sweep.run_id))} is "
-        f"{link(f'trial {sweep.best_trial}', page(sweep.best_run_id))} with {sweep.best_value:.4f}. Its configuration "
-        f"was trained again on training and validation images for {len(result.trainings[0].history['loss'])} epochs. "
-        f"Version {version} is the model of seed {first}.",
+        f"{_origin(sweep, page)} Its configuration was trained again on training and validation images for "
+        f"{len(result.trainings[0].history['loss'])} epochs. Version {version} is the model of seed {first}.",
         *(f"**{escape(warning)}**" for warning in warnings),
     ]
     return "\n\n".join(parts)
+
+
+def _origin(sweep: SweepResult, page: Callable[[str | None], str | None]) -> str:
+    """Return which trial of which study was trained again, and why if it was chosen from a front."""
+    study_link = link(f"study {sweep.study_name}", page(sweep.run_id))
+    trial_link = link(f"trial {sweep.best_trial}", page(sweep.best_run_id))
+    if sweep.chosen:
+        return f"From the front of {study_link}, {trial_link} was chosen: {escape(sweep.chosen)}."
+    return f"The best of {study_link} is {trial_link} with {sweep.best_value:.4f}."
 
 
 def _score(training: TrainResult, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The best trial of a sweep as a recipe: a file that trains its configuration again."""
+"""The best trial of a sweep, or each trial of its front, as a recipe: a file that trains its configuration again."""
 
 import os
 from collections.abc import Mapping
@@ -7,31 +7,38 @@ from typing import Any
 import yaml
 
 from src.cli.compose import CONF, compose_tree
+from src.console import format_value
 from src.errors import ConfigError
 from src.extensions import PARAM, recorded_extensions
-from src.results import TrialRow
+from src.results import TrialRow, trial_name
 from src.schema import RUN_GROUPS, is_place, with_given_name
 from src.space import SweepPlan
 from src.writing import replacing
 
 MADE_HERE = "# The best of the study"  # marks a recipe that a sweep may write over
+ON_FRONT = "# On the front of the study"
 DATA = ("dataset.folder", "dataset.file")  # the only places that are part of a recipe: they say which images
 
 
-def best_recipe(
-    plan: SweepPlan, study_name: str, best: TrialRow, config: Mapping[str, Any], made_with: str = ""
+def trial_recipe(
+    plan: SweepPlan, study_name: str, row: TrialRow, config: Mapping[str, Any], made_with: str = ""
 ) -> str:
     """Returns an experiment file that trains a trial's configuration again, with a test score at the end.
 
     Args:
         plan: the checked settings of the sweep.
         study_name: the name of the study.
-        best: the trial.
+        row: the trial.
         config: the resolved configuration of the trial.
         made_with: the extensions that the trial was trained with, as the param of its run names them.
     """
-    name = plan.settings.save_best_as or "best"
-    choices = plan.space.choices.get(plan.space.options_of(best.params), {})
+    name = trial_name(row.number) if plan.has_front else plan.settings.save_best_as or "best"
+    made_here = ON_FRONT if plan.has_front else MADE_HERE
+    reached = ", ".join(
+        f"{objective.name} {format_value(objective.name, value)}"
+        for objective, value in zip(plan.objectives, row.values, strict=True)
+    )
+    choices = plan.space.choices.get(plan.space.options_of(row.params), {})
     options = {group: choices[group] for group in RUN_GROUPS if group in choices and group != "tracking"}
     folders = [line for line in plan.line if line.startswith("hydra.searchpath=")]  # with the user's own options
     standard = compose_tree([*folders, *(f"{group}={option}" for group, option in options.items())])
@@ -44,7 +51,7 @@ def best_recipe(
     return (
         "# @package _global_\n"
         f"# python -m src.train experiment={name}{named}\n"
-        f"{MADE_HERE} {study_name}: trial {best.number}, {plan.metric} {best.value:.4f} at its best epoch.\n"
+        f"{made_here} {study_name}: trial {row.number}, {reached} at its best epoch.\n"
         + "".join(digests)
         + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
     )

@@ -8,16 +8,18 @@ from typing import Any
 
 from src import console, figures, study, tracking
 from src.links import run_page
+from src.redact import redact
 from src.reports.limits import describe_skipped, explain_limits, explain_winner
 from src.reports.markdown import Markdown, escape, link, table
-from src.reports.recipe import best_recipe, save_recipe
+from src.reports.recipe import save_recipe, trial_recipe
 from src.reports.sweep_page import sweep_page
-from src.results import Counts, Parameter, SweepResult, TrialRow, format_metric, trial_name
+from src.results import Counts, FrontPoint, Parameter, SweepResult, TrialRow, format_metric, trial_name
 from src.schema import BEST, COSTS, VALIDATION, as_tree, flatten, format_cost, metric_names
 from src.space import SweepPlan
 
 TRIAL_FIELDS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
 MAX_LISTED = 5  # best trials in the description
+MAX_FRONT = 20  # trials of a front in the description
 
 ConfigOfTrial = Callable[[TrialRow], Mapping[str, Any] | None]
 CostsOfTrial = Callable[[TrialRow, Mapping[str, Any] | None], Mapping[str, float]]
@@ -36,9 +38,18 @@ def record_search(run: tracking.Run, plan: SweepPlan) -> None:
         {f"hydra.sweeper.{name}.{key}": value for name in ("sampler", "pruner") for key, value in kept[name].items()}
         | {f"hydra.sweeper.{name}": kept[name] for name in ("max_retries", "max_failures", "storage")}
         | {f"hydra.sweeper.constraints.{name}": limit for name, limit in plan.settings.limits.items()}
-        | {"metric": plan.metric, "direction": plan.direction}
+        | _compared_by(plan)
         | {f"space.{dimension.name}": str(dimension) for dimension in plan.space.dimensions}
     )
+
+
+def _compared_by(plan: SweepPlan) -> dict[str, Any]:
+    """Return the params that say what compares the trials."""
+    if not plan.has_front:
+        return {"metric": plan.metric, "direction": plan.direction}
+    return {"objectives": [objective.name for objective in plan.objectives]} | {
+        f"direction.{objective.name}": objective.direction for objective in plan.objectives
+    }
 
 
 def record_results(
@@ -55,6 +66,9 @@ def record_results(
 ) -> SweepResult:
     """Writes `trials.csv`, `best.yaml` and the description into the parent run, replacing earlier ones.
 
+    With several objectives `front.csv` and a recipe of each trial on the front, such as `front/trial-007.yaml`, take
+    the place of `best.yaml`.
+
     Args:
         run: the parent run.
         plan: the checked settings of the sweep.
@@ -69,10 +83,13 @@ def record_results(
     """
     _record_trials(run, plan, rows)
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
-    best = next(iter(study.ranked(linked, plan.direction)), None)
+    front = study.front(linked, plan.objectives)
     given_up = {row.number: row.attempts for row in rows if row.attempts}
     result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts, given_up=given_up)
-    if best is not None:
+    if front and plan.has_front:
+        result = _record_front(run, plan, result, front, config_of_trial, extensions or {})
+    elif front:
+        (best,) = front
         made_with = (extensions or {}).get(str(best.run_id), "")
         config = config_of_trial(best)
         costs = measure(best, config)
@@ -101,12 +118,12 @@ def record_plots(
         counts: how many trials ended in which way.
         parameters: of the study, the most important first.
     """
-    numbers = figures.sweep_numbers(rows, parameters, plan.metric, plan.direction)
+    numbers = figures.sweep_numbers(rows, parameters, plan.objectives, plan.metric)
     for name, figure in figures.sweep_figures(numbers):
         run.log_figure(f"figures/{name}.png", figure)
-    best = next(iter(study.ranked(rows, plan.direction)), None)
+    front = study.front(rows, plan.objectives)
     plots, script = figures.interactive_plots(numbers), figures.plotly_script()
-    page = sweep_page(study_name, rows, best, counts, parameters, plan.metric, plots, script)
+    page = sweep_page(study_name, rows, front, counts, parameters, plan.objectives, plots, script)
     run.log_page("sweep.html", page)
 
 
@@ -120,6 +137,8 @@ def describe_sweep(
 ) -> str:
     """Returns the sweep in Markdown: the best trial, the counts, a table of the best trials, the search, warnings.
 
+    With several objectives these are the trials on the front.
+
     Args:
         run: the parent run.
         plan: of the sweep.
@@ -128,9 +147,14 @@ def describe_sweep(
         warnings: what a reader must know.
         costs: of the network of the best trial.
     """
-    top = study.ranked(rows, plan.direction)[:MAX_LISTED]
+    if plan.has_front:
+        front = study.front(rows, plan.objectives)
+        top, first = front[:MAX_FRONT], _front_line(plan, len(front), counts.complete)
+    else:
+        top = study.ranked(rows, plan.direction)[:MAX_LISTED]
+        first = _best_line(run, plan, top[0]) if top else ""
     parts = [
-        _best_line(run, plan, top[0]) if top else "No trial is complete.",
+        first if top else "No trial is complete.",
         _costs_line(costs or {}),
         f"{console.count_words(counts)}.",
         escape(describe_skipped(rows, plan.settings.limits)),
@@ -143,24 +167,29 @@ def describe_sweep(
 
 def _record_trials(run: tracking.Run, plan: SweepPlan, rows: Sequence[TrialRow]) -> None:
     names = [dimension.name for dimension in plan.space.dimensions]
-    costs = plan.settings.costs
-    run.log_table("trials.csv", (*TRIAL_FIELDS, *costs, *names), [_trial_cells(row, costs, names) for row in rows])
+    number, state, value, *fields = TRIAL_FIELDS
+    values = [objective.name for objective in plan.objectives] if plan.has_front else [value]
+    costs = [name for name in plan.settings.costs if name not in values]
+    cells = [_trial_cells(row, costs, names, len(values)) for row in rows]
+    run.log_table("trials.csv", (number, state, *values, *fields, *costs, *names), cells)
 
 
-def _trial_cells(row: TrialRow, costs: Sequence[str], names: Sequence[str]) -> list[object]:
-    """Returns the cells of a trial in `trials.csv`: those of `TRIAL_FIELDS`, then its costs and its parameters."""
-    params = [row.params.get(name, "") for name in names]
+def _trial_cells(row: TrialRow, costs: Sequence[str], names: Sequence[str], objectives: int) -> list[object]:
+    """Returns the cells of a trial in `trials.csv`: those of `TRIAL_FIELDS`, then its costs and its parameters.
+
+    With several objectives there are as many values.
+    """
     return [
         row.number,
         "INTERRUPTED" if row.interrupted else row.state,
-        "" if row.value is None else row.value,
+        *([*row.values, *[""] * objectives][:objectives]),
         "" if row.seconds is None else f"{row.seconds:.2f}",
         row.best_epoch or "",
         row.epochs,
         row.run_id or "",
         row.reason,
         *(_exact(row.costs[name]) if name in row.costs else "" for name in costs),
-        *("null" if value is None else value for value in params),
+        *(_param(row.params, name) for name in names),
     ]
 
 
@@ -179,7 +208,7 @@ def _record_best(
 ) -> SweepResult:
     """Writes the best trial's recipe and metrics, and returns the result with the trial in it."""
     if config is not None:
-        recipe = best_recipe(plan, result.study_name, best, config, made_with)
+        recipe = trial_recipe(plan, result.study_name, best, config, made_with)
         run.log_text("best.yaml", recipe)
         if plan.settings.save_best_as:
             save_recipe(plan.settings.save_best_as, recipe)
@@ -197,6 +226,65 @@ def _record_best(
         best_costs=best.costs,
         best_config=config,
     )
+
+
+def _record_front(
+    run: tracking.Run,
+    plan: SweepPlan,
+    result: SweepResult,
+    front: Sequence[TrialRow],
+    config_of_trial: ConfigOfTrial,
+    extensions: Mapping[str, str],
+) -> SweepResult:
+    """Writes `front.csv`, a recipe of each trial on the front, and metrics; returns the result with the front in it."""
+    objectives = [objective.name for objective in plan.objectives]
+    points = [
+        FrontPoint(
+            trial=row.number,
+            values=dict(zip(objectives, row.values, strict=True)),
+            params=dict(row.params),
+            run_id=row.run_id,
+            best_epoch=row.best_epoch,
+            metrics=row.best_metrics,
+            config=config_of_trial(row),
+        )
+        for row in front
+    ]
+    recipes = {
+        trial_name(row.number): trial_recipe(
+            plan, result.study_name, row, point.config, extensions.get(str(row.run_id), "")
+        )
+        for row, point in zip(front, points, strict=True)
+        if point.config is not None
+    }
+    with run.new_folder("front") as folder:  # replaces recipes of trials that are no longer on the front
+        folder.mkdir()
+        for name, recipe in recipes.items():
+            (folder / f"{name}.yaml").write_text(redact(recipe), encoding="utf-8")
+    names = [dimension.name for dimension in plan.space.dimensions]
+    cells = [
+        (point.trial, *point.values.values(), *(_param(point.params, name) for name in names), point.run_id or "")
+        for point in points
+    ]
+    run.log_table("front.csv", ("trial", *objectives, *names, "run_id"), cells)
+    # One line of the table of runs shows them together: the least costs would be those of other trials.
+    best = {name: _best_of(points, plan, index) for index, name in enumerate(objectives) if name not in COSTS}
+    run.log_new_metrics({"front_size": len(points), **best}, step=result.counts.counted)
+    run.flush()
+    return replace(result, front=points)
+
+
+def _best_of(points: Sequence[FrontPoint], plan: SweepPlan, index: int) -> float:
+    """Returns the best value of an objective on the front."""
+    name, direction = plan.objectives[index]
+    best = max if direction == "maximize" else min
+    return best(point.values[name] for point in points)
+
+
+def _param(params: Mapping[str, object], name: str) -> object:
+    """Returns the cell of a parameter in a CSV file: `null` for None, nothing if the trial does not have it."""
+    value = params.get(name, "")
+    return "null" if value is None else value
 
 
 def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
@@ -222,13 +310,28 @@ def _unmet(rows: Sequence[TrialRow], plan: SweepPlan) -> list[str]:
     return [sentence] if sentence else []
 
 
+def _front_line(plan: SweepPlan, size: int, complete: int) -> str:
+    """Returns how many trials are on the front, and of which objectives."""
+    named = " and ".join(f"{escape(name)} ({direction})" for name, direction in plan.objectives)
+    more = f" The {MAX_FRONT} first ones are listed, `front.csv` has all." if size > MAX_FRONT else ""
+    return (
+        f"**{size} of {complete} complete trials** are on the front of {named}: no other trial is at least as good in "
+        f"every objective and better in one.{more}"
+    )
+
+
 def _best_table(run: tracking.Run, plan: SweepPlan, top: Sequence[TrialRow]) -> str:
+    objectives = [objective.name for objective in plan.objectives]
     names = [dimension.name for dimension in plan.space.dimensions]
     rows = [
-        (_trial_link(run, row), format_metric(row.value), *(console.short(row.params.get(name, "")) for name in names))
+        (
+            _trial_link(run, row),
+            *(console.format_value(name, value) for name, value in zip(objectives, row.values, strict=True)),
+            *(console.short(row.params.get(name, "")) for name in names),
+        )
         for row in top
     ]
-    return table(("trial", plan.metric, *names), rows)
+    return table(("trial", *objectives, *names), rows)
 
 
 def _describe_search(plan: SweepPlan) -> str:

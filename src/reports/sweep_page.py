@@ -8,10 +8,19 @@ from typing import NamedTuple
 
 from src import console
 from src.redact import redact
-from src.results import Counts, Parameter, TrialRow, format_metric
-from src.schema import COSTS, format_cost
+from src.results import Counts, Parameter, TrialRow
+from src.schema import COSTS, Objective, format_cost
 
 PLOTS = {  # name -> its heading, and what it shows
+    "pareto": (
+        "Front",
+        "The objectives of each complete trial. The front has the trials that no other dominates: none is at least as "
+        "good in every objective and better in one.",
+    ),
+    "hypervolume": (
+        "Hypervolume",
+        "The space up to the worst value of each objective that the trials so far dominate.",
+    ),
     "intermediate_values": (
         "Intermediate values",
         "The value of each trial after each epoch. Trials that are not complete are gray and end with a cross.",
@@ -66,10 +75,10 @@ class Cell(NamedTuple):
 def sweep_page(
     name: str,
     rows: Sequence[TrialRow],
-    best: TrialRow | None,
+    front: Sequence[TrialRow],
     counts: Counts,
     parameters: Sequence[Parameter],
-    metric: str,
+    objectives: Sequence[Objective],
     plots: Iterable[tuple[str, str]],
     script: str,
 ) -> str:
@@ -78,14 +87,14 @@ def sweep_page(
     Args:
         name: of the study.
         rows: its trials.
-        best: the best of them, None when none is complete.
+        front: the best of them, or those that no other dominates; empty when none is complete.
         counts: how many trials ended in which way.
         parameters: columns of the table, the most important first.
-        metric: the name of the trials' value.
+        objectives: what compares the trials.
         plots: the name and the HTML of each plot.
         script: the JavaScript that the plots need.
     """
-    found = dict(plots)
+    found, has_front = dict(plots), len(objectives) > 1
     sections = [
         f'<section id="{key}"><h2>{heading}</h2><p>{caption}</p><div class="box">{found[key]}</div></section>'
         for key, (heading, caption) in PLOTS.items()
@@ -98,11 +107,11 @@ def sweep_page(
             f"<title>{_text(name)}</title><style>{STYLE}</style>",
             f"<script>{script}</script></head><body>",
             f"<h1>{_text(name)}</h1>",
-            f"<p><b>{_text(result_line(best, metric))}</b></p>",
-            "" if best is None else f"<p><code>{_text(console.params_line(best.params))}</code></p>",
+            f"<p><b>{_text(result_line(front, counts, objectives))}</b></p>",
+            f"<p><code>{_text(console.params_line(front[0].params))}</code></p>" if front and not has_front else "",
             f"<p>{_text(console.count_words(counts))}</p>",
             "<h2>Trials</h2><p>Click a heading to sort by it.</p>",
-            _table(rows, best, parameters, metric),
+            _table(rows, front, parameters, [objective.name for objective in objectives]),
             *sections,
             f"<script>{SORT}</script></body></html>",
             "",
@@ -110,28 +119,32 @@ def sweep_page(
     )
 
 
-def result_line(best: TrialRow | None, metric: str) -> str:
-    """Return the best trial with its value and epoch in one line."""
-    if best is None:
+def result_line(front: Sequence[TrialRow], counts: Counts, objectives: Sequence[Objective]) -> str:
+    """Return the best trial with its value and epoch in one line, or the number of trials on the front."""
+    if not front:
         return "no trial is complete"
+    if len(objectives) > 1:
+        named = " and ".join(f"{name} ({direction})" for name, direction in objectives)
+        return f"{len(front)} of {counts.complete} complete trials are on the front of {named}"
+    (best,), (metric, _) = front, objectives[0]
     epoch = "" if best.best_epoch is None else f" after epoch {best.best_epoch}"
-    return f"best: trial {best.number}, {metric} {format_metric(best.value)}{epoch}"
+    return f"best: trial {best.number}, {metric} {console.format_value(metric, best.value)}{epoch}"
 
 
 def trial_table(
-    rows: Sequence[TrialRow], parameters: Sequence[Parameter], metric: str
+    rows: Sequence[TrialRow], parameters: Sequence[Parameter], objectives: Sequence[str]
 ) -> tuple[list[str], list[list[Cell]]]:
-    """Return the headings, and a row of cells for each trial."""
+    """Return the headings, and a row of cells for each trial. `objectives` are the names of the trials' values."""
     names = [parameter.name for parameter in parameters]
     costs = [name for name in COSTS if any(name in row.costs for row in rows)]
     has_reasons = any(row.reason for row in rows)
-    headings = ["trial", "state", metric, "best epoch", "epochs", "seconds"]
+    headings = ["trial", "state", *objectives, "best epoch", "epochs", "seconds"]
     headings += [*(COSTS[name].label for name in costs), *names, *["reason"] * has_reasons]
     return headings, [
         [
             _number(row.number),
             Cell({"FAIL": "failed"}.get(row.outcome, row.outcome.lower())),
-            Cell("" if row.value is None else format_metric(row.value), row.value),
+            *_values(row, objectives),
             _number(row.best_epoch),
             _number(row.epochs),
             Cell("" if row.seconds is None else f"{row.seconds:.1f}", row.seconds),
@@ -141,6 +154,13 @@ def trial_table(
         ]
         for row in rows
     ]
+
+
+def _values(row: TrialRow, objectives: Sequence[str]) -> list[Cell]:
+    """Return the cell of each objective. A pruned trial has the first value only."""
+    pairs = zip(objectives, row.values, strict=False)
+    found = [Cell(console.format_value(name, value), value) for name, value in pairs]
+    return found + [Cell("")] * (len(objectives) - len(found))
 
 
 def _number(value: int | None) -> Cell:
@@ -161,11 +181,14 @@ def _parameter(row: TrialRow, name: str) -> Cell:
     return Cell(console.short(value))
 
 
-def _table(rows: Sequence[TrialRow], best: TrialRow | None, parameters: Sequence[Parameter], metric: str) -> str:
-    headings, cells = trial_table(rows, parameters, metric)
+def _table(
+    rows: Sequence[TrialRow], front: Sequence[TrialRow], parameters: Sequence[Parameter], objectives: Sequence[str]
+) -> str:
+    headings, cells = trial_table(rows, parameters, objectives)
+    best = {row.number for row in front}
     head = "".join(map(_heading, headings, zip(*cells, strict=True)))
     lines = [
-        ('<tr class="best">' if row is best else "<tr>") + "".join(map(_cell, line)) + "</tr>"
+        ('<tr class="best">' if row.number in best else "<tr>") + "".join(map(_cell, line)) + "</tr>"
         for row, line in zip(rows, cells, strict=True)
     ]
     body = "\n".join(lines)

@@ -13,6 +13,7 @@ from src.results.commands import (
 )
 from src.results.formatting import (
     format_calibration,
+    format_cost,
     format_interval,
     format_metric,
     format_score,
@@ -31,4 +32,4 @@ from src.results.pipelines import (
     ReproductionResult,
     standard_deviation,
 )
-from src.results.sweep import Counts, Parameter, SweepResult, TrialRow, trial_name
+from src.results.sweep import Counts, FrontPoint, Parameter, SweepResult, TrialRow, trial_name

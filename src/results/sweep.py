@@ -1,6 +1,6 @@
 """Results of a sweep: its trials, its parameters, its best trial."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ class TrialRow(NamedTuple):
     Attributes:
         number: counted from 0.
         state: COMPLETE, PRUNED, FAIL, RUNNING or WAITING.
-        value: the metric at the best epoch; None without one.
+        value: the first objective, such as the metric at the best epoch; None without one.
         params: by dotted name.
         seconds: from its claim to its end, None while it runs.
         best_epoch: counted from 1; None without one.
@@ -26,6 +26,7 @@ class TrialRow(NamedTuple):
         attempts: the number of attempts after which an interrupted trial is not tried again, 0 for any other trial.
         costs: those of its network that were measured, by the names of `src.schema.costs`.
         excess: the costs that are above the limits of the study, in words; empty if there are none.
+        others: the values of the second and third objective; empty with one objective, or without a value.
     """
 
     number: int
@@ -44,6 +45,17 @@ class TrialRow(NamedTuple):
     attempts: int = 0
     costs: Mapping[str, float] = {}
     excess: str = ""
+    others: tuple[float, ...] = ()
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The value of each objective, empty without one."""
+        return () if self.value is None else (self.value, *self.others)
+
+    @property
+    def is_comparable(self) -> bool:
+        """True if it can be the best: it is complete and feasible."""
+        return self.state == "COMPLETE" and self.value is not None and self.is_feasible
 
     @property
     def outcome(self) -> str:
@@ -115,9 +127,31 @@ class Counts:
         return self.counted + self.running + self.retried
 
 
+class FrontPoint(NamedTuple):
+    """A trial that no other trial dominates.
+
+    Attributes:
+        trial: its number.
+        values: its value of each objective, by name.
+        params: its parameters, by dotted name.
+        run_id: its MLflow run, or None when the run is gone.
+        best_epoch: its epoch with these values, counted from 1.
+        metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
+        config: the resolved configuration that it was trained with, or None when that is no longer known.
+    """
+
+    trial: int
+    values: dict[str, float]
+    params: dict[str, str | int | float | bool | None]
+    run_id: str | None = None
+    best_epoch: int | None = None
+    metrics: Mapping[str, float] = {}
+    config: Mapping[str, Any] | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
-    """The result of a sweep.
+    """The result of a sweep. With several objectives it has a front, and no best trial unless one was chosen.
 
     Attributes:
         study_name: of the Optuna study.
@@ -132,6 +166,8 @@ class SweepResult:
         best_costs: those of its network, as far as the study asks for them.
         best_config: the resolved configuration that it was trained with, or None when that is no longer known.
         given_up: the number of each interrupted trial that is not tried again -> its attempts.
+        front: the trials that no other dominates, the best in the first objective first; empty with one objective.
+        chosen: the reason why the best trial was chosen from the front, empty with one objective.
     """
 
     study_name: str
@@ -146,3 +182,5 @@ class SweepResult:
     best_costs: Mapping[str, float] = field(default_factory=dict)
     best_config: Mapping[str, Any] | None = None
     given_up: Mapping[int, int] = field(default_factory=dict)
+    front: Sequence[FrontPoint] = ()
+    chosen: str = ""

@@ -48,11 +48,34 @@ class SeedsConfig(PipelineConfig):
 
 
 @dataclass(kw_only=True)
+class ChooseConfig:
+    """The trial of a front that `pipelines.best_of_sweep` trains again; needed with several objectives."""
+
+    metric: str | None = None  # the objective that matters
+    within: float | None = None  # keep the trials of the front within this distance of its best value
+    cheapest: str | None = None  # of these, train the one with the least of this cost
+
+    def __post_init__(self) -> None:
+        at_least(0, "choose.within", self.within)
+        if self.within is not None and self.cheapest is None:
+            raise ConfigError(
+                f"choose.within={self.within:g}: it keeps several trials; add choose.cheapest=parameters or another "
+                "cost of hydra.sweeper.objectives to choose one of them"
+            )
+        if self.cheapest is not None and self.within is None:
+            raise ConfigError(
+                f"choose.cheapest={self.cheapest}: the cheapest trial of the front may be very bad; add "
+                "choose.within=0.002 or another distance from the best value"
+            )
+
+
+@dataclass(kw_only=True)
 class BestOfSweepConfig(SeedsConfig):
     """Settings of `pipelines.best_of_sweep`."""
 
     registered_model: str | None = None  # null: the name of the data set
     alias: str = "champion"
+    choose: ChooseConfig = field(default_factory=ChooseConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()

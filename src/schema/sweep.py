@@ -11,6 +11,7 @@ from src.schema.costs import COSTS
 from src.schema.engines import EngineConfig, LocalEngineConfig
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import Direction
+from src.schema.objectives import check_objectives
 
 SEED_STEP = 1_000_003  # between the seeds of two trials; a prime, so that studies with nearby seeds share none
 
@@ -25,6 +26,7 @@ class SamplerConfig(Kind, group=Group("sampler", key="name", home="src.study", p
     needs_package: ClassVar[str | None] = None  # which this project does not install
     needs_numbers: ClassVar[bool] = False  # cannot search a space that has only choices
     supports_constraints: ClassVar[bool] = True  # copes with trials that are not trained because they cost too much
+    takes_objectives: ClassVar[bool] = True  # can optimize several objectives at once
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,6 +89,7 @@ class CmaEsConfig(SamplerConfig, kind="cmaes", builds="optuna.samplers:CmaEsSamp
     n_startup_trials: int = 1
     needs_numbers: ClassVar[bool] = True
     supports_constraints: ClassVar[bool] = False
+    takes_objectives: ClassVar[bool] = False
 
     def arguments(self, trials: int) -> dict[str, Any]:
         return super().arguments(trials) | {"warn_independent_sampling": False}
@@ -101,6 +104,17 @@ class GPConfig(SamplerConfig, kind="gp", builds="optuna.samplers:GPSampler"):
 
     def arguments(self, trials: int) -> dict[str, Any]:
         return super().arguments(trials) | {"warn_independent_sampling": False}
+
+
+@dataclass(kw_only=True)
+class NSGAIIConfig(SamplerConfig, kind="nsgaii", builds="optuna.samplers:NSGAIISampler"):
+    """The genetic algorithm NSGA-II (Deb et al. 2002); its first generation is random."""
+
+    population_size: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(2, "hydra.sweeper.sampler.population_size", self.population_size)
 
 
 @dataclass(kw_only=True)
@@ -318,6 +332,34 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
             raise ConfigError(
                 f"hydra/sweeper/pruner={self.pruner.name}: a grid trains each combination to its end; remove "
                 f"`hydra/sweeper/pruner={self.pruner.name}`"
+            )
+        if self.objectives:
+            self._check_objectives()
+
+    def _check_objectives(self) -> None:
+        """Raise ConfigError for objectives that do not exist, and for settings that need a single value."""
+        check_objectives(self.objectives)
+        sampler, pruner = self.sampler, self.pruner
+        if self.direction is not None:
+            raise ConfigError(
+                f"hydra.sweeper.direction={self.direction}: each of hydra.sweeper.objectives has a direction of its "
+                f"own; remove `hydra.sweeper.direction={self.direction}`"
+            )
+        if self.save_best_as is not None:
+            raise ConfigError(
+                f"hydra.sweeper.save_best_as={self.save_best_as}: with several objectives no single trial is the best; "
+                f"remove `hydra.sweeper.save_best_as={self.save_best_as}`, and copy a recipe from front/ of the "
+                "sweep's run"
+            )
+        if not sampler.takes_objectives:
+            raise ConfigError(
+                f"hydra/sweeper/sampler={sampler.name} optimizes a single value, not several objectives; use "
+                "hydra/sweeper/sampler=tpe or nsgaii, or remove `hydra.sweeper.objectives`"
+            )
+        if pruner.ends_trials:
+            raise ConfigError(
+                f"hydra/sweeper/pruner={pruner.name}: a pruner compares one value after each epoch, and with several "
+                "objectives there is none; use hydra/sweeper/pruner=none, or remove `hydra.sweeper.objectives`"
             )
 
     def _check_constraints(self) -> None:

@@ -6,19 +6,25 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from src.errors import ConfigError
 from src.process.machine import cores
 from src.schema import (
+    COSTS,
+    VALIDATION,
     Config,
     DatasetConfig,
     Dimension,
     Direction,
+    Objective,
     Scalar,
     SweeperConfig,
     TrackingConfig,
     check_shared,
     direction_of,
+    objective_of,
+    recorded_metrics,
     require,
 )
 from src.space.space import Space, build_config
@@ -34,8 +40,8 @@ class SweepPlan:
         space: the configurations to try.
         settings: `hydra.sweeper`.
         name: the name of the search, or of the sweeper if the space was typed.
-        metric: the metric that compares the trials, at the best epoch of each.
-        direction: `maximize` or `minimize`.
+        metric: the metric that selects the best epoch of each trial; it also compares the trials if nothing else does.
+        objectives: what compares the trials: the metric, or those of `hydra.sweeper.objectives`.
         line: the overrides of the command line.
         example: a configuration of the space that can be run.
     """
@@ -44,9 +50,19 @@ class SweepPlan:
     settings: SweeperConfig
     name: str
     metric: str
-    direction: Direction
+    objectives: tuple[Objective, ...]
     line: tuple[str, ...]
     example: Config
+
+    @property
+    def direction(self) -> Direction:
+        """The direction of the first objective, `maximize` or `minimize`."""
+        return self.objectives[0].direction
+
+    @property
+    def has_front(self) -> bool:
+        """True with several objectives, so that there is a front instead of a best trial."""
+        return len(self.objectives) > 1
 
     @property
     def tracking(self) -> TrackingConfig:
@@ -118,7 +134,7 @@ def make_plan(space: Space, settings: SweeperConfig, name: str, line: Sequence[s
         settings=settings,
         name=name,
         metric=metric,
-        direction=_direction(settings, metric),
+        objectives=_objectives(space, settings, metric),
         line=tuple(line),
         example=example,
     )
@@ -150,6 +166,35 @@ def _metric(space: Space, settings: SweeperConfig) -> str:
         "dataset.validation_size=0: a search compares trials by their validation split; "
         "set dataset.validation_size above 0, or run a plain grid"
     )
+
+
+def _objectives(space: Space, settings: SweeperConfig, metric: str) -> tuple[Objective, ...]:
+    """Return what compares the trials: the metric alone, or several objectives, all of which they record."""
+    if not settings.objectives:
+        return (Objective(metric, _direction(settings, metric)),)
+    if any(key.name.partition(".metrics")[0] == "training" for key in space.keys):
+        raise ConfigError("training.metrics cannot be swept with hydra.sweeper.objectives: trials must be comparable")
+    for base in space.trees().values():
+        _check_recorded(settings.objectives, base)
+    return tuple(objective_of(name) for name in settings.objectives)
+
+
+def _check_recorded(names: Sequence[str], base: Mapping[str, Any]) -> None:
+    """Raise ConfigError unless a trial with this configuration has a value of each objective."""
+    for name in names:
+        if name in COSTS:
+            continue
+        metric, chosen = name.removeprefix(VALIDATION), base["training"]["metrics"]
+        if name.startswith(VALIDATION) and base["dataset"]["validation_size"] == 0:
+            raise ConfigError(
+                f"hydra.sweeper.objectives: dataset.validation_size=0 leaves no images for {name}; set "
+                "dataset.validation_size above 0"
+            )
+        if metric not in recorded_metrics(chosen, base["training"]["monitor"]):
+            raise ConfigError(
+                f"hydra.sweeper.objectives: the trials do not record {name}; set "
+                f"'training.metrics=[{','.join([*chosen, metric])}]'"
+            )
 
 
 def _direction(settings: SweeperConfig, metric: str) -> Direction:

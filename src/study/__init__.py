@@ -12,7 +12,7 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.study.claims import Claims, NoTrial, count_trials
     from src.study.importances import rank_parameters
-    from src.study.numbers import ranked, trial_rows
+    from src.study.numbers import front, is_worth_keeping, ranked, trial_rows
     from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of, refusals_explained
     from src.study.presence import is_attended, note_queued
     from src.study.records import StudyRecord, TrialRecord, end_dead_trials, study_records
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ask_to_stop,
         check_setting,
         costs_of_winner,
+        directions_of,
         find_study,
         first_of_setting,
         has_report,

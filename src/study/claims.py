@@ -28,7 +28,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
-from src.schema import Scalar, SweeperConfig, sign_of, violations
+from src.schema import Scalar, SweeperConfig, violations
 from src.study.patience import is_outage
 from src.study.presence import OWNER, note_arrival
 from src.study.sampling import build_pruner, build_sampler
@@ -149,8 +149,13 @@ class Claims:
         """
         return self.exclusively(lambda: self._claim(owner, draw))
 
-    def complete(self, trial: optuna.Trial, owner: str, value: float, attributes: Mapping[str, Any]) -> bool:
-        """Ends a trial with its value; returns False when it is no longer the caller's, like the next three methods."""
+    def complete(
+        self, trial: optuna.Trial, owner: str, value: float | Sequence[float], attributes: Mapping[str, Any]
+    ) -> bool:
+        """Ends a trial with the value of each objective.
+
+        Returns False when the trial is no longer the caller's, like the next three methods.
+        """
         return self._end_trial(trial.number, owner, TrialState.COMPLETE, value, attributes)
 
     def prune(self, trial: optuna.Trial, owner: str, attributes: Mapping[str, Any]) -> bool:
@@ -239,13 +244,6 @@ class Claims:
 
         self.patiently(note)
 
-    def best_value(self) -> float | None:
-        """Returns the best value of a complete trial within the limits, None while there is none."""
-        complete = [trial for trial in self.trials() if trial.state == TrialState.COMPLETE]
-        values = [trial.value for trial in complete if trial.value is not None and is_within_limits(trial)]
-        sign = sign_of(self.study.direction.name.lower())
-        return max(values, key=lambda value: sign * value, default=None)
-
     def trials(self) -> list[FrozenTrial]:
         """Returns all trials by number; they must not be changed."""
         return self.patiently(self._trials)
@@ -307,7 +305,12 @@ class Claims:
         return {OWNER: owner} | ({} if self._starter is None else {STARTER: self._starter})
 
     def _end_trial(
-        self, number: int, owner: str, state: TrialState, value: float | None, attributes: Mapping[str, Any]
+        self,
+        number: int,
+        owner: str,
+        state: TrialState,
+        value: float | Sequence[float] | None,
+        attributes: Mapping[str, Any],
     ) -> bool:
         def end() -> bool:
             trial = self._trials()[number]

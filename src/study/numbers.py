@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
-from src.schema import BEST, VALIDATION, excess, metric_names, sign_of
+from src.schema import BEST, VALIDATION, Objective, excess, front_of, improves, metric_names, sign_of
 from src.study.claims import REASON, can_retry, count_attempts, is_interrupted
 from src.study.shared import COSTS
+from src.study.watch import REPORTED
 
 
 def trial_rows(
@@ -46,34 +47,52 @@ def _with_excess(row: TrialRow, limits: Mapping[str, float]) -> TrialRow:
 
 def _row(trial: FrozenTrial) -> TrialRow:
     best_names = [BEST + name for name in metric_names(VALIDATION)]
+    reported = _reported(trial)
     return TrialRow(
         number=trial.number,
         state=trial.state.name,
-        value=_value_at_best_epoch(trial),
+        value=_value(trial, reported),
         params=trial.params,
         seconds=trial.duration.total_seconds() if trial.duration else None,
         best_epoch=trial.user_attrs.get("best_epoch"),
-        epochs=trial.user_attrs.get("epochs", len(trial.intermediate_values)),
-        reported=dict(trial.intermediate_values),
+        epochs=trial.user_attrs.get("epochs", len(reported)),
+        reported=reported,
         run_id=trial.user_attrs.get("run_id"),
         interrupted=is_interrupted(trial),
         reason=str(trial.user_attrs.get(REASON, "")),
         validation={name: trial.user_attrs[name] for name in best_names if name in trial.user_attrs},
         started=trial.datetime_start,
         costs=trial.user_attrs.get(COSTS, {}),
+        others=tuple((trial.values or ())[1:]),
     )
 
 
-def _value_at_best_epoch(trial: FrozenTrial) -> float | None:
-    """Return a trial's value; for Optuna, that of a pruned trial is the last one reported, not the best epoch's."""
+def _reported(trial: FrozenTrial) -> dict[int, float]:
+    """Return the metric after each epoch. With several objectives Optuna has no values of epochs."""
+    attribute = trial.user_attrs.get(REPORTED, {})
+    return {int(epoch): value for epoch, value in attribute.items()} or dict(trial.intermediate_values)
+
+
+def _value(trial: FrozenTrial, reported: Mapping[int, float]) -> float | None:
+    """Return a trial's first value. Of a pruned trial Optuna has the last one reported, not that of the best epoch."""
+    value = trial.values[0] if trial.values else None
     if trial.state != TrialState.PRUNED:
-        return trial.value
-    return trial.intermediate_values.get(trial.user_attrs.get("best_epoch", -1), trial.value)
+        return value
+    return reported.get(trial.user_attrs.get("best_epoch", -1), value)
 
 
 def ranked(rows: Sequence[TrialRow], direction: str) -> list[TrialRow]:
-    """Return the complete trials within the limits, best first; of equal ones the earlier comes first."""
-    complete = [
-        row for row in rows if row.state == TrialState.COMPLETE.name and row.value is not None and row.is_feasible
-    ]
-    return sorted(complete, key=lambda row: (-sign_of(direction) * (row.value or 0.0), row.number))
+    """Return the trials that can be the best, best first; of equal ones the earlier comes first."""
+    comparable = [row for row in rows if row.is_comparable]
+    return sorted(comparable, key=lambda row: (-sign_of(direction) * (row.value or 0.0), row.number))
+
+
+def front(rows: Sequence[TrialRow], objectives: Sequence[Objective]) -> list[TrialRow]:
+    """Return the trials that no other dominates, the best in the first objective first; of equal ones the earlier."""
+    comparable = sorted((row for row in rows if row.is_comparable), key=lambda row: row.number)
+    return [comparable[index] for index in front_of([row.values for row in comparable], objectives)]
+
+
+def is_worth_keeping(values: Sequence[float], rows: Sequence[TrialRow], objectives: Sequence[Objective]) -> bool:
+    """Return True if a trial with these values is better than all others so far, or on the front with them."""
+    return improves(values, (row.values for row in rows if row.is_comparable), objectives)

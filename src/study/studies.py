@@ -3,11 +3,13 @@
 import hashlib
 import time
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
 from src.errors import ConfigError
@@ -45,19 +47,38 @@ class Order(NamedTuple):
         return self.deadline is not None and time.time() > self.deadline
 
 
-def open_study(name: str, storage: RDBStorage, direction: Direction) -> optuna.Study:
+def open_study(name: str, storage: RDBStorage, *directions: Direction, names: Sequence[str] = ()) -> optuna.Study:
     """Return the study of this name, created if there is none.
 
+    Args:
+        name: of the study.
+        storage: where it is.
+        directions: of its objectives, one or more.
+        names: of its objectives; a study with one objective does not keep the name.
+
     Raises:
-        ConfigError: a study of this name has the other direction.
+        ConfigError: a study of this name has other objectives.
     """
-    study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-    if study.direction.name.lower() != direction:
-        raise ConfigError(
-            f"the study {name!r} {study.direction.name.lower()}s its value, but this sweep {direction}s it; "
-            "use another hydra.sweeper.study_name"
-        )
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+    if len(directions) > 1 and study.metric_names is None and len(study.directions) == len(directions):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(names))
+    wanted, found = _describe(directions, names), _describe(directions_of(study), study.metric_names or ())
+    if found != wanted:
+        raise ConfigError(f"the study {name!r} {found}, but this sweep {wanted}; use another hydra.sweeper.study_name")
     return study
+
+
+def directions_of(study: optuna.Study) -> list[Direction]:
+    """Return the direction of each objective."""
+    return ["maximize" if direction.name == "MAXIMIZE" else "minimize" for direction in study.directions]
+
+
+def _describe(directions: Sequence[Direction], names: Sequence[str]) -> str:
+    """Return `maximizes its value`, or `maximizes val_accuracy and minimizes parameters`."""
+    known = names if len(directions) > 1 else ["its value"]
+    return " and ".join(f"{direction}s {name}" for direction, name in zip(directions, known, strict=False))
 
 
 def study_names(storage: RDBStorage) -> list[str]:

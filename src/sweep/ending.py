@@ -109,6 +109,12 @@ class Ending:
                 console.warn([over])
             if self.result.best_config is None:
                 console.say("best.yaml was not written: the run of this trial is gone, and the settings were changed")
+        if self.result.front:
+            console.say_front(self.result.front, self.result.counts.complete)
+            if lost := [str(point.trial) for point in self.result.front if point.config is None]:
+                console.say(
+                    f"no recipe was written for trial {', '.join(lost)}: the run is gone, and the settings were changed"
+                )
 
     def _print_how_to_resume(self) -> None:
         """Print the command that resumes the sweep, unless the error's own message says what to do."""
@@ -189,7 +195,7 @@ def measure_winner(
 
 def write_plots(sweep: Sweep, result: SweepResult) -> None:
     """Write the plots of the study into the sweep's run, once a trial is complete."""
-    if result.run_id is None or result.best_trial is None:
+    if result.run_id is None or (result.best_trial is None and not result.front):
         return
     with tracking.explain_store_errors(sweep.plan.tracking.uri):
         settings = sweep.plan.settings

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from src import console, study
 from src.places import read_variable
 from src.redact import redact
+from src.schema import Objective
 
 if TYPE_CHECKING:
     import optuna
@@ -37,7 +38,9 @@ def show_trials(study_name: str, storage_url: str) -> None:
     """Print the trials of a study, and its workers with the last lines of their logs."""
     with opened_study(study_name, storage_url) as (_, opened):
         rows = study.trial_rows(opened.get_trials(deepcopy=False), limits=study.limits_of(opened))
-        console.table(study_name, console.TRIAL_COLUMNS, [console.trial_cells(row) for row in rows])
+        names = opened.metric_names or ()
+        cells = [console.trial_cells(row, names) for row in rows]
+        console.table(study_name, console.trial_columns(names), cells)
         if rows and all(row.state != "RUNNING" for row in rows) and not study.has_report(opened):
             console.say(f"the report lacks trials; write it with: {command_of('resume', study_name, storage_url)}")
         if records := study.worker_records(opened):
@@ -74,7 +77,8 @@ def watch(study_name: str, storage_url: str) -> None:
     with opened_study(study_name, storage_url) as (storage, opened):
         definition, _ = study.kept_definition(opened)
         retries, limits = int(definition["settings"]["max_retries"]), study.limits_of(opened)
-        direction = opened.direction.name.lower()
+        names = definition["settings"].get("objectives") or [definition["metric"]]
+        objectives = [Objective(*pair) for pair in zip(names, study.directions_of(opened), strict=True)]
 
         def trials() -> list[optuna.trial.FrozenTrial]:
             return storage.patience.call(lambda: opened.get_trials(deepcopy=False))
@@ -88,8 +92,7 @@ def watch(study_name: str, storage_url: str) -> None:
             return study.is_attended(opened, storage.locks, found)
 
         n_trials = study.order_of(opened).n_trials
-        rows = study.trial_rows(trials(), retries, limits)
-        with console.SweepView(definition["metric"], direction, n_trials, rows) as view:
+        with console.SweepView(objectives, n_trials, study.trial_rows(trials(), retries, limits)) as view:
             while True:
                 found = trials()
                 counts = study.count_trials(found, retries)

@@ -81,7 +81,9 @@ def open_sweep(
 
     def open_both() -> tuple[tracking.StudyId, tracking.Run, list[TrialRow]]:
         with storage.exclusive(f"study {name}"):
-            opened = study.open_study(name, storage.optuna, plan.direction)
+            directions = [objective.direction for objective in plan.objectives]
+            names = [objective.name for objective in plan.objectives]
+            opened = study.open_study(name, storage.optuna, *directions, names=names)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change, joins)
             if not joins:
                 if not searched_places(plan):

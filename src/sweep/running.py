@@ -152,7 +152,7 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
     else:
         start_workers(workers, sweep)
     is_noted, is_warned = False, not plan.settings.limits
-    with console.SweepView(plan.metric, plan.direction, sweep.job.n_trials, trial_rows(sweep)) as view:
+    with console.SweepView(plan.objectives, sweep.job.n_trials, trial_rows(sweep)) as view:
         while workers.wait(TICK):
             stopping.obey(claims.read(study.is_stopped))
             if stopping.is_asked and not is_noted:

@@ -49,6 +49,8 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
     """Returns the setting as strings: each fixed key, `space ...` for each dimension, `data ...` for each data set,
     and the limits of the networks.
 
+    Several objectives are one more item; studies of a single metric have none.
+
     Keys that differ between the options of a searched group are one digest for each combination of groups.
     """
     typed = plan.space.trees(resolve=False)
@@ -69,6 +71,8 @@ def describe_setting(plan: SweepPlan, data: Sequence[Data]) -> dict[str, str]:
     setting |= {f"space {dimension.name}": _kind_and_values(dimension) for dimension in plan.space.dimensions}
     setting |= _describe_data(data)
     setting |= {f"{study.LIMIT}{name}": json.dumps(limit) for name, limit in plan.settings.limits.items()}
+    if plan.has_front:
+        setting["objectives"] = json.dumps(plan.settings.objectives)
     redacted = redact_tree(setting)
     assert isinstance(redacted, dict)
     return redacted

@@ -36,7 +36,7 @@ from src.process.lazy import import_now
 from src.redact import redact
 from src.results import TrainResult, trial_name
 from src.resuming import Resumption
-from src.schema import Config, DatasetConfig, best_metrics, excess, is_better
+from src.schema import Config, DatasetConfig, best_metrics, excess
 from src.space import read_definition
 from src.sweep.chains import Chains
 from src.sweep.job import Job
@@ -232,7 +232,9 @@ class Worker:
                 raise config
             config = trial_config(config, trial.number, self.plan.settings.save_models)
             self._measure_costs(trial, config)
-            watch = study.TrialWatch(trial, self.plan.metric, config.training.max_epochs, self.stop)
+            watch = study.TrialWatch(
+                trial, self.plan.metric, config.training.max_epochs, self.stop, self.plan.has_front
+            )
             result = train(
                 config,
                 dataset=self._dataset(config.dataset),
@@ -240,7 +242,7 @@ class Worker:
                 observers=[partial(self._log_epoch, trial.number), watch],
                 parent_run_id=self.job.parent_run_id,
                 tags=self.job.study.tags_of_trial(trial.number, retry_of),
-                worth_keeping=self._worth_keeping,
+                worth_keeping=partial(self._worth_keeping, trial),
                 resumption=Resumption(
                     key=self.chains.key(chain),
                     on_change="restart",
@@ -347,7 +349,13 @@ class Worker:
         if pruned:
             tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
             return self.claims.prune(trial, self.owner, attributes)
-        return self.claims.complete(trial, self.owner, result.metrics[self.plan.metric], attributes)
+        return self.claims.complete(trial, self.owner, self._values(trial, result.metrics), attributes)
+
+    def _values(self, trial: optuna.Trial, metrics: Mapping[str, float]) -> list[float]:
+        """Return the value of each objective: a metric of the best epoch, or what the network costs."""
+        costs = self.claims.patiently(lambda: trial.user_attrs.get(study.COSTS, {}))
+        known = {**metrics, **costs}
+        return [known[objective.name] for objective in self.plan.objectives]
 
     def _record_loss(self, number: int) -> None:
         """Ends the run of a trial that was interrupted."""
@@ -359,11 +367,15 @@ class Worker:
             parent_run_id=self.job.parent_run_id,
         )
 
-    def _worth_keeping(self, metrics: Mapping[str, float]) -> bool:
-        """Returns whether a trial with these metrics keeps its model: every trial does, or only the best so far."""
+    def _worth_keeping(self, trial: optuna.Trial, metrics: Mapping[str, float]) -> bool:
+        """Returns whether a trial with these metrics keeps its model: every trial does, or only the best so far.
+
+        With several objectives those are the trials that are on the front when they end.
+        """
         if self.plan.settings.save_models == "all":
             return True
-        return is_better(metrics[self.plan.metric], self.claims.best_value(), self.plan.direction)
+        rows = study.trial_rows(self.claims.trials(), limits=self.plan.settings.limits)
+        return study.is_worth_keeping(self._values(trial, metrics), rows, self.plan.objectives)
 
     def _dataset(self, config: DatasetConfig) -> datasets.Dataset:
         """Returns the data set, which is read once; the last two stay in memory."""

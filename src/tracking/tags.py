@@ -4,7 +4,8 @@ Tags that people look at and filter by have plain names:
 
 - where a run comes from: `model`, `dataset`, `host`, `git_dirty`;
 - how it ended: `stopped`, `error`, `trial_state`, `resumed` (after which epochs), `resumed_with`;
-- what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`.
+- what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`;
+- which trial of a front a pipeline trained again: `chosen_trial`, `chosen_because`.
 
 MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`. A user may give a training
 a tag with one of the plain names too, so convlab decides nothing by a plain tag.

@@ -10,7 +10,7 @@ from src import figures
 from src.reports.sweep_page import sweep_page
 from src.results import Counts
 from tests.support.browser import PATIENCE
-from tests.support.trials import METRIC, SPACES, rows_of
+from tests.support.trials import ACCURACY, METRIC, SPACES, rows_of
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)
@@ -24,8 +24,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = rows_of(LARGE, 60)
     best = max((row for row in rows if row.state == "COMPLETE"), key=lambda row: row.value or 0)
     counts = Counts(complete=40, pruned=15, failed=5, running=0, retried=0)
-    plots = figures.interactive_plots(figures.sweep_numbers(rows, LARGE, METRIC, "maximize"))
-    page = sweep_page("a study", rows, best, counts, LARGE, METRIC, plots, figures.plotly_script())
+    plots = figures.interactive_plots(figures.sweep_numbers(rows, LARGE, [ACCURACY], METRIC))
+    page = sweep_page("a study", rows, [best], counts, LARGE, [ACCURACY], plots, figures.plotly_script())
     file = tmp_path_factory.mktemp("page") / "sweep.html"
     file.write_text(page, encoding="utf-8")
     return file

@@ -7,7 +7,9 @@ import pytest
 
 from src import console
 from src.console import SweepView
-from src.results import Counts, TrialRow
+from src.results import Counts, FrontPoint, TrialRow
+from src.schema import Objective
+from tests.support.trials import ACCURACY, SIZE
 
 
 def trial(number: int, state: str = "COMPLETE", value: float | None = None, **more: Any) -> TrialRow:
@@ -22,7 +24,7 @@ COUNTS = Counts(complete=6, pruned=2, failed=1, running=2, retried=1)
 def test_a_trials_line_has_its_state_value_time_and_params_and_a_star_when_it_is_the_best_so_far(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    view = SweepView("val_accuracy", "maximize", 20, [])
+    view = SweepView([ACCURACY], 20, [])
     view.update([trial(number, value=value) for number, value in ((0, 0.9), (1, 0.8), (12, 0.95))], COUNTS)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "trial  0  COMPLETE  val_accuracy 0.9000 *  3 epochs  4.1 s  model.dropout=0.1235 seed=null"
@@ -46,29 +48,29 @@ def test_on_a_narrow_terminal_params_are_below_the_trial_and_broken_between_two_
 def test_the_state_of_a_sweep_fits_into_80_columns(digits: int) -> None:
     number = 10**digits - 1
     counts = Counts(complete=0, pruned=number // 2, failed=number // 2, running=16, retried=0)
-    first, *_ = SweepView("val_accuracy", "maximize", number, []).state_lines(counts)
+    first, *_ = SweepView([ACCURACY], number, []).state_lines(counts)
     assert len(str(first)) <= 80
 
 
 def test_with_a_loss_the_smaller_value_is_the_better_one() -> None:
-    view = SweepView("val_loss", "minimize", 20, [])
+    view = SweepView([Objective("val_loss", "minimize")], 20, [])
     assert [" *" in view.line(trial(0, value=value)) for value in (0.5, 0.6, 0.4)] == [True, False, True]
 
 
 def test_a_trial_over_a_limit_is_never_the_best() -> None:
-    view = SweepView("val_accuracy", "maximize", 20, [])
+    view = SweepView([ACCURACY], 20, [])
     assert " *" not in view.line(trial(0, value=0.99, excess="parameters 2 > 1"))
     assert " *" in view.line(trial(1, value=0.5))
 
 
 def test_a_pruned_trial_is_never_the_best() -> None:
-    assert " *" not in SweepView("val_accuracy", "maximize", 20, []).line(trial(0, "PRUNED", 0.99))
+    assert " *" not in SweepView([ACCURACY], 20, []).line(trial(0, "PRUNED", 0.99))
 
 
 def test_a_failed_trials_line_says_why_and_an_interrupted_one_that_it_was(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    view = SweepView("val_accuracy", "maximize", 20, [])
+    view = SweepView([ACCURACY], 20, [])
     view.update([trial(3, "FAIL", reason="ConfigError: too large\nmore")], COUNTS)
     assert capsys.readouterr().out.endswith("  ConfigError: too large\n")
     assert "INTERRUPTED" in view.line(trial(3, "FAIL", interrupted=True))
@@ -78,7 +80,7 @@ def test_each_trial_is_printed_once_and_those_that_ended_earlier_are_counted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = [trial(0, value=0.9), trial(1, "RUNNING")]
-    view = SweepView("val_accuracy", "maximize", 3, before)
+    view = SweepView([ACCURACY], 3, before)
     after = [trial(0, value=0.9), trial(1, value=0.8), trial(2, "RUNNING")]
     for _ in range(2):
         view.update(after, COUNTS)
@@ -91,14 +93,14 @@ def test_each_trial_is_printed_once_and_those_that_ended_earlier_are_counted(
 def test_an_interrupted_trial_is_not_counted_as_finished_when_a_sweep_is_resumed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    SweepView("val_accuracy", "maximize", 3, [trial(0, "FAIL", interrupted=True)])
+    SweepView([ACCURACY], 3, [trial(0, "FAIL", interrupted=True)])
     assert capsys.readouterr().out == ""
-    SweepView("val_accuracy", "maximize", 3, [trial(0, "FAIL", interrupted=True), trial(1, value=0.8)])
+    SweepView([ACCURACY], 3, [trial(0, "FAIL", interrupted=True), trial(1, value=0.8)])
     assert capsys.readouterr().out == "resuming: 1 trial already finished\n"
 
 
 def test_on_a_terminal_one_sees_how_far_the_sweep_is_the_best_and_the_time_left(terminal: io.StringIO) -> None:
-    with SweepView("val_accuracy", "maximize", 20, []) as view:
+    with SweepView([ACCURACY], 20, []) as view:
         view.update([trial(4, value=0.9)], COUNTS)
         far, best, left = (str(line) for line in view.state_lines(COUNTS))
     assert far.startswith("9/20 trials  ━")
@@ -136,8 +138,58 @@ def test_trials_that_are_not_tried_again_are_named_with_the_setting_that_allows_
 def test_a_trial_as_a_row_of_a_table_has_a_cell_for_each_column() -> None:
     row = trial(7, value=0.5)
     assert console.trial_cells(row) == ("7", "COMPLETE", "0.5000", "3", "4.1 s", "model.dropout=0.1235 seed=null")
-    assert len(console.trial_cells(row)) == len(console.TRIAL_COLUMNS)
+    assert len(console.trial_cells(row)) == len(console.trial_columns())
 
 
 def test_a_trial_without_a_value_or_an_end_has_a_dash_there() -> None:
     assert console.trial_cells(trial(7, "RUNNING", seconds=None))[2:5] == ("-", "3", "-")
+
+
+# --- several objectives --------------------------------------------------------------------------------------------
+
+NAMES = ("val_accuracy", "parameters")
+
+
+def test_with_several_objectives_a_line_has_all_values_and_a_star_if_the_trial_is_on_the_front_when_it_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view = SweepView([ACCURACY, SIZE], 20, [])
+    values = [(0.9, 61706.0), (0.8, 70000.0), (0.7, 1234.0), (0.95, 1000.0)]
+    view.update([trial(number, value=one, others=(two,)) for number, (one, two) in enumerate(values)], COUNTS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("trial  0  COMPLETE  val_accuracy 0.9000  parameters 61,706 *  3 epochs  4.1 s  model")
+    assert [" *" in line for line in lines] == [True, False, True, True]
+    assert view.state_lines(COUNTS)[1].plain == "front: trials 3"
+
+
+def test_with_several_objectives_the_view_names_the_trials_on_the_front_of_a_resumed_sweep() -> None:
+    view = SweepView([ACCURACY, SIZE], 20, [trial(0, value=0.8, others=(10.0,)), trial(1, value=0.9, others=(20.0,))])
+    assert view.state_lines(COUNTS)[1].plain == "front: trials 1, 0"
+
+
+def test_with_several_objectives_a_table_of_trials_has_a_column_for_each() -> None:
+    assert console.trial_columns(NAMES) == ("trial", "state", *NAMES, "epochs", "time", "settings")
+    assert console.trial_cells(trial(7, value=0.5, others=(1234.0,)), NAMES)[2:4] == ("0.5000", "1,234")
+    assert console.trial_cells(trial(7, "FAIL"), NAMES)[2:5] == ("-", "-", "3")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("val_accuracy", 0.98765, "0.9877"),
+        ("parameters", 61706.0, "61,706"),
+        ("latency_ms", 1.23456, "1.23"),
+        ("model_mb", 0.2353, "0.235"),
+        ("parameters", None, "-"),
+    ],
+)
+def test_a_cost_has_three_digits_or_is_an_integer(name: str, value: float | None, shown: str) -> None:
+    assert console.format_value(name, value) == shown
+
+
+def test_the_front_is_printed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_front([FrontPoint(7, {"val_accuracy": 0.9, "parameters": 1234.0}, {"seed": None})], 20)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[0] == ["front:", "1", "of", "20", "complete", "trials"]
+    assert lines[1] == ["trial", *NAMES, "settings"]
+    assert lines[-1] == ["7", "0.9000", "1,234", "seed=null"]

@@ -9,13 +9,14 @@ import pytest
 from src import figures
 from src.redact import hide
 from src.results import Parameter, TrialRow
+from src.schema import Objective
 from tests.figures.test_sweep import ALL
 from tests.figures.test_timeline import NOON
-from tests.support.trials import METRIC, SPACES, row, rows_of
+from tests.support.trials import ACCURACY, METRIC, SIZE, SPACES, row, rows_of, two_objectives
 
 
 def plots(rows: list[TrialRow], parameters: list[Parameter]) -> dict[str, str]:
-    return dict(figures.interactive_plots(figures.sweep_numbers(rows, parameters, METRIC, "maximize")))
+    return dict(figures.interactive_plots(figures.sweep_numbers(rows, parameters, [ACCURACY], METRIC)))
 
 
 def traces(part: str) -> list[dict[str, Any]]:
@@ -28,7 +29,7 @@ def traces(part: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("space", SPACES)
 def test_the_page_has_the_plots_of_the_figures(space: str) -> None:
     rows = rows_of(SPACES[space], 6)
-    numbers = figures.sweep_numbers(rows, SPACES[space], METRIC, "maximize")
+    numbers = figures.sweep_numbers(rows, SPACES[space], [ACCURACY], METRIC)
     assert [name for name, _ in figures.interactive_plots(numbers)] == [
         name for name, _ in figures.sweep_figures(numbers)
     ]
@@ -78,3 +79,21 @@ def test_names_and_choices_are_neither_tags_nor_secrets() -> None:
     shown = page.encode().decode("unicode_escape")
     assert "&lt;b>name" in shown
     assert not re.findall(r"<b>|<img|hunter2|user:pass", shown)
+
+
+@pytest.mark.parametrize("objectives", [[ACCURACY, SIZE], [ACCURACY, SIZE, SIZE]])
+def test_the_front_is_joined_by_steps_with_two_objectives_and_each_trial_has_its_values(
+    objectives: list[Objective],
+) -> None:
+    more = len(objectives) - 1
+    rows = [one._replace(others=one.others * more) for one in two_objectives(12)]
+    numbers = figures.sweep_numbers(rows, [], objectives, METRIC)
+    assert numbers.pareto is not None
+    parts = dict(figures.interactive_plots(numbers))
+    shown = traces(parts["pareto"])
+    assert [trace["line"]["shape"] for trace in shown if trace["mode"] == "lines"] == ["hv"] * (more == 1)
+    front = [trace for trace in shown if trace.get("name") == "front"]
+    assert len(front) == (1 if more == 1 else 3)
+    first = rows[numbers.pareto.front[0]]
+    assert front[0]["text"][0].startswith(f"trial {first.number}<br>val_accuracy {first.value:.4f}<br>parameters ")
+    assert "reference point, the worst value of each objective" in parts["hypervolume"]

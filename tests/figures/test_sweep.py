@@ -5,14 +5,15 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.results import TrialRow
+from src.schema import Objective
 from tests.support.figures import overlapping_texts, visible
-from tests.support.trials import METRIC, SPACES, row, rows_of
+from tests.support.trials import ACCURACY, METRIC, SIZE, SPACES, row, rows_of
 
 ALL = {"intermediate_values", "history", "importances", "parallel_coordinates", "slices", "contour", "timeline"}
 
 
-def drawn_figures(space: str, rows: list[TrialRow], direction: str = "maximize") -> dict[str, Figure]:
-    return dict(figures.sweep_figures(figures.sweep_numbers(rows, SPACES[space], METRIC, direction)))
+def drawn_figures(space: str, rows: list[TrialRow], objective: Objective = ACCURACY) -> dict[str, Figure]:
+    return dict(figures.sweep_figures(figures.sweep_numbers(rows, SPACES[space], [objective], METRIC)))
 
 
 @pytest.mark.parametrize("count", [3, 200])
@@ -51,6 +52,19 @@ def test_what_needs_more_trials_is_not_drawn(rows: list[TrialRow], names: set[st
     assert set(drawn_figures("six parameters", rows)) == names
 
 
+def test_several_objectives_have_their_front_and_the_other_figures_show_the_first_one() -> None:
+    parameters = SPACES["six parameters"]
+    rows = [
+        one._replace(others=(float(1000 + one.number),) if one.state == "COMPLETE" else ())
+        for one in rows_of(parameters, 30)
+    ]
+    numbers = figures.sweep_numbers(rows, parameters, [ACCURACY, SIZE], "val_loss")
+    drawn = dict(figures.sweep_figures(numbers))
+    assert set(drawn) == ALL | {"pareto", "hypervolume"}
+    assert drawn["history"].axes[0].get_ylabel() == METRIC
+    assert drawn["intermediate_values"].axes[0].get_ylabel() == "val_loss"
+
+
 def test_one_parameter_has_no_contour() -> None:
     assert set(drawn_figures("one parameter", rows_of(SPACES["one parameter"], 6))) == ALL - {"contour"}
 
@@ -59,5 +73,7 @@ def test_a_name_is_not_read_as_a_formula() -> None:
     name = "$\\b$ a\nb $x"
     parameters = [SPACES["one parameter"][0]._replace(name=name, choices=(name, "b"), is_log=False)] * 2
     rows = [one._replace(params={name: (name, "b")[one.number % 2]}) for one in rows_of([], 4)]
-    for figure in dict(figures.sweep_figures(figures.sweep_numbers(rows, parameters, name, "minimize"))).values():
+    for figure in dict(
+        figures.sweep_figures(figures.sweep_numbers(rows, parameters, [Objective(name, "minimize")], name))
+    ).values():
         figure.draw_without_rendering()

@@ -183,3 +183,22 @@ def test_what_cannot_be_is_answered_before_anything_is_trained(
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert not list(workplace.folder.iterdir())
+
+
+@pytest.mark.services
+def test_a_trial_of_the_front_is_chosen_as_typed_and_the_run_says_why(tmp_path: Path):
+    workplace = Workplace(tmp_path)
+    front = ["hydra.sweeper.objectives=[val_accuracy,parameters]", "model=dense", "model.dense=[4],[8]"]
+    choose = ["choose.metric=val_accuracy", "choose.within=1", "choose.cheapest=parameters"]
+    small = [*SPACE[:2], "training.epochs=1", "seeds=[1]"]
+    done = workplace.run("pipelines.best_of_sweep", *small, *front, *choose)
+    assert done.returncode == 0, done.stderr
+    crowned = Crowned(workplace, done.stdout)
+    cheapest = min(Study(tmp_path).study.trials, key=lambda trial: trial.values[1])
+    pipeline = crowned.pipeline()
+    assert pipeline.data.tags["chosen_trial"] == str(cheapest.number)
+    assert pipeline.data.tags["chosen_because"] in pipeline.data.tags["mlflow.note.content"].replace("&#95;", "_")
+    assert f"chosen: trial {cheapest.number}; " in done.stdout
+    assert pipeline.data.metrics["parameters"] == cheapest.values[1]
+    (final,) = crowned.finals().values()
+    assert final.data.params["model.dense"] == "[4]"

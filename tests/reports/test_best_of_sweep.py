@@ -21,6 +21,8 @@ from tests.support.workplace import Workplace
 
 DONE = Counts(complete=2, pruned=0, failed=0, running=0, retried=0)
 SWEPT = ["model.dropout=0,0.1"]
+BOTH = "hydra.sweeper.objectives=[val_accuracy,parameters]"
+CHOSEN = ["choose.metric=val_accuracy", "choose.within=0.01", "choose.cheapest=parameters"]
 
 
 def pipeline(*line: str) -> BestOfSweepConfig:
@@ -59,6 +61,28 @@ def test_no_trial_sees_the_test_split() -> None:
         (["tracking=off"], SWEPT, r"^tracking=off: a pipeline reads its runs"),
         (["evaluate_test=false"], SWEPT, r"^evaluate_test=false: a pipeline scores its models on the test split"),
         (["evaluate_test=true"], SWEPT, r"^evaluate_test=true: trials must not see the test split"),
+        (
+            ["choose.metric=val_accuracy"],
+            SWEPT,
+            r"^choose\.metric: a sweep with one objective has a best trial",
+        ),
+        (["choose.within=0.1", "choose.cheapest=parameters"], SWEPT, r"^choose\.within: a sweep with one objective"),
+        ([BOTH], SWEPT, r"^choose\.metric: .* type .* choose\.metric=val_accuracy; add .* choose\.cheapest=parameters"),
+        (
+            [BOTH, "choose.metric=val_loss"],
+            SWEPT,
+            r"^choose\.metric: got 'val_loss', expected a metric .* val_accuracy",
+        ),
+        ([BOTH, "choose.metric=parameters"], SWEPT, r"^choose\.metric: got 'parameters', expected a metric"),
+        ([BOTH, *CHOSEN, "choose.cheapest=model_mb"], SWEPT, r"^choose\.cheapest: got 'model_mb', .* parameters$"),
+        ([BOTH, *CHOSEN, "choose.cheapest=null"], SWEPT, r"^choose\.within=0\.01: .* add choose\.cheapest=parameters"),
+        ([BOTH, *CHOSEN, "choose.within=null"], SWEPT, r"^choose\.cheapest=parameters: .* add choose\.within=0\.002"),
+        ([BOTH, *CHOSEN, "choose.within=-0.1"], SWEPT, r"^choose\.within: got -0\.1, expected at least 0$"),
+        (
+            ["hydra.sweeper.objectives=[val_accuracy,val_loss]", *CHOSEN],
+            SWEPT,
+            r"^choose\.cheapest: got 'parameters', expected a cost .* has no cost$",
+        ),
         ([], ["evaluate_test=false,true"], r"^evaluate_test=true: trials must not see the test split"),
         (
             ["dataset.validation_size=0"],
@@ -296,6 +320,22 @@ def test_the_metric_of_the_sweep_decides_about_the_champion(monitor: str, metric
     line = [f"training.monitor={monitor}"]
     ask = report.candidate_registration(pipeline(*line), plan(*line), outcome(0.5).trainings)
     assert (ask.metric, ask.if_better, ask.run_id) == (metric, True, "f1")
+
+
+def test_the_metric_that_chose_the_trial_decides_about_the_champion() -> None:
+    line = [BOTH, "training.monitor=val_loss", "choose.metric=val_accuracy"]
+    ask = report.candidate_registration(pipeline("choose.metric=val_accuracy"), plan(*line), outcome(0.5).trainings)
+    assert ask.metric == "accuracy"
+
+
+def test_the_description_says_why_a_trial_of_the_front_was_chosen() -> None:
+    chosen = sweep(chosen="it has the best value on the front, val_accuracy 0.9877")
+    text = report.describe_best_of_sweep(replace(outcome(0.5), sweep=chosen))
+    page = "?workflowType=machine_learning"
+    assert (
+        f"From the front of [study study](#/experiments/9/runs/5eeb{page}), [trial 1](#/experiments/9/runs/7a11{page}) "
+        "was chosen: it has the best value on the front, val_accuracy 0.9877. Its configuration was trained"
+    ) in text
 
 
 def test_a_best_trial_whose_run_is_gone_is_not_linked() -> None:

@@ -9,7 +9,7 @@ import yaml
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.reports import recipe
-from src.reports.recipe import best_recipe, check_recipe_name, difference
+from src.reports.recipe import check_recipe_name, difference, trial_recipe
 from src.schema import as_tree
 from tests.space.test_planning import own_model
 from tests.support.sweeps import plan
@@ -51,7 +51,7 @@ def test_a_recipe_composes_to_the_configuration_of_its_trial(
     sweep = plan(*typed)
     params = {dimension.name: dimension.samples()[-1] for dimension in sweep.space.dimensions} | chosen
     trained = sweep.space.draw_from(params)
-    recipe = best_recipe(sweep, "study", row(7, 0.5, params=params), as_tree(trained))
+    recipe = trial_recipe(sweep, "study", row(7, 0.5, params=params), as_tree(trained))
     assert recipe.startswith(
         "# @package _global_\n# python -m src.train experiment=best\n# The best of the study study"
     )
@@ -69,14 +69,14 @@ def test_a_recipe_does_not_keep_a_name_that_its_folder_gives() -> None:
     sweep = plan("dataset=image_folder", "dataset.folder=pets/train", "seed=3,4")
     config = as_tree(sweep.space.draw_from({"seed": 3}))
     assert config["dataset"]["name"] == "pets"
-    recipe = yaml.safe_load(best_recipe(sweep, "study", row(0, 0.5, params={"seed": 3}), config))
+    recipe = yaml.safe_load(trial_recipe(sweep, "study", row(0, 0.5, params={"seed": 3}), config))
     assert recipe["dataset"] == {"folder": "pets/train"}
 
 
 def test_the_best_of_a_sweep_may_be_an_option_of_one_s_own_folder(tmp_path: Path) -> None:
     sweep = plan(own_model(tmp_path), "model=lenot,mine")
     trained = sweep.space.draw_from({"model": "mine"})
-    recipe = yaml.safe_load(best_recipe(sweep, "study", row(7, 0.5, params={"model": "mine"}), as_tree(trained)))
+    recipe = yaml.safe_load(trial_recipe(sweep, "study", row(7, 0.5, params={"model": "mine"}), as_tree(trained)))
     assert {"override /model": "mine"} in recipe["defaults"]
     assert "model" not in recipe
 
@@ -97,6 +97,6 @@ def test_a_recipe_that_a_person_wrote_is_not_written_over_and_one_of_a_sweep_is(
 def test_a_recipe_is_yaml_with_the_options_of_its_groups() -> None:
     sweep = plan("model=lenot,dense")
     config = as_tree(sweep.space.draw_from({"model": "dense"}))
-    read = yaml.safe_load(best_recipe(sweep, "study", row(0, 0.5, params={"model": "dense"}), config))
+    read = yaml.safe_load(trial_recipe(sweep, "study", row(0, 0.5, params={"model": "dense"}), config))
     assert {"override /model": "dense"} in read["defaults"]
     assert read["tags"] == {"experiment": "best", "best_of": "study"}

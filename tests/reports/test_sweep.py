@@ -122,3 +122,69 @@ def test_a_best_trial_of_an_earlier_version_has_its_value_as_the_best_metric_of_
 def test_a_best_trial_with_an_unknown_configuration_has_no_recipe() -> None:
     result = results(NullRun(), [row(0, 0.5, {"model.dropout": 0.1})], set(), None)
     assert (result.best_trial, result.best_config) == (0, None)
+
+
+# --- several objectives --------------------------------------------------------------------------------------------
+
+BOTH = ["model.dropout=0.1,0.2", "hydra.sweeper.objectives=[val_accuracy,parameters]"]
+FRONT = [
+    row(0, 0.5, {"model.dropout": 0.1}, "run0")._replace(others=(100.0,)),
+    row(1, 0.75, {"model.dropout": 0.2}, "run1")._replace(others=(61706.0,)),
+    row(2, 0.4, {"model.dropout": 0.2}, "run2")._replace(others=(200.0,)),
+]
+
+
+def test_with_several_objectives_the_description_has_the_front_as_a_table_with_links() -> None:
+    three = Counts(complete=3, pruned=0, failed=0, running=0, retried=0)
+    parts = describe_sweep(NullRun("9"), plan(*BOTH), FRONT, three).split("\n\n")
+    assert parts[0].startswith(
+        "**2 of 3 complete trials** are on the front of val_accuracy (maximize) and parameters (minimize)"
+    )
+    header, _, *lines = parts[2].splitlines()
+    assert header == "| trial | val_accuracy | parameters | model.dropout |"
+    assert [line.partition("](")[0] for line in lines] == ["| [trial-001", "| [trial-000"]
+    assert lines[0].endswith("| 0.7500 | 61,706 | 0.2 |")
+
+
+def test_with_several_objectives_the_description_lists_twenty_trials_of_a_long_front() -> None:
+    rows = [row(n, n / 100, {"model.dropout": 0.1})._replace(others=(float(n),)) for n in range(30)]
+    counts = Counts(complete=30, pruned=0, failed=0, running=0, retried=0)
+    text = describe_sweep(NullRun("9"), plan(*BOTH), rows, counts)
+    assert text.count("| trial-0") == 20
+    assert "The 20 first ones are listed, `front.csv` has all." in text
+
+
+def test_the_files_of_a_front_follow_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config, sweep = as_tree(compose_config(["model.dropout=0.2"])), plan(*BOTH)
+    better = row(3, 0.6, {"model.dropout": 0.2}, "run3")._replace(others=(90.0,))
+    with new_run(config_for("sqlite:///mlflow.db")) as run:
+        for rows in (FRONT, [*FRONT, better]):
+            counts = Counts(complete=len(rows), pruned=0, failed=0, running=0, retried=0)
+            result = record_results(run, sweep, "study", rows, counts, {"run1", "run3"}, lambda _: config)
+    assert [point.trial for point in result.front] == [1, 3]
+    assert (result.front[0].run_id, result.front[0].values) == ("run1", {"val_accuracy": 0.75, "parameters": 61706.0})
+    assert (result.best_trial, result.best_value, result.best_config) == (None, None, None)
+    client = MlflowClient("sqlite:///mlflow.db")
+    folder = Path(client.download_artifacts(str(run.run_id), "front"))
+    assert sorted(file.name for file in folder.iterdir()) == ["trial-001.yaml", "trial-003.yaml"]
+    recipe = (folder / "trial-003.yaml").read_text().splitlines()
+    assert recipe[1:3] == [
+        "# python -m src.train experiment=trial-003",
+        "# On the front of the study study: trial 3, val_accuracy 0.6000, parameters 90 at its best epoch.",
+    ]
+    table = Path(client.download_artifacts(str(run.run_id), "front.csv")).read_text().splitlines()
+    assert table == [
+        "trial,val_accuracy,parameters,model.dropout,run_id",
+        "1,0.75,61706.0,0.2,run1",
+        "3,0.6,90.0,0.2,run3",
+    ]
+    trials = Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text().splitlines()
+    assert trials[0].startswith("number,state,val_accuracy,parameters,seconds,")
+    assert trials[1].startswith("0,COMPLETE,0.5,100.0,1.00,")
+
+
+def test_a_trial_on_the_front_with_an_unknown_configuration_has_no_recipe() -> None:
+    counts = Counts(complete=3, pruned=0, failed=0, running=0, retried=0)
+    result = record_results(NullRun(), plan(*BOTH), "study", FRONT, counts, set(), lambda _: None)
+    assert [(point.trial, point.config) for point in result.front] == [(1, None), (0, None)]

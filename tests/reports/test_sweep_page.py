@@ -7,7 +7,7 @@ import pytest
 from src.redact import hide
 from src.reports.sweep_page import Cell, result_line, sweep_page, trial_table
 from src.results import Counts, Parameter, TrialRow
-from tests.support.trials import METRIC, row
+from tests.support.trials import ACCURACY, METRIC, SIZE, row
 
 COUNTS = Counts(complete=2, pruned=1, failed=1, running=0, retried=0)
 X, KIND = Parameter("model.x"), Parameter("kind", choices=(None, "<i>"))
@@ -20,11 +20,12 @@ ROWS = [
 
 
 def page(rows: list[TrialRow], best: TrialRow | None, name: str = "study") -> str:
-    return sweep_page(name, rows, best, COUNTS, [X, KIND], METRIC, [("history", "<div>plot</div>")], "var plotly")
+    front = [] if best is None else [best]
+    return sweep_page(name, rows, front, COUNTS, [X, KIND], [ACCURACY], [("history", "<div>plot</div>")], "var plotly")
 
 
 def test_the_table_has_a_row_for_each_trial_and_a_column_for_each_parameter() -> None:
-    headings, cells = trial_table(ROWS, [X, KIND], METRIC)
+    headings, cells = trial_table(ROWS, [X, KIND], [METRIC])
     assert headings == [
         *("trial", "state", METRIC, "best epoch", "epochs", "seconds"),
         *("model.x", "kind", "reason"),
@@ -42,7 +43,7 @@ def test_the_table_has_a_row_for_each_trial_and_a_column_for_each_parameter() ->
     ("state", "word"), [("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed"), ("RUNNING", "running")]
 )
 def test_the_state_of_a_trial_is_a_word(state: str, word: str) -> None:
-    _, ((_, cell, *_),) = trial_table([row(0, None, state)], [], METRIC)
+    _, ((_, cell, *_),) = trial_table([row(0, None, state)], [], [METRIC])
     assert cell == Cell(word)
 
 
@@ -60,7 +61,7 @@ def test_the_table_has_a_column_for_each_cost_that_was_measured() -> None:
 
 
 def test_a_table_without_failures_has_no_column_for_reasons() -> None:
-    headings, cells = trial_table(ROWS[:3], [X], METRIC)
+    headings, cells = trial_table(ROWS[:3], [X], [METRIC])
     assert headings[-1] == "model.x"
     assert {len(line) for line in cells} == {len(headings)}
 
@@ -74,7 +75,7 @@ def test_a_table_without_failures_has_no_column_for_reasons() -> None:
     ],
 )
 def test_the_page_begins_with_its_result(best: TrialRow | None, line: str) -> None:
-    assert result_line(best, METRIC) == line
+    assert result_line([] if best is None else [best], COUNTS, [ACCURACY]) == line
     assert page(ROWS, best).index(line) < page(ROWS, best).index("<table>")
 
 
@@ -95,3 +96,15 @@ def test_names_and_reasons_are_escaped_and_redacted() -> None:
     assert "&lt;script&gt;***" in text
     assert text.count("&lt;b&gt;study ***") == 2
     assert "hunter2" not in text
+
+
+def test_with_several_objectives_the_page_names_the_front_and_marks_its_rows() -> None:
+    rows = [row(0, 0.5, others=(10.0,)), row(1, 0.9, others=(61706.0,)), row(2, 0.4, others=(20.0,)), row(3)]
+    text = sweep_page("study", rows, [rows[1], rows[0]], COUNTS, [], [ACCURACY, SIZE], [], "")
+    line = "2 of 2 complete trials are on the front of val_accuracy (maximize) and parameters (minimize)"
+    assert f"<b>{line}</b>" in text
+    assert re.findall(r'<tr class="best"><td class="number" data-sort="(\d+)"', text) == ["0", "1"]
+    headings, cells = trial_table(rows, [], [METRIC, "parameters"])
+    assert headings[:4] == ["trial", "state", METRIC, "parameters"]
+    assert cells[1][2:4] == [Cell("0.9000", 0.9), Cell("61,706", 61706.0)]
+    assert cells[3][2:4] == [Cell(""), Cell("")]

@@ -33,6 +33,7 @@ SETTINGS: Ranges = [
     *[(make, "hydra.sweeper.sampler.seed", [0, 2**32 - 1], [-1, 2**32]) for make in sampler.values()],
     *[(sampler[name], "hydra.sweeper.sampler.n_startup_trials", [1], [0, -1]) for name in ("tpe", "cmaes", "gp")],
     (sampler["tpe"], "hydra.sweeper.sampler.n_ei_candidates", [1], [0]),
+    (sampler["nsgaii"], "hydra.sweeper.sampler.population_size", [2], [1, 0]),
     (sampler["qmc"], "hydra.sweeper.sampler.qmc_type", ["sobol", "halton"], ["Sobol", ""]),
 ]
 PRUNING: Ranges = [
@@ -60,7 +61,21 @@ PRUNING: Ranges = [
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(SETTINGS + PRUNING)
 
 
+OBJECTIVES = {"objectives": ["val_accuracy", "parameters"]}
 REFUSED: list[tuple[Make, dict[str, Any], str]] = [
+    (sweeper, {"objectives": ["val_accuracy"]}, r"^hydra\.sweeper\.objectives=\[val_accuracy\]: a single objective is"),
+    (
+        sweeper,
+        OBJECTIVES | {"direction": "maximize"},
+        r"^hydra\.sweeper\.direction=maximize: .*; remove `hydra",
+    ),
+    (
+        sweeper,
+        OBJECTIVES | {"save_best_as": "mine"},
+        r"^hydra\.sweeper\.save_best_as=mine: .*copy a recipe from",
+    ),
+    (sweeper, OBJECTIVES | {"sampler": sampler["cmaes"]()}, r"^hydra/sweeper/sampler=cmaes .*sampler=tpe or nsgaii"),
+    (sweeper, OBJECTIVES | {"pruner": MEDIAN}, r"^hydra/sweeper/pruner=median: .* use hydra/sweeper/pruner=none"),
     (sweeper, {"n_trials": None}, r"n_trials: tpe never runs out of trials; give a number"),
     (
         sweeper,
@@ -111,6 +126,10 @@ ALLOWED: list[tuple[Make, dict[str, Any]]] = [
         if name != "cmaes"
     ],
     (sweeper, {"constraints": {"parameters": None}, "sampler": sampler["cmaes"]()}),
+    *[
+        (sweeper, OBJECTIVES | {"sampler": sampler[name]()})
+        for name in ("tpe", "nsgaii", "random", "qmc", "grid", "gp")
+    ],
     (pruner["successive_halving"], {"bootstrap_count": 1, "min_resource": 1}),
     (pruner["hyperband"], {"bootstrap_count": 1, "max_resource": 9}),
     (pruner["hyperband"], {"min_resource": 3, "max_resource": 3}),

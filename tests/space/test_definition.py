@@ -71,10 +71,10 @@ def test_a_plan_that_was_stored_gives_the_same_trials(line: list[str]) -> None:
         here.space.typed,
     )
     assert there.space.defaults() == here.space.defaults()
-    assert (there.name, there.metric, there.direction, there.tags) == (
+    assert (there.name, there.metric, there.objectives, there.tags) == (
         here.name,
         here.metric,
-        here.direction,
+        here.objectives,
         here.tags,
     )
     assert (there.datasets, there.tracking) == (here.datasets, here.tracking)

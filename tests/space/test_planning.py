@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from src.cli.compose import CONF
 from src.cli.mistakes import explain
 from src.errors import ConfigError
-from src.schema import REGISTRY, Choice, Interval, Scalar
+from src.schema import REGISTRY, Choice, Interval, Objective, Scalar
 from src.schema.optimizer import AdamConfig
 from tests.support.sweeps import plan
 from tests.support.workplace import Workplace
@@ -347,6 +347,46 @@ METRICS: list[tuple[list[str], tuple[str, str]]] = [
 def test_trials_are_compared_by_the_monitor_in_its_own_direction(typed: list[str], expected: tuple[str, str]) -> None:
     found = plan(*ANY, *typed)
     assert (found.metric, found.direction) == expected
+
+
+BOTH = "hydra.sweeper.objectives=[val_accuracy,parameters]"
+
+
+def test_with_objectives_trials_are_compared_by_all_of_them_and_the_monitor_selects_the_epoch() -> None:
+    found = plan(*ANY, OPTUNA, BOTH, "training.monitor=val_loss")
+    assert found.objectives == (Objective("val_accuracy", "maximize"), Objective("parameters", "minimize"))
+    assert (found.metric, found.has_front) == ("val_loss", True)
+
+
+def test_a_metric_that_the_trials_record_can_be_an_objective() -> None:
+    typed = ["training.metrics=[accuracy,macro_f1]", "hydra.sweeper.objectives=[parameters,val_macro_f1,loss]"]
+    assert [objective.direction for objective in plan(*ANY, OPTUNA, *typed).objectives] == [
+        "minimize",
+        "maximize",
+        "minimize",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (
+            ["hydra.sweeper.objectives=[val_macro_f1,parameters]"],
+            r"the trials do not record val_macro_f1; set 'training\.metrics=\[accuracy,macro_f1\]'$",
+        ),
+        ([BOTH, "training.metrics=[accuracy],[accuracy,brier]"], r"^training\.metrics cannot be swept with"),
+        ([BOTH, "hydra/sweeper/sampler=cmaes"], r"^hydra/sweeper/sampler=cmaes optimizes a single value"),
+        ([BOTH, "hydra/sweeper/pruner=median"], r"^hydra/sweeper/pruner=median: a pruner compares one value"),
+    ],
+)
+def test_objectives_that_no_trial_could_have_are_refused(typed: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        plan(*ANY, OPTUNA, *typed)
+
+
+def test_a_grid_without_a_validation_split_has_no_objective_of_that_split() -> None:
+    with pytest.raises(ConfigError, match=r"dataset\.validation_size=0 leaves no images for val_accuracy; set"):
+        plan(*ANY, BOTH, "dataset.validation_size=0")
 
 
 OF_TRIALS: list[tuple[list[str], tuple[bool, str]]] = [

@@ -353,24 +353,6 @@ def test_a_study_is_not_done_while_a_trial_runs_that_somebody_else_asked_for(mem
     assert claims.is_done()
 
 
-@pytest.mark.parametrize(("direction", "best"), [("maximize", 0.75), ("minimize", 0.25)])
-def test_the_best_value_follows_the_direction(memory: Storage, direction: str, best: float):
-    assert direction in ("maximize", "minimize")
-    claims = claims_on(memory, n_trials=5, direction=direction)  # type: ignore[arg-type]
-    for value in (0.5, 0.75, 0.25):
-        claims.complete(claimed(claims), "me", value, {})
-    assert claims.best_value() == best
-
-
-def test_without_a_completed_trial_there_is_no_best_value(memory: Storage):
-    claims = claims_on(memory, n_trials=5)
-    trial = claimed(claims)
-    trial.report(0.9, 1)
-    claims.prune(trial, "me", {})
-    claims.fail(claimed(claims), "me", "it raised", {})
-    assert claims.best_value() is None
-
-
 # --- all events, in any order --------------------------------------------------------------------------------------
 
 WORKERS = 3

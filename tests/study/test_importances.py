@@ -1,10 +1,12 @@
 """The parameters of a study by importance."""
 
+from collections.abc import Sequence
+
 import optuna
 import pytest
 
 from src.results import Parameter
-from src.schema import Choice, Interval
+from src.schema import Choice, Interval, Objective
 from src.study import Storage, picker, rank_parameters
 from src.study.claims import Claims
 from tests.support.studies import claims_on
@@ -21,14 +23,16 @@ KINDS = {
 }
 
 
-def study_with(storage: Storage, trials: int) -> optuna.Study:
-    """A study whose values depend on the dropout alone."""
-    claims: Claims = claims_on(storage, n_trials=max(trials, 1))
+def study_with(storage: Storage, trials: int, others: Sequence[Objective] = ()) -> optuna.Study:
+    """A study whose values depend on the dropout alone, and those of other objectives on the learning rate."""
+    claims: Claims = claims_on(storage, n_trials=max(trials, 1), others=others)
     with claims.alive("me"):
         for _ in range(trials):
             found = claims.claim("me", lambda trial: [picker(trial)(dimension) for dimension in SPACE])
             assert isinstance(found, tuple)
-            claims.complete(found[0], "me", found[0].params["model.dropout"], {})
+            params = found[0].params
+            values = [params["model.dropout"], *(params["optimizer.learning_rate"] for _ in others)]
+            claims.complete(found[0], "me", values, {})
     return claims.study
 
 
@@ -38,6 +42,11 @@ def test_the_parameter_that_matters_is_first(memory: Storage):
     importances = [parameter.importance or 0.0 for parameter in ranked]
     assert importances == sorted(importances, reverse=True)
     assert sum(importances) == pytest.approx(1)
+
+
+def test_with_several_objectives_it_is_the_importance_for_the_first_one(memory: Storage):
+    ranked = rank_parameters(study_with(memory, 30, [Objective("parameters", "minimize")]))
+    assert ranked == rank_parameters(study_with(memory, 30))
 
 
 @pytest.mark.parametrize("trials", [1, 4])

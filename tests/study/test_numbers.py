@@ -8,7 +8,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from src.results import TrialRow
-from src.study import Storage, ranked, trial_rows
+from src.schema import Objective
+from src.study import Storage, front, is_worth_keeping, ranked, trial_rows
 from tests.support.studies import claimed, claims_on
 
 BEGIN = datetime(2026, 1, 1, 12)
@@ -136,3 +137,55 @@ def test_only_completed_trials_are_ranked():
     others = [row(1, 0.9, state) for state in ("PRUNED", "FAIL", "RUNNING", "WAITING")] + [row(2, None)]
     assert ranked([*others, row(3, 0.5)], "maximize") == [row(3, 0.5)]
     assert ranked(others, "maximize") == []
+
+
+# --- several objectives --------------------------------------------------------------------------------------------
+
+TWO = [Objective("val_accuracy", "maximize"), Objective("parameters", "minimize")]
+
+
+def two(number: int, *values: float, state: str = "COMPLETE") -> TrialRow:
+    """A row of a trial with two values."""
+    return row(number, values[0], state)._replace(others=values[1:])
+
+
+def test_a_row_has_the_value_of_each_objective_and_what_its_network_costs(memory: Storage):
+    claims = claims_on(memory, n_trials=2, others=TWO[1:])
+    trial = claimed(claims)
+    trial.set_user_attr("costs", {"parameters": 61706.0})
+    claims.complete(trial, "me", [0.5, 61706.0], {})
+    claims.fail(claimed(claims), "me", "it cannot be built", {})
+    complete, failed = trial_rows(claims.trials())
+    assert (complete.value, complete.values, complete.costs) == (0.5, (0.5, 61706.0), {"parameters": 61706.0})
+    assert (failed.value, failed.values) == (None, ())
+
+
+def test_the_front_has_the_complete_trials_that_no_other_dominates():
+    rows = [two(4, 0.9, 10), two(0, 0.9, 10), two(1, 0.95, 50), two(2, 0.95, 60), two(3, 0.99, 1, state="PRUNED")]
+    assert [trial.number for trial in front(rows, TWO)] == [1, 0]
+
+
+@pytest.mark.parametrize(("objective", "best"), [(TWO[0], 1), (TWO[1], 0)])
+def test_with_one_objective_the_front_is_the_first_of_the_ranked_trials(objective: Objective, best: int):
+    rows = [row(0, 0.5), row(2, 0.75), row(1, 0.75), row(3, None, "FAIL"), row(4, 0.9, "PRUNED")]
+    assert [trial.number for trial in front(rows, [objective])] == [best]
+    assert front(rows, [objective]) == ranked(rows, objective.direction)[:1]
+
+
+@pytest.mark.parametrize(
+    ("values", "objectives", "expected"),
+    [
+        ((0.8,), TWO[:1], True),
+        ((0.75,), TWO[:1], False),
+        ((0.2,), TWO[1:], True),
+        ((0.8, 99.0), TWO, True),
+        ((0.5, 10.0), TWO, False),
+    ],
+)
+def test_a_model_is_worth_keeping_if_its_trial_is_better_than_all_before_or_on_the_front(
+    values: tuple[float, ...], objectives: list[Objective], expected: bool
+):
+    others = (10.0,) * (len(objectives) - 1)
+    rows = [row(0, 0.75)._replace(others=others), row(1, 0.99, "PRUNED"), row(2, None, "RUNNING")]
+    assert is_worth_keeping(values, rows, objectives) is expected
+    assert is_worth_keeping(values, [], objectives)

@@ -23,13 +23,13 @@ from optuna.pruners import (
     SuccessiveHalvingPruner,
     ThresholdPruner,
 )
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import create_trial
 
 from src import schema
 from src.cli.compose import CONF, compose
 from src.errors import ConfigError
-from src.schema import Choice, Dimension, Interval, SamplerConfig, Scalar, SweeperConfig
+from src.schema import Choice, Dimension, Interval, Objective, SamplerConfig, Scalar, SweeperConfig
 from src.study import Storage, check_sampler, picker
 from src.study.sampling import build_pruner, build_sampler
 from tests.support.studies import claimed, claims_on
@@ -46,6 +46,7 @@ SAMPLERS: dict[str, tuple[type[BaseSampler], dict[str, Any]]] = {
     "qmc": (QMCSampler, {"qmc_type": "halton", "scramble": False}),
     "cmaes": (CmaEsSampler, {"n_startup_trials": 3}),
     "gp": (GPSampler, {"n_startup_trials": 3}),
+    "nsgaii": (NSGAIISampler, {"population_size": 7}),
 }
 MEDIAN = {"n_startup_trials": 3, "n_warmup_steps": 2, "interval_steps": 4, "n_min_trials": 5}
 PRUNERS: dict[str, tuple[type[BasePruner], dict[str, Any]]] = {
@@ -208,6 +209,52 @@ def test_cmaes_continues_its_generations_although_each_trial_has_a_new_sampler()
         study.tell(trial, (x - 0.3) ** 2 + (y + 0.4) ** 2)
     values = [trial.value or 0.0 for trial in study.trials]
     assert sum(values[-15:]) < sum(values[:15]) / 10
+
+
+# --- several objectives --------------------------------------------------------------------------------------------
+
+SIZE = Objective("parameters", "minimize")
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLER_NAMES if sampler_config(name).needs_package is None])
+def test_a_sampler_optimizes_several_objectives_or_says_that_it_cannot(memory: Storage, name: str):
+    claims = claims_on(memory, n_trials=8, others=[SIZE], sampler=name)
+
+    def draw(trial: optuna.Trial) -> list[Scalar]:
+        pick = picker(trial)
+        return [pick(Interval("x", -1.0, 1.0)), pick(Interval("y", -1.0, 1.0))]
+
+    with claims.alive("me"):
+        for _ in range(8):
+            found = claims.claim("me", draw)
+            assert isinstance(found, tuple)
+            trial, drawn = found
+            if isinstance(drawn, Exception):
+                assert not sampler_config(name).takes_objectives
+                claims.fail(trial, "me", str(drawn), {})
+            else:
+                x, y = map(float, drawn)  # type: ignore[arg-type]
+                assert claims.complete(trial, "me", [-((x - 0.3) ** 2), y**2], {})
+    states = {trial.state.name for trial in claims.trials()}
+    assert states == ({"COMPLETE"} if sampler_config(name).takes_objectives else {"FAIL"})
+
+
+def test_nsgaii_continues_its_generations_although_each_trial_has_a_new_sampler():
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    config = replace(sampler_config("nsgaii"), population_size=8)  # type: ignore[call-arg]
+    for number in range(64):
+        study.sampler = build_sampler(config, number)
+        pick = picker(trial := study.ask())
+        x, y = pick(Interval("x", -2.0, 2.0)), pick(Interval("y", -2.0, 2.0))
+        assert isinstance(x, float)
+        assert isinstance(y, float)
+        study.tell(trial, (x**2 + y**2, (x - 1) ** 2 + y**2))
+    generations = [
+        value for trial in study.trials for name, value in trial.system_attrs.items() if name.endswith("generation")
+    ]
+    assert generations == [number // 8 for number in range(64)]
+    inherited = [trial.params["x"] in {before.params["x"] for before in study.trials[:8]} for trial in study.trials]
+    assert any(inherited[8:])  # from a parent; random numbers are never the same
 
 
 # --- a trial's answers ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from src.study import (
     Storage,
     ask_to_stop,
     check_setting,
+    directions_of,
     find_study,
     first_of_setting,
     is_stopped,
@@ -59,9 +60,49 @@ def test_a_study_that_wants_the_opposite_is_refused(
     memory: Storage, request: pytest.FixtureRequest, first: Direction, second: Direction
 ):
     open_study(request.node.name, memory.optuna, first)
-    sentence = f"{first}s its value, but this sweep {second}s it; use another hydra.sweeper.study_name"
+    sentence = f"{first}s its value, but this sweep {second}s its value; use another hydra.sweeper.study_name"
     with pytest.raises(ConfigError, match=sentence):
         open_study(request.node.name, memory.optuna, second)
+
+
+TWO = ["val_accuracy", "parameters"]
+
+
+def test_a_study_with_several_objectives_has_their_directions_and_names(
+    memory: Storage, request: pytest.FixtureRequest
+):
+    for _ in range(2):  # created, and resumed
+        study = open_study(request.node.name, memory.optuna, "maximize", "minimize", names=TWO)
+        assert directions_of(study) == ["maximize", "minimize"]
+        assert study.metric_names == TWO
+
+
+@pytest.mark.parametrize(
+    ("directions", "names", "wants"),
+    [
+        (["maximize"], ["val_accuracy"], "maximizes its value"),
+        (["maximize", "minimize"], ["val_accuracy", "latency_ms"], "maximizes val_accuracy and minimizes latency_ms"),
+        (
+            ["maximize", "minimize", "minimize"],
+            ["val_accuracy", "val_loss", "parameters"],
+            "maximizes val_accuracy and minimizes val_loss and minimizes parameters",
+        ),
+    ],
+)
+def test_a_study_with_other_objectives_is_refused(
+    memory: Storage, request: pytest.FixtureRequest, directions: list[Direction], names: list[str], wants: str
+):
+    open_study(request.node.name, memory.optuna, "maximize", "minimize", names=TWO)
+    sentence = f"maximizes val_accuracy and minimizes parameters, but this sweep {wants}; use another hydra"
+    with pytest.raises(ConfigError, match=sentence):
+        open_study(request.node.name, memory.optuna, *directions, names=names)
+
+
+def test_a_study_of_one_metric_does_not_become_one_with_a_front(memory: Storage, request: pytest.FixtureRequest):
+    study = open_study(request.node.name, memory.optuna, "maximize")
+    with pytest.raises(ConfigError, match="maximizes its value, but this sweep maximizes val_accuracy and minimizes"):
+        open_study(request.node.name, memory.optuna, "maximize", "minimize", names=TWO)
+    assert study.metric_names is None
 
 
 def test_the_id_of_a_study_is_the_same_for_everybody_who_opens_it(study: optuna.Study, memory: Storage):

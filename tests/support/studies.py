@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import optuna
 
-from src.schema import Interval, Scalar, SweeperConfig, find_kind
+from src.schema import Interval, Objective, Scalar, SweeperConfig, find_kind
 from src.study import Claims, NoTrial, Storage, open_storage, open_study, picker
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -40,6 +40,7 @@ def claims_on(
     *,
     n_trials: int,
     direction: Literal["maximize", "minimize"] = "maximize",
+    others: Sequence[Objective] = (),
     queue: Sequence[Mapping[str, Scalar]] = (),
     first: int = 0,
     starter: str | None = None,
@@ -47,9 +48,10 @@ def claims_on(
     epoch_of: Callable[[int], int] = lambda _: 0,
     **settings: Any,
 ) -> Claims:
-    """The claims of a new study, or of the one with this name."""
+    """The claims of a new study, or of the one with this name; `others` are the objectives besides the accuracy."""
     name = name or f"study-{next(_names)}"
-    open_study(name, storage.optuna, direction)
+    names = ["val_accuracy", *(objective.name for objective in others)]
+    open_study(name, storage.optuna, direction, *(objective.direction for objective in others), names=names)
     return Claims(
         name,
         storage,

@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from src.results import Parameter, TrialRow
+from src.schema import Objective
 
 METRIC = "val_accuracy"
+ACCURACY = Objective(METRIC, "maximize")
+SIZE = Objective("parameters", "minimize")
 LONG = "model.stages.3.blocks.0.squeeze_excite_ratio_of_the_very_long_named_block"
 RATE = Parameter("optimizer.learning_rate", 0.5, is_log=True)
 FILTERS = Parameter("model.conv.0.filters", 0.3)
@@ -52,6 +55,16 @@ def rows_of(space: Sequence[Parameter], count: int, epochs: int = 8) -> list[Tri
             )
         )
     return rows
+
+
+def two_objectives(count: int) -> list[TrialRow]:
+    """Complete trials with an accuracy and a number of parameters that spans two decades; larger ones are better."""
+    numbers = random.Random(count)
+    sizes = [float(round(10 ** numbers.uniform(3, 5))) for _ in range(count)]
+    return [
+        row(number, 1 - (50 / size) ** 0.5 * numbers.uniform(0.8, 1.6), others=(size,))
+        for number, size in enumerate(sizes)
+    ]
 
 
 def _draw(parameter: Parameter, numbers: random.Random) -> Any:

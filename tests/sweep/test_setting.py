@@ -73,6 +73,12 @@ def test_where_a_study_is_kept_how_it_is_called_and_how_long_it_runs_does_not_ma
     assert digest(*BASE, typed) == digest_of_base()
 
 
+def test_objectives_are_part_of_the_setting_and_a_sweep_without_them_has_no_such_item() -> None:
+    both = "hydra.sweeper.objectives=[val_accuracy,parameters]"
+    assert "objectives" not in setting(*BASE)
+    assert setting(*BASE, both) == setting(*BASE) | {"objectives": '["val_accuracy", "parameters"]'}
+
+
 def test_the_folder_of_the_data_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     here = digest("seed=1,2", "dataset=mnist")
     monkeypatch.setenv("DATA_DIR", "/elsewhere")
