@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.results import TrainResult
 from src.schema import Config
 from src.tracking import FINGERPRINT, fingerprint, finished_result, open_store, provenance, recorded_result
 from src.train import train
+from tests.support.configs import composed
 from tests.support.workplace import ROOT, Workplace, copy_of
 
 SMALL = ["dataset=synthetic", "training.epochs=2", "tracking.detail=light"]
 
 
 def config(*overrides: str) -> Config:
-    made: Config = compose_config([*SMALL, *overrides])
+    made: Config = composed(*SMALL, *overrides)
     return made
 
 
