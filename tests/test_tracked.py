@@ -234,7 +234,7 @@ NO_MODEL = "tracking.uri='{no_model}' run_id={run}"
 MISTAKES = {  # a command, its exit code, and what it says
     "data set, missing": (FOLDER + "nowhere", 1, "nowhere does not exist"),
     "data set, empty": (FOLDER + "empty", 1, "no folder of images in empty"),
-    "data set, val": (FOLDER + "split", 1, "but no folder test"),
+    "data set, other split": (FOLDER + "split", 1, "and also extra; the only splits are"),
     "data set, other classes": (FOLDER + "pets dataset.class_names=[cat,cow]", 1, "missing: cow; extra: dog"),
     "weights, missing": (TRAIN + " training.initial_weights=w.keras", 1, "it is neither a file nor the id"),
     "weights, no model": (TRAIN + " training.initial_weights=notes.keras", 1, "is not a model that Keras can read"),
@@ -278,7 +278,7 @@ class Answers:
 @pytest.fixture(scope="module")
 def answers(rivals: Rivals, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     folder = tmp_path_factory.mktemp("mistakes")
-    for name in ("pets/cat", "pets/dog", "split/train/cat", "split/val/cat"):
+    for name in ("pets/cat", "pets/dog", "split/train/cat", "split/val/cat", "split/extra/cat"):
         put_class(folder, name, 3)
     (folder / "empty").mkdir()
     (folder / "notes.keras").write_text("not a model")
