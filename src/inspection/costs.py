@@ -1,4 +1,4 @@
-"""What a network costs those who use it: parameters, space and time. `src.schema.costs` lists the costs."""
+"""The costs of a network: parameters, space and time. Their table is in `src.schema.costs`."""
 
 import statistics
 import time
