@@ -52,7 +52,7 @@ def test_the_table_has_a_column_for_each_cost_that_was_measured() -> None:
         ROWS[0]._replace(costs={"parameters": 12_345}),
         ROWS[1]._replace(costs={"parameters": 5, "model_mb": 0.5}),
     ]
-    headings, cells = trial_table(costly, [X], METRIC)
+    headings, cells = trial_table(costly, [X], [METRIC])
     assert headings[6:] == ["parameters", "weights (MB)", "model.x"]
     assert [line[6:8] for line in cells] == [
         [Cell("12,345", 12_345), Cell("")],
