@@ -7,7 +7,7 @@ python -m benchmarks.unbalanced --dataset fashion_mnist
     macro_f1    training.monitor=val_macro_f1
 
 The training images are drawn from a data set: 2,000 of class 0 and 200 of each other class, of which 30 % are for
-validation. The test images are all of the data set's. Both contestants search the same random configurations of LeNot
+validation. All test images of the data set are used. Both contestants search the same random configurations of LeNot
 with the same seeds, so they train the same networks and differ only in the epoch and the trial that they select. Each
 repetition has the next seed.
 """

@@ -13,13 +13,13 @@ BINS = 15  # of equal width, as in the paper
 
 
 class Bins(NamedTuple):
-    """Sums over the predictions of each bin, all of them (bins,).
+    """Sums over the predictions of each bin, (bins,), and their error.
 
     Attributes:
         images: the number of predictions.
         confidence: the sum of their confidences.
         right: the number of right ones.
-        error: the expected calibration error, 0-1: the mean distance of confidence and accuracy over all images.
+        error: the expected calibration error, 0-1: the mean distance between confidence and accuracy over all images.
     """
 
     images: npt.NDArray[np.int64]

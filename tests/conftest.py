@@ -19,7 +19,7 @@ from tests.support.servers import Postgres, postgres_server
 from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 KINDS = ROOT / "tests/support/kinds"
-LONG_FILES = (  # they begin first: the process that ran one of them last would work on alone
+LONG_FILES = (  # they run first, because the process that began one of them last would work alone in the end
     "test_tutorial.py",
     "sweep/test_sweep.py",
     "test_resume_kills.py",
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Spare the garbage collector what lives to the end: Keras has it look at all objects before each training."""
+    """Exclude objects that live to the end from garbage collection, which Keras runs before each training."""
     gc.collect()
     gc.freeze()
 

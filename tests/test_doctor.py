@@ -41,7 +41,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Patient:
 
 @pytest.fixture
 def patient(untouched: Patient, tmp_path: Path) -> Patient:
-    """A copy of it, to do harm to."""
+    """A copy of it, for a test to damage."""
     return copied(untouched.workplace, tmp_path)
 
 

@@ -151,7 +151,7 @@ def _explain_option(error: MissingConfigException) -> str:
 
 
 def _command_for_data(typed: str) -> str | None:
-    """Return the sentence for a folder or a file in place of the name of a data set; None if there is no such place."""
+    """Return the message about a folder or file in place of a data set's name; None if there is no such place."""
     place = local_path(typed)
     if not typed or not place.exists():
         return None
@@ -159,7 +159,7 @@ def _command_for_data(typed: str) -> str | None:
     option = "image_folder" if place.is_dir() else {".npz": "arrays"}.get(place.suffix.lower(), "manifest")
     value = typed if re.fullmatch(r"[\w./-]+", typed) else quoted(typed)
     command = f"dataset={option} {shlex.quote(f'dataset.{key}={value}')}"
-    return f"dataset={typed}: this is a {key}, and not the name of a data set; use {command}"
+    return f"dataset={typed}: this is a {key}, not the name of a data set; use {command}"
 
 
 def _explain_key(cause: OmegaConfBaseException) -> str:

@@ -116,7 +116,8 @@ def trial_columns(names: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the columns of a table of trials.
 
     Args:
-        names: the objectives if there are several. `parameters` may be one of them, which are those of the network.
+        names: the objectives if there are several. One of them may be called `parameters`, so the last column is
+            called `settings` then.
     """
     return ("trial", "state", *(names or ("value",)), "epochs", "time", "settings" if names else "parameters")
 
@@ -186,7 +187,7 @@ def short(value: object) -> str:
 def count_words(counts: Counts) -> str:
     """Return `20 trials: 14 complete, 5 pruned, 1 failed; 2 interrupted`.
 
-    Of the pruned ones it says how many were not trained: `5 pruned (3 over a limit)`.
+    If some of the pruned trials were not trained, it says how many: `5 pruned (3 over a limit)`.
     """
     kinds = (("complete", counts.complete), ("pruned", counts.pruned), ("failed", counts.failed))
     over = f" ({counts.skipped} over a limit)" if counts.skipped else ""

@@ -92,7 +92,7 @@ def put_fold_first(config: DatasetConfig, arrays: Arrays, class_names: Sequence[
 def _assign_groups(
     config: DatasetConfig, arrays: Arrays, labels: Labels, class_names: Sequence[str]
 ) -> npt.NDArray[np.int64]:
-    """Return the fold of each image; the same for the same files, in any order of the arrays.
+    """Return the fold of each image, which does not depend on the order of the arrays.
 
     Raises:
         DataError: a class has fewer groups than there are folds, or would be missing in a fold.

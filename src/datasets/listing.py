@@ -51,7 +51,7 @@ class Listing:
     """A folder's images in the order of their paths.
 
     Attributes:
-        splits: the split of each folder that is one, none when the classes are directly below the folder.
+        splits: the split of each folder that is one, empty when the classes are directly below the folder.
         class_names: sorted, including classes without an image.
         files: the images to decode.
         bad_files: files that are skipped without decoding: links out of the folder, formats that are not read, etc.
@@ -78,7 +78,7 @@ def list_images(folder: Path, follow_links: bool = False) -> Listing:
     """Return every file in the folders of the classes.
 
     Links to files inside the folder are followed. Links to folders, and links that lead out of it, are followed with
-    `follow_links`. Names that begin with a dot are skipped, and `LEFTOVERS`.
+    `follow_links`. Names that begin with a dot and `LEFTOVERS` are skipped.
 
     Raises:
         DataError: the folder is missing or cannot be read, or its subfolders are not classes or splits.

@@ -56,13 +56,12 @@ class Dataset:
         validation_indices: int64, the place of each validation image among all training images of the source.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
-        digest: SHA-256 in hex over the image bytes, train then test, then the label bytes, then splits and groups of
-            a manifest; it does not depend on the file format, on splits that are made, or on the limit.
-        source: the origin of the images: `full`, `sample`, `folder`, `manifest`, `arrays` or
-            `synthetic`.
+        digest: SHA-256 in hex over the image bytes, train then test, then the label bytes, then the splits and groups
+            that the data gives; it does not depend on the file format, on splits that are made, or on the limit.
+        source: the origin of the images: `full`, `sample`, `folder`, `manifest`, `arrays` or `synthetic`.
         warnings: sentences that a reader of the results must know.
         notes: sentences about how the source was read.
-        bad_files: the skipped files.
+        bad_files: the files that were skipped or converted.
         duplicates: images of a folder or manifest that an earlier split contains too.
     """
 
@@ -143,7 +142,7 @@ def class_names_of(config: DatasetConfig) -> list[str]:
     """Return the names of the classes, from the config or from the data; no image is read.
 
     Raises:
-        DataError: they come from the data, which cannot be found or be right.
+        DataError: they come from the data, which is missing or wrong.
     """
     if config.class_names or not config.lists:
         return list(config.class_names)
@@ -152,7 +151,7 @@ def class_names_of(config: DatasetConfig) -> list[str]:
 
 
 def check_dataset(config: DatasetConfig) -> None:
-    """Raise DataError for data of a user's own that is missing, or whose classes cannot be right; opens no image."""
+    """Raise DataError for a user's own data that is missing, or whose classes are wrong; opens no image."""
     if config.lists:
         load_name(config.lists)(config)
 

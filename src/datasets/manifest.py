@@ -72,13 +72,13 @@ def read_table(config: ManifestConfig) -> Table:
         DataError: the manifest cannot be read, has no rows, or has bad ones.
     """
     place = local_path(config.file)
-    kinds = "CSV, TSV or Parquet with the columns path and label"
+    kinds = "CSV, TSV or Parquet, with the columns path and label"
     if not place.exists():
-        raise DataError(f"the manifest {place} does not exist; write a file, {kinds}, or set dataset.file=FILE")
+        raise DataError(f"the manifest {place} does not exist; create it ({kinds}), or set dataset.file=FILE")
     shards = sorted(place.glob("*.parquet")) if place.is_dir() else []
     if place.is_dir() and not shards:
         raise DataError(
-            f"{place} is a folder without Parquet files; set dataset.file to a file, {kinds}, or use "
+            f"{place} is a folder without Parquet files; set dataset.file to a file ({kinds}), or use "
             "dataset=image_folder dataset.folder=FOLDER"
         )
     suffix = place.suffix.lower()
@@ -98,8 +98,8 @@ def read_table(config: ManifestConfig) -> Table:
 def name_labels(config: ManifestConfig, table: Table) -> tuple[list[str], list[str]]:
     """Return the names of the classes, and the name of the class of each row.
 
-    Labels that are numbers count the names that the configuration or the file gives, from 0. Without names, numbers are
-    sorted by their size, other labels by their letters.
+    If the configuration or the file gives names, labels that are numbers are the places of these names, from 0. Without
+    names, numbers are sorted by value and other labels as strings.
 
     Raises:
         DataError: labels are empty or not among the classes, or there is only one.
@@ -150,7 +150,7 @@ def _check_splits(table: Table) -> None:
     remedy = f"use {', '.join(SPLITS)}, or set dataset.columns.split=null to divide the images"
     table.refuse([(row.number, "") for row in rows if not row.split], "have no split, but others have one", remedy)
     unknown = [(row.number, repr(row.split)) for row in rows if row.split.lower() not in SPLIT_NAMES]
-    table.refuse(unknown, "have a split of an unknown name", remedy)
+    table.refuse(unknown, "have an unknown split", remedy)
     if not any(SPLIT_NAMES[row.split.lower()] == TRAIN for row in rows):
         raise DataError(f"no row of {table.file} has the split {TRAIN}; {remedy}")
 
@@ -167,8 +167,8 @@ def _check_groups(table: Table) -> None:
         split = SPLIT_NAMES.get(row.split.lower(), "")
         earlier, number = first.setdefault(row.group, (split, row.number))
         if earlier != split:
-            torn.append((row.number, f"group {row.group!r} is for {split}, in {table.unit} {number} for {earlier}"))
-    table.refuse(torn, "are of a group in another split", f"move each group into one split, {remedy}")
+            torn.append((row.number, f"group {row.group!r} is in {split} here, in {earlier} in {table.unit} {number}"))
+    table.refuse(torn, "have a group that is in another split too", f"move each group into one split, {remedy}")
 
 
 def _list_files(
@@ -240,16 +240,19 @@ def _find_paths(table: Table) -> list[str]:
         for row, path in zip(rows, paths, strict=True)
         if first.setdefault(path, row.number) != row.number
     ]
-    table.refuse(again, "name a file that an earlier one names", "keep one row for each file")
+    table.refuse(again, "name a file that an earlier row names", "keep one row for each file")
     missing = [
         (row.number, path) for row, path in zip(rows, paths, strict=True) if not os.path.lexists(f"{folder}/{path}")
     ]
-    table.refuse(missing, "name files that do not exist", f"paths begin in the manifest's folder, {folder}; {remedy}")
+    table.refuse(missing, "name files that do not exist", f"paths are relative to {folder}; {remedy}")
     return paths
 
 
 def _find_path(folder: str, typed: str) -> str:
-    """Return the path below the folder that a cell means: as it is, with slashes for backslashes, or composed anew."""
+    """Return the path below the folder that a cell means.
+
+    That is the cell as it is, with slashes for backslashes, or with its letters composed differently.
+    """
     found = typed
     if not os.path.lexists(os.path.join(folder, typed)):  # noqa: PTH118
         slashes = typed.replace("\\", "/")

@@ -91,8 +91,8 @@ def _open(config: ArraysConfig) -> tuple[Path, list[Part], str]:
     for name, (_, dtype) in headers.items():
         if dtype.hasobject:
             raise DataError(
-                f"{file} contains {name} as pickled Python objects, which can run any code when they are read, so "
-                "they are not; save it as an array of numbers, for example numpy.array(labels, dtype=int)"
+                f"{file} contains {name} as pickled Python objects, which can run any code and so are not read; "
+                "save it as an array of numbers, for example numpy.array(labels, dtype=int)"
             )
     pairs = _find_pairs(headers)
     if not pairs or (pairs[0][0] not in (TRAIN, None)):
@@ -110,7 +110,7 @@ def _header(archive: zipfile.ZipFile, name: str) -> Header:
     with archive.open(name) as member:
         version = np.lib.format.read_magic(member)
         if version not in HEADERS:
-            raise ValueError(f"{name} has columns with names")
+            raise ValueError(f"{name} has named fields")
         shape, _, dtype = HEADERS[version](member)
     return shape, dtype
 
@@ -170,7 +170,7 @@ def _part(
             f"dataset.value_range={config.value_range}"
         )
     if dtype.kind not in "biuf":
-        raise DataError(f"{file}: {images} is {dtype}, expected unsigned bytes (uint8) or numbers")
+        raise DataError(f"{file}: {images} is {dtype}, expected numbers; save unsigned bytes (uint8)")
     found, kind = headers[labels]
     if found not in (shape[:1], (*shape[:1], 1)):
         one_hot = "; turn one-hot labels into numbers with labels.argmax(axis=1)" if len(found) == 2 else ""
@@ -178,7 +178,7 @@ def _part(
             f"{file}: {labels} has the shape {found}, expected {shape[:1]}, a label for each of {images}{one_hot}"
         )
     if kind.kind not in "iuUS":
-        raise DataError(f"{file}: {labels} is {kind}, expected integers or strings")
+        raise DataError(f"{file}: {labels} is {kind}, expected integers or strings; save {labels}.astype(int)")
     classes = _read(file, labels).reshape(-1)
     return Part(split, images, labels, shape, dtype, classes.astype(str) if classes.dtype.kind == "S" else classes)
 
@@ -226,7 +226,7 @@ def _read_images(config: ArraysConfig, file: Path, part: Part) -> Images:
     limits = f"{low:g} to {high:g}"
     _refuse(file, part.images, len(images), bad, f"have values outside of {limits}", "correct dataset.value_range")
     scaled = np.empty(images.shape, np.uint8)
-    for index, image in enumerate(images):  # one at a time, because they take eight times as much memory as float64
+    for index, image in enumerate(images):  # one at a time, because float64 takes eight times as much memory
         scaled[index] = np.clip(np.rint((image.astype(np.float64) - low) * (255 / (high - low))), 0, 255)
     return scaled
 
@@ -240,7 +240,7 @@ def _name_classes(config: ArraysConfig, file: Path, parts: Sequence[Part]) -> li
     names = config.class_names
     kinds = {part.classes.dtype.kind == "U" for part in parts}
     if len(kinds) > 1:
-        raise DataError(f"{file} has labels that are strings and labels that are numbers; use one of them")
+        raise DataError(f"{file} has labels that are strings and labels that are numbers; use one kind")
     are_names = kinds == {True}
     for part in parts:
         if are_names:
@@ -248,10 +248,14 @@ def _name_classes(config: ArraysConfig, file: Path, parts: Sequence[Part]) -> li
         else:
             is_bad = (part.classes < 0) | ((part.classes >= len(names)) if names else False)
         bad = [(int(index), repr(part.classes[index].item())) for index in np.flatnonzero(is_bad)]
-        allowed = ", ".join(names) if are_names else f"from 0 to {len(names) - 1}" if names else "from 0"
-        given = "dataset.class_names: labels are" if names else "labels are"
-        problem = "are out of range" if not are_names else "are not among the classes"
-        _refuse(file, part.labels, len(part.classes), bad, problem, f"{given} {allowed or 'names'}; correct them")
+        if are_names:
+            problem = "are not in dataset.class_names" if names else "are empty"
+            expected = f"the classes are {', '.join(names)}" if names else "each image needs a label"
+        else:
+            problem = "are out of range"
+            last = f" to {len(names) - 1}, because dataset.class_names has {len(names)} classes" if names else ""
+            expected = f"labels are from 0{last}"
+        _refuse(file, part.labels, len(part.classes), bad, problem, f"{expected}; correct the labels")
     if names:
         return list(names)
     found = np.unique(np.concatenate([part.classes for part in parts])).tolist()

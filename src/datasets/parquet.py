@@ -1,4 +1,4 @@
-"""Parquet files with paths of images, or with the images themselves, as the Hugging Face hub stores them."""
+"""Parquet files with paths of images, or with the images themselves, as the Hugging Face Hub stores them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_parquet(config: ManifestConfig, place: Path, files: Sequence[Path]) -> 
             ]
     columns, unused, label_names = found[0]
     if any(other[0] != columns for other in found):
-        raise DataError(f"the Parquet files in {place} do not all have the same columns; name one file of them")
+        raise DataError(f"the Parquet files in {place} differ in their columns; set dataset.file to one of them")
     table = Table(place, "row", columns, unused, rows, label_names)
     if "image" in columns:
         if not all(row.path for row in rows) or len({row.path for row in rows}) < len(rows):
@@ -85,7 +85,7 @@ def _find_columns(config: ManifestConfig, file: Path, schema: Any) -> dict[str, 
         if content is None or not (pa.types.is_binary(content) or pa.types.is_large_binary(content)):
             raise DataError(
                 f"column {columns['image']!r} of {file} is {kind}, expected the bytes of image files, or `bytes` and "
-                "`path` as the Hugging Face hub stores them; name the right one with dataset.columns.image=NAME"
+                "`path` as the Hugging Face Hub stores them; name the right one with dataset.columns.image=NAME"
             )
     return columns
 
@@ -95,7 +95,7 @@ def _split_of(file: Path) -> str:
     if found is None or found[1].lower() not in SPLIT_NAMES:
         raise DataError(
             f"the name of {file} does not begin with a split, as in train-00000-of-00001.parquet; rename or move it, "
-            "or name one file with dataset.file=FILE"
+            "or set dataset.file to one file"
         )
     return found[1]
 

@@ -1,4 +1,4 @@
-"""Images of a user's own, divided among the splits: given ones are kept, the others are a share of each class."""
+"""A user's own images, divided among the splits: given splits are kept, the others are a share of each class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pool = list[list[int]]  # the indices of the images of each class
 
 
 class Source(NamedTuple):
-    """Images of a user's own, in any order.
+    """A user's own images, in any order.
 
     Attributes:
         name: what `Arrays.source` will be.
@@ -33,7 +33,7 @@ class Source(NamedTuple):
         class_names: in the order of the labels.
         given: the splits that the data has; without them the split of a file is None.
         warnings, notes: as in `Arrays`.
-        bad_files: the skipped files.
+        bad_files: the files that were skipped or converted.
     """
 
     name: str
@@ -109,8 +109,8 @@ def _check_validation_size(config: OwnDataConfig, source: Source, has_groups: bo
         )
     if has_groups:
         raise ConfigError(
-            f"{given}: {config.place} has groups, and a number of images could cut a group in two; remove it and set "
-            "dataset.validation_fraction"
+            f"{given}: {config.place} has groups, and a number of images could cut a group in two; remove "
+            "dataset.validation_size and set dataset.validation_fraction"
         )
 
 
@@ -183,9 +183,9 @@ def _take(members: list[int], fraction: float) -> tuple[list[int], list[int]]:
 
 
 def _take_groups(pool: Pool, files: Sequence[ImageFile], fraction: float, seed: int) -> tuple[Pool, Pool]:
-    """Return the rest and about the fraction, at least one group; the rest is all of fewer than two groups.
+    """Return the rest and about the fraction, at least one group. Fewer than two groups all stay in the rest.
 
-    The groups are divided into folds, and those are taken that have most classes and about the right size.
+    The groups are divided into folds. The folds with the most classes and about the right size are taken.
     """
     labels = {index: label for label, members in enumerate(pool) for index in members}
     ordered = sorted(labels, key=lambda index: files[index].path)

@@ -102,7 +102,7 @@ def _pareto(data: Pareto) -> Figure:
     figure = make_subplots(1, len(panels), horizontal_spacing=0.25 / len(panels))
     kinds = (
         ("complete trial", others_of(data), {"color": GRAY, "size": 8}),
-        ("over a budget", data.infeasible, {"color": RED, "size": 9, "symbol": "x"}),
+        ("over a limit", data.infeasible, {"color": RED, "size": 9, "symbol": "x"}),
         ("front", data.front, {"color": BLUE, "size": 10, "symbol": "diamond"}),
     )
     names = [objective.name for objective in data.objectives]

@@ -37,7 +37,7 @@ class Pareto(NamedTuple):
         numbers: of the trials.
         values: of the trials, one for each objective.
         front: the numbers of the trials that no other dominates, the best in the first objective first.
-        infeasible: the numbers of the trials whose network is over a budget.
+        infeasible: the numbers of the trials whose network is over a limit.
     """
 
     objectives: list[Objective]
@@ -49,7 +49,7 @@ class Pareto(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A pair of objectives that is drawn together: the index of the one across, and of the one that goes up."""
+    """A pair of objectives that is drawn together: the index of the one on the x-axis, and of the one on the y-axis."""
 
     across: int
     up: int
@@ -90,7 +90,7 @@ def _axis_of(objective: Objective, values: Sequence[float]) -> ParameterAxis:
 
 
 def panels_of(objectives: Sequence[Objective]) -> list[Panel]:
-    """Return a panel for each pair of objectives. A cost is drawn across, and a metric goes up."""
+    """Return a panel for each pair of objectives. A cost is on the x-axis, and a metric on the y-axis."""
     pairs = combinations(range(len(objectives)), 2)
     return [
         Panel(first, second)
@@ -112,9 +112,9 @@ def others_of(data: Pareto) -> list[int]:
 
 
 def step_of(data: Pareto, panel: Panel) -> Literal["pre", "post"]:
-    """Return where the line of the front steps: at the next point if less is better across, else at this one.
+    """Return where the line of the front steps: at the next point if less is better on the x-axis, else at this one.
 
-    Between two points, the best that can be reached is the value of the point that is better across.
+    Between two points, the best that can be reached is the value of the point that is better on the x-axis.
     """
     return "post" if data.objectives[panel.across].direction == "minimize" else "pre"
 
@@ -165,7 +165,7 @@ def _draw_panel(axes: Axes, data: Pareto, panel: Panel, inches: float) -> None:
 
     front = places_of(data, panel, data.front)
     draw(others_of(data), "o", "complete trial", color=GRAY, markersize=6)
-    draw(data.infeasible, "x", "over a budget", color=RED, markersize=7, markeredgewidth=1.8)
+    draw(data.infeasible, "x", "over a limit", color=RED, markersize=7, markeredgewidth=1.8)
     if front and len(data.objectives) == 2:
         axes.step(*zip(*sorted(front), strict=True), where=step_of(data, panel), color=BLUE, linewidth=1.5, alpha=0.6)
     draw(data.front, "D", "front, with the numbers of the trials", color=BLUE, markersize=7, zorder=3)

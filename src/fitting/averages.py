@@ -8,7 +8,7 @@ import keras
 class AveragedWeights(keras.callbacks.Callback):
     """Gives the model its averaged weights from the validation of an epoch until the next epoch begins.
 
-    So the metrics of the validation split are those of the averages, and what is kept of an epoch are averages too.
+    So the metrics of the validation split are those of the averages, and the weights kept of an epoch are averages too.
     Keras' `SwapEMAWeights` swaps back before the callbacks that keep weights, and rounds while it swaps.
 
     Attributes:

@@ -34,7 +34,7 @@ def has_shares(labels: Any) -> bool:
 
 
 class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
-    """Keras' cross-entropy, of labels of both forms."""
+    """Keras' cross-entropy, for labels of both forms."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of each image, (batch,), from labels and probabilities, (batch, classes)."""
@@ -44,7 +44,7 @@ class CrossEntropy(keras.losses.SparseCategoricalCrossentropy):
 
 
 class OneHot(keras.losses.Loss):
-    """A loss of labels of both forms, computed by one that takes only shares of all classes."""
+    """A loss for labels of both forms, computed by one that takes only shares of all classes."""
 
     def __init__(self, loss: keras.losses.Loss) -> None:
         super().__init__(name=loss.name)

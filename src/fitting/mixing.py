@@ -1,4 +1,4 @@
-"""Mixing of training images: each gets a part of another one of its batch, and a share of that one's label."""
+"""Mixing of training images: each gets a part of another image of its batch, and a share of its label."""
 
 import keras
 import tensorflow as tf
@@ -38,5 +38,5 @@ def build_mixing(config: AugmentationConfig, num_classes: int, seed: int) -> Mix
         return None
     if config.mixup:
         return Mixing(layers.MixUp(config.mixup, seed=seed, dtype="float32"), num_classes)
-    # A range of one value: a single number would be the end of a range that begins at 0.
+    # A range of one value, because Keras takes a single number as the end of a range that begins at 0.
     return Mixing(layers.CutMix((config.cutmix, config.cutmix), seed=seed, dtype="float32"), num_classes)

@@ -117,8 +117,8 @@ def one_cycle(schedule: OneCycleConfig, config: Config, steps_per_epoch: int) ->
 
 
 def cosine_restarts(schedule: CosineRestartsConfig, config: Config, steps_per_epoch: int) -> Schedule:
-    """Keras' own cosine decay with restarts, the first cycle so long that all of them fill the training."""
-    lengths = sum(schedule.factor**cycle for cycle in range(schedule.cycles))  # of the first cycle
+    """Keras' cosine decay with restarts. The first cycle is so long that all cycles together fill the training."""
+    lengths = sum(schedule.factor**cycle for cycle in range(schedule.cycles))  # of all cycles, in lengths of the first
     steps = config.training.epochs * steps_per_epoch
     return Schedule(
         keras.optimizers.schedules.CosineDecayRestarts(

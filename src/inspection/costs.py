@@ -20,7 +20,7 @@ BYTES_PER_MB = 2**20
 
 
 def measure_costs(model: keras.Model, names: Collection[str]) -> dict[str, float]:
-    """Return the costs of these names, in the order of the table."""
+    """Return the costs with these names, in the order of the table."""
     return {name: float(load_name(cost.measured_by)(model)) for name, cost in COSTS.items() if name in names}
 
 
@@ -34,10 +34,10 @@ def sketch_model(build: Callable[[], keras.Model]) -> keras.Model:
     """Return a network whose weights have shapes but no values, so that the largest one takes no memory.
 
     It is built in its own thread, because Keras keeps its name counters and its list of variables without values by
-    thread: they disappear with the thread. Random numbers are the same after it as before.
+    thread: they disappear with the thread. The state of the random numbers does not change.
 
     Args:
-        build: builds the network, and runs it on nothing.
+        build: builds the network without calling it on images.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_sketch, build).result()

@@ -29,7 +29,7 @@ def check_choice(choose: ChooseConfig, plan: SweepPlan) -> None:
     if choose.metric is None:
         perhaps = f"; add choose.within=0.002 choose.cheapest={costs[0]} for a cheaper one" if costs else ""
         raise ConfigError(
-            "choose.metric: a sweep with several objectives has no best trial; type the objective that matters, "
+            "choose.metric: a sweep with several objectives has no best trial; set the objective that matters, "
             f"choose.metric={metrics[0]}{perhaps}"
         )
     _check_name("choose.metric", choose.metric, metrics, "metric")
@@ -94,5 +94,5 @@ def choose_point(
     cheapest = min(near, key=lambda point: (point.values[cost], loss(point), point.trial))
     return cheapest, (
         f"{len(near)} of {len(front)} trials on the front are within {choose.within:g} of the best value, {shown}, and "
-        f"of these it has the least {cost}: {console.format_value(cost, cheapest.values[cost])}"
+        f"of these it has the lowest {cost}: {console.format_value(cost, cheapest.values[cost])}"
     )

@@ -29,11 +29,11 @@ def explain_limits(rows: Sequence[TrialRow], limits: Mapping[str, float], enough
 
 
 def _smallest(name: str, limit: float, rows: Sequence[TrialRow]) -> tuple[str, bool]:
-    """Return the smallest cost next to its limit, and whether it is within it."""
+    """Return the lowest cost next to its limit, and whether it is within it."""
     known = [row.costs[name] for row in rows if name in row.costs]
     if not known:  # networks that are over another limit are not timed
         return f"{name} was not measured", True
-    return f"the smallest {name} is {format_cost(min(known))} and the limit {format_cost(limit)}", min(known) <= limit
+    return f"the lowest value of {name} is {format_cost(min(known))} (limit {format_cost(limit)})", min(known) <= limit
 
 
 def describe_skipped(rows: Sequence[TrialRow], limits: Mapping[str, float]) -> str:

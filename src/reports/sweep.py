@@ -267,7 +267,7 @@ def _record_front(
         for point in points
     ]
     run.log_table("front.csv", ("trial", *objectives, *names, "run_id"), cells)
-    # One line of the table of runs shows them together: the least costs would be those of other trials.
+    # No costs: MLflow's table would show the lowest ones next to the best metrics, which other trials have.
     best = {name: _best_of(points, plan, index) for index, name in enumerate(objectives) if name not in COSTS}
     run.log_new_metrics({"front_size": len(points), **best}, step=result.counts.counted)
     run.flush()
@@ -313,7 +313,7 @@ def _unmet(rows: Sequence[TrialRow], plan: SweepPlan) -> list[str]:
 def _front_line(plan: SweepPlan, size: int, complete: int) -> str:
     """Returns how many trials are on the front, and of which objectives."""
     named = " and ".join(f"{escape(name)} ({direction})" for name, direction in plan.objectives)
-    more = f" The {MAX_FRONT} first ones are listed, `front.csv` has all." if size > MAX_FRONT else ""
+    more = f" The first {MAX_FRONT} are listed; `front.csv` has all." if size > MAX_FRONT else ""
     return (
         f"**{size} of {complete} complete trials** are on the front of {named}: no other trial is at least as good in "
         f"every objective and better in one.{more}"

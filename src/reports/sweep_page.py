@@ -19,7 +19,7 @@ PLOTS = {  # name -> its heading, and what it shows
     ),
     "hypervolume": (
         "Hypervolume",
-        "The space up to the worst value of each objective that the trials so far dominate.",
+        "The volume that the trials so far dominate, up to the worst value of each objective.",
     ),
     "intermediate_values": (
         "Intermediate values",

@@ -37,7 +37,7 @@ class CrossEntropyConfig(LossConfig, kind="cross_entropy", builds="src.fitting.l
 
 @dataclass(kw_only=True)
 class FocalConfig(LossConfig, kind="focal", builds="src.fitting.losses:focal"):
-    """The cross-entropy, in which images count less the surer the network is of their right class (Lin et al. 2017).
+    """Cross-entropy in which an image counts less, the more certain the network is of its class (Lin et al. 2017).
 
     Each image counts `alpha` (1 - p)^`gamma`, where p is the probability of its class.
     """

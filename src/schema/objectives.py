@@ -83,7 +83,7 @@ def check_objectives(names: Sequence[str]) -> None:
             meant = f"; did you mean {near!r}?" if near else f"; the metrics are {', '.join(monitors())}"
             raise ConfigError(f"{typed}: no metric or cost {name!r}; the costs are {', '.join(COSTS)}{meant}")
     if repeated := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"{typed}: {repeated[0]} is there {names.count(repeated[0])} times; name each objective once")
+        raise ConfigError(f"{typed}: {repeated[0]} is listed {names.count(repeated[0])} times; list each name once")
     metrics = [name for name in names if name not in COSTS]
     if not metrics:
         raise ConfigError(

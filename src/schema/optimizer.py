@@ -21,7 +21,7 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
     global_clipnorm: float | None = field(default=None, metadata=ADDED)  # the largest norm of all gradients together
     clipvalue: float | None = field(default=None, metadata=ADDED)  # the largest absolute value in a gradient
     weight_decay: float | None = field(default=None, metadata=ADDED)  # decoupled (Loshchilov and Hutter 2017)
-    decay_biases: bool = field(default=True, metadata=ADDED)  # it shrinks biases and normalizations too
+    decay_biases: bool = field(default=True, metadata=ADDED)  # weight decay shrinks biases and normalizations too
     # Moving average of the weights, which is validated and kept; null: the weights themselves
     ema_momentum: float | None = field(default=None, metadata=ADDED)
     gradient_accumulation_steps: int | None = field(default=None, metadata=ADDED)  # batches for each update
@@ -37,7 +37,7 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
             require(math.isfinite(clip) and clip > 0, f"optimizer.{key}", clip, "a number above 0, or null")
         if len(clips) > 1:
             typed = " and ".join(f"optimizer.{key}={clip:g}" for key, clip in clips.items())
-            raise ConfigError(f"{typed}: Keras clips gradients in one way; remove all but one")
+            raise ConfigError(f"{typed}: Keras clips gradients in only one way; remove all but one")
         require(
             self.ema_momentum is None or 0 < self.ema_momentum < 1,
             "optimizer.ema_momentum",
@@ -53,7 +53,7 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
 
     @property
     def needs_whole_batches(self) -> list[str]:
-        """The settings that would give other results if several devices shared each batch."""
+        """The settings that are refused on several devices, which share each batch and could give other results."""
         return [
             key for key in (*CLIPS, "ema_momentum", "gradient_accumulation_steps") if getattr(self, key) is not None
         ]

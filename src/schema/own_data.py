@@ -49,9 +49,8 @@ class OwnDataConfig(DatasetConfig):
 
     def refuse_mirroring(self, key: str) -> ConfigError:
         return ConfigError(
-            f"{key}: is a mirrored picture of {self.name} of the same class? A mirrored cat is a cat, but a mirrored "
-            f"letter is not a letter. If it is, set dataset.flips=true; if not, set {key}=null, or choose "
-            "augmentation=digits"
+            f"{key}: do mirrored pictures of {self.name} keep their class? Those of cats do, those of letters do not. "
+            f"If they do, set dataset.flips=true; if not, set {key}=null, or choose augmentation=digits"
         )
 
     @property
@@ -128,7 +127,7 @@ class ColumnsConfig:
     """The names of a manifest's columns; capitals and white space around a name do not matter."""
 
     path: str = "path"  # of an image file, below the folder of the manifest
-    image: str = "image"  # of a Parquet file without paths: the bytes of image files
+    image: str = "image"  # of a Parquet file: the bytes of image files
     label: str = "label"
     split: str | None = "split"  # null, or no such column: the images are divided
     group: str | None = "group"  # null, or no such column: every image is a group of its own

@@ -86,8 +86,8 @@ class Config:
             )
         if count > 1 and (names := self.optimizer.needs_whole_batches):
             raise ConfigError(
-                f"{key}: optimizer.{names[0]} would act on each device's part of a batch, so the result would differ "
-                f"from that of one device; remove `optimizer.{names[0]}`, or use training.devices=1"
+                f"{key}: optimizer.{names[0]} needs whole batches, which the devices divide, so the result could "
+                f"differ from that of one device; remove `optimizer.{names[0]}`, or use training.devices=1"
             )
 
     @property

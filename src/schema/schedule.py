@@ -81,7 +81,7 @@ class StepConfig(ScheduleConfig, kind="step", builds="src.fitting.schedules:step
         at_least(1, "schedule.step_epochs", self.step_epochs)
 
     def check_epochs(self, epochs: int, is_phase: bool = False) -> None:
-        _check_shorter("schedule.step_epochs", self.step_epochs or 0, "is not shorter than", epochs, is_phase)
+        _check_shorter("schedule.step_epochs", self.step_epochs or 0, "is not less than", epochs, is_phase)
 
 
 @dataclass(kw_only=True)
@@ -149,9 +149,9 @@ class CosineRestartsConfig(ScheduleConfig, kind="cosine_restarts", builds="src.f
 
 
 def _check_shorter(key: str, value: float, problem: str, epochs: int, is_phase: bool) -> None:
-    """Raise ConfigError with what the problem is unless a number of epochs is less than a training or a phase has."""
+    """Raise ConfigError unless this number of epochs is less than that of the training or of the phase."""
     if value < epochs:
         return
     whole = f"a phase of {epochs} epochs" if is_phase else f"training.epochs={epochs}"
-    remedy = "use less, or schedule=none" if is_phase else "use less"
+    remedy = "use fewer epochs, or schedule=none" if is_phase else "use fewer epochs"
     raise ConfigError(f"{key}: {value:g} {problem} {whole}; {remedy}")

@@ -257,9 +257,9 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
     engine: EngineConfig = field(default_factory=LocalEngineConfig)  # where the workers run
     detach: bool = False  # return when the workers are started; python -m src.sweep watch STUDY shows them
     direction: str | None = None  # null: follows training.monitor
-    # What the trials are compared by, [val_accuracy, parameters]; empty: by training.monitor alone
+    # What the trials are compared by, such as [val_accuracy, parameters]; empty: by training.monitor alone
     objectives: list[str] = field(default_factory=list, metadata=ADDED)
-    # The most that a network may cost, {parameters: 100000}; one that costs more is not trained. null: no limit
+    # The most that a network may cost, such as {parameters: 100000}; one that costs more is not trained. null: no limit
     constraints: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(COSTS), metadata=ADDED)
     storage: str = field(default="sqlite:///optuna.db", metadata=PLACE)
     study_name: str | None = None  # null: the search's name and a digest of fixed config, space and data
@@ -369,7 +369,7 @@ class SweeperConfig(Kind, group=Group("sweeper", parent="hydra."), kind="sweeper
                 found = nearest(name, list(COSTS))
                 guess = f"did you mean {found!r}? " if found else ""
                 raise ConfigError(
-                    f"hydra.sweeper.constraints: no cost {name!r}; {guess}what a network costs: {', '.join(COSTS)}"
+                    f"hydra.sweeper.constraints: no cost {name!r}; {guess}the costs are {', '.join(COSTS)}"
                 )
             is_limit = limit is None or (math.isfinite(limit) and limit > 0)
             require(is_limit, f"hydra.sweeper.constraints.{name}", limit, "a finite number above 0")

@@ -173,7 +173,7 @@ def _objectives(space: Space, settings: SweeperConfig, metric: str) -> tuple[Obj
     if not settings.objectives:
         return (Objective(metric, _direction(settings, metric)),)
     if any(key.name.partition(".metrics")[0] == "training" for key in space.keys):
-        raise ConfigError("training.metrics cannot be swept with hydra.sweeper.objectives: trials must be comparable")
+        raise ConfigError("training.metrics cannot be swept with hydra.sweeper.objectives; set it to one list")
     for base in space.trees().values():
         _check_recorded(settings.objectives, base)
     return tuple(objective_of(name) for name in settings.objectives)

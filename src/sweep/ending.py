@@ -113,7 +113,7 @@ class Ending:
             console.say_front(self.result.front, self.result.counts.complete)
             if lost := [str(point.trial) for point in self.result.front if point.config is None]:
                 console.say(
-                    f"no recipe was written for trial {', '.join(lost)}: the run is gone, and the settings were changed"
+                    f"no recipe was written for trial {', '.join(lost)}: its run is gone, and the settings were changed"
                 )
 
     def _print_how_to_resume(self) -> None:
@@ -168,9 +168,9 @@ def measure_winner(
 ) -> Mapping[str, float]:
     """Return what the network of the best trial costs, now that no worker of this machine trains.
 
-    Times are measured again, and so is what an earlier trial does not know. Other trials without costs are taken for
-    allowed, because measuring all of them would need all their networks. The study keeps the result, so a report that
-    is written again has the same numbers.
+    Times are measured again, and so are costs that the trial does not have. Other trials without costs count as within
+    the limits, because measuring all of them would need all their networks. The study keeps the result, so a report
+    that is written again has the same numbers.
 
     Args:
         sweep: the sweep.

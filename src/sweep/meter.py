@@ -43,7 +43,7 @@ class Meter:
         names: Sequence[str],
         limits: Mapping[str, float] | None = None,
     ) -> dict[str, float]:
-        """Return the costs of these names, in the order of the table.
+        """Return the costs with these names, in the order of the table.
 
         A network that is over one of the limits without its times is not timed, so it may be of any size.
 

@@ -81,7 +81,7 @@ def test_a_folder_or_a_file_in_place_of_a_data_set_is_answered_with_the_command(
     with pytest.raises(ConfigError) as refusal:
         compose_config([f"dataset={typed}"])
     kind, typed = "folder" if place.endswith("/") else "file", typed.strip('"')
-    assert str(refusal.value) == f"dataset={typed}: this is a {kind}, and not the name of a data set; use {command}"
+    assert str(refusal.value) == f"dataset={typed}: this is a {kind}, not the name of a data set; use {command}"
     assert compose_config(shlex.split(command)).dataset.root == typed
 
 

@@ -45,7 +45,7 @@ def as_tsv(photos: Photos) -> ManifestConfig:
 
 
 def as_parquet(photos: Photos) -> ManifestConfig:
-    """With the bytes of the images, as on the hub: labels are numbers, whose names are in the file."""
+    """With the bytes of the images, as on the Hugging Face Hub: labels are numbers, whose names are in the file."""
     labels = [["cat", "dog"].index(path.split("/")[0]) for path in photos.paths()]
     write_images(photos.folder / "images.parquet", photos.folder, photos.paths(), labels, names=["cat", "dog"])
     return photos.manifest("images.parquet")
@@ -138,7 +138,7 @@ def test_absolute_paths_in_the_folder_are_those_below_it(pets: Photos) -> None:
 # --- labels --------------------------------------------------------------------------------------------------------
 
 
-def test_labels_that_are_numbers_are_sorted_by_size(photos: Photos) -> None:
+def test_labels_that_are_numbers_are_sorted_by_value(photos: Photos) -> None:
     put_class(photos.folder, "a", 9)
     rows = [f"{path},{[2, 10, 9][number(path) % 3]}" for path in photos.paths()]
     assert class_names_of(photos.write("labels.csv", *rows)) == ["2", "9", "10"]
@@ -289,7 +289,7 @@ BAD: list[tuple[str, Sequence[str], str]] = [
         "path,label",
         [*GOOD, "cat/x.png,cat", "dog/y.png,dog"],
         r"^2 of 5 rows of .*labels\.csv name files that do not exist: line 5 \(cat/x\.png\), line 6 \(dog/y\.png\); "
-        "paths begin in the manifest's folder, .*photos; correct or remove the rows$",
+        "paths are relative to .*photos; correct or remove the rows$",
     ),
     (
         "path,label",
@@ -303,7 +303,7 @@ BAD: list[tuple[str, Sequence[str], str]] = [
     (
         "path,label",
         [*GOOD, "./cat/000.png,dog"],
-        r"^1 of 4 rows .* name a file that an earlier one names: line 5 \(cat/000\.png, as in line 2\); keep one row",
+        r"^1 of 4 rows .* name a file that an earlier row names: line 5 \(cat/000\.png, as in line 2\); keep one row",
     ),
     ("path,label", [*GOOD, "a.png,", "b.png, "], r"^2 of 5 rows .* have no label: line 5, line 6; add it"),
     ("path,label", [*GOOD, ",cat"], r"^1 of 4 rows .* have no path: line 5; correct or remove"),
@@ -316,7 +316,7 @@ BAD: list[tuple[str, Sequence[str], str]] = [
     (
         IN_SPLITS,
         with_cells("train", "holdout", "train"),
-        r"^1 of 3 rows .* have a split of an unknown name: line 3 \('holdout'\); use train, validation, test, or set "
+        r"^1 of 3 rows .* have an unknown split: line 3 \('holdout'\); use train, validation, test, or set "
         r"dataset\.columns\.split=null to divide",
     ),
     (IN_SPLITS, with_cells("train", "", "test"), r"^1 of 3 rows .* have no split, but others have one: line 3; use"),
@@ -324,8 +324,8 @@ BAD: list[tuple[str, Sequence[str], str]] = [
     (
         IN_GROUPS,
         with_cells("train,ada", "train,ada", "val,ada"),
-        r"^1 of 3 rows .* are of a group in another split: line 4 \(group 'ada' is for validation, .* 2 for train\)"
-        "; move each group into one split",
+        r"^1 of 3 rows .* have a group that is in another split too: line 4 "
+        r"\(group 'ada' is in validation here, in train in line 2\); move each group into one split",
     ),
     (IN_GROUPS, with_cells("train,ada", "test,", "test,bo"), r"^1 of 3 rows .* have no group: line 3; add it, or set"),
     (
@@ -389,7 +389,7 @@ def test_links_out_of_the_folder_and_other_formats_are_skipped_as_in_a_folder(pe
         ("labels.xlsx", r"labels\.xlsx: its name must end in \.csv, \.tsv or \.parquet; rename it"),
         (
             "none.csv",
-            r"the manifest .*none\.csv does not exist; write a file, CSV, TSV or Parquet with the columns path",
+            r"the manifest .*none\.csv does not exist; create it \(CSV, TSV or Parquet, with the columns path",
         ),
         ("cat", r"cat is a folder without Parquet files; .* or use dataset=image_folder dataset\.folder=FOLDER"),
     ],

@@ -129,9 +129,9 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"images": IMAGES.astype(complex), "labels": LABELS}, {"value_range": [0, 1]}, r"images is complex128, expected"),
     ({"images": IMAGES, "labels": LABELS - 1}, {}, r"^20 of 60 in labels .* are out of range: labels\[0\] \(-1\)"),
     ({"images": IMAGES, "labels": LABELS}, {"class_names": ["a", "b"]}, r"^20 of 60 in labels .* are out of range: "
-     r"labels\[2\] \(2\), .*; dataset\.class_names: labels are from 0 to 1; correct"),
+     r"labels\[2\] \(2\), .*; labels are from 0 to 1, because dataset\.class_names has 2 classes; correct"),
     ({"images": IMAGES, "labels": np.array(["a", "b", "c"])[LABELS]}, {"class_names": ["a", "b"]},
-     r"^20 of 60 in labels .* are not among the classes: labels\[2\] \('c'\), .* labels are a, b; correct"),
+     r"^20 of 60 in labels .* are not in dataset\.class_names: labels\[2\] \('c'\), .* the classes are a, b; correct"),
     ({"images": IMAGES, "labels": LABELS * 0}, {}, r"^all images in .*shapes\.npz have the label 0"),
     ({"images": IMAGES, "labels": np.eye(3)[LABELS]}, {}, r"labels has the shape \(60, 3\), .*argmax"),
     ({"images": IMAGES, "labels": LABELS[:9]}, {}, r"labels has the shape \(9,\), expected \(60,\)"),
@@ -167,7 +167,7 @@ class Trap:
 def test_pickled_objects_are_refused_and_never_read(file: Path, tmp_path: Path) -> None:
     trap = np.array([Trap(tmp_path / "sprung")] * 60, dtype=object)
     np.savez(file, images=IMAGES, labels=trap, allow_pickle=True)
-    with pytest.raises(DataError, match=r"contains labels as pickled Python objects, which can run any code when"):
+    with pytest.raises(DataError, match=r"contains labels as pickled Python objects, which can run any code and so"):
         check_dataset(config(file))
     file.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     with pytest.raises(DataError, match=r"shapes\.npz is not an NPZ file: .*; save it with numpy\.savez"):

@@ -131,7 +131,7 @@ def test_files_of_a_folder_without_a_split_or_of_other_columns_are_refused(pets:
         check_dataset(pets.manifest("data"))
     (folder / "extra.parquet").unlink()
     write_table(folder / "test-0-of-1.parquet", {"path": ["a"], "label": [1]})
-    with pytest.raises(DataError, match=r"the Parquet files in .*data do not all have the same columns; name one file"):
+    with pytest.raises(DataError, match=r"the Parquet files in .*data differ in their columns; set dataset\.file"):
         check_dataset(pets.manifest("data"))
 
 

@@ -106,11 +106,11 @@ def test_every_label_of_three_objectives_can_be_read() -> None:
     assert overlapping_texts(figure) == []
 
 
-def test_a_trial_over_a_budget_is_drawn_as_such() -> None:
+def test_a_trial_over_a_limit_is_drawn_as_such() -> None:
     data = data_of(ROWS, ACCURACY, SIZE)._replace(front=[1, 6], infeasible=[0])
     (axes,) = visible(plot_pareto(data))
     shown = {line.get_label(): line.get_marker() for line in axes.lines if line.get_marker() != "None"}
-    assert shown == {"complete trial": "o", "over a budget": "x", "front, with the numbers of the trials": "D"}
+    assert shown == {"complete trial": "o", "over a limit": "x", "front, with the numbers of the trials": "D"}
 
 
 def test_labels_stay_apart() -> None:

@@ -67,7 +67,7 @@ def test_no_trial_sees_the_test_split() -> None:
             r"^choose\.metric: a sweep with one objective has a best trial",
         ),
         (["choose.within=0.1", "choose.cheapest=parameters"], SWEPT, r"^choose\.within: a sweep with one objective"),
-        ([BOTH], SWEPT, r"^choose\.metric: .* type .* choose\.metric=val_accuracy; add .* choose\.cheapest=parameters"),
+        ([BOTH], SWEPT, r"^choose\.metric: .* set .* choose\.metric=val_accuracy; add .* choose\.cheapest=parameters"),
         (
             [BOTH, "choose.metric=val_loss"],
             SWEPT,

@@ -60,7 +60,7 @@ def test_of_equal_trials_the_more_accurate_and_then_the_earlier_is_chosen() -> N
         (
             ChooseConfig(metric="val_accuracy", within=0.002, cheapest="parameters"),
             "2 of 4 trials on the front are within 0.002 of the best value, val_accuracy 0.9830, and of these it has "
-            "the least parameters: 12,725",
+            "the lowest parameters: 12,725",
         ),
     ],
 )

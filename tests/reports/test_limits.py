@@ -32,7 +32,7 @@ def test_without_a_trained_trial_there_is_no_estimate() -> None:
 def test_limits_that_no_network_meets_are_named_with_the_smallest_value() -> None:
     rows = [skipped(0, parameters=5000), skipped(1, parameters=2000)]
     assert explain_limits(rows, LIMITS) == (
-        "none of 2 networks meets hydra.sweeper.constraints: the smallest parameters is 2,000 and the limit 1,000; "
+        "none of 2 networks meets hydra.sweeper.constraints: the lowest value of parameters is 2,000 (limit 1,000); "
         "raise the limit, or search smaller networks"
     )
 
@@ -40,7 +40,7 @@ def test_limits_that_no_network_meets_are_named_with_the_smallest_value() -> Non
 def test_only_the_limits_that_nothing_meets_are_named() -> None:
     rows = [skipped(0, parameters=5000, model_mb=1.0)]
     sentence = explain_limits(rows, LIMITS | {"model_mb": 2.0, "latency_ms": 1.0})
-    assert "the smallest parameters is 5,000" in sentence
+    assert "the lowest value of parameters is 5,000" in sentence
     assert "model_mb" not in sentence
     assert "latency_ms" not in sentence  # a network that is over another limit is not timed
 

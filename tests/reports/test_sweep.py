@@ -151,7 +151,7 @@ def test_with_several_objectives_the_description_lists_twenty_trials_of_a_long_f
     counts = Counts(complete=30, pruned=0, failed=0, running=0, retried=0)
     text = describe_sweep(NullRun("9"), plan(*BOTH), rows, counts)
     assert text.count("| trial-0") == 20
-    assert "The 20 first ones are listed, `front.csv` has all." in text
+    assert "The first 20 are listed; `front.csv` has all." in text
 
 
 def test_the_files_of_a_front_follow_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,8 @@ def test_an_augmentation_that_mirrors_digits_is_refused_with_what_to_do(mirrored
 def test_the_user_is_asked_if_pictures_of_their_own_may_be_mirrored(dataset: str) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^augmentation\.flip: is a mirrored picture of .* of the same class\? A mirrored cat is a cat, .*"
-        r"If it is, set dataset\.flips=true; if not, set augmentation\.flip=null, or choose augmentation=digits$",
+        match=r"^augmentation\.flip: do mirrored pictures of .* keep their class\? Those of cats do, .*"
+        r"If they do, set dataset\.flips=true; if not, set augmentation\.flip=null, or choose augmentation=digits$",
     ):
         compose_config([f"dataset={dataset}", "augmentation=photos"])
 

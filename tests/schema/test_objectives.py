@@ -100,7 +100,7 @@ def test_a_trial_with_an_infinite_value_is_dominated() -> None:
         (["val_accuracy", "parameter"], r"no metric or cost 'parameter'; the costs are .*did you mean 'parameters'\?$"),
         (["val_accuracy", "price"], r"no metric or cost 'price'; the costs are parameters, .*; the metrics are loss, "),
         (["test_accuracy", "parameters"], r"test_accuracy would choose by the test split"),
-        (["val_accuracy", "parameters", "val_accuracy"], r"val_accuracy is there 2 times; name each objective once$"),
+        (["val_accuracy", "parameters", "val_accuracy"], r"val_accuracy is listed 2 times; list each name once$"),
         (["val_accuracy"], r"remove `hydra\.sweeper\.objectives` and set training\.monitor=val_accuracy$"),
         (["parameters"], r"name a metric too: 'hydra\.sweeper\.objectives=\[val_accuracy,parameters\]'$"),
         (["parameters", "latency_ms"], r"name a metric too: '.*=\[val_accuracy,parameters,latency_ms\]'$"),

@@ -48,11 +48,11 @@ test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = ra
     ("schedule", "key", "sentence"),
     [
         ("cosine", "warmup_epochs", "leaves nothing of training.epochs=4"),
-        ("step", "step_epochs", "is not shorter than training.epochs=4"),
+        ("step", "step_epochs", "is not less than training.epochs=4"),
     ],
 )
 def test_a_schedule_that_needs_more_epochs_than_there_are_is_refused(schedule: str, key: str, sentence: str) -> None:
     typed = [f"schedule={schedule}", "training.epochs=4"]
     compose_config([*typed, f"schedule.{key}=3"])
-    with pytest.raises(ConfigError, match=rf"^schedule\.{key}: 4 {sentence}; use less"):
+    with pytest.raises(ConfigError, match=rf"^schedule\.{key}: 4 {sentence}; use fewer epochs"):
         compose_config([*typed, f"schedule.{key}=4"])

@@ -83,7 +83,7 @@ def test_costs_of_a_trial_that_another_process_has_ended_stop_its_worker(memory:
 
 
 @pytest.mark.parametrize(("limit", "best"), [(100.0, 0.5), (200.0, 0.75), (10.0, None), (None, 0.9)])
-def test_the_best_of_a_study_that_continues_is_within_its_limit_of_now(
+def test_the_best_of_a_study_that_continues_is_within_its_current_limit(
     memory: Storage, limit: float | None, best: float | None
 ) -> None:
     claims = claims_on(memory, n_trials=9)
@@ -94,7 +94,7 @@ def test_the_best_of_a_study_that_continues_is_within_its_limit_of_now(
     assert next((row.value for row in ranked(rows, "maximize")), None) == best
 
 
-def test_a_complete_trial_over_the_limit_of_now_says_so_and_stays_complete(memory: Storage) -> None:
+def test_a_complete_trial_over_the_current_limit_says_so_and_stays_complete(memory: Storage) -> None:
     claims = claims_on(memory, n_trials=9)
     end(claims, 150, 0.75)
     (row,) = trial_rows(claims.trials(), limits=LIMITS)
@@ -109,7 +109,7 @@ def test_a_trial_of_unknown_costs_is_within_the_limits(memory: Storage) -> None:
     assert row.is_feasible
 
 
-def test_samplers_see_the_violations_of_the_limit_of_now_and_each_limit_at_every_trial(memory: Storage) -> None:
+def test_samplers_see_the_violations_of_the_current_limit_and_each_limit_at_every_trial(memory: Storage) -> None:
     claims = claims_on(memory, n_trials=9, constraints={"parameters": 1000.0})
     end(claims, 150, 0.75)
     end(claims, None, 0.5)

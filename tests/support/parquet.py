@@ -1,4 +1,4 @@
-"""Parquet files as the Hugging Face hub stores them."""
+"""Parquet files as the Hugging Face Hub stores them."""
 
 import json
 from collections.abc import Sequence
