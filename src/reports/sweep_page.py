@@ -136,7 +136,7 @@ def trial_table(
 ) -> tuple[list[str], list[list[Cell]]]:
     """Return the headings, and a row of cells for each trial. `objectives` are the names of the trials' values."""
     names = [parameter.name for parameter in parameters]
-    costs = [name for name in COSTS if any(name in row.costs for row in rows)]
+    costs = [name for name in COSTS if name not in objectives and any(name in row.costs for row in rows)]
     has_reasons = any(row.reason for row in rows)
     headings = ["trial", "state", *objectives, "best epoch", "epochs", "seconds"]
     headings += [*(COSTS[name].label for name in costs), *names, *["reason"] * has_reasons]

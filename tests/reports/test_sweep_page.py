@@ -54,6 +54,7 @@ def test_the_table_has_a_column_for_each_cost_that_was_measured() -> None:
     ]
     headings, cells = trial_table(costly, [X], [METRIC])
     assert headings[6:] == ["parameters", "weights (MB)", "model.x"]
+    assert trial_table(costly, [X], [METRIC, "parameters"])[0][7:] == ["weights (MB)", "model.x"]
     assert [line[6:8] for line in cells] == [
         [Cell("12,345", 12_345), Cell("")],
         [Cell("5", 5), Cell("0.5", 0.5)],
