@@ -52,7 +52,7 @@ class Dataset:
         validation: the images that select the best epoch, or None.
         test: the images that are scored once.
         validation_files, test_files: the path of each image of the split below the data set's folder, None for a
-            source that is not a folder.
+            published data set.
         validation_indices: int64, the place of each validation image among all training images of the source.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.

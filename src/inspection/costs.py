@@ -25,7 +25,7 @@ def measure_costs(model: keras.Model, names: Collection[str]) -> dict[str, float
 
 
 def measure_new(build: Callable[[], keras.Model], names: Collection[str]) -> dict[str, float]:
-    """Return the costs of a network that nothing else needs; the one before it is freed."""
+    """Return the costs of a network that is built only for this; the memory of the one before it is freed."""
     keras.utils.clear_session()
     return measure_costs(build(), names)
 

@@ -209,7 +209,7 @@ def record_best_of_sweep(
 
 
 def _costs_of_chosen(sweep: SweepResult) -> dict[str, float]:
-    """Return what the network costs that was chosen from a front; nothing without one."""
+    """Return the costs of the network that was chosen from a front; nothing without a front."""
     values = [point.values for point in sweep.front if point.trial == sweep.best_trial]
     return {name: value for found in values for name, value in found.items() if name in COSTS}
 

@@ -50,7 +50,7 @@ class FoldPredictions(NamedTuple):
         indices: (n,), the place of each image among all training images of the source.
         labels: (n,).
         probabilities: float32, (n, classes).
-        files: the path of each image, None for a data set that is not a folder of images.
+        files: the path of each image, None for a published data set.
         class_names: one for each label.
         ratio: the number of images in the fold, divided by the number of images that were trained on.
     """

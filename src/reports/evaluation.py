@@ -133,7 +133,7 @@ def prediction_rows(
         labels: (n,).
         probabilities: (n, classes).
         class_names: one for each label.
-        files: the path of each image, None for a data set that is not a folder of images.
+        files: the path of each image, None for a published data set.
     """
     rows: list[tuple[object, ...]] = []
     for index, (label, scores) in enumerate(zip(labels, probabilities, strict=True)):

@@ -25,7 +25,7 @@ def explain_limits(rows: Sequence[TrialRow], limits: Mapping[str, float], enough
     found = [_smallest(name, limit, ended) for name, limit in limits.items()]
     unmet = [sentence for sentence, is_met in found if not is_met] or [sentence for sentence, _ in found]
     trials = f"none of {len(ended)} networks meets" if len(ended) > 1 else "the only network does not meet"
-    return f"{trials} hydra.sweeper.constraints: {', '.join(unmet)}; raise the limit, or search smaller networks"
+    return f"{trials} hydra.sweeper.constraints: {', '.join(unmet)}; raise the limit, or search among smaller networks"
 
 
 def _smallest(name: str, limit: float, rows: Sequence[TrialRow]) -> tuple[str, bool]:

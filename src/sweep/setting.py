@@ -16,7 +16,8 @@ class Data(NamedTuple):
     """A data set as a sweep records it.
 
     Attributes:
-        name: from the configuration; `image_folder` if it is the folder's name, which is not part of a study.
+        name: from the configuration. The name of a folder or file is not part of a study; then it is `image_folder`,
+            `manifest` or `arrays`.
         source: where the data set came from.
         digest: its SHA-256 in hex.
         warnings: what a reader of results must know about it.

@@ -33,7 +33,7 @@ def test_limits_that_no_network_meets_are_named_with_the_smallest_value() -> Non
     rows = [skipped(0, parameters=5000), skipped(1, parameters=2000)]
     assert explain_limits(rows, LIMITS) == (
         "none of 2 networks meets hydra.sweeper.constraints: the lowest value of parameters is 2,000 (limit 1,000); "
-        "raise the limit, or search smaller networks"
+        "raise the limit, or search among smaller networks"
     )
 
 
