@@ -98,7 +98,7 @@ class ExponentialConfig(ScheduleConfig, kind="exponential", builds="src.fitting.
 
 @dataclass(kw_only=True)
 class PolynomialConfig(ScheduleConfig, kind="polynomial", builds="src.fitting.schedules:polynomial"):
-    """Falls to `alpha` times the optimizer's learning rate with a power of the remaining steps; 1 is a straight line."""
+    """Falls to `alpha` times the optimizer's learning rate with a power of the remaining steps; 1: a straight line."""
 
     power: float = 1.0
     alpha: float = 0.0
