@@ -13,8 +13,8 @@ from rich.text import Text
 
 from src.console.lines import console, duration, say, table
 from src.redact import redact
-from src.results import Counts, FrontPoint, TrialRow, format_cost, format_metric
-from src.schema import COSTS, Objective, front_of, improves
+from src.results import Counts, FrontPoint, TrialRow, format_metric
+from src.schema import COSTS, Objective, format_cost, front_of, improves
 
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 MAX_LISTED = 10  # trials that are not tried again

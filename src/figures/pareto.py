@@ -19,8 +19,8 @@ from src.figures.axes import (
     parameter_axis,
 )
 from src.figures.colors import BLUE, GRAY, RED
-from src.results import Parameter, TrialRow, format_cost, format_metric
-from src.schema import COSTS, Objective, front_of
+from src.results import Parameter, TrialRow, format_metric
+from src.schema import COSTS, Objective, format_cost, front_of
 
 DECADE = 10.0  # a cost whose values span more has a logarithmic axis
 WIDTH, HEIGHT = 9.0, 5.5  # inches of a figure with one panel

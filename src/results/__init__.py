@@ -13,7 +13,6 @@ from src.results.commands import (
 )
 from src.results.formatting import (
     format_calibration,
-    format_cost,
     format_interval,
     format_metric,
     format_score,

@@ -12,11 +12,6 @@ def format_metric(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def format_cost(value: float) -> str:
-    """Return the cost of a network: an integer such as `61,706`, another number with three digits."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
-
-
 def format_scores(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:
     """Return test metrics on one line, each with its interval in parentheses if it has one."""
     shown = "  ".join(f"{name} {format_score(value, intervals.get(name))}" for name, value in metrics.items())
