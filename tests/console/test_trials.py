@@ -178,12 +178,12 @@ def test_with_several_objectives_a_table_of_trials_has_a_column_for_each() -> No
     [
         ("val_accuracy", 0.98765, "0.9877"),
         ("parameters", 61706.0, "61,706"),
-        ("latency_ms", 1.23456, "1.23"),
-        ("model_mb", 0.2353, "0.235"),
+        ("latency_ms", 1.23456, "1.235"),
+        ("model_mb", 0.23534, "0.2353"),
         ("parameters", None, "-"),
     ],
 )
-def test_a_cost_has_three_digits_or_is_an_integer(name: str, value: float | None, shown: str) -> None:
+def test_a_cost_has_four_digits_or_is_an_integer(name: str, value: float | None, shown: str) -> None:
     assert console.format_value(name, value) == shown
 
 
