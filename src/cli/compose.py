@@ -219,6 +219,12 @@ def sweep_ready(overrides: Sequence[str]) -> Iterator[SweepLine]:
     refuse_empty_overrides("train", overrides)
     overrides = quote_strings("train", overrides)
     parsed = OverridesParser.create().parse_overrides(overrides)
+    for override in parsed:
+        if override.is_sweep_override() and override.key_or_group.startswith("hydra."):
+            raise ConfigError(
+                f"{override.input_line}: several values, but {override.key_or_group} belongs to the sweep as a whole; "
+                f"choose one, and write a list as '{override.key_or_group}=[...]'"
+            )
     fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
     with hydra_ready(overrides):
         loader = GlobalHydra.instance().config_loader()

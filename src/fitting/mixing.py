@@ -27,7 +27,10 @@ class Mixing:
             images: uint8, (batch, height, width, channels).
             labels: integers, (batch,).
         """
-        batch = {"images": tf.cast(images, tf.float32), "labels": tf.one_hot(labels, self.num_classes)}
+        batch = {
+            "images": tf.cast(images, tf.float32),
+            "labels": tf.one_hot(tf.cast(labels, tf.int32), self.num_classes),
+        }
         mixed = self.layer(batch, training=True)
         return tf.cast(tf.round(mixed["images"]), tf.uint8), mixed["labels"]
 

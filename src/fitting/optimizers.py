@@ -2,6 +2,7 @@
 
 import keras
 
+from src.errors import ConfigError
 from src.fitting.losses import build_loss, check_loss
 from src.fitting.metrics import check_metrics, metrics_in_epoch, metrics_of_predictions
 from src.fitting.predictions import Predictions
@@ -60,6 +61,12 @@ def steps_per_execution(model: keras.Model, config: Config) -> int:
 
 def build_optimizer(config: Config, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the Keras optimizer of `config.optimizer`, with the learning rate of `config.schedule`."""
+    accumulated = config.optimizer.gradient_accumulation_steps
+    if accumulated is not None and accumulated > steps_per_epoch:
+        raise ConfigError(
+            f"optimizer.gradient_accumulation_steps: {accumulated} batches share an update, but an epoch has "
+            f"{steps_per_epoch}; use at most that many, or a smaller training.batch_size"
+        )
     learning_rate = build_schedule(config, steps_per_epoch).learning_rate
     settings = config.optimizer.arguments() | {"learning_rate": learning_rate}
     optimizer: keras.optimizers.Optimizer = config.optimizer.build(keras.optimizers.Optimizer, **settings)

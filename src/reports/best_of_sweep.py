@@ -80,6 +80,11 @@ def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepRe
 
 
 def _check_sweep(sweep: SweepResult) -> None:
+    if sweep.best_trial is None and (sweep.counts.complete or sweep.counts.skipped):
+        raise UserError(
+            f"study {sweep.study_name} has no complete trial within hydra.sweeper.constraints, so no best trial; raise "
+            "the limits, or search among smaller networks"
+        )
     if sweep.best_trial is None:
         raise UserError(f"study {sweep.study_name} has no complete trial, so no best trial; narrow the space")
     if sweep.best_config is None or sweep.best_epoch is None:

@@ -20,7 +20,8 @@ def explain_limits(rows: Sequence[TrialRow], limits: Mapping[str, float], enough
     """
     ended = [row for row in rows if row.state in ("COMPLETE", "PRUNED", "FAIL") and not row.interrupted]
     is_met = any(row.costs and not excess(row.costs, limits) for row in rows)  # a running trial counts too
-    if is_met or not ended or len(ended) < enough or not all(row.is_skipped for row in ended):
+    is_over = all(row.is_skipped or not row.is_feasible for row in ended)
+    if is_met or not ended or len(ended) < enough or not is_over:
         return ""
     found = [_smallest(name, limit, ended) for name, limit in limits.items()]
     unmet = [sentence for sentence, is_met in found if not is_met] or [sentence for sentence, _ in found]

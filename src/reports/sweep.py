@@ -86,7 +86,9 @@ def record_results(
     front = study.front(linked, plan.objectives)
     given_up = {row.number: row.attempts for row in rows if row.attempts}
     result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts, given_up=given_up)
-    if front and plan.has_front:
+    if not front and counts.complete:
+        _replace_best(run, plan)
+    elif front and plan.has_front:
         result = _record_front(run, plan, result, front, config_of_trial, extensions or {})
     elif front:
         (best,) = front
@@ -226,6 +228,18 @@ def _record_best(
         best_costs=best.costs,
         best_config=config,
     )
+
+
+def _replace_best(run: tracking.Run, plan: SweepPlan) -> None:
+    """Replaces the best trial of an earlier report, whose network is over a limit now. Its metrics stay in the run."""
+    note = "# No complete trial is within hydra.sweeper.constraints.\n"
+    if not plan.has_front:
+        run.log_text("best.yaml", note)
+        return
+    with run.new_folder("front") as folder:
+        folder.mkdir()
+        (folder / "none.txt").write_text(note, encoding="utf-8")
+    run.log_table("front.csv", ("trial", *(objective.name for objective in plan.objectives)), [])
 
 
 def _record_front(

@@ -143,7 +143,7 @@ class CosineRestartsConfig(ScheduleConfig, kind="cosine_restarts", builds="src.f
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(2, "schedule.cycles", self.cycles)
-        require(1 <= self.factor < math.inf, "schedule.factor", self.factor, "a finite number of at least 1")
+        require(1 <= self.factor <= 100, "schedule.factor", self.factor, "from 1 to 100")
         require(0 < self.height <= 1, "schedule.height", self.height, "a fraction, more than 0 and at most 1")
         require(0 <= self.alpha <= 1, "schedule.alpha", self.alpha, "a fraction from 0 to 1")
 

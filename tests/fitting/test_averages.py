@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from src.errors import ConfigError
 from src.fitting import fit
 from tests.support.training import ready
 
@@ -71,3 +72,10 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(steps_per_execution: 
         fit(network, dataset.head(whole), settings)
     for found, expected in zip(model.get_weights(), larger.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_more_accumulated_batches_than_an_epoch_has_are_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^optimizer\.gradient_accumulation_steps: 5 batches .*an epoch has 4; use at"
+    ):
+        ready("optimizer.gradient_accumulation_steps=5")

@@ -26,7 +26,7 @@ def batch() -> tuple[tf.Tensor, tf.Tensor]:
     """32 images of 8 x 8 pixels: those of class 0 are bright all over, the others black."""
     labels = np.arange(32) % CLASSES
     images = np.where(labels == 0, FULL, 0).astype(np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 1), np.uint8)
-    return tf.constant(images), tf.constant(labels)
+    return tf.constant(images), tf.constant(labels.astype(np.uint16))  # as of a data set with many classes
 
 
 @pytest.mark.parametrize("key", ["mixup", "cutmix"])

@@ -141,7 +141,14 @@ def sweep(**changes: Any) -> SweepResult:
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
-        (sweep(best_trial=None, best_run_id=None), r"study study has no complete trial, .*; narrow the space$"),
+        (
+            sweep(best_trial=None, best_run_id=None, counts=replace(DONE, complete=0)),
+            r"study study has no complete trial, .*; narrow the space$",
+        ),
+        (
+            sweep(best_trial=None, best_run_id=None),
+            r"study study has no complete trial within hydra\.sweeper\.constraints, .*; raise the limits",
+        ),
         (
             sweep(best_run_id=None, best_config=None),
             r"^trial 1 is the best of study study, but its run is gone .* restore the run, or start a new study",

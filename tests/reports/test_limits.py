@@ -37,6 +37,11 @@ def test_limits_that_no_network_meets_are_named_with_the_smallest_value() -> Non
     )
 
 
+def test_networks_that_were_trained_under_a_higher_limit_do_not_meet_the_limit_of_now() -> None:
+    rows = [row(0, 0.5, costs={"parameters": 5000}, excess="parameters 5,000 > 1,000")]
+    assert "the lowest value of parameters is 5,000 (limit 1,000)" in explain_limits(rows, LIMITS)
+
+
 def test_only_the_limits_that_nothing_meets_are_named() -> None:
     rows = [skipped(0, parameters=5000, model_mb=1.0)]
     sentence = explain_limits(rows, LIMITS | {"model_mb": 2.0, "latency_ms": 1.0})

@@ -37,7 +37,7 @@ RANGES: Ranges = [
     (one_cycle, "schedule.warmup_fraction schedule.initial_fraction", [0.01, 0.99], [0.0, 1.0, NAN]),
     (one_cycle, "schedule.alpha", [0.0, 1.0], [-0.1, 1.1, NAN]),
     (restarts, "schedule.cycles", [2], [1, 0]),
-    (restarts, "schedule.factor", [1.0, 2.0], [0.5, NAN, INF]),
+    (restarts, "schedule.factor", [1.0, 100.0], [0.5, 101.0, NAN]),
     (restarts, "schedule.height", [0.5, 1.0], [0.0, 1.1, NAN]),
     (restarts, "schedule.alpha", [0.0, 1.0], [-0.1, 1.1, NAN]),
 ]
