@@ -539,7 +539,7 @@ NOTHING = [
     (["hydra/sweeper=grid,optuna"], r"'hydra/sweeper=grid,optuna'"),
     (
         [*ANY, "hydra.sweeper.objectives=val_accuracy,parameters"],
-        r"^hydra\.sweeper\.objectives=val_accuracy,parameters: several values, .*hydra\.sweeper\.objectives=\[\.\.\.\]'$",
+        r"^hydra\.sweeper\.objectives=val_accuracy,parameters: several .*hydra\.sweeper\.objectives=\[\.\.\.\]'$",
     ),
     (
         [*ANY, "hydra.sweeper.constraints.parameters=10,20"],
