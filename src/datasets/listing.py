@@ -15,6 +15,7 @@ from src.errors import DataError
 
 LINK_OUT = "link out of the folder"
 MAX_NAMED = 5  # files or links in a sentence
+MAX_SHOWN = 40  # bytes of a cell in a sentence
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 VALIDATION_SYNONYMS = ("val", "valid", "dev")
 SPLIT_NAMES = {  # as people name them, in lowercase

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 
 from src.datasets.arrays import Arrays, Images
-from src.datasets.listing import MAX_NAMED, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
+from src.datasets.listing import MAX_NAMED, MAX_SHOWN, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
 from src.datasets.splitting import Source, divide
 from src.errors import DataError
 from src.places import local_path
@@ -202,8 +202,8 @@ def _decode(file: Path, name: str, classes: np.ndarray) -> np.ndarray:
         return np.strings.decode(classes, "utf-8")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{file}: {name} has the label {error.object!r}, which is not UTF-8; save the labels as strings, for "
-            f'example numpy.strings.decode({name}, "latin-1")'
+            f"{file}: {name} has the label {error.object[:MAX_SHOWN]!r}, which is not UTF-8; save the labels as "
+            f'strings, for example numpy.strings.decode({name}, "latin-1")'
         ) from error
 
 
