@@ -173,7 +173,7 @@ def _explain_key(cause: OmegaConfBaseException) -> str:
 
 def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
     sentence = re.sub(r"^While dereferencing interpolation '.*?': ", "", str(cause).splitlines()[0])
-    typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)", str(error))
+    typed = re.search(r"(?:merging override|Could not override) '?\+*([\w.@/-]+)(?:=(.*))?", str(error))
     key = typed[1] if typed else _dotted(cause) or _dotted(error)
     if (group := re.fullmatch(r"hydra\.sweeper\.(sampler|pruner|engine)", key)) and "not a subclass of" in sentence:
         option = re.search(r"value: (\S+)", str(cause))
@@ -193,6 +193,11 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
         if missing := re.match(r"Interpolation key '(.+)' not found", sentence):
             return f"${{{missing[1]}}} refers to nothing: there is no key {missing[1]!r}"
         return f"{'' if _config_at_fault(error) else 'a file of conf/ is wrong: '}{sentence[:1].lower()}{sentence[1:]}"
+    came = typed[2] if typed else None
+    if came and "is not a ListConfig" in sentence:
+        return f"{key}: got {came}, expected a list in brackets, such as [{came},...]"
+    if came and re.search(rf"is not a subclass of \w+\. value: {re.escape(came)}$", sentence):
+        return f"{key}: got {came}, expected settings; give each with {key}.KEY=VALUE"
     if "is not Optional" in sentence:
         return f"{key}: got null, expected a value"
     if unset := re.search(r"Environment variable '(.+?)' not found", sentence):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from src.errors import DataError
 
 LINK_OUT = "link out of the folder"
 MAX_NAMED = 5  # files or links in a sentence
+MAX_SHOWN = 40  # bytes of a cell in a sentence
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 VALIDATION_SYNONYMS = ("val", "valid", "dev")
 SPLIT_NAMES = {  # as people name them, in lowercase
@@ -144,11 +145,17 @@ def _find_splits(folder: Path, follow: bool) -> dict[str, str]:
     """Return the split of each folder that is one; none unless there is one for training and another one.
 
     Raises:
-        DataError: two folders are the same split, there are other folders next to them, or a split is a link.
+        DataError: two folders are the same split, there are other folders next to them, the folders of the classes
+            are next to a split and in it, or a split is a link.
     """
     names = sorted(entry.name for entry in _folders(folder, follow))
     splits = {name: SPLIT_NAMES[name.lower()] for name in names if name.lower() in SPLIT_NAMES}
-    if TRAIN not in splits.values() or len(set(splits.values())) < 2:
+    found = set(splits.values())
+    is_only_one_twice = len(found) == 1 < len(splits) == len(names) and all(
+        _folders(folder / name, follow) for name in splits
+    )
+    if not is_only_one_twice and (TRAIN not in found or len(found) < 2):
+        _refuse_classes_next_to(folder, names, splits, follow)
         return {}
     has_old_names = {TRAIN} < {name.lower() for name in names} & {TRAIN, TEST, VALIDATION, *VALIDATION_SYNONYMS}
     if not has_old_names and not all(_folders(folder / name, follow) for name in splits):
@@ -168,6 +175,19 @@ def _find_splits(folder: Path, follow: bool) -> dict[str, str]:
     if links and not follow:
         raise DataError(f"{folder} has a link in place of a split{explain_links(links)}")
     return splits
+
+
+def _refuse_classes_next_to(folder: Path, names: Sequence[str], splits: Mapping[str, str], follow: bool) -> None:
+    """Raise DataError if a split contains folders with the names of several folders next to it."""
+    for split, its in splits.items():
+        inner = {entry.name for entry in _folders(folder / split, follow)}
+        both = [_printable(name) for name in names if name in inner]
+        if len(both) > 1:
+            other = folder / (TEST if its == TRAIN else TRAIN)
+            raise DataError(
+                f"{folder} has the folders {_listed(both)}, and so has its folder {split}; if {split} is a split, move "
+                f"the others into another split, such as {other}; if not, move or rename {split}"
+            )
 
 
 def explain_names(listing: Listing) -> list[str]:

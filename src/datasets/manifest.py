@@ -20,7 +20,7 @@ from src.errors import DataError
 from src.places import local_path
 from src.schema import ManifestConfig
 
-NUMBER = re.compile(r"-?(0|[1-9]\d*)")
+NUMBER = re.compile(r"-?(0|[1-9]\d{0,4299})")  # an integer of the digits that `int` reads by default
 MAX_LABELS = 10  # in a sentence
 
 
@@ -99,7 +99,7 @@ def name_labels(config: ManifestConfig, table: Table) -> tuple[list[str], list[s
     """Return the names of the classes, and the name of the class of each row.
 
     If the configuration or the file gives names, labels that are numbers are the places of these names, from 0. Without
-    names, numbers are sorted by value and other labels as strings.
+    names, integers are sorted by value and other labels as strings.
 
     Raises:
         DataError: labels are empty or not among the classes, or there is only one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import psutil
 
 from src.datasets.arrays import Arrays, Images
-from src.datasets.listing import MAX_NAMED, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
+from src.datasets.listing import MAX_NAMED, MAX_SHOWN, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
 from src.datasets.splitting import Source, divide
 from src.errors import DataError
 from src.places import local_path
@@ -21,7 +22,11 @@ from src.schema import ArraysConfig
 
 EXPECTED = "x_train, y_train, x_test, y_test, or images, labels"
 TOLERANCE = 1e-6  # of the range, by which rounding may put a value outside
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+HEADERS = {  # by the version of the format: the bytes of the header's length, and the function that reads the header
+    (1, 0): (2, np.lib.format.read_array_header_1_0),
+    (2, 0): (4, np.lib.format.read_array_header_2_0),
+}
+MAX_HEADER_BYTES = 10_000  # NumPy's limit, which it checks after it has read the header into the memory
 Header = tuple[tuple[int, ...], np.dtype]  # the shape and the type of an array
 DAMAGED = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -111,7 +116,15 @@ def _header(archive: zipfile.ZipFile, name: str) -> Header:
         version = np.lib.format.read_magic(member)
         if version not in HEADERS:
             raise ValueError(f"{name} has named fields")
-        shape, _, dtype = HEADERS[version](member)
+        length_bytes, read_header = HEADERS[version]
+        length = int.from_bytes(member.read(length_bytes), "little")
+        member.seek(np.lib.format.MAGIC_LEN)
+        if length > MAX_HEADER_BYTES:
+            raise ValueError(f"the header of {name} has {length:,} bytes, expected up to {MAX_HEADER_BYTES:,}")
+        try:
+            shape, _, dtype = read_header(member)
+        except (ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:  # those of Python's parser
+            raise ValueError(f"the header of {name} cannot be read") from error
     return shape, dtype
 
 
@@ -180,7 +193,18 @@ def _part(
     if kind.kind not in "iuUS":
         raise DataError(f"{file}: {labels} is {kind}, expected integers or strings; save {labels}.astype(int)")
     classes = _read(file, labels).reshape(-1)
-    return Part(split, images, labels, shape, dtype, classes.astype(str) if classes.dtype.kind == "S" else classes)
+    return Part(split, images, labels, shape, dtype, _decode(file, labels, classes) if kind.kind == "S" else classes)
+
+
+def _decode(file: Path, name: str, classes: np.ndarray) -> np.ndarray:
+    """Return labels of bytes as strings."""
+    try:
+        return np.strings.decode(classes, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file}: {name} has the label {error.object[:MAX_SHOWN]!r}, which is not UTF-8; save the labels as "
+            f'strings, for example numpy.strings.decode({name}, "latin-1")'
+        ) from error
 
 
 def _describe_shape(config: ArraysConfig, file: Path, name: str, shape: tuple[int, ...]) -> str:
@@ -215,8 +239,7 @@ def _read_images(config: ArraysConfig, file: Path, part: Part) -> Images:
         return images
     low, high = config.value_range or (0, 255)
     margin = TOLERANCE * (high - low)
-    flat = images.reshape(len(images), -1)
-    worst = [flat.min(axis=1), flat.max(axis=1)]
+    worst = [images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))]
     inside = (worst[0] >= low - margin) & (worst[1] <= high + margin)  # false for NaN
     bad = [
         (index, f"{least:.6g} to {most:.6g}")

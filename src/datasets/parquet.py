@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.datasets.images import ImageBytes
-from src.datasets.listing import SPLIT_NAMES
+from src.datasets.listing import MAX_SHOWN, SPLIT_NAMES
 from src.datasets.rows import LABEL, PATH, SPLIT, Row, Table, find_columns
 from src.errors import DataError
 from src.schema import ManifestConfig
@@ -104,7 +104,7 @@ def _cells(opened: ParquetFile, file: Path, name: str, inner: str | None = None)
     """Return the cells of a column as strings, empty for null; of a column of structs, those of an inner field.
 
     Raises:
-        DataError: the cells are neither strings nor integers.
+        DataError: the cells are neither strings nor integers, or are not in UTF-8.
     """
     import pyarrow as pa
 
@@ -117,14 +117,24 @@ def _cells(opened: ParquetFile, file: Path, name: str, inner: str | None = None)
         column = opened.read([name]).column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    values = column.to_pylist()
+    try:
+        values = column.to_pylist()
+        # Paths inside of images only name them, so they need not be readable.
+        values = [
+            value.decode(errors="replace" if inner else "strict") if isinstance(value, bytes) else value
+            for value in values
+        ]
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"column {name!r} of {file} has the cell {error.object[:MAX_SHOWN]!r}, which is not UTF-8; write the "
+            "column as strings"
+        ) from error
     if pa.types.is_floating(column.type):  # pandas makes floats of integers when some are missing
         values = [int(value) if value is not None and value.is_integer() else value for value in values]
         values = [None if value != value else value for value in values]  # NaN is a missing value
     if any(isinstance(value, float | list | dict) for value in values):
         raise DataError(f"column {name!r} of {file} is {column.type}, expected strings or integers")
-    texts = (value.decode(errors="replace") if isinstance(value, bytes) else value for value in values)
-    return ["" if text is None else str(text).strip() for text in texts]
+    return ["" if value is None else str(value).strip() for value in values]
 
 
 def _names(schema: Any, columns: dict[str, str]) -> Sequence[str]:

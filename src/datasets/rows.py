@@ -15,6 +15,7 @@ from src.schema import ManifestConfig
 
 SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
 SEPARATOR_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+MAX_CELL = 2**31 - 1  # characters; Python's 131,072 are too few for a column of encoded pictures
 PATH, LABEL, SPLIT, GROUP = "path", "label", "split", "group"
 
 
@@ -106,13 +107,19 @@ def read_text(config: ManifestConfig, file: Path) -> Table:
     """Return the rows of a CSV or TSV file in UTF-8, with or without a byte order mark.
 
     Raises:
-        DataError: the file cannot be read, has no columns for path and label, or rows of different lengths.
+        DataError: the file is empty, cannot be read, has no columns for path and label, or rows of different lengths.
     """
     separator = SEPARATORS[file.suffix.lower()]
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
+            csv.field_size_limit(MAX_CELL)
             reader = csv.reader(opened, delimiter=separator, strict=True)
-            header = next(reader, [])
+            header = next(reader, None)
+            if header is None:
+                raise DataError(
+                    f"{file} is empty; write a line with the names of the columns ({config.columns.path}, "
+                    f"{config.columns.label}) and a line for each image, or set dataset.file=FILE"
+                )
             _check_separator(file, header, separator)
             columns = find_columns(config, file, header, needed=(PATH, LABEL))
             columns.pop("image", None)  # bytes are only in Parquet files

@@ -25,7 +25,16 @@ MISTAKES = [
     (["model=null", "training.early_stopping_patience=null"], r"^no model 'null'[^;]*; known: [^;]*; or remove `"),
     (["tracking.uri=${nope}"], r"^tracking\.uri: interpolation key 'nope' not found"),
     (["model.conv.x.filters=3"], r"^got 'x', expected the index of a list item, counted from 0"),
-    (["model.conv.0=3"], r"^model\.conv\.0: "),
+    (["model.conv.0=3"], r"^model\.conv\.0: got 3, expected settings; give each with model\.conv\.0\.KEY=VALUE$"),
+    (["dataset=manifest", "dataset.columns=label"], r"^dataset\.columns: got label, expected settings; give each with"),
+    (
+        ["dataset=arrays", "dataset.value_range=1"],
+        r"^dataset\.value_range: got 1, expected a list .*, such as \[1,\.\.\.",
+    ),
+    (
+        ["hydra.sweeper.objectives=val_loss"],
+        r"objectives: got val_loss, expected a list .*, such as \[val_loss,\.\.\.\]$",
+    ),
     (["model.dense.5=3"], r"^no item 'model\.dense\.5': the list is shorter"),
     (["evaluate_test=perhaps"], r"^evaluate_test: got 'perhaps', expected true or false$"),
     (["model=lenot,dense"], r"^model=lenot,dense: several values; add -m to run each of them$"),

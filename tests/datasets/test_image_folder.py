@@ -304,6 +304,16 @@ def a_split_twice(folder: Path) -> None:
     put_splits(folder, Train=5, test=2, Testing=2)
 
 
+def a_split_twice_and_no_other(folder: Path) -> None:
+    put_splits(folder, train=5, Train=5)
+
+
+def classes_next_to_a_split(folder: Path) -> None:
+    put_splits(folder, train=5)
+    put_class(folder, "cat", 5)
+    put_class(folder, "dog", 5)
+
+
 def a_folder_in_a_folder(folder: Path) -> None:
     put_splits(folder, train=5)
 
@@ -348,6 +358,12 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
         r"has folders train and val, and also extra; the only splits are train, validation, test",
     ),
     (a_split_twice, r"has folders Testing and test, which are the same split; merge or rename them"),
+    (a_split_twice_and_no_other, r"has folders Train and train, which are the same split; merge or rename them"),
+    (
+        classes_next_to_a_split,
+        r"photos has the folders cat, dog, and so has its folder train; if train is a split, move the others into "
+        r"another split, such as .*photos/test; if not, move or rename train$",
+    ),
     (
         a_folder_in_a_folder,
         r"only one folder, 'train', .*\. It contains the folders cat, dog: if .*folder=.*photos/train$",

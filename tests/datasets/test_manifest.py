@@ -144,6 +144,18 @@ def test_labels_that_are_numbers_are_sorted_by_value(photos: Photos) -> None:
     assert class_names_of(photos.write("labels.csv", *rows)) == ["2", "9", "10"]
 
 
+def test_other_labels_than_integers_are_sorted_as_strings(photos: Photos) -> None:
+    put_class(photos.folder, "a", 9)
+    rows = [f"{path},{['1.0', '10.0', '9.0'][number(path) % 3]}" for path in photos.paths()]
+    assert class_names_of(photos.write("labels.csv", *rows)) == ["1.0", "10.0", "9.0"]
+
+
+def test_a_label_of_too_many_digits_for_an_integer_is_a_string(photos: Photos) -> None:
+    put_class(photos.folder, "a", 2)
+    rows = [f"{path},{'1' * [1, 5_000][number(path)]}" for path in photos.paths()]
+    assert class_names_of(photos.write("labels.csv", *rows)) == ["1", "1" * 5_000]
+
+
 def test_labels_that_are_numbers_may_be_given_names(pets: Photos) -> None:
     rows = [f"{path},{int(path.startswith('dog'))}" for path in pets.paths()]
     manifest = replace(pets.write("labels.csv", *rows), class_names=["tom", "rex"])

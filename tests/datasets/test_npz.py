@@ -119,6 +119,11 @@ def test_labels_may_be_strings_and_numbers_may_be_given_names(file: Path) -> Non
     assert class_names_of(replace(numbers, class_names=[])) == ["0", "1", "2"]
 
 
+def test_labels_of_bytes_are_strings_in_utf_8(file: Path) -> None:
+    names = np.array(["café".encode(), b"tea"])
+    assert class_names_of(save(file, images=IMAGES, labels=names[np.arange(60) % 2])) == ["café", "tea"]
+
+
 NAN = np.where(np.arange(60)[:, None, None, None] == 7, np.nan, IMAGES / 255)
 BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"images": IMAGES / 255, "labels": LABELS}, {}, r"images is float64, and its values of black and white are not"),
@@ -136,6 +141,10 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"images": IMAGES, "labels": np.eye(3)[LABELS]}, {}, r"labels has the shape \(60, 3\), .*argmax"),
     ({"images": IMAGES, "labels": LABELS[:9]}, {}, r"labels has the shape \(9,\), expected \(60,\)"),
     ({"images": IMAGES, "labels": LABELS / 1}, {}, r"labels is float64, expected integers or strings"),
+    ({"images": IMAGES, "labels": np.array([b"\xe9", b"tea", b"milk"])[LABELS]}, {}, r"labels has the label "
+     r"b'\\xe9', which is not UTF-8; save the labels as strings, for example numpy\.strings\.decode\(labels, "),
+    ({"x_train": IMAGES / 255, "y_train": LABELS, "x_test": IMAGES[:0] / 255, "y_test": LABELS[:0]},
+     {"value_range": [0, 1]}, r"^class '0' in .* has 20 usable images: none of them for test"),
     ({"images": IMAGES.reshape(60, 3, 5, 2), "labels": LABELS}, {}, r"channels first"),
     ({"images": IMAGES.reshape(60, 30), "labels": LABELS}, {}, r"has the shape \(60, 30\), expected"),
     ({"images": IMAGES.reshape(60, 10, 3, 1), "labels": LABELS}, {}, r"has the shape \(60, 10, 3, 1\), but the "
@@ -199,6 +208,23 @@ def test_an_array_that_claims_to_be_larger_than_the_memory_is_refused_before_it_
         archive.writestr("labels.npy", _npy(np.array([0, 1])))
     with pytest.raises(DataError, match=r"takes \d{4,}\.\d GB of memory, but .* are free; save fewer images"):
         load_dataset(config(file, image_size=[2**40, 5]))
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "sentence"),
+    [
+        (b"", 2**30, r"the header of images\.npy has 1,073,741,824 bytes, expected up to 10,000; save it with"),
+        (b"(" * 9_000, 9_000, r"the header of images\.npy cannot be read; save it with"),
+        (b"-" * 9_000, 9_000, r"the header of images\.npy cannot be read; save it with"),
+    ],
+)
+def test_a_header_that_is_too_long_or_deeply_nested_is_refused(
+    file: Path, header: bytes, length: int, sentence: str
+) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("images.npy", np.lib.format.magic(2, 0) + length.to_bytes(4, "little") + header)
+    with pytest.raises(DataError, match=sentence):
+        check_dataset(config(file))
 
 
 def _npy(array: np.ndarray) -> bytes:

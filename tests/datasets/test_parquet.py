@@ -104,6 +104,11 @@ def test_columns_that_are_not_images_or_labels_are_refused(pets: Photos) -> None
     refuse(pets, r"column 'image' of .* is string, expected the bytes of image files", image=["a.png"], label=[1])
     refuse(pets, r"column 'label' of .* is list<.*>, expected strings or integers", image=[image], label=[[1, 0]])
     refuse(pets, r"column 'label' of .* is double, expected strings or integers", image=[image], label=[0.5])
+    latin = [b"\xe9", b"\xe8"]
+    not_utf_8 = r"column 'label' of .* has the cell b'\\xe9', which is not UTF-8; write the column as strings$"
+    refuse(pets, not_utf_8, path=["cat/000.png", "cat/001.png"], label=latin)
+    broken = pa.StringArray.from_buffers(2, *pa.array(latin).buffers()[1:])  # not checked by Arrow
+    refuse(pets, not_utf_8, path=["cat/000.png", "cat/001.png"], label=broken)
     refuse(pets, r"^2 of 3 rows .* have no label: row 2, row 3; add it", image=[image] * 3, label=[1.0, None, math.nan])
     refuse(
         pets, r"^1 of 2 rows .* files that do not exist: row 2 \(x\.png\)", path=["cat/000.png", "x.png"], label=[1, 2]

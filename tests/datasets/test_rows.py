@@ -42,6 +42,11 @@ def test_a_column_for_splits_or_groups_need_not_be_there_unless_it_was_named(tmp
         read_text(config(file, group="patient"), file)
 
 
+def test_a_column_that_is_not_used_may_have_very_long_cells(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.csv", f"path,label,pixels\na.png,cat,{'0' * 200_000}\n")
+    assert read_text(config(file), file).rows == [Row(2, "a.png", "cat")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -60,7 +65,8 @@ def test_a_column_for_splits_or_groups_need_not_be_there_unless_it_was_named(tmp
         ("a.csv", "path,species\n", r"has no column 'label'; .* with dataset\.columns\.label=NAME"),
         ("a.csv", "path,label,Label \nx,y,z\n", None),
         ("a.csv", "path,Label,LABEL\n", r"a\.csv has 2 columns 'label'; rename all but one"),
-        ("a.csv", "", r"a\.csv has no column 'path'; its columns are missing"),
+        ("a.csv", "", r"a\.csv is empty; write a line with the names of the columns \(path, label\) and a line for"),
+        ("a.csv", "\n", r"a\.csv has no column 'path'; its columns are missing"),
         ("a.csv", 'path,label\n"a.png,cat\n', r"a\.csv, line 2: .*; correct the quotation marks"),
         (
             "a.csv",
