@@ -11,7 +11,7 @@ import hydra
 import pytest
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode
 
-from src.cli.compose import CONF, compose, compose_config, config_from_dict, to_dataclass
+from src.cli.compose import CONF, compose, compose_config, config_from_dict, sweep_ready, to_dataclass
 from src.cli.mistakes import has_no_value
 from src.errors import ConfigError
 from src.schema import PRIMARY, Config, SequentialConfig, as_tree, flatten
@@ -216,3 +216,13 @@ def test_a_config_of_before_there_was_augmentation_reads_back_without_any() -> N
 def test_a_tree_that_is_not_a_config_is_refused(leaves: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         config_from_dict(changed(**leaves))
+
+
+@pytest.mark.parametrize("typed", ["hydra.sweeper.objectives=val_accuracy,parameters", "hydra.sweeper.n_jobs=1,2"])
+def test_several_values_for_a_setting_of_the_whole_sweep_are_refused(typed: str) -> None:
+    key = re.escape(typed.partition("=")[0])
+    with (
+        pytest.raises(ConfigError, match=rf"^{key}=.*: several values, .* choose one, and write a list as '{key}=\["),
+        sweep_ready(["seed=1,2", typed]),
+    ):
+        pass

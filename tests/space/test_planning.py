@@ -537,14 +537,6 @@ NOTHING = [
     (["seed=1,2", "seed=3"], r"^nothing to sweep over"),
     (["hparams_search=grid,lenot"], r"^hparams_search belongs to the sweep as a whole"),
     (["hydra/sweeper=grid,optuna"], r"'hydra/sweeper=grid,optuna'"),
-    (
-        [*ANY, "hydra.sweeper.objectives=val_accuracy,parameters"],
-        r"^hydra\.sweeper\.objectives=val_accuracy,parameters: several .*hydra\.sweeper\.objectives=\[\.\.\.\]'$",
-    ),
-    (
-        [*ANY, "hydra.sweeper.constraints.parameters=10,20"],
-        r"parameters=10,20: several values, but hydra.*; choose one",
-    ),
     *[
         ([f"{group}.{REGISTRY[group].key}=a,b"], rf"^{group}\.\w+ follows from the chosen {group}; .*: {group}=A,B$")
         for group in ("dataset", "model", "optimizer", "schedule")
