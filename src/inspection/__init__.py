@@ -9,7 +9,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.inspection.cam import grad_cam
-    from src.inspection.costs import measure_costs, measure_new, sketch_model
+    from src.inspection.costs import measure_costs, measure_new
     from src.inspection.maps import FeatureMaps, Filters, feature_maps, first_filters
 else:
     __getattr__ = lazy_package(__name__)

@@ -1,10 +1,8 @@
 """The costs of a network: parameters, space and time. Their table is in `src.schema.costs`."""
 
-import random
 import statistics
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -28,28 +26,6 @@ def measure_new(build: Callable[[], keras.Model], names: Collection[str]) -> dic
     """Return the costs of a network that is built only for this; the memory of the one before it is freed."""
     keras.utils.clear_session()
     return measure_costs(build(), names)
-
-
-def sketch_model(build: Callable[[], keras.Model]) -> keras.Model:
-    """Return a network whose weights have shapes but no values, so that the largest one takes no memory.
-
-    It is built in its own thread, because Keras keeps its name counters and its list of variables without values by
-    thread: they disappear with the thread. The state of the random numbers does not change.
-
-    Args:
-        build: builds the network without calling it on images.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_sketch, build).result()
-
-
-def _sketch(build: Callable[[], keras.Model]) -> keras.Model:
-    state = random.getstate()  # initializers draw their seeds from it
-    try:
-        with tf.Graph().as_default(), keras.StatelessScope(initialize_variables=False):
-            return build()
-    finally:
-        random.setstate(state)
 
 
 def parameters(model: keras.Model) -> int:

@@ -62,7 +62,7 @@ class Meter:
             shape, classes = dataset.input_shape, len(dataset.class_names)
             build = functools.partial(models.build_model, config.model, shape, classes)
             # A user's network is called once while it is built, for which it needs its weights.
-            model = build() if config.model.is_foreign else inspection.sketch_model(build)
+            model = build() if config.model.is_foreign else models.sketch_network(lambda _: build())
             costs = inspection.measure_costs(model, counted)
         timed = [name for name in names if COSTS[name].is_time]
         if timed and not excess(costs, limits or {}):
