@@ -151,7 +151,7 @@ def _explain_option(error: MissingConfigException) -> str:
 
 
 def _command_for_data(typed: str) -> str | None:
-    """Return the message about a folder or file in place of a data set's name; None if there is no such place."""
+    """Return the message about a path that was typed instead of a data set's name; None if it does not exist."""
     place = local_path(typed)
     if not typed or not place.exists():
         return None

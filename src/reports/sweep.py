@@ -156,7 +156,7 @@ def describe_sweep(
         top = study.ranked(rows, plan.direction)[:MAX_LISTED]
         first = _best_line(run, plan, top[0]) if top else ""
     parts = [
-        first if top else "No trial is complete.",
+        first if top else _nothing_best(counts),
         _costs_line(costs or {}),
         f"{console.count_words(counts)}.",
         escape(describe_skipped(rows, plan.settings.limits)),
@@ -228,6 +228,11 @@ def _record_best(
         best_costs=best.costs,
         best_config=config,
     )
+
+
+def _nothing_best(counts: Counts) -> str:
+    """Returns why no trial is the best."""
+    return "No complete trial is within the limits." if counts.complete else "No trial is complete."
 
 
 def _replace_best(run: tracking.Run, plan: SweepPlan) -> None:

@@ -122,7 +122,7 @@ def sweep_page(
 def result_line(front: Sequence[TrialRow], counts: Counts, objectives: Sequence[Objective]) -> str:
     """Return the best trial with its value and epoch in one line, or the number of trials on the front."""
     if not front:
-        return "no trial is complete"
+        return "no complete trial is within the limits" if counts.complete else "no trial is complete"
     if len(objectives) > 1:
         named = " and ".join(f"{name} ({direction})" for name, direction in objectives)
         return f"{len(front)} of {counts.complete} complete trials are on the front of {named}"

@@ -1,6 +1,7 @@
 """The page of a sweep: its result, its table, and that it needs nothing from outside."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -72,12 +73,16 @@ def test_a_table_without_failures_has_no_column_for_reasons() -> None:
     [
         (ROWS[1], "best: trial 1, val_accuracy 0.9000 after epoch 3"),
         (row(7, 0.5, best_epoch=None), "best: trial 7, val_accuracy 0.5000"),
-        (None, "no trial is complete"),
+        (None, "no complete trial is within the limits"),
     ],
 )
 def test_the_page_begins_with_its_result(best: TrialRow | None, line: str) -> None:
     assert result_line([] if best is None else [best], COUNTS, [ACCURACY]) == line
     assert page(ROWS, best).index(line) < page(ROWS, best).index("<table>")
+
+
+def test_a_page_without_a_complete_trial_says_so() -> None:
+    assert result_line([], replace(COUNTS, complete=0), [ACCURACY]) == "no trial is complete"
 
 
 def test_the_page_has_the_counts_the_best_parameters_and_one_marked_row() -> None:
