@@ -173,6 +173,16 @@ def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def environment_restored() -> Iterator[None]:
+    """A test leaves the environment as it was; MLflow writes the address of a store that is opened into it."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def networks_forgotten(request: pytest.FixtureRequest) -> Iterator[None]:
     """What a module has cached for its own tests is not kept for the whole session: large networks fill the memory."""
