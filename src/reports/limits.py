@@ -54,7 +54,7 @@ def describe_skipped(rows: Sequence[TrialRow], limits: Mapping[str, float]) -> s
 
 
 def explain_winner(number: int, costs: Mapping[str, float], limits: Mapping[str, float]) -> str:
-    """Return the sentence about a best trial that is over a limit when it is measured again; "" if it is not.
+    """Return the sentence about one of the best trials that is over a limit when it is measured again; "" if not.
 
     Args:
         number: of the trial.
@@ -62,4 +62,4 @@ def explain_winner(number: int, costs: Mapping[str, float], limits: Mapping[str,
         limits: of the costs.
     """
     found = excess(costs, limits)
-    return f"the best trial, {number}, is over a limit when it is measured again: {found}" if found else ""
+    return f"trial {number} is over a limit when its network is measured again: {found}" if found else ""

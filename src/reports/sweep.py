@@ -8,18 +8,17 @@ from typing import Any
 
 from src import console, figures, study, tracking
 from src.links import run_page
-from src.redact import redact
+from src.reports.front import MAX_FRONT, exact_cost, format_param, front_line, record_empty_front, record_front
 from src.reports.limits import describe_skipped, explain_limits, explain_winner
 from src.reports.markdown import Markdown, escape, link, table
 from src.reports.recipe import save_recipe, trial_recipe
 from src.reports.sweep_page import sweep_page
-from src.results import Counts, FrontPoint, Parameter, SweepResult, TrialRow, format_metric, trial_name
+from src.results import Counts, Parameter, SweepResult, TrialRow, format_metric, trial_name
 from src.schema import BEST, COSTS, VALIDATION, as_tree, flatten, format_cost, metric_names
 from src.space import SweepPlan
 
 TRIAL_FIELDS = ("number", "state", "value", "seconds", "best_epoch", "epochs", "run_id", "reason")
 MAX_LISTED = 5  # best trials in the description
-MAX_FRONT = 20  # trials of a front in the description
 
 ConfigOfTrial = Callable[[TrialRow], Mapping[str, Any] | None]
 CostsOfTrial = Callable[[TrialRow, Mapping[str, Any] | None], Mapping[str, float]]
@@ -79,25 +78,24 @@ def record_results(
         config_of_trial: returns the resolved configuration of a trial, None when it is no longer known.
         warnings: what a reader of the results must know.
         extensions: the id of a trial's run -> the extensions that it was trained with, as its param names them.
-        measure: returns what the network of the best trial costs, now that no worker trains.
+        measure: returns what the network of the best trial, or of each on the front, costs now that no worker trains.
     """
     _record_trials(run, plan, rows)
     linked = [row if row.run_id in known else row._replace(run_id=None) for row in rows]
     front = study.front(linked, plan.objectives)
     given_up = {row.number: row.attempts for row in rows if row.attempts}
     result = SweepResult(study_name=study_name, run_id=run.run_id, counts=counts, given_up=given_up)
+    configs = [config_of_trial(row) for row in front]
+    front = [row._replace(costs=measure(row, config)) for row, config in zip(front, configs, strict=True)]
+    made_with = [(extensions or {}).get(str(row.run_id), "") for row in front]
     if not front and counts.complete:
         _replace_best(run, plan)
     elif front and plan.has_front:
-        result = _record_front(run, plan, result, front, config_of_trial, extensions or {})
+        result = record_front(run, plan, result, front, configs, made_with)
     elif front:
-        (best,) = front
-        made_with = (extensions or {}).get(str(best.run_id), "")
-        config = config_of_trial(best)
-        costs = measure(best, config)
-        result = _record_best(run, plan, result, best._replace(costs=costs), config, made_with)
-        winner = explain_winner(best.number, costs, plan.settings.limits)
-        warnings = [*warnings, *[winner] * bool(winner)]
+        result = _record_best(run, plan, result, front[0], configs[0], made_with[0])
+    over = [explain_winner(row.number, row.costs, plan.settings.limits) for row in front]
+    warnings = [*warnings, *filter(None, over)]
     run.describe(describe_sweep(run, plan, linked, counts, warnings, result.best_costs))
     return result
 
@@ -151,7 +149,7 @@ def describe_sweep(
     """
     if plan.has_front:
         front = study.front(rows, plan.objectives)
-        top, first = front[:MAX_FRONT], _front_line(plan, len(front), counts.complete)
+        top, first = front[:MAX_FRONT], front_line(plan, len(front), counts.complete)
     else:
         top = study.ranked(rows, plan.direction)[:MAX_LISTED]
         first = _best_line(run, plan, top[0]) if top else ""
@@ -190,14 +188,9 @@ def _trial_cells(row: TrialRow, costs: Sequence[str], names: Sequence[str], obje
         row.epochs,
         row.run_id or "",
         row.reason,
-        *(_exact(row.costs[name]) if name in row.costs else "" for name in costs),
-        *(_param(row.params, name) for name in names),
+        *(exact_cost(row.costs[name]) if name in row.costs else "" for name in costs),
+        *(format_param(row.params, name) for name in names),
     ]
-
-
-def _exact(cost: float) -> float | int:
-    """Return a cost as it is written to a table: an integer without a decimal point."""
-    return int(cost) if cost == int(cost) else cost
 
 
 def _record_best(
@@ -238,72 +231,10 @@ def _nothing_best(counts: Counts) -> str:
 def _replace_best(run: tracking.Run, plan: SweepPlan) -> None:
     """Replaces the best trial of an earlier report, whose network is over a limit now. Its metrics stay in the run."""
     note = "# No complete trial is within hydra.sweeper.constraints.\n"
-    if not plan.has_front:
+    if plan.has_front:
+        record_empty_front(run, plan, note)
+    else:
         run.log_text("best.yaml", note)
-        return
-    with run.new_folder("front") as folder:
-        folder.mkdir()
-        (folder / "none.txt").write_text(note, encoding="utf-8")
-    run.log_table("front.csv", ("trial", *(objective.name for objective in plan.objectives)), [])
-
-
-def _record_front(
-    run: tracking.Run,
-    plan: SweepPlan,
-    result: SweepResult,
-    front: Sequence[TrialRow],
-    config_of_trial: ConfigOfTrial,
-    extensions: Mapping[str, str],
-) -> SweepResult:
-    """Writes `front.csv`, a recipe of each trial on the front, and metrics; returns the result with the front in it."""
-    objectives = [objective.name for objective in plan.objectives]
-    points = [
-        FrontPoint(
-            trial=row.number,
-            values=dict(zip(objectives, row.values, strict=True)),
-            params=dict(row.params),
-            run_id=row.run_id,
-            best_epoch=row.best_epoch,
-            metrics=row.best_metrics,
-            config=config_of_trial(row),
-        )
-        for row in front
-    ]
-    recipes = {
-        trial_name(row.number): trial_recipe(
-            plan, result.study_name, row, point.config, extensions.get(str(row.run_id), "")
-        )
-        for row, point in zip(front, points, strict=True)
-        if point.config is not None
-    }
-    with run.new_folder("front") as folder:  # replaces recipes of trials that are no longer on the front
-        folder.mkdir()
-        for name, recipe in recipes.items():
-            (folder / f"{name}.yaml").write_text(redact(recipe), encoding="utf-8")
-    names = [dimension.name for dimension in plan.space.dimensions]
-    cells = [
-        (point.trial, *point.values.values(), *(_param(point.params, name) for name in names), point.run_id or "")
-        for point in points
-    ]
-    run.log_table("front.csv", ("trial", *objectives, *names, "run_id"), cells)
-    # No costs: MLflow's table would show the lowest ones next to the best metrics, which other trials have.
-    best = {name: _best_of(points, plan, index) for index, name in enumerate(objectives) if name not in COSTS}
-    run.log_new_metrics({"front_size": len(points), **best}, step=result.counts.counted)
-    run.flush()
-    return replace(result, front=points)
-
-
-def _best_of(points: Sequence[FrontPoint], plan: SweepPlan, index: int) -> float:
-    """Returns the best value of an objective on the front."""
-    name, direction = plan.objectives[index]
-    best = max if direction == "maximize" else min
-    return best(point.values[name] for point in points)
-
-
-def _param(params: Mapping[str, object], name: str) -> object:
-    """Returns the cell of a parameter in a CSV file: `null` for None, nothing if the trial does not have it."""
-    value = params.get(name, "")
-    return "null" if value is None else value
 
 
 def _best_metrics(best: TrialRow, metric: str) -> dict[str, float]:
@@ -327,16 +258,6 @@ def _costs_line(costs: Mapping[str, float]) -> str:
 def _unmet(rows: Sequence[TrialRow], plan: SweepPlan) -> list[str]:
     sentence = explain_limits(rows, plan.settings.limits)
     return [sentence] if sentence else []
-
-
-def _front_line(plan: SweepPlan, size: int, complete: int) -> str:
-    """Returns how many trials are on the front, and of which objectives."""
-    named = " and ".join(f"{escape(name)} ({direction})" for name, direction in plan.objectives)
-    more = f" The first {MAX_FRONT} are listed; `front.csv` has all." if size > MAX_FRONT else ""
-    return (
-        f"**{size} of {complete} complete trials** are on the front of {named}: no other trial is at least as good in "
-        f"every objective and better in one.{more}"
-    )
 
 
 def _best_table(run: tracking.Run, plan: SweepPlan, top: Sequence[TrialRow]) -> str:

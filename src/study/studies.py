@@ -26,7 +26,7 @@ DEFINITION = "definition"
 ORIGIN = "origin"
 ORDER = "order"
 REPORTED = "reported"  # the number of trials in the last report
-WINNER = "winner"  # the best trial, and its costs as they were measured last
+COSTS = "costs "  # prefix of the costs of a trial as they were measured last
 WORKER = "worker "  # prefix of what each worker notes
 
 
@@ -214,15 +214,14 @@ def limits_of(study: optuna.Study) -> dict[str, float]:
     return {name: limit for name, limit in settings.get("constraints", {}).items() if limit is not None}
 
 
-def note_winner(study: optuna.Study, number: int, costs: Mapping[str, float]) -> None:
-    """Store what the network of the best trial costs, measured again after the workers have ended."""
-    study.set_user_attr(WINNER, {"number": number, "costs": dict(costs)})
+def note_costs(study: optuna.Study, number: int, costs: Mapping[str, float]) -> None:
+    """Store what the network of a trial costs, measured again after the workers have ended."""
+    study.set_user_attr(COSTS + str(number), dict(costs))
 
 
-def costs_of_winner(study: optuna.Study, number: int) -> dict[str, float] | None:
-    """Return what `note_winner` has stored, None if it was about another trial."""
-    winner = study.user_attrs.get(WINNER, {})
-    return dict(winner["costs"]) if winner.get("number") == number else None
+def costs_again(study: optuna.Study, number: int) -> dict[str, float]:
+    """Return what `note_costs` has stored about a trial, nothing if that is nothing."""
+    return dict(study.user_attrs.get(COSTS + str(number), {}))
 
 
 def note_report(study: optuna.Study, trials: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -104,17 +105,21 @@ class Ending:
         if self.result.best_trial is not None:
             best = f"best: trial {self.result.best_trial}, {self.sweep.plan.metric} {self.result.best_value:.4f}"
             console.say_with_params(best, self.result.best_params)
-            limits = self.sweep.plan.settings.limits
-            if over := reports.explain_winner(self.result.best_trial, self.result.best_costs, limits):
-                console.warn([over])
+            self._warn_of_costs({self.result.best_trial: self.result.best_costs})
             if self.result.best_config is None:
                 console.say("best.yaml was not written: the run of this trial is gone, and the settings were changed")
         if self.result.front:
             console.say_front(self.result.front, self.result.counts.complete)
+            self._warn_of_costs({point.trial: point.costs for point in self.result.front})
             if lost := [str(point.trial) for point in self.result.front if point.config is None]:
                 console.say(
                     f"no recipe was written for trial {', '.join(lost)}: its run is gone, and the settings were changed"
                 )
+
+    def _warn_of_costs(self, costs: Mapping[int, Mapping[str, float]]) -> None:
+        """Warn of networks that are over a limit when they are measured again."""
+        limits = self.sweep.plan.settings.limits
+        console.warn([over for number in costs if (over := reports.explain_winner(number, costs[number], limits))])
 
     def _print_how_to_resume(self) -> None:
         """Print the command that resumes the sweep, unless the error's own message says what to do."""
@@ -149,24 +154,26 @@ def write_results(sweep: Sweep, is_final: bool = True) -> SweepResult:
         tracking.end_other_trials(sweep.store, runs, [row.number for row in rows if row.state == "RUNNING"])
         known = {run.run_id for run in runs}
         first = claims.read(study.first_of_setting)
-        return reports.record_results(
-            sweep.parent,
-            plan,
-            sweep.job.study.name,
-            rows,
-            counts,
-            known,
-            lambda row: config_of_trial(sweep.store, plan, row, known, first),
-            sweep.warnings,
-            {run.run_id: run.extensions for run in runs},
-            partial(measure_winner, sweep, counts.running > 0 or not is_final),
-        )
+        is_idle = is_final and not counts.running
+        with closing(Meter()) as meter:
+            return reports.record_results(
+                sweep.parent,
+                plan,
+                sweep.job.study.name,
+                rows,
+                counts,
+                known,
+                lambda row: config_of_trial(sweep.store, plan, row, known, first),
+                sweep.warnings,
+                {run.run_id: run.extensions for run in runs},
+                partial(measure_again, sweep, meter if is_idle else None),
+            )
 
 
-def measure_winner(
-    sweep: Sweep, is_busy: bool, best: TrialRow, config: Mapping[str, Any] | None
+def measure_again(
+    sweep: Sweep, meter: Meter | None, row: TrialRow, config: Mapping[str, Any] | None
 ) -> Mapping[str, float]:
-    """Return what the network of the best trial costs, now that no worker of this machine trains.
+    """Return what the network of one of the best trials costs, now that no worker of this machine trains.
 
     Times are measured again, and so are costs that the trial does not have. Other trials without costs count as within
     the limits, because measuring all of them would need all their networks. The study keeps the result, so a report
@@ -174,23 +181,20 @@ def measure_winner(
 
     Args:
         sweep: the sweep.
-        is_busy: True if trials run elsewhere, or somebody waits for the end.
-        best: the trial.
+        meter: None if trials run elsewhere, or somebody waits for the end: then nothing is measured.
+        row: the trial.
         config: its resolved configuration, None if it is not known.
     """
-    names = [name for name in sweep.plan.settings.costs if COSTS[name].is_time or name not in best.costs]
-    known = sweep.claims.read(partial(study.costs_of_winner, number=best.number)) or {}
-    if config is not None and not is_busy and not known.keys() >= set(names):
-        meter = Meter()
+    names = [name for name in sweep.plan.settings.costs if COSTS[name].is_time or name not in row.costs]
+    known = sweep.claims.read(partial(study.costs_again, number=row.number))
+    if config is not None and meter is not None and not known.keys() >= set(names):
         try:
             typed = config_from_dict(dict(config))
             known = meter.measure_apart(typed, datasets.load_dataset(typed.dataset), names)
-            sweep.claims.read(partial(study.note_winner, number=best.number, costs=known))
+            sweep.claims.read(partial(study.note_costs, number=row.number, costs=known))
         except UserError as error:
-            console.warn([f"the network of the best trial could not be measured again: {error}"])
-        finally:
-            meter.close()
-    return {name: cost for name in COSTS if (cost := known.get(name, best.costs.get(name))) is not None}
+            console.warn([f"the network of trial {row.number} could not be measured again: {error}"])
+    return {name: cost for name in COSTS if (cost := known.get(name, row.costs.get(name))) is not None}
 
 
 def write_plots(sweep: Sweep, result: SweepResult) -> None:

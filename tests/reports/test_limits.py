@@ -73,6 +73,6 @@ def test_running_and_interrupted_trials_say_nothing_about_limits() -> None:
 
 def test_a_winner_over_a_limit_is_named() -> None:
     assert explain_winner(7, {"latency_ms": 2.5}, {"latency_ms": 2.0}) == (
-        "the best trial, 7, is over a limit when it is measured again: latency_ms 2.5 > 2"
+        "trial 7 is over a limit when its network is measured again: latency_ms 2.5 > 2"
     )
     assert explain_winner(7, {"latency_ms": 2.0}, {"latency_ms": 2.0}) == ""

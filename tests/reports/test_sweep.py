@@ -70,7 +70,7 @@ def test_the_best_trial_is_within_the_limits_and_a_winner_measured_over_one_is_a
     client = MlflowClient("sqlite:///mlflow.db")
     recorded = client.get_run(str(run.run_id)).data
     assert recorded.metrics["latency_ms"] == 2.5
-    assert "**Warning:** the best trial, 1, is over a limit" in recorded.tags["mlflow.note.content"]
+    assert "**Warning:** trial 1 is over a limit" in recorded.tags["mlflow.note.content"]
     header, first, _ = Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text().splitlines()
     assert header == "number,state,value,seconds,best_epoch,epochs,run_id,reason,latency_ms,model.dropout"
     assert first.endswith(",3,0.1")
@@ -182,6 +182,28 @@ def test_the_files_of_a_front_follow_its_trials(tmp_path: Path, monkeypatch: pyt
     trials = Path(client.download_artifacts(str(run.run_id), "trials.csv")).read_text().splitlines()
     assert trials[0].startswith("number,state,val_accuracy,parameters,seconds,")
     assert trials[1].startswith("0,COMPLETE,0.5,100.0,1.00,")
+
+
+def test_the_table_of_a_front_has_the_costs_of_its_networks_and_one_that_is_over_a_limit_now_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = plan(*BOTH, "hydra.sweeper.constraints={latency_ms:2,model_mb:1}")
+    counts = Counts(complete=3, pruned=0, failed=0, running=0, retried=0)
+
+    def measure(row: TrialRow, config: object) -> dict[str, float]:
+        return {"parameters": row.values[1], "model_mb": 0.5, "latency_ms": 1.5 + row.number}
+
+    with new_run(config_for("sqlite:///mlflow.db")) as run:
+        result = record_results(run, sweep, "study", FRONT, counts, set(), lambda _: None, measure=measure)
+    assert [point.costs["latency_ms"] for point in result.front] == [2.5, 1.5]
+    client = MlflowClient("sqlite:///mlflow.db")
+    header, first, _ = Path(client.download_artifacts(str(run.run_id), "front.csv")).read_text().splitlines()
+    assert header == "trial,val_accuracy,parameters,model_mb,latency_ms_again,model.dropout,run_id"
+    assert first == "1,0.75,61706.0,0.5,2.5,0.2,"
+    described = client.get_run(str(run.run_id)).data.tags["mlflow.note.content"]
+    assert described.count("**Warning:**") == 1
+    assert "**Warning:** trial 1 is over a limit when its network is measured again" in described
 
 
 def test_a_trial_on_the_front_with_an_unknown_configuration_has_no_recipe() -> None:

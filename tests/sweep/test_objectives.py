@@ -32,6 +32,21 @@ def swept(workplace: Workplace) -> tuple[Study, str]:
     return Study(workplace.folder), done.stdout
 
 
+@pytest.mark.services
+def test_networks_on_the_front_are_timed_again_when_no_worker_trains_and_a_second_report_has_the_same_times(
+    tmp_path: Path,
+) -> None:
+    place, tables = Workplace(tmp_path), []
+    command = [*SMALL, "model=dense", "model.dense=[4],[400]", "hydra.sweeper.objectives=[val_accuracy,latency_ms]"]
+    for _ in range(2):
+        done = place.run("src.train", "-m", *command)
+        assert done.returncode == 0, done.stderr
+        tables.append(front_table(Study(place.folder)))
+    assert tables[0] == tables[1] != []
+    for row in tables[0]:
+        assert 0 < float(row["latency_ms_again"]) < 10 * float(row["latency_ms"])
+
+
 def front_table(study: Study) -> list[dict[str, str]]:
     return list(csv.DictReader(study.artifact("front.csv").splitlines()))
 
