@@ -13,7 +13,7 @@ from src.fitting.batches import scoring_batch, scoring_batches, training_batches
 from src.fitting.metrics import keras_mode
 from src.fitting.optimizers import compile_model
 from src.fitting.parts import in_parts, parts_for
-from src.fitting.replicas import check_splits, divided, replicas_of
+from src.fitting.replicas import check_splits, divided, replicas_of, scope_of
 from src.fitting.schedules import build_schedule
 from src.fitting.state import EARLY_STOPPING, EpochEnd, Phase
 from src.fitting.watch import Watch
@@ -81,6 +81,8 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     trained = in_parts(model, parts_for(config))
     if trained is not model:
         compile_model(trained, config, watch.batches)
+    with scope_of(trained):  # a function that makes variables while TensorFlow traces it is traced twice
+        trained.optimizer.build(trained.trainable_variables)
     batches, order = training_batches(
         dataset.train, config.training.batch_size, config.seed, config.augmentation, model.output_shape[-1]
     )

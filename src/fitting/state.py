@@ -16,7 +16,6 @@ import numpy as np
 
 from src.checkpoints import Array, Arrays, Checkpoint
 from src.errors import CheckpointError
-from src.fitting.replicas import scope_of
 from src.fitting.watch import Watch
 
 EARLY_STOPPING = "early_stopping"
@@ -128,11 +127,7 @@ class EpochEnd(keras.callbacks.Callback):
         return Checkpoint(epoch, state, arrays | dict(self.phase.settled_arrays))
 
     def _variables(self) -> Variables:
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            with scope_of(self.model):
-                optimizer.build(self.model.trainable_variables)
-        return [*self.model.variables, *optimizer.variables]
+        return [*self.model.variables, *self.model.optimizer.variables]
 
     def _size(self) -> int:
         """Return the bytes of the variables, nearly all of which are float32."""
