@@ -51,7 +51,7 @@ def commands() -> list[str]:
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
 LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
-TRAINS_OFTEN = re.compile(r"src\.train .*(-m |hparams_search=)|src\.train -m|pipelines\.")
+ONLY_LOOKS = {"--help", "--cfg"}
 
 
 def answered(command: str) -> str | None:
@@ -66,7 +66,9 @@ def answered(command: str) -> str | None:
 def marks(command: str) -> list[pytest.MarkDecorator]:
     if LONG in command:
         return [pytest.mark.slow]
-    return [pytest.mark.services] if TRAINS_OFTEN.search(command) and answered(command) is None else []
+    module, *arguments = shlex.split(command)[2:]
+    trains = module == "src.train" or module.startswith("pipelines.")
+    return [pytest.mark.services] if trains and answered(command) is None and not ONLY_LOOKS & set(arguments) else []
 
 
 MARKED = [pytest.param(command, marks=marks(command)) for command in PYTHON]
@@ -121,7 +123,7 @@ def test_every_python_command_works_as_written(
     request: pytest.FixtureRequest,
 ):
     _, _, module, *arguments = shlex.split(command)
-    if {"--help", "--cfg"} & set(arguments):  # Hydra answers these, and ends the process
+    if ONLY_LOOKS & set(arguments):  # Hydra answers these, and ends the process
         done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         return
@@ -322,6 +324,7 @@ def test_every_picture_and_page_that_a_document_names_exists():
             assert target.startswith("http") or (document.parent / target).exists(), f"{document.name}: {target}"
 
 
+@pytest.mark.services
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     docs = tmp_path / "docs"
     docs.mkdir()

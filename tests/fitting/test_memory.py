@@ -56,6 +56,7 @@ def test_a_container_may_use_less_than_the_machine_has_and_its_file_cache_is_fre
     assert memory.free_memory() == pytest.approx(min(free, machine), rel=0.05)
 
 
+@pytest.mark.fault  # TensorFlow waits ten seconds for memory
 def test_tensorflow_being_out_of_memory_becomes_a_sentence() -> None:
     with (
         pytest.raises(NotEnoughMemory, match=r"out of memory; try training\.batch_size=16, a smaller"),

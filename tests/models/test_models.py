@@ -14,6 +14,7 @@ import pytest
 from src.cli.compose import CONF, compose_config
 from src.errors import ConfigError
 from src.models import build_model, predict
+from src.models.sketch import sketch_network
 from src.saving.sizes import bytes_needed
 from src.schema import ConvBlock, SequentialConfig, StemmedConfig
 
@@ -146,7 +147,7 @@ def test_batch_normalization_has_the_momentum_of_the_config(family: str) -> None
     assert isinstance(typed, StemmedConfig)
     of_an_earlier_version = replace(typed, batch_norm_momentum=StemmedConfig.batch_norm_momentum)
     for config, momentum in ((typed, 0.9), (of_an_earlier_version, 0.99)):
-        layers = build_model(config, (28, 28, 1), 10).layers
+        layers = sketch_network(lambda _: build_model(config, (28, 28, 1), 10)).layers  # noqa: B023 - called at once
         found = {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}
         assert found == {momentum}
 

@@ -9,6 +9,7 @@ import pytest
 from src.cli.compose import compose_config
 from src.errors import ConfigError
 from src.models import build_model
+from src.models.sketch import sketch_network
 
 STEMMED = ["googlenet", "inception_v3", "resnet18", "se_resnet18"]
 EVERY_STEMMED = pytest.mark.parametrize("name", STEMMED)
@@ -21,16 +22,21 @@ def config(name: str, stem: str = "auto", input_size: int | None = None) -> Any:
     return compose_config(overrides).model
 
 
+def sketched(model: Any, side: int) -> keras.Model:
+    """The layers for square images, without values for their weights."""
+    return sketch_network(lambda _: build_model(model, (side, side, 3), 10))
+
+
 def last_map(name: str, side: int, stem: str = "auto") -> tuple[int, int]:
     """Height and width before the mean is taken."""
-    model = build_model(config(name, stem), (side, side, 3), 10)
+    model = sketched(config(name, stem), side)
     shape = model.get_layer("features").input.shape
     return shape[1], shape[2]
 
 
 def stem_map(name: str, side: int) -> int:
     """The side of the map after the first convolution."""
-    model = build_model(config(name), (side, side, 3), 10)
+    model = sketched(config(name), side)
     first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
     return int(first.output.shape[1])
 
@@ -76,7 +82,7 @@ def test_alexnet_refuses_a_digit_with_the_remedy() -> None:
 
 
 def test_alexnet_accepts_63_pixels() -> None:
-    model = build_model(compose_config(["model=alexnet", "model.input_size=63"]).model, (28, 28, 1), 10)
+    model = sketched(compose_config(["model=alexnet", "model.input_size=63"]).model, 28)
     assert model.get_layer("pool_5").output.shape[1:3] == (1, 1)
 
 

@@ -14,6 +14,8 @@ from src.schema import front_of, objective_of
 from tests.support.sweeps import SMALL, Study
 from tests.support.workplace import Workplace, copy_of
 
+pytestmark = pytest.mark.services
+
 OBJECTIVES = [objective_of("val_accuracy"), objective_of("parameters")]
 BOTH = "hydra.sweeper.objectives=[val_accuracy,parameters]"
 SWEEP = [*SMALL, "model=dense", "model.dense=[4],[8]", "seed=1,2", BOTH, "hydra.sweeper.n_jobs=2"]
@@ -32,7 +34,6 @@ def swept(workplace: Workplace) -> tuple[Study, str]:
     return Study(workplace.folder), done.stdout
 
 
-@pytest.mark.services
 def test_networks_on_the_front_are_timed_again_when_no_worker_trains_and_a_second_report_has_the_same_times(
     tmp_path: Path,
 ) -> None:
@@ -92,7 +93,6 @@ def test_each_trial_on_the_front_is_a_recipe_and_no_trial_is_the_best(swept: tup
     assert recipe["model"]["dense"] == yaml.safe_load(trial.params["model.dense"])
 
 
-@pytest.mark.services
 def test_the_same_command_resumes_the_study_and_other_objectives_are_refused(
     swept: tuple[Study, str], workplace: Workplace, tmp_path: Path
 ) -> None:
@@ -111,7 +111,6 @@ def test_the_same_command_resumes_the_study_and_other_objectives_are_refused(
     assert "maximizes val_accuracy and minimizes parameters, but this sweep" in refused.stderr
 
 
-@pytest.mark.services
 def test_status_and_watch_show_all_objectives(swept: tuple[Study, str], workplace: Workplace) -> None:
     study, _ = swept
     name = study.study.study_name

@@ -19,6 +19,8 @@ from src.study.storage import open_existing
 from tests.support.sweeps import SMALL, SPACE, Study, Swept
 from tests.support.workplace import ROOT, Workplace
 
+pytestmark = pytest.mark.services
+
 # --- what a sweep leaves behind ------------------------------------------------------------------------------------
 
 
@@ -65,7 +67,6 @@ def test_study_run_and_table_give_the_same_value_of_each_trial_s_best_epoch(swep
     }
 
 
-@pytest.mark.services
 def test_a_pruned_trial_has_the_same_value_in_the_table_the_terminal_and_its_run(workplace: Workplace) -> None:
     always = [
         "hydra/sweeper/pruner=threshold",
@@ -125,7 +126,6 @@ def test_the_table_of_trials_has_a_row_for_each(swept: Swept) -> None:
     assert [row.split(",")[1] for row in rows] == ["COMPLETE"] * 4 + ["FAIL"] * 2
 
 
-@pytest.mark.services
 def test_the_best_trial_is_a_recipe_that_trains_as_it_is_and_reaches_its_value(
     swept: Swept, workplace: Workplace
 ) -> None:
@@ -167,7 +167,6 @@ def test_each_worker_of_a_local_sweep_has_a_log_that_status_shows(swept: Swept) 
         assert last in shown
 
 
-@pytest.mark.services
 def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_rest(workplace: Workplace) -> None:
     command = ["-m", *SMALL, *SPACE]
     for total, new in ((2, 2), (2, 0), (3, 1)):
@@ -182,7 +181,6 @@ def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_re
 QUICK = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
 
 
-@pytest.mark.services
 def test_a_sweep_whose_runs_are_gone_resumes_and_writes_its_results_from_the_study(workplace: Workplace) -> None:
     command = ["-m", "hydra/sweeper=optuna", *QUICK, SPACE[-1]]
     finish(workplace, *command, "hydra.sweeper.n_trials=2")
@@ -206,7 +204,6 @@ def test_a_sweep_whose_runs_are_gone_resumes_and_writes_its_results_from_the_stu
     assert study.parent.info.status == "FINISHED"
 
 
-@pytest.mark.services
 def test_a_repeated_finished_sweep_keeps_its_end_time_and_a_stopped_one_becomes_finished(
     workplace: Workplace,
 ) -> None:
@@ -223,7 +220,6 @@ def test_a_repeated_finished_sweep_keeps_its_end_time_and_a_stopped_one_becomes_
     assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time - 1)
 
 
-@pytest.mark.services
 def test_conditional_keys_are_sampled_only_where_they_exist(workplace: Workplace) -> None:
     space = ["model=choice(lenot,dense)", "optimizer=choice(adam,rmsprop)", "optimizer.beta_1=interval(0.8,0.95)"]
     space += [
@@ -242,7 +238,6 @@ def test_conditional_keys_are_sampled_only_where_they_exist(workplace: Workplace
         assert set(trial.params) == expected
 
 
-@pytest.mark.services
 def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace: Workplace) -> None:
     rates = "optimizer.learning_rate=1e20,2e20,3e20,1e-3"
     done = workplace.run("src.train", "-m", *SMALL, rates, "hydra.sweeper.max_failures=3")
@@ -254,7 +249,6 @@ def test_too_many_failures_in_a_row_end_the_sweep_with_the_last_reason(workplace
     assert study.parent.info.status == "FAILED"
 
 
-@pytest.mark.services
 def test_after_the_timeout_no_further_trial_begins_and_the_way_to_resume_is_printed(
     workplace: Workplace,
 ) -> None:
@@ -264,7 +258,6 @@ def test_after_the_timeout_no_further_trial_begins_and_the_way_to_resume_is_prin
     assert len(Study(workplace.folder).study.trials) < 99
 
 
-@pytest.mark.services
 def test_a_sweep_without_tracking_leaves_only_the_study(workplace: Workplace) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", "tracking=off")
     assert done.returncode == 0, done.stderr
@@ -272,7 +265,6 @@ def test_a_sweep_without_tracking_leaves_only_the_study(workplace: Workplace) ->
     assert not (workplace.folder / "mlflow.db").exists()
 
 
-@pytest.mark.services
 def test_a_named_study_with_another_setting_is_refused_unless_that_is_wanted(workplace: Workplace) -> None:
     command = ["-m", *SMALL, "seed=1,2", "hydra.sweeper.study_name=mine"]
     assert workplace.run("src.train", *command).returncode == 0
@@ -311,7 +303,6 @@ assert result.counts.complete == 2
 """
 
 
-@pytest.mark.services
 def test_the_workers_of_a_script_import_the_code_that_the_script_imported(workplace: Workplace) -> None:
     (workplace.folder / "src").mkdir()
     (workplace.folder / "src" / "__init__.py").write_text("raise SystemExit('the code of another project')")
@@ -540,7 +531,6 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(workplace: Workplac
     Study(workplace.folder).assert_whole(4)
 
 
-@pytest.mark.services
 def test_the_recipe_of_a_name_that_no_sweep_has_made_is_not_written_over(workplace: Workplace) -> None:
     done = workplace.run("src.train", "-m", *SMALL, "seed=1,2", "hydra.sweeper.save_best_as=lenot_mnist")
     assert done.returncode == 2
