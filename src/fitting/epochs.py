@@ -16,6 +16,7 @@ from src.fitting.parts import in_parts, parts_for
 from src.fitting.replicas import check_splits, divided, replicas_of, scope_of
 from src.fitting.schedules import build_schedule
 from src.fitting.state import EARLY_STOPPING, EpochEnd, Phase
+from src.fitting.steps import prepare_steps
 from src.fitting.watch import Watch
 from src.schema import Config
 
@@ -90,6 +91,8 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
         batches = weighted(batches, class_weights(dataset.train.labels))
     scored = dataset.validation and scoring_batches(dataset.validation, validation_batch(model, dataset.validation))
     epoch_end = EpochEnd(watch, keep_best, [*others, *averages], phase)
+    if replicas_of(model) == 1:
+        prepare_steps(trained, batches, scored)
     if epoch_end.resume(trained, last):
         epochs = first
     else:
