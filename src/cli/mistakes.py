@@ -196,7 +196,10 @@ def _explain_value(error: BaseException, cause: OmegaConfBaseException) -> str:
     came = typed[2] if typed else None
     if came and "is not a ListConfig" in sentence:
         return f"{key}: got {came}, expected a list in brackets, such as [{came},...]"
-    if came and re.search(rf"is not a subclass of \w+\. value: {re.escape(came)}$", sentence):
+    not_settings = (
+        rf"is not a subclass of \w+\. value: {re.escape(came or '')}$|merge DictConfig with|Cannot assign .* to Dict"
+    )
+    if came and re.search(not_settings, sentence):
         return f"{key}: got {came}, expected settings; give each with {key}.KEY=VALUE"
     if "is not Optional" in sentence:
         return f"{key}: got null, expected a value"

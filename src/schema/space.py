@@ -1,6 +1,7 @@
 """The dimensions of a search space."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -76,15 +77,23 @@ class Interval:
         """Return every value in the order in which they were typed, None if there are infinitely many."""
         if self._exact is None:
             return None
-        low, _, step = self._exact
-        values = [low + index * step for index in range(self.count() or 0)]
-        numbers = tuple(int(value) if self.is_whole else float(value) for value in values)
+        numbers = self._members(range(self.count() or 0))
         return numbers[::-1] if self.is_falling else numbers
+
+    def _members(self, places: Iterable[int]) -> tuple[int | float, ...]:
+        """Return the values at these places, counted from 0 at the lowest one."""
+        assert self._exact is not None
+        low, _, step = self._exact
+        number = int if self.is_whole else float
+        return tuple(number(low + place * step) for place in places)
 
     def samples(self) -> tuple[Scalar, ...]:
         """Return a few values that represent all: both ends, and one in between."""
+        count = self.count()
+        if count is not None:
+            return self._members((0, count // 2, count - 1))
         middle = (self.low + self.high) / 2
-        return (self.low, int(middle) if self.is_whole or self.step else middle, self.high)
+        return (self.low, int(middle) if self.is_whole else middle, self.high)
 
     def value(self, option: Scalar) -> Any:
         return option

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, IntegerNode, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import node_of
+from src.cli.compose import node_of, to_dataclass
 from src.cli.mistakes import SHORTER_LIST, did_you_mean, explain, nothing_after
 from src.errors import ConfigError
 from src.schema import Dimension, Interval, Scalar
@@ -22,6 +22,7 @@ def check_key(space: Space, key: Dimension) -> None:
     for config in configs:
         for option in key.samples():
             _check_value(config, key, option)
+            _check_range(config, key, option)
 
 
 def _with_parents(base: DictConfig, space: Space, key: Dimension) -> list[DictConfig]:
@@ -66,3 +67,34 @@ def _check_value(config: DictConfig, key: Dimension, option: Scalar) -> None:
             remedy = "range(START,STOP,STEP) with integers" if key.step else key.typed(whole=True)
             raise ConfigError(f"{key.name}: expected integers; write {key.name}={remedy}") from error
         raise ConfigError(explain(error)) from error
+
+
+def _check_range(config: DictConfig, key: Dimension, option: Scalar) -> None:
+    """Raise ConfigError if a value is outside the range of its key, whatever the other keys are.
+
+    Whether several values fit together is known only when a trial has all of them; it fails if they do not. The ends of
+    an interval without steps are hardly ever drawn, so an end may be the first number outside the range, such as 0.
+    """
+    error = _out_of_range(config, key.name, key.value(option))
+    if error is not None and isinstance(key, Interval) and key.options() is None and not key.is_whole:
+        margin = (key.high - key.low) * 1e-6
+        inside = key.low + margin if option == key.low else key.high - margin
+        error = error if _out_of_range(config, key.name, inside) else None
+    if error is not None:
+        raise error
+
+
+def _out_of_range(config: DictConfig, name: str, value: Any) -> ConfigError | None:
+    """Return what the schema of a key's group says about the range of a value; None if it is within it."""
+    group = name.partition(".")[0]
+    if group == "tags" or not isinstance(config._get_node(group), DictConfig):
+        return None
+    trial = copy.deepcopy(config)
+    OmegaConf.update(trial, name, value)
+    try:
+        to_dataclass(trial[group], f"{group}.")
+    except ConfigError as error:
+        return error if str(error).startswith(f"{name}: got ") else None
+    except OmegaConfBaseException:  # such as a value that is missing
+        return None
+    return None

@@ -28,6 +28,11 @@ MISTAKES = [
     (["model.conv.0=3"], r"^model\.conv\.0: got 3, expected settings; give each with model\.conv\.0\.KEY=VALUE$"),
     (["dataset=manifest", "dataset.columns=label"], r"^dataset\.columns: got label, expected settings; give each with"),
     (
+        ["dataset=manifest", "dataset.columns=[a,b]"],
+        r"^dataset\.columns: got \[a,b\], expected settings; give each with",
+    ),
+    (["tags=5"], r"^tags: got 5, expected settings; give each with tags\.KEY=VALUE$"),
+    (
         ["dataset=arrays", "dataset.value_range=1"],
         r"^dataset\.value_range: got 1, expected a list .*, such as \[1,\.\.\.",
     ),

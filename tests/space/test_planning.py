@@ -118,9 +118,12 @@ def test_a_pattern_finds_options_in_a_folder_of_one_s_own(tmp_path: Path) -> Non
     assert repr(space.dimensions) == repr((options_of("model", "lenot", "mine"),))
 
 
-INTEGERS = st.integers(-30, 30)
-RANGES = st.tuples(INTEGERS, INTEGERS, INTEGERS).filter(lambda it: it[2] and (it[1] - it[0]) / it[2] > 0)
-WHOLE, FRACTIONAL = ("seed", "training.epochs", "training.batch_size"), ("model.dropout", RATE, "optimizer.rho")
+INTEGERS, STEPS = st.integers(1, 60), st.integers(-30, 30)
+RANGES = st.tuples(INTEGERS, INTEGERS, STEPS).filter(lambda it: it[2] and (it[1] - it[0]) / it[2] > 0)
+WHOLE, FRACTIONAL = (
+    ("seed", "training.epochs", "training.batch_size"),
+    (RATE, "optimizer.epsilon", "optimizer.clipnorm"),
+)
 
 
 def options(typed: list[str]) -> dict[str, list[Any]]:
@@ -136,7 +139,7 @@ def options(typed: list[str]) -> dict[str, list[Any]]:
 
 @settings(deadline=None, max_examples=5)
 @given(ranges=st.lists(RANGES, min_size=3, max_size=3))
-@example(ranges=[(7, 1, -2), (0, 1, 5), (0, 4, 2)])
+@example(ranges=[(7, 1, -2), (1, 2, 5), (1, 5, 2)])
 def test_a_range_of_whole_numbers_has_the_members_that_hydra_gives_it(ranges: list[tuple[int, int, int]]) -> None:
     typed = [f"{name}=range({start},{stop},{step})" for name, (start, stop, step) in zip(WHOLE, ranges, strict=True)]
     members = options(typed)
@@ -149,12 +152,21 @@ def test_a_range_of_whole_numbers_has_the_members_that_hydra_gives_it(ranges: li
 
 @settings(deadline=None, max_examples=5)
 @given(ranges=st.lists(RANGES, min_size=3, max_size=3))
-@example(ranges=[(0, 4, 1), (9, 0, -3), (2, 7, 2)])  # Hydra's own would continue to 0.4, 0 and 0.7
+@example(ranges=[(1, 5, 1), (10, 1, -3), (2, 7, 2)])  # Hydra's own would continue to 0.5, 0.1 and 0.7
 def test_a_range_of_fractions_has_the_members_that_one_reads_in_it(ranges: list[tuple[int, int, int]]) -> None:
     tenths = {name: [number / 10 for number in it] for name, it in zip(FRACTIONAL, ranges, strict=True)}
     found = options([f"{name}=range({start},{stop},{step})" for name, (start, stop, step) in tenths.items()])
     for name, (start, stop, step) in zip(FRACTIONAL, ranges, strict=True):
         assert sorted(found[name]) == pytest.approx(sorted(number / 10 for number in range(start, stop, step)))
+
+
+@pytest.mark.parametrize("typed", [f"{RATE}=interval(0,0.1)", "model.dropout=interval(0,1)"])
+def test_an_interval_may_end_at_a_number_that_its_key_must_not_have(typed: str) -> None:
+    assert plan(OPTUNA, typed).space.keys  # it is never drawn
+
+
+def test_values_that_do_not_fit_together_are_left_to_the_trials_that_have_them() -> None:
+    assert plan("model.conv.0.kernel_size=3,40").space.keys
 
 
 NUMBERS = st.floats(1e-300, 1e6, allow_subnormal=False)  # a learning rate must be above 0
@@ -471,6 +483,13 @@ NO_SUCH = [
 NO_VALUES = [
     (["model.dropout=interval(0.5,0)"], r"^model\.dropout: the lower bound is above .*; write interval\(0,0\.5\)"),
     ([f"{RATE}=tag(log,interval(0,1))"], r"^optimizer\.learning_rate: a logarithmic interval must begin above 0"),
+    (["model.dropout=0.5,1.5"], r"^model\.dropout: got 1\.5, expected 0 or more and less than 1$"),
+    (["model.dropout=interval(-0.1,0.5)"], r"^model\.dropout: got -0\.1, expected 0 or more and less than 1$"),
+    (["model.conv.0.filters=int(interval(0,8))"], r"^model\.conv\.0\.filters: got 0, expected at least 1$"),
+    (
+        ["optimizer=adam,sgd", "optimizer.ema_momentum=0.5,2"],
+        r"^optimizer\.ema_momentum: got 2\.0, expected a fraction",
+    ),
     (["model.dropout=interval(0,inf)"], r"^model\.dropout: the bounds 0 and inf must be finite"),
     (
         ["seed=choice()"],
