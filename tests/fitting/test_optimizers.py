@@ -61,8 +61,8 @@ def test_weight_decay_spares_biases_and_normalizations_if_it_is_set_so(decay_bia
     assert decay_biases or kept == {"bias", "gamma", "beta"}
 
 
-ONE_STEP = ("optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.learning_rate=0.25")
-ONE_STEP += ("training.epochs=1", "training.batch_size=112")
+ONE_STEP = ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.learning_rate=0.25"]
+ONE_STEP += ["training.epochs=1", "training.batch_size=112"]
 
 
 @pytest.mark.parametrize("parts", [1, 2])
