@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from src.fitting.replicas import replicas_of, replicating
     from src.fitting.starting import check_devices, start_tensorflow
     from src.fitting.training import Scores, copy_weights, fit, latency, probabilities, score, seed_everything
+    from src.fitting.views import averaged_probabilities
     from src.fitting.watch import Observer, Weights
 else:
     __getattr__ = lazy_package(__name__)

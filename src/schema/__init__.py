@@ -20,6 +20,7 @@ from src.schema.metrics import (
     LOSS,
     METRICS,
     TEST,
+    TTA,
     VALIDATION,
     Direction,
     Metric,
