@@ -38,7 +38,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         reports.record_assessment_figures(tracked.run, dataset, assessment)
         averaged: dict[str, float] = {}
         if config.tta:
-            found = fitting.averaged_probabilities(model, dataset.test.images, tracked.config.dataset.flips)
+            found = fitting.averaged_probabilities(model, dataset.test.images, tracked.was_mirrored)
             values = fitting.metrics_of(dataset.test.labels, found, tracked.config.loss, names)
             averaged = {TTA + TEST + name: value for name, value in values.items()}
             tracked.run.log_new_metrics(averaged, tracked.run.best_epoch)

@@ -50,7 +50,7 @@ def predict(config: PredictConfig) -> PredictionResult:
             images, dataset.input_shape, dataset.resize_mode, config.batch_size, dataset.converts
         )
         model = tracked.load_model()
-    compute = partial(fitting.averaged_probabilities, model, flips=dataset.flips)
+    compute = partial(fitting.averaged_probabilities, model, flips=tracked.was_mirrored)
     if not config.tta:
         compute = partial(fitting.probabilities, model)
     try:

@@ -19,7 +19,7 @@ def averaged_probabilities(model: keras.Model, images: Images, flips: bool) -> n
     Args:
         model: any of the networks.
         images: uint8, (n, height, width, channels), 0-255.
-        flips: True if a mirrored image is of the same class.
+        flips: True to mirror each view too. A network that was not trained on mirrored images may not recognize them.
     """
     if not len(images):
         return probabilities(model, images)
