@@ -14,6 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.measuring import PUBLISHED, ROOT, ratio
+from benchmarks.recipe_parts import NONE, PARTS
 from src.figures.colors import BLUE, GRAY, ORANGE
 
 DOCUMENT = ROOT / "docs/results.md"
@@ -59,6 +60,11 @@ RATIOS = (
         "transfer_speed",
         "epoch_seconds of cached / every epoch",
         "seconds: an epoch after the first, on a frozen backbone's features / with `model.fit`",
+    ),
+    *(
+        ("recipe_parts", f"{name} / {NONE}", f"seconds: an epoch of LeNot with `{typed}` / without it")
+        for name, typed in PARTS.items()
+        if name != NONE
     ),
     (
         "input_speed",

@@ -2,12 +2,13 @@
 
 python -m src.evaluate run_id=RUN
 python -m src.evaluate model_uri=models:/NAME@champion
+python -m src.evaluate run_id=RUN tta=true
 """
 
 from src import console, fitting, reports, tracking
 from src.cli.command import entry_point
 from src.results import EvaluationResult, format_calibration, format_scores
-from src.schema import TEST, EvaluateConfig, check_classes, recorded_metrics
+from src.schema import TEST, TTA, EvaluateConfig, check_classes, recorded_metrics
 from src.tracked import open_tracked_model
 
 
@@ -15,7 +16,8 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
     """Score the model once on the test split of the data set that it was trained on.
 
     Metrics, figures and tables are written into the run of the model, and replace those of an earlier evaluation. A
-    metric that the run has is computed again.
+    metric that the run has is computed again. With `tta` the run also gets the metrics of test-time augmentation, under
+    names of their own such as `tta_test_accuracy`.
 
     Raises:
         ConfigError: a metric needs more classes.
@@ -34,11 +36,18 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
         reports.record_assessment(tracked.run, assessment)
         reports.record_assessment_figures(tracked.run, dataset, assessment)
+        averaged: dict[str, float] = {}
+        if config.tta:
+            found = fitting.averaged_probabilities(model, dataset.test.images, tracked.was_mirrored)
+            values = fitting.metrics_of(dataset.test.labels, found, tracked.config.loss, names)
+            averaged = {TTA + TEST + name: value for name, value in values.items()}
+            tracked.run.log_new_metrics(averaged, tracked.run.best_epoch)
     absent = reports.absent_classes(dataset, names, ["test"])
     return EvaluationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         metrics=metrics,
+        averaged=averaged,
         intervals=assessment.intervals,
         calibration=assessment.calibration,
         images=len(dataset.test),
@@ -54,6 +63,8 @@ def main(config: EvaluateConfig, overrides: list[str]) -> None:
 
     console.say_classes(result.classes)
     console.say(format_scores(result.metrics, result.intervals))
+    if result.averaged:
+        console.say(f"with test-time augmentation: {format_scores(result.averaged, {})}")
     if result.calibration is not None:
         console.say(format_calibration(result.calibration))
     console.say(f"scored on {result.images:,} test images")

@@ -84,10 +84,14 @@ def same_command() -> str:
 
 def resume_command(uri: str, run_id: str) -> str:
     """Return the command that continues an interrupted run, typed in this terminal."""
-    words = ["src.train", f"resume={run_id}", *_named_store(uri, _is_store_of_trainings)]
-    if extensions := loaded_extensions():
-        words.append(f"extensions=[{','.join(extension.name for extension in extensions)}]")
-    return shlex.join(["python", "-m", *words])
+    return train_command(f"resume={run_id}", *_named_store(uri, _is_store_of_trainings))
+
+
+def train_command(*overrides: str) -> str:
+    """Return the command that trains with these overrides and the extensions that are loaded."""
+    names = ",".join(extension.name for extension in loaded_extensions())
+    extensions = [f"extensions=[{names}]"] if names else []
+    return shlex.join(["python", "-m", "src.train", *overrides, *extensions])
 
 
 def doctor_command(uri: str, *overrides: str) -> str:

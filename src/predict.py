@@ -3,11 +3,13 @@
 python -m src.predict run_id=RUN images=FOLDER output=predictions.csv
 python -m src.predict model_uri=models:/NAME@champion images=FOLDER
 python -m src.predict run_id=RUN images=pixels.csv calibrated=true
+python -m src.predict run_id=RUN images=FOLDER tta=true
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -22,7 +24,8 @@ from src.tracked import open_tracked_model
 from src.writing import replacing
 
 if TYPE_CHECKING:
-    import keras
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_SHOWN = 5  # bad files that are named in the terminal
 
@@ -47,6 +50,9 @@ def predict(config: PredictConfig) -> PredictionResult:
             images, dataset.input_shape, dataset.resize_mode, config.batch_size, dataset.converts
         )
         model = tracked.load_model()
+    compute = partial(fitting.averaged_probabilities, model, flips=tracked.was_mirrored)
+    if not config.tta:
+        compute = partial(fitting.probabilities, model)
     try:
         with (
             replacing(output) as part,
@@ -54,7 +60,7 @@ def predict(config: PredictConfig) -> PredictionResult:
             console.progress("images", unlabeled.total) as advance,
         ):
             counts, bad_files = write_predictions(
-                file, model, dataset.class_names, unlabeled.batches, config.on_bad_image, advance, temperature
+                file, compute, dataset.class_names, unlabeled.batches, config.on_bad_image, advance, temperature
             )
             if not bad_files and not any(counts.values()):
                 raise DataError(f"there is no row of pixels in {images}")
@@ -74,7 +80,7 @@ def check_output(output: Path, images: Path) -> None:
 
 def write_predictions(
     file: IO[str],
-    model: keras.Model,
+    compute: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]],
     class_names: Sequence[str],
     batches: Iterator[datasets.Batch],
     on_bad_image: str,
@@ -85,7 +91,7 @@ def write_predictions(
 
     Args:
         file: where the rows go.
-        model: any network with a probability for each class.
+        compute: the function that computes the probabilities, float32, (n, classes), of n images.
         class_names: the name of each class.
         batches: the images.
         on_bad_image: `skip` or `error`.
@@ -107,7 +113,7 @@ def write_predictions(
                 f"{bad[0].path}: {bad[0].reason}; remove the file, or skip such files with on_bad_image=skip"
             )
         bad_files += bad
-        found = fitting.probabilities(model, images)
+        found = compute(images)
         labels = found.argmax(axis=1).tolist()
         if temperature is not None:
             found = certainty.calibrate(found, temperature)

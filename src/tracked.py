@@ -34,6 +34,11 @@ class TrackedModel:
     config: Config
     file: Path
 
+    @property
+    def was_mirrored(self) -> bool:
+        """True if mirrored images were among the training images; a network that saw none may not recognize them."""
+        return self.config.augmentation.mirrored_by is not None
+
     def load_dataset(self, data_dir: str | None) -> datasets.Dataset:
         """Return the data set that the run was trained on, as much of it as the run used.
 

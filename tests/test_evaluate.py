@@ -82,6 +82,18 @@ def test_metrics_pictures_and_tables_are_added_to_a_run_that_was_not_tested(work
     assert "figures/confusion_matrix.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
 
 
+def test_test_time_augmentation_has_metrics_of_its_own_and_changes_no_other(workplace: Workplace):
+    run_id = train(compose_config([*QUICK, f"tracking.uri='{workplace.uri}'"])).run_id
+    client = MlflowClient(workplace.uri)
+    before = client.get_run(str(run_id)).data.metrics
+    result = evaluate_run(workplace, f"run_id={run_id}", "tta=true")
+    after = client.get_run(str(run_id)).data.metrics
+    assert set(after) - set(before) == {"tta_test_loss", "tta_test_accuracy"} == set(result.averaged)
+    assert {name: after[name] for name in before} == before
+    assert result.averaged["tta_test_loss"] != result.metrics["test_loss"]
+    assert evaluate_run(workplace, f"run_id={run_id}").averaged == {}
+
+
 def test_the_tables_agree_with_each_other_and_with_the_metrics(trained: TrainedRun, artifacts: Path):
     with (artifacts / "tables/test_predictions.csv").open() as file:
         predictions = list(csv.DictReader(file))

@@ -102,6 +102,14 @@ def test_calibrated_probabilities_are_those_of_the_temperature_and_the_classes_s
     assert not np.allclose(before, after, atol=1e-4)
 
 
+def test_predictions_with_several_views_are_others_and_nearly_all_of_the_same_classes(trained, digits, tmp_path):
+    (tmp_path / "pixels.csv").write_text("".join(",".join(map(str, digit.ravel())) + "\n" for digit in digits))
+    line = [f"run_id={trained.run_id}", f"images='{tmp_path}/pixels.csv'"]
+    plain, averaged = (answers(predicted(trained.workplace, *line, f"tta={tta}")) for tta in ("false", "true"))
+    assert sum(one[0] == other[0] for one, other in zip(plain, averaged, strict=True)) > 0.7 * COUNT
+    assert [score for _, score in plain] != pytest.approx([score for _, score in averaged], abs=1e-3)
+
+
 def test_a_run_of_an_earlier_version_is_named_with_the_command_that_fits_its_temperature(workplace):
     config = config_for(workplace.uri)
     with new_run(config) as run:
@@ -148,6 +156,7 @@ def test_classes_are_named_after_their_folders_and_a_spreadsheet_does_not_run_th
         (["run_id=a", "model_uri=models:/a@b"], ConfigError, "name one model"),
         (["run_id=a", "batch_size=0"], ConfigError, "batch_size: got 0"),
         (["run_id=a", "on_bad_image=stop"], ConfigError, "on_bad_image: got 'stop'"),
+        (["run_id=a", "tta=true", "calibrated=true"], ConfigError, "tta=true with calibrated=true: .*remove one"),
         (["run_id=0123"], StoreError, "has no 0123"),
     ],
 )

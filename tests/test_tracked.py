@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from src.explain import explain
 from src.predict import predict
 from src.register import register
 from src.reports import check_origin
+from src.tracked import TrackedModel
+from src.tracking import Run
 from src.train import train
 from tests.support.pictures import put_class
 from tests.support.stored import Stored
@@ -30,6 +33,12 @@ from tests.support.workplace import Workplace, copy_of
 
 Use = Callable[[Workplace, str], object]
 QUICK = ["dataset=synthetic", "model=dense", "training.epochs=1", "training.max_batches=4"]
+
+
+@pytest.mark.parametrize(("augmentation", "was_mirrored"), [("none", False), ("light", False), ("photos", True)])
+def test_a_model_has_seen_mirrored_images_if_its_training_mirrored_them(augmentation: str, was_mirrored: bool) -> None:
+    config = compose_config(["dataset=fashion_mnist", f"augmentation={augmentation}"])
+    assert TrackedModel(cast(Run, None), config, Path()).was_mirrored == was_mirrored
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from src.figures.folds import plot_folds
     from src.figures.interactive import interactive_plots, plotly_script
     from src.figures.leaderboard import plot_leaderboard
+    from src.figures.learning_rates import plot_range_test
     from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
     from src.figures.predictions import (
         Prediction,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from src.fitting.augmentation import augmented, has_generators
     from src.fitting.devices import describe_precision, precision, threads, unused_gpus, used_devices
     from src.fitting.epochs import Fit
+    from src.fitting.learning_rates import range_test
     from src.fitting.memory import explain_out_of_memory
     from src.fitting.metrics import metric_functions, metrics_of
     from src.fitting.optimizers import compile_model
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from src.fitting.replicas import replicas_of, replicating
     from src.fitting.starting import check_devices, start_tensorflow
     from src.fitting.training import Scores, copy_weights, fit, latency, probabilities, score, seed_everything
+    from src.fitting.views import averaged_probabilities
     from src.fitting.watch import Observer, Weights
 else:
     __getattr__ = lazy_package(__name__)

@@ -1,4 +1,4 @@
-"""Random changes of training images. The standard ones: shift, rotation, zoom, mirroring, contrast."""
+"""Random changes of training images. The standard ones: shift, rotation, zoom, mirroring, contrast and others."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from keras import layers
-from keras.random import SeedGenerator
 
 from src.errors import UserError
 from src.fitting.mixing import build_mixing
+from src.fitting.rand_augment import RandAugment, generators_of
 from src.foreign import explain_errors
 from src.schema import AugmentationConfig, StandardAugmentationConfig
 
@@ -60,7 +60,7 @@ def check_augmentation(config: AugmentationConfig, seed: int, images: Images) ->
 
 
 def standard_augmentation(config: StandardAugmentationConfig, seed: int) -> Augment:
-    """Return the function that shifts, rotates, zooms and mirrors images and changes their contrast."""
+    """Return the function that makes the changes that the settings ask for, such as shifts and rotations."""
     return LayeredAugmentation(_layers(config, seed))
 
 
@@ -68,15 +68,13 @@ class LayeredAugmentation:
     """Changes images with Keras layers, one after the other.
 
     Attributes:
-        layers: the layers.
+        layers: the layers; `RandAugment` is called like one.
         generators: those from which the layers draw their random numbers, see `src.fitting.order`.
     """
 
-    def __init__(self, random_layers: Sequence[keras.layers.Layer]) -> None:
+    def __init__(self, random_layers: Sequence[keras.layers.Layer | RandAugment]) -> None:
         self.layers = random_layers
-        self.generators = [
-            value for layer in self.layers for value in vars(layer).values() if isinstance(value, SeedGenerator)
-        ]
+        self.generators = generators_of(self.layers)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         changed = tf.cast(images, tf.float32)
@@ -85,11 +83,11 @@ class LayeredAugmentation:
         return tf.cast(tf.clip_by_value(tf.round(changed), 0, WHITE), tf.uint8)
 
 
-def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.Layer]:
-    """Return a Keras layer for each change whose range is not 0 or null."""
+def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.Layer | RandAugment]:
+    """Return a layer for each change whose range is not 0 or null."""
     edges: dict[str, Any] = {"fill_mode": config.fill, "fill_value": 0.0, "dtype": "float32"}
-    seeds = iter(range(seed, seed + 5))
-    steps = []
+    seeds = iter(range(seed, seed + 7))
+    steps: list[keras.layers.Layer | RandAugment] = []
     if config.flip:
         steps.append(layers.RandomFlip(config.flip, seed=next(seeds), dtype="float32"))
     if config.rotation:
@@ -101,6 +99,11 @@ def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.
     if config.contrast:  # with a single number Keras only raises the contrast
         factors = (config.contrast, config.contrast)
         steps.append(layers.RandomContrast(factors, value_range=(0, WHITE), seed=next(seeds), dtype="float32"))
+    if config.rand_augment:
+        steps.append(RandAugment(config.rand_augment, config.rand_augment_ops, edges, next(seeds)))
+    if config.erasing:  # a range of one value: Keras takes a single number as the end of a range that begins at 0
+        probability = (config.erasing, config.erasing)
+        steps.append(layers.RandomErasing(probability, value_range=(0, WHITE), seed=next(seeds), dtype="float32"))
     return steps
 
 

@@ -1,6 +1,6 @@
 """Training for a number of epochs, or until something stops it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from src.fitting.averages import AveragedWeights
 from src.fitting.batches import scoring_batch, scoring_batches, training_batches, weighted
 from src.fitting.metrics import keras_mode
 from src.fitting.optimizers import compile_model
+from src.fitting.order import EpochOrder
 from src.fitting.parts import in_parts, parts_for
 from src.fitting.replicas import check_splits, divided, replicas_of, scope_of
 from src.fitting.schedules import build_schedule
@@ -78,17 +79,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     schedule = build_schedule(config, watch.batches).callbacks
     averages = [AveragedWeights()] if config.optimizer.ema_momentum is not None else []
     others = [*([keep_best] if keep_best else []), *schedule]
-    check_splits(dataset, config.training.batch_size, replicas_of(model))
-    trained = in_parts(model, parts_for(config))
-    if trained is not model:
-        compile_model(trained, config, watch.batches)
-    with scope_of(trained):  # a function that makes variables while TensorFlow traces it is traced twice
-        trained.optimizer.build(trained.trainable_variables)
-    batches, order = training_batches(
-        dataset.train, config.training.batch_size, config.seed, config.augmentation, model.output_shape[-1]
-    )
-    if config.training.class_weights:
-        batches = weighted(batches, class_weights(dataset.train.labels))
+    trained, batches, order = prepare(model, dataset, config, watch.batches)
     scored = dataset.validation and scoring_batches(dataset.validation, validation_batch(model, dataset.validation))
     epoch_end = EpochEnd(watch, keep_best, [*others, *averages], phase)
     if replicas_of(model) == 1:
@@ -97,7 +88,7 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
         epochs = first
     else:
         fitted = trained.fit(
-            divided(batches, model),
+            batches,
             validation_data=scored and divided(scored, model),
             initial_epoch=first,
             epochs=last,
@@ -108,6 +99,34 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
         epochs = first + len(fitted.epoch)
     stopped = None if epochs == last else watch.stopped or EARLY_STOPPING
     return Fit(watch.history, keep_best.best_epoch + 1 if keep_best else epochs, stopped)
+
+
+def prepare(
+    model: keras.Model, dataset: Dataset, config: Config, steps_per_epoch: int
+) -> tuple[keras.Model, Any, EpochOrder]:
+    """Return what `fit` is called on and with: the network, in parts if it is divided among the cores, and the batches.
+
+    Args:
+        model: compiled; it shares its weights with the network that is returned.
+        dataset: its `train` split is trained on.
+        config: `training`, `augmentation` and `seed` are read, and to compile a divided network what that needs.
+        steps_per_epoch: batches in an epoch.
+
+    Returns:
+        The network, the batches, and the callback that sets their order in each epoch.
+    """
+    check_splits(dataset, config.training.batch_size, replicas_of(model))
+    trained = in_parts(model, parts_for(config))
+    if trained is not model:
+        compile_model(trained, config, steps_per_epoch)
+    with scope_of(trained):  # a function that makes variables while TensorFlow traces it is traced twice
+        trained.optimizer.build(trained.trainable_variables)
+    batches, order = training_batches(
+        dataset.train, config.training.batch_size, config.seed, config.augmentation, model.output_shape[-1]
+    )
+    if config.training.class_weights:
+        batches = weighted(batches, class_weights(dataset.train.labels))
+    return trained, divided(batches, model), order
 
 
 def _keep_best(config: Config) -> keras.callbacks.EarlyStopping:

@@ -117,7 +117,8 @@ class EvaluationResult:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy` and others.
-        intervals: the 95 % interval of each.
+        averaged: the same with test-time augmentation, `tta_test_accuracy` and others; empty without it.
+        intervals: the 95 % interval of each of the metrics.
         calibration: of the model.
         images: the number of images scored.
         warnings: facts that change how to read the metrics.
@@ -127,6 +128,7 @@ class EvaluationResult:
     run_id: str
     experiment_id: str = ""
     metrics: dict[str, float]
+    averaged: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
     calibration: Calibration | None = None
     images: int

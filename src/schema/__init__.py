@@ -11,6 +11,7 @@ from src.schema.dataset import (
     SyntheticConfig,
 )
 from src.schema.engines import EngineConfig, LocalEngineConfig, RayEngineConfig, SlurmEngineConfig
+from src.schema.find_lr import FindLrConfig
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, decisive_leaves, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
 from src.schema.loss import CrossEntropyConfig, LossConfig
@@ -19,6 +20,7 @@ from src.schema.metrics import (
     LOSS,
     METRICS,
     TEST,
+    TTA,
     VALIDATION,
     Direction,
     Metric,
@@ -48,6 +50,7 @@ from src.schema.pipelines import (
 )
 from src.schema.run import TAG_PREFIX, Config
 from src.schema.schedule import (
+    ConstantConfig,
     CosineConfig,
     CosineRestartsConfig,
     ExponentialConfig,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from src.schema.checks import ADDED, NEUTRAL, REQUEST
+from src.schema.find_lr import FindLrConfig
 from src.schema.kinds import REGISTRY, Kind, find_kind
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, CrossValidateConfig, ReproduceConfig
 from src.schema.run import Config
@@ -23,6 +24,7 @@ PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "train": Config,
     "evaluate": EvaluateConfig,
     "explain": ExplainConfig,
+    "find_lr": FindLrConfig,
     "predict": PredictConfig,
     "register": RegisterConfig,
     "best_of_sweep": BestOfSweepConfig,

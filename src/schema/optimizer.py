@@ -20,6 +20,9 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
     clipnorm: float | None = None  # the largest norm of each variable's gradient
     global_clipnorm: float | None = field(default=None, metadata=ADDED)  # the largest norm of all gradients together
     clipvalue: float | None = field(default=None, metadata=ADDED)  # the largest absolute value in a gradient
+    # L2 penalty. The sum of the squared kernels times this is added to what is minimized, so its gradient goes through
+    # the optimizer, which scales it like any other. Decoupled weight decay shrinks the weights next to the optimizer.
+    l2: float | None = field(default=None, metadata=ADDED)
     weight_decay: float | None = field(default=None, metadata=ADDED)  # decoupled (Loshchilov and Hutter 2017)
     decay_biases: bool = field(default=True, metadata=ADDED)  # weight decay shrinks biases and normalizations too
     # Moving average of the weights, which is validated and kept; null: the weights themselves
@@ -48,7 +51,7 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
         for key in ("rho", "momentum", "beta_1", "beta_2"):
             value = getattr(self, key, 0.0)
             require(0 <= value < 1, f"optimizer.{key}", value, "0 or more and less than 1")
-        for key in ("epsilon", "weight_decay"):
+        for key in ("epsilon", "weight_decay", "l2"):
             at_least(0, f"optimizer.{key}", getattr(self, key, 0.0))
 
     @property
@@ -60,7 +63,8 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of what `builds` names, without those that are null."""
-        given = {key: value for key, value in self.settings().items() if value is not None and key != "decay_biases"}
+        ours = ("decay_biases", "l2")
+        given = {key: value for key, value in self.settings().items() if value is not None and key not in ours}
         return given | ({"use_ema": True} if self.ema_momentum is not None else {})
 
 

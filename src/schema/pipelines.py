@@ -145,8 +145,8 @@ class ReproduceConfig:
             )
 
 
-def for_training(config: PipelineConfig, overrides: Sequence[str]) -> list[str]:
-    """Return the overrides without the pipeline's own keys: those that `src.train` would get."""
+def for_training(config: Config, overrides: Sequence[str]) -> list[str]:
+    """Return the overrides without a command's own keys: those that `src.train` would get."""
     names, trained = ({item.name for item in dataclasses.fields(kind)} for kind in (config, Config))
     return [
         typed for typed in overrides if typed.lstrip("+~").partition("=")[0].partition(".")[0] not in names - trained

@@ -37,6 +37,7 @@ class EvaluateConfig(TestedModelConfig):
     """A model to score."""
 
     metrics: list[str] | None = None  # to compute besides those that the run records
+    tta: bool = False  # also score the mean of the probabilities for several views of each image
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,11 +61,17 @@ class PredictConfig(TrackedModelConfig):
     batch_size: int = 256
     on_bad_image: str = "skip"
     calibrated: bool = False  # with the temperature of the run, so that the probabilities are as sure as they are right
+    tta: bool = False  # the mean of the probabilities for several views of each image
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(1, "batch_size", self.batch_size)
         one_of(("skip", "error"), "on_bad_image", self.on_bad_image)
+        if self.tta and self.calibrated:
+            raise ConfigError(
+                "tta=true with calibrated=true: the temperature was fitted to predictions without test-time "
+                "augmentation; remove one of them"
+            )
 
 
 @dataclass(kw_only=True)

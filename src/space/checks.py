@@ -70,7 +70,7 @@ def _check_value(config: DictConfig, key: Dimension, option: Scalar) -> None:
 
 
 def _check_range(config: DictConfig, key: Dimension, option: Scalar) -> None:
-    """Raise ConfigError if a value is outside the range of its key, whatever the other keys are.
+    """Raise ConfigError if a value is outside the range that its key has by itself.
 
     Whether several values fit together is known only when a trial has all of them; it fails if they do not. The ends of
     an interval without steps are hardly ever drawn, so an end may be the first number outside the range, such as 0.

@@ -32,6 +32,7 @@ RESULT_CODE = (
     "errors.py",
     "extensions.py",
     "foreign.py",
+    "learning_rates.py",
     "places.py",
     "redact.py",
     "writing.py",

@@ -109,6 +109,17 @@ def test_what_moves_in_at_the_edges_is_black_or_made_of_the_image(fill: str, dar
     assert versions_of(bar(), shift=0.3, fill=fill).min() == darkest
 
 
+def test_the_given_share_of_the_images_loses_a_rectangle_to_noise() -> None:
+    image = np.full((SIDE, SIDE, 1), 127, np.uint8)
+    erased = versions_of(image, count=400, erasing=0.5) != image
+    shares = erased.mean(axis=(1, 2, 3))
+    assert np.count_nonzero(shares) / 400 == pytest.approx(0.5, abs=0.08)
+    assert 0.15 < shares[shares > 0].mean() < 0.2
+    assert shares.max() < 0.4  # 33 %, and pixels at its edges
+    noisy = versions_of(image, count=1, erasing=1.0)
+    assert len(np.unique(noisy[noisy != 127])) > 5
+
+
 def labeled(count: int) -> Split:
     return Split(np.stack([bar()] * count), np.arange(count, dtype=np.uint8))
 

@@ -4,12 +4,13 @@ from dataclasses import asdict
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 from src.cli.compose import CONF, compose_config
-from src.fitting import optimizers
+from src.fitting import epochs, fit, optimizers, score
 from src.models import build_model
-from tests.support.training import BATCHES
+from tests.support.training import BATCHES, STANDING_STILL, ready
 
 ADAM = {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 1e-3}
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {  # every setting, none at its default
@@ -28,7 +29,7 @@ def test_an_optimizer_is_keras_own_with_every_setting_of_its_config(name: str) -
     typed = [*(f"optimizer.{key}={value}" for key, value in settings.items()), "optimizer.decay_biases=true"]
     config = compose_config([f"optimizer={name}", *typed])
     others = {"name": name, "clipnorm": None, "clipvalue": None, "decay_biases": True}
-    others |= {"ema_momentum": None, "gradient_accumulation_steps": None}
+    others |= {"ema_momentum": None, "gradient_accumulation_steps": None, "l2": None}
     assert asdict(config.optimizer) == settings | others
     optimizer = optimizers.build_optimizer(config, BATCHES)
     assert {key: optimizer.get_config()[key] for key in settings} == pytest.approx(settings)
@@ -58,6 +59,36 @@ def test_weight_decay_spares_biases_and_normalizations_if_it_is_set_so(decay_bia
     kept = {path.rpartition("/")[2] for path, variable in variables.items() if (variable.numpy() == 1).all()}
     assert (shrunk, kept) == (({"kernel", "bias", "gamma", "beta"}, set()) if decay_biases else ({"kernel"}, kept))
     assert decay_biases or kept == {"bias", "gamma", "beta"}
+
+
+ONE_STEP = ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=false", "optimizer.learning_rate=0.25"]
+ONE_STEP += ["training.epochs=1", "training.batch_size=112"]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_penalty_shrinks_kernels_and_not_biases(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "parts_for", lambda config: parts)
+
+    def weights_after(*typed: str) -> tuple[list[Any], list[Any]]:
+        model, dataset, config = ready(*ONE_STEP, *typed)
+        before = model.get_weights()
+        fit(model, dataset, config)
+        return before, model.get_weights()
+
+    (start, plain), (_, penalized) = weights_after(), weights_after("optimizer.l2=0.5")
+    for before, without, found, is_kernel in zip(start, plain, penalized, [True, False], strict=True):
+        np.testing.assert_allclose(found - without, -0.25 * 2 * 0.5 * before * is_kernel, atol=1e-5)
+        assert is_kernel == before.any()
+
+
+def test_the_penalty_is_not_part_of_any_reported_loss() -> None:
+    plain, penalized = (ready(*STANDING_STILL, *typed) for typed in ([], ["optimizer.l2=10"]))
+    histories = [fit(*each).history for each in (plain, penalized)]
+    for name in ("loss", "val_loss"):
+        assert histories[1][name] == pytest.approx(histories[0][name], rel=1e-6)
+    model, dataset, config = penalized
+    assert dataset.validation
+    assert histories[1]["val_loss"][-1] == pytest.approx(score(model, dataset.validation, config.loss).metrics["loss"])
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -
         ("training.last_epoch=3",),
         ("optimizer=sgd", "optimizer.ema_momentum=0.9", "optimizer.gradient_accumulation_steps=3"),
         ("loss.label_smoothing=0.1", "optimizer=adam", "augmentation.mixup=0.2"),
+        ("augmentation=rand_augment", "augmentation.erasing=0.5", "augmentation.cutmix=1", "optimizer.l2=0.01"),
     ],
     ids=" ".join,
 )

@@ -24,12 +24,14 @@ RANGES: Ranges = [
     (augmentation, "augmentation.rotation", [0.0, 180.0], [-1.0, 181.0, NAN]),
     (augmentation, "augmentation.flip", [None, "horizontal"], ["vertical", ""]),
     (augmentation, "augmentation.mixup augmentation.cutmix", [0.0], [-0.1, 1.1, NAN]),
+    (augmentation, "augmentation.rand_augment augmentation.erasing", [0.0, 1.0], [-0.1, 1.1, NAN]),
+    (augmentation, "augmentation.rand_augment_ops", [1, 10], [0, 11]),
     (augmentation, "augmentation.fill", ["constant", "nearest", "reflect"], ["wrap", ""]),
 ]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 
 
-@pytest.mark.parametrize("key", ["shift", "rotation", "zoom", "contrast"])
+@pytest.mark.parametrize("key", ["shift", "rotation", "zoom", "contrast", "rand_augment", "erasing", "mixup"])
 def test_any_change_is_one_and_the_defaults_are_none(key: str) -> None:
     assert not augmentation(fill="nearest").changes_images
     assert augmentation(**{key: 0.01}).changes_images

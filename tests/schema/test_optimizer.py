@@ -24,7 +24,7 @@ RANGES: Ranges = [
     (sgd, "optimizer.global_clipnorm optimizer.clipvalue", [None], [0.0, -1.0, NAN, INF]),
     (sgd, "optimizer.ema_momentum", [None, 0.5, 0.999], [0.0, 1.0, NAN]),
     (sgd, "optimizer.gradient_accumulation_steps", [None, 2], [1, 0, -2]),
-    (sgd, "optimizer.weight_decay", [None, 0.0, 0.1], [-1e-7, NAN, INF]),
+    (sgd, "optimizer.weight_decay optimizer.l2", [None, 0.0, 0.1], [-1e-7, NAN, INF]),
     (rmsprop, "optimizer.rho optimizer.momentum", [0.0, 0.999], [1.0, -0.1, NAN]),
     (adam, "optimizer.beta_1 optimizer.beta_2", [0.0, 0.999], [1.0, -0.1, NAN]),
     (adam, "optimizer.epsilon", [0.0], [-1e-7, NAN, INF]),

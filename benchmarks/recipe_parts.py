@@ -1,0 +1,67 @@
+"""The time of an epoch with each part of a training recipe, compared with an epoch without any.
+
+python -m benchmarks.recipe_parts                              all parts
+python -m benchmarks.recipe_parts none rand_augment mixup      only these
+
+LeNot on 10,000 images of MNIST, in one process. The contestants train in turn, and all have the same seed. The seconds
+are those of the fastest epoch but the first, which compiles: other programs only make epochs slower.
+"""
+
+from pathlib import Path
+
+from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, positive, ratio, ready
+
+EPOCHS = 4
+IMAGES = 10_000
+NONE = "none"
+PARTS = {
+    NONE: "",
+    "light": "augmentation=light",
+    "digits": "augmentation=digits",
+    "rand_augment": "augmentation=rand_augment",
+    "erasing": "augmentation.erasing=0.25",
+    "mixup": "augmentation.mixup=0.2",
+    "cutmix": "augmentation.cutmix=1",
+    "label_smoothing": "loss.label_smoothing=0.1",
+    "focal": "loss=focal",
+    "class_weights": "training.class_weights=balanced",
+    "l2": "optimizer.l2=1e-4",
+    "weight_decay": "optimizer.weight_decay=0.004",
+    "clipnorm": "optimizer.clipnorm=1",
+    "ema": "optimizer.ema_momentum=0.99",
+    "accumulation": "optimizer.gradient_accumulation_steps=4",
+    "one_cycle": "schedule=one_cycle",
+}
+
+
+def main() -> None:
+    parser = arguments(__doc__, list(PARTS), repetitions=5)
+    parser.add_argument("--epochs", type=positive, default=EPOCHS)
+    options = parser.parse_args()
+    named = chosen(options, list(PARTS))
+    ready(named)
+    contestants = {name: lambda folder, name=name: trained(folder, PARTS[name], options.epochs) for name in PARTS}
+    measured = in_turn(contestants, options.repeat, named)
+    others = [name for name in measured if name != NONE and NONE in measured]
+    ratios = {f"{name} / {NONE}": ratio(measured, name, NONE, "epoch_seconds") for name in others}
+    keep("recipe_parts", measured, options.publish, epochs=options.epochs, images=IMAGES, ratios=ratios)
+
+
+def trained(folder: Path, typed: str, epochs: int) -> Figures:
+    """Train LeNot in this process."""
+    from src import datasets, fitting, models
+    from src.cli.compose import compose_config
+
+    settings = ["dataset.source=full", f"dataset.limit={IMAGES}", f"training.epochs={epochs}"]
+    config = compose_config(["~local", *settings, *([typed] if typed else [])])
+    fitting.start_tensorflow(config)
+    dataset = datasets.load_dataset(config.dataset)
+    fitting.seed_everything(config.seed)
+    model = models.build_model(config.model, dataset.input_shape, len(dataset.class_names))
+    fitting.compile_model(model, config, -(-len(dataset.train) // config.training.batch_size))
+    seconds = fitting.fit(model, dataset, config).history["epoch_seconds"]
+    return {"epoch_seconds": min(seconds[1:] or seconds)}
+
+
+if __name__ == "__main__":
+    main()

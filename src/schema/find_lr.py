@@ -1,0 +1,46 @@
+"""The settings of `src.find_lr`: those of a training, and a few of its own."""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from src.errors import ConfigError
+from src.schema.checks import PLACE, require
+from src.schema.run import Config
+from src.schema.schedule import ConstantConfig
+
+MIN_STEPS = 50  # fewer batches with growing rates say little: each loss is noisy
+MIN_SPAN = 10  # of the largest to the smallest rate
+
+
+@dataclass(kw_only=True)
+class FindLrConfig(Config):
+    """A range of learning rates to try on a training."""
+
+    min_lr: float = 1e-5
+    max_lr: float = 10.0
+    steps: int = 300  # batches, each with a larger rate than the one before
+    output: str = field(default="learning_rate", metadata=PLACE)  # a folder for the picture and the table
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resume is not None:
+            raise ConfigError(f"resume={self.resume}: this command begins a training of its own; remove `resume`")
+        require(0 < self.min_lr < math.inf, "min_lr", self.min_lr, "a finite number above 0, such as 1e-5")
+        require(
+            MIN_SPAN * self.min_lr <= self.max_lr < math.inf,
+            "max_lr",
+            self.max_lr,
+            f"a finite number, at least {MIN_SPAN} times min_lr={self.min_lr:g}",
+        )
+        require(self.steps >= MIN_STEPS, "steps", self.steps, f"at least {MIN_STEPS} batches, such as 300")
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rate of each batch. Each is the one before times the same factor."""
+        factor = (self.max_lr / self.min_lr) ** (1 / (self.steps - 1))
+        return [self.min_lr * factor**step for step in range(self.steps)]
+
+    def without_schedule(self) -> Self:
+        """Return the config of the test: it sets the learning rate of each batch, so a call trains one batch."""
+        return replace(self, schedule=ConstantConfig(), training=replace(self.training, steps_per_execution=1))
