@@ -15,6 +15,7 @@ from src.errors import ConfigError
 from src.tables import read_table
 from src.train import train
 from tests.support.copies import Planted, write_planted
+from tests.support.pictures import put_class
 from tests.support.workplace import TrainedRun, Workplace
 
 
@@ -25,21 +26,27 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return train.images[300:900, ..., 0], train.labels[300:900]
 
 
+PICTURES = ["dataset=image_folder", "dataset.folder=pictures", "dataset.image_size=[28,28]", "dataset.channels=1"]
+
+
+def plant_two_thousand(dataset: str, data_dir: str, folder: Path) -> Planted:
+    """Write 2,000 images of a data set into a folder, with twenty near copies in two splits and ten wrong labels."""
+    typed = [f"dataset={dataset}", f"dataset.data_dir={data_dir}", "dataset.limit=2000"]
+    train = load_dataset(compose_config(typed).dataset).train
+    return write_planted(folder, list(train.images[..., 0]), train.labels.tolist(), copies=20, wrong=10, seed=1)
+
+
 @pytest.fixture
 def planted(digits: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Planted:
-    """In the folder `digits`: eight near copies in two splits, and three wrong labels."""
+    """In the folder `pictures`: eight near copies in two splits, and three wrong labels."""
     images, labels = digits
-    return write_planted(tmp_path / "digits", list(images), labels.tolist(), copies=8, wrong=3)
-
-
-def folder_of_digits(workplace: Workplace) -> list[str]:
-    settings = ["dataset=image_folder", "dataset.folder=digits", "dataset.image_size=[28,28]", "dataset.channels=1"]
-    return [*settings, f"dataset.cache_dir={workplace.folder}/cache"]
+    return write_planted(tmp_path / "pictures", list(images), labels.tolist(), copies=8, wrong=3)
 
 
 def test_planted_copies_are_listed_drawn_and_refused_if_asked_for(workplace: Workplace, planted: Planted) -> None:
-    (workplace.folder / "digits/train/3/broken.png").write_bytes(b"no image")
-    done = workplace.run("src.check_data", *folder_of_digits(workplace))
+    (workplace.folder / "pictures/train/3/broken.png").write_bytes(b"no image")
+    typed = [*PICTURES, "dataset.name=digits", f"dataset.cache_dir={workplace.folder}/cache"]
+    done = workplace.run("src.check_data", *typed)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "digits (folder): 608 images in 10 classes, read as 28x28x1"
@@ -54,12 +61,45 @@ def test_planted_copies_are_listed_drawn_and_refused_if_asked_for(workplace: Wor
     assert {frozenset((row["image"], row["other image"])) for row in rows} == planted.copies
     assert {row["class"] == row["other class"] for row in rows} == {True}
 
-    done = workplace.run("src.check_data", *folder_of_digits(workplace), "strict=true")
+    done = workplace.run("src.check_data", *typed, "strict=true")
     assert done.returncode == 1
     assert done.stderr == (
         "error: strict=true: 8 pairs of equal or nearly equal images are in two splits, and 0 have two labels; "
         "data_check/check.html shows them\n"
     )
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist"])
+def test_of_two_thousand_pictures_nearly_all_planted_copies_are_found_and_hardly_anything_else(
+    dataset: str, full_data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    planted = plant_two_thousand(dataset, full_data, tmp_path / "pictures")
+    check = check_data(compose_config([*PICTURES, f"dataset.cache_dir={tmp_path}/cache"], "check_data"))
+    rows = read_table(tmp_path / "data_check/duplicates.csv")
+    found = {frozenset((row["image"], row["other image"])) for row in rows if row["split"] != row["other split"]}
+    assert len(found & planted.copies) >= 19
+    assert len(found - planted.copies) <= 3  # Fashion-MNIST has a dress twice, and trousers that look alike
+    assert check.leaks == len(found)
+
+
+@pytest.mark.slow
+def test_the_first_labels_that_a_cross_validation_contradicts_are_planted_wrong_ones(
+    full_data: str, workplace: Workplace
+) -> None:
+    planted = plant_two_thousand("mnist", full_data, workplace.folder / "pictures")
+    settings = [*PICTURES, f"dataset.cache_dir={workplace.folder}/cache", "model=cnn_mnist_v2", "optimizer=adam"]
+    settings += ["training.epochs=25", "training.batch_size=64", "training.early_stopping_patience=null"]
+    done = workplace.run("pipelines.cross_validate", *settings)
+    assert done.returncode == 0, done.stderr
+    command = re.search(r"(run_id=\w+) lists them", done.stdout)
+    assert command is not None
+    done = workplace.run("src.check_data", command[1])
+    assert done.returncode == 0, done.stderr
+    files = [row["file"] for row in read_table(workplace.folder / "data_check/label_issues.csv")]
+    assert len(planted.wrong & set(files)) >= 6
+    assert len(planted.wrong & set(files[:5])) >= 3
+    assert len(files) <= 80
 
 
 def test_the_labels_that_a_training_contradicts_are_those_of_its_validation_split(
@@ -96,6 +136,19 @@ def test_data_without_files_has_no_sizes_and_no_formats(
     titles = [section.title for section in check.report.sections]
     assert titles[:2] == ["images by class", "equal and nearly equal images"]
     assert (tmp_path / "data_check/check.html").is_file()
+
+
+def test_files_that_a_training_would_refuse_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat", "dog"):
+        put_class(tmp_path / "pets", name, 4)
+    (tmp_path / "pets/dog/empty.png").touch()
+    settings = ["dataset=image_folder", "dataset.folder=pets", "dataset.on_bad_image=error", "dataset.cache_dir=cache"]
+    check = check_data(compose_config(settings, "check_data"))
+    assert read_table(tmp_path / "data_check/bad_images.csv") == [
+        {"file": "dog/empty.png", "reason": "empty file", "result": "skipped"}
+    ]
+    assert any("data_check/bad_images.csv lists them" in warning for warning in check.report.warnings)
 
 
 def test_tensorflow_is_not_imported(tmp_path: Path) -> None:

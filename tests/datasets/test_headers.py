@@ -5,6 +5,7 @@ from PIL import Image
 
 from src.cli.compose import compose_config
 from src.datasets import Header, read_headers
+from tests.support.parquet import write_images
 from tests.support.pictures import Photos, put_class
 
 
@@ -40,6 +41,12 @@ def test_files_that_cannot_be_opened_have_no_header(photos: Photos) -> None:
 def test_the_files_of_a_manifest_are_those_of_its_rows(pets: Photos) -> None:
     manifest = pets.write("labels.csv", "cat/000.png,cat", "dog/001.png,dog")
     assert read_headers(manifest) == [Header(6, 6, "L", "PNG")] * 2
+
+
+def test_the_images_inside_a_parquet_file_have_headers_too(pets: Photos) -> None:
+    paths = pets.paths()[:3]
+    write_images(pets.folder / "images.parquet", pets.folder, paths, [0, 1, 0])
+    assert read_headers(pets.manifest("images.parquet")) == [Header(6, 6, "L", "PNG")] * 3
 
 
 def test_data_without_image_files_has_no_headers(tmp_path) -> None:

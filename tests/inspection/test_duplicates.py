@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_sample_image
 
 from src.cli.compose import compose_config
 from src.datasets import load_dataset
@@ -52,6 +53,25 @@ def test_near_copies_of_images_in_color_and_of_any_size_are_found(side: int, kin
     copies = np.stack([near_copy(image, kind, seed) for seed, image in enumerate(images[:6])])
     pairs = find_pairs([images, copies])
     assert [(pair.first, pair.second) for pair in sorted(pairs)] == [(number, 40 + number) for number in range(6)]
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_most_near_copies_of_crops_of_photographs_are_found(side: int) -> None:
+    photographs = [load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
+    crops = np.stack(  # those of the sky are hard: they have hardly any contrast, and turn white
+        [
+            photograph[top : top + side, left : left + side]
+            for photograph in photographs
+            for top in range(0, photograph.shape[0] - side + 1, side)
+            for left in range(0, photograph.shape[1] - side + 1, side)
+        ]
+    )
+    sources = range(1, len(crops), 3)
+    copies = np.stack([near_copy(crops[source], KINDS[source % len(KINDS)], source) for source in sources])
+    found = {(pair.first, pair.second) for pair in find_pairs([crops, copies])}
+    planted = {(source, len(crops) + place) for place, source in enumerate(sources)}
+    assert len(found & planted) >= 0.85 * len(planted)
+    assert len(found - planted) <= 1
 
 
 def test_many_copies_of_one_image_are_found_although_none_of_them_is_unlike_the_others(digits: Images) -> None:
