@@ -120,7 +120,7 @@ def test_the_labels_that_a_training_contradicts_are_those_of_its_validation_spli
 def test_a_run_without_a_validation_split_is_answered_with_what_to_do(workplace: Workplace) -> None:
     settings = ["dataset=synthetic", "dataset.validation_size=0", "model=dense", "training.epochs=1"]
     uri = f"tracking.uri='{workplace.uri}'"
-    settings += ["training.early_stopping_patience=null", "evaluate_test=false"]
+    settings += ["training.early_stopping_patience=null", "evaluate_test=false", "tracking.detail=light"]
     run_id = train(compose_config([*settings, uri])).run_id
     with pytest.raises(ConfigError, match=r"no validation split.*use the run of python -m pipelines\.cross_validate"):
         check_labels(compose_config([uri, f"run_id={run_id}"], "check_data"))
