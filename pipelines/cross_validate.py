@@ -42,6 +42,11 @@ def main(config: CrossValidateConfig, overrides: list[str]) -> None:
     console.table(*reports.folds_table(config, result))
     scores = "  ".join(f"{name} {value:.4f}" for name, value in result.out_of_fold.items())
     console.say(f"out-of-fold predictions for all training images: {scores}")
+    if result.label_issues:
+        labels = f"{result.label_issues:,} label{'s' * (result.label_issues != 1)}"
+        console.say(
+            f"they contradict {labels} with confidence: python -m src.check_data run_id={result.run_id} lists them"
+        )
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 
 

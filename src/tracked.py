@@ -49,10 +49,9 @@ class TrackedModel:
             DataError: the data cannot be found, or is not what the run was trained on.
             StoreError: the run does not say what it was trained on.
         """
-        dataset = datasets.load_dataset(locate_dataset(self.run, self.config, data_dir))
+        dataset = load_same_data(self.run, self.config.dataset, data_dir)
         if self.config.training.max_batches is not None:
             dataset = dataset.head(self.config.training.max_batches * self.config.training.batch_size)
-        _check_digest(self.run, dataset)
         return dataset
 
     def load_model(self) -> keras.Model:
@@ -96,12 +95,29 @@ def trained_config(run: tracking.Run) -> Config:
     return config
 
 
-def locate_dataset(run: tracking.Run, trained: Config, data_dir: str | None) -> DatasetConfig:
+def load_same_data(run: tracking.Run, trained: DatasetConfig, data_dir: str | None) -> datasets.Dataset:
+    """Return the data that the run was trained on.
+
+    Args:
+        run: it has recorded the digest of the data.
+        trained: the config of the data in the run; its splits may be others.
+        data_dir: the folder of the data on this machine; None for the one that the run used.
+
+    Raises:
+        DataError: the data cannot be found, or is not what the run was trained on.
+        StoreError: the run does not say what it was trained on.
+    """
+    dataset = datasets.load_dataset(locate_dataset(run, trained, data_dir))
+    _check_digest(run, dataset)
+    return dataset
+
+
+def locate_dataset(run: tracking.Run, trained: DatasetConfig, data_dir: str | None) -> DatasetConfig:
     """Return the config of the data that the run was trained on, for this machine.
 
     A run that was trained on a sample is given the sample, even if the full data set can be found now.
     """
-    dataset = trained.dataset if data_dir is None else datasets.find_below(trained.dataset, data_dir)
+    dataset = trained if data_dir is None else datasets.find_below(trained, data_dir)
     source = run.params.get("resolved.data_source")
     return dataset if source is None else dataset.from_source(source)
 

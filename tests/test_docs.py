@@ -160,6 +160,9 @@ def test_every_python_command_works_as_written(
             arguments.append("training.batch_size=8")
         if "-m" in arguments or any(argument.startswith("hparams_search=") for argument in arguments):
             arguments += QUICK_SWEEP
+    if module == "src.check_data" and "run_id=RUN" not in arguments:
+        write_pictures(tmp_path / "pets")
+        arguments.append(f"dataset.cache_dir={tmp_path}")
     if "--config-dir" in arguments:
         write_own_network(tmp_path)
     if module in ("pipelines.best_of_sweep", "pipelines.compare_models"):

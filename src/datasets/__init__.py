@@ -7,6 +7,7 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.datasets.arrays import BadFile
     from src.datasets.cache import cached_folders, remove_cached
+    from src.datasets.headers import Header, read_headers
     from src.datasets.image_file import read_image
     from src.datasets.loading import (
         Dataset,

@@ -1,5 +1,7 @@
 """Folders of images: a folder for each class, or such folders in each split."""
 
+from pathlib import Path
+
 from src.datasets.arrays import Arrays
 from src.datasets.bad_files import check_bad_files, without_skipped
 from src.datasets.cache import decoded_images
@@ -36,6 +38,16 @@ def list_classes_of(config: ImageFolderConfig) -> list[str]:
         DataError: the folder is missing, or its folders are not the classes of the config.
     """
     return _check_classes(config, list_classes(local_path(config.folder), config.follow_links))
+
+
+def image_files_of(config: ImageFolderConfig) -> list[Path]:
+    """Return the paths of the image files, in the order of their names; none is opened.
+
+    Raises:
+        DataError: the folder is missing, or its folders are not classes.
+    """
+    folder = local_path(config.folder)
+    return [folder / file.path for file in list_images(folder, config.follow_links).files]
 
 
 def _check_classes(config: ImageFolderConfig, found: list[str]) -> list[str]:

@@ -51,8 +51,8 @@ class Dataset:
         train: the images to train on, without the validation split and after `limit` was applied.
         validation: the images that select the best epoch, or None.
         test: the images that are scored once.
-        validation_files, test_files: the path of each image of the split below the data set's folder, None for a
-            published data set.
+        train_files, validation_files, test_files: the path of each image of the split below the data set's folder, None
+            for a published data set.
         validation_indices: int64, the place of each validation image among all training images of the source.
         input_shape: (height, width, channels).
         class_names: one for each label, in the labels' order.
@@ -77,6 +77,7 @@ class Dataset:
     bad_files: list[BadFile] = dataclasses.field(default_factory=list)
     duplicates: list[Duplicate] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    train_files: list[str] | None = None
     validation_files: list[str] | None = None
     test_files: list[str] | None = None
     validation_indices: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
@@ -95,6 +96,7 @@ class Dataset:
             train=self.train.head(count),
             validation=validation,
             test=self.test.head(count),
+            train_files=self.train_files and self.train_files[:count],
             validation_files=self.validation_files and self.validation_files[:count],
             test_files=self.test_files and self.test_files[:count],
             validation_indices=self.validation_indices[:count],
@@ -132,6 +134,7 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         bad_files=arrays.bad_files,
         duplicates=duplicates,
         notes=arrays.notes,
+        train_files=arrays.train_files and arrays.train_files[size:][: config.limit],
         validation_files=arrays.train_files and arrays.train_files[:size],
         test_files=arrays.test_files,
         validation_indices=np.arange(size) if arrays.train_indices is None else arrays.train_indices[:size],

@@ -6,12 +6,14 @@ import functools
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from src.datasets.arrays import Arrays, BadFile
 from src.datasets.bad_files import check_bad_files, without_skipped
 from src.datasets.cache import decoded_images
+from src.datasets.images import ImageBytes
 from src.datasets.listing import LINK_OUT, READABLE, SPLIT_NAMES, SPLITS, TRAIN, ImageFile
 from src.datasets.parquet import read_parquet
 from src.datasets.rows import GROUP, SEPARATORS, Table, read_text
@@ -63,6 +65,20 @@ def list_classes_of(config: ManifestConfig) -> list[str]:
     class_names, labels = name_labels(config, table)
     _list_files(table, labels, [None] * len(labels), config.follow_links)
     return class_names
+
+
+def image_files_of(config: ManifestConfig) -> Iterable[Path | ImageBytes]:
+    """Return the path of each image, or its content if the manifest is a Parquet file with the images.
+
+    Raises:
+        DataError: the manifest cannot be read or has bad rows.
+    """
+    table = read_table(config)
+    if table.contents is not None:
+        return table.contents()
+    _, labels = name_labels(config, table)
+    files, _ = _list_files(table, labels, [None] * len(labels), config.follow_links)
+    return [table.file.parent / file.path for file in files]
 
 
 def read_table(config: ManifestConfig) -> Table:

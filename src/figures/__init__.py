@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from src.figures.leaderboard import plot_leaderboard
     from src.figures.learning_rates import plot_range_test
     from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
+    from src.figures.pairs import MAX_PAIRS, ShownImage, plot_pairs
     from src.figures.predictions import (
         Prediction,
         image_name,
+        plot_label_issues,
         plot_mistakes,
         right_predictions_data,
         worst_mistakes_data,

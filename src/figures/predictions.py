@@ -102,6 +102,34 @@ def plot_mistakes(mistakes: Sequence[Prediction], images: Images) -> Figure:
     return board.figure
 
 
+def plot_label_issues(issues: Sequence[Prediction], images: Images, total: int) -> Figure:
+    """Draw each image with the class that the model predicts, and the class of its label, which may be wrong.
+
+    Args:
+        issues: the images to draw; `true` is the class of the label.
+        images: uint8, (n, height, width, channels), in which the issues have their indices.
+        total: the number of labels that are contradicted.
+    """
+    rows, columns = grid_shape(len(issues))
+    of_all = f" of {total:,}" if total > len(issues) else ""
+    title = f"{len(issues)}{of_all} labels that the model contradicts: predicted class, label"
+    lines = [
+        (
+            f"{issue.predicted} ({issue.score:.2f})",
+            f"label {issue.true} ({issue.true_score:.2f}), {short_name(issue.name)}",
+        )
+        for issue in issues
+    ]
+    width = 0.066 * max((len(line) for _, line in lines), default=0)
+    board = Board(title, columns, [2] * rows, cell=1.9, text_width=width)
+    for index, (issue, (predicted, label)) in enumerate(zip(issues, lines, strict=True)):
+        row, column = divmod(index, columns)
+        board.show(row, column, images[issue.image])
+        board.write(row, column, predicted, line=1, color=RED, fontsize=9)
+        board.write(row, column, label, fontsize=8)
+    return board.figure
+
+
 def text_width(predictions: Sequence[Prediction]) -> float:
     """Return the width in inches of the longest line above the images; an average letter is 0.066 inches wide."""
     return 0.066 * max((len(_true_class(prediction)) for prediction in predictions), default=0)

@@ -1,6 +1,8 @@
-"""Numbers from inside a network: filters, feature maps and Grad-CAM, which `src.figures` draws, and what it costs.
+"""Numbers from inside a network and a data set, which `src.figures` draws.
 
-They work for any Keras model that classifies images, also for one that contains other models as layers.
+Of a network: filters, feature maps and Grad-CAM, and what it costs. They work for any Keras model that classifies
+images, also for one that contains other models as layers. Of a data set: copies of images, and labels that are probably
+wrong.
 """
 
 from typing import TYPE_CHECKING
@@ -9,7 +11,18 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.inspection.cam import grad_cam
+    from src.inspection.contents import (
+        ImagePair,
+        Place,
+        count_kinds,
+        count_pairs,
+        pairs_of,
+        size_table,
+        warnings_of,
+    )
     from src.inspection.costs import measure_costs, measure_new
+    from src.inspection.duplicates import Pair, find_pairs
+    from src.inspection.labels import LabelIssue, find_label_issues
     from src.inspection.maps import FeatureMaps, Filters, feature_maps, first_filters
 else:
     __getattr__ = lazy_package(__name__)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         plan_folds,
         record_cross_validation,
     )
+    from src.reports.data_check import DataCheck, check_dataset_contents
+    from src.reports.data_page import DataReport, Section, write_report
     from src.reports.evaluation import (
         absent_classes,
         class_scores,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         record_explanation,
         save_pictures,
     )
+    from src.reports.label_check import check_labels, read_predicted
     from src.reports.limits import explain_limits, explain_winner
     from src.reports.recipe import check_recipe_name, trial_recipe
     from src.reports.reproduce import (

@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from src import console, datasets, figures, fitting, tracking
+from src import console, datasets, figures, fitting, inspection, tracking
 from src.cli.compose import compose_config
 from src.links import run_page
 from src.reports.compare_models import comparison_key
 from src.reports.evaluation import PREDICTION_COLUMNS, prediction_rows
+from src.reports.label_check import ISSUE_COLUMNS, issue_rows
 from src.reports.markdown import escape, link, table
+from src.reports.probabilities import OUT_OF_FOLD
 from src.results import CrossValidationResult, FoldRow, FoldSummary, TrainResult, format_metric
 from src.schema import (
     BEST,
@@ -112,12 +114,14 @@ def record_cross_validation(
         name: summarize_folds([row.metrics[name] for row in rows], ratio, is_share=_is_share(name))
         for name in _names(config.training.monitor, rows)
     }
+    out_of_fold, label_issues = _record_predictions(run, planned[0], predicted)
     result = CrossValidationResult(
         run_id=str(run.run_id),
         experiment_id=run.experiment_id,
         rows=rows,
         summaries=summaries,
-        out_of_fold=_record_predictions(run, planned[0], predicted),
+        out_of_fold=out_of_fold,
+        label_issues=label_issues,
     )
     _record_result(run, config, planned, result)
     warnings = list(dict.fromkeys(warning for training in trained for warning in training.warnings))
@@ -175,8 +179,14 @@ def summarize_folds(values: Sequence[float], ratio: float, is_share: bool = Fals
     return FoldSummary(mean, spread, max(low, 0.0) if is_share else low, min(high, 1.0) if is_share else high)
 
 
-def _record_predictions(run: tracking.Run, training: Config, predicted: Sequence[FoldPredictions]) -> dict[str, float]:
-    """Record the prediction for each training image, in the order of the source, and return their metrics."""
+def _record_predictions(
+    run: tracking.Run, training: Config, predicted: Sequence[FoldPredictions]
+) -> tuple[dict[str, float], int]:
+    """Record the prediction for each training image, in the order of the source, and the labels that are contradicted.
+
+    Returns:
+        The metrics of the predictions, and the number of labels that they contradict with confidence.
+    """
     indices = np.concatenate([found.indices for found in predicted])
     order = np.argsort(indices)
     labels = np.concatenate([found.labels for found in predicted])[order]
@@ -184,15 +194,19 @@ def _record_predictions(run: tracking.Run, training: Config, predicted: Sequence
     folds = np.repeat(np.arange(1, len(predicted) + 1), [len(found.labels) for found in predicted])[order]
     names = predicted[0].class_names
     unordered = [file for found in predicted for file in found.files or ()]
-    rows = prediction_rows(labels, probabilities, names, [unordered[place] for place in order] if unordered else None)
+    files = [unordered[place] for place in order] if unordered else None
+    rows = prediction_rows(labels, probabilities, names, files)
     run.log_table(
         "tables/out_of_fold_predictions.csv",
         (*PREDICTION_COLUMNS, "fold"),
         [(index, *row[1:], fold) for index, row, fold in zip(indices[order], rows, folds, strict=True)],
     )
+    run.log_array(OUT_OF_FOLD, probabilities)
+    issues = inspection.find_label_issues(labels, probabilities)
+    run.log_table("tables/label_issues.csv", ISSUE_COLUMNS, issue_rows(issues, names, indices[order], files))
     confusion = figures.confusion_data(labels, probabilities.argmax(axis=1), names)
     run.log_figure("figures/confusion_matrix.png", figures.plot_confusion(confusion))
-    return fitting.metrics_of(labels, probabilities, training.loss, training.training.recorded)
+    return fitting.metrics_of(labels, probabilities, training.loss, training.training.recorded), len(issues)
 
 
 def _record_result(

@@ -49,7 +49,7 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         rows = [*_code_rows(run), *_config_rows(run, recorded, trained), *_package_rows(run), _machine_row(run)]
         again = replace(
             trained,
-            dataset=locate_dataset(run, trained, config.data_dir),
+            dataset=locate_dataset(run, trained.dataset, config.data_dir),
             tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
             tags={**trained.tags, "reproduces": config.run_id},
         )

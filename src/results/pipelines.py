@@ -138,6 +138,7 @@ class CrossValidationResult:
         summaries: the metrics over all folds, by their names: the monitor, other metrics of the folds, test metrics.
         out_of_fold: metrics of the predictions for all training images, each from the network that was not trained on
             the image; names without a prefix.
+        label_issues: the number of labels that these predictions contradict with confidence.
     """
 
     run_id: str
@@ -145,6 +146,7 @@ class CrossValidationResult:
     rows: list[FoldRow]
     summaries: dict[str, FoldSummary]
     out_of_fold: dict[str, float]
+    label_issues: int = 0
 
 
 class DriftRow(NamedTuple):

@@ -65,6 +65,7 @@ from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, Sampler
 from src.schema.training import TrackingConfig, TrainingConfig, check_classes
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (
+    CheckDataConfig,
     DoctorConfig,
     EvaluateConfig,
     ExplainConfig,

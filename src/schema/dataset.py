@@ -16,9 +16,12 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
     Attributes:
         lists: `module:name` of a function from the config to the names of the classes. It raises DataError for data
             that is not there or cannot be right, and opens no image. Empty: the config has the names.
+        opens: `module:name` of a function from the config to the image files: their paths, or their content. Empty: the
+            images are not read from image files.
     """
 
     lists: ClassVar[str] = ""
+    opens: ClassVar[str] = ""
 
     name: str
     loader: str = ""  # the kind

@@ -11,6 +11,7 @@ from src.schema.kinds import REGISTRY, Kind, find_kind
 from src.schema.pipelines import BestOfSweepConfig, CompareModelsConfig, CrossValidateConfig, ReproduceConfig
 from src.schema.run import Config
 from src.schema.verbs import (
+    CheckDataConfig,
     DoctorConfig,
     EvaluateConfig,
     ExplainConfig,
@@ -32,6 +33,7 @@ PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "cross_validate": CrossValidateConfig,
     "reproduce": ReproduceConfig,
     "summary": SummaryConfig,
+    "check_data": CheckDataConfig,
     "ui": UiConfig,
     "doctor": DoctorConfig,
 }

@@ -111,6 +111,7 @@ class ImageFolderConfig(PicturesConfig, kind="image_folder", builds="src.dataset
     place_key: ClassVar[str] = "folder"
     unnamed: ClassVar[str] = UNNAMED
     lists: ClassVar[str] = "src.datasets.image_folder:list_classes_of"
+    opens: ClassVar[str] = "src.datasets.image_folder:image_files_of"
 
     folder: str = field(metadata=LOCATION)
 
@@ -140,6 +141,7 @@ class ManifestConfig(PicturesConfig, kind="manifest", builds="src.datasets.manif
     place_key: ClassVar[str] = "file"
     unnamed: ClassVar[str] = "manifest"
     lists: ClassVar[str] = "src.datasets.manifest:list_classes_of"
+    opens: ClassVar[str] = "src.datasets.manifest:image_files_of"
 
     file: str = field(metadata=LOCATION)
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)

@@ -141,6 +141,19 @@ class DoctorConfig:
 
 
 @dataclass(kw_only=True)
+class CheckDataConfig:
+    """A data set to look at before training, or a run whose model contradicts labels."""
+
+    dataset: DatasetConfig
+    tracking: TrackingConfig
+    output: str = field(default="data_check", metadata=PLACE)  # the folder for the page, its tables and its pictures
+    strict: bool = False  # fail if an image is in two splits, or has two labels
+    run_id: str | None = None  # a training or a cross-validation: check labels, and not the data set above
+    # Where the data of the run is on this machine; null: where the run found it
+    data_dir: str | None = field(default=None, metadata=PLACE)
+
+
+@dataclass(kw_only=True)
 class SummaryConfig:
     """A network to describe, on a data set's images."""
 

@@ -5,7 +5,7 @@ import pytest
 
 from src import figures
 from src.figures import Prediction
-from tests.support.figures import GRAY, above, images, places, png, values
+from tests.support.figures import GRAY, above, images, places, png, texts, values
 
 LABELS = np.array([0, 1, 0, 2, 1])
 PROBABILITIES = np.array(
@@ -97,3 +97,10 @@ def test_a_mistake_one_pixel_high_or_wide_is_drawn(shape: tuple[int, ...]) -> No
     (image,) = images(figure)
     left, right, bottom, top = image.get_extent()
     assert (bottom - top) / (right - left) == pytest.approx(shape[0] / shape[1])
+
+
+def test_contradicted_labels_have_the_predicted_class_and_the_class_of_the_label() -> None:
+    figure = figures.plot_label_issues(WORST[:2], GRAY, total=40)
+    assert above(figure) == [["cow (0.88)", "label ant (0.12), #2"], ["bee (0.50)", "label ant (0.25), #0"]]
+    assert values(figure) == [GRAY[2, ..., 0].tolist(), GRAY[0, ..., 0].tolist()]
+    assert texts(figure.axes[0])[0] == "2 of 40 labels that the model contradicts: predicted class, label"

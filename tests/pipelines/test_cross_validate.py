@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from src.datasets.folds import assign_folds
+from src.tables import read_table
 from src.tracking.view import VIEW_COLUMNS
 from tests.support.stored import Stored, StoredPipeline
 from tests.support.workplace import Workplace
@@ -119,6 +120,20 @@ def test_pictures_tables_and_a_description_are_kept_and_the_table_is_printed(val
         assert number in note
         assert number in validated.out
     assert "dense on synthetic, 3 folds" in validated.out
+
+
+@pytest.mark.services
+def test_the_labels_that_the_folds_contradict_are_listed_by_the_command_that_is_printed(validated: Validated):
+    issues = validated.rows("tables/label_issues.csv")
+    command = re.search(r"python -m (src\.check_data) (run_id=\w+) lists them", validated.out)
+    assert command is not None
+    assert f"they contradict {len(issues)} label" in validated.out
+    done = validated.workplace.run(command[1], command[2])
+    assert done.returncode == 0, done.stderr
+    assert f"contradicts {len(issues)} label" in done.stdout.splitlines()[0]
+    folder = validated.workplace.folder / "data_check"
+    assert read_table(folder / "label_issues.csv") == issues
+    assert (folder / "label_issues.png").is_file()
 
 
 @pytest.mark.services
