@@ -17,10 +17,12 @@ def test_the_images_of_a_pair_are_next_to_each_other_with_class_split_and_name()
     assert places(figure) == [(0, 0), (0, 1)]
     assert [value[0][0] for value in values(figure)] == [1, 2]
     assert above(figure) == [["cat (train)", "a.png"], ["dog (train)", "b.png"]]
-    assert texts(figure.axes[0])[0] == "1 pair of equal or nearly equal images: class (split), name"
+    first, second = texts(figure.axes[0])[0].splitlines()
+    assert first == "1 pair of equal or nearly equal images"
+    assert second == "above each: class (split), orange if the classes differ, and name"
 
 
-def test_classes_are_red_if_they_differ() -> None:
+def test_classes_have_another_color_if_they_differ() -> None:
     figure = figures.plot_pairs([(shown(1), shown(2, "dog")), (shown(3), shown(4))], 2)
     colors = [text.get_color() for text in figure.axes[0].texts if "(train)" in text.get_text()]
     assert colors == [RED, RED, BLUE, BLUE]
