@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.measuring import PUBLISHED, ROOT, ratio
-from benchmarks.recipe_parts import NONE, PARTS
+from benchmarks.setting_speed import NONE, SETTINGS
 from src.figures.colors import BLUE, GRAY, ORANGE
 
 DOCUMENT = ROOT / "docs/results.md"
@@ -62,8 +62,8 @@ RATIOS = (
         "seconds: an epoch after the first, on a frozen backbone's features / with `model.fit`",
     ),
     *(
-        ("recipe_parts", f"{name} / {NONE}", f"seconds: an epoch of LeNot with `{typed}` / without it")
-        for name, typed in PARTS.items()
+        ("setting_speed", f"{name} / {NONE}", f"seconds: an epoch of LeNot with `{typed}` / without it")
+        for name, typed in SETTINGS.items()
         if name != NONE
     ),
     (

@@ -1,10 +1,10 @@
-"""The time of an epoch with each part of a training recipe, compared with an epoch without any.
+"""The time of an epoch with augmentation, regularization and other settings, compared with an epoch without any.
 
-python -m benchmarks.recipe_parts                              all parts
-python -m benchmarks.recipe_parts none rand_augment mixup      only these
+python -m benchmarks.setting_speed                              all settings
+python -m benchmarks.setting_speed none rand_augment mixup      only these
 
 LeNot on 10,000 images of MNIST, in one process. The contestants train in turn, and all have the same seed. The seconds
-are those of the fastest epoch but the first, which compiles: other programs only make epochs slower.
+are those of the fastest epoch after the first, which compiles: other programs only make epochs slower.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmarks.measuring import Figures, arguments, chosen, in_turn, keep, posi
 EPOCHS = 4
 IMAGES = 10_000
 NONE = "none"
-PARTS = {
+SETTINGS = {
     NONE: "",
     "light": "augmentation=light",
     "digits": "augmentation=digits",
@@ -35,20 +35,20 @@ PARTS = {
 
 
 def main() -> None:
-    parser = arguments(__doc__, list(PARTS), repetitions=5)
+    parser = arguments(__doc__, list(SETTINGS), repetitions=5)
     parser.add_argument("--epochs", type=positive, default=EPOCHS)
     options = parser.parse_args()
-    named = chosen(options, list(PARTS))
+    named = chosen(options, list(SETTINGS))
     ready(named)
-    contestants = {name: lambda folder, name=name: trained(folder, PARTS[name], options.epochs) for name in PARTS}
+    contestants = {name: lambda folder, name=name: trained(folder, SETTINGS[name], options.epochs) for name in SETTINGS}
     measured = in_turn(contestants, options.repeat, named)
     others = [name for name in measured if name != NONE and NONE in measured]
     ratios = {f"{name} / {NONE}": ratio(measured, name, NONE, "epoch_seconds") for name in others}
-    keep("recipe_parts", measured, options.publish, epochs=options.epochs, images=IMAGES, ratios=ratios)
+    keep("setting_speed", measured, options.publish, epochs=options.epochs, images=IMAGES, ratios=ratios)
 
 
 def trained(folder: Path, typed: str, epochs: int) -> Figures:
-    """Train LeNot in this process."""
+    """Train LeNot in this process, with a setting as it is typed, and return the seconds of an epoch."""
     from src import datasets, fitting, models
     from src.cli.compose import compose_config
 

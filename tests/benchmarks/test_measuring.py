@@ -167,6 +167,7 @@ def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
         "input_speed",
         "sweep_speed",
         "transfer_speed",
+        "setting_speed",
         "recipes",
         "unbalanced",
     ],
