@@ -44,9 +44,8 @@ def main(config: CrossValidateConfig, overrides: list[str]) -> None:
     console.say(f"out-of-fold predictions for all training images: {scores}")
     if result.label_issues:
         labels = f"{result.label_issues:,} label{'s' * (result.label_issues != 1)}"
-        console.say(
-            f"they contradict {labels} with confidence: python -m src.check_data run_id={result.run_id} lists them"
-        )
+        command = f"python -m src.check_data run_id={result.run_id}"
+        console.say(f"these predictions contradict {labels} with confidence: {command} lists them")
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 
 

@@ -21,28 +21,27 @@ from src.schema import CheckDataConfig, DatasetConfig, PicturesConfig
 
 MAX_ROWS = 20  # of a table in the terminal
 MAX_CELL = 44  # characters
-MANY = 20_000  # images; comparing them takes longer than one waits without a word
+MANY = 20_000  # images; comparing more takes so long that a message says so
 
 
 def check_data(config: CheckDataConfig) -> reports.DataCheck:
     """Look at the data set of the config, and write the report into `config.output`.
 
     Raises:
-        ConfigError: the output cannot be written, or is inside the data set.
-        DataError: the data is missing or wrong.
+        DataError: the data is missing or wrong, or the report cannot be written.
     """
     datasets.check_dataset(config.dataset)
     dataset = datasets.load_dataset(without_refusing(config.dataset))
     count = len(dataset.train) + len(dataset.validation or ()) + len(dataset.test)
     if count > MANY:
-        console.say(f"comparing {count:,} images, which may take a minute or more; dataset.limit=10000 compares fewer")
+        console.say(f"comparing {count:,} images, which may take a minute or more; a lower dataset.limit takes fewer")
     check = reports.check_dataset_contents(dataset, datasets.read_headers(config.dataset), config.output)
     reports.write_report(check.report, local_path(config.output))
     return check
 
 
 def without_refusing(config: DatasetConfig) -> DatasetConfig:
-    """Return the config for a data set in which bad files are listed, even if a training would refuse them."""
+    """Return the config of the same data set, in which bad files are skipped even if a training would refuse them."""
     if isinstance(config, PicturesConfig) and config.on_bad_image == "error":
         return replace(config, on_bad_image="skip")
     return config
@@ -53,8 +52,8 @@ def check_labels(config: CheckDataConfig) -> reports.DataReport:
 
     Raises:
         ConfigError: the run has no validation split.
-        DataError: the data cannot be found, or is not what the run was trained on.
-        StoreError: no such run, or a run without a model.
+        DataError: the data cannot be found, is not what the run was trained on, or the report cannot be written.
+        StoreError: the run does not exist, or keeps neither out-of-fold probabilities nor a model.
     """
     assert config.run_id is not None
     predicted = reports.read_predicted(config.tracking, config.run_id, config.data_dir)
@@ -64,12 +63,12 @@ def check_labels(config: CheckDataConfig) -> reports.DataReport:
 
 
 def check_output(config: CheckDataConfig) -> None:
-    """Raise ConfigError for an output folder that cannot be written, or whose pictures would be among the data."""
+    """Raise ConfigError for an output folder that cannot be written or is inside the data set."""
     output = local_path(config.output)
     check_output_folder(output, "output")
     root = None if config.dataset.root is None else local_path(config.dataset.root).resolve()
     if config.run_id is None and root is not None and output.resolve().is_relative_to(root):
-        raise ConfigError(f"output={config.output}: the folder is inside the data set, {root}; name another folder")
+        raise ConfigError(f"output={config.output}: the folder is inside the data set, {root}; name one outside it")
 
 
 def say_report(report: reports.DataReport, folder: Path) -> None:
@@ -82,7 +81,7 @@ def say_report(report: reports.DataReport, folder: Path) -> None:
         rows = [tuple(short_name(cell, MAX_CELL) for cell in row) for row in section.rows[:MAX_ROWS]]
         console.table("", section.columns, rows)
         if len(section.rows) > len(rows):
-            console.say(f"and {len(section.rows) - len(rows):,} more, in {folder / (section.file or report.page)}")
+            console.say(f"{len(section.rows) - len(rows):,} more rows are in {folder / (section.file or report.page)}")
     console.warn(report.warnings)
 
 
@@ -102,7 +101,7 @@ def main(config: CheckDataConfig, overrides: list[str]) -> None:
     say_report(check.report, page.parent)
     if config.strict and (check.leaks or check.conflicts):
         raise DataError(
-            f"strict=true: there are {check.leaks:,} pairs of equal or nearly equal images in two splits and "
+            f"strict=true: pairs of equal or nearly equal images: {check.leaks:,} in two splits, "
             f"{check.conflicts:,} with two labels; {page} shows them"
         )
     console.say(f"report: {page}")

@@ -1,4 +1,4 @@
-"""Find a learning rate for a training: a short test in which the rate grows with each batch.
+"""Suggest a learning rate, from a short training in which the rate grows with each batch.
 
 python -m src.find_lr model=lenot optimizer=adam
 python -m src.find_lr model=lenot optimizer=sgd min_lr=1e-5 max_lr=100 steps=400
@@ -28,7 +28,8 @@ def find_lr(config: FindLrConfig) -> RangeTest:
 
     Raises:
         ConfigError: the folder cannot be written, or there are too few devices.
-        DataError: the data cannot be found or read.
+        DataError: the data cannot be found or read, or the files cannot be written.
+        NotEnoughMemory: the batches do not fit into memory.
         TrainingDiverged: the loss of the first batch is not a finite number.
     """
     fitting.check_devices(config)
@@ -47,7 +48,7 @@ def find_lr(config: FindLrConfig) -> RangeTest:
 
 
 def save(found: RangeTest, config: FindLrConfig) -> None:
-    """Write the picture and the table."""
+    """Write the picture and the table; raise DataError if the folder cannot be written."""
     folder, title = local_path(config.output), f"{config.model.name} on {config.dataset.name}, {config.optimizer.name}"
     rows = zip(found.rates, found.losses, found.smoothed, strict=True)
     lines = [csv_line(COLUMNS), *(csv_line(tuple(f"{value:.6g}" for value in row)) for row in rows)]
@@ -57,9 +58,7 @@ def save(found: RangeTest, config: FindLrConfig) -> None:
         with replacing(folder / TABLE) as part:
             part.write_text("".join(lines), encoding="utf-8")
     except OSError as error:
-        raise DataError(
-            f"{folder} cannot be written: {error.strerror or error}; name another folder: output="
-        ) from error
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}; name another output=") from error
 
 
 def notes(found: RangeTest, config: FindLrConfig) -> list[str]:
@@ -84,7 +83,7 @@ def main(config: FindLrConfig, overrides: list[str]) -> None:
     found = find_lr(config)
 
     last, folder = found.rates[-1], local_path(config.output)
-    end = "the loss diverged" if len(found.rates) < config.steps else "max_lr"
+    end = "until the loss diverged" if len(found.rates) < config.steps else "the whole range"
     console.say(f"{len(found.rates)} batches with learning rates from {config.min_lr:g} to {last:.2g} ({end})")
     for note in notes(found, config):
         console.say(note)
@@ -92,9 +91,9 @@ def main(config: FindLrConfig, overrides: list[str]) -> None:
     if found.suggestion is None:
         raise UserError(
             f"the loss did not fall at any learning rate from {config.min_lr:g} to {last:.2g}, so there is nothing to "
-            "suggest; use more steps, other limits, or another network or optimizer"
+            "suggest; try another min_lr or max_lr, more steps, or another network or optimizer"
         )
-    where = f"a third of {found.rates[found.best]:.2g}, at which the average loss was smallest"
+    where = f"a third of {found.rates[found.best]:.2g}, where the average loss was smallest"
     console.say(f"suggested learning rate: {found.suggestion:.2g} ({where})")
     console.say(training_command(config, overrides, found.suggestion))
 

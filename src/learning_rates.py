@@ -1,4 +1,4 @@
-"""The numbers of a learning-rate range test: averages of its losses, and the learning rate that follows from them."""
+"""The arithmetic of a range test: averages of its losses, and the learning rate that follows from them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,9 +31,8 @@ class RangeTest(NamedTuple):
 def evaluate_losses(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
     """Return the averages of the losses, and a third of the learning rate with the smallest one.
 
-    At the smallest average the rate is nearly too large: the next ones raise the loss, and the average lags behind. For
-    LeNot on 10,000 digits, a third of it was within a factor of 1.8 of the best rate of a sweep with Adam and SGD, and
-    2 to 5 times smaller than the best one with RMSprop.
+    At the smallest average the rate is nearly too large: larger ones raise the loss, and the average lags behind. For
+    measurements of this and other rules, see docs/decisions.md.
 
     Args:
         rates: at least as many as there are losses, in increasing order.

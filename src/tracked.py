@@ -100,7 +100,7 @@ def load_same_data(run: tracking.Run, trained: DatasetConfig, data_dir: str | No
 
     Args:
         run: it has recorded the digest of the data.
-        trained: the config of the data in the run; its splits may be others.
+        trained: the config of the data in the run; its splits may differ.
         data_dir: the folder of the data on this machine; None for the one that the run used.
 
     Raises:

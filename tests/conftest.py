@@ -175,7 +175,7 @@ def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def environment_restored() -> Iterator[None]:
-    """A test leaves the environment as it was; MLflow writes the address of a store that is opened into it."""
+    """A test leaves the environment as it was: MLflow writes the address of each opened store into a variable."""
     before = dict(os.environ)
     yield
     if os.environ != before:

@@ -25,7 +25,7 @@ def test_a_loss_that_never_falls_suggests_nothing(losses: list[float]) -> None:
     assert evaluate_losses(RATES, losses).suggestion is None
 
 
-def test_a_test_that_was_ended_has_the_rates_of_its_batches() -> None:
+def test_a_range_test_that_ended_early_has_the_rates_of_its_batches() -> None:
     assert evaluate_losses(RATES, [3.0, 2.0, 1.0]).rates == RATES[:3]
 
 

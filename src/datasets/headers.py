@@ -14,7 +14,7 @@ from src.datasets.images import SUFFIXES, TURNED, ImageBytes, enforce_pixel_limi
 from src.process.machine import cores
 from src.schema import DatasetConfig, load_name
 
-BATCH = 256  # files that are opened at once
+BATCH = 256  # files that are given to the threads at once; those inside a Parquet file are in memory
 
 
 class Header(NamedTuple):

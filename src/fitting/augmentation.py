@@ -1,4 +1,4 @@
-"""Random changes of training images. The standard ones: shift, rotation, zoom, mirroring, contrast and others."""
+"""Random changes of training images: shift, rotation, zoom, mirroring, contrast, RandAugment, erasing, mixing."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

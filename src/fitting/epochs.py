@@ -104,12 +104,12 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
 def prepare(
     model: keras.Model, dataset: Dataset, config: Config, steps_per_epoch: int
 ) -> tuple[keras.Model, Any, EpochOrder]:
-    """Return what `fit` is called on and with: the network, in parts if it is divided among the cores, and the batches.
+    """Return the network that Keras fits, in parts if it is divided among the cores, and its batches.
 
     Args:
         model: compiled; it shares its weights with the network that is returned.
         dataset: its `train` split is trained on.
-        config: `training`, `augmentation` and `seed` are read, and to compile a divided network what that needs.
+        config: `training`, `augmentation` and `seed` are read, and for a divided network what `compile_model` reads.
         steps_per_epoch: batches in an epoch.
 
     Returns:

@@ -2,7 +2,7 @@
 
 Reference:
     Smith 2017, "Cyclical Learning Rates for Training Neural Networks" (section 3.3). Here the rate grows by the same
-    factor with each batch, and not by the same amount, so that several powers of ten can be tested.
+    factor with each batch instead of the same amount, so that several powers of ten can be tested.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def range_test(
 
     Args:
         model: compiled without a schedule, and with one step per execution.
-        dataset: its training images are used, as often as there are batches to fill.
+        dataset: its training images are used again and again, until there is a batch for each rate.
         config: the one that the model was compiled with.
         rates: in the order of the batches.
         on_batch: called after each batch with 1.

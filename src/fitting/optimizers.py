@@ -20,7 +20,7 @@ LARGEST_CALL = 50e9  # multiply-adds that one call of the compiled train functio
 def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> None:
     """Compiles the model for training: optimizer, loss, the other metrics.
 
-    XLA is left off: it made LeNot three times slower on CPUs. With `optimizer.l2`, the weights get their penalty.
+    XLA is left off: it made LeNot three times slower on CPUs. With `optimizer.l2`, the kernels get an L2 penalty.
 
     Args:
         model: compiled in place.
@@ -47,8 +47,8 @@ def compile_model(model: keras.Model, config: Config, steps_per_epoch: int) -> N
 class Penalty(keras.regularizers.L2):
     """The L2 penalty: its gradient is Keras', 2 `l2` w for a weight w, and its value is 0.
 
-    So the reported losses are the configured loss alone. With the penalty, `val_loss` would grow with `l2`, and could
-    be compared neither with that of another `l2` nor with `test_loss`.
+    So the reported losses are the configured loss alone. If they included the penalty, `val_loss` would grow with `l2`,
+    and could be compared neither with that of another `l2` nor with `test_loss`.
     """
 
     def __call__(self, x: Any) -> Any:
@@ -58,7 +58,7 @@ class Penalty(keras.regularizers.L2):
 
 
 def penalize(model: keras.Model, l2: float) -> None:
-    """Give the trained weights an L2 penalty, but not biases and normalizations. It is not part of a saved model."""
+    """Give the trained weights an L2 penalty, except biases and normalizations. A saved model does not contain it."""
     for variable in model.trainable_variables:
         if variable.name not in UNDECAYED:
             variable.regularizer = Penalty(l2)

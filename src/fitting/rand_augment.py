@@ -5,8 +5,8 @@ Reference:
     appendix: the largest change of each operation).
 
 Departures:
-    A change is drawn from all that are at most as strong as the setting, as in `RandomRotation` and the other layers of
-    Keras. Brightness is added, up to half of the range, and not multiplied. Color is only taken away.
+    The strength of a change is drawn, up to that of the setting, as in `RandomRotation` and the other layers of Keras.
+    Brightness is added, up to half of the range, and not multiplied. Color is only taken away.
 
 Keras' own `RandAugment` draws one operation for a whole batch and computes all of them. See docs/decisions.md.
 """
@@ -68,7 +68,7 @@ class RandAugment:
         self.generators = [self._choice, self._threshold, *generators_of([self._color, *self.layers])]
 
     def __call__(self, images: tf.Tensor, training: bool = True) -> tf.Tensor:
-        """Return the changed images: float32, (batch, height, width, channels), 0-255, as they come."""
+        """Return the images after the operations; both are float32, (batch, height, width, channels), 0-255."""
         operations = self._operations(images.shape[-1])
         count = tf.shape(images)[0]
         for _ in range(self.num_ops):
@@ -108,5 +108,5 @@ def _training(layer: keras.layers.Layer) -> Operation:
 
 
 def _apply(operation: Operation, images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Return some of the images, changed. The operation gets one more: some operations fail without images."""
+    """Return the images of these rows, changed. The operation gets one more image, because some fail without any."""
     return operation(tf.gather(images, tf.concat([rows, [0]], axis=0)))[:-1]

@@ -1,4 +1,4 @@
-"""The functions that `fit` calls for each group of batches. TensorFlow traces them in half the time of Keras' own ones.
+"""The functions that `fit` calls for each group of batches. TensorFlow traces them in half the time of Keras' own.
 
 Keras does not know how many batches are left. So its loop over a group decides before each batch whether there is one,
 and its values are optional. Here the number is known.
@@ -16,7 +16,7 @@ Step = Callable[[Any], Any]
 def prepare_steps(model: keras.Model, batches: tf.data.Dataset, scored: tf.data.Dataset | None) -> None:
     """Give a compiled model the functions that train and score groups of `steps_per_execution` batches.
 
-    Call it before each `fit` on one device: Keras keeps functions that a model has.
+    Call it before each `fit` on one device: Keras uses the functions that a model already has.
 
     Args:
         model: compiled.

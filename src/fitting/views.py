@@ -9,7 +9,7 @@ import numpy.typing as npt
 from src.fitting.batches import scoring_batch
 from src.fitting.training import probabilities
 
-SHIFT = 0.04  # of a side, at least one pixel: an object in a picture may well be there too
+SHIFT = 0.04  # of a side, at least one pixel; a shift as small as this hardly cuts off anything of an object
 Images = npt.NDArray[np.uint8]
 
 
@@ -35,7 +35,11 @@ def averaged_probabilities(model: keras.Model, images: Images, flips: bool) -> n
 def views_of(images: Images, flips: bool) -> Iterator[Images]:
     """Yield the images as they are, and shifted up, down, left and right; with `flips` also each of these mirrored.
 
-    What moves in at an edge repeats the pixels of the edge.
+    Empty edges are filled with the pixels next to them.
+
+    Args:
+        images: uint8, (n, height, width, channels).
+        flips: True to mirror each view too.
     """
     height, width = (max(1, round(SHIFT * side)) for side in images.shape[1:3])
     for down, right in ((0, 0), (-height, 0), (height, 0), (0, -width), (0, width)):

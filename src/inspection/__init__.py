@@ -1,8 +1,7 @@
-"""Numbers from inside a network and a data set, which `src.figures` draws.
+"""Numbers from inside networks and data sets, which `src.figures` draws.
 
-Of a network: filters, feature maps and Grad-CAM, and what it costs. They work for any Keras model that classifies
-images, also for one that contains other models as layers. Of a data set: copies of images, and labels that are probably
-wrong.
+Networks: filters, feature maps, Grad-CAM and costs. The functions work for any Keras model that classifies images, even
+if it contains other models as layers. Data sets: copies of images, and labels that are probably wrong.
 """
 
 from typing import TYPE_CHECKING

@@ -12,7 +12,7 @@ import numpy as np
 from src import datasets
 from src.inspection.duplicates import find_pairs
 
-MIN_IMAGES = 20  # for training in each class; of fewer, one odd image is more than 5 %
+MIN_IMAGES = 20  # for training in each class; one odd image among fewer is more than 5 %
 MAX_RATIO = 3.0  # of the numbers of training images of two classes
 MAX_NAMED = 5  # classes in a warning
 
@@ -32,7 +32,13 @@ class Place(NamedTuple):
 
 
 class ImagePair(NamedTuple):
-    """Two images that are equal or nearly equal: their places, and the correlation of their pixels, 0-1."""
+    """Two images that are equal or nearly equal.
+
+    Attributes:
+        first, second: their places; the first is never in a later split than the second.
+        similarity: the correlation of their pixels, 0-1.
+        is_equal: True if all pixels are equal.
+    """
 
     first: Place
     second: Place
@@ -51,7 +57,7 @@ class ImagePair(NamedTuple):
 
 
 def splits_of(dataset: datasets.Dataset) -> dict[str, tuple[datasets.Split, Sequence[str] | None]]:
-    """Return the splits that the data set has by name, each with the files of its images."""
+    """Return the splits of the data set by name, each with the files of its images; None for images without files."""
     splits: dict[str, tuple[datasets.Split, Sequence[str] | None]] = {"train": (dataset.train, dataset.train_files)}
     if dataset.validation is not None:
         splits["validation"] = (dataset.validation, dataset.validation_files)
@@ -59,7 +65,7 @@ def splits_of(dataset: datasets.Dataset) -> dict[str, tuple[datasets.Split, Sequ
 
 
 def pairs_of(dataset: datasets.Dataset) -> list[ImagePair]:
-    """Return the pairs of equal and nearly equal images: first those with two labels, then those in two splits."""
+    """Return the pairs of equal and nearly equal images: those with two labels first, then those in two splits."""
     splits = splits_of(dataset)
     places = [(name, index) for name, (split, _) in splits.items() for index in range(len(split))]
 
@@ -74,9 +80,13 @@ def pairs_of(dataset: datasets.Dataset) -> list[ImagePair]:
 
 
 def count_pairs(pairs: Sequence[ImagePair]) -> list[tuple[str, int, int, int]]:
-    """Return a row for each place of pairs: its name, the numbers of equal, nearly equal, and conflicting pairs."""
+    """Return how many pairs are within each split and in each two splits.
+
+    Returns:
+        Rows of a place such as `within train`, and the numbers of equal, nearly equal and conflicting pairs.
+    """
     by_place: dict[str, list[ImagePair]] = {}
-    for pair in pairs:  # the first image is never in a later split than the second
+    for pair in pairs:
         place = f"{pair.first.split} and {pair.second.split}" if pair.is_leak else f"within {pair.first.split}"
         by_place.setdefault(place, []).append(pair)
     return [
@@ -140,7 +150,7 @@ def _warn_of_unbalanced_classes(counts: Mapping[str, int]) -> list[str]:
         found = f"class {large!r} has {times} ({most:,} and {least:,})"
     return [
         f"{found}; training.class_weights=balanced gives each class the same weight, and training.monitor=val_macro_f1 "
-        "judges each class alike"
+        "counts each class equally"
     ]
 
 
@@ -165,7 +175,7 @@ def _warn_of_pairs(pairs: Sequence[ImagePair]) -> list[str]:
     if leaks := sum(pair.is_leak for pair in pairs):
         warnings.append(
             f"{_pairs(leaks)} of equal or nearly equal images {'are' if leaks > 1 else 'is'} in two splits: scores on "
-            "them mean little; remove one image, or put both into the same split (in a manifest, by a group)"
+            "them mean little; remove one image, or put both into the same split (in a manifest: the same group)"
         )
     return warnings
 

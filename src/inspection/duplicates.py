@@ -1,9 +1,10 @@
 """Pairs of images that are equal or nearly equal, such as a photograph and its JPEG copy.
 
-Candidates have similar perceptual hashes. Simple drawings often do: two handwritten ones of the same slant are alike in
-the low frequencies, which the hash describes. So candidates are compared pixel by pixel, and are a pair only if they
-differ much less than each of them differs from the images next most similar to it. The numbers were chosen on 2,000 to
-20,000 images of MNIST and Fashion-MNIST and on crops of photographs, with planted copies.
+Candidates have similar perceptual hashes. Those of simple drawings are often similar: two images of a handwritten 1
+with the same slant are alike in the low frequencies, which the hash describes. So candidates are compared pixel by
+pixel, and are a pair only if they differ much less than each of them differs from the images next most similar to it.
+The numbers were chosen on 2,000 to 20,000 images of MNIST and Fashion-MNIST and on crops of photographs, with planted
+copies.
 """
 
 import hashlib
@@ -24,10 +25,10 @@ MAX_DISTANCE = 14  # bits that differ between the hashes of candidates; 32 diffe
 MAX_CANDIDATES = 12  # of each image, the nearest ones
 MAX_DIFFERENCE = 0.08  # of a pair: 1 minus the correlation of their pixels
 MAX_SHARE = 0.2  # of the difference that an image has from the images next most similar to it
-EQUAL = 0.005  # a difference that makes a pair, however many other images are as similar
-LOOKALIKES = 5  # the place of the image among the most similar ones that others are compared with
+CERTAIN = 0.005  # a difference that makes a pair, even if many other images are as similar
+LOOKALIKES = 5  # the rank, by similarity, of the image whose difference a pair is compared with
 MAX_SHADE = 64.0  # gray levels by which the mean of a color may differ: an evening sky is not a copy of a morning sky
-MIN_CONTRAST = 3.0  # gray levels, the standard deviation of the pixels: images of one color look all alike
+MIN_CONTRAST = 3.0  # gray levels, the standard deviation of the pixels: images of one color all look alike
 SHIFTS = [(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]  # rows, columns
 HASHED_SHIFTS = SHIFTS[:5]
 BLOCK = 2048  # pairs that are compared at once
@@ -122,12 +123,12 @@ def hashes(images: Images) -> npt.NDArray[np.uint64]:
 
 
 def find_similar(images: Images) -> list[tuple[int, int, float]]:
-    """Return both indices and the similarity of each pair of nearly equal images, none of which are equal.
+    """Return both indices and the similarity of each pair of nearly equal images.
 
     Images with fewer than eight rows or columns are too small to be compared.
 
     Args:
-        images: as `reduce` returns them.
+        images: as `reduce` returns them, of originals of which no two are equal.
     """
     structured = np.flatnonzero(images.std(axis=(1, 2, 3), dtype=np.float32) >= MIN_CONTRAST)
     if len(structured) < 2 or min(images.shape[1:3]) < FREQUENCIES:
@@ -136,7 +137,7 @@ def find_similar(images: Images) -> list[tuple[int, int, float]]:
     similarity = compare(images, candidates)
     difference = 1 - similarity
     usual = _lookalikes(candidates, difference, len(images))[candidates].min(axis=1)
-    is_pair = (difference <= EQUAL) | ((difference <= MAX_DIFFERENCE) & (difference <= MAX_SHARE * usual))
+    is_pair = (difference <= CERTAIN) | ((difference <= MAX_DIFFERENCE) & (difference <= MAX_SHARE * usual))
     colors = images.mean(axis=(1, 2), dtype=np.float32)[candidates]
     is_pair &= np.abs(colors[:, 0] - colors[:, 1]).max(axis=1) <= MAX_SHADE
     return [
@@ -146,7 +147,7 @@ def find_similar(images: Images) -> list[tuple[int, int, float]]:
 
 
 def compare(images: Images, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the correlation of the pixels of each pair, (n,), where one image is moved by up to a pixel for the best.
+    """Return the correlation of the pixels of each pair, (n,): the highest one if one image is moved by up to a pixel.
 
     Args:
         images: as `reduce` returns them.
@@ -219,7 +220,7 @@ def _ranks(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _lookalikes(
     pairs: npt.NDArray[np.int64], difference: npt.NDArray[np.float32], count: int
 ) -> npt.NDArray[np.float32]:
-    """Return the difference of each image from the `LOOKALIKES`-th of those most similar to it, (count,).
+    """Return the difference of each image from its most similar image of rank `LOOKALIKES`, (count,).
 
     It is infinite for an image with fewer candidates.
     """

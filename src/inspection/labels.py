@@ -44,6 +44,10 @@ def confident_joint(labels: Labels, probabilities: Probabilities) -> npt.NDArray
     """Return how many images with the label of the row are confidently of the class of the column, (classes, classes).
 
     An image counts for the most probable of the classes whose threshold its probability reaches, if there is one.
+
+    Args:
+        labels: (n,).
+        probabilities: (n, classes), of a model that was not trained on these images.
     """
     is_sure = probabilities >= class_thresholds(labels, probabilities)
     counted = is_sure.any(axis=1)
@@ -56,8 +60,8 @@ def confident_joint(labels: Labels, probabilities: Probabilities) -> npt.NDArray
 def find_label_issues(labels: Labels, probabilities: Probabilities) -> list[LabelIssue]:
     """Return the images whose labels are probably wrong, those with the least probable labels first.
 
-    The confident joint estimates the share of wrong labels of each class. This share of the images of the class is
-    returned: those whose label has the lowest probability, without those that the model predicts as labeled.
+    The confident joint estimates the share of wrong labels in each class. As many images of the class are returned:
+    those whose label has the lowest probability, without those that the model predicts as labeled.
 
     Args:
         labels: (n,).

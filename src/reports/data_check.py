@@ -35,7 +35,7 @@ class DataCheck(NamedTuple):
 
 
 def check_dataset_contents(dataset: datasets.Dataset, headers: Sequence[datasets.Header], folder: str) -> DataCheck:
-    """Return what is in a data set: images by class and split, files, copies within and across splits.
+    """Return the report about a data set: images by class and split, files, copies within a split and in two splits.
 
     Args:
         dataset: the data as a training would get it.
@@ -105,7 +105,7 @@ def _bad_section(dataset: datasets.Dataset) -> list[Section]:
         (reason, result, f"{count:,}", printable(first[reason, result]))
         for (reason, result), count in counts.most_common()
     ]
-    columns = ("reason", "result", "files", "such as")
+    columns = ("reason", "result", "files", "example")
     return [Section("files that are not usable as they are", columns, rows, file=BAD_TABLE)]
 
 

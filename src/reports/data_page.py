@@ -73,7 +73,7 @@ class DataReport(NamedTuple):
 def write_report(report: DataReport, folder: Path) -> Path:
     """Write the page with its pictures and tables into a folder, and return the page.
 
-    Files of an earlier report replace one another; other files in the folder stay as they are.
+    Files of an earlier report are replaced or removed; other files in the folder stay as they are.
 
     Raises:
         DataError: the folder cannot be written.

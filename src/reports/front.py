@@ -15,7 +15,7 @@ from src.schema import COSTS
 from src.space import SweepPlan
 
 MAX_FRONT = 20  # trials of a front in the description
-AGAIN = "_again"  # a time that was measured after the workers had ended
+AGAIN = "_again"  # suffix of a time that was measured after the workers had ended
 
 
 def record_front(
@@ -79,7 +79,7 @@ def record_front(
 
 
 def record_empty_front(run: tracking.Run, plan: SweepPlan, note: str) -> None:
-    """Replace the front of an earlier report by a table without lines, and its recipes by a note."""
+    """Replace the front of an earlier report by a table without rows, and its recipes by a note."""
     with run.new_folder("front") as folder:
         folder.mkdir()
         (folder / "none.txt").write_text(note, encoding="utf-8")
@@ -102,7 +102,7 @@ def _best_of(points: Sequence[FrontPoint], plan: SweepPlan, index: int) -> float
 
 
 def front_line(plan: SweepPlan, size: int, complete: int) -> str:
-    """Return how many trials are on the front, and of which objectives, in Markdown."""
+    """Return the sentence, in Markdown, about how many trials are on the front of which objectives."""
     named = " and ".join(f"{escape(name)} ({direction})" for name, direction in plan.objectives)
     more = f" The first {MAX_FRONT} are listed; `front.csv` has all." if size > MAX_FRONT else ""
     return (

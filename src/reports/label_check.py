@@ -97,7 +97,7 @@ def _read_out_of_fold(run: tracking.Run, store: TrackingConfig, data_dir: str | 
     if probabilities is None:
         raise StoreError(
             f"run {run.run_id} is of an earlier version and has no {OUT_OF_FOLD}; run the same cross-validation again, "
-            "which trains nothing that is already trained"
+            "which reuses the folds that are trained"
         )
     with tracking.resume_run(store, run_id=first) as fold:
         dataset = load_same_data(fold, without_folds(trained_config(fold).dataset), data_dir)
@@ -164,9 +164,9 @@ def check_labels(predicted: Predicted, run_id: str) -> DataReport:
     title = f"run {run_id}: the model contradicts {count} of {len(predicted.labels):,} {predicted.what}"
     note = (
         "Look at each image before you change its label: the model may be wrong. Confident learning (Northcutt et al. "
-        "2021) estimates how many labels of each class are wrong; listed are the labels with the lowest probabilities."
+        "2021) estimates how many labels of each class are wrong. The table has the ones with the lowest probabilities."
     )
-    columns = ("image", "label", "predicted", "probability", "of the label")
+    columns = ("image", "label", "predicted", "probability", "label's probability")
     drawings = {PICTURE: figures.plot_label_issues(shown[:MAX_DRAWN], predicted.images, len(shown))} if shown else {}
     section = Section("labels to review", columns, rows, note, PICTURE if shown else None, TABLE)
     table = (ISSUE_COLUMNS, issue_rows(issues, names, indices, files))

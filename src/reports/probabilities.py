@@ -1,4 +1,4 @@
-"""The probabilities of a model for images that it was not trained on, stored in its run."""
+"""Probabilities for images that a model was not trained on, stored in a run."""
 
 from __future__ import annotations
 

@@ -117,8 +117,8 @@ class EvaluationResult:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
         metrics: `test_loss`, `test_accuracy` and others.
-        averaged: the same with test-time augmentation, `tta_test_accuracy` and others; empty without it.
-        intervals: the 95 % interval of each of the metrics.
+        averaged: those of test-time augmentation, `tta_test_accuracy` and others; empty without `tta`.
+        intervals: the 95 % interval of each of `metrics`.
         calibration: of the model.
         images: the number of images scored.
         warnings: facts that change how to read the metrics.

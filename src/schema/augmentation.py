@@ -56,9 +56,9 @@ class StandardAugmentationConfig(
     contrast: float = 0.0  # more or less, up to this fraction
     mixup: float = field(default=0.0, metadata=ADDED)  # parameter of the distribution; images are blended
     cutmix: float = field(default=0.0, metadata=ADDED)  # the same; a rectangle of another image is pasted
-    rand_augment: float = field(default=0.0, metadata=ADDED)  # strength, as a share of the largest changes
+    rand_augment: float = field(default=0.0, metadata=ADDED)  # the strength, as a share of the largest changes; 0: none
     rand_augment_ops: int = field(default=2, metadata=ADDED)  # operations for each image, if there is a strength
-    erasing: float = field(default=0.0, metadata=ADDED)  # this share of the images loses a rectangle
+    erasing: float = field(default=0.0, metadata=ADDED)  # in this share of the images, a rectangle becomes noise
     fill: str = "constant"  # of the empty edges: constant (black), nearest (pixel), or reflect (the image mirrored)
 
     def __post_init__(self) -> None:

@@ -10,22 +10,22 @@ from src.schema.run import Config
 from src.schema.schedule import ConstantConfig
 
 MIN_STEPS = 50  # fewer batches with growing rates say little: each loss is noisy
-MIN_SPAN = 10  # of the largest to the smallest rate
+MIN_SPAN = 10  # ratio of the largest to the smallest rate
 
 
 @dataclass(kw_only=True)
 class FindLrConfig(Config):
-    """A range of learning rates to try on a training."""
+    """A training, and a range of learning rates to test on it."""
 
     min_lr: float = 1e-5
     max_lr: float = 10.0
     steps: int = 300  # batches, each with a larger rate than the one before
-    output: str = field(default="learning_rate", metadata=PLACE)  # a folder for the picture and the table
+    output: str = field(default="learning_rate", metadata=PLACE)  # the folder for the picture and the table
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.resume is not None:
-            raise ConfigError(f"resume={self.resume}: this command begins a training of its own; remove `resume`")
+            raise ConfigError(f"resume={self.resume}: find_lr begins a training of its own; remove `resume`")
         require(0 < self.min_lr < math.inf, "min_lr", self.min_lr, "a finite number above 0, such as 1e-5")
         require(
             MIN_SPAN * self.min_lr <= self.max_lr < math.inf,
@@ -42,5 +42,5 @@ class FindLrConfig(Config):
         return [self.min_lr * factor**step for step in range(self.steps)]
 
     def without_schedule(self) -> Self:
-        """Return the config of the test: it sets the learning rate of each batch, so a call trains one batch."""
+        """Return the config of the test, which sets the rate of each batch: no schedule, and one batch in each call."""
         return replace(self, schedule=ConstantConfig(), training=replace(self.training, steps_per_execution=1))

@@ -15,7 +15,7 @@ from typing import Literal
 Direction = Literal["maximize", "minimize"]
 
 VALIDATION, TEST, BEST = "val_", "test_", "best_"  # prefixes of metrics; without one it is of the training images
-TTA = "tta_"  # before `test_`, of metrics with test-time augmentation: nothing compares them with others
+TTA = "tta_"  # before `test_`, of metrics with test-time augmentation; comparisons of runs do not use them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,8 @@ class OptimizerConfig(Kind, group=Group("optimizer", key="name", home="src.fitti
     clipnorm: float | None = None  # the largest norm of each variable's gradient
     global_clipnorm: float | None = field(default=None, metadata=ADDED)  # the largest norm of all gradients together
     clipvalue: float | None = field(default=None, metadata=ADDED)  # the largest absolute value in a gradient
-    # L2 penalty. The sum of the squared kernels times this is added to what is minimized, so its gradient goes through
-    # the optimizer, which scales it like any other. Decoupled weight decay shrinks the weights next to the optimizer.
+    # L2 penalty: this times the sum of the squared kernels is added to what is minimized. The optimizer scales the
+    # gradient of the penalty like any other. Decoupled weight decay shrinks the weights directly.
     l2: float | None = field(default=None, metadata=ADDED)
     weight_decay: float | None = field(default=None, metadata=ADDED)  # decoupled (Loshchilov and Hutter 2017)
     decay_biases: bool = field(default=True, metadata=ADDED)  # weight decay shrinks biases and normalizations too

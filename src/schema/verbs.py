@@ -142,13 +142,13 @@ class DoctorConfig:
 
 @dataclass(kw_only=True)
 class CheckDataConfig:
-    """A data set to look at before training, or a run whose model contradicts labels."""
+    """A data set to look at before training, or a run whose model checks labels."""
 
     dataset: DatasetConfig
     tracking: TrackingConfig
-    output: str = field(default="data_check", metadata=PLACE)  # the folder for the page, its tables and its pictures
+    output: str = field(default="data_check", metadata=PLACE)  # the folder for the page, its tables and pictures
     strict: bool = False  # fail if an image is in two splits, or has two labels
-    run_id: str | None = None  # a training or a cross-validation: check labels, and not the data set above
+    run_id: str | None = None  # of a training or a cross-validation: check its labels, and not `dataset`
     # Where the data of the run is on this machine; null: where the run found it
     data_dir: str | None = field(default=None, metadata=PLACE)
 

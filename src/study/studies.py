@@ -220,7 +220,7 @@ def note_costs(study: optuna.Study, number: int, costs: Mapping[str, float]) -> 
 
 
 def costs_again(study: optuna.Study, number: int) -> dict[str, float]:
-    """Return what `note_costs` has stored about a trial, nothing if that is nothing."""
+    """Return the costs that `note_costs` has stored for a trial, an empty dict if there are none."""
     return dict(study.user_attrs.get(COSTS + str(number), {}))
 
 

@@ -19,7 +19,7 @@ def test_an_image_is_shifted_in_four_directions_and_its_edges_are_repeated() -> 
     np.testing.assert_array_equal(right, whole[:, [0, 0, 1, 2, 3]])
 
 
-def test_each_view_is_mirrored_too_where_the_classes_allow_it() -> None:
+def test_each_view_is_mirrored_too_if_that_is_asked_for() -> None:
     plain, both = (list(views_of(PICTURE, flips)) for flips in (False, True))
     assert len(both) == 2 * len(plain)
     for view, same, mirrored in zip(plain, both[::2], both[1::2], strict=True):

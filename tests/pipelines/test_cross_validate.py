@@ -127,7 +127,7 @@ def test_the_labels_that_the_folds_contradict_are_listed_by_the_command_that_is_
     issues = validated.rows("tables/label_issues.csv")
     command = re.search(r"python -m (src\.check_data) (run_id=\w+) lists them", validated.out)
     assert command is not None
-    assert f"they contradict {len(issues)} label" in validated.out
+    assert f"these predictions contradict {len(issues)} label" in validated.out
     done = validated.workplace.run(command[1], command[2])
     assert done.returncode == 0, done.stderr
     assert f"contradicts {len(issues)} label" in done.stdout.splitlines()[0]

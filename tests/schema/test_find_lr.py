@@ -23,10 +23,10 @@ def settings(*typed: str) -> FindLrConfig:
         ("max_lr=1e-6", r"max_lr: got 1e-06, expected"),
         (f"max_lr={INF}", r"max_lr: got inf, expected"),
         ("steps=49", r"steps: got 49, expected at least 50 batches"),
-        ("resume=0123", r"resume=0123: this command begins a training of its own; remove `resume`"),
+        ("resume=0123", r"resume=0123: find_lr begins a training of its own; remove `resume`"),
     ],
 )
-def test_what_says_nothing_about_a_learning_rate_is_refused(typed: str, message: str) -> None:
+def test_settings_that_say_nothing_about_a_learning_rate_are_refused(typed: str, message: str) -> None:
     with pytest.raises(ConfigError, match="^" + message):
         settings(typed)
 
