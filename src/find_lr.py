@@ -94,7 +94,7 @@ def main(config: FindLrConfig, overrides: list[str]) -> None:
             f"the loss did not fall at any learning rate from {config.min_lr:g} to {last:.2g}, so there is nothing to "
             "suggest; use more steps, other limits, or another network or optimizer"
         )
-    where = f"a third of {found.rates[found.best]:.2g}, at which the average loss was smallest"
+    where = f"half of {found.rates[found.best]:.2g}, at which the average loss was smallest"
     console.say(f"suggested learning rate: {found.suggestion:.2g} ({where})")
     console.say(training_command(config, overrides, found.suggestion))
 
