@@ -99,10 +99,8 @@ def decode(
             image, unusual = _open(file, source.suffix.lower())
             if unusual and not convert:
                 raise BadImage(unusual)
-            size = (image.height, image.width)
             orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
-            if orientation in TURNED:
-                size = size[::-1]
+            size = _upright_size(image, orientation)
             # A JPEG is decoded at a half, a quarter or an eighth of its size when that is still large enough.
             image.draft(mode, (max(height, width), max(height, width)))
             image = _to_bytes(image)
@@ -125,6 +123,27 @@ def decode(
     except Exception as error:  # a damaged file makes Pillow's decoders raise almost any error
         raise BadImage("truncated or damaged") from error
     return Picture(pixels.reshape(height, width, channels), size, unusual)
+
+
+def read_size(source: Path | ImageBytes) -> tuple[int, int]:
+    """Return the height and width of the upright image in a file, of which only the header is read.
+
+    Raises:
+        BadImage: the file has no header of an image.
+    """
+    try:
+        with source.open("rb") as file:
+            image, _ = _open(file, source.suffix.lower())
+            exif = Image.Image.getexif(image)  # that of a PNG file would decode the image first
+            return _upright_size(image, exif.get(ExifTags.Base.Orientation, UPRIGHT))
+    except BadImage:
+        raise
+    except Exception as error:  # see `decode`
+        raise BadImage("truncated or damaged") from error
+
+
+def _upright_size(image: Image.Image, orientation: object) -> tuple[int, int]:
+    return (image.width, image.height) if orientation in TURNED else (image.height, image.width)
 
 
 def _open(file: BinaryIO, suffix: str) -> tuple[Image.Image, str | None]:
