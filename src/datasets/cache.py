@@ -37,7 +37,7 @@ from src.writing import remove, replacing
 
 MAX_MEMORY_SHARE = 1 / 8  # of the free memory: larger arrays stay on disk, because TensorFlow copies those in memory
 BATCH_BYTES = 32 * 2**20  # of decoded images that are copied together
-# A thread decodes several images in a row: handing over each small one takes as long as decoding it.
+# A thread decodes several images in a row, because handing over each small one takes time too.
 MAX_TASK_IMAGES = 16
 TASK_BYTES = 2**20  # of the decoded images of one task
 MAX_AHEAD = 4  # tasks per core whose images wait to be written
@@ -179,7 +179,8 @@ def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: So
     part.mkdir()
     bad: list[BadFile] = []
     count = 0
-    with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
+    # One thread more than there are cores decodes while another one waits for Python's lock.
+    with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores() + 1) as threads:
         _write_header(array, (len(files), *shape))
         read = partial(_read_all, config)
         parts = _in_parts(sources(), max(1, min(MAX_TASK_IMAGES, TASK_BYTES // math.prod(shape))))

@@ -1,6 +1,7 @@
 """Image files as pixels. The header of a file is checked before anything is decoded."""
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ RESAMPLING = Image.Resampling.BILINEAR  # Pillow's version uses every pixel when
 TOO_LARGE = "too many pixels"
 WRONG_SUFFIX, CMYK, SIXTEEN_BITS, ANIMATED = "suffix of another format", "CMYK", "16 bits per channel", "animated"
 CONVERTIBLE = (WRONG_SUFFIX, CMYK, SIXTEEN_BITS, ANIMATED)
+MAX_BYTES_IN_MEMORY = 32 * 2**20  # of a file that is read at once
 UPRIGHT = 1  # EXIF orientation
 TURNED = (5, 6, 7, 8)  # EXIF orientations of a camera that was held upright: width and height are exchanged
 BYTES_APART = 257  # 65,535 / 255: a value of 16 bits divided by this is one of 8 bits
@@ -95,12 +97,14 @@ def decode(
     """
     mode = "L" if channels == 1 else "RGB"
     try:
-        with source.open("rb") as file:
+        with _open_in_memory(source) as file:
             image, unusual = _open(file, source.suffix.lower())
             if unusual and not convert:
                 raise BadImage(unusual)
             orientation = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
-            size = _upright_size(image, orientation)
+            size = (image.height, image.width)
+            if orientation in TURNED:
+                size = size[::-1]
             # A JPEG is decoded at a half, a quarter or an eighth of its size when that is still large enough.
             image.draft(mode, (max(height, width), max(height, width)))
             image = _to_bytes(image)
@@ -125,25 +129,17 @@ def decode(
     return Picture(pixels.reshape(height, width, channels), size, unusual)
 
 
-def read_size(source: Path | ImageBytes) -> tuple[int, int]:
-    """Return the height and width of the upright image in a file, of which only the header is read.
+def _open_in_memory(source: Path | ImageBytes) -> BinaryIO:
+    """Return the file with its content in memory, or on disk if it is large or has no size.
 
-    Raises:
-        BadImage: the file has no header of an image.
+    Every access to a file on disk hands Python's lock to another thread.
     """
-    try:
-        with source.open("rb") as file:
-            image, _ = _open(file, source.suffix.lower())
-            exif = Image.Image.getexif(image)  # that of a PNG file would decode the image first
-            return _upright_size(image, exif.get(ExifTags.Base.Orientation, UPRIGHT))
-    except BadImage:
-        raise
-    except Exception as error:  # see `decode`
-        raise BadImage("truncated or damaged") from error
-
-
-def _upright_size(image: Image.Image, orientation: object) -> tuple[int, int]:
-    return (image.width, image.height) if orientation in TURNED else (image.height, image.width)
+    if isinstance(source, ImageBytes):
+        return source.open()
+    with source.open("rb", buffering=0) as file:
+        if 0 < os.fstat(file.fileno()).st_size <= MAX_BYTES_IN_MEMORY:
+            return io.BytesIO(file.read())
+    return source.open("rb")
 
 
 def _open(file: BinaryIO, suffix: str) -> tuple[Image.Image, str | None]:

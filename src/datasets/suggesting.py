@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from src.datasets.images import BadImage, ImageBytes, enforce_pixel_limit, read_size
+from src.datasets.headers import read_header
+from src.datasets.images import ImageBytes, enforce_pixel_limit
 from src.datasets.listing import TEST, TRAIN, VALIDATION, ImageFile
 from src.schema import OwnDataConfig, PicturesConfig, Suggestion
 
@@ -35,11 +35,9 @@ def suggest_settings(
         sources: the path or the content of each file, or of the first ones.
     """
     step = max(1, len(files) // MAX_OPENED)
-    sizes = []
     with enforce_pixel_limit():
-        for source in islice(sources, 0, step * MAX_OPENED, step):
-            with suppress(BadImage):
-                sizes.append(read_size(source))
+        headers = [read_header(source) for source in islice(sources, 0, step * MAX_OPENED, step)]
+    sizes = [(header.height, header.width) for header in headers if header is not None]
     image_size = suggest_image_size(sizes)
     count = count_training_images(config, [file.split for file in files], given)
     return Suggestion(image_size, suggest_batch_size(count), _explain(config, len(files), count, sizes, image_size))

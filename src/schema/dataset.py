@@ -10,7 +10,7 @@ from src.schema.kinds import Group, Kind
 
 
 class Suggestion(NamedTuple):
-    """What suits the images of a data set.
+    """Settings that suit the images of a data set.
 
     Attributes:
         image_size: height and width in pixels.
