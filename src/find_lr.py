@@ -93,7 +93,7 @@ def main(config: FindLrConfig, overrides: list[str]) -> None:
             f"the loss did not fall at any learning rate from {config.min_lr:g} to {last:.2g}, so there is nothing to "
             "suggest; try another min_lr or max_lr, more steps, or another network or optimizer"
         )
-    where = f"a third of {found.rates[found.best]:.2g}, where the average loss was smallest"
+    where = f"half of {found.rates[found.best]:.2g}, where the average loss was smallest"
     console.say(f"suggested learning rate: {found.suggestion:.2g} ({where})")
     console.say(training_command(config, overrides, found.suggestion))
 

@@ -7,7 +7,7 @@ MEMORY = 0.9  # of the moving average of the losses: each counts for about ten b
 DIVERGED = 4  # times the best average, as in the test of fastai
 MIN_FALL = 0.95  # times the first average: if no average is smaller, nothing was learned
 FIRST = 10  # batches, whose average is the loss before anything is learned
-SAFETY = 3  # the suggestion is this many times smaller than the rate with the smallest average
+SAFETY = 2  # the suggestion is this many times smaller than the rate with the smallest average
 
 
 class RangeTest(NamedTuple):
@@ -29,7 +29,7 @@ class RangeTest(NamedTuple):
 
 
 def evaluate_losses(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
-    """Return the averages of the losses, and a third of the learning rate with the smallest one.
+    """Return the averages of the losses, and half of the learning rate with the smallest one.
 
     At the smallest average the rate is nearly too large: larger ones raise the loss, and the average lags behind. For
     measurements of this and other rules, see docs/decisions.md.

@@ -1,17 +1,19 @@
 """Addresses of pages of the MLflow UI, and the commands that work on a store."""
 
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from src.cli.conf import CONF
+from src.cli.mistakes import quoted
 from src.extensions import loaded_extensions
 from src.places import read_variable, resolve_address, sqlite_file
 from src.redact import HIDDEN, redact
-from src.schema import TrackingConfig, UiConfig
+from src.schema import Config, ImageFolderConfig, TrackingConfig, TransferConfig, UiConfig
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL = CONF / "local" / "default.yaml"  # the settings of this machine, which need not exist
@@ -19,6 +21,7 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 # MLflow 3.17 has two sides, and a browser that has not chosen one gets the side for language models. With this
 # parameter in its address, a page opens on the side for trained models.
 SIDE = "workflowType=machine_learning"
+SEARCH = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=10", "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))")
 EXPERIMENTS = f"#/experiments?{SIDE}"
 
 
@@ -92,6 +95,40 @@ def train_command(*overrides: str) -> str:
     names = ",".join(extension.name for extension in loaded_extensions())
     extensions = [f"extensions=[{names}]"] if names else []
     return shlex.join(["python", "-m", "src.train", *overrides, *extensions])
+
+
+def next_commands(config: Config, typed: Sequence[str], run_id: str | None) -> list[tuple[str, str]]:
+    """Return commands to try after a training on a user's own images: what each does, and the command.
+
+    Args:
+        config: of the training.
+        typed: its overrides.
+        run_id: its run, None if it was not tracked.
+    """
+    data = [word for word in typed if _is_about(word, "dataset")]
+    found = [("what is in the images: copies in two splits, classes with few images", ["src.check_data", *data])]
+    if not isinstance(config.model, TransferConfig):
+        words = [word for word in typed if not _is_about(word, "model")]
+        found.append(
+            ("a network that was trained on a million photos, downloaded once", ["src.train", *words, "model=transfer"])
+        )
+    if not config.augmentation.changes_images:
+        words = [word for word in typed if not _is_about(word, "augmentation")]
+        varied = ["augmentation=photos"] if config.dataset.flips else ["augmentation=photos", "dataset.flips=true"]
+        found.append(("images varied at random, if mirrored ones keep their class", ["src.train", *words, *varied]))
+    words = [word for word in typed if not _is_about(word, "optimizer.learning_rate")]
+    found.append(("ten trainings in search of a learning rate", ["src.train", "-m", *words, *SEARCH]))
+    if run_id and isinstance(config.dataset, ImageFolderConfig):
+        place = config.dataset.place
+        images = "images=" + (place if re.fullmatch(r"[\w./-]+", place) else quoted(place))
+        store = _named_store(config.tracking.uri, _is_default_store)
+        found.append(("the class of each image in a folder", ["src.predict", f"run_id={run_id}", images, *store]))
+    return [(purpose, shlex.join(["python", "-m", *words])) for purpose, words in found]
+
+
+def _is_about(typed: str, name: str) -> bool:
+    """Return whether an override sets a group or a key, or something in it."""
+    return re.match(rf"[+~]*{re.escape(name)}(?![\w-])", typed) is not None
 
 
 def doctor_command(uri: str, *overrides: str) -> str:

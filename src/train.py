@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from src import console, datasets, fitting, models, reports, resuming, saving, tracking
+from src import console, datasets, fitting, links, models, reports, resuming, saving, tracking
 from src.checkpoints import Checkpoints
 from src.cli.command import entry_point
 from src.keeping import Keeper
@@ -20,7 +20,7 @@ from src.places import local_path
 from src.process.interrupt import deferred
 from src.results import format_calibration, format_scores
 from src.resuming import NOTHING, Resumption
-from src.schema import TEST, Config, TransferConfig, metric_names
+from src.schema import TEST, Config, OwnDataConfig, TransferConfig, metric_names
 
 if TYPE_CHECKING:
     import keras
@@ -130,7 +130,8 @@ def load(
         config = replace(config, dataset=replace(config.dataset, class_names=dataset.class_names))
     splits = ["validation", "test"] if config.evaluate_test else ["validation"]
     absent = reports.absent_classes(dataset, config.training.recorded, splits)
-    return store, config, replace(dataset, warnings=dataset.warnings + absent)
+    unbalanced = reports.unbalanced_classes(dataset, config)
+    return store, config, replace(dataset, warnings=dataset.warnings + absent + unbalanced)
 
 
 def reusable_result(
@@ -217,7 +218,7 @@ def batches(dataset: datasets.Dataset, config: Config) -> int:
 
 @entry_point("train")
 def main(config: Config, overrides: list[str]) -> None:
-    """Train, then print the result and where to see the run."""
+    """Train, then print the result, what to try next with a user's own data, and where to see the run."""
     result = train(config, overrides=overrides)
 
     console.say_classes(result.classes)
@@ -228,6 +229,10 @@ def main(config: Config, overrides: list[str]) -> None:
         console.say(format_scores(tested, result.intervals))
     if result.calibration is not None:
         console.say(format_calibration(result.calibration))
+    if isinstance(config.dataset, OwnDataConfig) and config.resume is None:
+        console.say("what to try next:")
+        for purpose, command in links.next_commands(config, overrides, result.run_id):
+            console.say(f"  {command}\n    {purpose}")
     if result.run_id:
         console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

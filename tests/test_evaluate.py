@@ -17,7 +17,13 @@ from src.errors import ConfigError, DataError, ModelFileError, StoreError
 from src.evaluate import evaluate
 from src.fitting import Scores
 from src.reports import temperature_of
-from src.reports.evaluation import absent_classes, read_predictions, record_evaluation, unrecognized_classes
+from src.reports.evaluation import (
+    absent_classes,
+    read_predictions,
+    record_evaluation,
+    unbalanced_classes,
+    unrecognized_classes,
+)
 from src.results import EvaluationResult, format_calibration
 from src.schema import TEST, metric_names
 from src.tracking import open_store, resume_run, start_run
@@ -266,6 +272,29 @@ def test_of_many_classes_without_images_the_first_few_are_named():
     names = [f"c{at}" for at in range(26)]
     (warning,) = absent_classes(data_of([0], names), ["macro_f1"], ["test"])
     assert warning.startswith("the test split has no images of 'c1', 'c2', 'c3', 'c4', 'c5' and 20 more: macro_f1")
+
+
+@pytest.mark.parametrize(
+    ("counts", "typed", "remedies"),
+    [
+        ((10, 30), [], ["class_weights=balanced", "val_macro_f1"]),
+        ((10, 29), [], None),
+        ((0, 5), ["training.monitor=val_loss"], ["class_weights=balanced"]),
+        ((10, 30), ["augmentation.mixup=0.2"], ["val_macro_f1"]),
+        ((10, 30), ["training.class_weights=balanced"], None),
+        ((10, 30), ["dataset=mnist"], None),
+    ],
+)
+def test_own_data_with_three_times_as_many_images_of_a_class_has_a_warning_with_what_helps(
+    counts: tuple[int, int], typed: list[str], remedies: list[str] | None
+):
+    labels = np.repeat([0, 1], counts).astype(np.uint8)
+    data = replace(data_of([0, 1], ["cat", "dog"]), train=Split(np.zeros((len(labels), 4, 4, 1), np.uint8), labels))
+    found = unbalanced_classes(data, compose_config(["dataset=image_folder", *typed]))
+    assert len(found) == (remedies is not None)
+    if remedies is not None:
+        assert f"{counts[0]} training images of 'cat', {counts[1]} of 'dog'" in found[0]
+        assert re.findall(r"class_weights=balanced|val_macro_f1", found[0]) == remedies
 
 
 def test_further_metrics_are_computed_for_a_run_that_did_not_record_them(trained: TrainedRun, tmp_path: Path):

@@ -46,7 +46,7 @@ def test_a_network_that_cannot_learn_gets_no_suggestion(workplace: Workplace) ->
 def test_a_loss_that_falls_to_the_end_asks_for_a_larger_rate() -> None:
     config = compose_config(["max_lr=1e-3", "steps=50"], "find_lr")
     losses = [2.0 - step / 50 for step in range(50)]
-    falling = RangeTest(config.rates, losses, losses, best=49, suggestion=1e-3 / 3)
+    falling = RangeTest(config.rates, losses, losses, best=49, suggestion=1e-3 / 2)
     assert notes(falling, config) == [
         "the loss still fell at max_lr=0.001, so a larger rate may be better: raise max_lr"
     ]

@@ -13,11 +13,11 @@ def test_the_average_of_equal_losses_is_their_value_from_the_first_on() -> None:
     assert smooth([1.0, 2.0]) == pytest.approx([1.0, (0.9 * 1 + 2) / 1.9])
 
 
-def test_the_suggestion_is_a_third_of_the_rate_with_the_smallest_average() -> None:
+def test_the_suggestion_is_half_of_the_rate_with_the_smallest_average() -> None:
     losses = [abs(step - 30) / 10 + 0.5 for step in range(60)]
     found = evaluate_losses(RATES, losses)
     assert found.best == int(np.argmin(smooth(losses))) > 30
-    assert found.suggestion == pytest.approx(RATES[found.best] / 3)
+    assert found.suggestion == pytest.approx(RATES[found.best] / 2)
 
 
 @pytest.mark.parametrize("losses", [[2.3] * 40, [2.3] * 20 + [5.0] * 20, [2.3]])

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src import console, links
-from src.links import PROJECT, VARIABLE, address, local_address, run_page, runs_page, version_page
+from src.cli.compose import compose_config
+from src.links import PROJECT, VARIABLE, address, local_address, next_commands, run_page, runs_page, version_page
+from tests.support.sweeps import plan
 
 OWN = f"sqlite:///{PROJECT}/mlflow.db"  # the store that `make ui` shows by default
 
@@ -263,3 +265,31 @@ def test_a_command_of_the_doctor_names_the_store_unless_the_doctor_finds_it_by_i
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert links.doctor_command(uri, "fix=true") == command
+
+
+# --- what to try next ----------------------------------------------------------------------------------------------
+
+
+def next_words(*typed: str, run_id: str | None = "a" * 32) -> list[list[str]]:
+    config = compose_config(["dataset=image_folder", "dataset.folder=pets", *typed])
+    return [shlex.split(command) for _, command in next_commands(config, ["dataset.folder=pets", *typed], run_id)]
+
+
+def test_the_next_commands_repeat_what_was_typed_and_can_be_composed() -> None:
+    check, transfer, varied, search, predict = next_words("training.epochs=3", "optimizer.learning_rate=0.1")
+    assert check == ["python", "-m", "src.check_data", "dataset.folder=pets"]
+    assert transfer[3:] == ["dataset.folder=pets", "training.epochs=3", "optimizer.learning_rate=0.1", "model=transfer"]
+    assert compose_config(["dataset=image_folder", *varied[3:]]).augmentation.changes_images
+    assert plan("dataset=image_folder", *search[4:]).settings.n_trials == 10
+    assert predict[2:] == ["src.predict", f"run_id={'a' * 32}", "images=pets"]
+
+
+def test_what_is_done_already_is_not_proposed() -> None:
+    done = ["model=transfer", "model.weights=null", "augmentation=light", "dataset.flips=true"]
+    modules = [words[2] for words in next_words(*done, run_id=None)]
+    assert modules == ["src.check_data", "src.train"]
+
+
+def test_a_folder_with_a_space_is_quoted_for_hydra() -> None:
+    predict = next_words("dataset.folder=My Pets")[-1]
+    assert compose_config(predict[3:], "predict").images == "My Pets"

@@ -26,6 +26,7 @@ from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.changes import split_changes
+from src.cli.choosing import choose_settings
 from src.cli.compose import CONF, compose, refuse_empty_overrides, sentences, sweep_ready, to_dataclass
 from src.cli.extensions import take_extensions
 from src.cli.flags import refuse_flags
@@ -127,6 +128,8 @@ def _from_command_line(config_name: str, sweeps: bool) -> tuple[Any, list[str]] 
         if composed.hydra.mode != RunMode.MULTIRUN:
             with open_dict(composed):
                 del composed["hydra"]
+            for line in choose_settings(composed):
+                print(line)
             return to_dataclass(composed), overrides
     _sweep(config_name, overrides, args.multirun)
     return None

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src import schema
+from src.cli.choosing import choose_batch_size, choose_settings
 from src.cli.conf import CONF as CONF  # others know it from here
 from src.cli.conf import conf_folders, is_group, options_of
 from src.cli.extensions import take_extensions
@@ -105,8 +106,13 @@ def compose_config(overrides: Sequence[str] = (), config_name: str = "train") ->
 
 
 def compose_tree(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return what the overrides compose to as nested dicts and lists, unchecked, without this machine's settings."""
-    tree = OmegaConf.to_container(compose("train", ["~local", *overrides]), resolve=True)
+    """Return what the overrides compose to as nested dicts and lists, unchecked, without this machine's settings.
+
+    Settings that are chosen from the images stay null.
+    """
+    composed = compose("train", ["~local", *overrides])
+    choose_batch_size(composed)
+    tree = OmegaConf.to_container(composed, resolve=True)
     assert isinstance(tree, dict)
     return {str(key): value for key, value in tree.items()}
 
@@ -295,6 +301,8 @@ def _literal(value: Any) -> Any:
 def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
     """Return the composed configuration as checked dataclasses; values from the environment are noted as secrets.
 
+    Settings that are null get the values that suit the images, in `composed` too.
+
     Args:
         composed: what Hydra composed, or a part of it.
         prefix: the dotted name of that part with a trailing dot, empty for all of it.
@@ -304,6 +312,8 @@ def to_dataclass(composed: DictConfig | ListConfig, prefix: str = "") -> Any:
     """
     hide_environment(composed)
     _tidy_values(composed, prefix, {})
+    if isinstance(composed, DictConfig):
+        choose_settings(composed)
     config = _to_object(composed)
     if isinstance(dataset := getattr(config, "dataset", None), schema.DatasetConfig):
         config.dataset = dataset.named()

@@ -12,8 +12,9 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -35,12 +36,17 @@ from src.schema import PicturesConfig
 from src.writing import remove, replacing
 
 MAX_MEMORY_SHARE = 1 / 8  # of the free memory: larger arrays stay on disk, because TensorFlow copies those in memory
-BATCH_BYTES = 32 * 2**20  # of decoded images that wait to be written
+BATCH_BYTES = 32 * 2**20  # of decoded images that are copied together
+# A thread decodes several images in a row, because handing over each small one takes time too.
+MAX_TASK_IMAGES = 16
+TASK_BYTES = 2**20  # of the decoded images of one task
+MAX_AHEAD = 4  # tasks per core whose images wait to be written
 CHUNK_BYTES = 2**18  # of a file that are summed at once: they fit into the cache of a core
 KEY = re.compile(r"[0-9a-f]{32}")  # the name of a folder in the cache
 IMAGES, BAD = "images.npy", "bad.json"
 
 Content = TypeVar("Content")
+Item = TypeVar("Item")
 Sources = Callable[[], Iterable[Path | ImageBytes]]
 
 
@@ -170,28 +176,48 @@ def _read_or_write(target: Path, read: Callable[[], Content | None], write: Call
 def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: Sources, part: Path) -> None:
     """Write the images one after the other, not through a mapping: then a full disk is an error and not a crash."""
     shape = config.input_shape
-    read = partial(_read_or_reason, config)
-    waiting = iter(sources())
     part.mkdir()
     bad: list[BadFile] = []
     count = 0
-    with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
+    # One thread more than there are cores decodes while another one waits for Python's lock.
+    with (part / IMAGES).open("wb") as array, enforce_pixel_limit(), ThreadPoolExecutor(cores() + 1) as threads:
         _write_header(array, (len(files), *shape))
-        step = _batch_size(math.prod(shape))
-        for start in range(0, len(files), step):
-            group = files[start : start + step]
-            for file, found in zip(group, threads.map(read, itertools.islice(waiting, len(group))), strict=True):
-                if isinstance(found, str):
-                    bad.append(BadFile(file.path, found))
-                    continue
-                count += 1
-                array.write(found.pixels.tobytes())
-                if found.converted:
-                    bad.append(BadFile(file.path, found.converted, CONVERTED))
+        read = partial(_read_all, config)
+        parts = _in_parts(sources(), max(1, min(MAX_TASK_IMAGES, TASK_BYTES // math.prod(shape))))
+        found = itertools.chain.from_iterable(_in_order(threads, read, parts))
+        for file, image in zip(files, found, strict=True):
+            if isinstance(image, str):
+                bad.append(BadFile(file.path, image))
+                continue
+            count += 1
+            array.write(image.pixels.data)
+            if image.converted:
+                bad.append(BadFile(file.path, image.converted, CONVERTED))
         array.seek(0)
         _write_header(array, (count, *shape))
     (part / BAD).write_text(json.dumps([file[:2] if file.result == SKIPPED else file for file in bad]))
     _checksum_file(part / IMAGES).write_text(_checksum(part / IMAGES, part / BAD))
+
+
+def _in_parts(sources: Iterable[Path | ImageBytes], size: int) -> Iterator[list[Path | ImageBytes]]:
+    waiting = iter(sources)
+    while part := list(itertools.islice(waiting, size)):
+        yield part
+
+
+def _in_order(threads: Executor, work: Callable[[Item], Content], items: Iterable[Item]) -> Iterator[Content]:
+    """Yield the result for each item in their order, while threads work on the next `MAX_AHEAD` items per core."""
+    ahead: deque[Future[Content]] = deque()
+    for item in items:
+        ahead.append(threads.submit(work, item))
+        if len(ahead) > MAX_AHEAD * cores():
+            yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()
+
+
+def _read_all(config: PicturesConfig, sources: Sequence[Path | ImageBytes]) -> list[Picture | str]:
+    return [_read_or_reason(config, source) for source in sources]
 
 
 def _read_or_reason(config: PicturesConfig, source: Path | ImageBytes) -> Picture | str:

@@ -1,7 +1,9 @@
 """Images with an exact copy in another split. A score on images that a model was trained on means little."""
 
-import hashlib
+import zlib
 from collections.abc import Sequence
+
+import numpy as np
 
 from src.datasets.arrays import Duplicate, Images
 
@@ -12,15 +14,21 @@ def find_duplicates(splits: Sequence[tuple[str, Images, Sequence[str]]]) -> list
     Args:
         splits: the name, the images and their files of each split, such as train, validation, test.
     """
-    first: dict[bytes, tuple[str, str]] = {}
+    first: dict[int, list[tuple[str, str, Images]]] = {}  # by a checksum, which different images may share
     duplicates = []
     for split, images, files in splits:
-        in_split: dict[bytes, tuple[str, str]] = {}
+        in_split: dict[int, list[tuple[str, str, Images]]] = {}
         for image, file in zip(images, files, strict=True):
-            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-            if digest in first:
-                duplicates.append(Duplicate(split, file, *first[digest]))
-            else:
-                in_split.setdefault(digest, (split, file))
-        first |= in_split
+            checksum = zlib.crc32(np.ascontiguousarray(image).data)
+            if found := _find_equal(image, first.get(checksum, ())):
+                duplicates.append(Duplicate(split, file, *found))
+            elif not _find_equal(image, in_split.get(checksum, ())):
+                in_split.setdefault(checksum, []).append((split, file, image))
+        for checksum, members in in_split.items():
+            first.setdefault(checksum, []).extend(members)
     return duplicates
+
+
+def _find_equal(image: Images, members: Sequence[tuple[str, str, Images]]) -> tuple[str, str] | None:
+    """Return the split and the file of the first member with the same pixels, or None."""
+    return next(((split, file) for split, file, other in members if np.array_equal(image, other)), None)

@@ -44,11 +44,12 @@ def read_headers(config: DatasetConfig) -> list[Header]:
     waiting, headers = iter(sources), []
     with enforce_pixel_limit(), ThreadPoolExecutor(cores()) as threads:
         while batch := list(itertools.islice(waiting, BATCH)):
-            headers += [header for header in threads.map(_header_or_none, batch) if header is not None]
+            headers += [header for header in threads.map(read_header, batch) if header is not None]
     return headers
 
 
-def _header_or_none(source: Path | ImageBytes) -> Header | None:
+def read_header(source: Path | ImageBytes) -> Header | None:
+    """Return the header of an image file, None if it cannot be opened. Call it inside `enforce_pixel_limit()`."""
     try:
         with source.open("rb") as file, Image.open(file, formats=list(SUFFIXES)) as image:
             # Of other formats, Pillow would decode the whole image to look for an orientation, and few have one.

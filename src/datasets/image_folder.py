@@ -7,9 +7,10 @@ from src.datasets.bad_files import check_bad_files, without_skipped
 from src.datasets.cache import decoded_images
 from src.datasets.listing import explain_names, list_classes, list_images
 from src.datasets.splitting import Source, divide
+from src.datasets.suggesting import suggest_settings
 from src.errors import DataError
 from src.places import local_path
-from src.schema import ImageFolderConfig
+from src.schema import ImageFolderConfig, Suggestion
 
 
 def load_image_folder(config: ImageFolderConfig) -> Arrays:
@@ -29,6 +30,18 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
     files = without_skipped(listing.files, undecoded)
     given, notes = list(listing.splits.values()), explain_names(listing)
     return divide(config, Source("folder", images, files, class_names, given, warnings, notes, bad_files))
+
+
+def suggest(config: ImageFolderConfig) -> Suggestion:
+    """Return the image size and the batch size that suit the images of the folder; only headers of files are read.
+
+    Raises:
+        DataError: the folder is missing, or its folders are not classes or splits.
+    """
+    folder = local_path(config.folder)
+    listing = list_images(folder, config.follow_links)
+    sources = (folder / file.path for file in listing.files)
+    return suggest_settings(config, listing.files, list(listing.splits.values()), sources)
 
 
 def list_classes_of(config: ImageFolderConfig) -> list[str]:

@@ -178,11 +178,13 @@ def content_digest(arrays: Arrays) -> str:
     for kind in ("images", "labels"):
         for split in ("train", "test"):
             part, files = getattr(arrays, f"{split}_{kind}"), getattr(arrays, f"{split}_files")
-            step = max(1, CHUNK_BYTES // max(1, part[:1].nbytes))
-            order = None if files is None else np.argsort(files)
-            for start in range(0, len(part), step):
-                chunk = slice(start, start + step)
-                sha.update(np.ascontiguousarray(part[chunk if order is None else order[chunk]]).data)
+            if files is None:
+                step = max(1, CHUNK_BYTES // max(1, part[:1].nbytes))
+                chunks = (part[start : start + step] for start in range(0, len(part), step))
+            else:
+                chunks = (part[index : index + 1] for index in np.argsort(files))  # without a copy of the images
+            for chunk in chunks:
+                sha.update(np.ascontiguousarray(chunk).data)
     sha.update(arrays.assignment)
     return sha.hexdigest()
 

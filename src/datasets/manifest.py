@@ -18,9 +18,10 @@ from src.datasets.listing import LINK_OUT, READABLE, SPLIT_NAMES, SPLITS, TRAIN,
 from src.datasets.parquet import read_parquet
 from src.datasets.rows import GROUP, SEPARATORS, Table, read_text
 from src.datasets.splitting import Source, divide
+from src.datasets.suggesting import suggest_settings
 from src.errors import DataError
 from src.places import local_path
-from src.schema import ManifestConfig
+from src.schema import ManifestConfig, Suggestion
 
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,4299})")  # an integer of the digits that `int` reads by default
 MAX_LABELS = 10  # in a sentence
@@ -39,8 +40,7 @@ def load_manifest(config: ManifestConfig) -> Arrays:
     """
     table = read_table(config)
     class_names, labels = name_labels(config, table)
-    splits = [SPLIT_NAMES[row.split.lower()] if row.split else None for row in table.rows]
-    given = [split for split in SPLITS if split in splits]
+    splits, given = _splits_of(table)
     files, bad_files = _list_files(table, labels, splits, config.follow_links)
     if table.contents is None:
         files.sort()
@@ -53,6 +53,21 @@ def load_manifest(config: ManifestConfig) -> Arrays:
     files = without_skipped(files, undecoded)
     source = Source("manifest", images, files, class_names, given, warnings, [_describe(table)], bad_files)
     return replace(divide(config, source), assignment=_assignment(files))
+
+
+def suggest(config: ManifestConfig) -> Suggestion:
+    """Return the image size and the batch size that suit the images of the manifest; only headers of files are read.
+
+    Raises:
+        DataError: the manifest cannot be read or has bad rows.
+    """
+    table = read_table(config)
+    splits, given = _splits_of(table)
+    files, _ = _list_files(table, [row.label for row in table.rows], splits, config.follow_links)
+    if table.contents is not None:
+        return suggest_settings(config, files, given, table.contents())
+    files.sort()
+    return suggest_settings(config, files, given, (table.file.parent / file.path for file in files))
 
 
 def list_classes_of(config: ManifestConfig) -> list[str]:
@@ -79,6 +94,12 @@ def image_files_of(config: ManifestConfig) -> Iterable[Path | ImageBytes]:
     _, labels = name_labels(config, table)
     files, _ = _list_files(table, labels, [None] * len(labels), config.follow_links)
     return [table.file.parent / file.path for file in files]
+
+
+def _splits_of(table: Table) -> tuple[list[str | None], list[str]]:
+    """Return the split of each row, None if the rows have none, and the splits that there are."""
+    splits = [SPLIT_NAMES[row.split.lower()] if row.split else None for row in table.rows]
+    return splits, [split for split in SPLITS if split in splits]
 
 
 def read_table(config: ManifestConfig) -> Table:

@@ -23,7 +23,7 @@ class ShownImage(NamedTuple):
 
 
 def plot_pairs(pairs: Sequence[tuple[ShownImage, ShownImage]], total: int) -> Figure:
-    """Draw the pairs in rows, each image with its class and split, which are orange if the classes differ, and its name.
+    """Draw the pairs in rows. Above each image are its class and split, orange if the classes differ, and its name.
 
     Args:
         pairs: at least one; the first `MAX_PAIRS` are drawn.
@@ -31,7 +31,7 @@ def plot_pairs(pairs: Sequence[tuple[ShownImage, ShownImage]], total: int) -> Fi
     """
     shown = pairs[:MAX_PAIRS]
     of_all = f"{len(shown)} of {total:,} pairs" if total > len(shown) else f"{total} pair{'s' * (total != 1)}"
-    title = f"{of_all} of equal or nearly equal images\nabove each: class (split), orange if the classes differ, and name"
+    title = f"{of_all} of equal or nearly equal images\nabove each: class (split), orange if classes differ, and name"
     texts = [[(_class(image), short_name(image.name)) for image in pair] for pair in shown]
     width = 0.066 * max((len(text) for pair in texts for lines in pair for text in lines), default=0)  # inches
     rows, columns = -(-len(shown) // PAIRS), 3 * min(len(shown), PAIRS) - 1  # a place between two pairs is empty

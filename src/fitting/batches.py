@@ -10,11 +10,12 @@ import tensorflow as tf
 from src.datasets import Split
 from src.fitting.augmentation import build_augmentation, check_augmentation
 from src.fitting.mixing import build_mixing
-from src.fitting.order import EpochOrder
+from src.fitting.order import EpochOrder, not_converted
 from src.process.machine import cores
 from src.schema import AugmentationConfig
 
 MAX_MAP_BYTES = 256 * 2**20  # of a scored batch in the largest layer, so that it fits into the memory
+MAX_COPIED_BYTES = 64 * 2**20  # of images that TensorFlow copies; a copy of more takes seconds, and the memory
 MAX_SCORED = 1_000  # images in a scored batch
 PREFETCHED = 4  # batches that are ready while the model trains on one
 
@@ -55,18 +56,19 @@ def scoring_batches(split: Split, batch_size: int) -> tf.data.Dataset:
 
 
 def _gathered(indices: tf.data.Dataset, split: Split) -> tf.data.Dataset:
-    """Return batches of images and labels for batches of indices. Images on disk are read when they are needed."""
+    """Return batches of images and labels for batches of indices. Many images, or images on disk, are not copied."""
     labels = tf.constant(split.labels)
-    if isinstance(split.images, np.memmap):
-        mapped, shape = split.images, split.images.shape[1:]
+    if isinstance(split.images, np.memmap) or split.images.nbytes > MAX_COPIED_BYTES:
+        source, shape = split.images, split.images.shape[1:]
 
         def read(batch: tf.Tensor) -> Batch:
-            images = tf.numpy_function(lambda rows: np.asarray(mapped[rows]), [batch], tf.uint8, stateful=False)
+            images = tf.numpy_function(lambda rows: np.asarray(source[rows]), [batch], tf.uint8, stateful=False)
             return tf.ensure_shape(images, (None, *shape)), tf.gather(labels, batch)
 
         return indices.map(read, num_parallel_calls=cores())
     images = tf.constant(split.images)
-    return indices.map(lambda batch: (tf.gather(images, batch), tf.gather(labels, batch)))
+
+    return indices.map(not_converted(lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))))
 
 
 def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:

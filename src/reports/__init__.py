@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         class_scores,
         read_predictions,
         record_evaluation,
+        unbalanced_classes,
         unrecognized_classes,
     )
     from src.reports.explanation import (

@@ -13,11 +13,12 @@ from src import datasets, figures, fitting, tracking
 from src.errors import NotKept, StoreError
 from src.reports.probabilities import PROBABILITIES
 from src.results import ClassScore
-from src.schema import METRICS
+from src.schema import METRICS, Config, OwnDataConfig, TrainingConfig
 from src.tables import read_rows, read_table
 
 PREDICTIONS = "tables/test_predictions.csv"
 PREDICTION_COLUMNS = ("index", "file", "label", "class", "predicted", "predicted_class", "score", "label_score")
+UNBALANCED = 3  # times as many images of one class as of another are worth a warning
 MAX_NAMED = 5  # classes in a warning; the tables of a run have them all
 
 
@@ -92,6 +93,28 @@ def absent_classes(dataset: datasets.Dataset, metrics: Collection[str], splits: 
         if means and (absent := _describe_absent(scored[name], dataset.class_names))
     ]
     return [f"{'; '.join(found)}: {', '.join(means)} do not measure how these are recognized"] if found else []
+
+
+def unbalanced_classes(dataset: datasets.Dataset, config: Config) -> list[str]:
+    """Return a warning about a user's own data with many more training images of one class than of another.
+
+    The list is empty if the settings weigh the classes, and for published data sets.
+    """
+    if not isinstance(config.dataset, OwnDataConfig) or config.training.class_weights is not None:
+        return []
+    counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+    fewest, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] < UNBALANCED * counts[fewest]:
+        return []
+    remedies = (
+        [] if config.augmentation.mixed_by else ["training.class_weights=balanced gives each class the same weight"]
+    )
+    if config.training.monitor == TrainingConfig.monitor and config.has_monitor:
+        remedies.append("training.monitor=val_macro_f1 selects the epoch by the mean over the classes")
+    return [
+        f"the classes are unbalanced: {counts[fewest]:,} training images of {dataset.class_names[fewest]!r}, "
+        f"{counts[most]:,} of {dataset.class_names[most]!r}" + "".join(f"; {remedy}" for remedy in remedies)
+    ]
 
 
 def _describe_absent(split: datasets.Split | None, names: list[str]) -> str:

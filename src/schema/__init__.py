@@ -8,6 +8,7 @@ from src.schema.dataset import (
     DatasetConfig,
     IdxConfig,
     PublishedConfig,
+    Suggestion,
     SyntheticConfig,
 )
 from src.schema.engines import EngineConfig, LocalEngineConfig, RayEngineConfig, SlurmEngineConfig

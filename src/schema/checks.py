@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Optional, TypeVar
 
 from src.errors import ConfigError
 
@@ -15,6 +16,13 @@ LOCATION = PLACE | NEUTRAL  # says where something is: the same images elsewhere
 ADDED = {"is_added": True}
 REQUEST = ADDED | {"is_request": True}  # asks this command for something, and is not a setting of the run
 
+# The type of a field that may be null in a YAML file and on the command line. `src.cli.choosing` puts a value there
+# before the dataclass is made, so a checked configuration and a stored one always have it.
+if TYPE_CHECKING:
+    Value = TypeVar("Value")
+    Chosen = Annotated[Value, "null until it is chosen"]
+else:
+    Chosen = Optional
 
 MIN_BEGINNING = 3  # characters; fewer are the beginning of many names
 

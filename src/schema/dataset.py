@@ -2,11 +2,25 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from src.errors import ConfigError
-from src.schema.checks import ADDED, LOCATION, NEUTRAL, at_least, one_of, require
+from src.schema.checks import ADDED, LOCATION, NEUTRAL, Chosen, at_least, one_of, require
 from src.schema.kinds import Group, Kind
+
+
+class Suggestion(NamedTuple):
+    """Settings that suit the images of a data set.
+
+    Attributes:
+        image_size: height and width in pixels.
+        batch_size: images in a batch.
+        reasons: sentences that say why.
+    """
+
+    image_size: list[int]
+    batch_size: int
+    reasons: list[str]
 
 
 @dataclass(kw_only=True)
@@ -18,14 +32,17 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
             that is not there or cannot be right, and opens no image. Empty: the config has the names.
         opens: `module:name` of a function from the config to the image files: their paths, or their content. Empty: the
             images are not read from image files.
+        suggests: `module:name` of a function from the config to a `Suggestion`, for settings that are null. It raises
+            DataError like `lists`. Empty: the image size is never null.
     """
 
     lists: ClassVar[str] = ""
     opens: ClassVar[str] = ""
+    suggests: ClassVar[str] = ""
 
     name: str
     loader: str = ""  # the kind
-    image_size: list[int]  # height, width
+    image_size: Chosen[list[int]]  # height, width
     channels: int
     class_names: list[str]
     validation_size: int | None = None  # null: the source's own; 0: none
@@ -39,7 +56,7 @@ class DatasetConfig(Kind, group=Group("dataset", key="loader", home="src.dataset
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            len(self.image_size) == 2 and min(self.image_size) >= 1,
+            self.image_size is not None and len(self.image_size) == 2 and min(self.image_size) >= 1,
             "dataset.image_size",
             self.image_size,
             "a height and a width, each at least 1",

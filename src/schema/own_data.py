@@ -112,6 +112,7 @@ class ImageFolderConfig(PicturesConfig, kind="image_folder", builds="src.dataset
     unnamed: ClassVar[str] = UNNAMED
     lists: ClassVar[str] = "src.datasets.image_folder:list_classes_of"
     opens: ClassVar[str] = "src.datasets.image_folder:image_files_of"
+    suggests: ClassVar[str] = "src.datasets.image_folder:suggest"
 
     folder: str = field(metadata=LOCATION)
 
@@ -142,6 +143,7 @@ class ManifestConfig(PicturesConfig, kind="manifest", builds="src.datasets.manif
     unnamed: ClassVar[str] = "manifest"
     lists: ClassVar[str] = "src.datasets.manifest:list_classes_of"
     opens: ClassVar[str] = "src.datasets.manifest:image_files_of"
+    suggests: ClassVar[str] = "src.datasets.manifest:suggest"
 
     file: str = field(metadata=LOCATION)
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)

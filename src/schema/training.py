@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from src.errors import ConfigError
-from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, at_least, nearest, one_of, require
+from src.schema.checks import ADDED, LOCATION, NEUTRAL, PLACE, Chosen, at_least, nearest, one_of, require
 from src.schema.dataset import DatasetConfig
 from src.schema.kinds import Group, Kind
 from src.schema.metrics import METRICS, TEST, monitors, recorded_metrics
@@ -19,7 +19,7 @@ class TrainingConfig(Kind, group=Group("training"), kind="training"):
 
     name: str = "default"
     epochs: int = 10
-    batch_size: int = 128
+    batch_size: Chosen[int] = 128
     monitor: str = "val_accuracy"
     metrics: list[str] = field(default_factory=lambda: ["accuracy"], metadata=ADDED)  # recorded besides the monitor's
     last_epoch: int | None = None  # training ends after this epoch; schedules still count on `epochs`

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from src.cli.choosing import choose_settings
 from src.cli.compose import sweep_ready, to_dataclass
 from src.cli.extensions import take_extensions
 from src.cli.mistakes import explain
@@ -20,6 +21,7 @@ from src.schema import (
     RUN_GROUPS,
     Choice,
     Scalar,
+    Suggestion,
     SweeperConfig,
 )
 from src.space.checks import check_key
@@ -160,6 +162,7 @@ def _compose_each(
         )
     bases: dict[tuple[Scalar, ...], DictConfig] = {}
     choices: dict[tuple[Scalar, ...], dict[str, str]] = {}
+    known: dict[str, Suggestion] = {}
     for options in combinations:
         chosen = [f"{group.name}={option}" for group, option in zip(groups, options, strict=True)]
         try:
@@ -167,6 +170,7 @@ def _compose_each(
         except (HydraException, OmegaConfBaseException) as error:
             place = f"with {' '.join(chosen)}: " if chosen else ""
             raise ConfigError(f"{place}{explain(error)}") from error
+        choose_settings(config, known)
         choices[options] = dict(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]

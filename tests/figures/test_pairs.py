@@ -19,7 +19,7 @@ def test_the_images_of_a_pair_are_next_to_each_other_with_class_split_and_name()
     assert above(figure) == [["cat (train)", "a.png"], ["dog (train)", "b.png"]]
     first, second = texts(figure.axes[0])[0].splitlines()
     assert first == "1 pair of equal or nearly equal images"
-    assert second == "above each: class (split), orange if the classes differ, and name"
+    assert second == "above each: class (split), orange if classes differ, and name"
 
 
 def test_classes_have_another_color_if_they_differ() -> None:

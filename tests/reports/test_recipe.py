@@ -70,7 +70,20 @@ def test_a_recipe_does_not_keep_a_name_that_its_folder_gives() -> None:
     config = as_tree(sweep.space.draw_from({"seed": 3}))
     assert config["dataset"]["name"] == "pets"
     recipe = yaml.safe_load(trial_recipe(sweep, "study", row(0, 0.5, params={"seed": 3}), config))
-    assert recipe["dataset"] == {"folder": "pets/train"}
+    assert recipe["dataset"].keys() == {"folder", "image_size"}
+
+
+def test_a_recipe_keeps_what_was_chosen_for_the_images() -> None:
+    sweep = plan("dataset=image_folder", "dataset.folder=pets/train", "seed=3,4")
+    config = as_tree(sweep.space.draw_from({"seed": 3}))
+    recipe = yaml.safe_load(trial_recipe(sweep, "study", row(0, 0.5, params={"seed": 3}), config))
+    assert (recipe["dataset"]["image_size"], recipe["training"]["batch_size"]) == ([128, 128], 128)
+
+
+def test_a_recipe_for_a_published_data_set_keeps_no_batch_size() -> None:
+    sweep = plan("seed=3,4")
+    config = as_tree(sweep.space.draw_from({"seed": 3}))
+    assert "training" not in yaml.safe_load(trial_recipe(sweep, "study", row(0, 0.5, params={"seed": 3}), config))
 
 
 def test_the_best_of_a_sweep_may_be_an_option_of_one_s_own_folder(tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ def put_pictures(folder: Path, shades: Sequence[int] = (10, 200)) -> None:
 def setting_of_folder(folder: Path, *typed: str) -> dict[str, str]:
     """The setting of a sweep on the pictures in the folder."""
     places = [f"dataset.folder='{folder}'", f"dataset.cache_dir='{folder.parent / 'cache'}'"]
-    found = plan("dataset=image_folder", *places, "model=dense", "dataset.image_size=[6,6]", "seed=1,2", *typed)
+    sizes = ["dataset.image_size=[6,6]", "training.batch_size=128"]
+    found = plan("dataset=image_folder", *places, "model=dense", *sizes, "seed=1,2", *typed)
     return describe_setting(found, find_data(found))
 
 
