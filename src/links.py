@@ -1,4 +1,4 @@
-"""Addresses of pages of the MLflow UI, and the commands that work on a store."""
+"""Addresses of pages of the MLflow UI, and commands that are printed for the user to type."""
 
 import os
 import re
@@ -117,7 +117,7 @@ def next_commands(config: Config, typed: Sequence[str], run_id: str | None) -> l
         varied = ["augmentation=photos"] if config.dataset.flips else ["augmentation=photos", "dataset.flips=true"]
         found.append(("images varied at random, if mirrored ones keep their class", ["src.train", *words, *varied]))
     words = [word for word in typed if not _is_about(word, "optimizer.learning_rate")]
-    found.append(("ten trainings in search of a learning rate", ["src.train", "-m", *words, *SEARCH]))
+    found.append(("a search for a learning rate, with ten trainings", ["src.train", "-m", *words, *SEARCH]))
     if run_id and isinstance(config.dataset, ImageFolderConfig):
         place = config.dataset.place
         images = "images=" + (place if re.fullmatch(r"[\w./-]+", place) else quoted(place))
@@ -127,7 +127,7 @@ def next_commands(config: Config, typed: Sequence[str], run_id: str | None) -> l
 
 
 def _is_about(typed: str, name: str) -> bool:
-    """Return whether an override sets a group or a key, or something in it."""
+    """Return True if an override sets a group or a key, or something in it."""
     return re.match(rf"[+~]*{re.escape(name)}(?![\w-])", typed) is not None
 
 

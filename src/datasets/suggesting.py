@@ -15,10 +15,10 @@ from src.schema import OwnDataConfig, PicturesConfig, Suggestion
 MAX_OPENED = 200  # images whose sizes are read, spread evenly over the files: a tenth of a second
 MAX_SIDE = 128  # pixels: larger images take minutes an epoch on a processor
 MIN_SIDE = 16  # pixels: what the convolutions of the default network need
-MULTIPLE = 16  # pixels: poolings by two leave no rest
+MULTIPLE = 16  # pixels: poolings by two leave no remainder
 MAX_BATCH, MIN_BATCH = 128, 8  # images; with fewer than eight, the statistics of batch normalization are mostly noise
 MIN_BATCHES = 25  # in an epoch: ten epochs then change the weights at least 250 times
-LONG = 1.5  # width by height, or height by width, from which cropping to a square is mentioned
+LONG = 1.5  # ratio of the sides from which cropping to a square is mentioned
 
 Size = tuple[int, int]  # height, width
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# For functions without Python's control flow on tensors: to read their source takes TensorFlow a tenth of a second.
+# For functions without Python's control flow on tensors: TensorFlow takes a tenth of a second to read their source.
 not_converted = tf.autograph.experimental.do_not_convert
 
 
