@@ -175,8 +175,8 @@ def _warn_of_pairs(pairs: Sequence[ImagePair]) -> list[str]:
     if leaks := sum(pair.is_leak for pair in pairs):
         warnings.append(
             f"{_pairs(leaks)} of equal or nearly equal images {'are' if leaks > 1 else 'is'} in two splits: scores on "
-            "them mean little; if they are copies, remove one, or put both into the same split (in a manifest: the same "
-            "group)"
+            "them mean little; if they are copies, remove one, or put both into the same split (in a manifest: the "
+            "same group)"
         )
     return warnings
 
