@@ -102,8 +102,8 @@ def main(config: CheckDataConfig, overrides: list[str]) -> None:
     say_report(check.report, page.parent)
     if config.strict and (check.leaks or check.conflicts):
         raise DataError(
-            f"strict=true: there are {check.leaks:,} pairs of equal or nearly equal images in two splits and "
-            f"{check.conflicts:,} with two labels; {page} shows them"
+            f"strict=true: of the pairs of equal or nearly equal images, {check.leaks:,} are in two splits and "
+            f"{check.conflicts:,} have two labels; {page} shows them"
         )
     console.say(f"report: {page}")
 

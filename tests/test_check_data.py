@@ -64,7 +64,7 @@ def test_planted_copies_are_listed_drawn_and_refused_if_asked_for(workplace: Wor
     done = workplace.run("src.check_data", *typed, "strict=true")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: strict=true: there are 8 pairs of equal or nearly equal images in two splits and 0 with two labels; "
+        "error: strict=true: of the pairs of equal or nearly equal images, 8 are in two splits and 0 have two labels; "
         "data_check/check.html shows them\n"
     )
 
