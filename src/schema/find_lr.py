@@ -36,7 +36,10 @@ class FindLrConfig(Config):
             f"at least {MIN_SPAN} times min_lr={self.min_lr:g}, and at most {LARGEST:g}",
         )
         require(
-            MIN_STEPS <= self.steps <= MAX_STEPS, "steps", self.steps, f"{MIN_STEPS} to {MAX_STEPS:,} batches, such as 300"
+            MIN_STEPS <= self.steps <= MAX_STEPS,
+            "steps",
+            self.steps,
+            f"{MIN_STEPS} to {MAX_STEPS:,} batches, such as 300",
         )
 
     @property
