@@ -96,6 +96,8 @@ def main(config: CheckDataConfig, overrides: list[str]) -> None:
         say_report(report, local_path(config.output))
         console.say(f"report: {local_path(config.output) / report.page}")
         return
+    if typed := [override for override in overrides if override.startswith("data_dir=")]:
+        raise ConfigError(f"{typed[0]}: it names the data of a run, and run_id is not set; use dataset.data_dir=FOLDER")
     check = check_data(config)
     page = local_path(config.output) / check.report.page
     say_report(check.report, page.parent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from src import console, datasets, figures, fitting, links
 from src.cli.command import entry_point
 from src.errors import DataError, UserError
-from src.learning_rates import RangeTest
+from src.learning_rates import FIRST, RangeTest
 from src.places import check_output_folder, local_path
 from src.schema import FindLrConfig, for_training
 from src.tables import csv_line
@@ -89,9 +89,12 @@ def main(config: FindLrConfig, overrides: list[str]) -> None:
         console.say(note)
     console.say(f"picture and table: {folder / PICTURE}, {folder / TABLE}")
     if found.suggestion is None:
+        remedy = "use more steps, other limits, or another network or optimizer"
+        if len(found.rates) < config.steps and found.best < FIRST:
+            remedy = "use a smaller min_lr"
         raise UserError(
             f"the loss did not fall at any learning rate from {config.min_lr:g} to {last:.2g}, so there is nothing to "
-            "suggest; try another min_lr or max_lr, more steps, or another network or optimizer"
+            f"suggest; {remedy}"
         )
     where = f"half of {found.rates[found.best]:.2g}, where the average loss was smallest"
     console.say(f"suggested learning rate: {found.suggestion:.2g} ({where})")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 MEMORY = 0.9  # of the moving average of the losses: each counts for about ten batches
 DIVERGED = 4  # times the best average, as in the test of fastai
 MIN_FALL = 0.95  # times the first average: if no average is smaller, nothing was learned
-FIRST = 10  # batches, whose average is the loss before anything is learned
+FIRST = 10  # batches, whose average is the loss before anything is learned; a smaller average of fewer is noise
 SAFETY = 2  # the suggestion is this many times smaller than the rate with the smallest average
 
 
@@ -18,7 +18,7 @@ class RangeTest(NamedTuple):
         losses: of each batch.
         smoothed: the moving average of the losses.
         best: the place of the smallest average.
-        suggestion: a learning rate for the training; None if the loss did not fall.
+        suggestion: a learning rate for the training; None if the loss did not fall after the first batches.
     """
 
     rates: list[float]
@@ -40,7 +40,7 @@ def evaluate_losses(rates: Sequence[float], losses: Sequence[float]) -> RangeTes
     """
     smoothed = smooth(losses)
     best = min(range(len(smoothed)), key=smoothed.__getitem__)
-    has_fallen = smoothed[best] < MIN_FALL * smoothed[min(FIRST, len(smoothed)) - 1]
+    has_fallen = best >= FIRST and smoothed[best] < MIN_FALL * smoothed[FIRST - 1]
     suggestion = rates[best] / SAFETY if has_fallen else None
     return RangeTest(list(rates[: len(smoothed)]), list(losses), smoothed, best, suggestion)
 

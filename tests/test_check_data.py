@@ -172,6 +172,8 @@ print([name for name in ("tensorflow", "keras", "mlflow") if name in sys.modules
         (["dataset=image_folder", "dataset.folder=pets", "output=pets/check"], "is inside the data set"),
         (["output=file"], "output: .*file is a file, not a folder"),
         (["run_id=abc", "dataset=synthetic"], "run_id=abc: the run has its own data set; remove `dataset=synthetic`"),
+        (["run_id=abc", "strict=true"], "strict=true with run_id=abc: .* remove `strict=true`"),
+        (["dataset=synthetic", "data_dir=here"], "data_dir=here: it names the data of a run, and run_id is not set"),
         (["dataset=image_folder", "dataset.folder=nowhere"], "the folder of images nowhere does not exist"),
     ],
 )

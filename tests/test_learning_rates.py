@@ -25,6 +25,13 @@ def test_a_loss_that_never_falls_suggests_nothing(losses: list[float]) -> None:
     assert evaluate_losses(RATES, losses).suggestion is None
 
 
+@pytest.mark.parametrize("losses", [[2.3, 300.0], [2.4, 2.0, *np.linspace(2.5, 20.0, 30)]])
+def test_a_loss_that_is_smallest_among_the_first_batches_suggests_nothing(losses: list[float]) -> None:
+    found = evaluate_losses(RATES, losses)
+    assert found.best < 2
+    assert found.suggestion is None
+
+
 def test_a_range_test_that_ended_early_has_the_rates_of_its_batches() -> None:
     assert evaluate_losses(RATES, [3.0, 2.0, 1.0]).rates == RATES[:3]
 

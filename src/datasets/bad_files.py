@@ -9,6 +9,8 @@ from src.datasets.listing import LINK_OUT, MAX_NAMED, ImageFile, explain_links
 from src.errors import DataError
 from src.schema import PicturesConfig
 
+LISTED = "; the run's tables/bad_images.csv lists them"
+
 
 def check_bad_files(
     config: PicturesConfig, bad_files: Sequence[BadFile], total: int, links: Sequence[str] = ()
@@ -29,7 +31,7 @@ def check_bad_files(
     warnings = []
     if converted:
         counts = f"{len(converted)} of {total:,} image files in {config.place} were converted ({_count(converted)})"
-        warnings.append(f"{counts}; the run's tables/bad_images.csv lists them")
+        warnings.append(counts + LISTED)
     if not skipped:
         return warnings
     problem = f"{len(skipped)} of {total:,} image files in {config.place} cannot be used ({_count(skipped)})"
@@ -43,7 +45,7 @@ def check_bad_files(
         raise DataError(f"{problem}: {first}{more}. {remedy}{about_links}")
     if not config.converts and any(bad.reason in CONVERTIBLE for bad in skipped):
         about_links = f". dataset.on_bad_image=convert reads some of them{about_links}"
-    return [*warnings, f"{problem} and are skipped; the run's tables/bad_images.csv lists them{about_links}"]
+    return [*warnings, f"{problem} and are skipped{LISTED}{about_links}"]
 
 
 def without_skipped(files: Sequence[ImageFile], bad_files: Sequence[BadFile]) -> list[ImageFile]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from src.datasets.arrays import Arrays, BadFile, Images
+from src.datasets.bad_files import LISTED
 from src.datasets.cache import reorder
 from src.datasets.folds import assign_group_folds
 from src.datasets.listing import SPLITS, TEST, TRAIN, VALIDATION, ImageFile
@@ -167,8 +168,14 @@ def _splits(config: OwnDataConfig, source: Source, has_groups: bool) -> dict[str
         counts = {split: len(pool[index]) for split, pool in splits.items()}
         groups = {str(file.group) for file in files if file.class_name == name} if has_groups else None
         if problem := _problem(config, given, counts, groups):
-            raise DataError("; ".join([f"class {name!r} in {config.place} {problem}", *source.warnings]))
+            raise DataError("; ".join([f"class {name!r} in {config.place} {problem}", *_explain(source)]))
     return splits
+
+
+def _explain(source: Source) -> list[str]:
+    """Return the warnings and the first bad file: there is no run yet whose tables list all."""
+    first = [f"the first is {bad.path}: {bad.reason}" for bad in source.bad_files[:1]]
+    return [*(warning.replace(LISTED, "") for warning in source.warnings), *first]
 
 
 def _shuffle(members: list[int], files: Sequence[ImageFile], seed: int) -> list[int]:

@@ -28,7 +28,7 @@ MAX_SHARE = 0.2  # of the difference that an image has from the images next most
 CERTAIN = 0.005  # a difference that makes a pair, even if many other images are as similar
 LOOKALIKES = 5  # the rank, by similarity, of the image whose difference a pair is compared with
 MAX_SHADE = 64.0  # gray levels by which the mean of a color may differ: an evening sky is not a copy of a morning sky
-MIN_CONTRAST = 3.0  # gray levels, the standard deviation of the pixels: images of one color all look alike
+MIN_CONTRAST = 3.0  # gray levels, the standard deviation of a color: images of one color look all alike
 SHIFTS = [(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]  # rows, columns
 HASHED_SHIFTS = SHIFTS[:5]
 BLOCK = 2048  # pairs that are compared at once
@@ -130,7 +130,8 @@ def find_similar(images: Images) -> list[tuple[int, int, float]]:
     Args:
         images: as `reduce` returns them, of originals of which no two are equal.
     """
-    structured = np.flatnonzero(images.std(axis=(1, 2, 3), dtype=np.float32) >= MIN_CONTRAST)
+    contrast = images.std(axis=(1, 2), dtype=np.float32).max(axis=1)
+    structured = np.flatnonzero(contrast >= MIN_CONTRAST)
     if len(structured) < 2 or min(images.shape[1:3]) < FREQUENCIES:
         return []
     candidates = structured[_candidates(images[structured])]

@@ -101,6 +101,7 @@ def _read_out_of_fold(run: tracking.Run, store: TrackingConfig, data_dir: str | 
         )
     with tracking.resume_run(store, run_id=first) as fold:
         dataset = load_same_data(fold, without_folds(trained_config(fold).dataset), data_dir)
+    check_out_of_fold(run.run_id or "", indices, probabilities, len(dataset.train), len(dataset.class_names))
     files = dataset.train_files
     return Predicted(
         "training images of all folds",
@@ -111,6 +112,17 @@ def _read_out_of_fold(run: tracking.Run, store: TrackingConfig, data_dir: str | 
         files and [files[index] for index in indices],
         dataset.class_names,
     )
+
+
+def check_out_of_fold(
+    run_id: str, indices: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], count: int, classes: int
+) -> None:
+    """Raise StoreError unless the indices are of `count` images, and there is a probability of each class."""
+    if probabilities.shape[1] != classes or not ((indices >= 0) & (indices < count)).all():
+        raise StoreError(
+            f"run {run_id}: its out-of-fold predictions are not those of {count:,} training images in {classes} "
+            "classes; run the cross-validation again"
+        )
 
 
 def without_folds(config: DatasetConfig) -> DatasetConfig:

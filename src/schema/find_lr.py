@@ -1,6 +1,5 @@
 """The settings of `src.find_lr`: those of a training, and a few of its own."""
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -10,7 +9,9 @@ from src.schema.run import Config
 from src.schema.schedule import ConstantConfig
 
 MIN_STEPS = 50  # fewer batches with growing rates say little: each loss is noisy
+MAX_STEPS = 10_000  # the averages of all losses are computed after each batch
 MIN_SPAN = 10  # ratio of the largest to the smallest rate
+SMALLEST, LARGEST = 1e-30, 1e30  # what a float32 holds, with room for computing with it
 
 
 @dataclass(kw_only=True)
@@ -26,14 +27,20 @@ class FindLrConfig(Config):
         super().__post_init__()
         if self.resume is not None:
             raise ConfigError(f"resume={self.resume}: find_lr begins a training of its own; remove `resume`")
-        require(0 < self.min_lr < math.inf, "min_lr", self.min_lr, "a finite number above 0, such as 1e-5")
+        limits = f"from {SMALLEST:g} to {LARGEST:g}"
+        require(SMALLEST <= self.min_lr <= LARGEST, "min_lr", self.min_lr, f"a number {limits}, such as 1e-5")
         require(
-            MIN_SPAN * self.min_lr <= self.max_lr < math.inf,
+            MIN_SPAN * self.min_lr <= self.max_lr <= LARGEST,
             "max_lr",
             self.max_lr,
-            f"a finite number, at least {MIN_SPAN} times min_lr={self.min_lr:g}",
+            f"at least {MIN_SPAN} times min_lr={self.min_lr:g}, and at most {LARGEST:g}",
         )
-        require(self.steps >= MIN_STEPS, "steps", self.steps, f"at least {MIN_STEPS} batches, such as 300")
+        require(
+            MIN_STEPS <= self.steps <= MAX_STEPS,
+            "steps",
+            self.steps,
+            f"{MIN_STEPS} to {MAX_STEPS:,} batches, such as 300",
+        )
 
     @property
     def rates(self) -> list[float]:

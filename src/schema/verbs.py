@@ -152,6 +152,13 @@ class CheckDataConfig:
     # Where the data of the run is on this machine; null: where the run found it
     data_dir: str | None = field(default=None, metadata=PLACE)
 
+    def __post_init__(self) -> None:
+        if self.strict and self.run_id is not None:
+            raise ConfigError(
+                f"strict=true with run_id={self.run_id}: a label that a model contradicts may be right, so the command "
+                "does not fail because of it; remove `strict=true`"
+            )
+
 
 @dataclass(kw_only=True)
 class SummaryConfig:

@@ -85,14 +85,17 @@ def _check_range(config: DictConfig, key: Dimension, option: Scalar) -> None:
 
 
 def _out_of_range(config: DictConfig, name: str, value: Any) -> ConfigError | None:
-    """Return what the schema of a key's group says about the range of a value; None if it is within it."""
-    group = name.partition(".")[0]
-    if group == "tags" or not isinstance(config._get_node(group), DictConfig):
+    """Return what the schema of a key's group says about the range of a value; None if it is within it.
+
+    A key without a group, such as `seed`, is checked by the schema of the whole configuration.
+    """
+    group, dot, _ = name.partition(".")
+    if group == "tags" or (dot and not isinstance(config._get_node(group), DictConfig)):
         return None
     trial = copy.deepcopy(config)
     OmegaConf.update(trial, name, value)
     try:
-        to_dataclass(trial[group], f"{group}.")
+        to_dataclass(trial[group] if dot else trial, f"{group}." if dot else "")
     except ConfigError as error:
         return error if str(error).startswith(f"{name}: got ") else None
     except OmegaConfBaseException:  # such as a value that is missing

@@ -120,3 +120,8 @@ def test_the_similarity_is_the_correlation_of_the_pixels_after_the_best_shift_by
     similar, opposite = compare(stacked, np.array([(0, 1), (0, 2)]))
     assert similar == pytest.approx(1, abs=0.02)
     assert opposite < 0.5
+
+
+def test_different_images_of_one_color_each_are_not_pairs() -> None:
+    colors = np.array([[200, 120, 40], [190, 110, 45], [60, 90, 160], [70, 95, 150]], np.uint8)
+    assert find_pairs([np.broadcast_to(colors[:, None, None], (4, 32, 32, 3))]) == []

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from src.datasets import load_dataset
+from src.errors import StoreError
 from src.reports import check_labels
-from src.reports.label_check import Predicted, without_folds
+from src.reports.label_check import Predicted, check_out_of_fold, without_folds
 from tests.support.pictures import Photos, put_class
 
 
@@ -37,6 +38,13 @@ def test_the_training_images_without_folds_are_those_of_all_folds_in_the_order_o
     for fold in folds:
         assert fold.validation is not None
         np.testing.assert_array_equal(fold.validation.images, everything.train.images[fold.validation_indices])
+
+
+@pytest.mark.parametrize(("indices", "classes"), [([0, 7], 3), ([0, -1], 3), ([0, 1], 2)])
+def test_damaged_out_of_fold_predictions_are_refused(indices: list[int], classes: int) -> None:
+    check_out_of_fold("abc", np.array([0, 6]), np.ones((2, 3), np.float32), 7, 3)
+    with pytest.raises(StoreError, match="run abc: its out-of-fold predictions are not those of 7 training images"):
+        check_out_of_fold("abc", np.array(indices), np.ones((2, classes), np.float32), 7, 3)
 
 
 def predicted(files: list[str] | None) -> Predicted:

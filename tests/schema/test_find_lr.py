@@ -17,12 +17,15 @@ def settings(*typed: str) -> FindLrConfig:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        ("min_lr=0", r"min_lr: got 0\.0, expected a finite number above 0"),
+        ("min_lr=0", r"min_lr: got 0\.0, expected a number from 1e-30 to 1e\+30"),
+        ("min_lr=1e-320", r"min_lr: got 1e-320, expected"),
         (f"min_lr={NAN}", r"min_lr: got nan, expected"),
-        ("max_lr=1e-5", r"max_lr: got 1e-05, expected a finite number, at least 10 times min_lr=1e-05"),
+        ("max_lr=1e-5", r"max_lr: got 1e-05, expected at least 10 times min_lr=1e-05, and at most 1e\+30"),
         ("max_lr=1e-6", r"max_lr: got 1e-06, expected"),
         (f"max_lr={INF}", r"max_lr: got inf, expected"),
-        ("steps=49", r"steps: got 49, expected at least 50 batches"),
+        ("max_lr=1e300", r"max_lr: got 1e\+300, expected"),
+        ("steps=49", r"steps: got 49, expected 50 to 10,000 batches"),
+        ("steps=1000000000", r"steps: got 1000000000, expected 50 to 10,000 batches"),
         ("resume=0123", r"resume=0123: find_lr begins a training of its own; remove `resume`"),
     ],
 )

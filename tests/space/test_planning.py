@@ -486,6 +486,7 @@ NO_VALUES = [
     (["model.dropout=0.5,1.5"], r"^model\.dropout: got 1\.5, expected 0 or more and less than 1$"),
     (["model.dropout=interval(-0.1,0.5)"], r"^model\.dropout: got -0\.1, expected 0 or more and less than 1$"),
     (["model.conv.0.filters=int(interval(0,8))"], r"^model\.conv\.0\.filters: got 0, expected at least 1$"),
+    (["seed=-1,2"], r"^seed: got -1, expected an integer from 0 to 4294967295$"),
     (
         ["optimizer=adam,sgd", "optimizer.ema_momentum=0.5,2"],
         r"^optimizer\.ema_momentum: got 2\.0, expected a fraction",
