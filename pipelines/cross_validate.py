@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from src import console, fitting, reports
+from src import console, fitting, links, reports
 from src.cli.command import entry_point
 from src.results import CrossValidationResult, TrainResult
 from src.schema import CrossValidateConfig
@@ -44,7 +44,7 @@ def main(config: CrossValidateConfig, overrides: list[str]) -> None:
     console.say(f"out-of-fold predictions for all training images: {scores}")
     if result.label_issues:
         labels = f"{result.label_issues:,} label{'s' * (result.label_issues != 1)}"
-        command = f"python -m src.check_data run_id={result.run_id}"
+        command = links.label_command(config.tracking.uri, result.run_id)
         console.say(f"these predictions contradict {labels} with confidence: {command} lists them")
     console.say_where(result.run_id, result.experiment_id, config.tracking.uri)
 

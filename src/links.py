@@ -136,6 +136,11 @@ def doctor_command(uri: str, *overrides: str) -> str:
     return shlex.join(["python", "-m", "src.doctor", *overrides, *_named_store(uri, _is_default_store)])
 
 
+def label_command(uri: str, run_id: str) -> str:
+    """Return the command that lists the labels that a run's predictions contradict, typed in this terminal."""
+    return shlex.join(["python", "-m", "src.check_data", f"run_id={run_id}", *_named_store(uri, _is_default_store)])
+
+
 def deliver_command(folder: Path) -> str:
     """Return the command that delivers what a folder `.undelivered/RUN_ID` keeps."""
     return shlex.join(["python", "-m", "src.doctor", f"sync={folder}"])

@@ -293,7 +293,7 @@ def test_own_data_with_three_times_as_many_images_of_a_class_has_a_warning_with_
     found = unbalanced_classes(data, compose_config(["dataset=image_folder", *typed]))
     assert len(found) == (remedies is not None)
     if remedies is not None:
-        assert f"{counts[0]} training images of 'cat', {counts[1]} of 'dog'" in found[0]
+        assert found[0].startswith("class 'dog' has ")
         assert re.findall(r"class_weights=balanced|val_macro_f1", found[0]) == remedies
 
 

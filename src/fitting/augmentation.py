@@ -16,6 +16,7 @@ from src.foreign import explain_errors
 from src.schema import AugmentationConfig, StandardAugmentationConfig
 
 WHITE = 255
+FIRST_OF_RAND_AUGMENT = 7  # the first of its seeds, after those of the other layers
 Images = npt.NDArray[np.uint8]
 Augment = Callable[[tf.Tensor], tf.Tensor]
 
@@ -86,7 +87,7 @@ class LayeredAugmentation:
 def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.Layer | RandAugment]:
     """Return a layer for each change whose range is not 0 or null."""
     edges: dict[str, Any] = {"fill_mode": config.fill, "fill_value": 0.0, "dtype": "float32"}
-    seeds = iter(range(seed, seed + 7))
+    seeds = iter(range(seed, seed + FIRST_OF_RAND_AUGMENT))
     steps: list[keras.layers.Layer | RandAugment] = []
     if config.flip:
         steps.append(layers.RandomFlip(config.flip, seed=next(seeds), dtype="float32"))
@@ -100,7 +101,7 @@ def _layers(config: StandardAugmentationConfig, seed: int) -> list[keras.layers.
         factors = (config.contrast, config.contrast)
         steps.append(layers.RandomContrast(factors, value_range=(0, WHITE), seed=next(seeds), dtype="float32"))
     if config.rand_augment:
-        steps.append(RandAugment(config.rand_augment, config.rand_augment_ops, edges, next(seeds)))
+        steps.append(RandAugment(config.rand_augment, config.rand_augment_ops, edges, seed + FIRST_OF_RAND_AUGMENT))
     if config.erasing:  # a range of one value: Keras takes a single number as the end of a range that begins at 0
         probability = (config.erasing, config.erasing)
         steps.append(layers.RandomErasing(probability, value_range=(0, WHITE), seed=next(seeds), dtype="float32"))

@@ -11,10 +11,13 @@ from src.process.lazy import lazy_package
 if TYPE_CHECKING:
     from src.inspection.cam import grad_cam
     from src.inspection.contents import (
+        JUDGE_CLASSES,
+        WEIGH_CLASSES,
         ImagePair,
         Place,
         count_kinds,
         count_pairs,
+        describe_unbalanced,
         pairs_of,
         size_table,
         warnings_of,

@@ -13,8 +13,10 @@ from src import datasets
 from src.inspection.duplicates import find_pairs
 
 MIN_IMAGES = 20  # for training in each class; one odd image among fewer is more than 5 %
-MAX_RATIO = 3.0  # of the numbers of training images of two classes
+UNBALANCED = 3  # times as many training images of one class as of another are worth a warning
 MAX_NAMED = 5  # classes in a warning
+WEIGH_CLASSES = "training.class_weights=balanced gives each class the same weight"
+JUDGE_CLASSES = "training.monitor=val_macro_f1 selects the epoch by the mean over the classes"
 
 
 class Place(NamedTuple):
@@ -141,17 +143,23 @@ def _warn_of_few_images(counts: Mapping[str, int]) -> list[str]:
 
 
 def _warn_of_unbalanced_classes(counts: Mapping[str, int]) -> list[str]:
+    found = describe_unbalanced(counts)
+    return [f"{found}; {WEIGH_CLASSES}; {JUDGE_CLASSES}"] if found else []
+
+
+def describe_unbalanced(counts: Mapping[str, int]) -> str:
+    """Return the classes with most and fewest training images; "" if the ratio of their numbers is less than three.
+
+    Args:
+        counts: the number of training images of each class.
+    """
     (large, most), (small, least) = (choose(counts.items(), key=itemgetter(1)) for choose in (max, min))
-    if most <= MAX_RATIO * least:
-        return []
-    found = f"class {large!r} has {most:,} training images and {small!r} has none"
-    if least:
-        times = f"{most / least:.1f} times as many training images as {small!r}"
-        found = f"class {large!r} has {times} ({most:,} and {least:,})"
-    return [
-        f"{found}; training.class_weights=balanced gives each class the same weight, and training.monitor=val_macro_f1 "
-        "counts each class equally"
-    ]
+    if most < UNBALANCED * least:
+        return ""
+    if not least:
+        return f"class {large!r} has {most:,} training images and {small!r} has none"
+    times = f"{most / least:.1f} times as many training images as {small!r}"
+    return f"class {large!r} has {times} ({most:,} and {least:,})"
 
 
 def _warn_of_sizes(dataset: datasets.Dataset, headers: Sequence[datasets.Header]) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_fscore_support
 
-from src import datasets, figures, fitting, tracking
+from src import datasets, figures, fitting, inspection, tracking
 from src.errors import NotKept, StoreError
 from src.reports.probabilities import PROBABILITIES
 from src.results import ClassScore
@@ -18,7 +18,6 @@ from src.tables import read_rows, read_table
 
 PREDICTIONS = "tables/test_predictions.csv"
 PREDICTION_COLUMNS = ("index", "file", "label", "class", "predicted", "predicted_class", "score", "label_score")
-UNBALANCED = 3  # times as many images of one class as of another are worth a warning
 MAX_NAMED = 5  # classes in a warning; the tables of a run have them all
 
 
@@ -102,19 +101,13 @@ def unbalanced_classes(dataset: datasets.Dataset, config: Config) -> list[str]:
     """
     if not isinstance(config.dataset, OwnDataConfig) or config.training.class_weights is not None:
         return []
-    counts = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
-    fewest, most = int(counts.argmin()), int(counts.argmax())
-    if counts[most] < UNBALANCED * counts[fewest]:
+    found = inspection.describe_unbalanced({name: train for name, train, _, _ in dataset.class_counts()})
+    if not found:
         return []
-    remedies = (
-        [] if config.augmentation.mixed_by else ["training.class_weights=balanced gives each class the same weight"]
-    )
+    remedies = [] if config.augmentation.mixed_by else [inspection.WEIGH_CLASSES]
     if config.training.monitor == TrainingConfig.monitor and config.has_monitor:
-        remedies.append("training.monitor=val_macro_f1 selects the epoch by the mean over the classes")
-    return [
-        f"the classes are unbalanced: {counts[fewest]:,} training images of {dataset.class_names[fewest]!r}, "
-        f"{counts[most]:,} of {dataset.class_names[most]!r}" + "".join(f"; {remedy}" for remedy in remedies)
-    ]
+        remedies.append(inspection.JUDGE_CLASSES)
+    return ["; ".join([found, *remedies])]
 
 
 def _describe_absent(split: datasets.Split | None, names: list[str]) -> str:
