@@ -50,13 +50,23 @@ def print_error(message: str) -> None:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, KeyboardInterrupt):
-        print_error(str(error) or "stopped by SIGINT")
-        sys.exit(getattr(error, "exit_code", STOPPED))
+    if (stop := _interruption(error)) is not None:
+        print_error(str(stop) or "stopped by SIGINT")
+        sys.exit(getattr(stop, "exit_code", STOPPED))
     if os.environ.get("HYDRA_FULL_ERROR") != "1" and (message := describe_memory_error(error)):
         print_error(message)
         sys.exit(FAILED)
     print_error("".join(traceback.format_exception(kind, error, trace)).rstrip())
+
+
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interruption that an error is, or that caused it; None for other errors.
+
+    Python 3.11 turns any exception in a `__set_name__` into a RuntimeError, and imports make thousands of classes.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error
 
 
 def _report_in_thread(failure: threading.ExceptHookArgs) -> None:

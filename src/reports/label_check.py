@@ -91,7 +91,7 @@ def _read_out_of_fold(run: tracking.Run, store: TrackingConfig, data_dir: str | 
         return None
     except (LookupError, ValueError) as error:
         raise StoreError(
-            f"run {run.run_id}: its tables are damaged ({error}); run the cross-validation again"
+            f"run {run.run_id}: {PREDICTIONS} or {FOLDS} is damaged; run the cross-validation again"
         ) from error
     probabilities = read_probabilities(run, len(indices), OUT_OF_FOLD, "run the cross-validation again")
     if probabilities is None:

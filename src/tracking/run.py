@@ -340,7 +340,15 @@ class Run:
         Raises:
             StoreError: the run has no config, or its file is damaged.
         """
-        config: dict[str, Any] = self._read_yaml(CONFIG, dict)
+        try:
+            config: dict[str, Any] = self._read_yaml(CONFIG, dict)
+        except NotKept as error:
+            if not is_parent(self.tags):
+                raise
+            raise StoreError(
+                f"run {self._id} is the run of a sweep or a pipeline, which has no model of its own; name the run of "
+                "one of its trainings"
+            ) from error
         for group in ("model", "dataset"):
             if not isinstance(config.get(group), dict) or not config[group].get("name"):
                 raise self._damaged(CONFIG, f"it names no {group}")

@@ -123,7 +123,16 @@ def test_a_process_whose_imports_find_no_memory_ends_with_one_sentence() -> None
     assert done.stderr.startswith("error: out of memory (libx.so: cannot allocate memory")
 
 
-@pytest.mark.parametrize("script", ["signal.raise_signal(signal.SIGINT)", "raise KeyboardInterrupt"])
+IN_A_CLASS = """
+class Slow:
+    def __set_name__(self, owner, name):
+        signal.raise_signal(signal.SIGINT)
+class Imported:
+    value = Slow()
+"""
+
+
+@pytest.mark.parametrize("script", ["signal.raise_signal(signal.SIGINT)", "raise KeyboardInterrupt", IN_A_CLASS])
 def test_ctrl_c_while_python_still_imports_ends_with_one_sentence(script: str) -> None:
     done = python(f"import signal, src\n{script}")
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "stopped by SIGINT\n")

@@ -77,6 +77,20 @@ def test_a_missing_artifact_is_named(config: Config):
         pass
 
 
+@pytest.mark.parametrize("tag", ["convlab.sweep", "convlab.pipeline_key"])
+def test_a_command_for_trainings_says_that_a_run_is_that_of_a_sweep_or_a_pipeline(tag: str, config: Config):
+    with new_run(config) as run:
+        pass
+    with resume_run(config.tracking, run_id=run.run_id) as resumed:
+        resumed.tags = {**resumed.tags, tag: "1"}
+        assert resumed.folder is not None
+        (resumed.folder / "config/config.yaml").unlink()
+        with pytest.raises(
+            StoreError, match="is the run of a sweep or a pipeline, which has no model of its own; name"
+        ):
+            resumed.read_config()
+
+
 @pytest.mark.parametrize("path", ["config/config.yaml", "config"])
 def test_a_file_that_could_not_be_fetched_does_not_count_as_missing(
     path: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
