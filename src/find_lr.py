@@ -27,13 +27,14 @@ def find_lr(config: FindLrConfig) -> RangeTest:
     A picture and a table of the losses are written into the folder `output`. Nothing is recorded in a store.
 
     Raises:
-        ConfigError: the folder cannot be written, or there are too few devices.
+        ConfigError: the folder cannot be written or is inside the data set, or there are too few devices.
         DataError: the data cannot be found or read.
         TrainingDiverged: the loss of the first batch is not a finite number.
     """
     fitting.check_devices(config)
     datasets.check_dataset(config.dataset)
     check_output_folder(local_path(config.output), "output")
+    datasets.check_outside(config.dataset, config.output)
     dataset = datasets.load_dataset(config.dataset)
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)

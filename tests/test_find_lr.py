@@ -10,6 +10,7 @@ from src.errors import ConfigError
 from src.find_lr import PICTURE, TABLE, find_lr, notes
 from src.learning_rates import RangeTest
 from src.tables import read_table
+from tests.support.pictures import put_class
 from tests.support.workplace import RunHere, Workplace
 
 QUICK = ("dataset.source=sample", "dataset.limit=400", "training.batch_size=32", "model=dense", "steps=60")
@@ -57,3 +58,12 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_trained(tmp_path
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"^output: .*file is a file, not a folder"):
         find_lr(compose_config([*QUICK, f"output='{tmp_path}/file'"], "find_lr"))
+
+
+def test_an_output_inside_the_data_set_is_refused_because_it_would_be_a_class(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        put_class(tmp_path / "pets", name, 3)
+    typed = ["dataset=image_folder", f"dataset.folder='{tmp_path}/pets'", f"output='{tmp_path}/pets/rates'"]
+    with pytest.raises(ConfigError, match=r"^output=.*/pets/rates: the folder is inside the data set"):
+        find_lr(compose_config(typed, "find_lr"))
+    assert not (tmp_path / "pets/rates").exists()
