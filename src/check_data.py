@@ -64,11 +64,9 @@ def check_labels(config: CheckDataConfig) -> reports.DataReport:
 
 def check_output(config: CheckDataConfig) -> None:
     """Raise ConfigError for an output folder that cannot be written or is inside the data set."""
-    output = local_path(config.output)
-    check_output_folder(output, "output")
-    root = None if config.dataset.root is None else local_path(config.dataset.root).resolve()
-    if config.run_id is None and root is not None and output.resolve().is_relative_to(root):
-        raise ConfigError(f"output={config.output}: the folder is inside the data set, {root}; name one outside it")
+    check_output_folder(local_path(config.output), "output")
+    if config.run_id is None:
+        datasets.check_outside(config.dataset, config.output)
 
 
 def say_report(report: reports.DataReport, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`python -m src.find_lr`: a suggestion with a picture, a table and the command to type next."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from src.errors import ConfigError
 from src.find_lr import PICTURE, TABLE, find_lr, notes
 from src.learning_rates import RangeTest
 from src.tables import read_table
+from tests.support.pictures import put_class
 from tests.support.workplace import RunHere, Workplace
 
 QUICK = ("dataset.source=sample", "dataset.limit=400", "training.batch_size=32", "model=dense", "steps=60")
@@ -57,3 +59,29 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_trained(tmp_path
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"^output: .*file is a file, not a folder"):
         find_lr(compose_config([*QUICK, f"output='{tmp_path}/file'"], "find_lr"))
+
+
+def test_an_output_inside_the_data_set_is_refused_because_it_would_be_a_class(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        put_class(tmp_path / "pets", name, 3)
+    typed = ["dataset=image_folder", f"dataset.folder='{tmp_path}/pets'", f"output='{tmp_path}/pets/rates'"]
+    with pytest.raises(ConfigError, match=r"^output=.*/pets/rates: the folder is inside the data set"):
+        find_lr(compose_config(typed, "find_lr"))
+    assert not (tmp_path / "pets/rates").exists()
+
+
+def test_a_warning_about_the_data_refers_to_check_data_and_not_to_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("train", "validation", "test"):
+        for name in ("cat", "dog"):
+            put_class(tmp_path / "pets" / split, name, 3)
+    copied = tmp_path / "pets/train/cat/000.png"
+    shutil.copy(copied, tmp_path / "pets/test/cat/000.png")
+    typed = ["dataset=image_folder", f"dataset.folder='{tmp_path}/pets'", f"output='{tmp_path}/rates'", "steps=50"]
+    typed += ["dataset.image_size=[8,8]", "model=dense", f"dataset.cache_dir='{tmp_path}/cache'"]
+    find_lr(compose_config(typed, "find_lr"))
+    printed = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "in two splits with the same pixels" in printed
+    assert "python -m src.check_data lists them" in printed
+    assert "the run's tables" not in printed

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Dataset,
         Split,
         check_dataset,
+        check_outside,
         class_names_of,
         content_digest,
         find_below,

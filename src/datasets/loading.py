@@ -159,6 +159,13 @@ def check_dataset(config: DatasetConfig) -> None:
         load_name(config.lists)(config)
 
 
+def check_outside(config: DatasetConfig, output: str) -> None:
+    """Raise ConfigError for an output folder inside a user's own data, whose pictures would be among the images."""
+    root = None if config.root is None else local_path(config.root).resolve()
+    if root is not None and local_path(output).resolve().is_relative_to(root):
+        raise ConfigError(f"output={output}: the folder is inside the data set, {root}; name another folder")
+
+
 def find_below(config: DatasetConfig, data_dir: str) -> DatasetConfig:
     """Return the config of the same data set, which is searched below this folder first."""
     moved = config.below(data_dir)

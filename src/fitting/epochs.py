@@ -1,5 +1,6 @@
 """Training for a number of epochs, or until something stops it."""
 
+import contextlib
 from typing import Any, NamedTuple
 
 import keras
@@ -17,7 +18,7 @@ from src.fitting.parts import in_parts, parts_for
 from src.fitting.replicas import check_splits, divided, replicas_of, scope_of
 from src.fitting.schedules import build_schedule
 from src.fitting.state import EARLY_STOPPING, EpochEnd, Phase
-from src.fitting.steps import prepare_steps
+from src.fitting.steps import own_steps
 from src.fitting.watch import Watch
 from src.schema import Config
 
@@ -82,20 +83,19 @@ def fit_epochs(model: keras.Model, dataset: Dataset, config: Config, watch: Watc
     trained, batches, order = prepare(model, dataset, config, watch.batches)
     scored = dataset.validation and scoring_batches(dataset.validation, validation_batch(model, dataset.validation))
     epoch_end = EpochEnd(watch, keep_best, [*others, *averages], phase)
-    if replicas_of(model) == 1:
-        prepare_steps(trained, batches, scored)
     if epoch_end.resume(trained, last):
         epochs = first
     else:
-        fitted = trained.fit(
-            batches,
-            validation_data=scored and divided(scored, model),
-            initial_epoch=first,
-            epochs=last,
-            callbacks=[order, *averages, watch, *others, epoch_end],
-            shuffle=False,  # the batches are shuffled already
-            verbose=0,
-        )
+        with own_steps(trained, batches, scored) if replicas_of(model) == 1 else contextlib.nullcontext():
+            fitted = trained.fit(
+                batches,
+                validation_data=scored and divided(scored, model),
+                initial_epoch=first,
+                epochs=last,
+                callbacks=[order, *averages, watch, *others, epoch_end],
+                shuffle=False,  # the batches are shuffled already
+                verbose=0,
+            )
         epochs = first + len(fitted.epoch)
     stopped = None if epochs == last else watch.stopped or EARLY_STOPPING
     return Fit(watch.history, keep_best.best_epoch + 1 if keep_best else epochs, stopped)

@@ -4,7 +4,8 @@ Keras does not know how many batches are left. So its loop over a group decides 
 and its values are optional. Here the number is known.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -13,10 +14,12 @@ import tensorflow as tf
 Step = Callable[[Any], Any]
 
 
-def prepare_steps(model: keras.Model, batches: tf.data.Dataset, scored: tf.data.Dataset | None) -> None:
-    """Give a compiled model the functions that train and score groups of `steps_per_execution` batches.
+@contextlib.contextmanager
+def own_steps(model: keras.Model, batches: tf.data.Dataset, scored: tf.data.Dataset | None) -> Iterator[None]:
+    """Give a compiled model, inside, the functions that train and score groups of `steps_per_execution` batches.
 
-    Call it before each `fit` on one device: Keras uses the functions that a model already has.
+    They are for one `fit` on one device. Keras uses the functions that a model already has, and these would leave out
+    batches of other data, so the model has none afterwards.
 
     Args:
         model: compiled.
@@ -26,6 +29,10 @@ def prepare_steps(model: keras.Model, batches: tf.data.Dataset, scored: tf.data.
     model.train_function = Steps(model, model.train_step, batches)
     if scored is not None:
         model.test_function = Steps(model, model.test_step, scored)
+    try:
+        yield
+    finally:
+        model.train_function = model.test_function = None
 
 
 class Steps:
