@@ -137,8 +137,8 @@ class FrontPoint(NamedTuple):
         run_id: its MLflow run, or None when the run is gone.
         best_epoch: its epoch with these values, counted from 1.
         metrics: those of its best epoch that are known, such as `best_val_loss`, and `best_epoch`.
-        costs: of its network, as they were measured last.
         config: the resolved configuration that it was trained with, or None when that is no longer known.
+        costs: of its network, as they were measured last.
     """
 
     trial: int
@@ -147,8 +147,8 @@ class FrontPoint(NamedTuple):
     run_id: str | None = None
     best_epoch: int | None = None
     metrics: Mapping[str, float] = {}
-    costs: Mapping[str, float] = {}
     config: Mapping[str, Any] | None = None
+    costs: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
