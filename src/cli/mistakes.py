@@ -57,6 +57,8 @@ def _explain(error: BaseException, cause: BaseException) -> str:
         if key in RUN_GROUPS:
             return f"{swept[1]}: several values; add -m to run each of them"
         return f"{swept[1]}: several values; add -m to run each of them, or write a list as '{key}=[{value}]'"
+    if unknown := re.match(r"Could not override '([\w./]+?)(@.*)?'\. No match in the defaults list", str(cause)):
+        return f"{unknown[1]}: this command has no such group; remove it, or see --help for the groups"
     return str(cause).splitlines()[0]
 
 

@@ -112,6 +112,12 @@ def test_an_unknown_option_is_answered_with_the_files_of_its_group_and_no_others
     assert str(refusal.value) == f"no {group} 'qqq'; known: {known}"
 
 
+@pytest.mark.parametrize("command", ["check_data", "summary", "evaluate"])
+def test_a_group_of_another_command_is_answered_with_what_to_remove(command: str) -> None:
+    with pytest.raises(ConfigError, match=r"^optimizer: this command has no such group; remove it, or see --help"):
+        compose_config(["optimizer=adam"], command)
+
+
 # --- values that Hydra's grammar cannot read -----------------------------------------------------------------------
 
 
