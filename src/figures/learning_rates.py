@@ -9,8 +9,8 @@ HEADROOM = 1.15  # above the first losses: the last ones may be a thousand times
 
 
 def loss_limits(found: RangeTest) -> tuple[float, float]:
-    """Return the ends of the axis of losses. It ends a little above the first losses, not at those that diverge."""
-    low, start = min(found.smoothed), max(found.smoothed[: found.best + 1])
+    """Return the ends of the axis of losses: below the smallest, and a little above the first, not at the largest."""
+    low, start = min(found.losses + found.smoothed), max(found.smoothed[: found.best + 1])
     return low - 0.05 * (start - low) - 1e-6, start * HEADROOM
 
 
