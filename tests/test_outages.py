@@ -193,7 +193,7 @@ def test_a_server_that_stays_away_leaves_everything_in_a_folder_from_which_it_is
     assert again.returncode == 0, again.stderr
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stop_during_an_outage_takes_effect_and_says_how_to_deliver(
     server: MlflowServer, workplace: Workplace, signum: int
 ):

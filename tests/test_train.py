@@ -222,7 +222,9 @@ def test_nothing_else_is_written_next_to_the_store(trained: TrainedRun):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGINT, 130)]
+)
 def test_a_signal_ends_the_run_as_killed_and_keeps_the_last_epoch(workplace: Workplace, signum: int, code: int):
     process = workplace.start("src.train", "dataset.source=sample", "training.epochs=500")
     assert process.stdout is not None
@@ -576,12 +578,10 @@ def write_letters(folder: Path, versions: int) -> None:
             Image.fromarray(noisy.astype(np.uint8)).save(folder / letter / f"{version}.png")
 
 
-RECIPE = pytest.param(63, [], 0.9, marks=pytest.mark.slow)  # the whole recipe
-QUICK = (35, ["training.epochs=5", "training.batch_size=16"], 0.8)
-
-
-@pytest.mark.services
-@pytest.mark.parametrize(("versions", "changes", "accuracy"), [QUICK, RECIPE])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("versions", "changes", "accuracy"), [(35, ["training.epochs=5", "training.batch_size=16"], 0.8), (63, [], 0.9)]
+)
 def test_hand_signs_learns_letters_from_a_folder_of_pictures(
     tmp_path: Path, versions: int, changes: list[str], accuracy: float
 ):

@@ -186,7 +186,7 @@ def stopped(process: subprocess.Popen[str], *signals: int) -> tuple[str, str]:
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("on_server", [False, True])
+@pytest.mark.parametrize("on_server", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_lock(
     workplace: Workplace, start: Start, on_server: bool, request: pytest.FixtureRequest
 ) -> None:

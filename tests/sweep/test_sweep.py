@@ -318,7 +318,7 @@ def test_the_workers_of_a_script_import_the_code_that_the_script_imported(workpl
 
 # --- what cannot be lost -------------------------------------------------------------------------------------------
 
-LONG = ["dataset=synthetic", "training.epochs=60", *SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
+LONG = ["dataset=synthetic", "training.epochs=30", *SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -447,6 +447,7 @@ def test_a_sweep_that_is_killed_while_it_writes_its_results_is_completed_by_the_
     assert not [path for path in (workplace.folder / "mlartifacts").rglob("*") if path.name.startswith(".part-")]
 
 
+@pytest.mark.slow  # tests/test_services.py has two terminals, and tests/study/test_claims.py killed processes
 @pytest.mark.fault
 def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: Workplace) -> None:
     processes = [workplace.start("src.train", "-m", *LONG) for _ in range(2)]

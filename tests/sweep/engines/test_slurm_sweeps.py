@@ -126,7 +126,7 @@ def test_a_preempted_worker_continues_its_trial_from_the_checkpoint(
     assert stores.password not in seen + out + err + "".join(logs(workplace).values())
 
 
-@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("presses", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_at_the_command_that_watches_ends_the_workers_and_the_sweep_can_be_resumed(
     cluster: SlurmCluster, workplace: Workplace, stores: SharedStores, variables: dict[str, str], presses: int
 ) -> None:
