@@ -54,7 +54,12 @@ train.main()
 
 @pytest.mark.parametrize(
     ("moment", "left", "is_in_run"),
-    [("log_epoch", 0, False), ("save_in_run", 0, False), ("save_in_run", 700_000, True), ("log_model", 600_000, True)],
+    [
+        ("log_epoch", 0, False),
+        pytest.param("save_in_run", 0, False, marks=pytest.mark.slow),
+        ("save_in_run", 700_000, True),
+        ("log_model", 600_000, True),
+    ],
 )
 def test_a_disk_that_becomes_full_leaves_a_failed_run_and_the_weights(
     moment: str, left: int, is_in_run: bool, disk: Path, tmp_path: Path

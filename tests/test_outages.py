@@ -119,7 +119,7 @@ def assert_announced_once(training: Training, uri: str) -> None:
 Interruption = Callable[[MlflowServer], contextlib.AbstractContextManager[None]]
 
 
-@pytest.mark.parametrize("interrupt", [paused, killed])
+@pytest.mark.parametrize("interrupt", [paused, pytest.param(killed, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("seconds", "epochs"),
     [(9, EPOCHS), pytest.param(60, 600, marks=pytest.mark.slow), pytest.param(300, 600, marks=pytest.mark.slow)],

@@ -21,7 +21,7 @@ def trained(*overrides: str) -> tuple[dict[str, list[float]], list[Any]]:
     return {name: values for name, values in history.items() if "second" not in name}, model.get_weights()
 
 
-@pytest.mark.parametrize("group", [1, 3, 4, 9])  # of the four batches of an epoch
+@pytest.mark.parametrize("group", [3, 9])  # of the four batches of an epoch
 def test_history_and_weights_are_those_of_keras_own_functions(group: int, monkeypatch: pytest.MonkeyPatch) -> None:
     history, weights = trained(f"training.steps_per_execution={group}")
     monkeypatch.setattr(epochs, "own_steps", lambda *_: contextlib.nullcontext())

@@ -77,8 +77,6 @@ def test_a_value_of_a_variable_is_the_same_setting_for_a_worker(tmp_path: Path) 
     assert workplace.run("src.train", "-m", *typed, CHOSEN="7").returncode == 0
     done = workplace.run("src.sweep", "resume", NAME, "--n-trials", "2")
     assert done.returncode == 0, done.stderr
-    again = workplace.run("src.train", "-m", *typed, CHOSEN="7")
-    assert again.returncode == 0, again.stderr
 
 
 def test_a_worker_trains_nothing_for_a_study_that_was_asked_to_stop(stores: dict[str, str], tmp_path: Path) -> None:
