@@ -101,7 +101,7 @@ def test_a_disk_without_room_for_the_model_is_refused_before_the_first_epoch(dis
 
 def test_a_full_folder_for_temporary_files_does_not_matter_to_a_local_store(disk: Path, workplace: Workplace):
     fill(disk, 200_000)
-    done = workplace.run("src.train", *SMALL, TMPDIR=str(disk))
+    done = workplace.run("src.train", *SMALL, TMPDIR=str(disk), PYTHONDONTWRITEBYTECODE="")  # bytecode is written
     assert done.returncode == 0, done.stderr
     assert [path.name for path in disk.iterdir()] == ["filling"]
 

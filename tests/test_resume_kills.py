@@ -38,9 +38,9 @@ MOMENTS = (
 )
 AT_LAST = "src.tracking.run/Run/end/1"  # if no other moment comes
 
-# Runs a command, and kills it once: some seconds after its run was opened, or before the n-th call of a function. At
-# the end it prints the time since the run was opened. Signals have their usual meaning, even if this test runs in the
-# background of a shell that ignores them.
+# Runs a command, and kills it once: some seconds after its run was opened, or before the n-th call of a function after
+# that. At the end it prints the time since the run was opened. Signals have their usual meaning, even if this test runs
+# in the background of a shell that ignores them.
 KILLED = """
 import atexit, importlib, os, signal, sys, threading, time
 for each in (signal.SIGTERM, signal.SIGHUP):
@@ -63,14 +63,14 @@ def watch(module, *path):
             stop()
         return original(*arguments, **named)
     setattr(owner, name, counted)
-for moment in moments:
-    watch(*moment.split("/"))
 timer = threading.Timer(float(seconds), stop)
 timer.daemon = True
 from src import keeping, train
 open_run = keeping.Keeper.open
 def opened(self, run):
     timer.start()
+    for moment in moments:
+        watch(*moment.split("/"))
     start = time.monotonic()
     atexit.register(lambda: print(f"lasted {time.monotonic() - start}", file=sys.stderr))
     return open_run(self, run)

@@ -49,10 +49,15 @@ def training_batches(
 
 def scoring_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """Return batches in the order of the split."""
-    starts = tf.data.Dataset.range(0, len(split), batch_size)
-    return _prefetched(
-        _gathered(starts.map(lambda start: tf.range(start, tf.minimum(start + batch_size, len(split)))), split)
-    )
+    count = len(split)
+    starts = tf.data.Dataset.range(0, count, batch_size)
+    indices = starts.map(not_converted(lambda start: tf.range(start, tf.minimum(start + batch_size, count))))
+    return _prefetched(_gathered(indices, split))
+
+
+def image_batches(split: Split, batch_size: int) -> tf.data.Dataset:
+    """Return the images of `scoring_batches`, without the labels."""
+    return scoring_batches(split, batch_size).map(not_converted(lambda images, _: images))
 
 
 def _gathered(indices: tf.data.Dataset, split: Split) -> tf.data.Dataset:

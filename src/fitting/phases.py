@@ -10,7 +10,7 @@ import numpy as np
 
 from src.checkpoints import Array, Arrays
 from src.datasets import Dataset, Split
-from src.fitting.batches import scoring_batch, scoring_batches
+from src.fitting.batches import image_batches, scoring_batch
 from src.fitting.epochs import SINGLE, Fit, fit_epochs
 from src.fitting.memory import check_memory
 from src.fitting.optimizers import compile_model
@@ -118,7 +118,7 @@ def features_of(backbone: keras.Model, split: Split, watch: Watch | None = None)
         watch: reports progress, as if these were the batches of an epoch.
     """
     batch_size = scoring_batch(backbone)
-    images = scoring_batches(split, batch_size).map(lambda images, _: images)
+    images = image_batches(split, batch_size)
     callbacks = [_Progress(watch, -(-len(split) // batch_size)) if watch else Stoppable()]
     vectors = backbone.predict(images, verbose=0, callbacks=callbacks)
     return Split(np.asarray(vectors, np.float32), split.labels)

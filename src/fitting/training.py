@@ -14,7 +14,7 @@ import tensorflow as tf
 from src.checkpoints import Checkpoints
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
-from src.fitting.batches import scoring_batch, scoring_batches
+from src.fitting.batches import image_batches, scoring_batch
 from src.fitting.epochs import Fit, fit_epochs
 from src.fitting.memory import check_memory, explain_out_of_memory
 from src.fitting.metrics import metrics_of
@@ -161,7 +161,7 @@ def score(model: keras.Model, split: Split, loss: LossConfig, names: Collection[
     Raises:
         TrainingDiverged: the loss is not a finite number.
     """
-    batches = scoring_batches(split, scoring_batch(model)).map(lambda images, _: images)
+    batches = image_batches(split, scoring_batch(model))
     with deferred():
         probabilities = model.predict(batches, verbose=0, callbacks=[Stoppable()])
     metrics = metrics_of(split.labels, probabilities, loss, recorded_metrics(names))

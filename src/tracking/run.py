@@ -81,11 +81,14 @@ class Run:
         self._outages = self._undelivered = None
 
     def log_config(self, config: Config, overrides: Sequence[str]) -> None:
-        """Record the resolved config as params and as `config/config.yaml`, and the overrides."""
+        """Record the resolved config as params and as `config/config.yaml`, and the overrides.
+
+        `config/config.yaml` comes last: a run with it can be resumed, and nothing is missing in it then.
+        """
         self.log_params(flatten(config))
-        self._write(CONFIG, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
         if overrides:
             self.log_overrides(overrides)
+        self._write(CONFIG, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
 
     def log_overrides(self, overrides: Sequence[str]) -> None:
         """Record what was typed as `config/overrides.yaml`."""

@@ -3,7 +3,7 @@
 import contextlib
 import csv
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,25 @@ def test_a_command_for_trainings_says_that_a_run_is_that_of_a_sweep_or_a_pipelin
             StoreError, match="is the run of a sweep or a pipeline, which has no model of its own; name"
         ):
             resumed.read_config()
+
+
+def test_a_run_that_was_killed_while_it_recorded_its_config_has_no_config_or_everything_that_was_typed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+):
+    states = []
+    original = Artifacts.new_file
+
+    @contextlib.contextmanager
+    def noted(artifacts: Artifacts, path: str) -> Iterator[Path]:
+        with original(artifacts, path) as part:
+            yield part
+        assert artifacts.folder is not None
+        states.append({file.name for file in (artifacts.folder / "config").iterdir()})
+
+    monkeypatch.setattr(Artifacts, "new_file", noted)
+    with new_run(config, overrides=["model=dense"]):
+        pass
+    assert states[:2] == [{"overrides.yaml"}, {"config.yaml", "overrides.yaml"}]
 
 
 @pytest.mark.parametrize("path", ["config/config.yaml", "config"])
