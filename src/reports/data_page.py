@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from src.errors import DataError
-from src.redact import redact
+from src.reports.html import as_html, page
 from src.tables import csv_line
 from src.writing import remove, replacing
 
 MAX_ROWS = 200  # of a table in the page
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: white; max-width: 1200px; margin: 0 auto;
-       padding: 16px 24px; }
-h1 { font-size: 24px; overflow-wrap: anywhere; }
-h2 { font-size: 18px; margin: 32px 0 0; }
-p { margin: 4px 0 8px; overflow-wrap: anywhere; }
 p.warning { border-left: 4px solid #d08700; background: #fdf5e3; padding: 6px 12px; }
-.box { overflow: auto; max-width: 100%; max-height: 480px; }
-table { border-collapse: collapse; font-size: 13px; }
-th { position: sticky; top: 0; background: #f3f3f3; text-align: left; padding: 6px 12px; }
-td { padding: 3px 12px; border-top: 1px solid #eee; }
+.box { max-height: 480px; }
+th { padding: 6px 12px; }
+td { padding: 3px 12px; }
 img { max-width: 100%; }
 """
 
@@ -99,35 +92,22 @@ def write_report(report: DataReport, folder: Path) -> Path:
 
 def page_of(report: DataReport) -> str:
     """Return the page as HTML; its pictures are files next to it."""
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(report.title)}</title><style>{STYLE}</style></head><body>",
-            f"<h1>{_text(report.title)}</h1>",
-            *(f'<p class="warning">{_text(warning)}</p>' for warning in report.warnings),
-            *map(_section, report.sections),
-            "</body></html>",
-            "",
-        ]
-    )
+    warned = (f'<p class="warning">{as_html(warning)}</p>' for warning in report.warnings)
+    return page(report.title, [*warned, *map(_section, report.sections)], STYLE)
 
 
 def _section(section: Section) -> str:
-    parts = [f"<section><h2>{_text(section.title)}</h2>"]
+    parts = [f"<section><h2>{as_html(section.title)}</h2>"]
     if section.note:
-        parts.append(f"<p>{_text(section.note)}</p>")
+        parts.append(f"<p>{as_html(section.note)}</p>")
     if section.columns:
-        head = "".join(f'<th scope="col">{_text(column)}</th>' for column in section.columns)
+        head = "".join(f'<th scope="col">{as_html(column)}</th>' for column in section.columns)
         rows = section.rows[:MAX_ROWS]
-        body = "\n".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        body = "\n".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         parts.append(f'<div class="box"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>')
         if len(section.rows) > len(rows) and section.file:
-            parts.append(f"<p>The first {len(rows)} of {len(section.rows):,} rows; {_text(section.file)} has all.</p>")
+            first = f"The first {len(rows)} of {len(section.rows):,} rows"
+            parts.append(f"<p>{first}; {as_html(section.file)} has all.</p>")
     if section.picture:
-        parts.append(f'<p><img src="{_text(section.picture)}" alt="{_text(section.title)}"></p>')
+        parts.append(f'<p><img src="{as_html(section.picture)}" alt="{as_html(section.title)}"></p>')
     return "\n".join([*parts, "</section>"])
-
-
-def _text(text: str) -> str:
-    return escape(redact(text))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 from src import console
-from src.redact import redact
+from src.reports.html import as_html, page
 from src.results import Counts, Parameter, TrialRow
 from src.schema import COSTS, Objective, format_cost
 
@@ -33,21 +32,15 @@ PLOTS = {  # name -> its heading, and what it shows
     "timeline": ("Timeline", "When each trial ran."),
 }
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: white; max-width: 1400px; margin: 0 auto;
-       padding: 16px 24px; }
-h1 { font-size: 24px; overflow-wrap: anywhere; }
-h2 { font-size: 18px; margin: 32px 0 0; }
-p { margin: 4px 0 8px; overflow-wrap: anywhere; }
-.box { overflow: auto; max-width: 100%; }
 .trials { max-height: 480px; border: 1px solid #ddd; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; }
-th { position: sticky; top: 0; background: #f3f3f3; text-align: left; vertical-align: bottom; }
+table { width: 100%; }
+th { vertical-align: bottom; }
 th button { font: inherit; font-weight: bold; text-align: left; border: 0; background: none; padding: 6px 8px;
             cursor: pointer; min-width: 100%; }
 th.number button { text-align: right; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
-td { padding: 3px 8px; border-top: 1px solid #eee; max-width: 320px; white-space: nowrap; overflow: hidden;
+td { padding: 3px 8px; max-width: 320px; white-space: nowrap; overflow: hidden;
      text-overflow: ellipsis; } /* its title has the whole text */
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.best td { background: #e3f1fa; font-weight: bold; }
@@ -100,23 +93,16 @@ def sweep_page(
         for key, (heading, caption) in PLOTS.items()
         if key in found
     ]
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(name)}</title><style>{STYLE}</style>",
-            f"<script>{script}</script></head><body>",
-            f"<h1>{_text(name)}</h1>",
-            f"<p><b>{_text(result_line(front, counts, objectives))}</b></p>",
-            f"<p><code>{_text(console.params_line(front[0].params))}</code></p>" if front and not has_front else "",
-            f"<p>{_text(console.count_words(counts))}</p>",
-            "<h2>Trials</h2><p>Click a heading to sort by it.</p>",
-            _table(rows, front, parameters, [objective.name for objective in objectives]),
-            *sections,
-            f"<script>{SORT}</script></body></html>",
-            "",
-        ]
-    )
+    body = [
+        f"<p><b>{as_html(result_line(front, counts, objectives))}</b></p>",
+        f"<p><code>{as_html(console.params_line(front[0].params))}</code></p>" if front and not has_front else "",
+        f"<p>{as_html(console.count_words(counts))}</p>",
+        "<h2>Trials</h2><p>Click a heading to sort by it.</p>",
+        _table(rows, front, parameters, [objective.name for objective in objectives]),
+        *sections,
+        f"<script>{SORT}</script>",
+    ]
+    return page(name, body, STYLE, script)
 
 
 def result_line(front: Sequence[TrialRow], counts: Counts, objectives: Sequence[Objective]) -> str:
@@ -198,16 +184,12 @@ def _table(
 def _heading(text: str, cells: Sequence[Cell]) -> str:
     """Return the heading of a column. A long dotted name may be broken, but not into very short parts."""
     kind = ' class="number"' if any(cell.number is not None for cell in cells) else ""
-    breakable = _text(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
+    breakable = as_html(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
     width = min(len(text) // 2 + 3, 28)
     return f'<th scope="col"{kind} style="min-width: {width}ch"><button type="button">{breakable}</button></th>'
 
 
 def _cell(cell: Cell) -> str:
     if cell.number is None:
-        return f'<td title="{_text(cell.text)}">{_text(cell.text)}</td>'
-    return f'<td class="number" data-sort="{cell.number!r}">{_text(cell.text)}</td>'
-
-
-def _text(text: str) -> str:
-    return escape(redact(text))
+        return f'<td title="{as_html(cell.text)}">{as_html(cell.text)}</td>'
+    return f'<td class="number" data-sort="{cell.number!r}">{as_html(cell.text)}</td>'
