@@ -31,11 +31,13 @@ def check_data(config: CheckDataConfig) -> reports.DataCheck:
         DataError: the data is missing or wrong, or the report cannot be written.
     """
     datasets.check_dataset(config.dataset)
-    dataset = datasets.load_dataset(without_refusing(config.dataset))
+    dataset = datasets.load_dataset(
+        without_refusing(config.dataset), lister=lambda table: f"{config.output}/{table} lists them"
+    )
     count = len(dataset.train) + len(dataset.validation or ()) + len(dataset.test)
     if count > MANY:
         console.say(f"comparing {count:,} images, which may take a minute or more; a lower dataset.limit takes fewer")
-    check = reports.check_dataset_contents(dataset, datasets.read_headers(config.dataset), config.output)
+    check = reports.check_dataset_contents(dataset, datasets.read_headers(config.dataset))
     reports.write_report(check.report, local_path(config.output))
     return check
 

@@ -6,8 +6,6 @@ python -m src.find_lr model=lenot optimizer=sgd min_lr=1e-5 max_lr=100 steps=400
 
 from __future__ import annotations
 
-import re
-
 from src import console, datasets, figures, fitting, links
 from src.cli.command import entry_point
 from src.errors import DataError, UserError
@@ -21,7 +19,6 @@ from src.writing import replacing
 PICTURE, TABLE = "learning_rates.png", "learning_rates.csv"
 COLUMNS = ("learning_rate", "loss", "average")
 KEY = "optimizer.learning_rate"
-RUN_TABLE = r"the run's tables/\S+ lists them"  # in warnings about the data: there is no run here
 
 
 def find_lr(config: FindLrConfig) -> RangeTest:
@@ -39,10 +36,10 @@ def find_lr(config: FindLrConfig) -> RangeTest:
     datasets.check_dataset(config.dataset)
     check_output_folder(local_path(config.output), "output")
     datasets.check_outside(config.dataset, config.output)
-    dataset = datasets.load_dataset(config.dataset)
+    dataset = datasets.load_dataset(config.dataset, lister=lambda _: "python -m src.check_data lists them")
     if config.training.max_batches is not None:
         dataset = dataset.head(config.training.max_batches * config.training.batch_size)
-    console.warn([re.sub(RUN_TABLE, "python -m src.check_data lists them", warning) for warning in dataset.warnings])
+    console.warn(dataset.warnings)
     tested = config.without_schedule()
     model = prepare_model(tested, dataset)
     with console.progress("batches", config.steps) as advance:

@@ -53,7 +53,7 @@ def digits_with_copies() -> Dataset:
 
 def draw_copies() -> Figure:
     """Return the contact sheet of the pairs that `src.check_data` finds in these digits."""
-    figure: Figure = check_dataset_contents(digits_with_copies(), [], "data_check").report.figures[PAIRS]
+    figure: Figure = check_dataset_contents(digits_with_copies(), []).report.figures[PAIRS]
     return figure
 
 

@@ -1,5 +1,6 @@
 """The arrays that every loader returns."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +30,18 @@ class Duplicate(NamedTuple):
     other_file: str
 
 
+class Listed(NamedTuple):
+    """A warning about images that a table lists: the problem, the file name of the table, and sentences after both."""
+
+    problem: str
+    table: str
+    advice: str = ""
+
+    def worded(self, lister: Callable[[str], str]) -> str:
+        """Return the warning as text. `lister` returns the words about the table, such as `check/a.csv lists them`."""
+        return f"{self.problem}; {lister(self.table)}{self.advice}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
     """A data set as it was read, before it is split.
@@ -39,6 +52,7 @@ class Arrays:
         validation_size: number of the first training images that are the validation split by default.
         source: where they came from: `full`, `sample`, `folder`, `manifest`, `arrays` or `synthetic`.
         warnings: sentences that a reader of the results must know.
+        listed: other such warnings, about images that a table lists.
         class_names: one for each label, None when the config contains them.
         train_files, test_files: the path of each image, None for a published data set.
         train_groups: the group of each training image; images of a group are in one split. None if there are no groups.
@@ -55,6 +69,7 @@ class Arrays:
     validation_size: int
     source: str
     warnings: list[str] = field(default_factory=list)
+    listed: Sequence[Listed] = ()
     class_names: list[str] | None = None
     train_files: list[str] | None = None
     test_files: list[str] | None = None

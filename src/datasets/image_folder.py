@@ -26,10 +26,10 @@ def load_image_folder(config: ImageFolderConfig) -> Arrays:
     class_names = _check_classes(config, listing.class_names)
     images, undecoded = decoded_images(config, listing.files, lambda: (folder / file.path for file in listing.files))
     bad_files = sorted([*listing.bad_files, *undecoded])
-    warnings = check_bad_files(config, bad_files, len(listing.files) + len(listing.bad_files), listing.links)
+    listed = check_bad_files(config, bad_files, len(listing.files) + len(listing.bad_files), listing.links)
     files = without_skipped(listing.files, undecoded)
     given, notes = list(listing.splits.values()), explain_names(listing)
-    return divide(config, Source("folder", images, files, class_names, given, warnings, notes, bad_files))
+    return divide(config, Source("folder", images, files, class_names, given, listed, notes, bad_files))
 
 
 def suggest(config: ImageFolderConfig) -> Suggestion:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
-from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels
+from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels, Listed
 from src.datasets.duplicates import find_duplicates
 from src.datasets.folds import put_fold_first
 from src.errors import ConfigError, DataError
@@ -103,8 +104,17 @@ class Dataset:
         )
 
 
-def load_dataset(config: DatasetConfig) -> Dataset:
+def in_run(table: str) -> str:
+    """Return the words of a warning about a table of the run."""
+    return f"the run's tables/{table} lists them"
+
+
+def load_dataset(config: DatasetConfig, lister: Callable[[str], str] = in_run) -> Dataset:
     """Return the data set of a config.
+
+    Args:
+        config: the data set.
+        lister: returns the words of a warning about a table with this file name.
 
     Raises:
         ConfigError: the validation split leaves nothing to train on.
@@ -121,6 +131,7 @@ def load_dataset(config: DatasetConfig) -> Dataset:
     train, validation = _split(config, arrays)
     size = len(validation or ())
     duplicates = _duplicates(arrays, size)
+    listed = [*arrays.listed, *_warn_of_duplicates(duplicates)]
     return Dataset(
         name=config.name,
         train=train.head(config.limit),
@@ -130,7 +141,7 @@ def load_dataset(config: DatasetConfig) -> Dataset:
         class_names=class_names,
         digest=digest,
         source=arrays.source,
-        warnings=[*arrays.warnings, *_warn_of_duplicates(duplicates)],
+        warnings=[*(warning.worded(lister) for warning in listed), *arrays.warnings],
         bad_files=arrays.bad_files,
         duplicates=duplicates,
         notes=arrays.notes,
@@ -257,16 +268,14 @@ def _duplicates(arrays: Arrays, validation_size: int) -> list[Duplicate]:
     )
 
 
-def _warn_of_duplicates(duplicates: list[Duplicate]) -> list[str]:
+def _warn_of_duplicates(duplicates: list[Duplicate]) -> list[Listed]:
     """Return a list with one warning, empty when there are no duplicates."""
     if not duplicates:
         return []
     counts = Counter((duplicate.split, duplicate.other_split) for duplicate in duplicates)
     places = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
-    return [
-        f"{len(duplicates)} images are in two splits with the same pixels ({places}): scores on them mean little; "
-        "the run's tables/duplicates.csv lists them"
-    ]
+    problem = f"{len(duplicates)} images are in two splits with the same pixels ({places}): scores on them mean little"
+    return [Listed(problem, "duplicates.csv")]
 
 
 def _shown(shape: tuple[int, ...]) -> str:

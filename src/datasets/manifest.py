@@ -49,9 +49,9 @@ def load_manifest(config: ManifestConfig) -> Arrays:
     else:
         images, undecoded = decoded_images(config, files, table.contents, origin=config.columns.image)
     bad_files = sorted([*bad_files, *undecoded])
-    warnings = check_bad_files(config, bad_files, len(table.rows))
+    listed = check_bad_files(config, bad_files, len(table.rows))
     files = without_skipped(files, undecoded)
-    source = Source("manifest", images, files, class_names, given, warnings, [_describe(table)], bad_files)
+    source = Source("manifest", images, files, class_names, given, listed, [_describe(table)], bad_files)
     return replace(divide(config, source), assignment=_assignment(files))
 
 

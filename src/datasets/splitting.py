@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.datasets.arrays import Arrays, BadFile, Images
-from src.datasets.bad_files import LISTED
+from src.datasets.arrays import Arrays, BadFile, Images, Listed
 from src.datasets.cache import reorder
 from src.datasets.folds import assign_group_folds
 from src.datasets.listing import SPLITS, TEST, TRAIN, VALIDATION, ImageFile
@@ -33,7 +32,7 @@ class Source(NamedTuple):
         files: the path, class, split and group of each.
         class_names: in the order of the labels.
         given: the splits that the data has; without them the split of a file is None.
-        warnings, notes: as in `Arrays`.
+        listed, notes: as in `Arrays`.
         bad_files: the files that were skipped or converted.
     """
 
@@ -42,7 +41,7 @@ class Source(NamedTuple):
     files: Sequence[ImageFile]
     class_names: list[str]
     given: Sequence[str]
-    warnings: list[str]
+    listed: Sequence[Listed]
     notes: list[str]
     bad_files: list[BadFile]
 
@@ -76,7 +75,8 @@ def divide(config: OwnDataConfig, source: Source) -> Arrays:
         test_labels=ordered_labels[train:],
         validation_size=len(places[VALIDATION]),
         source=source.name,
-        warnings=[*source.warnings, *_warn_of_twins(class_names)],
+        warnings=_warn_of_twins(class_names),
+        listed=source.listed,
         notes=[*source.notes, *_explain_missing(config, source.given)],
         class_names=class_names,
         train_files=names[:train],
@@ -173,9 +173,9 @@ def _splits(config: OwnDataConfig, source: Source, has_groups: bool) -> dict[str
 
 
 def _explain(source: Source) -> list[str]:
-    """Return the warnings and the first bad file: there is no run yet whose tables list all."""
+    """Return the warnings and the first bad file: no table lists them all yet."""
     first = [f"the first is {bad.path}: {bad.reason}" for bad in source.bad_files[:1]]
-    return [*(warning.replace(LISTED, "") for warning in source.warnings), *first]
+    return [*(warning.problem + warning.advice for warning in source.listed), *first]
 
 
 def _shuffle(members: list[int], files: Sequence[ImageFile], seed: int) -> list[int]:

@@ -12,9 +12,8 @@ from src.results import printable
 
 PAGE = "check.html"
 SAMPLES, PAIRS = "samples.png", "pairs.png"
-# The tables have the names of the same tables of a run, to which the data set's warnings refer.
+# The tables have the names of the same tables of a run, which the data set's warnings know.
 CLASSES_TABLE, BAD_TABLE, PAIRS_TABLE = "classes.csv", "bad_images.csv", "duplicates.csv"
-RUN_TABLES = "the run's tables/"
 PAIR_COLUMNS = ("split", "image", "class", "other split", "other image", "other class", "similarity", "equal")
 MODES = {"L": "grayscale", "1": "black and white", "P": "palette", "LA": "grayscale with transparency"}
 MODES |= {"RGBA": "RGB with transparency"}
@@ -34,17 +33,15 @@ class DataCheck(NamedTuple):
     conflicts: int
 
 
-def check_dataset_contents(dataset: datasets.Dataset, headers: Sequence[datasets.Header], folder: str) -> DataCheck:
+def check_dataset_contents(dataset: datasets.Dataset, headers: Sequence[datasets.Header]) -> DataCheck:
     """Return the report about a data set: images by class and split, files, copies within a split and in two splits.
 
     Args:
         dataset: the data as a training would get it.
         headers: of its image files, if it has any.
-        folder: where the report will be, for sentences that name its tables.
     """
     pairs = inspection.pairs_of(dataset)
-    warnings = [warning.replace(RUN_TABLES, f"{folder}/") for warning in dataset.warnings]
-    warnings += inspection.warnings_of(dataset, headers, pairs)
+    warnings = [*dataset.warnings, *inspection.warnings_of(dataset, headers, pairs)]
     samples = figures.samples_data(dataset.train.labels, dataset.class_names)
     drawings = {SAMPLES: figures.plot_samples(samples, dataset.train.images, dataset.name)}
     tables: dict[str, tuple[Sequence[str], Sequence[Sequence[object]]]] = {
