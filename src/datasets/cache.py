@@ -177,6 +177,7 @@ def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: So
     """Write the images one after the other, not through a mapping: then a full disk is an error and not a crash."""
     shape = config.input_shape
     part.mkdir()
+    _check_room(config, part, len(files) * math.prod(shape))
     bad: list[BadFile] = []
     count = 0
     # One thread more than there are cores decodes while another one waits for Python's lock.
@@ -197,6 +198,18 @@ def _decode_into(config: PicturesConfig, files: Sequence[ImageFile], sources: So
         _write_header(array, (count, *shape))
     (part / BAD).write_text(json.dumps([file[:2] if file.result == SKIPPED else file for file in bad]))
     _checksum_file(part / IMAGES).write_text(_checksum(part / IMAGES, part / BAD))
+
+
+def _check_room(config: PicturesConfig, part: Path, needed: int) -> None:
+    """Raise DataError if a disk has less free space than this many bytes: filling it would take a while first."""
+    free = psutil.disk_usage(str(part)).free
+    if needed > free:
+        height, width, _ = config.input_shape
+        raise DataError(
+            f"the decoded images take {needed / 1e9:,.1f} GB with dataset.image_size=[{height},{width}], and "
+            f"{part.parent} has {free / 1e9:,.1f} GB free; set a smaller size, or dataset.cache_dir to a folder with "
+            "enough space"
+        )
 
 
 def _in_parts(sources: Iterable[Path | ImageBytes], size: int) -> Iterator[list[Path | ImageBytes]]:

@@ -277,6 +277,12 @@ def test_few_images_are_read_into_memory(pets: Photos) -> None:
     np.testing.assert_array_equal(in_memory, images[::-1])
 
 
+def test_images_for_which_the_disk_has_no_room_are_refused_before_the_first_is_decoded(pets: Photos) -> None:
+    with pytest.raises(DataError, match=r"GB with dataset\.image_size=\[90000,90000\], and .* free; set a smaller"):
+        load_dataset(pets.config(image_size=[90_000, 90_000]))
+    assert kept(pets) == []
+
+
 def test_many_images_stay_on_disk_and_are_the_same_data_set(pets: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     in_memory = load_dataset(pets.config())
     monkeypatch.setattr(cache, "MAX_MEMORY_SHARE", 0)
