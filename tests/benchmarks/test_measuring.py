@@ -193,6 +193,7 @@ def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
         "sweep_speed",
         "trial_overhead",
         "sweep_overhead",
+        "peers",
         "transfer_speed",
         "setting_speed",
         "recipes",
