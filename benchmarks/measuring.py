@@ -277,7 +277,7 @@ def checkout(folder: Path) -> Path:
     return folder.resolve()
 
 
-def against(parser: argparse.ArgumentParser) -> None:
+def add_against(parser: argparse.ArgumentParser) -> None:
     """Add `--against FOLDER` to a parser."""
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="measure another checkout too, in turn")
 

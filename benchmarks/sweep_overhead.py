@@ -25,7 +25,7 @@ from benchmarks.measuring import (
     TRAIN,
     Failed,
     Figures,
-    against,
+    add_against,
     arguments,
     changes,
     chosen,
@@ -86,7 +86,7 @@ def starts_of_trials(folder: Path) -> list[float]:
 
 def main() -> None:
     parser = arguments(__doc__, SIZES, repetitions=1)
-    against(parser)
+    add_against(parser)
     options = parser.parse_args()
     measured = in_turn(in_trees(chosen(options, SIZES), options.against, grown), options.repeat)
     figures = ["next_trial_seconds", "status_seconds", "repeat_seconds", "report_seconds"]

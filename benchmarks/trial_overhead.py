@@ -31,7 +31,7 @@ from benchmarks.measuring import (
     TRAIN,
     Failed,
     Figures,
-    against,
+    add_against,
     arguments,
     changes,
     chosen,
@@ -140,7 +140,7 @@ def main() -> None:
     parser = arguments(__doc__, NAMES, repetitions=5)
     parser.add_argument("--trials", type=positive, default=10, help="of each sweep but those for memory (10)")
     parser.add_argument("--epochs", type=positive, default=3, help="of each of these trials (3)")
-    against(parser)
+    add_against(parser)
     options = parser.parse_args()
     named = chosen(options, NAMES)
     if options.trials < 3 or options.epochs < 2:

@@ -64,6 +64,7 @@ IMAGES, TRIALS, EPOCHS = 10_000, 20, 3
 WORKERS = 2
 LOCK = "benchmarks/peers/requirements.lock"
 LOOKS = 0.3  # seconds between two looks at the processes
+MEMORY_LOOKS = 2.0  # seconds between two looks at their memory, each of which takes 22 ms for a process with TensorFlow
 YOUNG = 0.5  # seconds after its start in which a trial's process is not killed
 SPACE = [
     "model.conv.0.filters=int(interval(4,16))",
@@ -287,11 +288,13 @@ def search(tool: Tool, folder: Path, trials: int, epochs: int, kill_after: int |
     """
     if tool.packages:
         run(["-c", "from benchmarks.peers.lenot import prepare; prepare()"], folder, PEERS_FOLDER=str(folder))
-    began, peak, killed = time.monotonic(), 0.0, 0
+    began, peak, killed, looked = time.monotonic(), 0.0, 0, 0.0
     processes = Processes(tool.commands(trials, epochs), folder)
     try:
         while processes.are_running and time.monotonic() < began + limit:
-            peak = max(peak, processes.memory_mb())
+            if time.monotonic() > looked + MEMORY_LOOKS:
+                looked = time.monotonic()
+                peak = max(peak, processes.memory_mb())
             if kill_after is not None and not killed:
                 killed = victim(tool.trials(folder), processes, kill_after)
                 processes.kill(killed)
