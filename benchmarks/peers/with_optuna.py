@@ -44,7 +44,7 @@ mlflow.set_tracking_uri(lenot.TRACKING)
 mlflow.set_experiment(lenot.NAME)
 if "heartbeat" in sys.argv:
     retry = RetryHeartbeatStaleTrialCallback(max_retry=3)
-    storage = RDBStorage(lenot.STORAGE, heartbeat_interval=1, grace_period=5, heartbeat_stale_trial_callback=retry)
+    storage = RDBStorage(lenot.STORAGE, heartbeat_interval=1, grace_period=10, heartbeat_stale_trial_callback=retry)
 else:
     storage = RDBStorage(lenot.STORAGE)
 study = optuna.load_study(study_name=lenot.NAME, storage=storage, sampler=optuna.samplers.RandomSampler())
