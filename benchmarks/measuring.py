@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: boo
         print(f"{name}: {value:.2f}")
     content = {
         "benchmark": benchmark,
-        "command": " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": versions(),

@@ -206,7 +206,8 @@ def peers_table(results: Results) -> str:
         "parentheses. Memory is that of all processes together. The last two columns are of a second search, in which "
         "the process that trains was killed: a worker of convlab or KerasTuner, the process in which Ray trains, one "
         "of the two of the script. A trial is lost if it began, did not end, and was not tried again. The numbers are "
-        "those of each repetition. A search has ended if what was left of it ended by itself."
+        "those of each repetition. A search has ended if what was left of it ended by itself. The other tools: "
+        f"{', '.join(f'{name} {version}' for name, version in results['tools'].items())}."
     )
     return "\n".join(["### The same search with other tools", "", *lines, "", explanation, "", _measured(results)])
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib.metadata
 import importlib.util
 import json
 import socket
@@ -77,7 +78,7 @@ SPACE = [
 
 
 class Command(NamedTuple):
-    """What comes after `python`, and environment variables."""
+    """The words after `python`, and environment variables."""
 
     words: Sequence[str]
     variables: Mapping[str, str] = {}
@@ -99,11 +100,13 @@ class Tool(NamedTuple):
         commands: returns those of a search, from the numbers of trials and epochs; they run at the same time.
         trials: returns the trials that began so far, from the folder of the search.
         packages: what must be installed.
+        distributions: those whose versions are recorded.
     """
 
     commands: Callable[[int, int], list[Command]]
     trials: Callable[[Path], list[Trial]]
     packages: Sequence[str] = ()
+    distributions: Sequence[str] = ()
 
 
 class Search(NamedTuple):
@@ -203,13 +206,13 @@ def count_lost(trials: Sequence[Trial]) -> int:
     return len({trial.values for trial in trials} - {trial.values for trial in trials if trial.ended})
 
 
-OPTUNA = ("optuna_integration",)
+OPTUNA = (("optuna_integration",), ("optuna", "optuna-integration"))
 TOOLS = {
     "ours": Tool(ours, our_trials),
-    "keras tuner": Tool(keras_tuner, noted_trials, ("keras_tuner", "tensorboard")),
-    "ray tune": Tool(ray_tune, noted_trials, ("ray", "tensorboardX")),
-    "optuna": Tool(optuna_script, noted_trials, OPTUNA),
-    "optuna heartbeat": Tool(lambda trials, epochs: optuna_script(trials, epochs, "heartbeat"), noted_trials, OPTUNA),
+    "keras tuner": Tool(keras_tuner, noted_trials, ("keras_tuner", "tensorboard"), ("keras-tuner",)),
+    "ray tune": Tool(ray_tune, noted_trials, ("ray", "tensorboardX"), ("ray",)),
+    "optuna": Tool(optuna_script, noted_trials, *OPTUNA),
+    "optuna heartbeat": Tool(lambda trials, epochs: optuna_script(trials, epochs, "heartbeat"), noted_trials, *OPTUNA),
 }
 
 
@@ -309,7 +312,7 @@ def search(tool: Tool, folder: Path, trials: int, epochs: int, kill_after: int |
 
 
 def victim(trials: Sequence[Trial], processes: Processes, after: int) -> int:
-    """Return the id of a process in the middle of a trial; 0 before so many trials have ended, and if none is."""
+    """Return the id of a process in the middle of a trial; 0 if none is, or fewer trials have ended."""
     open_trials = [trial for trial in trials if trial.ended is None and trial.began < time.time() - YOUNG]
     if sum(trial.ended is not None for trial in trials) < after or not open_trials:
         return 0
@@ -382,7 +385,9 @@ def main() -> None:
         for name in measured
         if "ours" in measured and name != "ours"
     }
-    keep("peers", measured, options.publish, trials=options.trials, epochs=options.epochs, ratios=ratios)
+    tools = {name: importlib.metadata.version(name) for each in measured for name in TOOLS[each].distributions}
+    counts = {"trials": options.trials, "epochs": options.epochs}
+    keep("peers", measured, options.publish, ratios=ratios, tools=tools, **counts)
 
 
 if __name__ == "__main__":

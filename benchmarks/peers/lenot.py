@@ -1,4 +1,4 @@
-"""What all contestants share: the data, the network, and a log of the trials that began and ended.
+"""The data, the network and the log of trials, which all contestants share.
 
 Each contestant searches `filters_0`, `filters_1`, `kernel_size_0`, `kernel_size_1`, `dropout` and `learning_rate` of
 LeNot, at random, so that none of them trains smaller networks than another.

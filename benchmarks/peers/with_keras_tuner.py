@@ -2,9 +2,9 @@
 
 python -m benchmarks.peers.with_keras_tuner TRIALS EPOCHS     in three terminals
 
-The guide "Distributed hyperparameter tuning" has a chief and any number of workers, which are told apart by
-KERASTUNER_TUNER_ID. KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are the chief's address. A trial that fails is
-tried again, as in the guide "Handling failed trials".
+The guide "Distributed hyperparameter tuning" has a chief and any number of workers. KERASTUNER_TUNER_ID names each
+process. KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are the chief's address. A trial that fails is tried again,
+as in the guide "Handling failed trials".
 """
 
 import sys

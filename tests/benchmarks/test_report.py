@@ -128,12 +128,13 @@ def test_the_cost_of_a_large_study_has_a_row_for_each_size() -> None:
 def test_other_tools_are_compared_with_ours_and_those_not_measured_are_left_out() -> None:
     ours = {"trial_seconds": 2.0, "command_seconds": 30.0, "peak_mb": 2000.0, "lost_trials": 0.0, "search_ended": 1.0}
     optuna = ours | {"trial_seconds": 5.0, "lost_trials": 1.0, "search_ended": 0.0}
-    found = results({"ours": ours, "optuna": optuna}, trials=20, epochs=3)
+    found = results({"ours": ours, "optuna": optuna}, trials=20, epochs=3, tools={"optuna": "5.0.0"})
     text = with_tables(TEXT.format("peers"), {"peers": found})
     assert "| 20 trials of 3 epochs, two at a time | one trial |" in text
     assert "| convlab | 2.0 s (1.00) | 30.0 s (1.00) | 2.00 GB | 0 | 1 of 1 |" in text
     assert "| Optuna script with its MLflow callback | 5.0 s (2.50) | 30.0 s (1.00) | 2.00 GB | 1 | 0 of 1 |" in text
     assert "Ray Tune" not in text
+    assert "The other tools: optuna 5.0.0." in text
 
 
 @pytest.mark.parametrize("name", ["trial_overhead", "sweep_overhead", "peers"])
