@@ -70,14 +70,16 @@ results: setup ## Write the tables and the picture of docs/results.md from bench
 screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images
 	SCREENSHOTS=$${SCREENSHOTS:-docs/images} $(BIN)/python -m pytest tests/browser $(ARGS)
 
-LOCK := uv pip compile -q pyproject.toml --extra postgres --extra server --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header
+LOCK := $(COMPILE) pyproject.toml --extra postgres --extra server
 
 lock: ## Compile the locked requirements anew (needs uv)
 	$(LOCK) -o requirements.lock
 	$(LOCK) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --extra ray -c requirements-dev.lock -o requirements-ray.lock
+	$(COMPILE) benchmarks/peers/requirements.txt -c requirements-ray.lock -o benchmarks/peers/requirements.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay
 	rm -rf .debug .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ UNPUBLISHED = ROOT / ".debug/benchmarks"
 TRAIN = ("-m", "src.train", "~local")  # without this machine's own settings
 KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")  # of the environment
 PACKAGES = ("tensorflow", "keras", "mlflow", "optuna", "hydra-core", "numpy")
+BEFORE = ", before"  # ends the names of contestants of another checkout
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 Figures = dict[str, float]
@@ -69,19 +72,16 @@ def run(
     Raises:
         Failed: it ended with another exit code.
     """
-    data = str(Path(os.environ.get("DATA_DIR", ROOT / "data")).resolve())
-    given = {"PYTHONPATH": str(ROOT), "DATA_DIR": data, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=kept | given | variables, stdout=output, stderr=output
+            [sys.executable, *command], cwd=folder, env=environment(variables), stdout=output, stderr=output
         )
         ended, peaks = threading.Event(), [0.0]
 
         def poll() -> None:
             while not ended.wait(0.1):
-                peaks.append(_peak_mb(process.pid))
+                peaks.append(peak_mb(process.pid))
                 if watch is not None:
                     watch(process.pid)
 
@@ -98,7 +98,15 @@ def run(
     return Finished(seconds, max(peaks) or whole, text)
 
 
-def _peak_mb(pid: int) -> float:
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that is measured: these variables, and few of this process' own."""
+    data = str(Path(os.environ.get("DATA_DIR", ROOT / "data")).resolve())
+    given = {"PYTHONPATH": str(ROOT), "DATA_DIR": data, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return kept | given | dict(variables)
+
+
+def peak_mb(pid: int) -> float:
     """Return the peak memory of a process; on Linux `wait4` reports at least what its parent held."""
     try:
         lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
@@ -187,7 +195,7 @@ def keep(benchmark: str, measured: Mapping[str, Sequence[Figures]], publish: boo
         print(f"{name}: {value:.2f}")
     content = {
         "benchmark": benchmark,
-        "command": " ".join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"benchmarks.{benchmark}", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": versions(),
@@ -247,6 +255,43 @@ def arguments(text: str | None, contestants: Sequence[str], repetitions: int) ->
     parser.add_argument("--repeat", type=positive, default=repetitions, help=f"repetitions of each ({repetitions})")
     parser.add_argument("--publish", action="store_true", help="write to benchmarks/results, for make results")
     return parser
+
+
+def in_trees(
+    names: Sequence[str], against: Path | None, measure: Callable[[str, Path, Path], Figures]
+) -> dict[str, Callable[[Path], Figures]]:
+    """Return a contestant for each name, and one for each name and the other checkout, which follows it directly.
+
+    Args:
+        names: the contestants without `--against`.
+        against: the other checkout, whose contestants have this name and `, before`.
+        measure: gets the name, the folder of the checkout and an empty folder.
+    """
+    trees = {"": ROOT} | ({BEFORE: checkout(against)} if against else {})
+    return {f"{name}{suffix}": partial(measure, name, tree) for name in names for suffix, tree in trees.items()}
+
+
+def checkout(folder: Path) -> Path:
+    """Return the folder of another checkout of this project, which must be one."""
+    if not (folder / "src/train.py").is_file():
+        sys.exit(f"--against {folder}: this is not a checkout of convlab; it has no src/train.py")
+    return folder.resolve()
+
+
+def add_against(parser: argparse.ArgumentParser) -> None:
+    """Add `--against FOLDER` to a parser."""
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="measure another checkout too, in turn")
+
+
+def changes(measured: Mapping[str, Sequence[Figures]], figures: Sequence[str]) -> dict[str, float]:
+    """Return each contestant's figures divided by those of the other checkout, where both were measured."""
+    return {
+        f"{figure} of {name} / before": ratio(measured, name, f"{name}{BEFORE}", figure)
+        for name in measured
+        if f"{name}{BEFORE}" in measured
+        for figure in figures
+        if figure in measured[name][0]
+    }
 
 
 def positive(text: str) -> int:

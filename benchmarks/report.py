@@ -3,7 +3,7 @@
 python -m benchmarks.report          or make results
 
 Every figure comes from `benchmarks/results/*.json`, which `--publish` writes. A table whose file is missing stays as it
-is.
+is; those of trials and of other tools have their headings with them, so there is none before the first results.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.measuring import PUBLISHED, ROOT, ratio
+from benchmarks.measuring import BEFORE, PUBLISHED, ROOT, ratio
 from benchmarks.setting_speed import NONE, SETTINGS
 from src.figures.colors import BLUE, GRAY, ORANGE
 
@@ -25,6 +25,13 @@ KINDS = {
     "autolog": "notebook with autolog",
     "ours": "`src.train`",
     "fast": "`src.train training=fast`",
+}
+PEERS = {
+    "ours": "convlab",
+    "keras tuner": "KerasTuner with autolog",
+    "ray tune": "Ray Tune with its MLflow callback",
+    "optuna": "Optuna script with its MLflow callback",
+    "optuna heartbeat": "the same script with heartbeats",
 }
 
 # Name of a benchmark, one of its ratios, the two things that it compares.
@@ -142,6 +149,77 @@ def recipes_table(results: Results) -> str:
     return "\n".join([*lines, "", _measured(results)])
 
 
+def trial_table(results: Results) -> str:
+    """Return the fixed cost of a trial for both spaces, and the memory of a worker, with those of another checkout."""
+    middle = results["medians"]
+    columns = ["besides its epochs", "whole trial", "first epoch", "later epoch"]
+    lines = [f"| trials of {results['epochs']} epochs | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    for name, found in middle.items():
+        if "fixed_seconds" in found:
+            names = ["fixed_seconds", "trial_seconds", "first_epoch_seconds", "later_epoch_seconds"]
+            lines.append(_row(name, *(f"{found[figure]:.2f} s" for figure in names)))
+    parts = ["\n".join(lines)] if len(lines) > 2 else []
+    peaks = {name: found for name, found in middle.items() if "workers" in found}
+    if peaks:
+        counts = [figure.removeprefix("peak_mb_") for figure in next(iter(peaks.values())) if "peak_mb_" in figure]
+        lines = [_row("peak memory of a worker", *(f"{count} trials" for count in counts), "workers")]
+        lines.append("|---" * (2 + len(counts)) + "|")
+        for name, found in peaks.items():
+            sizes = [f"{found[f'peak_mb_{count}'] / 1000:.2f} GB" for count in counts]
+            lines.append(
+                _row(f"new networks{BEFORE if name.endswith(BEFORE) else ''}", *sizes, f"{found['workers']:.0f}")
+            )
+        parts.append("\n".join(lines))
+    return "\n\n".join(["### The cost of a trial", *parts, _measured(results)])
+
+
+def sweep_table(results: Results) -> str:
+    """Return the seconds around trials for each size of a study, with those of another checkout."""
+    columns = ["from trial to trial, nothing trained", "`src.sweep status`", "the finished command again", "its report"]
+    names = ["next_trial_seconds", "status_seconds", "repeat_seconds", "report_seconds"]
+    lines = [f"| trials in the study | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    for name, found in results["medians"].items():
+        seconds = [f"{found[figure]:.2f} s" for figure in names]
+        lines.append(_row(f"{int(name.removesuffix(BEFORE)):,}{_suffix(name)}", *seconds))
+    return "\n".join(["### The cost of a large study", "", *lines, "", _measured(results)])
+
+
+def peers_table(results: Results) -> str:
+    """Return the table of the same search with other tools; seconds also as a multiple of convlab's."""
+    columns = ["one trial", "whole search", "peak memory", "trials lost", "search ended"]
+    heading = f"{results['trials']} trials of {results['epochs']} epochs, two at a time"
+    lines = [f"| {heading} | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
+    measured = results["repetitions"]
+    for name, label in PEERS.items():
+        if name not in measured:
+            continue
+        found, each = results["medians"][name], measured[name]
+        times = []
+        for figure in ("trial_seconds", "command_seconds"):
+            share = f" ({ratio(measured, name, 'ours', figure):.2f})" if "ours" in measured else ""
+            times.append(f"{found[figure]:.1f} s{share}")
+        lost = ", ".join(f"{one['lost_trials']:.0f}" for one in each)
+        ended = sum(one["search_ended"] for one in each)
+        lines.append(_row(label, *times, f"{found['peak_mb'] / 1000:.2f} GB", lost, f"{ended:.0f} of {len(each)}"))
+    explanation = (
+        "LeNot on 10,000 images of MNIST. All draw the same values at random. The multiple of convlab's time is in "
+        "parentheses. Memory is that of all processes together. The last two columns are of a second search, in which "
+        "the process that trains was killed: a worker of convlab or KerasTuner, the process in which Ray trains, one "
+        "of the two of the script. A trial is lost if it began, did not end, and was not tried again. The numbers are "
+        "those of each repetition. A search has ended if what was left of it ended by itself. The other tools: "
+        f"{', '.join(f'{name} {version}' for name, version in results['tools'].items())}."
+    )
+    return "\n".join(["### The same search with other tools", "", *lines, "", explanation, "", _measured(results)])
+
+
+def _suffix(name: str) -> str:
+    return BEFORE if name.endswith(BEFORE) else ""
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def ratios_table(results: dict[str, Results]) -> str:
     """Return the table of the other benchmarks' ratios; '' if none was measured."""
     lines = []
@@ -195,7 +273,13 @@ def plot_speed(results: Results) -> Figure:
     return figure
 
 
-TABLES: dict[str, Callable[[Results], str]] = {"train_speed": speed_table, "recipes": recipes_table}
+TABLES: dict[str, Callable[[Results], str]] = {
+    "train_speed": speed_table,
+    "recipes": recipes_table,
+    "trial_overhead": trial_table,
+    "sweep_overhead": sweep_table,
+    "peers": peers_table,
+}
 
 
 def with_tables(text: str, results: dict[str, Results]) -> str:

@@ -1,25 +1,52 @@
-"""The time that the sweep itself adds to a trial, and the memory of its workers, as the study grows.
+"""The seconds of a sweep that do not train, as its study grows to 10, 200 and 2,000 trials.
 
-python -m benchmarks.sweep_overhead                  1,000 trials of a network that takes no time, one worker
-python -m benchmarks.sweep_overhead --trials 200
+python -m benchmarks.sweep_overhead                       all three
+python -m benchmarks.sweep_overhead --against ../before   another checkout of the project too, in turn
+python -m benchmarks.sweep_overhead 10 200                without the long one
 
-A function that does nothing replaces the training of a trial. The rest is measured: claiming, drawing parameters,
-composing, the MLflow run with its params, metrics and config, the reports for the pruner, storing the result. The
-benchmark prints the median time of the trials around the 10th, the 200th and the 1000th.
+Each study is made by `python -m src.train -m` with one worker and Optuna's default sampler. An extension,
+`benchmarks/dry_trials.py`, takes the place of building and training a network; everything else is real.
+
+    next_trial_seconds   from the start of a trial to the start of the next one, the median of the last 20: claiming,
+                         drawing parameters, composing, the MLflow run with its params, metrics and config, storing
+    status_seconds       python -m src.sweep status STUDY
+    repeat_seconds       the finished command once more, which finds nothing left to train and writes the report
+    report_seconds       the part of it that writes tables, figures and sweep.html
+
+`--against` runs the same commands with the code of another folder.
 """
 
-import argparse
-import dataclasses
 import itertools
-import os
+import shutil
 import statistics
-import tempfile
-import threading
-import time
 from pathlib import Path
-from typing import Any
 
-SPACE = [
+from benchmarks.measuring import (
+    TRAIN,
+    Failed,
+    Figures,
+    add_against,
+    arguments,
+    changes,
+    chosen,
+    in_trees,
+    in_turn,
+    keep,
+    run,
+)
+
+SIZES = ("10", "200", "2000")  # trials
+LAST = 20  # trials whose median is taken
+STUDY = "overhead"
+EXTENSION = Path(__file__).with_name("dry_trials.py")
+SWEEP = [
+    *TRAIN,
+    "-m",
+    f"extensions=[{EXTENSION.stem}]",
+    "hydra/sweeper=optuna",
+    f"hydra.sweeper.study_name={STUDY}",
+    "dataset=synthetic",
+    "training.epochs=2",
     "model.conv.0.filters=int(interval(4,32))",
     "model.conv.0.kernel_size=choice(3,5,7)",
     "model.dropout=interval(0,0.5)",
@@ -27,92 +54,44 @@ SPACE = [
 ]
 
 
-def plan(trials: int) -> Any:
-    """Return the plan of a search, made as on the command line."""
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.types import RunMode
+def grown(size: str, tree: Path, folder: Path) -> Figures:
+    """Make a study of this size, then measure what it costs to look at it and to repeat its command."""
+    shutil.copy(EXTENSION, folder)
+    command = [*SWEEP, f"hydra.sweeper.n_trials={size}"]
+    done = run(command, folder, PYTHONPATH=str(tree))
+    starts = starts_of_trials(folder)
+    if len(starts) != int(size):
+        raise Failed(f"{len(starts)} of {size} trials are complete:\n{done.output[-3000:]}")
+    status = run(["-m", "src.sweep", "status", STUDY], folder, PYTHONPATH=str(tree))
+    report = folder / "report_seconds.txt"
+    report.unlink()
+    repeated = run(command, folder, PYTHONPATH=str(tree))
+    return {
+        "next_trial_seconds": statistics.median([later - start for start, later in itertools.pairwise(starts)][-LAST:]),
+        "status_seconds": status.seconds,
+        "repeat_seconds": repeated.seconds,
+        "report_seconds": sum(map(float, report.read_text().split())),
+    }
 
-    from src.cli.compose import CONF
-    from src.space.planning import plan_sweep
 
-    typed = ["~local", "tracking.uri=sqlite:///mlflow.db", "dataset=synthetic", "training.epochs=2", *SPACE]
-    settings = ["hydra.sweeper.storage=sqlite:///optuna.db", f"hydra.sweeper.n_trials={trials}"]
-    settings += ["hydra/sweeper=optuna", "hydra/sweeper/pruner=median"]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration("train", [*typed, *settings], RunMode.MULTIRUN)
-        return plan_sweep(loader, master, typed)
+def starts_of_trials(folder: Path) -> list[float]:
+    """Return the time at which each complete trial of the study began, in seconds."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trials = optuna.load_study(study_name=STUDY, storage=f"sqlite:///{folder / 'optuna.db'}").trials
+    starts = [trial.datetime_start for trial in trials if trial.state.name == "COMPLETE"]
+    return [start.timestamp() for start in starts if start]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep_overhead")
-    parser.add_argument("--trials", type=int, default=1000)
-    trials = parser.parse_args().trials
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        measure(plan(trials), trials)
-
-
-def measure(sweep: Any, trials: int) -> None:
-    from src import fitting, keeping, tracking, train
-    from src import study as search
-    from src.space import define, places_of
-    from src.sweep.job import Job
-    from src.sweep.worker import Worker
-
-    def no_training(
-        model: Any,
-        dataset: Any,
-        config: Any,
-        observers: Any = (),
-        on_batches: Any = None,
-        checkpoints: Any = None,
-    ) -> fitting.Fit:
-        history: dict[str, list[float]] = {}
-        for epoch in (1, 2):
-            logs = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5 + 0.01 * epoch}
-            logs |= {"learning_rate": 1e-3, "epoch_seconds": 0.1, "images_per_second": 1000.0}
-            for name, value in logs.items():
-                history.setdefault(name, []).append(value)
-            for observe in observers:
-                observe(epoch, logs)
-        return fitting.Fit(history, epoch, None)
-
-    class NoModel:
-        dtype_policy = dataclasses.make_dataclass("Policy", ["name"])("float32")
-
-        def count_params(self) -> int:
-            return 0
-
-    fitting.fit = no_training
-    train.prepare_model = lambda config, dataset: NoModel()
-    keeping.save_in_run = lambda *arguments: None
-    fitting.seed_everything = lambda *arguments: None
-
-    storage = search.open_storage(sweep.settings.storage, sweep.tracking.uri)
-    study = search.open_study("overhead", storage.optuna, sweep.direction)
-    store = tracking.open_store(sweep.tracking)
-    study_id = tracking.StudyId("overhead", search.unique_id(study))
-    parent, _ = tracking.open_parent_run(store, study_id)
-    from src import console
-
-    console.console.quiet = True
-    job = Job(
-        define(sweep), places_of(sweep), study_id, parent.run_id, trials, first=0, starter="overhead", deadline=None
-    )
-    Worker(job, threading.Event()).run()
-
-    ended = study.trials
-    starts = [trial.datetime_start.timestamp() for trial in ended if trial.datetime_start]
-    seconds = [later - earlier for earlier, later in itertools.pairwise(starts)]
-    for at in (10, 200, 1000):
-        if at <= trials:
-            around = seconds[max(0, at - 10) : at + 10] if at < trials else seconds[-20:]
-            print(f"trial {at:>5}: {statistics.median(around):.3f} s")
+    parser = arguments(__doc__, SIZES, repetitions=1)
+    add_against(parser)
+    options = parser.parse_args()
+    measured = in_turn(in_trees(chosen(options, SIZES), options.against, grown), options.repeat)
+    figures = ["next_trial_seconds", "status_seconds", "repeat_seconds", "report_seconds"]
+    keep("sweep_overhead", measured, options.publish, ratios=changes(measured, figures))
 
 
 if __name__ == "__main__":
-    began = time.perf_counter()
     main()
-    print(f"{time.perf_counter() - began:.0f} s in all, {Path(__file__).name}")

@@ -13,7 +13,9 @@ from benchmarks.measuring import (
     Failed,
     Figures,
     arguments,
+    changes,
     chosen,
+    in_trees,
     in_turn,
     keep,
     kept_before,
@@ -147,6 +149,29 @@ def test_the_median_of_each_figure_is_taken_by_itself() -> None:
     assert medians({"a": [{"x": 1, "y": 9}, {"x": 2, "y": 8}, {"x": 3, "y": 7}]}) == {"a": {"x": 2, "y": 8}}
 
 
+def test_another_checkout_is_measured_directly_after_this_one(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/train.py").touch()
+
+    def measure(name: str, tree: Path, folder: Path) -> Figures:
+        return {"is_ours": float(tree == measuring.ROOT)}
+
+    measured = in_turn(in_trees(["a", "b"], tmp_path, measure), 1)
+    assert list(measured) == ["a", "a, before", "b", "b, before"]
+    assert [found[0]["is_ours"] for found in measured.values()] == [1.0, 0.0, 1.0, 0.0]
+    assert list(in_turn(in_trees(["a"], None, measure), 1)) == ["a"]
+
+
+def test_a_folder_that_is_not_a_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="is not a checkout of convlab"):
+        in_trees(["a"], tmp_path, lambda name, tree, folder: {})
+
+
+def test_the_change_of_a_figure_is_a_ratio_to_the_other_checkout() -> None:
+    measured = {"a": [{"s": 1.0}], "a, before": [{"s": 4.0}], "b": [{"s": 1.0}]}
+    assert changes(measured, ["s", "mb"]) == {"s of a / before": 0.25}
+
+
 @pytest.mark.parametrize(("typed", "names"), [([], ["a", "b"]), (["b"], ["b"])])
 def test_all_contestants_run_unless_some_are_named(typed: list[str], names: list[str]) -> None:
     assert chosen(arguments(None, ["a", "b"], repetitions=3).parse_args(typed), ["a", "b"]) == names
@@ -166,6 +191,9 @@ def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
         "metrics_overhead",
         "input_speed",
         "sweep_speed",
+        "trial_overhead",
+        "sweep_overhead",
+        "peers",
         "transfer_speed",
         "setting_speed",
         "recipes",
@@ -186,3 +214,19 @@ def test_a_benchmark_runs_whole(tmp_path: Path) -> None:
     assert kept["ratios"]["typo / bare typo"] == middle["typo"] / middle["bare typo"]
     assert "typo / bare typo: " in done.output
     assert sys.executable not in json.dumps(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "typed", [["sweep_overhead", "10"], ["trial_overhead", "same networks", "--trials=3", "--epochs=2"]]
+)
+def test_a_benchmark_of_sweeps_runs_whole_also_against_another_checkout(
+    typed: list[str], tmp_path: Path, full_data: str
+) -> None:
+    name, contestant, *more = typed
+    command = ["-m", f"benchmarks.{name}", contestant, *more, "--repeat=1", f"--against={measuring.ROOT}"]
+    run(command, tmp_path, RESULTS=str(tmp_path), DATA_DIR=full_data)
+    kept = json.loads((tmp_path / f"{name}.json").read_text())
+    assert list(kept["medians"]) == [contestant, f"{contestant}, before"]
+    assert kept["ratios"]
+    assert all(value > 0 for found in kept["medians"].values() for value in found.values())

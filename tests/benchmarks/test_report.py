@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.report import KINDS, plot_speed, with_tables
+from benchmarks.measuring import PUBLISHED
+from benchmarks.report import DOCUMENT, KINDS, plot_speed, with_tables
 
 MACHINE = {"machine": {"cores": 2, "processor": "a processor"}, "versions": {"tensorflow": "2.21", "mlflow": "3.17"}}
 
@@ -25,6 +26,13 @@ def speeds(*names: str) -> dict[str, Any]:
         | MACHINE
         | {"repetitions": found, "medians": middle}
     )
+
+
+MEASURED = {"command": "python -m benchmarks.some", "date": "2026-01-02"} | MACHINE
+
+
+def results(found: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return MEASURED | {"medians": found, "repetitions": {name: [each] for name, each in found.items()}} | more
 
 
 RECIPES = {
@@ -91,3 +99,46 @@ def test_the_picture_has_a_bar_for_each_contestant_of_both_networks() -> None:
     figure = plot_speed(speeds(*(f"{network}/{kind}" for network in ("lenot", "cnn_mnist_v2") for kind in KINDS)))
     assert [len(axes.patches) for axes in figure.axes] == [2 * len(KINDS)] * 2
     figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_cost_of_a_trial_is_shown_for_both_checkouts_with_the_memory_below() -> None:
+    seconds = {"fixed_seconds": 0.75, "trial_seconds": 2.5, "first_epoch_seconds": 1.0, "later_epoch_seconds": 0.5}
+    memory = {"peak_mb_10": 800.0, "peak_mb_60": 1234.0, "workers": 1.0}
+    found = {
+        "new networks": seconds,
+        "new networks, before": seconds | {"fixed_seconds": 1.5},
+        "memory, before": memory,
+    }
+    text = with_tables(TEXT.format("trial_overhead"), {"trial_overhead": results(found, epochs=3)})
+    assert "### The cost of a trial" in text
+    assert "| new networks | 0.75 s | 2.50 s | 1.00 s | 0.50 s |" in text
+    assert "| new networks, before | 1.50 s |" in text
+    assert "| peak memory of a worker | 10 trials | 60 trials | workers |\n|---|---|---|---|\n" in text
+    assert "| new networks, before | 0.80 GB | 1.23 GB | 1 |" in text
+
+
+def test_the_cost_of_a_large_study_has_a_row_for_each_size() -> None:
+    seconds = {"next_trial_seconds": 0.1, "status_seconds": 3.0, "repeat_seconds": 9.0, "report_seconds": 4.0}
+    found = {"10": seconds, "2000": seconds, "2000, before": seconds}
+    text = with_tables(TEXT.format("sweep_overhead"), {"sweep_overhead": results(found)})
+    for size in ("10", "2,000", "2,000, before"):
+        assert f"| {size} | 0.10 s | 3.00 s | 9.00 s | 4.00 s |" in text
+
+
+def test_other_tools_are_compared_with_ours_and_those_not_measured_are_left_out() -> None:
+    ours = {"trial_seconds": 2.0, "command_seconds": 30.0, "peak_mb": 2000.0, "lost_trials": 0.0, "search_ended": 1.0}
+    optuna = ours | {"trial_seconds": 5.0, "lost_trials": 1.0, "search_ended": 0.0}
+    found = results({"ours": ours, "optuna": optuna}, trials=20, epochs=3, tools={"optuna": "5.0.0"})
+    text = with_tables(TEXT.format("peers"), {"peers": found})
+    assert "| 20 trials of 3 epochs, two at a time | one trial |" in text
+    assert "| convlab | 2.0 s (1.00) | 30.0 s (1.00) | 2.00 GB | 0 | 1 of 1 |" in text
+    assert "| Optuna script with its MLflow callback | 5.0 s (2.50) | 30.0 s (1.00) | 2.00 GB | 1 | 0 of 1 |" in text
+    assert "Ray Tune" not in text
+    assert "The other tools: optuna 5.0.0." in text
+
+
+@pytest.mark.parametrize("name", ["trial_overhead", "sweep_overhead", "peers"])
+def test_what_was_not_measured_has_no_heading_either(name: str) -> None:
+    document = DOCUMENT.read_text()
+    if not (PUBLISHED / f"{name}.json").exists():
+        assert f"<!-- results: {name} -->\n<!-- end: {name} -->\n" in document
