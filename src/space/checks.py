@@ -19,7 +19,7 @@ def check_key(space: Space, key: Dimension) -> None:
     configs = [config for config in configs if has_key(config, key.name)]
     if not configs:
         raise ConfigError(_no_such_key(next(iter(space.bases.values())), key.name))
-    for config in configs:
+    for config in _distinct(configs, key.name):
         for option in key.samples():
             _check_value(config, key, option)
             _check_range(config, key, option)
@@ -35,6 +35,18 @@ def _with_parents(base: DictConfig, space: Space, key: Dimension) -> list[DictCo
                 OmegaConf.update(config, parent.name, parent.value(option))
                 configs.append(config)
     return configs
+
+
+def _distinct(configs: list[DictConfig], name: str) -> list[DictConfig]:
+    """Return one configuration for each variant of the group of a key: optimizers do not differ between networks."""
+    group, dot, _ = name.partition(".")
+    variants: dict[tuple[Any, ...], DictConfig] = {}
+    for index, config in enumerate(configs):
+        part = OmegaConf.select(config, group) if dot else config
+        text = repr(OmegaConf.to_container(part)) if dot else "${"
+        is_tied = "${" in text  # to other parts of the configuration
+        variants.setdefault((OmegaConf.get_type(part), text, index if is_tied else None), config)
+    return list(variants.values())
 
 
 def _no_such_key(config: DictConfig, name: str) -> str:
