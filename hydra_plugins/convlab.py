@@ -3,7 +3,6 @@
 Hydra imports this module at every start, also for --help, so what only a sweep needs is imported by the sweep.
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +57,10 @@ class ConvlabSchemas(ConfigSource):
             OmegaConf.set_struct(node.tags, False)  # so that tags.owner=ada needs no plus sign
         return ConfigResult(provider=self.provider, path=self.full_path(), config=node, header={"package": None})
 
+    def version(self, config_path: str) -> type | None:
+        """Return the dataclass: an extension may declare another one of the same name."""
+        return _find_schema(config_path)
+
     def is_config(self, config_path: str) -> bool:
         return _find_schema(config_path) is not None
 
@@ -72,20 +75,7 @@ class ConvlabSchemas(ConfigSource):
         return []
 
 
-_nodes: dict[type, DictConfig | None] = {}  # None: made once, and not kept, because most commands compose once
-
-
 def _node_of(schema_class: type) -> DictConfig:
-    """Return a new OmegaConf node of a dataclass: a copy from the third time on, which takes a quarter of the time."""
-    kept = _nodes.get(schema_class)
-    if kept is not None:
-        return copy.deepcopy(kept)
-    node = _make_node(schema_class)
-    _nodes[schema_class] = copy.deepcopy(node) if schema_class in _nodes else None
-    return node
-
-
-def _make_node(schema_class: type) -> DictConfig:
     node = OmegaConf.structured(schema_class)
     for group in schema.RUN_GROUPS if issubclass(schema_class, schema.Config) else ():
         node[group] = MISSING  # a group's default is of one kind, and OmegaConf would refuse to merge another

@@ -1,7 +1,6 @@
 """Compose a configuration with Hydra, turn it into dataclasses, and read back a stored one."""
 
 import contextlib
-import copy
 import dataclasses
 import re
 import warnings
@@ -9,15 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import hydra
-from hydra._internal import config_loader_impl, defaults_list
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_store import ConfigStore
-from hydra.core.default_element import InputDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,46 +24,14 @@ from src.cli.conf import conf_folders, is_group, options_of
 from src.cli.extensions import take_extensions
 from src.cli.files import ConfFiles, use_conf_files
 from src.cli.mistakes import did_you_mean, explain, has_no_value, nothing_after
+from src.cli.reusing import reuse_configs
 from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
 from src.places import read_variable, tidy_environment
 from src.redact import ENV_REFERENCE, PUBLIC_VARIABLES, hide, hide_password
 
-# Hydra copies its whole store at each composition, and at each look at a group's options: --help looks 115 times. What
-# is read from the store is copied then, so nobody can change it.
-_STORE = ConfigStore.instance()
-setattr(_STORE, "__deepcopy__", lambda _: _STORE)  # noqa: B010 - mypy knows no such attribute
-
-# To resolve `${...}` in a defaults list, Hydra lists all options chosen so far, for each of the 34 files of a
-# composition. That takes a fifth of the time, and few files contain a `${...}` there.
-_list_choices = defaults_list._create_interpolation_map
-
-
-def _list_choices_if_needed(overrides: Any, defaults: Sequence[InputDefault], self_added: bool) -> DictConfig:
-    if any(default.is_interpolation() for default in defaults):
-        return _list_choices(overrides, list(defaults), self_added)
-    return OmegaConf.create()
-
-
-setattr(defaults_list, "_create_interpolation_map", _list_choices_if_needed)  # noqa: B010 - mypy forbids it
-
-
-def _embed(result: ConfigResult, package_override: str | None) -> ConfigResult:
-    """Put a config under the key of its package, as Hydra does, but without a copy: merging copies it anyway."""
-    package = result.header["package"] if package_override is None else package_override
-    if not package:
-        return result
-    config = OmegaConf.create(flags={"no_deepcopy_set_nodes": True})
-    OmegaConf.update(config, package, result.config, merge=False)
-    config._set_flag("no_deepcopy_set_nodes", None)
-    embedded = copy.copy(result)
-    embedded.config = config
-    return embedded
-
-
-setattr(config_loader_impl.ConfigLoaderImpl, "_embed_result_config", staticmethod(_embed))  # noqa: B010
-
 use_conf_files()
+reuse_configs()
 _UNSET = object()
 
 
@@ -369,9 +332,19 @@ def _to_object(composed: DictConfig | ListConfig) -> Any:
 
 def hide_environment(composed: DictConfig | ListConfig) -> None:
     """Note the values that are taken from environment variables as secrets."""
-    for name in ENV_REFERENCE.findall(OmegaConf.to_yaml(composed)):
+    for name in ENV_REFERENCE.findall(" ".join(_written(composed))):
         if name not in PUBLIC_VARIABLES:
             hide(read_variable(name) or "")
+
+
+def _written(node: Node) -> Iterator[str]:
+    """Yield the strings in a configuration as they were written, with their interpolations."""
+    content = node._value()
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for item in content.values() if isinstance(content, dict) else content:
+            yield from _written(item)
 
 
 def _refuse_unknown(value: Any, prefix: str) -> None:

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 
 from src.cli.conf import CONF
 from src.cli.files import EXTENSIONS, read_mapping
+from src.cli.reusing import forget_configs
 from src.cli.strings import forget_types
 from src.errors import ConfigError
 from src.extensions import load_extensions
@@ -40,6 +41,7 @@ def take_extensions(overrides: Sequence[str]) -> list[str]:
         raise ConfigError(f"conf/local: {error}") from error
     if is_new:
         forget_types()
+        forget_configs()
     return [override for override in overrides if override not in typed]
 
 

@@ -74,8 +74,7 @@ class ConfFiles(FileConfigSource):
         Raises:
             ConfigError: it cannot be read, is not YAML, is not a mapping, or has a number where a string is expected.
         """
-        file = self.read[config_path.removesuffix(".yaml")] = Path(self._file(config_path))
-        text = _read(file)
+        file, text = Path(self._file(config_path)), self.version(config_path)
         try:
             header = self._get_header_dict(text)
         except ValueError as error:
@@ -90,6 +89,11 @@ class ConfFiles(FileConfigSource):
         except (OmegaConfBaseException, RecursionError, ValueError) as error:
             raise ConfigError(f"{_shown(file)}: {str(error).splitlines()[0]}") from error
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
+
+    def version(self, config_path: str) -> str:
+        """Return the text of a file, which is read again for each composition, and parsed if it has changed."""
+        file = self.read[config_path.removesuffix(".yaml")] = Path(self._file(config_path))
+        return _read(file)
 
     def _file(self, config_path: str) -> str:
         return os.path.join(self.path, self._normalize_file_name(config_path))  # noqa: PTH118 - see `is_group`

@@ -19,7 +19,7 @@ def check_key(space: Space, key: Dimension) -> None:
     configs = [config for config in configs if has_key(config, key.name)]
     if not configs:
         raise ConfigError(_no_such_key(next(iter(space.bases.values())), key.name))
-    for config in configs:
+    for config in _distinct(configs, key.name):
         for option in key.samples():
             _check_value(config, key, option)
             _check_range(config, key, option)
@@ -35,6 +35,18 @@ def _with_parents(base: DictConfig, space: Space, key: Dimension) -> list[DictCo
                 OmegaConf.update(config, parent.name, parent.value(option))
                 configs.append(config)
     return configs
+
+
+def _distinct(configs: list[DictConfig], name: str) -> list[DictConfig]:
+    """Return one configuration for each variant of the group of a key: optimizers do not differ between networks."""
+    group, dot, _ = name.partition(".")
+    variants: dict[tuple[Any, ...], DictConfig] = {}
+    for index, config in enumerate(configs):
+        part = OmegaConf.select(config, group) if dot else config
+        text = repr(OmegaConf.to_container(part)) if dot else "${"
+        is_tied = "${" in text  # to other parts of the configuration
+        variants.setdefault((OmegaConf.get_type(part), text, index if is_tied else None), config)
+    return list(variants.values())
 
 
 def _no_such_key(config: DictConfig, name: str) -> str:
@@ -55,13 +67,20 @@ def _has_empty_string(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
+def _with_value(config: DictConfig, name: str, value: Any) -> Any:
+    """Return a copy of the group of a key with a value; of the whole configuration if the key is in no group."""
+    group, dot, inner = name.partition(".")
+    trial = copy.deepcopy(OmegaConf.select(config, group) if dot else config)  # the copy of a group keeps its parent
+    OmegaConf.update(trial, inner if dot else name, value)
+    return trial
+
+
 def _check_value(config: DictConfig, key: Dimension, option: Scalar) -> None:
-    trial = copy.deepcopy(config)
     value = key.value(option)
     if _has_empty_string(value) and not key.name.startswith("tags."):
         raise ConfigError(nothing_after(key.name, node_of(config, key.name), "an empty string as one of its values"))
     try:
-        OmegaConf.update(trial, key.name, value)
+        _with_value(config, key.name, value)
     except OmegaConfBaseException as error:
         if isinstance(key, Interval) and isinstance(node_of(config, key.name), IntegerNode):
             remedy = "range(START,STOP,STEP) with integers" if key.step else key.typed(whole=True)
@@ -92,10 +111,8 @@ def _out_of_range(config: DictConfig, name: str, value: Any) -> ConfigError | No
     group, dot, _ = name.partition(".")
     if group == "tags" or (dot and not isinstance(config._get_node(group), DictConfig)):
         return None
-    trial = copy.deepcopy(config)
-    OmegaConf.update(trial, name, value)
     try:
-        to_dataclass(trial[group] if dot else trial, f"{group}." if dot else "")
+        to_dataclass(_with_value(config, name, value), f"{group}." if dot else "")
     except ConfigError as error:
         return error if str(error).startswith(f"{name}: got ") else None
     except OmegaConfBaseException:  # such as a value that is missing

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from src import extensions
+from src.cli.reusing import forget_configs
 from src.cli.strings import forget_types
 from src.foreign import is_library
 from src.schema import METRICS, REGISTRY
@@ -57,6 +58,7 @@ def extensions_of_its_own() -> Iterator[None]:
             if hasattr(sys.modules[name], "__path__") if file is None else not is_library(Path(file)):
                 del sys.modules[name]
         forget_types()
+        forget_configs()
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
