@@ -17,9 +17,19 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from src.schema import Interval
-from src.study import Claims, NoTrial, Storage, picker, trial_rows
+from src.study import Claims, NoTrial, Patience, Storage, open_storage, picker, trial_rows
 from src.study.claims import EXTRA_LOSSES, LOST
-from tests.support.studies import SPAWN, claimed, claims_on, draw, exit_codes, opened, run_all, started
+from tests.support.studies import (
+    SPAWN,
+    claimed,
+    claims_on,
+    closing_storage,
+    draw,
+    exit_codes,
+    opened,
+    run_all,
+    started,
+)
 
 End = Callable[[Claims, optuna.Trial, str], bool]
 ENDS: dict[str, End] = {
@@ -466,8 +476,9 @@ def test_a_crash_at_any_commit_leaves_a_study_that_another_one_finishes(memory: 
 
 def work(url: str, n_trials: int, ran: Path, starter: Connection | None = None) -> None:
     """Claims and ends trials until the study is done; a file for each trial shows that no other process runs it."""
-    with opened(url) as storage:
-        claims, owner = claims_on(storage, "shared", n_trials=n_trials), uuid.uuid4().hex
+    patience, owner = Patience(url), uuid.uuid4().hex  # as a worker, which may start while the database is away
+    with closing_storage(patience.call(lambda: open_storage(url, "sqlite:///mlflow.db", patience))) as storage:
+        claims = patience.call(lambda: claims_on(storage, "shared", n_trials=n_trials))
         with claims.alive(owner):
             if starter is not None:
                 starter.send("ready")
