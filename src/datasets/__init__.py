@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.datasets.arrays import BadFile
+    from src.datasets.arrays import BAD_TABLE, DUPLICATES_TABLE, BadFile
     from src.datasets.cache import cached_folders, remove_cached
     from src.datasets.headers import Header, read_headers
     from src.datasets.image_file import read_image

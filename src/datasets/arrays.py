@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+BAD_TABLE, DUPLICATES_TABLE = "bad_images.csv", "duplicates.csv"  # in a run, and in a report about the data
 SKIPPED, CONVERTED = "skipped", "converted"
 
 Images = npt.NDArray[np.uint8]

@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from src.datasets.arrays import SKIPPED, BadFile, Listed
+from src.datasets.arrays import BAD_TABLE, SKIPPED, BadFile, Listed
 from src.datasets.images import CONVERTIBLE
 from src.datasets.listing import LINK_OUT, MAX_NAMED, ImageFile, explain_links
 from src.errors import DataError
 from src.schema import PicturesConfig
-
-TABLE = "bad_images.csv"
 
 
 def check_bad_files(
@@ -31,7 +29,7 @@ def check_bad_files(
     warnings = []
     if converted:
         counts = f"{len(converted)} of {total:,} image files in {config.place} were converted ({_count(converted)})"
-        warnings.append(Listed(counts, TABLE))
+        warnings.append(Listed(counts, BAD_TABLE))
     if not skipped:
         return warnings
     problem = f"{len(skipped)} of {total:,} image files in {config.place} cannot be used ({_count(skipped)})"
@@ -45,7 +43,7 @@ def check_bad_files(
         raise DataError(f"{problem}: {first}{more}. {remedy}{about_links}")
     if not config.converts and any(bad.reason in CONVERTIBLE for bad in skipped):
         about_links = f". dataset.on_bad_image=convert reads some of them{about_links}"
-    return [*warnings, Listed(f"{problem} and are skipped", TABLE, about_links)]
+    return [*warnings, Listed(f"{problem} and are skipped", BAD_TABLE, about_links)]
 
 
 def without_skipped(files: Sequence[ImageFile], bad_files: Sequence[BadFile]) -> list[ImageFile]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from src.datasets.arrays import Arrays, BadFile, Duplicate, Images, Labels, Listed
+from src.datasets.arrays import DUPLICATES_TABLE, Arrays, BadFile, Duplicate, Images, Labels, Listed
 from src.datasets.duplicates import find_duplicates
 from src.datasets.folds import put_fold_first
 from src.errors import ConfigError, DataError
@@ -275,7 +275,7 @@ def _warn_of_duplicates(duplicates: list[Duplicate]) -> list[Listed]:
     counts = Counter((duplicate.split, duplicate.other_split) for duplicate in duplicates)
     places = ", ".join(f"{count} in {split} and in {other}" for (split, other), count in counts.items())
     problem = f"{len(duplicates)} images are in two splits with the same pixels ({places}): scores on them mean little"
-    return [Listed(problem, "duplicates.csv")]
+    return [Listed(problem, DUPLICATES_TABLE)]
 
 
 def _shown(shape: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import importlib
 import importlib.util
 import logging
 import os
@@ -52,12 +53,31 @@ def heavy_imports() -> Iterator[None]:
             yield
             if is_first and "tensorflow" in sys.modules:
                 _prepare_devices(sys.modules["tensorflow"])
+                _leave_no_bytecode()
     finally:
         _nested = False
         if was_enabled:
             gc.enable()
         if is_first and "tensorflow" in sys.modules:
             gc.freeze()
+
+
+def _leave_no_bytecode() -> None:
+    """Keep Python from compiling, among the temporary files, the modules that TensorFlow generates from functions.
+
+    TensorFlow removes its modules when the process ends, but not what was compiled from them.
+    """
+    loader: Any = importlib.import_module("tensorflow.python.autograph.pyct.loader")
+    load = loader.load_source
+
+    def load_source(*arguments: Any, **named: Any) -> Any:
+        before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        try:
+            return load(*arguments, **named)
+        finally:
+            sys.dont_write_bytecode = before
+
+    loader.load_source = load_source
 
 
 def _prepare_devices(tensorflow: Any) -> None:

@@ -12,8 +12,7 @@ from src.results import printable
 
 PAGE = "check.html"
 SAMPLES, PAIRS = "samples.png", "pairs.png"
-# The tables have the names of the same tables of a run, which the data set's warnings know.
-CLASSES_TABLE, BAD_TABLE, PAIRS_TABLE = "classes.csv", "bad_images.csv", "duplicates.csv"
+CLASSES_TABLE = "classes.csv"
 PAIR_COLUMNS = ("split", "image", "class", "other split", "other image", "other class", "similarity", "equal")
 MODES = {"L": "grayscale", "1": "black and white", "P": "palette", "LA": "grayscale with transparency"}
 MODES |= {"RGBA": "RGB with transparency"}
@@ -48,9 +47,9 @@ def check_dataset_contents(dataset: datasets.Dataset, headers: Sequence[datasets
         CLASSES_TABLE: (("class", "train", "validation", "test"), dataset.class_counts())
     }
     if dataset.bad_files:
-        tables[BAD_TABLE] = (("file", "reason", "result"), dataset.bad_files)
+        tables[datasets.BAD_TABLE] = (("file", "reason", "result"), dataset.bad_files)
     if pairs:
-        tables[PAIRS_TABLE] = (PAIR_COLUMNS, [_pair_row(pair) for pair in pairs])
+        tables[datasets.DUPLICATES_TABLE] = (PAIR_COLUMNS, [_pair_row(pair) for pair in pairs])
         drawings[PAIRS] = figures.plot_pairs(
             [(_shown(dataset, pair.first), _shown(dataset, pair.second)) for pair in pairs[: figures.MAX_PAIRS]],
             len(pairs),
@@ -62,9 +61,8 @@ def check_dataset_contents(dataset: datasets.Dataset, headers: Sequence[datasets
         f"{height}x{width}x{channels}"
     )
     sections = [_classes_section(dataset), *_file_sections(headers), *_bad_section(dataset), *_pair_sections(pairs)]
-    report = DataReport(
-        PAGE, title, warnings, sections, drawings, tables, [SAMPLES, PAIRS, CLASSES_TABLE, BAD_TABLE, PAIRS_TABLE]
-    )
+    names = [SAMPLES, PAIRS, CLASSES_TABLE, datasets.BAD_TABLE, datasets.DUPLICATES_TABLE]
+    report = DataReport(PAGE, title, warnings, sections, drawings, tables, names)
     return DataCheck(
         report, leaks=sum(pair.is_leak for pair in pairs), conflicts=sum(pair.is_conflict for pair in pairs)
     )
@@ -103,7 +101,7 @@ def _bad_section(dataset: datasets.Dataset) -> list[Section]:
         for (reason, result), count in counts.most_common()
     ]
     columns = ("reason", "result", "files", "example")
-    return [Section("files that are not usable as they are", columns, rows, file=BAD_TABLE)]
+    return [Section("files that are not usable as they are", columns, rows, file=datasets.BAD_TABLE)]
 
 
 def _pair_sections(pairs: Sequence[inspection.ImagePair]) -> list[Section]:
@@ -117,9 +115,10 @@ def _pair_sections(pairs: Sequence[inspection.ImagePair]) -> list[Section]:
         )
         for pair in pairs
     ]
+    columns = ("image", "class", "other image", "class", "similarity")
     return [
         Section("equal and nearly equal images", ("pairs", "equal", "nearly equal", "with two labels"), counts),
-        Section("pairs", ("image", "class", "other image", "class", "similarity"), rows, "", PAIRS, PAIRS_TABLE),
+        Section("pairs", columns, rows, picture=PAIRS, file=datasets.DUPLICATES_TABLE),
     ]
 
 

@@ -52,10 +52,10 @@ class Recorder:
         samples = figures.samples_data(dataset.train.labels, dataset.class_names)
         self.run.log_figure("figures/samples.png", figures.plot_samples(samples, dataset.train.images, dataset.name))
         if dataset.bad_files:
-            self.run.log_table("tables/bad_images.csv", ("file", "reason", "result"), dataset.bad_files)
+            self.run.log_table(f"tables/{datasets.BAD_TABLE}", ("file", "reason", "result"), dataset.bad_files)
         if dataset.duplicates:
             columns = ("split", "file", "also in", "as")
-            self.run.log_table("tables/duplicates.csv", columns, dataset.duplicates)
+            self.run.log_table(f"tables/{datasets.DUPLICATES_TABLE}", columns, dataset.duplicates)
 
     def _record_resolved(self, model: keras.Model) -> None:
         dataset, counts = self.dataset, image_counts(self.dataset)

@@ -5,7 +5,6 @@ import errno
 import json
 import os
 import re
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ def save_model(model: keras.Model, folder: Path, images: Images, formats: tuple[
             for name in formats:
                 check_room(part, file_size(model, name))
                 if name == SAVED_MODEL:
-                    with literal_folder(part) as plain, _no_bytecode():
+                    with literal_folder(part) as plain:
                         model.export(plain / name, format="tf_saved_model", verbose=False)
                 else:
                     uncompiled(model).save(part / name)
@@ -169,19 +168,6 @@ def _disk_errors() -> Iterator[None]:
             if os.strerror(number) in str(error):
                 raise OSError(number, os.strerror(number)) from error
         raise
-
-
-@contextmanager
-def _no_bytecode() -> Iterator[None]:
-    """Keep Python from compiling the modules that TensorFlow writes to the folder for temporary files.
-
-    TensorFlow removes its modules at the end of the process, but not what was compiled from them.
-    """
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
 
 
 @contextmanager
