@@ -13,6 +13,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.ablation import PARTS
 from benchmarks.measuring import BEFORE, PUBLISHED, ROOT, ratio
 from benchmarks.setting_speed import NONE, SETTINGS
 from src.figures.colors import BLUE, GRAY, ORANGE
@@ -149,6 +150,33 @@ def recipes_table(results: Results) -> str:
     return "\n".join([*lines, "", _measured(results)])
 
 
+def ablation_table(results: Results) -> str:
+    """Return the table of a recipe's parts: what each adds to the baseline, and to the recipe before it."""
+    lines = [
+        "| part | setting | alone, with the baseline | with the parts above it | in the recipe |",
+        "|---|---|---|---|---|",
+    ]
+    alone, steps = results["alone"], results["steps"]
+    others = sorted((name for name in alone if name not in steps), key=lambda name: -alone[name]["mean"])
+    for name in (*steps, *others):
+        cells = [
+            name.replace("_", " "),
+            f"`{' '.join(PARTS[name])}`",
+            _points(alone[name]),
+            _points(steps[name]) if name in steps else "",
+            "yes" if set(PARTS[name]) <= set(results["recipe"]) else "no",
+        ]
+        lines.append(_row(*cells))
+    tested = ", ".join(f"{_accuracies(seeds)} {name}" for name, seeds in results["test_accuracy"].items())
+    settings = f"{results['epochs']} epochs"
+    return "\n".join([*lines, "", f"Test accuracy after {settings}: {tested}.", "", _measured(results)])
+
+
+def _points(gain: dict[str, float]) -> str:
+    """Return a gain in points of accuracy, hundredths, with its standard error."""
+    return f"{100 * gain['mean']:+.2f} ± {100 * gain['error']:.2f}"
+
+
 def trial_table(results: Results) -> str:
     """Return the fixed cost of a trial for both spaces, and the memory of a worker, with those of another checkout."""
     middle = results["medians"]
@@ -276,6 +304,7 @@ def plot_speed(results: Results) -> Figure:
 TABLES: dict[str, Callable[[Results], str]] = {
     "train_speed": speed_table,
     "recipes": recipes_table,
+    "ablation": ablation_table,
     "trial_overhead": trial_table,
     "sweep_overhead": sweep_table,
     "peers": peers_table,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from src.errors import UserError
 from src.foreign import explain_errors
-from src.schema import ModelConfig, StemmedConfig
+from src.schema import BatchNormedConfig, ModelConfig
 
 
 def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
@@ -26,7 +26,7 @@ def build_model(config: ModelConfig, input_shape: tuple[int, int, int], num_clas
     """
     config.check_input(*input_shape[:2])
     model: keras.Model = config.build(keras.Model, config, input_shape, num_classes)
-    if isinstance(config, StemmedConfig):
+    if isinstance(config, BatchNormedConfig):
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = config.batch_norm_momentum

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 from src import console, datasets, study, tracking
 from src.cli.compose import config_from_dict
@@ -40,7 +41,7 @@ def plan_best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> S
 
     Raises:
         ConfigError: there is nothing to sweep over, no trial of a front is chosen, or the best trial could not be
-            trained again without a validation split.
+            trained again without a validation split or for `config.final_epochs`.
     """
     plan = plan_line(for_training(config, overrides))
     check_choice(config.choose, plan)
@@ -59,7 +60,16 @@ def plan_best_of_sweep(config: BestOfSweepConfig, overrides: Sequence[str]) -> S
                 f"schedule={trial['schedule']['name']}: the best trial is trained again on the validation images too, "
                 "so no validation metric is left to reach a plateau; use schedule=cosine or schedule=none"
             )
+        if config.final_epochs is not None:
+            _check_final_epochs(config.final_epochs, trial)
     return plan
+
+
+def _check_final_epochs(epochs: int, trial: Mapping[str, Any]) -> None:
+    try:
+        config_from_dict({**trial, "training": {**trial["training"], "epochs": epochs, "last_epoch": None}})
+    except ConfigError as error:
+        raise ConfigError(f"final_epochs={epochs}: the final trainings cannot have this length: {error}") from error
 
 
 @contextmanager
@@ -74,7 +84,8 @@ def best_of_sweep_run(config: BestOfSweepConfig, plan: SweepPlan, sweep: SweepRe
     with closing(storage), closing(storage.locks.keep(f"{PIPELINE} {sweep.study_name}")):
         name = f"best of {sweep.study_name}"
         choice = list(map(str, as_tree(config.choose).values())) if sweep.chosen else []
-        key = " ".join([str(sweep.run_id), *choice])  # another choice is another pipeline, with its own champion
+        length = [] if config.final_epochs is None else [f"final_epochs={config.final_epochs}"]
+        key = " ".join([str(sweep.run_id), *choice, *length])  # others are another pipeline, with its own champion
         with tracking.pipeline_run(config.tracking, PIPELINE, key, name, console.say) as run:
             yield run
 
@@ -101,8 +112,14 @@ def _check_sweep(sweep: SweepResult) -> None:
 
 
 def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]:
-    """Return the best trial's configuration for each seed: on training and validation images, up to its best epoch."""
+    """Return the best trial's configuration for each seed, on training and validation images.
+
+    They are trained up to the trial's best epoch, or for `config.final_epochs` epochs.
+    """
     trial = config_from_dict(dict(sweep.best_config or {}))
+    training = replace(trial.training, last_epoch=sweep.best_epoch)
+    if config.final_epochs is not None:
+        training = replace(training, epochs=config.final_epochs, last_epoch=None)
     limit = trial.dataset.limit
     if limit is not None and trial.dataset.folds is None:  # with folds, it is applied before they are made
         limit += len(datasets.load_dataset(trial.dataset).validation or ())
@@ -111,8 +128,7 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
             trial,
             dataset=replace(trial.dataset, validation_size=0, folds=None, fold=None, limit=limit),
             training=replace(
-                trial.training,
-                last_epoch=sweep.best_epoch,
+                training,
                 monitor=TrainingConfig.monitor,
                 metrics=_recorded_metrics(trial.training),
                 early_stopping_patience=None,

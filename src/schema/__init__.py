@@ -35,9 +35,9 @@ from src.schema.metrics import (
     recorded_metrics,
     sign_of,
 )
-from src.schema.model import ConvBlock, ModelConfig, SequentialConfig
+from src.schema.model import BatchNormedConfig, ConvBlock, ModelConfig, SequentialConfig
 from src.schema.naming import with_given_name
-from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig, StemmedConfig
+from src.schema.networks import AlexNetConfig, GoogLeNetConfig, InceptionV3Config, ResNetConfig
 from src.schema.objectives import Objective, front_of, improves, losses_of, objective_of
 from src.schema.optimizer import OptimizerConfig
 from src.schema.own_data import ArraysConfig, ImageFolderConfig, ManifestConfig, OwnDataConfig, PicturesConfig

@@ -91,8 +91,8 @@ def is_place(name: str) -> bool:
 def decisive_leaves(tree: Mapping[str, Any], unresolved: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the leaves that decide the result of a run, from which digests and comparisons of settings are made.
 
-    Places are not among them. Neither are settings that were added after a release and have their default, which is
-    what an earlier configuration without them means.
+    Places are not among them. Neither are settings that were added after a release and have no effect: they have their
+    default, which is what an earlier configuration without them means, or another setting leaves them without one.
 
     Args:
         tree: a run's configuration as nested dicts and lists.
@@ -106,11 +106,12 @@ def decisive_leaves(tree: Mapping[str, Any], unresolved: Mapping[str, Any] | Non
 def _added_defaults(kind: type[Any], settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Yield the dotted names of the leaves that were added to a config class after a release and have their default."""
     types = typing.get_type_hints(kind)
+    idle = kind.without_effect(settings) if issubclass(kind, Kind) else ()
     for field in dataclasses.fields(kind):
         if field.name not in settings:
             continue
         name, value = f"{prefix}{field.name}", settings[field.name]
-        if _is_added_default(kind, field, value):
+        if field.name in idle or _is_added_default(kind, field, value):
             yield from flatten(value, name)
             continue
         items = {f"{name}.{index}": item for index, item in enumerate(value)} if isinstance(value, list) else {}

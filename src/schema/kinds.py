@@ -99,6 +99,11 @@ class Kind:
     kind: ClassVar[str] = ""
     builds: ClassVar[str] = ""
 
+    @classmethod
+    def without_effect(cls, settings: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG003 - for those that look
+        """Return the fields, added after a release, that mean nothing with these settings, which may be incomplete."""
+        return ()
+
     def __init_subclass__(cls, *, group: Group | None = None, kind: str = "", builds: str = "", **others: Any) -> None:
         super().__init_subclass__(**others)
         if group is not None:

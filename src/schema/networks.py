@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from src.schema.checks import ADDED, at_least, one_of, require
-from src.schema.model import ModelConfig
+from src.schema.checks import at_least, one_of, require
+from src.schema.model import BatchNormedConfig, ModelConfig
 
 STEMS = ("auto", "imagenet", "small")
 
@@ -28,7 +28,7 @@ class AlexNetConfig(ModelConfig, kind="alexnet", builds="src.models.alexnet:buil
 
 
 @dataclass(kw_only=True)
-class StemmedConfig(ModelConfig):
+class StemmedConfig(BatchNormedConfig):
     """A network made for ImageNet whose first layers, the stem, shrink the image at once; a small image needs others.
 
     `auto` uses the stem of the paper if it leaves the last block a map of at least 2x2, otherwise a small one of the
@@ -37,16 +37,12 @@ class StemmedConfig(ModelConfig):
 
     stem: str = "auto"
     dropout: float = 0.0  # before the classifier
-    # Of the moving averages in batch normalization; 0.9 forgets an older batch in about 20 steps, 0.99 in 200
-    batch_norm_momentum: float = field(default=0.99, metadata=ADDED)
     smallest: ClassVar[dict[str, int]] = {"imagenet": 32, "small": 8}
     imagenet_from: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of(STEMS, "model.stem", self.stem)
-        momentum = self.batch_norm_momentum
-        require(0 <= momentum < 1, "model.batch_norm_momentum", momentum, "0 or more and less than 1, such as 0.9")
         _check_dropout(self.dropout)
 
     @property

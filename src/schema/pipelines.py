@@ -76,9 +76,11 @@ class BestOfSweepConfig(SeedsConfig):
     registered_model: str | None = None  # null: the name of the data set
     alias: str = "champion"
     choose: ChooseConfig = field(default_factory=ChooseConfig)
+    final_epochs: int | None = None  # of the final trainings; null: up to the best epoch of the best trial
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_least(1, "final_epochs", self.final_epochs)
         check_registry_names(self.registered_model or self.dataset.name, self.alias, "registered_model")
 
 

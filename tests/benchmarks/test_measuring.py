@@ -198,6 +198,7 @@ def test_an_unknown_contestant_is_answered_with_the_known_ones() -> None:
         "setting_speed",
         "recipes",
         "unbalanced",
+        "ablation",
     ],
 )
 def test_every_benchmark_says_what_it_compares(benchmark: str, tmp_path: Path) -> None:

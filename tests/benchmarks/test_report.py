@@ -81,6 +81,28 @@ def test_ratios_of_several_benchmarks_stand_in_one_table_and_those_not_measured_
     assert row.endswith("| 1.01 | `benchmarks.tracking_overhead` | 2026-01-02 | 5 repetitions |")
 
 
+ABLATION = {
+    "command": "python -m benchmarks.ablation",
+    "date": "2026-01-02",
+    "epochs": 30,
+    "alone": {"l2": {"mean": -0.001, "error": 0.0004}, "flip": {"mean": 0.0123, "error": 0.001}},
+    "steps": {"flip": {"mean": 0.0123, "error": 0.001}},
+    "recipe": ["augmentation.flip=horizontal"],
+    "test_accuracy": {"baseline": [0.88, 0.89], "recipe": [0.9, 0.91]},
+    "repetitions": {"baseline": [{"val_accuracy": 0.9}] * 2},
+} | MACHINE
+
+
+def test_the_parts_of_a_recipe_stand_in_the_order_in_which_they_were_added_and_the_others_below() -> None:
+    text = with_tables(TEXT.format("ablation"), {"ablation": ABLATION})
+    rows = [line for line in text.splitlines() if " ± " in line]
+    assert rows == [
+        "| flip | `augmentation.flip=horizontal` | +1.23 ± 0.10 | +1.23 ± 0.10 | yes |",
+        "| l2 | `optimizer.l2=1e-4` | -0.10 ± 0.04 |  | no |",
+    ]
+    assert "Test accuracy after 30 epochs: 0.8850 (0.8800, 0.8900) baseline, 0.9050 (0.9000, 0.9100) recipe." in text
+
+
 def test_a_document_without_the_marks_is_not_written() -> None:
     with pytest.raises(SystemExit, match="no place for recipes"):
         with_tables("no marks", {"recipes": RECIPES})

@@ -16,7 +16,7 @@ from src.errors import ConfigError
 from src.models import build_model, predict
 from src.models.sketch import sketch_network
 from src.saving.sizes import bytes_needed
-from src.schema import ConvBlock, SequentialConfig, StemmedConfig
+from src.schema import BatchNormedConfig, ConvBlock, SequentialConfig
 
 
 class Row(NamedTuple):
@@ -141,11 +141,15 @@ def test_a_network_with_batch_normalization_is_never_trained_in_parts(name: str)
     assert not (has_batch_norm and model.is_divisible(28, 28, 1))
 
 
-@pytest.mark.parametrize("family", ["resnet18", "inception_v3", "googlenet"])
-def test_batch_normalization_has_the_momentum_of_the_config(family: str) -> None:
-    typed = compose_config([f"model={family}", "dataset=synthetic"]).model
-    assert isinstance(typed, StemmedConfig)
-    of_an_earlier_version = replace(typed, batch_norm_momentum=StemmedConfig.batch_norm_momentum)
+BATCH_NORM = "model.conv=[{filters:4,batch_norm:true}]"
+
+
+@pytest.mark.parametrize("line", [["resnet18"], ["inception_v3"], ["googlenet"], ["lenot", BATCH_NORM]])
+def test_batch_normalization_has_the_momentum_of_the_config(line: list[str]) -> None:
+    name, *settings = line
+    typed = compose_config([f"model={name}", "dataset=synthetic", *settings]).model
+    assert isinstance(typed, BatchNormedConfig)
+    of_an_earlier_version = replace(typed, batch_norm_momentum=BatchNormedConfig.batch_norm_momentum)
     for config, momentum in ((typed, 0.9), (of_an_earlier_version, 0.99)):
         layers = sketch_network(lambda _: build_model(config, (28, 28, 1), 10)).layers  # noqa: B023 - called at once
         found = {layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)}

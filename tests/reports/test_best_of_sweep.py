@@ -89,6 +89,12 @@ def test_no_trial_sees_the_test_split() -> None:
             SWEPT,
             r"^dataset\.validation_size=0: the best trial is found by its validation",
         ),
+        (["final_epochs=0"], SWEPT, r"^final_epochs: got 0"),
+        (
+            ["final_epochs=3", "schedule=cosine", "schedule.warmup_epochs=4", "training.epochs=9"],
+            SWEPT,
+            r"^final_epochs=3: the final trainings cannot have this length: schedule\.warmup_epochs",
+        ),
         (["model.dropuot=0"], SWEPT, r"^no key 'model\.dropuot'; did you mean 'dropout'\?"),
         (["hparams_search=lenott"], [], r"^no hparams_search 'lenott'; did you mean 'lenot'\?"),
     ],
@@ -196,10 +202,13 @@ TRIAL = [
 ]
 
 
-def final_configs(store: Workplace, *of_trial: str, seeds: str = "[1]") -> tuple[Config, list[Config]]:
+def final_configs(
+    store: Workplace, *of_trial: str, seeds: str = "[1]", final_epochs: str = "null"
+) -> tuple[Config, list[Config]]:
     """The best trial's configuration, and those that are trained in the end; 64 images were set aside."""
     trial = config_for(store.uri, *TRIAL, *of_trial)
-    config = pipeline("dataset=synthetic", f"tracking.uri='{store.uri}'", f"seeds={seeds}", "tags.owner=ada")
+    own = [f"seeds={seeds}", f"final_epochs={final_epochs}"]
+    config = pipeline("dataset=synthetic", f"tracking.uri='{store.uri}'", *own, "tags.owner=ada")
     return trial, report.final_configs(config, sweep(best_config=as_tree(trial), best_epoch=5))
 
 
@@ -225,6 +234,11 @@ def test_it_is_trained_for_the_trials_best_epoch_with_nothing_to_monitor(
     trial, final = trial_and_final
     unmonitored = replace(trial.training, last_epoch=5, monitor="val_accuracy", early_stopping_patience=None)
     assert final.training == unmonitored
+
+
+def test_it_is_trained_for_the_final_epochs_with_a_schedule_of_that_length(store: Workplace) -> None:
+    _, (final,) = final_configs(store, "training.last_epoch=2", final_epochs="24")
+    assert (final.training.epochs, final.training.last_epoch) == (24, None)
 
 
 FOLD = ["dataset.folds=5", "dataset.fold=2"]
