@@ -12,9 +12,11 @@ that does not improve the recipe is left out again. At the very end the baseline
 split. The runs are kept in the folder of the figures: the same command continues after an interruption.
 """
 
+import argparse
 import math
 import re
 import statistics
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -112,6 +114,18 @@ def main() -> None:
     options = parser.parse_args()
     parts = {name: PARTS[name] for name in chosen(options, list(PARTS))}
     ready([])
+    try:
+        measure(parts, options)
+    except Failed as error:
+        sys.exit(str(error))
+
+
+def measure(parts: Mapping[str, Sequence[str]], options: argparse.Namespace) -> None:
+    """Train the baseline and the recipes, and keep the figures.
+
+    Raises:
+        Failed: a training failed.
+    """
     folder = results_file("ablation", False).with_suffix("")
     trainings = Trainings(folder, range(1, options.repeat + 1), options.epochs)
     measured = dict(zip([BASELINE, *parts], trainings.figures([(), *parts.values()]), strict=True))

@@ -153,7 +153,7 @@ def recipes_table(results: Results) -> str:
 def ablation_table(results: Results) -> str:
     """Return the table of a recipe's parts: what each adds to the baseline, and to the recipe before it."""
     lines = [
-        "| part | setting | alone, with the baseline | with the parts above it | in the recipe |",
+        "| part | setting | added to the baseline | added to the recipe so far | in the recipe |",
         "|---|---|---|---|---|",
     ]
     alone, steps = results["alone"], results["steps"]

@@ -145,3 +145,23 @@ def test_leaves_of_an_unknown_kind_are_all_decisive(kind: object) -> None:
         "optimizer.name": kind,
         "optimizer.warmth": 0.9,
     }
+
+
+BLOCK = "model.conv=[{filters:4}]"
+NORMALIZED = "model.conv=[{filters:4,batch_norm:true}]"
+
+
+@pytest.mark.parametrize("conv", [BLOCK, NORMALIZED, "model.conv=[]"])
+def test_the_momentum_of_batch_normalization_counts_where_there_is_one(conv: str) -> None:
+    first, second = (
+        decisive_leaves(as_tree(compose_config([conv, f"model.batch_norm_momentum={momentum}"])))
+        for momentum in (0.8, 0.9)
+    )
+    assert (first != second) is (conv == NORMALIZED)
+
+
+@pytest.mark.parametrize("conv", ["${model.conv}", ["${model.block}"], [{"batch_norm": "${training.deterministic}"}]])
+def test_the_momentum_counts_where_blocks_come_from_other_settings(conv: object) -> None:
+    tree = as_tree(compose_config([]))
+    tree["model"]["conv"] = conv
+    assert decisive_leaves(tree)["model.batch_norm_momentum"] == 0.9
