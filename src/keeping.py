@@ -16,7 +16,7 @@ from src.checkpoints import Checkpoints
 from src.cli.mistakes import quoted
 from src.errors import ModelFileError, NotEnoughSpace, StoreError, TrainingDiverged, UserError
 from src.process.interrupt import Abandoned, deferred
-from src.schema import Config
+from src.schema import MLFLOW, Config
 
 if TYPE_CHECKING:
     import keras
@@ -33,8 +33,8 @@ class Keeper:
     """Keeps the model of one training. Which one, and in which formats, is decided here and nowhere else.
 
     - An untracked training and one with `tracking.save_model=false` keep nothing.
-    - A finished training keeps the best epoch's model, unless `worth_keeping` returns False: in every format and as an
-      MLflow model, or with `tracking.detail=light` as `model.keras` alone.
+    - A finished training keeps the best epoch's model, unless `worth_keeping` returns False: in each of
+      `tracking.formats`, or with `tracking.detail=light` as `model.keras` alone.
     - An interrupted training keeps the weights of its last complete epoch, as `model.keras`, and its last checkpoint.
     - A failed training does the same. If its run cannot be written, the weights are saved next to the store.
     - A failed trial keeps nothing unless it has been trained to its end, and nothing outside its run.
@@ -61,7 +61,9 @@ class Keeper:
         self.is_trial = is_trial
         self.worth_keeping = worth_keeping
         self.is_wanted = config.tracking.enabled and config.tracking.save_model
-        self.is_light = config.tracking.detail == "light"
+        is_light = config.tracking.detail == "light"
+        self.formats = QUICK if is_light else saving.files_of(config.tracking.formats)
+        self.logs_model = MLFLOW in config.tracking.formats and not is_light
         self.is_kept = False
         self.is_fitting = True
         self.has_weights = False  # from a complete epoch, which a failure would lose
@@ -86,9 +88,7 @@ class Keeper:
         if self.is_wanted:
             if self.config.model.is_foreign:
                 saving.check_savable(model)
-            check_space(
-                self.run, model, QUICK if self.is_light else saving.formats_for(model), logs_model=not self.is_light
-            )
+            check_space(self.run, model, saving.formats_for(model, self.formats), self.logs_model)
 
     def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Note that the model has weights of a complete epoch; an observer of `fitting.fit`."""
@@ -104,11 +104,11 @@ class Keeper:
         self.model, self.is_fitting = model, False
         self.has_weights = self.is_wanted and (self.worth_keeping is None or self.worth_keeping(metrics))
         if self.has_weights:
-            self._save(QUICK if self.is_light else saving.formats_for(model))
+            self._save(saving.formats_for(model, self.formats))
 
     def log_model(self, step: int) -> None:
-        """Log the model that was saved as an MLflow model as well, with the metrics of this epoch."""
-        if self.is_kept and not self.is_light and not self._is_logged():
+        """Log the model that was saved as an MLflow model, with the metrics of this epoch, if it is wanted."""
+        if self.is_kept and self.logs_model and not self._is_logged():
             bare = saving.uncompiled(self.model)
             with saving.unregistered(bare):
                 self.run.log_model(bare, self.config.model.name, self.images, models.predict(bare, self.images), step)

@@ -292,6 +292,33 @@ def test_a_disk_without_room_for_the_model_is_refused(
         start(Keeper(config), run, ready)
 
 
+@pytest.mark.parametrize(
+    ("formats", "files", "models"),
+    [(["keras"], set(), 0), (["mlflow", "keras"], set(), 1), (["keras", "h5"], {"model.h5"}, 0)],
+)
+def test_a_finished_training_keeps_the_formats_that_are_asked_for(
+    formats: list[str], files: set[str], models: int, config: Config, ready: Ready, workplace: Workplace
+):
+    config.tracking.formats = formats
+    keeper = Keeper(config)
+    with start_run(open_store(config.tracking), config) as run:
+        start(keeper, run, ready)
+        keeper.finish(ready.model, {"val_accuracy": 0.5})
+        keeper.log_model(step=1)
+    assert model_files(workplace) == {"model.keras", "manifest.json", *files}
+    assert len(MlflowClient(workplace.uri).search_logged_models([run.experiment_id])) == models
+
+
+@pytest.mark.parametrize("formats", [["keras"], ["keras", "h5", "saved_model"]])
+def test_fewer_formats_need_less_room(
+    formats: list[str], config: Config, ready: Ready, monkeypatch: pytest.MonkeyPatch
+):
+    config.tracking.formats = formats
+    with start_run(open_store(config.tracking), config) as run:
+        free_space(monkeypatch, 3_500_000)  # too little for all
+        start(Keeper(config), run, ready)
+
+
 def test_for_a_server_the_room_for_temporary_files_is_checked(
     config: Config, ready: Ready, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -119,10 +119,10 @@ def check_formats(folder: Path, formats: tuple[str, ...], images: Images, expect
             raise ModelFileError(f"{name} reads back as another model: its probabilities differ by {difference:g}")
 
 
-def formats_for(model: keras.Model) -> tuple[str, ...]:
-    """Return the formats for this model: HDF5 reads back only Keras' public layers, and a few backbones have others."""
+def formats_for(model: keras.Model, wanted: tuple[str, ...] = FORMATS) -> tuple[str, ...]:
+    """Return those that fit the model: HDF5 reads back only Keras' public layers, and a few backbones have others."""
     is_plain = all(getattr(keras.layers, type(step).__name__, None) is type(step) for step in model.operations)
-    return FORMATS if is_plain else tuple(name for name in FORMATS if name != H5_FILE)
+    return wanted if is_plain else tuple(name for name in wanted if name != H5_FILE)
 
 
 def uncompiled(model: keras.Model) -> keras.Model:

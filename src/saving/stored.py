@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,8 @@ KERAS_FILE = "model.keras"
 H5_FILE = "model.h5"
 SAVED_MODEL = "saved_model"
 MANIFEST = "manifest.json"
-FORMATS = (KERAS_FILE, H5_FILE, SAVED_MODEL)
+FILES = {"keras": KERAS_FILE, "h5": H5_FILE, "saved_model": SAVED_MODEL}  # by their names in `tracking.formats`
+FORMATS = tuple(FILES.values())
 REMEDY = "restore it from a copy, or train the model again"
 
 
@@ -37,6 +39,11 @@ def formats_in(folder: Path) -> tuple[str, ...]:
     """Return the formats in a run's model folder, after checking its files against its manifest."""
     check_manifest(folder)
     return tuple(name for name in FORMATS if (folder / name).exists())
+
+
+def files_of(formats: Sequence[str]) -> tuple[str, ...]:
+    """Return the files of some of `tracking.formats`; MLflow's own is no file of the folder."""
+    return tuple(file for name, file in FILES.items() if name in formats)
 
 
 def check_manifest(folder: Path) -> None:

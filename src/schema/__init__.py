@@ -63,7 +63,7 @@ from src.schema.schedule import (
 )
 from src.schema.space import Choice, Dimension, Interval, Scalar
 from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared
-from src.schema.training import TrackingConfig, TrainingConfig, check_classes
+from src.schema.training import MLFLOW, MODEL_FORMATS, TrackingConfig, TrainingConfig, check_classes
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (
     CheckDataConfig,

@@ -8,7 +8,7 @@ from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, require
 from src.schema.metrics import VALIDATION
 from src.schema.run import Config
-from src.schema.training import TrackingConfig
+from src.schema.training import MLFLOW, TrackingConfig
 from src.schema.verbs import check_registry_names
 
 
@@ -82,6 +82,10 @@ class BestOfSweepConfig(SeedsConfig):
         super().__post_init__()
         at_least(1, "final_epochs", self.final_epochs)
         check_registry_names(self.registered_model or self.dataset.name, self.alias, "registered_model")
+        if MLFLOW not in self.tracking.formats:
+            raise ConfigError(
+                f"tracking.formats: {self.tracking.formats} lacks {MLFLOW}, in which the model is registered; add it"
+            )
 
 
 @dataclass(kw_only=True)

@@ -105,6 +105,10 @@ def check_metric(key: str, name: str, known: tuple[str, ...]) -> None:
     require(name in known, key, name, f"one of {', '.join(known)}" + (f"; did you mean {near!r}?" if near else ""))
 
 
+KERAS, MLFLOW = "keras", "mlflow"
+MODEL_FORMATS = (KERAS, "h5", "saved_model", MLFLOW)  # the last one is MLflow's own, with a `.keras` file
+
+
 @dataclass(kw_only=True)
 class TrackingConfig(Kind, group=Group("tracking"), kind="tracking"):
     """The store of a run, and how much is recorded in it."""
@@ -118,8 +122,18 @@ class TrackingConfig(Kind, group=Group("tracking"), kind="tracking"):
     save_model: bool = True
     on_duplicate: str = "train"  # reuse: return a finished run of the same configuration, code and data instead
     detail: str = "full"  # light: no pictures, tables, environment or logged model, as in the trials of a sweep
+    # In which a run keeps its model; with detail=light it has the first one alone
+    formats: list[str] = field(default_factory=lambda: [*MODEL_FORMATS], metadata=ADDED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        known = f"some of {', '.join(MODEL_FORMATS)}, each once"
+        is_usable = set(self.formats) <= set(MODEL_FORMATS) and len(set(self.formats)) == len(self.formats)
+        require(is_usable, "tracking.formats", self.formats, known)
+        if KERAS not in self.formats:
+            raise ConfigError(
+                f"tracking.formats: {self.formats} lacks {KERAS}, from which commands read a model; add it, or save "
+                "no model: tracking.save_model=false"
+            )
         one_of(("train", "reuse"), "tracking.on_duplicate", self.on_duplicate)
         one_of(("full", "light"), "tracking.detail", self.detail)

@@ -17,6 +17,7 @@ from src.places import local_path
 from src.results import TrainResult
 from src.schema import (
     BEST,
+    MODEL_FORMATS,
     TEST,
     VALIDATION,
     Config,
@@ -55,6 +56,8 @@ def origin_of_result(config: Config, data_digest: str) -> dict[str, Any]:
     """
     tree = with_given_name(as_tree(config))
     leaves = decisive_leaves(tree) | {name: value for name, value in flatten(tree).items() if name in KEPT}
+    if set(config.tracking.formats) != set(MODEL_FORMATS):  # runs of earlier versions have all of them
+        leaves["tracking.formats"] = sorted(config.tracking.formats)
     for name in ("training.initial_weights", "model.weights"):
         if (path := leaves.get(name)) and (file := local_path(str(path))).is_file():
             leaves[name] = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -284,7 +284,8 @@ class Run:
         """The id of the MLflow model that the run logged last; raises StoreError if it logged none."""
         if not self.model_ids:
             raise StoreError(
-                f"run {self._id} logged no model; train it with tracking.detail=full and tracking.save_model=true"
+                f"run {self._id} logged no model; train it with tracking.detail=full, tracking.save_model=true and "
+                "mlflow in tracking.formats"
             )
         return self.model_ids[-1]
 

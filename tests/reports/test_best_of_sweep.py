@@ -89,6 +89,7 @@ def test_no_trial_sees_the_test_split() -> None:
             SWEPT,
             r"^dataset\.validation_size=0: the best trial is found by its validation",
         ),
+        (["tracking.formats=[keras]"], SWEPT, r"^tracking\.formats: \['keras'\] lacks mlflow, .* registered; add it"),
         (["final_epochs=0"], SWEPT, r"^final_epochs: got 0"),
         (
             ["final_epochs=3", "schedule=cosine", "schedule.warmup_epochs=4", "training.epochs=9"],

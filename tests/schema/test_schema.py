@@ -42,6 +42,20 @@ def run(**changes: Any) -> schema.Config:
     return schema.Config(**groups | changes)
 
 
+@pytest.mark.parametrize(
+    ("formats", "sentence"),
+    [
+        (["h5", "mlflow"], r"^tracking\.formats: \['h5', 'mlflow'\] lacks keras, .*; add it, or save no model"),
+        ([], r"^tracking\.formats: \[\] lacks keras"),
+        (["keras", "onnx"], r"^tracking\.formats: got \['keras', 'onnx'\], expected some of keras, h5, saved_model"),
+        (["keras", "keras"], r"^tracking\.formats: got \['keras', 'keras'\], expected .*, each once"),
+    ],
+)
+def test_formats_of_which_no_command_could_read_the_model_are_refused(formats: list[str], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        schema.TrackingConfig(name="mlflow", formats=formats)
+
+
 RANGES: Ranges = [(run, "seed", [0, 2**32 - 1], [-1, 2**32])]
 test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(RANGES)
 

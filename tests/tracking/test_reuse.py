@@ -173,6 +173,7 @@ def test_an_older_run_without_best_metrics_is_reused_too(workplace: Workplace, f
 
 
 DIFFERENT = ["seed=2", "training.epochs=3", "model.dropout=0.1", "dataset.limit=100", "tracking.save_model=false"]
+DIFFERENT += ["tracking.formats=[keras]"]
 
 
 @pytest.mark.parametrize("change", DIFFERENT)
@@ -180,7 +181,10 @@ def test_another_setting_is_another_run(change: str):
     assert fingerprint(config(change), "d") != fingerprint(config(), "d")
 
 
-@pytest.mark.parametrize("change", ["tracking.run_name=x", "tags.a=b", "tracking.experiment=y"])
+PLACES = ["tracking.run_name=x", "tags.a=b", "tracking.experiment=y"]
+
+
+@pytest.mark.parametrize("change", [*PLACES, "tracking.formats=[mlflow,keras,h5,saved_model]"])
 def test_what_a_run_is_called_and_where_it_is_kept_makes_no_other_run(change: str):
     assert fingerprint(config(change), "d") == fingerprint(config(), "d")
 
