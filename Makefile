@@ -58,8 +58,7 @@ ui: setup ## Show the tracked runs in the MLflow UI on http://127.0.0.1:5000 (PO
 	@$(BIN)/python -m src.ui $(addprefix port=,$(call typed,PORT)) $(addprefix open=,$(call typed,OPEN))
 
 serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@champion)
-	PATH="$(CURDIR)/$(BIN):$$PATH" MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db} MLFLOW_DISABLE_TELEMETRY=true \
-	$(BIN)/mlflow models serve -m $(MODEL) --env-manager local --host 127.0.0.1 --port $(or $(PORT),5001)
+	@$(BIN)/python -m src.serve "model_uri=$(MODEL)" $(addprefix port=,$(call typed,PORT))
 
 pictures: setup ## Draw the pictures of the documents that need no training
 	$(BIN)/python -m docs.drawings

@@ -7,10 +7,8 @@ python -m src.ui port=5001 open=true
 from __future__ import annotations
 
 import contextlib
-import errno
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,10 +20,12 @@ from src import console, links, tracking
 from src.cli.command import entry_point
 from src.errors import UserError
 from src.places import resolve_address
+from src.ports import check_port
 from src.process.interrupt import deferred
 from src.schema import UiConfig
 
 HOST = "127.0.0.1"
+REMEDY = "make ui PORT={port} (python -m src.ui port={port})"
 POLL_SECONDS = 0.2  # between two checks whether the server answers
 END_SECONDS = 10  # that a server gets to end by itself
 
@@ -40,7 +40,7 @@ def show(config: UiConfig) -> None:
     """
     is_served = links.is_server(config.tracking.uri)
     if not is_served:
-        check_port(config.port)
+        check_port(HOST, config.port, UiConfig.port, REMEDY)
 
     if is_served:
         console.say("the runs are on a tracking server, which has its own UI:")
@@ -63,21 +63,6 @@ def show(config: UiConfig) -> None:
                 open_browser(address)
             server.wait()
     raise UserError("the MLflow server ended by itself; the lines above give the reason")
-
-
-def check_port(port: int) -> None:
-    """Raise UserError unless a server can listen on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            other = port + 1 if 1024 <= port < 65535 else UiConfig.port
-            is_taken = error.errno == errno.EADDRINUSE
-            reason = "is taken, perhaps by another UI" if is_taken else f"cannot be used ({error.strerror})"
-            raise UserError(
-                f"port {port} {reason}; choose another: make ui PORT={other} (python -m src.ui port={other})"
-            ) from error
 
 
 def environment(uri: str, artifacts: str | None) -> dict[str, str]:

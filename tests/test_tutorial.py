@@ -116,9 +116,9 @@ def test_the_five_digits_are_read(typed: Typed):
 
 
 def test_the_served_champion_sees_a_four(typed: Typed):
-    ((scores,),) = json.loads(typed.answer("invocations")).values()
-    assert len(scores) == 10
-    assert max(scores) == scores[4]
+    (prediction,) = json.loads(typed.answer("curl"))["predictions"]
+    assert prediction["class"] == "4"
+    assert len(prediction["probabilities"]) == 10
 
 
 def test_the_handicapped_challenger_is_not_crowned_and_that_is_explained(typed: Typed):

@@ -48,7 +48,7 @@ def test_a_taken_port_is_reported_before_anything_is_made(workplace: Workplace) 
         answer = workplace.run("src.ui", f"port={port}")
     assert (answer.returncode, answer.stdout) == (1, "")
     assert re.fullmatch(
-        rf"error: port {port} is taken, perhaps by another UI; choose another: make ui PORT=(\d+) "
+        rf"error: port {port} is taken, perhaps by another server; choose another: make ui PORT=(\d+) "
         rf"\(python -m src\.ui port=\1\)\n",
         answer.stderr,
     )

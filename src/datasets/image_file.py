@@ -4,17 +4,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from src.datasets.images import SUFFIXES, TOO_LARGE, BadImage, Picture, decode, enforce_pixel_limit
+from src.datasets.images import SUFFIXES, TOO_LARGE, BadImage, ImageBytes, Picture, decode, enforce_pixel_limit
 from src.errors import DataError
 
 
 def read_image(
-    path: Path, height: int, width: int, channels: int, resize: str = "stretch", convert: bool = False
+    source: Path | ImageBytes, height: int, width: int, channels: int, resize: str = "stretch", convert: bool = False
 ) -> Picture:
     """Return the image in a file, upright, resized, and in grayscale or RGB as the model needs it.
 
     Args:
-        path: the file.
+        source: the file, or the content of one.
         height, width, channels: the shape of the model's images.
         resize: how the images that the model was trained on were resized: `crop`, `pad` or `stretch`.
         convert: True if the images that it was trained on were converted where needed, see `decode`.
@@ -24,10 +24,11 @@ def read_image(
     """
     try:
         with enforce_pixel_limit():
-            return decode(path, height, width, channels, resize, convert)
+            return decode(source, height, width, channels, resize, convert)
     except BadImage as bad:
+        name = source.name if isinstance(source, ImageBytes) else source
         if str(bad) == TOO_LARGE:
-            raise DataError(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make the image smaller") from bad
+            raise DataError(f"{name} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make the image smaller") from bad
         raise DataError(
-            f"{path} is not an image that can be read ({bad}); give an undamaged {', '.join(SUFFIXES)} file"
+            f"{name} is not an image that can be read ({bad}); give an undamaged {', '.join(SUFFIXES)} file"
         ) from bad

@@ -72,6 +72,7 @@ from src.schema.verbs import (
     ExplainConfig,
     PredictConfig,
     RegisterConfig,
+    ServeConfig,
     SummaryConfig,
     TrackedModelConfig,
     UiConfig,

@@ -17,6 +17,7 @@ from src.schema.verbs import (
     ExplainConfig,
     PredictConfig,
     RegisterConfig,
+    ServeConfig,
     SummaryConfig,
     UiConfig,
 )
@@ -28,6 +29,7 @@ PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "find_lr": FindLrConfig,
     "predict": PredictConfig,
     "register": RegisterConfig,
+    "serve": ServeConfig,
     "best_of_sweep": BestOfSweepConfig,
     "compare_models": CompareModelsConfig,
     "cross_validate": CrossValidateConfig,

@@ -1,5 +1,7 @@
 """The settings of the commands other than training."""
 
+import ipaddress
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -111,9 +113,41 @@ class UiConfig:
     open: bool = False  # in a browser, once the UI answers
 
     def __post_init__(self) -> None:
-        require(1 <= self.port <= 65535, "port", self.port, "a number from 1 to 65535")
+        check_port_number(self.port)
         if not self.tracking.enabled:
             raise ConfigError("tracking=off: there is no store to show; choose tracking=mlflow")
+
+
+@dataclass(kw_only=True)
+class ServeConfig(TrackedModelConfig):
+    """A model, and where it is served."""
+
+    host: str = "127.0.0.1"  # of the interface that the server listens on; this one is reached from this machine only
+    port: int = 5001
+    max_mb: float = 16.0  # of a request
+    calibrated: bool = False  # with the temperature of the run
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_port_number(self.port)
+        require(0 < self.max_mb < math.inf, "max_mb", self.max_mb, "a number of megabytes above 0")
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError as error:
+            raise ConfigError(
+                f"host: got {self.host!r}, expected the address of an interface, such as 127.0.0.1 for this machine "
+                "only, or 0.0.0.0 for all"
+            ) from error
+
+    @property
+    def is_local(self) -> bool:
+        """True if only programs of this machine reach the server."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+def check_port_number(port: int) -> None:
+    """Raises ConfigError for a number that is no port's."""
+    require(1 <= port <= 65535, "port", port, "a number from 1 to 65535")
 
 
 @dataclass(kw_only=True)

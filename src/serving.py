@@ -1,0 +1,235 @@
+"""The HTTP interface of a model: pictures or raw pixels come in, classes and probabilities go out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from src.datasets import ImageBytes, read_image
+from src.errors import DataError
+
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")  # a page of another site that calls itself one of these is refused
+BATCH = 64  # images that are computed at once
+MEGABYTE = 10**6
+FIELD = "image"
+EXAMPLE = "curl -F image=@cat.png http://HOST:PORT/predict"
+PIXELS = ("inputs", "instances")  # the keys that MLflow's scoring server takes
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Refused(Exception):
+    """A request that cannot be answered: the status code, and a sentence that says what was expected."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Answer(NamedTuple):
+    """The prediction for one picture."""
+
+    file: str
+    predicted: str
+    probabilities: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the server sends it."""
+        return {
+            "file": self.file,
+            "class": self.predicted,
+            "probability": self.probabilities[self.predicted],
+            "probabilities": self.probabilities,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A model, and what it needs to know about pictures.
+
+    Attributes:
+        name: of the model, as it was asked for.
+        class_names: the names of its classes.
+        input_shape: height, width and channels of its images.
+        resize: how pictures of another size are resized: `crop`, `pad` or `stretch`.
+        converts: whether pictures are read that are not usable without a conversion.
+        compute: returns the probabilities, float32, (n, classes), of uint8 images, (n, height, width, channels).
+        max_bytes: of a request.
+    """
+
+    name: str
+    class_names: Sequence[str]
+    input_shape: tuple[int, int, int]
+    resize: str
+    converts: bool
+    compute: Callable[[Pixels], npt.NDArray[np.float32]]
+    max_bytes: int
+    lock: Lock = field(default_factory=Lock)  # one request at a time: each uses all cores
+
+    def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
+        """Return the probabilities of images, float32, (n, classes)."""
+        with self.lock:
+            return np.concatenate([self.compute(images[at : at + BATCH]) for at in range(0, len(images), BATCH)])
+
+    def classify(self, pictures: Sequence[ImageBytes]) -> list[Answer]:
+        """Return the prediction for each picture; raises DataError for one that cannot be read."""
+        with self.lock:  # reading changes the warning filters of the process
+            read = [read_image(picture, *self.input_shape, self.resize, self.converts).pixels for picture in pictures]
+        answers = []
+        for picture, scores in zip(pictures, self.probabilities(np.stack(read)), strict=True):
+            named = dict(zip(self.class_names, map(float, scores), strict=True))
+            answers.append(Answer(picture.name, self.class_names[int(scores.argmax())], named))
+        return answers
+
+    def warm_up(self) -> None:
+        """Compute once, because the first call takes longer."""
+        self.compute(np.zeros((1, *self.input_shape), np.uint8))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the model is and takes, as the server describes it."""
+        height, width, channels = self.input_shape
+        return {
+            "model": self.name,
+            "classes": list(self.class_names),
+            "input": {"height": height, "width": width, "channels": channels, "type": "uint8"},
+            "pictures": EXAMPLE,
+        }
+
+
+def make_app(served: ServedModel, is_local: bool) -> Starlette:
+    """Return the application that answers requests to a model.
+
+    - `POST /predict` takes pictures: a form with one or more files in the field `image`, or one file as the body.
+    - `POST /invocations` takes raw pixels as MLflow's scoring server does.
+    - `GET /` describes the model; `GET /health` and `GET /ping` answer when it is ready.
+
+    Args:
+        served: the model.
+        is_local: whether only this machine may use it: then requests under another name of the host are refused.
+    """
+
+    async def predict(request: Request) -> Response:
+        pictures = await _read_pictures(request, served.max_bytes)
+        answers = await run_in_threadpool(served.classify, pictures)
+        return JSONResponse({"model": served.name, "predictions": [answer.as_json() for answer in answers]})
+
+    async def invocations(request: Request) -> Response:
+        images = await run_in_threadpool(_pixels_in, await _read_body(request, served.max_bytes), served.input_shape)
+        scores = await run_in_threadpool(served.probabilities, images)
+        return JSONResponse({"predictions": scores.tolist()})
+
+    async def describe(request: Request) -> Response:
+        return JSONResponse(served.as_json())
+
+    async def ready(request: Request) -> Response:
+        return Response("\n", media_type="application/json")
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        status = error.status if isinstance(error, Refused) else 400
+        return JSONResponse({"error_code": "BAD_REQUEST", "message": str(error)}, status)
+
+    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS))] if is_local else []
+    return Starlette(
+        routes=[
+            Route("/", describe),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/invocations", invocations, methods=["POST"]),
+            Route("/health", ready),
+            Route("/ping", ready),
+        ],
+        middleware=hosts,
+        exception_handlers={Refused: refuse, DataError: refuse},
+    )
+
+
+async def _read_pictures(request: Request, limit: int) -> list[ImageBytes]:
+    """Return the pictures of a request.
+
+    Raises:
+        Refused: it contains none, or is too large.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data" and not kind.startswith("image/"):
+        raise Refused(415, f"content type: got {kind or 'none'}, expected a form with a picture: {EXAMPLE}")
+    body = await _read_body(request, limit)
+    if kind.startswith("image/"):
+        return [ImageBytes("the picture", body)]
+    try:
+        form = await MultiPartParser(request.headers, _once(body)).parse()
+    except (MultiPartException, KeyError) as error:
+        raise Refused(400, f"the form cannot be read ({error}); send it like this: {EXAMPLE}") from error
+    try:
+        return await _pictures_in(form)
+    finally:
+        await form.close()
+
+
+async def _pictures_in(form: FormData) -> list[ImageBytes]:
+    parts = form.getlist(FIELD)
+    if not parts:
+        raise Refused(400, f"the form has no field {FIELD!r}, only {sorted(set(form))}; send it like this: {EXAMPLE}")
+    pictures = []
+    for part in parts:
+        if isinstance(part, str):
+            raise Refused(400, f"the field {FIELD!r} has text in it; put @ before the name of the file: {EXAMPLE}")
+        pictures.append(ImageBytes(part.filename or "the picture", await part.read()))
+    return pictures
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    """Return the body of a request; raises Refused as soon as it is larger than the limit."""
+    body = bytearray()
+    stated = request.headers.get("content-length", "0")
+    if stated.isdecimal() and int(stated) <= limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                break
+        else:
+            return bytes(body)
+    raise Refused(
+        413,
+        f"the request is larger than {limit / MEGABYTE:g} MB; send fewer or smaller pictures, or serve with max_mb=",
+    )
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
+
+
+def _pixels_in(body: bytes, input_shape: tuple[int, int, int]) -> Pixels:
+    """Return the raw pixels in a request to MLflow's scoring server: uint8, (n, height, width, channels).
+
+    Raises:
+        Refused: it contains something else.
+    """
+    expected = "expected {} with n images of {}x{}x{} integers from 0 to 255".format('{"inputs": [...]}', *input_shape)
+    try:
+        content = json.loads(body)
+        values = next(content[name] for name in PIXELS if name in content)
+    except (ValueError, TypeError, StopIteration, RecursionError) as error:
+        raise Refused(400, f"the request is not JSON with the key inputs; {expected}") from error
+    try:
+        images = np.asarray(values)
+    except ValueError as error:
+        raise Refused(400, f"inputs: the images differ in shape; {expected}") from error
+    if images.shape[1:] != input_shape or not len(images):
+        raise Refused(400, f"inputs: got an array of shape {images.shape}; {expected}")
+    if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
+        raise Refused(400, f"inputs: got values that are no integers from 0 to 255; {expected}")
+    return images.astype(np.uint8)

@@ -1,0 +1,230 @@
+"""The HTTP interface of a model: pictures and raw pixels in, classes and probabilities or one sentence out."""
+
+import contextlib
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import uvicorn
+from PIL import Image
+
+from src.serving import BATCH, ServedModel, make_app
+from tests.support.servers import free_port
+
+CLASSES = ["dark", "light"]
+LIMIT = 200_000  # bytes
+SIDE = 4
+
+
+def brightness(images: np.ndarray) -> np.ndarray:
+    """The probabilities of a model for which an image is as light as its mean pixel."""
+    light = images.mean(axis=(1, 2, 3), dtype=np.float32) / 255
+    return np.stack([1 - light, light], axis=1)
+
+
+@contextlib.contextmanager
+def running(app: Any) -> Iterator[str]:
+    """The address of the application, served by a thread for as long as the block lasts."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def served(**changes: Any) -> ServedModel:
+    settings: dict[str, Any] = {
+        "name": "models:/pets@champion",
+        "class_names": CLASSES,
+        "input_shape": (SIDE, SIDE, 1),
+        "resize": "stretch",
+        "converts": False,
+        "compute": brightness,
+        "max_bytes": LIMIT,
+    }
+    return ServedModel(**settings | changes)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with running(make_app(served(), is_local=True)) as found:
+        yield found
+
+
+def png(brightness: int, size: tuple[int, int] = (SIDE, SIDE), mode: str = "L", kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    color = brightness if mode == "L" else (brightness,) * len(mode)
+    Image.new(mode, size, color).save(file, kind)
+    return file.getvalue()
+
+
+def refused(answer: requests.Response, status: int = 400) -> str:
+    """The sentence of a refusal."""
+    assert answer.status_code == status
+    found = answer.json()
+    assert found["error_code"] == "BAD_REQUEST"
+    message: str = found["message"]
+    assert len(message) < 250
+    assert "\n" not in message
+    return message
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [png(255), png(255, (30, 7)), png(255, mode="RGB"), png(255, mode="RGBA"), png(255, mode="RGB", kind="JPEG")],
+    ids=["size of the model", "another size", "colors", "transparency", "another format"],
+)
+def test_a_picture_gets_its_class_and_all_probabilities(address: str, content: bytes) -> None:
+    answer = requests.post(f"{address}/predict", files={"image": content}).json()
+    (prediction,) = answer["predictions"]
+    assert (answer["model"], prediction["class"]) == ("models:/pets@champion", "light")
+    assert prediction["probabilities"] == pytest.approx({"dark": 0, "light": 1}, abs=0.01)
+    assert prediction["probability"] == prediction["probabilities"]["light"]
+
+
+def test_several_pictures_are_answered_in_their_order_by_their_names(address: str) -> None:
+    pictures = [("image", (f"{level}.png", png(level))) for level in (255, 51, 0)]
+    found = requests.post(f"{address}/predict", files=pictures).json()["predictions"]
+    assert [(each["file"], each["class"]) for each in found] == [
+        ("255.png", "light"),
+        ("51.png", "dark"),
+        ("0.png", "dark"),
+    ]
+    assert found[1]["probability"] == pytest.approx(0.8)
+
+
+def test_a_picture_may_be_the_body_of_the_request(address: str) -> None:
+    answer = requests.post(f"{address}/predict", data=png(255), headers={"Content-Type": "image/png"})
+    assert answer.json()["predictions"][0]["class"] == "light"
+
+
+@pytest.mark.parametrize(("resize", "expected"), [("stretch", 0.5), ("crop", 0.95), ("pad", 0.25)])
+def test_pictures_are_resized_as_in_the_training(resize: str, expected: float) -> None:
+    picture = Image.new("L", (16, 8))
+    picture.paste(255, (4, 0, 12, 8))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    with running(make_app(served(resize=resize), is_local=True)) as address:
+        answer = requests.post(f"{address}/predict", files={"image": file.getvalue()}).json()
+    assert answer["predictions"][0]["probabilities"]["light"] == pytest.approx(expected, abs=0.05)
+
+
+def test_more_images_than_are_computed_at_once_are_all_answered(address: str) -> None:
+    levels = [255 * (at % 2) for at in range(BATCH + 3)]
+    found = requests.post(f"{address}/predict", files=[("image", png(level)) for level in levels]).json()
+    assert [each["class"] for each in found["predictions"]] == [CLASSES[level // 255] for level in levels]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "sentence"),
+    [
+        ({"files": {"image": ("cat.png", b"no picture at all")}}, 400, "cat.png is not an image that can be read"),
+        ({"files": {"image": ("cat.png", png(9)[:45])}}, 400, "cat.png is not an image that can be read"),
+        ({"files": {"image": ("cat.png", b"")}}, 400, "cat.png is not an image that can be read (empty file)"),
+        ({"files": {"image": ("cat.jpg", png(9))}}, 400, "cat.jpg is not an image that can be read (suffix of another"),
+        ({"files": {"picture": png(9)}}, 400, "the form has no field 'image', only ['picture']; send it like this:"),
+        ({"files": {"other": b""}, "data": {"image": "cat.png"}}, 400, "the field 'image' has text in it; put @"),
+        ({"data": {"image": "cat.png"}}, 415, "content type: got application/x-www-form-urlencoded, expected a form"),
+        ({"data": b"x"}, 415, "content type: got none, expected a form with a picture: curl -F image=@cat.png"),
+        ({"data": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "the form cannot be read"),
+        ({"files": {"image": b"0" * LIMIT}}, 413, "the request is larger than 0.2 MB; send fewer or smaller pictures"),
+        ({"files": {"image": png(9, (10_000, 10_000))}}, 400, "image has more than"),
+    ],
+)
+def test_what_is_no_picture_is_answered_by_a_sentence(
+    address: str, request_: dict[str, Any], status: int, sentence: str
+) -> None:
+    assert refused(requests.post(f"{address}/predict", **request_), status).startswith(sentence)
+
+
+def test_a_request_without_a_stated_length_is_limited_too(address: str) -> None:
+    chunks = (b"0" * 10_000 for _ in range(30))
+    answer = requests.post(f"{address}/predict", data=chunks, headers={"Content-Type": "image/png"})
+    assert refused(answer, 413).startswith("the request is larger than 0.2 MB")
+
+
+# --- raw pixels --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["inputs", "instances"])
+def test_raw_pixels_are_answered_as_by_mlflow(address: str, key: str) -> None:
+    images = np.full((2, SIDE, SIDE, 1), 51).tolist()
+    answer = requests.post(f"{address}/invocations", json={key: images}).json()
+    assert answer == {"predictions": [pytest.approx([0.8, 0.2])] * 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"inputs": [[[[0]] * 5] * 5]}, "inputs: got an array of shape (1, 5, 5, 1); expected"),
+        ({"inputs": [[0] * 4] * 4}, "inputs: got an array of shape (4, 4); expected"),
+        ({"inputs": []}, "inputs: got an array of shape (0,); expected"),
+        ({"inputs": [[[[0]] * 4] * 4, [[[0]] * 3] * 4]}, "inputs: the images differ in shape; expected"),
+        ({"inputs": [[[[256]] * 4] * 4]}, "inputs: got values that are no integers from 0 to 255; expected"),
+        ({"inputs": [[[[0.5]] * 4] * 4]}, "inputs: got values that are no integers from 0 to 255; expected"),
+        ({"inputs": [[[["a"]] * 4] * 4]}, "inputs: got values that are no integers from 0 to 255; expected"),
+        ({"image": []}, "the request is not JSON with the key inputs; expected"),
+        ([1], "the request is not JSON with the key inputs; expected"),
+    ],
+)
+def test_what_are_no_images_of_the_model_is_answered_by_a_sentence(address: str, body: Any, sentence: str) -> None:
+    answer = refused(requests.post(f"{address}/invocations", json=body))
+    assert answer.startswith(sentence)
+    assert answer.endswith('expected {"inputs": [...]} with n images of 4x4x1 integers from 0 to 255')
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_is_answered_by_a_sentence(address: str, body: bytes) -> None:
+    assert refused(requests.post(f"{address}/invocations", data=body)).startswith(
+        "the request is not JSON with the key"
+    )
+
+
+# --- the server --------------------------------------------------------------------------------------------------
+
+
+def test_the_model_describes_itself(address: str) -> None:
+    found = requests.get(address).json()
+    assert (found["classes"], found["input"]["height"]) == (CLASSES, SIDE)
+
+
+@pytest.mark.parametrize("path", ["health", "ping"])
+def test_it_answers_when_it_is_ready(address: str, path: str) -> None:
+    assert requests.get(f"{address}/{path}").status_code == 200
+
+
+@pytest.mark.parametrize(("is_local", "status"), [(True, 400), (False, 200)])
+def test_a_page_that_has_given_this_machine_its_own_name_is_refused(is_local: bool, status: int) -> None:
+    with running(make_app(served(), is_local)) as address:
+        assert requests.get(address, headers={"Host": "evil.example"}).status_code == status
+
+
+def test_requests_at_the_same_time_are_all_answered(address: str) -> None:
+    found: list[float] = []
+
+    def ask(level: int) -> None:
+        images = np.full((1, SIDE, SIDE, 1), level).tolist()
+        answer = requests.post(f"{address}/invocations", data=json.dumps({"inputs": images})).json()
+        found.append(round(255 * answer["predictions"][0][1]))
+
+    threads = [threading.Thread(target=ask, args=(level,)) for level in range(0, 250, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == list(range(0, 250, 10))
