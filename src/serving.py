@@ -231,5 +231,5 @@ def _pixels_in(body: bytes, input_shape: tuple[int, int, int]) -> Pixels:
     if images.shape[1:] != input_shape or not len(images):
         raise Refused(400, f"inputs: got an array of shape {images.shape}; {expected}")
     if images.dtype.kind not in "iu" or images.min() < 0 or images.max() > 255:
-        raise Refused(400, f"inputs: got values that are no integers from 0 to 255; {expected}")
+        raise Refused(400, f"inputs: got values other than integers from 0 to 255; {expected}")
     return images.astype(np.uint8)

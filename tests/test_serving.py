@@ -146,7 +146,7 @@ def test_more_images_than_are_computed_at_once_are_all_answered(address: str) ->
         ({"files": {"image": png(9, (10_000, 10_000))}}, 400, "image has more than"),
     ],
 )
-def test_what_is_no_picture_is_answered_by_a_sentence(
+def test_something_else_than_a_picture_is_answered_by_a_sentence(
     address: str, request_: dict[str, Any], status: int, sentence: str
 ) -> None:
     assert refused(requests.post(f"{address}/predict", **request_), status).startswith(sentence)
@@ -175,21 +175,23 @@ def test_raw_pixels_are_answered_as_by_mlflow(address: str, key: str) -> None:
         ({"inputs": [[0] * 4] * 4}, "inputs: got an array of shape (4, 4); expected"),
         ({"inputs": []}, "inputs: got an array of shape (0,); expected"),
         ({"inputs": [[[[0]] * 4] * 4, [[[0]] * 3] * 4]}, "inputs: the images differ in shape; expected"),
-        ({"inputs": [[[[256]] * 4] * 4]}, "inputs: got values that are no integers from 0 to 255; expected"),
-        ({"inputs": [[[[0.5]] * 4] * 4]}, "inputs: got values that are no integers from 0 to 255; expected"),
-        ({"inputs": [[[["a"]] * 4] * 4]}, "inputs: got values that are no integers from 0 to 255; expected"),
+        ({"inputs": [[[[256]] * 4] * 4]}, "inputs: got values other than integers from 0 to 255; expected"),
+        ({"inputs": [[[[0.5]] * 4] * 4]}, "inputs: got values other than integers from 0 to 255; expected"),
+        ({"inputs": [[[["a"]] * 4] * 4]}, "inputs: got values other than integers from 0 to 255; expected"),
         ({"image": []}, "the request is not JSON with the key inputs; expected"),
         ([1], "the request is not JSON with the key inputs; expected"),
     ],
 )
-def test_what_are_no_images_of_the_model_is_answered_by_a_sentence(address: str, body: Any, sentence: str) -> None:
+def test_something_else_than_images_of_the_model_is_answered_by_a_sentence(
+    address: str, body: Any, sentence: str
+) -> None:
     answer = refused(requests.post(f"{address}/invocations", json=body))
     assert answer.startswith(sentence)
     assert answer.endswith('expected {"inputs": [...]} with n images of 4x4x1 integers from 0 to 255')
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_what_is_no_json_is_answered_by_a_sentence(address: str, body: bytes) -> None:
+def test_something_else_than_json_is_answered_by_a_sentence(address: str, body: bytes) -> None:
     assert refused(requests.post(f"{address}/invocations", data=body)).startswith(
         "the request is not JSON with the key"
     )

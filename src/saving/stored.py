@@ -42,7 +42,7 @@ def formats_in(folder: Path) -> tuple[str, ...]:
 
 
 def files_of(formats: Sequence[str]) -> tuple[str, ...]:
-    """Return the files of some of `tracking.formats`; MLflow's own is no file of the folder."""
+    """Return the files of some of `tracking.formats`; MLflow's own is not in the folder."""
     return tuple(file for name, file in FILES.items() if name in formats)
 
 

@@ -146,7 +146,7 @@ class ServeConfig(TrackedModelConfig):
 
 
 def check_port_number(port: int) -> None:
-    """Raises ConfigError for a number that is no port's."""
+    """Raises ConfigError for a number that no port can have."""
     require(1 <= port <= 65535, "port", port, "a number from 1 to 65535")
 
 

@@ -21,7 +21,7 @@ MISTAKES = [
     (["+training.epocs=3"], r"^no key 'training\.epocs'; did you mean 'epochs'\?"),
     (["+qqq=3"], r"^no key 'qqq'; .*known: augmentation, dataset, "),
     (["model=null"], r"^no model 'null'; known: alexnet, .*; or remove `model=null`$"),
-    (["training=3"], r"^no training '3'; known: default, fast$"),
+    (["training=3"], r"^no training '3'; known: default, fast, modern$"),
     (["model=null", "training.early_stopping_patience=null"], r"^no model 'null'[^;]*; known: [^;]*; or remove `"),
     (["tracking.uri=${nope}"], r"^tracking\.uri: interpolation key 'nope' not found"),
     (["model.conv.x.filters=3"], r"^got 'x', expected the index of a list item, counted from 0"),
