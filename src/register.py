@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from src import console, reports, saving, tracking
+from src import console, fitting, reports, saving, tracking
 from src.cli.command import entry_point
 from src.errors import ModelFileError, StoreError
 from src.process.interrupt import deferred
-from src.results import RegistrationResult
+from src.results import RegistrationResult, TrainResult
 from src.schema import TEST, RegisterConfig, best_metrics, check_registry_names, metric_names
 from src.tracked import trained_config
 
@@ -35,7 +35,8 @@ def register(config: RegisterConfig) -> RegistrationResult:
     with tracking.resume_run(config.tracking, run_id=config.run_id) as run:
         if run.status != "FINISHED":
             raise StoreError(f"run {run.run_id} is {run.status}; only the model of a finished run can be registered")
-        scores, digest = scores_of(config, str(run.run_id)), run.param("resolved.data_digest")
+        result = tracking.recorded_result(config.tracking, str(run.run_id))
+        digest = run.param("resolved.data_digest")
         # The recorded name: today, or in another working folder, a folder of images may have another one.
         name = config.name or str(run.read_config()["dataset"]["name"])
         check_registry_names(name, config.alias)
@@ -44,7 +45,9 @@ def register(config: RegisterConfig) -> RegistrationResult:
         check_formats(run)
         check_alias(registry, run, name, config)
         version, is_new = find_or_add_version(registry, run, name, digest)
-        registry.tag(version, scores)
+        registry.tag(version, scores_of(result))
+        if is_new:
+            write_card(registry, run, version, result)
         decision = move_alias(registry, run, version, config) if config.alias else reports.AliasDecision(False, "")
     return RegistrationResult(
         name=name,
@@ -100,9 +103,18 @@ def find_or_add_version(
     return registry.add(name, run, description, tags), True
 
 
-def scores_of(config: RegisterConfig, run_id: str) -> dict[str, str]:
-    """Return the run's scores as tags for its version: of its best epoch, and of the test split if it was scored."""
-    result = tracking.recorded_result(config.tracking, run_id)
+def write_card(registry: tracking.Registry, run: tracking.Run, version: tracking.Version, result: TrainResult) -> None:
+    """Write the model card of a new version: as its description, and as a page in its run."""
+    with run.logged_model_folder() as logged:
+        file = saving.keras_file(logged)
+        size, latency = file.stat().st_size, fitting.latency(saving.load_model(file))
+    card = reports.card_of(run, trained_config(run), result, version, size, latency)
+    registry.describe(version, reports.card_markdown(card))
+    reports.record_card(run, card)
+
+
+def scores_of(result: TrainResult) -> dict[str, str]:
+    """Return a run's scores as tags for its version: of its best epoch, and of the test split if it was scored."""
     tested = {name: result.metrics[name] for name in metric_names(TEST) if name in result.metrics}
     return {name: str(value) for name, value in (best_metrics(result.metrics, result.best_epoch) | tested).items()}
 

@@ -74,6 +74,26 @@ def test_a_version_is_named_after_the_data_set_and_leads_to_run_and_model(runs: 
     assert version.tags["data_digest"] == runs.client.get_run(runs.good).data.params["resolved.data_digest"]
 
 
+def test_a_new_version_has_a_model_card_as_its_description_and_as_a_page_in_its_run(runs: Runs):
+    result = runs.register(runs.good, "name=with-card")
+    description = runs.client.get_model_version("with-card", "1").description
+    for expected in (
+        "lenot on synthetic, test accuracy",
+        "### Metrics",
+        "SHA-256 ",
+        "make serve MODEL=models:/with-card/1",
+    ):
+        assert expected in description
+    page = (runs.workplace.folder / "mlartifacts" / result.run_id / "artifacts/model_card.html").read_text()
+    assert "<h1>Version 1 of with-card</h1>" in page
+    assert page.count('<img src="data:image/png;base64,') == 3
+
+    edited = "for the web site"
+    runs.client.update_model_version("with-card", "1", edited)
+    runs.register(runs.good, "name=with-card")
+    assert runs.client.get_model_version("with-card", "1").description == edited
+
+
 SCORES = ["best_val_accuracy", "best_val_loss", "best_epoch", "test_accuracy", "test_loss"]
 
 

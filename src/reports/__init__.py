@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from src.reports.label_check import check_labels, read_predicted
     from src.reports.limits import explain_limits, explain_winner
+    from src.reports.model_card import card_markdown, card_of, record_card
     from src.reports.recipe import check_recipe_name, trial_recipe
     from src.reports.reproduce import (
         check_origin,

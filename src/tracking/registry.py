@@ -151,6 +151,10 @@ class Registry:
         """Make the alias point to this version, and to no other."""
         self._client.set_registered_model_alias(version.name, alias, str(version.number))
 
+    def describe(self, version: Version, markdown: str) -> None:
+        """Set the description of a version."""
+        self._client.update_model_version(version.name, str(version.number), redact(markdown))
+
     def tag(self, version: Version, tags: Mapping[str, str | None]) -> None:
         """Set tags of a version, and delete those whose value is None."""
         existing = self._client.get_model_version(version.name, str(version.number)).tags
