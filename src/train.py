@@ -89,7 +89,7 @@ def train(
         recorder.record_settings(model)
         console.say_pairs(settings := reports.settings_of(config, dataset, model))
 
-        watching = [keeper.note_epoch, run.log_epoch, *observers]
+        watching = [keeper.note_epoch, run.log_epoch, *recorder.observers(model), *observers]
         fitted = fit_with_progress(model, dataset, config, watching, checkpoints)
         with deferred():  # a signal waits until the model is saved
             model = prepare_for_saving(model, config, dataset)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
     from src.figures.filters import plot_filters
     from src.figures.folds import plot_folds
+    from src.figures.frames import Mistake, maps_frame, mistakes_frame
     from src.figures.interactive import interactive_plots, plotly_script
     from src.figures.leaderboard import plot_leaderboard
     from src.figures.learning_rates import plot_range_test

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from src import datasets, figures, fitting, models, tracking
@@ -11,6 +11,7 @@ from src.extensions import extension_param, loaded_extensions
 from src.reports.assessment import Assessment, record_assessment, record_assessment_figures
 from src.reports.evaluation import class_scores, record_evaluation
 from src.reports.explanation import record_explanation
+from src.reports.film import Film
 from src.reports.markdown import escape
 from src.results import TrainResult, format_calibration, format_score
 from src.schema import (
@@ -76,6 +77,10 @@ class Recorder:
             }
         )
 
+    def observers(self, model: keras.Model) -> list[Callable[[int, Mapping[str, float]], None]]:
+        """Return what records something after each epoch besides metrics."""
+        return [Film(self.run, model, self.dataset, self.config.training.epochs).note_epoch]
+
     def record_fit(self, fitted: fitting.Fit) -> None:
         """Record the best epoch, its metrics, and why training stopped early."""
         self.run.log_params({"resolved.best_epoch": fitted.best_epoch})
@@ -116,6 +121,10 @@ class LightRecorder(Recorder):
     def record_settings(self, model: keras.Model) -> None:
         """Record what was decided at run time and is not in the config: data, precision, threads."""
         self._record_resolved(model)
+
+    def observers(self, model: keras.Model) -> list[Callable[[int, Mapping[str, float]], None]]:
+        """Return nothing."""
+        return []
 
     def record_figures(self, model: keras.Model, fitted: fitting.Fit, assessment: Assessment | None) -> None:
         """Do nothing."""

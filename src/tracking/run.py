@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import time
+import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -17,6 +18,9 @@ from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, InputTag, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
+from mlflow.tracking.multimedia import compress_image_size
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_IMAGES
+from PIL import Image
 
 from src.errors import NotKept, StoreError
 from src.process.interrupt import deferred
@@ -210,6 +214,24 @@ class Run:
             # Class names may be in any script. A letter that the font does not have is drawn as a box.
             warnings.filterwarnings("ignore", r"Glyph .* missing from font")
             figure.savefig(file)
+
+    def log_image(self, key: str, step: int, pixels: np.ndarray) -> None:
+        """Write a picture of a step, as MLflow's `log_image` does; the UI shows those of one key as a film.
+
+        Args:
+            key: what the pictures of all steps have in common; it must not contain a `/` or a `+`.
+            step: the epoch.
+            pixels: uint8, (height, width, 3). A picture of the same step is replaced.
+        """
+        image = Image.fromarray(pixels)
+        identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{key} {step}")
+        name = f"images/{key}+step+{step}+timestamp+{step}+{identity}"
+        for path, content in ((f"{name}.png", image), (f"{name}+compressed.webp", compress_image_size(image))):
+            with self._artifacts.new_file(path) as file:
+                content.save(file, path.rpartition(".")[2])
+        if MLFLOW_LOGGED_IMAGES not in self.tags:
+            self.set_tags({MLFLOW_LOGGED_IMAGES: "True"})
+            self.tags[MLFLOW_LOGGED_IMAGES] = "True"
 
     def new_folder(self, path: str) -> contextlib.AbstractContextManager[Path]:
         """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds."""

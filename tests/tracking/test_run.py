@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
@@ -33,6 +34,23 @@ def test_a_run_can_have_the_data_set_of_another_one_as_its_input(config: Config,
             run.log_dataset_of(str(run_id))
     (found,) = client.get_run(str(run.run_id)).inputs.dataset_inputs
     assert (found.dataset.name, found.dataset.digest) == ("digits", "d" * 36)
+
+
+def test_pictures_of_steps_have_the_names_that_mlflow_gives_them_and_are_replaced(config: Config, client: MlflowClient):
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    with new_run(config) as run, new_run(config) as other:
+        for step in (1, 2, 2):
+            run.log_image("mistakes", step, pixels)
+        for step in (1, 2):
+            client.log_image(str(other.run_id), pixels, key="mistakes", step=step)
+    ours, theirs = (
+        [(*file.path.split("+")[:4], file.path.split("+")[-1][36:]) for file in client.list_artifacts(run_id, "images")]
+        for run_id in (str(run.run_id), str(other.run_id))
+    )
+    assert sorted(ours) == sorted(theirs)
+    assert len(ours) == 4
+    tags = [client.get_run(str(each.run_id)).data.tags["mlflow.loggedImages"] for each in (run, other)]
+    assert tags == ["True", "True"]
 
 
 def test_params_are_shown_as_they_would_be_typed(config: Config, client: MlflowClient):
