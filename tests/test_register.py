@@ -81,7 +81,7 @@ def test_a_new_version_has_a_model_card_as_its_description_and_as_a_page_in_its_
         "lenot on synthetic, test accuracy",
         "### Metrics",
         "SHA-256 ",
-        "make serve MODEL=models:/with-card/1",
+        "python -m src.serve model_uri=models:/with-card/1",
     ):
         assert expected in description
     page = (runs.workplace.folder / "mlartifacts" / result.run_id / "artifacts/model_card.html").read_text()

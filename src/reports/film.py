@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src import datasets, figures, inspection, models, tracking
+from src.errors import StoreError
 
 if TYPE_CHECKING:
     import keras
 
-FRAMES = 20  # of a training; of more epochs, some are left out
+FRAMES = 10  # of a training; of more epochs, some are left out
 WATCHED = 256  # images at most whose predictions are looked at
 SHARE = 50  # training images for each image that is watched, so that small data sets are not watched for long
 LEAST = 16  # images that are watched in any case
@@ -20,7 +22,10 @@ BATCH = 64
 
 
 class Film:
-    """Records two pictures after an epoch; MLflow shows those of one key as a film.
+    """Draws two pictures after an epoch; MLflow shows those of one key as a film.
+
+    They are written at once if the run's files are on this disk. Those for a server wait for the end of the training,
+    which a slow or absent server must not delay or end.
 
     Args:
         run: where they are recorded.
@@ -37,14 +42,29 @@ class Film:
         split = dataset.validation or dataset.train
         count = min(len(split), WATCHED, max(LEAST, len(dataset.train) // SHARE))
         self.images, self.labels = np.asarray(split.images[:count]), np.asarray(split.labels[:count])
+        self.waiting: list[tuple[str, int, np.ndarray]] = []
+        run.promise_images()
 
     def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Record the pictures of an epoch, counted from 1; an observer of `fitting.fit`."""
+        """Draw the pictures of an epoch, counted from 1; an observer of `fitting.fit`."""
         if self.epochs > FRAMES and epoch * FRAMES // self.epochs == (epoch - 1) * FRAMES // self.epochs:
             return
         if maps := inspection.feature_maps(self.model, self.images[0]):
-            self.run.log_image("feature maps", epoch, figures.maps_frame(self.images[0], maps))
-        self.run.log_image("mistakes", epoch, figures.mistakes_frame(self._mistakes(), len(self.images)))
+            self.waiting.append(("feature maps", epoch, figures.maps_frame(self.images[0], maps)))
+        self.waiting.append(("mistakes", epoch, figures.mistakes_frame(self._mistakes(), len(self.images))))
+        if self.run.folder is not None:
+            with contextlib.suppress(StoreError):  # such as a full disk: the end of the training reports it
+                self.write()
+
+    def write(self) -> None:
+        """Write the pictures that were not written yet.
+
+        Raises:
+            StoreError: the store does not take them.
+        """
+        while self.waiting:
+            self.run.log_image(*self.waiting[0])
+            del self.waiting[0]
 
     def _mistakes(self) -> list[figures.Mistake]:
         """Return the wrong predictions, the surest first."""

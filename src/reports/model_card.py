@@ -7,10 +7,13 @@ pictures that is one file and needs no network.
 from __future__ import annotations
 
 import base64
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from src import tracking
+from src.cli.mistakes import quoted
 from src.errors import NotKept
 from src.reports.html import as_html, page
 from src.reports.markdown import Markdown, escape, table
@@ -181,12 +184,21 @@ def _usage(run: tracking.Run, config: Config, version: tracking.Version) -> list
     return [
         Part(
             "How to use it",
-            code=f"python -m src.predict model_uri={uri} images=FOLDER\nmake serve MODEL={uri}\n"
-            "curl -F image=@FILE http://127.0.0.1:5001/predict",
+            code="\n".join(
+                [
+                    shlex.join(["python", "-m", "src.predict", f"model_uri={_typed(uri)}", "images=FOLDER"]),
+                    shlex.join(["python", "-m", "src.serve", f"model_uri={_typed(uri)}"]),
+                    "curl -F image=@FILE http://127.0.0.1:5001/predict",
+                ]
+            ),
         ),
         Part("In Python, from the registry", code="\n".join(["import mlflow", *python])),
         Part("In Python, from the files of the run", code="\n".join(files)),
     ]
+
+
+def _typed(uri: str) -> str:
+    return uri if re.fullmatch(r"[\w./:-]+", uri) else quoted(uri)
 
 
 def card_markdown(card: ModelCard) -> str:

@@ -41,6 +41,7 @@ class Recorder:
         self.run = run
         self.config = config
         self.dataset = dataset
+        self.film: Film | None = None
 
     def record_settings(self, model: keras.Model) -> None:
         """Record what was decided at run time and is not in the config: data, precision, threads, layers."""
@@ -79,7 +80,8 @@ class Recorder:
 
     def observers(self, model: keras.Model) -> list[Callable[[int, Mapping[str, float]], None]]:
         """Return what records something after each epoch besides metrics."""
-        return [Film(self.run, model, self.dataset, self.config.training.epochs).note_epoch]
+        self.film = Film(self.run, model, self.dataset, self.config.training.epochs)
+        return [self.film.note_epoch]
 
     def record_fit(self, fitted: fitting.Fit) -> None:
         """Record the best epoch, its metrics, and why training stopped early."""
@@ -96,6 +98,8 @@ class Recorder:
 
     def record_figures(self, model: keras.Model, fitted: fitting.Fit, assessment: Assessment | None) -> None:
         """Record learning curves, augmented images if there are any, and pictures that explain the network."""
+        if self.film is not None:
+            self.film.write()
         best_epoch = fitted.best_epoch if self.dataset.validation else None
         curves = figures.learning_curves_data(fitted.history, best_epoch, fitted.phases)
         self.run.log_figure("figures/learning_curves.png", figures.plot_learning_curves(curves))

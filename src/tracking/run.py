@@ -215,8 +215,14 @@ class Run:
             warnings.filterwarnings("ignore", r"Glyph .* missing from font")
             figure.savefig(file)
 
+    def promise_images(self) -> None:
+        """Note that the run will have pictures of steps."""
+        self.set_tags({MLFLOW_LOGGED_IMAGES: "True"})
+
     def log_image(self, key: str, step: int, pixels: np.ndarray) -> None:
         """Write a picture of a step, as MLflow's `log_image` does; the UI shows those of one key as a film.
+
+        It shows them only in runs of which `promise_images` was called.
 
         Args:
             key: what the pictures of all steps have in common; it must not contain a `/` or a `+`.
@@ -229,9 +235,6 @@ class Run:
         for path, content in ((f"{name}.png", image), (f"{name}+compressed.webp", compress_image_size(image))):
             with self._artifacts.new_file(path) as file:
                 content.save(file, path.rpartition(".")[2])
-        if MLFLOW_LOGGED_IMAGES not in self.tags:
-            self.set_tags({MLFLOW_LOGGED_IMAGES: "True"})
-            self.tags[MLFLOW_LOGGED_IMAGES] = "True"
 
     def new_folder(self, path: str) -> contextlib.AbstractContextManager[Path]:
         """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds."""

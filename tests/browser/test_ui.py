@@ -129,6 +129,30 @@ def test_charts_draw_the_curve_of_every_run(page: Page, ui: Ui, tracked: Tracked
     shot(page, "ui_charts")
 
 
+def test_the_pictures_of_epochs_are_a_film(page: Page, ui: Ui, tracked: Tracked, shot: Shot):
+    open_results(page, ui)
+    page.locator("label:has(input[value='CHART'])").click()
+    page.get_by_role("button", name="Add chart").first.click()
+    page.get_by_role("menuitem", name="Image grid").click()
+    chart = page.get_by_role("dialog").filter(has_text="Add new chart")
+    chart.get_by_role("combobox").nth(1).click()
+    for key in ("feature maps", "mistakes"):
+        page.get_by_role("option", name=key).click()
+    page.keyboard.press("Escape")
+    chart.get_by_text("Show run parameters").click()
+    epochs = max(int(run.data.params["training.epochs"]) for run in tracked.plain)
+    slider = chart.get_by_role("slider")
+    expect(slider).to_have_attribute("aria-valuemax", str(epochs))
+    slider.press("End")
+    pictures = chart.locator("img")
+    expect(pictures).to_have_count(2 * len(tracked.plain) - 1)  # a network without convolutions has no feature maps
+    page.wait_for_function(
+        "dialog => [...dialog.querySelectorAll('img')].every(image => image.naturalWidth > 100)",
+        arg=chart.element_handle(),
+    )
+    shot(page, "ui_film")
+
+
 def test_the_metrics_of_a_run_are_curves(page: Page, ui: Ui, tracked: Tracked):
     open_run(page, ui, tracked.plain[0], "Model metrics")
     for metric in ("accuracy", "loss", "learning_rate"):

@@ -1,11 +1,14 @@
 """A film of a training: which epochs and images it shows."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from src import figures, models
 from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
+from src.errors import StoreError
 from src.models import build_model
 from src.reports.film import FRAMES, LEAST, SHARE, Film
 from src.tracking import NullRun
@@ -16,7 +19,12 @@ class Noted(NullRun):
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_here = True
         self.images: list[tuple[str, int]] = []
+
+    @property
+    def folder(self) -> Path | None:
+        return Path() if self.is_here else None
 
     def log_image(self, key: str, step: int, pixels: np.ndarray) -> None:
         assert pixels.dtype == np.uint8
@@ -24,10 +32,17 @@ class Noted(NullRun):
         self.images.append((key, step))
 
 
-def film(model: str = "dense", epochs: int = 3, *typed: str) -> tuple[Film, Noted, Dataset]:
+class Full(Noted):
+    """A run on a disk that is full."""
+
+    def log_image(self, key: str, step: int, pixels: np.ndarray) -> None:
+        raise StoreError("there is no space left")
+
+
+def film(model: str = "dense", epochs: int = 3, *typed: str, run: Noted | None = None) -> tuple[Film, Noted, Dataset]:
     config = compose_config([f"model={model}", "dataset=synthetic", *typed])
     dataset = load_dataset(config.dataset)
-    run = Noted()
+    run = run or Noted()
     network = build_model(config.model, config.dataset.input_shape, len(dataset.class_names))
     return Film(run, network, dataset, epochs), run, dataset
 
@@ -36,6 +51,23 @@ def test_a_network_without_convolutions_has_only_mistakes() -> None:
     shown, run, _ = film()
     shown.note_epoch(1, {})
     assert run.images == [("mistakes", 1)]
+
+
+def test_pictures_for_a_server_wait_for_the_end_of_the_training() -> None:
+    shown, run, _ = film()
+    run.is_here = False
+    for epoch in (1, 2, 3):
+        shown.note_epoch(epoch, {})
+    assert run.images == []
+    shown.write()
+    assert run.images == [("mistakes", 1), ("mistakes", 2), ("mistakes", 3)]
+
+
+def test_a_full_disk_does_not_end_the_training_but_is_reported_at_its_end() -> None:
+    shown, _, _ = film(run=Full())
+    shown.note_epoch(1, {})
+    with pytest.raises(StoreError, match="no space left"):
+        shown.write()
 
 
 def test_a_convnet_has_feature_maps_too() -> None:

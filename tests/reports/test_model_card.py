@@ -7,7 +7,7 @@ import pytest
 from src.reports.model_card import MAX_MARKDOWN, ModelCard, Part, card_markdown, card_page
 
 TABLE = Part("Classes", ("class", "F1"), [("<b>cat</b>", "0.9"), ("a|b", "0.8")], "The two of them.")
-CODE = Part("How to use it", code="make serve MODEL=models:/pets/3")
+CODE = Part("How to use it", code="python -m src.serve model_uri=models:/pets/3")
 CARD = ModelCard("Version 3 of pets", "lenot on pets, test accuracy 0.9", ["only a sample"], [TABLE, CODE])
 
 
@@ -18,7 +18,7 @@ def test_the_description_has_all_parts_and_shows_names_literally() -> None:
     )
     assert "<b>" not in found
     assert "a|b" not in found
-    assert found.endswith("### How to use it\n\n```\nmake serve MODEL=models:/pets/3\n```")
+    assert found.endswith("### How to use it\n\n```\npython -m src.serve model_uri=models:/pets/3\n```")
 
 
 def test_the_page_shows_names_literally_and_its_pictures_are_in_it() -> None:

@@ -35,7 +35,7 @@ def test_without_tracking_every_recording_call_does_nothing(tmp_path: Path, monk
             "log_array": ("a.npy", np.zeros(1)),
             "log_figure": ("a.png", Figure()),
             "log_image": ("mistakes", 1, np.zeros((1, 1, 3), np.uint8)),
-        "log_dataset": ("mnist", "d", "full", {}),
+            "log_dataset": ("mnist", "d", "full", {}),
             "log_dataset_of": ("0" * 32,),
             "log_model": (None, "net", np.zeros(1), np.zeros(1), 1),
             "set_tags": ({"a": "b"},),

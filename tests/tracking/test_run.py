@@ -39,6 +39,7 @@ def test_a_run_can_have_the_data_set_of_another_one_as_its_input(config: Config,
 def test_pictures_of_steps_have_the_names_that_mlflow_gives_them_and_are_replaced(config: Config, client: MlflowClient):
     pixels = np.zeros((20, 30, 3), np.uint8)
     with new_run(config) as run, new_run(config) as other:
+        run.promise_images()
         for step in (1, 2, 2):
             run.log_image("mistakes", step, pixels)
         for step in (1, 2):
