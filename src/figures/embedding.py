@@ -51,13 +51,14 @@ def plot_embedding(points: Sequence[MapPoint], class_names: Sequence[str]) -> Fi
     looks = class_looks(len(class_names))
     labels = np.array([point.label for point in points])
     places = np.array([point[:2] for point in points])
-    size = float(np.clip(20_000 / len(points), 13, 40))  # square points: few markers may be larger
+    size = float(np.clip(20_000 / len(points), 13, 40))  # square points: few markers may be larger, and rings too
     for label in np.unique(labels):
         color, marker = looks[label]
         x, y = places[labels == label].T
         axes.scatter(x, y, s=size, color=color, marker=marker, linewidth=0, alpha=0.75)
     wrong = places[[point.is_mistake for point in points]]
-    axes.scatter(wrong[:, 0], wrong[:, 1], s=62, facecolor="none", edgecolor="black", linewidth=0.9)
+    ring_size, line = np.clip(6_000 / max(len(wrong), 1), 26, 62), np.clip(90 / max(len(wrong), 1), 0.5, 0.9)
+    axes.scatter(wrong[:, 0], wrong[:, 1], s=ring_size, facecolor="none", edgecolor="black", linewidth=line)
     halo = [withStroke(linewidth=3.5, foreground="white")]
     for label in np.unique(labels)[:MAX_LABELS]:
         name = shorten(printable(class_names[label]), MAX_NAME)

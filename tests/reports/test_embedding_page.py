@@ -57,7 +57,7 @@ def test_the_script_knows_the_name_the_classes_and_the_score_of_each_image() -> 
     assert (data["classes"], data["columns"], data["width"], data["height"]) == (["ant", "bee"], 3, 6, 4)
 
 
-def test_names_end_no_script_and_are_no_markup() -> None:
+def test_names_neither_end_the_script_nor_become_markup() -> None:
     page = made(["</script><img src=x>"] * 5, ("<i>ant</i>", "bee"))
     assert page.count("</script>") == 1
     assert "<img" not in page
