@@ -1,20 +1,23 @@
-"""Look inside a tracked model (filters, feature maps, Grad-CAM), and store the pictures in its run.
+"""Look inside a tracked model, and store the pictures in its run. `src.schema.methods` lists the methods.
 
 python -m src.explain run_id=RUN
 python -m src.explain run_id=RUN image=FILE output=FOLDER
+python -m src.explain run_id=RUN 'methods=[occlusion,embedding]'
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from src import console, datasets, figures, fitting, inspection, models, reports
+from src import console, datasets, fitting, models, reports
 from src.cli.command import entry_point
 from src.errors import DataError
 from src.places import check_output_folder, local_path
 from src.results import ExplanationResult, printable, short_name
-from src.schema import ExplainConfig
+from src.schema import ExplainConfig, chosen_methods
 from src.tracked import TrackedModel, open_tracked_model
 
 MAX_CLASSES = 5  # in the answer to one image
@@ -27,6 +30,7 @@ def explain(config: ExplainConfig) -> ExplanationResult:
     Pictures are written into the run of the model, and replace those of an earlier explanation.
 
     Raises:
+        ConfigError: a layer does not exist.
         StoreError: no such run or model.
         ModelFileError: the model's files are missing or altered.
         DataError: the image cannot be read, or the data found here is not what the model was trained on.
@@ -38,62 +42,76 @@ def explain(config: ExplainConfig) -> ExplanationResult:
         check_output_folder(local_path(config.output), "output")
     with open_tracked_model(config) as tracked:
         if image is None:
-            return explain_test_split(tracked, config.data_dir, config.output)
-        return explain_image(tracked, image, config.output)
+            return explain_test_split(tracked, config)
+        return explain_image(tracked, image, config)
 
 
-def explain_test_split(tracked: TrackedModel, data_dir: str | None, output: str | None) -> ExplanationResult:
-    """Draw filters, the feature maps of the first test image, and Grad-CAM of right and wrong predictions."""
-    dataset = tracked.load_dataset(data_dir)
+def explain_test_split(tracked: TrackedModel, config: ExplainConfig) -> ExplanationResult:
+    """Look inside the model, and explain right and wrong predictions for the test split."""
+    dataset = tracked.load_dataset(config.data_dir)
     model = tracked.load_model()
+    methods = chosen_methods(config.methods)
+    reports.check_layers(model, config.layers)
     probabilities = fitting.score(model, dataset.test, tracked.config.loss).probabilities
-    pictures = reports.record_explanation(tracked.run, model, dataset, probabilities, output)
+    subject = reports.split_subject(model, dataset, probabilities, tracked.config.seed, config.layers)
+    pictures, measures = reports.record_explanation(tracked.run, subject.findings(methods), config.output)
+    means = {measure.metric: measure.mean for measure in measures}
+    known = {metric: mean for metric, mean in means.items() if mean is not None}
+    tracked.run.log_new_metrics(known, tracked.run.best_epoch)
     right, wrong = reports.choose_predictions(dataset, probabilities)
+    rows = [
+        (shown.name, shown.true, shown.predicted, f"{shown.score:.4f}", f"{shown.true_score:.4f}")
+        for shown in (*right, *wrong)
+    ]
     return ExplanationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         title=f"{tracked.config.model.name} on {len(dataset.test):,} test images: right predictions, worst mistakes",
-        columns=("image", "is", "predicted", "score", "true score"),
-        rows=[
-            (shown.name, shown.true, shown.predicted, f"{shown.score:.4f}", f"{shown.true_score:.4f}")
-            for shown in (*right, *wrong)
-        ],
+        columns=("image", "is", "predicted", "score", "true score", *(measure.label for measure in measures)),
+        rows=_with_measures(rows, measures),
         pictures=pictures,
-        notes=dataset.warnings + ([] if pictures else [reports.no_convolutions_note(model)]),
+        notes=dataset.warnings + subject.note(methods),
+        metrics=known,
     )
 
 
-def explain_image(tracked: TrackedModel, file: Path, output: str | None) -> ExplanationResult:
-    """List the most probable classes of an image file, and draw its feature maps and Grad-CAM of these classes."""
+def explain_image(tracked: TrackedModel, file: Path, config: ExplainConfig) -> ExplanationResult:
+    """List the most probable classes of an image file, and explain the first of them."""
     height, width, channels = tracked.config.dataset.input_shape
     trained_on = tracked.config.dataset
     image, size, _ = datasets.read_image(
         file, height, width, channels, trained_on.resize_mode, convert=trained_on.converts
     )
     model = tracked.load_model()
+    methods = chosen_methods(config.methods, is_image=True)
+    reports.check_layers(model, config.layers)
     probabilities = models.predict(model, image[None])[0]
-    labels = [int(label) for label in probabilities.argsort()[::-1][:MAX_CLASSES]]
-    answers = [(tracked.config.dataset.class_names[label], float(probabilities[label])) for label in labels]
+    answers = [(int(label), float(probabilities[label])) for label in probabilities.argsort()[::-1][:MAX_CLASSES]]
 
-    name, heated = short_name(file.name), labels[:MAX_HEAT_MAPS]
-    drawings = list(reports.feature_map_pictures(model, image, name))
-    heats = inspection.grad_cam(model, image[None].repeat(len(heated), axis=0), heated)
-    if heats is not None:
-        drawings.append(("grad_cam.png", figures.plot_class_heats(image, answers[: len(heated)], heats, name)))
-    folder = "images/" + re.sub(r"[^\w.-]+", "_", file.stem)
-    pictures = reports.save_pictures(tracked.run, ((f"{folder}/{path}", figure) for path, figure in drawings), output)
-    notes = [] if heats is not None else [reports.no_convolutions_note(model)]
+    names, name = trained_on.class_names, short_name(file.name)
+    heated = answers[:MAX_HEAT_MAPS]
+    subject = reports.image_subject(model, names, image, name, heated, tracked.config.seed, config.layers)
+    folder = "figures/images/" + re.sub(r"[^\w.-]+", "_", file.stem)
+    pictures, measures = reports.record_explanation(tracked.run, subject.findings(methods), config.output, folder)
+    notes = subject.note(methods)
     if size != (height, width):
         notes.append(f"{file} is {size[0]}x{size[1]} pixels; it was resized to {height}x{width} for the model")
     return ExplanationResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         title=f"{tracked.config.model.name} on {short_name(file.name)}",
-        columns=("class", "probability"),
-        rows=[(class_name, f"{probability:.4f}") for class_name, probability in answers],
+        columns=("class", "probability", *(measure.label for measure in measures)),
+        rows=_with_measures([(names[label], f"{probability:.4f}") for label, probability in answers], measures),
         pictures=pictures,
         notes=notes,
     )
+
+
+def _with_measures(rows: Sequence[tuple[str, ...]], measures: Sequence[reports.Measure]) -> list[tuple[str, ...]]:
+    """Return the rows with a cell for each measure; empty where a measure has no value."""
+    columns = [["" if value is None else f"{value:.4f}" for value in measure.values] for measure in measures]
+    cells = itertools.zip_longest(*columns, fillvalue="") if columns else iter(())
+    return [(*row, *next(cells, ("",) * len(columns))) for row in rows]
 
 
 @entry_point("explain")
@@ -106,6 +124,8 @@ def main(config: ExplainConfig, overrides: list[str]) -> None:
     console.table("", result.columns, rows)
     for note in result.notes:
         console.say(printable(note))
+    for name, value in result.metrics.items():
+        console.say(f"{name} {value:.4f}")
     if result.pictures:
         console.say("pictures: " + ", ".join(result.pictures))
     if config.output is not None and result.pictures:

@@ -19,6 +19,9 @@ from tests.support.workplace import RunHere, TrainedRun, Workplace
 
 DIGIT = 3  # in the test split of the sample
 INSIDE = ["figures/filters.png", "figures/feature_maps/page_1.png", "figures/grad_cam.png"]
+FURTHER = ["patterns.png", "class_patterns.png", "occlusion.png", "integrated_gradients.png", "embedding.png"]
+ALL = [*INSIDE, *(f"figures/{name}" for name in FURTHER), "figures/embedding.html"]
+QUICK = "methods=[filters,feature_maps,grad_cam]"
 
 
 def explained(workplace: Workplace, *overrides: str) -> ExplanationResult:
@@ -45,37 +48,65 @@ def test_the_command_replaces_the_pictures_of_the_training_by_the_same_ones(
     before = figures_of(trained)
     printed = run_here(trained.workplace, "src.explain", f"run_id={trained.run_id}", f"output='{tmp_path}/new'")
     assert "lenot on 1,000 test images" in printed
-    assert "pictures: " + ", ".join(INSIDE) in printed
-    assert figures_of(trained) == before
-    written = {f"figures/{path.relative_to(tmp_path / 'new')}" for path in (tmp_path / "new").rglob("*.png")}
-    assert written == set(INSIDE)
+    assert "pictures: " + ", ".join(ALL) in printed
+    after = figures_of(trained)
+    assert {name: after[name] for name in before} == before
+    written = {f"figures/{path.relative_to(tmp_path / 'new')}" for path in (tmp_path / "new").rglob("*.*")}
+    assert written == set(ALL)
+    metrics = MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.metrics
+    assert -1 <= metrics["explanation/occlusion_grad_cam_correlation"] <= 1
+    assert 0 <= metrics["explanation/integrated_gradients_gap"] < 0.05
 
 
 def test_the_table_shows_right_predictions_and_then_wrong_ones(trained: TrainedRun) -> None:
-    rows = explained(trained.workplace, f"run_id={trained.run_id}").rows
+    rows = explained(trained.workplace, f"run_id={trained.run_id}", QUICK).rows
     assert [len(row) for row in rows] == [5] * 12
     assert [true == predicted for _, true, predicted, *_ in rows] == [True] * 6 + [False] * 6
     assert all(re.fullmatch(r"#\d+", image) for image, *_ in rows)  # these digits have no files
 
 
-def test_an_image_of_another_size_is_resized_with_a_note_and_recognized(trained: TrainedRun, digit_file: Path) -> None:
+def test_the_table_has_a_column_for_each_measure(trained: TrainedRun) -> None:
+    result = explained(trained.workplace, f"run_id={trained.run_id}", "methods=[occlusion]")
+    assert result.pictures == ["figures/occlusion.png"]
+    assert result.columns[5:] == ("occlusion ~ Grad-CAM",)
+    correlations = [float(row[5]) for row in result.rows if row[5]]
+    assert list(result.metrics.values()) == [pytest.approx(np.mean(correlations), abs=1e-4)]
+
+
+def test_named_layers_are_looked_into(trained: TrainedRun, tmp_path: Path) -> None:
+    overrides = [f"run_id={trained.run_id}", "layers=[conv_1]", "methods=[patterns]", f"output='{tmp_path}'"]
+    assert explained(trained.workplace, *overrides).pictures == ["figures/patterns.png"]
+    with Image.open(tmp_path / "patterns.png") as one:
+        assert one.height < one.width / 2  # a single row
+
+
+def test_an_image_of_another_size_and_mode_is_resized_with_a_note_and_recognized(
+    trained: TrainedRun, digit_file: Path
+) -> None:
     result = explained(trained.workplace, f"run_id={trained.run_id}", f"image='{digit_file}'")
     assert result.title == "lenot on my digit.png"
     assert result.rows[0][0] == str(DIGIT)
     assert sorted((float(row[1]) for row in result.rows), reverse=True) == [float(row[1]) for row in result.rows]
     assert result.notes == [f"{digit_file} is 84x84 pixels; it was resized to 28x28 for the model"]
-    assert set(figures_of(trained, "images/my_digit")) == {"feature_maps/page_1.png", "grad_cam.png"}
+    expected = {"feature_maps/page_1.png", "grad_cam.png", "occlusion.png", "integrated_gradients.png"}
+    assert set(figures_of(trained, "images/my_digit")) == expected
+    assert [all(row[2:]) for row in result.rows] == [True] * 3 + [False] * 2  # three classes are explained
 
 
-def test_a_network_without_convolutions_has_a_note_instead_of_pictures(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_network_without_convolutions_has_a_note_instead_of_the_pictures_that_need_some(
+    workplace: Workplace, tmp_path: Path
+) -> None:
     overrides = ["dataset=synthetic", "model=dense", "training.epochs=1", "tracking.detail=light"]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     file = tmp_path / "a.png"
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(file)
-    for image in ("image=null", f"image='{file}'"):
-        result = explained(workplace, f"run_id={run_id}", image)
-        assert (result.pictures, len(result.rows) > 0) == ([], True)
-        assert result.notes == ["dense has no convolutions, and so no filters, feature maps or Grad-CAM"]
+    result = explained(workplace, f"run_id={run_id}")
+    assert result.pictures == [name for name in ALL[4:] if name != "figures/patterns.png"]
+    sentence = "dense has no convolutions, and so no filters, feature maps, Grad-CAM or patterns of filters"
+    assert result.notes == [sentence]
+    result = explained(workplace, f"run_id={run_id}", f"image='{file}'")
+    assert [Path(name).name for name in result.pictures] == ["occlusion.png", "integrated_gradients.png"]
+    assert result.notes == ["dense has no convolutions, and so no feature maps or Grad-CAM"]
 
 
 def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders_and_its_images_by_their_files(
@@ -94,12 +125,12 @@ def test_the_classes_of_a_folder_of_pictures_are_named_by_its_folders_and_its_im
         "tracking.detail=light",
     ]
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
-    shown = {row[0] for row in explained(workplace, f"run_id={run_id}").rows}
+    shown = {row[0] for row in explained(workplace, f"run_id={run_id}", "methods=[embedding]").rows}
     assert shown <= {path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png")}
     assert len(shown) == 2  # of each class one test image
     look = [f"run_id={run_id}", f"image='{pictures / 'old cat' / '000.png'}'"]
     put_class(pictures, "dog", 1)  # the folder may have changed since
-    assert {name for name, _ in explained(workplace, *look).rows} == {"Möwe", "old cat"}
+    assert {name for name, *_ in explained(workplace, *look).rows} == {"Möwe", "old cat"}
 
 
 def test_without_evaluate_test_there_is_no_grad_cam_until_it_is_asked_for(workplace: Workplace) -> None:
@@ -112,7 +143,7 @@ def test_without_evaluate_test_there_is_no_grad_cam_until_it_is_asked_for(workpl
         "figures/filters.png",
         "figures/feature_maps",
     }
-    assert explained(workplace, f"run_id={run_id}").pictures == INSIDE
+    assert explained(workplace, f"run_id={run_id}", QUICK).pictures == INSIDE
 
 
 # --- inputs that cannot be explained -----------------------------------------------------------------------------
@@ -135,6 +166,15 @@ def test_a_run_without_a_model_is_named(workplace: Workplace) -> None:
     run_id = train(compose_config([*overrides, f"tracking.uri='{workplace.uri}'"])).run_id
     with pytest.raises(StoreError, match=f"run {run_id} keeps no model"):
         explained(workplace, f"run_id={run_id}")
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_a_layer_that_does_not_exist_is_named_with_the_nearest_one(
+    image: bool, trained: TrainedRun, digit_file: Path
+) -> None:
+    overrides = [f"run_id={trained.run_id}", "layers=[conv_1,cnv_0]", *[f"image='{digit_file}'"] * image]
+    with pytest.raises(ConfigError, match=r"layers: lenot has no layer 'cnv_0' .* did you mean 'conv_0'\? known: "):
+        explained(trained.workplace, *overrides)
 
 
 def test_a_missing_image_is_named_before_anything_else(workplace: Workplace) -> None:

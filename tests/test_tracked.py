@@ -73,7 +73,7 @@ def evaluated(workplace: Workplace, model: str) -> object:
 
 def explained(workplace: Workplace, model: str) -> object:
     config = [f"tracking.uri='{workplace.uri}'", "data_dir=null", model]
-    result = explain(compose_config(config, "explain"))
+    result = explain(compose_config([*config, "methods=[filters,feature_maps,grad_cam]"], "explain"))
     return result.run_id, result.rows
 
 

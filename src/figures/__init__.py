@@ -6,18 +6,20 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.figures.augmentation import plot_augmentation
-    from src.figures.cam import plot_class_heats, plot_grad_cam
     from src.figures.class_curves import ClassCurves, class_curves_data, plot_class_curves
     from src.figures.confusion import Confusion, confusion_data, plot_confusion
     from src.figures.curves import LearningCurves, learning_curves_data, plot_learning_curves
+    from src.figures.embedding import MapPoint, class_looks, plot_embedding
     from src.figures.filters import plot_filters
     from src.figures.folds import plot_folds
     from src.figures.frames import Mistake, maps_frame, mistakes_frame
+    from src.figures.heats import GRAD_CAM, INTEGRATED_GRADIENTS, OCCLUSION, HeatStyle, plot_class_heats, plot_heats
     from src.figures.interactive import interactive_plots, plotly_script
     from src.figures.leaderboard import plot_leaderboard
     from src.figures.learning_rates import plot_range_test
     from src.figures.maps import MapRow, feature_maps_data, plot_feature_maps
     from src.figures.pairs import MAX_PAIRS, ShownImage, plot_pairs
+    from src.figures.patterns import PatternRow, plot_class_patterns, plot_filter_patterns
     from src.figures.predictions import (
         Prediction,
         image_name,

@@ -1,7 +1,8 @@
 """Numbers from inside networks and data sets, which `src.figures` draws.
 
-Networks: filters, feature maps, Grad-CAM and costs. The functions work for any Keras model that classifies images, even
-if it contains other models as layers. Data sets: copies of images, and labels that are probably wrong.
+Networks: filters, feature maps, heat maps, patterns, a map of images, and costs. The functions work for any Keras model
+that classifies images, even if it contains other models as layers. Data sets: copies of images, and labels that are
+probably wrong.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     )
     from src.inspection.costs import measure_costs, measure_new
     from src.inspection.duplicates import Pair, find_pairs
+    from src.inspection.embedding import embed, last_features
+    from src.inspection.integrated_gradients import Attributions, integrated_gradients
     from src.inspection.labels import LabelIssue, find_label_issues
+    from src.inspection.layers import MapLayer, find_layers, map_layers
     from src.inspection.maps import FeatureMaps, Filters, feature_maps, first_filters
+    from src.inspection.occlusion import occlusion_maps, rank_correlations
+    from src.inspection.patterns import class_patterns, filter_patterns
 else:
     __getattr__ = lazy_package(__name__)

@@ -32,8 +32,10 @@ def leaf_layers(model: keras.Model, prefix: str = "") -> list[tuple[str, keras.l
 
 
 @contextmanager
-def observed_calls(model: keras.Model, on_call: Callable[[LayerCall], None]) -> Iterator[None]:
+def observed_calls(model: keras.Model, on_call: Callable[[LayerCall], Any]) -> Iterator[None]:
     """Call `on_call` after every call of a layer inside the block, in the order of the calls.
+
+    If it returns a tensor, the network computes with this one instead of the layer's outputs.
 
     Keras has no hooks. Connecting inner layers to a graph of their own would be another way, but it gives each of them
     a second node, and Keras refuses `layer.output` from then on.
@@ -45,12 +47,12 @@ def observed_calls(model: keras.Model, on_call: Callable[[LayerCall], None]) -> 
         yield
 
 
-def _observed(name: str, layer: keras.layers.Layer, on_call: Callable[[LayerCall], None]) -> Callable[..., Any]:
+def _observed(name: str, layer: keras.layers.Layer, on_call: Callable[[LayerCall], Any]) -> Callable[..., Any]:
     call = layer.call
 
     def call_and_report(inputs: Any, *arguments: Any, **settings: Any) -> Any:
         outputs = call(inputs, *arguments, **settings)
-        on_call(LayerCall(name, layer, inputs, outputs))
-        return outputs
+        instead = on_call(LayerCall(name, layer, inputs, outputs))
+        return outputs if instead is None else instead
 
     return call_and_report

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from src.cli.mistakes import did_you_mean
-from src.errors import ConfigError
 from src.inspection.calls import LayerCall, observed_calls
-from src.models.arithmetic import CONVOLUTIONS
+from src.inspection.layers import find_layers, map_layers
+from src.inspection.scores import gather_scores
 
 
 def grad_cam(
@@ -41,7 +40,8 @@ def grad_cam(
         Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
         equations 1 and 2.
     """
-    if (name := _choose_layer(model, images[:1], layer)) is None:
+    name = _last_maps(model) if layer is None else find_layers(model, [layer])[0].name
+    if name is None:
         return None
     maps, gradients = _maps_and_gradients(model, images, classes, name)
     weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
@@ -67,34 +67,12 @@ def _maps_and_gradients(
         with observed_calls(model, watch_layer):
             model(images, training=False)
         assert last is not None
-        scores = tf.gather(_scores(last), tf.constant(classes, tf.int32), axis=1, batch_dims=1)
+        scores = gather_scores(last, classes)
     return maps, tape.gradient(scores, maps)
 
 
-def _choose_layer(model: keras.Model, image: npt.NDArray[np.uint8], layer: str | None) -> str | None:
-    """Return the name of the layer whose maps are used; None for a network without convolutions."""
-    sizes: dict[str, tuple[int, ...]] = {}
-    size = None
-
-    def note_size(call: LayerCall) -> None:
-        nonlocal size
-        if len(call.outputs.shape) == 4:
-            sizes[call.name] = tuple(call.outputs.shape[1:3])
-            if isinstance(call.layer, CONVOLUTIONS):
-                size = sizes[call.name]
-
-    with observed_calls(model, note_size):
-        model(image, training=False)
-    if layer is not None and layer not in sizes:
-        raise ConfigError(f"{model.name} has no layer {layer!r} that returns maps{did_you_mean(layer, list(sizes))}")
-    return layer or next((name for name in reversed(sizes) if sizes[name] == size), None)
-
-
-def _scores(last: LayerCall) -> tf.Tensor:
-    """Return the scores of the classes before the softmax, (n, classes), from the last call of a layer."""
-    if isinstance(last.layer, keras.layers.Dense) and last.layer.activation is keras.activations.softmax:
-        scores = last.inputs @ last.layer.kernel
-        return scores + last.layer.bias if last.layer.use_bias else scores
-    if isinstance(last.layer, keras.layers.Softmax | keras.layers.Activation):
-        return last.inputs
-    return last.outputs
+def _last_maps(model: keras.Model) -> str | None:
+    """Return the layer that is used if none is named; None for a network without convolutions."""
+    layers = map_layers(model)
+    size = next((layer.shape[:2] for layer in reversed(layers) if layer.is_convolution), None)
+    return next((layer.name for layer in reversed(layers) if layer.shape[:2] == size), None)

@@ -34,11 +34,12 @@ if TYPE_CHECKING:
         unrecognized_classes,
     )
     from src.reports.explanation import (
+        Measure,
+        check_layers,
         choose_predictions,
-        feature_map_pictures,
-        no_convolutions_note,
+        image_subject,
         record_explanation,
-        save_pictures,
+        split_subject,
     )
     from src.reports.label_check import check_labels, read_predicted
     from src.reports.limits import explain_limits, explain_winner

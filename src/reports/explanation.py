@@ -3,95 +3,250 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from src import datasets, figures, inspection, tracking
 from src.errors import DataError
 from src.places import local_path
 from src.results import short_name
+from src.schema import METHODS, load_name
+from src.writing import replacing
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 
 MAX_PREDICTIONS = 6  # right ones and as many wrong ones: a row of each
-Picture = tuple[str, Any]  # the path below figures/, and the Matplotlib figure
+Probabilities = npt.NDArray[np.floating]
 
 
-def record_explanation(
-    run: tracking.Run,
+class Picture(NamedTuple):
+    """A Matplotlib figure, and its path below figures/."""
+
+    path: str
+    figure: Any
+
+
+class Page(NamedTuple):
+    """An HTML page, and its path below figures/. Its secrets are hidden."""
+
+    path: str
+    html: str
+
+
+class Measure(NamedTuple):
+    """A number for each explained image.
+
+    Attributes:
+        metric: the name of the metric that has the mean.
+        label: the heading of its column.
+        values: one for each image; None for an image that has none.
+    """
+
+    metric: str
+    label: str
+    values: Sequence[float | None]
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the values; None without values."""
+        known = [value for value in self.values if value is not None]
+        return float(np.mean(known)) if known else None
+
+
+Finding = Picture | Page | Measure
+
+
+@dataclass
+class Subject:
+    """A model, and what is explained of it.
+
+    Attributes:
+        model: any network.
+        class_names: one for each label.
+        images: uint8, (n, height, width, channels), the explained images; n may be 0.
+        classes: for each of them the class that is explained.
+        draw_heats: draws a heat map of each.
+        example, example_name: the image whose feature maps are shown.
+        seed: of random numbers.
+        layers: names of the layers to look into; None for a choice of each method.
+        split: the test split, None if a single image is explained.
+        probabilities: float32, (images, classes), of the split; None while it may not be scored.
+        files: of the split's images; None if they have none.
+    """
+
+    model: keras.Model
+    class_names: Sequence[str]
+    images: npt.NDArray[np.uint8]
+    classes: Sequence[int]
+    draw_heats: Callable[[figures.HeatStyle, npt.NDArray[np.floating]], Any]
+    example: npt.NDArray[np.uint8]
+    example_name: str
+    seed: int
+    layers: Sequence[str] | None = None
+    split: datasets.Split | None = None
+    probabilities: Probabilities | None = None
+    files: Sequence[str] | None = None
+
+    @cached_property
+    def grad_cam(self) -> npt.NDArray[np.float32] | None:
+        """Grad-CAM of the images, in the last of `layers`; None for a network without convolutions."""
+        layer = self.layers[-1] if self.layers else None
+        return inspection.grad_cam(self.model, self.images, self.classes, layer) if len(self.images) else None
+
+    @cached_property
+    def map_layers(self) -> list[inspection.MapLayer]:
+        """The layers to look into: `layers`, or all convolutions."""
+        if self.layers:
+            return inspection.find_layers(self.model, self.layers)
+        return [layer for layer in inspection.map_layers(self.model) if layer.is_convolution]
+
+    def findings(self, methods: Collection[str]) -> Iterator[Finding]:
+        """Yield the pictures, pages and measures of the methods.
+
+        A method that needs convolutions is skipped in a network that has none.
+        """
+        has_layers = bool(self.map_layers)
+        for name in methods:
+            if has_layers or not METHODS[name].needs_convolutions:
+                yield from load_name(METHODS[name].draws)(self)
+
+    def note(self, methods: Collection[str]) -> list[str]:
+        """Return a sentence about the methods that show nothing because there are no convolutions, or an empty list."""
+        missing = [METHODS[name].label for name in methods if METHODS[name].needs_convolutions]
+        if self.map_layers or not missing:
+            return []
+        listed = ", ".join(missing[:-1]) + " or " * (len(missing) > 1) + missing[-1]
+        return [f"{self.model.name} has no convolutions, and so no {listed}"]
+
+
+def split_subject(
     model: keras.Model,
     dataset: datasets.Dataset,
-    probabilities: np.ndarray | None,
-    output: str | None = None,
-) -> list[str]:
-    """Save the pictures that explain a model, and return their paths in the run.
+    probabilities: Probabilities | None,
+    seed: int,
+    layers: Sequence[str] | None = None,
+) -> Subject:
+    """Return a test split to explain: right predictions, each of another class, and the worst mistakes.
 
     Args:
-        run: where they are stored.
-        model: any network; one without convolutions has no such pictures.
+        model: any network.
         dataset: its first test image is followed through the network.
-        probabilities: float32, (n, classes), of the test split; None while it may not be scored, and then there is no
-            Grad-CAM.
-        output: a folder that gets copies of the pictures; None for none.
+        probabilities: float32, (n, classes), of the test split; None while it may not be scored, and then no
+            predictions are explained.
+        seed: of random numbers.
+        layers: names of the layers to look into; None for a choice of each method.
     """
-    return save_pictures(run, _pictures(model, dataset, probabilities), output)
-
-
-def _pictures(model: keras.Model, dataset: datasets.Dataset, probabilities: np.ndarray | None) -> Iterator[Picture]:
-    if (filters := inspection.first_filters(model)) is not None:
-        yield "filters.png", figures.plot_filters(filters.kernels, filters.name)
-    first = figures.image_name(0, dataset.test_files[0] if dataset.test_files else None)
-    yield from feature_map_pictures(model, dataset.test.images[0], f"test image {short_name(first)}")
-    if probabilities is None:
-        return
-    right, wrong = choose_predictions(dataset, probabilities)
+    right, wrong = ([], []) if probabilities is None else choose_predictions(dataset, probabilities)
     images = [prediction.image for prediction in (*right, *wrong)]
-    heats = inspection.grad_cam(model, dataset.test.images[images], probabilities[images].argmax(axis=1).tolist())
-    if heats is not None:
-        yield "grad_cam.png", figures.plot_grad_cam(right, wrong, dataset.test.images, heats)
+    test = dataset.test
+    first = figures.image_name(0, dataset.test_files[0] if dataset.test_files else None)
+    return Subject(
+        model=model,
+        class_names=dataset.class_names,
+        images=np.asarray(test.images[images]),
+        classes=[] if probabilities is None else probabilities[images].argmax(axis=1).tolist(),
+        draw_heats=lambda style, heats: figures.plot_heats(style, right, wrong, test.images, heats),
+        example=test.images[0],
+        example_name=f"test image {short_name(first)}",
+        seed=seed,
+        layers=layers,
+        split=test,
+        probabilities=probabilities,
+        files=dataset.test_files,
+    )
 
 
-def feature_map_pictures(model: keras.Model, image: np.ndarray, name: str) -> Iterator[Picture]:
-    """Draw the feature maps of every convolution for one image, a dozen convolutions on a page."""
-    pages = figures.feature_maps_data(inspection.feature_maps(model, image))
-    for number, page in enumerate(pages, start=1):
-        title = f"{name}, page {number} of {len(pages)}" if len(pages) > 1 else name
-        yield f"feature_maps/page_{number}.png", figures.plot_feature_maps(page, image, title)
+def image_subject(
+    model: keras.Model,
+    class_names: Sequence[str],
+    image: npt.NDArray[np.uint8],
+    name: str,
+    answers: Sequence[tuple[int, float]],
+    seed: int,
+    layers: Sequence[str] | None = None,
+) -> Subject:
+    """Return an image to explain, for several classes.
+
+    Args:
+        model: any network.
+        class_names: one for each label.
+        image: uint8, (height, width, channels).
+        name: of the image.
+        answers: the label and the probability of each class that is explained.
+        seed: of random numbers.
+        layers: names of the layers to look into; None for a choice of each method.
+    """
+    named = [(class_names[label], probability) for label, probability in answers]
+    return Subject(
+        model=model,
+        class_names=class_names,
+        images=np.repeat(image[np.newaxis], len(answers), axis=0),
+        classes=[label for label, _ in answers],
+        draw_heats=lambda style, heats: figures.plot_class_heats(style, image, named, heats, name),
+        example=image,
+        example_name=name,
+        seed=seed,
+        layers=layers,
+    )
+
+
+def check_layers(model: keras.Model, layers: Sequence[str] | None) -> None:
+    """Raise ConfigError if a layer does not exist or returns no maps, before anything is computed."""
+    if layers is not None:
+        inspection.find_layers(model, layers)
 
 
 def choose_predictions(
-    dataset: datasets.Dataset, probabilities: np.ndarray
+    dataset: datasets.Dataset, probabilities: Probabilities
 ) -> tuple[list[figures.Prediction], list[figures.Prediction]]:
     """Return right test predictions, each of another class, and the worst mistakes."""
     split = dataset.test.labels, probabilities, dataset.class_names, MAX_PREDICTIONS, dataset.test_files
     return figures.right_predictions_data(*split), figures.worst_mistakes_data(*split)
 
 
-def save_pictures(run: tracking.Run, pictures: Iterable[Picture], output: str | None) -> list[str]:
-    """Save pictures in the run, and copies in a folder if one is given; return their paths in the run."""
-    paths = []
-    for path, figure in pictures:
-        run.log_figure(f"figures/{path}", figure)
+def record_explanation(
+    run: tracking.Run, findings: Iterable[Finding], output: str | None = None, folder: str = "figures"
+) -> tuple[list[str], list[Measure]]:
+    """Save pictures and pages in the run; return their paths there, and the measures.
+
+    Args:
+        run: where they are stored.
+        findings: of `Subject.findings`.
+        output: a folder that gets copies; None for none.
+        folder: of the run.
+    """
+    paths, measures = [], []
+    for finding in findings:
+        if isinstance(finding, Measure):
+            measures.append(finding)
+            continue
+        path = f"{folder}/{finding.path}"
+        if isinstance(finding, Picture):
+            run.log_figure(path, finding.figure)
+        else:
+            run.log_page(path, finding.html)
         if output is not None:
-            _save_copy(figure, output, path)
-        paths.append(f"figures/{path}")
-    return paths
+            _save_copy(finding, output, path.removeprefix("figures/"))
+        paths.append(path)
+    return paths, measures
 
 
-def _save_copy(figure: Any, output: str, path: str) -> None:
+def _save_copy(finding: Picture | Page, output: str, path: str) -> None:
     file = local_path(output) / path
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():  # as in `Run.log_figure`: names may be in any script
+        with replacing(file) as part, warnings.catch_warnings():  # as in `Run.log_figure`: names may be in any script
             warnings.filterwarnings("ignore", r"Glyph .* missing from font")
-            figure.savefig(file)
+            if isinstance(finding, Picture):
+                finding.figure.savefig(part, format="png")
+            else:
+                part.write_text(finding.html, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{file} cannot be written: {error.strerror or error}; name another output=") from error
-
-
-def no_convolutions_note(model: keras.Model) -> str:
-    """Return the sentence that says why a network has no such pictures."""
-    return f"{model.name} has no convolutions, and so no filters, feature maps or Grad-CAM"

@@ -10,12 +10,13 @@ from src import datasets, figures, fitting, models, tracking
 from src.extensions import extension_param, loaded_extensions
 from src.reports.assessment import Assessment, record_assessment, record_assessment_figures
 from src.reports.evaluation import class_scores, record_evaluation
-from src.reports.explanation import record_explanation
+from src.reports.explanation import record_explanation, split_subject
 from src.reports.film import Film
 from src.reports.markdown import escape
 from src.results import TrainResult, format_calibration, format_score
 from src.schema import (
     LOSS,
+    METHODS,
     METRICS,
     TEST,
     VALIDATION,
@@ -112,7 +113,9 @@ class Recorder:
         if assessment is not None:
             record_assessment_figures(self.run, self.dataset, assessment)
         probabilities = assessment.scores.probabilities if assessment is not None else None
-        record_explanation(self.run, model, self.dataset, probabilities)
+        subject = split_subject(model, self.dataset, probabilities, self.config.seed)
+        methods = [name for name, method in METHODS.items() if method.after_training]
+        record_explanation(self.run, subject.findings(methods))
 
     def describe(self, result: TrainResult, settings: dict[str, str]) -> None:
         """Set the description of the run."""

@@ -144,8 +144,9 @@ class ExplanationResult:
         run_id: the MLflow run that the model came from.
         experiment_id: of that run.
         title, columns, rows: the predictions that are explained, as a table.
-        pictures: the paths of the pictures in the run.
+        pictures: the paths of the pictures and pages in the run.
         notes: facts that change how to read them.
+        metrics: those that were recorded, the means of measures of the predictions.
     """
 
     run_id: str
@@ -155,6 +156,7 @@ class ExplanationResult:
     rows: list[tuple[str, ...]]
     pictures: list[str]
     notes: list[str]
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

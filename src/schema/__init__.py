@@ -16,6 +16,7 @@ from src.schema.find_lr import FindLrConfig
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, decisive_leaves, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
 from src.schema.loss import CrossEntropyConfig, LossConfig
+from src.schema.methods import METHODS, Method, chosen_methods
 from src.schema.metrics import (
     BEST,
     LOSS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.dataset import DatasetConfig
+from src.schema.methods import check_methods
 from src.schema.metrics import comparable_metrics
 from src.schema.model import ModelConfig
 from src.schema.training import TrackingConfig, check_metric, check_metrics
@@ -52,6 +53,13 @@ class ExplainConfig(TestedModelConfig):
 
     image: str | None = field(default=None, metadata=PLACE)  # an image file to explain; null: the test split
     output: str | None = field(default=None, metadata=PLACE)  # a folder that gets copies of the pictures
+    methods: list[str] | None = None  # null: all that suit the network and what is explained
+    layers: list[str] | None = None  # that are looked into; null: each method chooses convolutions
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_methods(self.methods, self.image is not None)
+        require(self.layers != [], "layers", self.layers, "names of layers, or null")
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from src import figures
 from src.cli.compose import CONF
-from src.figures import Confusion, Prediction
+from src.figures import GRAD_CAM, OCCLUSION, Confusion, MapPoint, PatternRow, Prediction
 from tests.figures.test_curves import HISTORY, VALIDATION, curves
 from tests.figures.test_predictions import WORST
 from tests.support.figures import images, png, visible
@@ -29,7 +29,11 @@ def feature_maps(shape: tuple[int, ...], image: tuple[int, ...] = (4, 4, 1)) -> 
 
 def class_heats(shape: tuple[int, ...]) -> Figure:
     return figures.plot_class_heats(
-        np.zeros(shape, np.uint8), [("ant", 0.5), ("$\\b$", 0.5)], np.zeros((2, *shape[:2])), "$\\b$.png"
+        OCCLUSION,
+        np.zeros(shape, np.uint8),
+        [("ant", 0.5), ("$\\b$", 0.5)],
+        np.zeros((2, *shape[:2])),
+        "$\\b$.png",
     )
 
 
@@ -46,10 +50,29 @@ PICTURES: dict[str, tuple[Callable[[], Figure], int, int]] = {  # with how many 
     "one filter of zeros": (lambda: figures.plot_filters(np.zeros((1, 5, 5, 3)), "conv"), 1, 1),
     "feature maps of an image wider than high": (lambda: feature_maps((2, 5, 3), (4, 9, 3)), 1, 1 + 3 + 3),
     "feature maps of one pixel": (lambda: feature_maps((1, 1, 9)), 1, 1 + 8 + 8),
-    "grad-cam": (lambda: figures.plot_grad_cam(WORST[:1], WORST[1:], GRAY4, np.zeros((3, 4, 4))), 2, 3 * 3),
-    "grad-cam without mistakes": (lambda: figures.plot_grad_cam(WORST, [], GRAY4, np.ones((3, 4, 4))), 2, 3 * 3),
-    "grad-cam of nothing": (lambda: figures.plot_grad_cam([], [], GRAY4, np.zeros((0, 4, 4))), 2, 0),
+    "grad-cam": (
+        lambda: figures.plot_heats(GRAD_CAM, WORST[:1], WORST[1:], GRAY4, np.zeros((3, 4, 4))),
+        2,
+        3 * 3,
+    ),
+    "grad-cam without mistakes": (
+        lambda: figures.plot_heats(GRAD_CAM, WORST, [], GRAY4, np.ones((3, 4, 4))),
+        2,
+        3 * 3,
+    ),
+    "grad-cam of nothing": (lambda: figures.plot_heats(GRAD_CAM, [], [], GRAY4, np.zeros((0, 4, 4))), 2, 0),
     "heats of an image in color": (lambda: class_heats((4, 9, 3)), 2, 1 + 2 * 2),
+    "patterns of filters": (
+        lambda: figures.plot_filter_patterns([PatternRow("a", 9, [0, 5], np.ones((2, 4, 6, 1)))] * 2, 3),
+        1,
+        4,
+    ),
+    "patterns of classes with long names": (
+        lambda: figures.plot_class_patterns([("c" * 30, 0.5)] * 11, np.zeros((11, 4, 4, 3)), 40),
+        1,
+        11,
+    ),
+    "a map of images": (lambda: figures.plot_embedding([MapPoint(0, 1, 0, 1), MapPoint(1, 0, 1, 1)], "ab"), 1, 0),
     "more filters than are shown": (lambda: figures.plot_filters(np.ones((70, 3, 3, 1)), "conv"), 1, 64),
 }
 

@@ -1,0 +1,48 @@
+"""What needs gradients, on every network of conf/model."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from src.cli.compose import CONF, compose_config
+from src.inspection import grad_cam, integrated_gradients
+from src.models import build_model
+
+SMALL = {"alexnet": 63, "inception_v3": 32, "hand_signs_cnn": 32}  # pixels a side, 28 for all others
+QUICK = ("dense", "lenot", "resnet18", "transfer")  # one of each way to begin
+NAMES = sorted(path.stem for path in CONF.glob("model/*.yaml"))
+
+
+@functools.cache
+def built(name: str) -> keras.Model:
+    side = SMALL.get(name, 28)
+    images = ["dataset=synthetic", f"dataset.image_size=[{side},{side}]"]
+    return build_model(compose_config([f"model={name}", *images]).model, (side, side, 1), 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_has_a_heat_map_or_no_convolution(name: str) -> None:
+    side = SMALL.get(name, 28)
+    images = np.random.default_rng(0).integers(0, 256, (2, side, side, 1), dtype=np.uint8)
+    if name == "dense":
+        assert grad_cam(built(name), images, [0, 9]) is None
+    else:
+        heat = grad_cam(built(name), images, [0, 9])
+        assert heat is not None
+        assert (heat.shape, heat.dtype.name) == ((2, side, side), "float32")
+        assert heat.min() >= 0
+        assert heat.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NAMES]
+)
+def test_the_pixels_of_every_network_have_gradients(name: str) -> None:
+    side = SMALL.get(name, 28)
+    images = np.random.default_rng(0).integers(0, 256, (1, side, side, 1), dtype=np.uint8)
+    found = integrated_gradients(built(name), images, [9], steps=[1])
+    assert found.maps.shape == (1, side, side)
+    assert np.isfinite(found.maps).all()
+    assert found.maps.any()
