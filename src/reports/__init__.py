@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         record_explanation,
         save_pictures,
     )
+    from src.reports.exports import copy_exports, record_exports
     from src.reports.label_check import check_labels, read_predicted
     from src.reports.limits import explain_limits, explain_winner
     from src.reports.recipe import check_recipe_name, trial_recipe
