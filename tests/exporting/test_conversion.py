@@ -35,7 +35,8 @@ def test_a_file_gives_the_probabilities_of_the_network_for_any_number_of_images(
     exported = exporting.open_export(write_file(tmp_path / name, name, model))
     for count in (1, 2, 33, 1):
         found = exported.probabilities(some_images(count))
-        assert (found.dtype, found.shape) == (np.float32, (count, len(NAMES)))
+        assert found.dtype == np.float32
+        assert found.shape == (count, len(NAMES))
         np.testing.assert_allclose(found, predict(model, some_images(count)), atol=TOLERANCES[name])
     assert exported.probabilities(some_images(0)).shape == (0, len(NAMES))
 
