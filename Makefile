@@ -8,8 +8,9 @@ MODEL ?= models:/mnist@champion
 PORT ?=
 # A variable as it was typed after `make`; one of that name in the environment does not count.
 typed = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
-# make setup GPU=1 adds NVIDIA's libraries, RAY=1 adds Ray.
-EXTRAS := $(if $(call typed,GPU),.venv/.installed-gpu) $(if $(call typed,RAY),.venv/.installed-ray)
+# make setup GPU=1 adds NVIDIA's libraries, RAY=1 adds Ray, EXPORT=1 what writes and runs ONNX and LiteRT files.
+EXTRAS := $(if $(call typed,GPU),.venv/.installed-gpu) $(if $(call typed,RAY),.venv/.installed-ray) \
+	$(if $(call typed,EXPORT),.venv/.installed-export)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev train test test-fast test-services test-slow check ui serve pictures results screenshots lock clean
@@ -17,7 +18,7 @@ EXTRAS := $(if $(call typed,GPU),.venv/.installed-gpu) $(if $(call typed,RAY),.v
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.installed $(EXTRAS) ## Build .venv from the locked requirements (GPU=1 RAY=1: with NVIDIA's libraries, with Ray)
+setup: .venv/.installed $(EXTRAS) ## Build .venv from the locked requirements (GPU=1 RAY=1 EXPORT=1: with NVIDIA's libraries, Ray, ONNX and LiteRT)
 
 setup-dev: .venv/.installed-dev $(EXTRAS) ## The same with the tools for developing and testing
 
@@ -78,6 +79,7 @@ lock: ## Compile the locked requirements anew (needs uv)
 	$(LOCK) --extra gpu -c requirements.lock -o requirements-gpu.lock
 	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --extra ray -c requirements-dev.lock -o requirements-ray.lock
+	$(LOCK) --extra export -c requirements-dev.lock -o requirements-export.lock
 	$(COMPILE) benchmarks/peers/requirements.txt -c requirements-ray.lock -o benchmarks/peers/requirements.lock
 
 clean: ## Remove caches and debug runs; tracked runs, data and .venv stay

@@ -4,16 +4,19 @@ python -m src.predict run_id=RUN images=FOLDER output=predictions.csv
 python -m src.predict model_uri=models:/NAME@champion images=FOLDER
 python -m src.predict run_id=RUN images=pixels.csv calibrated=true
 python -m src.predict run_id=RUN images=FOLDER tta=true
+python -m src.predict model_file=exports/onnx/model.onnx images=FOLDER
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from src import certainty, console, datasets, fitting, reports
+from src import certainty, console, datasets, exporting, fitting, reports
 from src.cli.command import entry_point
 from src.errors import ConfigError, DataError
 from src.places import check_output_folder, local_path
@@ -30,29 +33,47 @@ if TYPE_CHECKING:
 MAX_SHOWN = 5  # bad files that are named in the terminal
 
 
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """A model, and how images are read for it.
+
+    Attributes:
+        input_shape: height, width and channels of its images.
+        resize_mode: how images are resized: `crop`, `pad` or `stretch`.
+        converts: True if images with other colors are converted.
+        class_names: the class of each probability.
+        load: returns the function that computes the probabilities, float32, (n, classes), of n images.
+        temperature: of the probabilities, None for those of the model.
+    """
+
+    input_shape: tuple[int, int, int]
+    resize_mode: str
+    converts: bool
+    class_names: Sequence[str]
+    load: Callable[[], Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]]
+    temperature: float | None = None
+
+
 def predict(config: PredictConfig) -> PredictionResult:
     """Write a CSV file with the class and all probabilities of each image.
 
-    Image files are read as in the training of the model: with the same size, colors and resizing.
+    Image files are read as in the training of the model: with the same size, colors and resizing. For an exported file
+    neither its run nor TensorFlow is needed.
 
     Raises:
-        ConfigError: the output cannot be written, or is the file of the images.
+        ConfigError: the output cannot be written, or is the file of the images; or the package that runs an exported
+            file is not installed.
         StoreError: no such run or model, or with `calibrated` a run without a temperature.
         ModelFileError: the model's files are missing or altered.
         DataError: no images, rows that are not pixels, or bad files with `on_bad_image=error`.
     """
     images, output = local_path(config.images), local_path(config.output)
     check_output(output, images)
-    with open_tracked_model(config) as tracked:
-        dataset = tracked.config.dataset
-        temperature = reports.temperature_of(tracked.run, tracked.config.has_monitor) if config.calibrated else None
+    with open_classifier(config) as classifier:
         unlabeled = datasets.read_unlabeled(
-            images, dataset.input_shape, dataset.resize_mode, config.batch_size, dataset.converts
+            images, classifier.input_shape, classifier.resize_mode, config.batch_size, classifier.converts
         )
-        model = tracked.load_model()
-    compute = partial(fitting.averaged_probabilities, model, flips=tracked.was_mirrored)
-    if not config.tta:
-        compute = partial(fitting.probabilities, model)
+        compute = classifier.load()
     try:
         with (
             replacing(output) as part,
@@ -60,13 +81,51 @@ def predict(config: PredictConfig) -> PredictionResult:
             console.progress("images", unlabeled.total) as advance,
         ):
             counts, bad_files = write_predictions(
-                file, compute, dataset.class_names, unlabeled.batches, config.on_bad_image, advance, temperature
+                file,
+                compute,
+                classifier.class_names,
+                unlabeled.batches,
+                config.on_bad_image,
+                advance,
+                classifier.temperature,
             )
             if not bad_files and not any(counts.values()):
                 raise DataError(f"there is no row of pixels in {images}")
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}; name another file: output=") from error
     return PredictionResult(output=str(output), counts=counts, bad_files=[(bad.path, bad.reason) for bad in bad_files])
+
+
+@contextmanager
+def open_classifier(config: PredictConfig) -> Iterator[Classifier]:
+    """Yield the exported file or the tracked model of the config, which is loaded inside the block."""
+    if config.model_file is not None:
+        exported = exporting.open_export(local_path(config.model_file))
+        yield Classifier(
+            input_shape=exported.manifest.input_shape,
+            resize_mode=exported.manifest.resize_mode,
+            converts=exported.manifest.converts,
+            class_names=exported.manifest.class_names,
+            load=lambda: exported.probabilities,
+        )
+        return
+    with open_tracked_model(config) as tracked:
+        dataset = tracked.config.dataset
+
+        def load() -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+            model = tracked.load_model()
+            if config.tta:
+                return partial(fitting.averaged_probabilities, model, flips=tracked.was_mirrored)
+            return partial(fitting.probabilities, model)
+
+        yield Classifier(
+            input_shape=dataset.input_shape,
+            resize_mode=dataset.resize_mode,
+            converts=dataset.converts,
+            class_names=dataset.class_names,
+            load=load,
+            temperature=reports.temperature_of(tracked.run, tracked.config.has_monitor) if config.calibrated else None,
+        )
 
 
 def check_output(output: Path, images: Path) -> None:

@@ -25,9 +25,11 @@ from src.cli.compose import compose_config
 from src.keeping import Keeper
 from src.process.interrupt import Interrupted
 from src.register import register
+from src.schema import EXPORTS
 from src.sweep.__main__ import read_arguments
 from src.train import train
 from tests.models.test_models import TABLE
+from tests.support.exports import need, write_file
 from tests.support.extensions import write_example
 from tests.support.sweeps import plan
 from tests.support.workplace import ROOT, TrainedRun, Workplace
@@ -163,6 +165,11 @@ def test_every_python_command_works_as_written(
     if module == "src.check_data" and "run_id=RUN" not in arguments:
         write_pictures(tmp_path / "pets")
         arguments.append(f"dataset.cache_dir={tmp_path}")
+    if module == "src.export":
+        need(*EXPORTS)
+        arguments.append("max_drop=1")  # LeNot was trained for two epochs on a sample
+    if "model_file=exported/onnx/model.onnx" in arguments:
+        write_file(tmp_path / "exported/onnx", "onnx")
     if "--config-dir" in arguments:
         write_own_network(tmp_path)
     if module in ("pipelines.best_of_sweep", "pipelines.compare_models"):

@@ -136,9 +136,9 @@ def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
     return np.concatenate(parts) if parts else np.empty((0, model.output.shape[-1]), np.float32)
 
 
-def latency(model: keras.Model, repetitions: int = 30) -> float:
-    """Return the seconds that a compiled function takes for one image: the median over some repetitions."""
-    image = tf.zeros((1, *model.input.shape[1:]), tf.uint8)
+def latency(model: keras.Model, batch: int = 1, repetitions: int = 30) -> float:
+    """Return the seconds that a compiled function takes for a batch of images: the median over some repetitions."""
+    image = tf.zeros((batch, *model.input.shape[1:]), tf.uint8)
     predict = tf.function(lambda images: model(images, training=False))
     predict(image)
     seconds = []

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         record_explanation,
         split_subject,
     )
+    from src.reports.exports import copy_exports, record_exports
     from src.reports.label_check import check_labels, read_predicted
     from src.reports.limits import explain_limits, explain_winner
     from src.reports.model_card import card_markdown, card_of, record_card

@@ -6,6 +6,8 @@ from src.results.commands import (
     DoctorResult,
     EvaluationResult,
     ExplanationResult,
+    ExportResult,
+    ExportRow,
     Interval,
     PredictionResult,
     RegistrationResult,

@@ -159,6 +159,52 @@ class ExplanationResult:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+class ExportRow(NamedTuple):
+    """Measurements of a model, or of a file that it was exported to.
+
+    Attributes:
+        format: `keras` for the model, one of `EXPORTS` for a file.
+        size: bytes of the file.
+        accuracy: on the test split, 0-1.
+        difference: the largest difference of a probability from the model's, over all test images and classes.
+        latency_ms: milliseconds for one image, the median.
+        batch_latency_ms: the same for a batch of 32 images.
+    """
+
+    format: str
+    size: int
+    accuracy: float
+    difference: float
+    latency_ms: float
+    batch_latency_ms: float
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """The row of a table, without the format and the size."""
+        times = f"{self.latency_ms:.2f}", f"{self.batch_latency_ms:.2f}"
+        return (f"{self.accuracy:.4f}", f"{self.difference:.2g}", *times)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """The files that a model was exported to.
+
+    Attributes:
+        run_id: the MLflow run that the model came from.
+        experiment_id: of that run.
+        rows: the measurements, first those of the model itself.
+        images: the number of test images.
+        threads: how many threads computed.
+        warnings: facts that change how to read the accuracy.
+    """
+
+    run_id: str
+    experiment_id: str = ""
+    rows: list[ExportRow]
+    images: int
+    threads: int
+    warnings: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictionResult:
     """The predictions of a model for images.

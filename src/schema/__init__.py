@@ -12,6 +12,7 @@ from src.schema.dataset import (
     SyntheticConfig,
 )
 from src.schema.engines import EngineConfig, LocalEngineConfig, RayEngineConfig, SlurmEngineConfig
+from src.schema.exports import EXPORTS, ExportFormat
 from src.schema.find_lr import FindLrConfig
 from src.schema.groups import PRIMARY, RUN_GROUPS, as_tree, decisive_leaves, flatten, is_place, kind_of
 from src.schema.kinds import REGISTRY, Group, Kind, WrongKind, find_kind, load_name
@@ -71,6 +72,7 @@ from src.schema.verbs import (
     DoctorConfig,
     EvaluateConfig,
     ExplainConfig,
+    ExportConfig,
     PredictConfig,
     RegisterConfig,
     ServeConfig,

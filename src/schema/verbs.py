@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from src.errors import ConfigError
 from src.schema.checks import PLACE, at_least, one_of, require
 from src.schema.dataset import DatasetConfig
+from src.schema.exports import EXPORTS
 from src.schema.methods import check_methods
 from src.schema.metrics import comparable_metrics
 from src.schema.model import ModelConfig
@@ -63,9 +64,29 @@ class ExplainConfig(TestedModelConfig):
 
 
 @dataclass(kw_only=True)
+class ExportConfig(TestedModelConfig):
+    """A model to convert to other formats."""
+
+    formats: list[str] = field(default_factory=lambda: ["onnx", "litert"])
+    max_drop: float | None = None  # of the test accuracy; null: that of each format
+    output: str | None = field(default=None, metadata=PLACE)  # a folder that gets copies of the files
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(bool(self.formats), "formats", self.formats, f"some of {', '.join(EXPORTS)}")
+        for name in self.formats:
+            one_of(tuple(EXPORTS), "formats", name)
+        is_once = len(set(self.formats)) == len(self.formats)
+        require(is_once, "formats", self.formats, "each format once")
+        if self.max_drop is not None:
+            require(0 <= self.max_drop <= 1, "max_drop", self.max_drop, "a fraction from 0 to 1")
+
+
+@dataclass(kw_only=True)
 class PredictConfig(TrackedModelConfig):
     """A model, and images to classify."""
 
+    model_file: str | None = field(default=None, metadata=PLACE)  # an exported file, in place of a tracked model
     images: str = field(metadata=PLACE)  # a folder, an image file, or a CSV file of pixels
     output: str = field(default="predictions.csv", metadata=PLACE)
     batch_size: int = 256
@@ -74,7 +95,10 @@ class PredictConfig(TrackedModelConfig):
     tta: bool = False  # the mean of the probabilities for several views of each image
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        if self.model_file is None:
+            super().__post_init__()
+        else:
+            self._check_model_file(self.model_file)
         at_least(1, "batch_size", self.batch_size)
         one_of(("skip", "error"), "on_bad_image", self.on_bad_image)
         if self.tta and self.calibrated:
@@ -82,6 +106,16 @@ class PredictConfig(TrackedModelConfig):
                 "tta=true with calibrated=true: the temperature was fitted to predictions without test-time "
                 "augmentation; remove one of them"
             )
+
+    def _check_model_file(self, file: str) -> None:
+        if self.run_id is not None or self.model_uri is not None:
+            raise ConfigError("name one model: run_id=RUN, model_uri=models:/NAME@champion, or model_file=FILE")
+        for key in ("tta", "calibrated"):
+            if getattr(self, key):
+                raise ConfigError(
+                    f"{key}=true with model_file={file}: an exported file gives the model's own probabilities; remove "
+                    f"`{key}=true`, or name the run: run_id=RUN"
+                )
 
 
 @dataclass(kw_only=True)

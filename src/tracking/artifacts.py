@@ -111,6 +111,19 @@ class Artifacts:
                 if folder is not None:
                     shutil.rmtree(folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def scratch(self, what: str) -> Iterator[Path]:
+        """Yield an empty folder on the disk of the artifacts, which is removed after the block.
+
+        Raises:
+            StoreError: what belongs there could not be written.
+        """
+        with (
+            self.explain_disk_errors(what),
+            tempfile.TemporaryDirectory(prefix=PART, dir=self.folder) as folder,
+        ):
+            yield Path(folder)
+
     def reserve(self) -> None:
         """Reserve a little disk space until `release`, so that a run on a full disk can still record how it ended."""
         if self.folder is not None:

@@ -240,6 +240,14 @@ class Run:
         """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds."""
         return self._artifacts.new_folder(path)
 
+    def scratch(self, what: str) -> contextlib.AbstractContextManager[Path]:
+        """Yield an empty folder on the disk of the artifacts, which is removed after the block.
+
+        Args:
+            what: is written there, for the message of an error.
+        """
+        return self._artifacts.scratch(what)
+
     def log_dataset(self, name: str, digest: str, source: str, profile: dict[str, Any]) -> None:
         """Record the data set as an input of the run; its profile has the whole digest."""
         entity = MlflowDataset(

@@ -1,0 +1,93 @@
+"""Exported files, opened: probabilities of images, and how long they take."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from src.errors import ModelFileError
+from src.exporting.packages import check_runtime
+from src.exporting.quiet import quiet
+from src.exporting.stored import Manifest, check_file, read_manifest
+from src.process.interrupt import deferred
+from src.process.machine import cores
+from src.schema import EXPORTS, load_name
+
+BATCH = 32  # images at a time; the larger of the two batches whose latency is measured
+WARM_UPS = 3  # calls before the clock starts: the first ones allocate memory
+
+Images = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+
+class ExportedModel:
+    """An exported file, ready to run. TensorFlow is not needed.
+
+    Args:
+        file: the file, with its manifest next to it.
+        manifest: of the file.
+        threads: how many threads one call may use.
+
+    Raises:
+        ModelFileError: it is not the file that its manifest describes, or cannot be run.
+    """
+
+    def __init__(self, file: Path, manifest: Manifest, threads: int) -> None:
+        content = check_file(file, manifest)
+        self.manifest = manifest
+        try:
+            with deferred(), quiet():
+                self._run = load_name(EXPORTS[manifest.format].opened_by)(content, threads)
+        except (RuntimeError, ValueError) as error:  # of the runtimes, which have errors of their own
+            raise ModelFileError(f"{file} cannot be run: {_first_line(error)}") from error
+
+    def probabilities(self, images: Images) -> Probabilities:
+        """Return the probabilities of any number of images: float32, (n, classes).
+
+        Args:
+            images: uint8, (n, height, width, channels), 0-255.
+        """
+        parts = [self._call(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.manifest.class_names)), np.float32)
+
+    def _call(self, images: Images) -> Probabilities:
+        with deferred(), quiet():
+            return np.asarray(self._run(np.ascontiguousarray(images)), np.float32)
+
+
+def open_export(file: Path, threads: int | None = None) -> ExportedModel:
+    """Open an exported file that has its manifest next to it.
+
+    Args:
+        file: the file.
+        threads: how many threads one call may use; None for one on each core.
+
+    Raises:
+        ConfigError: the package that runs it is not installed.
+        ModelFileError: the file or its manifest is missing or altered.
+    """
+    manifest = read_manifest(file)
+    check_runtime(manifest.format)
+    return ExportedModel(file, manifest, threads or cores())
+
+
+def latency(exported: ExportedModel, batch: int, repetitions: int = 30) -> float:
+    """Return the seconds that the file takes for a batch of images: the median over some repetitions."""
+    images = np.zeros((batch, *exported.manifest.input_shape), np.uint8)
+    seconds = []
+    with quiet():
+        for _ in range(WARM_UPS):
+            exported._run(images)
+        for _ in range(repetitions):
+            start = time.perf_counter()
+            exported._run(images)
+            seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
