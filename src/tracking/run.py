@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
 from src.tracking.outage import Outages, PatientClient
 from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
-from src.tracking.tags import is_parent, renamed_tags
+from src.tracking.tags import ART, is_parent, read_tag, renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
@@ -35,6 +36,8 @@ PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
 CONFIG = "config/config.yaml"
+SETTINGS = "config/settings.yaml"  # of a run that trains nothing
+IMAGES = "images"  # MLflow's folder for the images of steps
 ERROR = "error"  # the tag with the error that ended a run
 PACKAGES = "environment/packages.txt"
 TIMES = ("epoch_seconds", "images_per_second", "checkpoint/seconds", "checkpoint/megabytes")  # differ each time
@@ -89,6 +92,18 @@ class Run:
         if overrides:
             self.log_overrides(overrides)
         self._write(CONFIG, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+
+    def log_settings(self, config: Any, overrides: Sequence[str]) -> None:
+        """Record the config of a run that trains nothing as params and as `config/settings.yaml`, and the overrides."""
+        self.log_params(flatten(config))
+        if overrides:
+            self.log_overrides(overrides)
+        self._write(SETTINGS, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return what `log_settings` has recorded; raises StoreError if it is damaged or not there."""
+        settings: dict[str, Any] = self._read_yaml(SETTINGS, dict)
+        return settings
 
     def log_overrides(self, overrides: Sequence[str]) -> None:
         """Record what was typed as `config/overrides.yaml`."""
@@ -210,6 +225,28 @@ class Run:
             # Class names may be in any script. A letter that the font does not have is drawn as a box.
             warnings.filterwarnings("ignore", r"Glyph .* missing from font")
             figure.savefig(file)
+
+    def log_bytes(self, path: str, content: bytes) -> None:
+        """Write a file to this path of the run's artifacts."""
+        with self._artifacts.new_file(path) as file:
+            file.write_bytes(content)
+
+    def log_image(self, key: str, pixels: np.ndarray, step: int) -> None:
+        """Record an image of this step; the UI shows those with the same key as one that can be moved through time.
+
+        In a run that is continued, a step that has an image already gets no second one.
+
+        Args:
+            key: letters, digits, `-`, `_` and spaces.
+            pixels: uint8, (height, width, channels), 0-255.
+            step: of the image.
+        """
+        with deferred(), self._artifacts.explain_disk_errors(f"image {key}"):
+            if self.is_continued:
+                name = re.compile(rf"{IMAGES}/{re.escape(key)}[+%]step[+%]{step}[+%]")  # MLflow's name of the file
+                if any(name.match(file.path) for file in self._client.list_artifacts(self._id, IMAGES)):
+                    return
+            self._client.log_image(self._id, pixels, key=key, step=step, synchronous=True)
 
     def new_folder(self, path: str) -> contextlib.AbstractContextManager[Path]:
         """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds."""
@@ -346,6 +383,10 @@ class Run:
         try:
             config: dict[str, Any] = self._read_yaml(CONFIG, dict)
         except NotKept as error:
+            if made := read_tag(self.tags, ART):
+                raise StoreError(
+                    f"run {self._id} made a picture ({made}), so it has no model; name the run of a training"
+                ) from error
             if not is_parent(self.tags):
                 raise
             raise StoreError(

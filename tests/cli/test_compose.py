@@ -98,9 +98,9 @@ def test_nothing_after_the_equals_sign_is_refused_with_the_keys_name(key: str, r
 
 @pytest.mark.parametrize("config_name", sorted(PRIMARY))
 def test_no_command_accepts_an_empty_string(config_name: str) -> None:
-    required = ["run_id=x"] if config_name in ("evaluate", "explain", "predict", "register", "reproduce") else []
-    typed = [*required, *(["images=x"] if config_name == "predict" else [])]
-    config = compose(config_name, typed)
+    needs_run = config_name in ("dream", "evaluate", "explain", "predict", "register", "reproduce", "style")
+    files = {"predict": ["images=x"], "style": ["content=x", "style=x"]}.get(config_name, [])
+    config = compose(config_name, ["run_id=x", *files] if needs_run else [])
     empty = list(strings_of(config, ""))
     assert empty
     for name in empty:
