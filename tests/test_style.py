@@ -42,11 +42,11 @@ def test_the_command_records_the_losses_and_a_picture_of_every_few_steps(
 def test_a_style_transfer_that_was_stopped_continues_to_the_same_picture(
     signum: signal.Signals, workplace: Workplace, pictures: str
 ) -> None:
-    typed = [f"run_id={pictures}", "content=content.png", "style=style.png", "steps=600", "picture_steps=20"]
+    typed = [f"run_id={pictures}", "content=content.png", "style=style.png", "steps=300", "picture_steps=20"]
     typed += [f"tracking.uri={workplace.uri}", "checkpoint_minutes=0"]
     process = workplace.start("src.style", *typed, "output=stopped.png", PYTHONUNBUFFERED="1")
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("step 20 of 600")
+    assert process.stdout.readline().startswith("step 20 of 300")
     process.send_signal(signum)
     printed, _ = process.communicate(timeout=60)
     if signum != signal.SIGKILL:
