@@ -17,6 +17,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from src import schema
 from src.extensions import loaded_extensions
 
+FREE_KEYS = {"tags", "layers", "style_layers"}  # mappings whose keys a user chooses
+
 
 class ConvlabSweeper(Sweeper):
     """`hydra/sweeper=optuna` and `hydra/sweeper=grid`; its settings are `hydra.sweeper.*`."""
@@ -53,8 +55,8 @@ class ConvlabSchemas(ConfigSource):
         if schema_class is None:
             raise ConfigLoadError(f"no schema {config_path!r}")
         node = _node_of(schema_class)
-        if "tags" in node:
-            OmegaConf.set_struct(node.tags, False)  # so that tags.owner=ada needs no plus sign
+        for name in FREE_KEYS & set(node):
+            OmegaConf.set_struct(node[name], False)  # so that tags.owner=ada needs no plus sign
         return ConfigResult(provider=self.provider, path=self.full_path(), config=node, header={"package": None})
 
     def version(self, config_path: str) -> type | None:

@@ -90,6 +90,12 @@ def resume_command(uri: str, run_id: str) -> str:
     return train_command(f"resume={run_id}", *_named_store(uri, _is_store_of_trainings))
 
 
+def resume_art_command(command: str, uri: str, run_id: str) -> str:
+    """Return the command that continues a picture that `src.dream` or `src.style` makes, typed in this terminal."""
+    store = _named_store(uri, _is_default_store)
+    return shlex.join(["python", "-m", f"src.{command}", f"resume={run_id}", *store])
+
+
 def train_command(*overrides: str) -> str:
     """Return the command that trains with these overrides and the extensions that are loaded."""
     names = ",".join(extension.name for extension in loaded_extensions())

@@ -29,6 +29,7 @@ from src.schema import EXPORTS
 from src.sweep.__main__ import read_arguments
 from src.train import train
 from tests.models.test_models import TABLE
+from tests.support.art import put_picture
 from tests.support.exports import need, write_file
 from tests.support.extensions import write_example
 from tests.support.sweeps import plan
@@ -141,7 +142,7 @@ def test_every_python_command_works_as_written(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
         assert plan(*arguments).settings.engine.is_remote  # the cluster itself: tests/sweep/engines
         return
-    if arguments == ["resume=RUN"]:
+    if module == "src.train" and arguments == ["resume=RUN"]:
         arguments = [f"resume={stopped_run(trained.workplace.uri)}"]
     elif module == "src.train" and expected is None:
         if full_data:
@@ -179,6 +180,13 @@ def test_every_python_command_works_as_written(
             arguments.append(QUICK_SWEEP[0])
     if module == "pipelines.cross_validate":
         arguments += [*(quick for quick in QUICK_PIPELINE if not quick.startswith("seeds=")), "folds=2"]
+    if module in ("src.dream", "src.style"):
+        if "resume=RUN" in arguments:  # tests/test_dream.py resumes a picture that was interrupted
+            assert compose_config(arguments, module.removeprefix("src.")).resume
+            return
+        for name in ("photo.jpg", "painting.jpg"):
+            put_picture(tmp_path / name)
+        arguments += ["size=32", "steps=1"]
     if module == "src.sweep":
         if arguments[0] in ("watch", "resume", "work"):
             # They need a study with a definition; tests/sweep/test_joining.py has one.

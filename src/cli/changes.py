@@ -19,7 +19,7 @@ EPOCHS = "training.epochs"
 KEPT = ("tracking.run_name", "tracking.experiment")  # places that a resumed run keeps
 _RESUME = re.compile(r"resume=(?!null$).*", re.DOTALL)
 # Typed for this command, not for the training: they are composed as in any other command.
-_COMPOSED = re.compile(r"[+~]*((resume|on_change|local|extensions|hydra)(?![\w-])|tracking(=|\.(uri|enabled)=))")
+_COMPOSED = re.compile(r"[+~]*((resume|on_change|output|local|extensions|hydra)(?![\w-])|tracking(=|\.(uri|enabled)=))")
 
 
 def split_changes(overrides: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -5,7 +5,7 @@ import dataclasses
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
@@ -33,6 +33,7 @@ from src.redact import ENV_REFERENCE, PUBLIC_VARIABLES, hide, hide_password
 use_conf_files()
 reuse_configs()
 _UNSET = object()
+Settings = TypeVar("Settings", bound=schema.ArtConfig)
 
 
 def _environment(name: str = "", default: Any = _UNSET) -> str | None:
@@ -229,6 +230,21 @@ def config_from_dict(resolved: dict[str, Any]) -> schema.Config:
     """
     try:
         return cast(schema.Config, _to_object(typed_config(_literal(resolved))))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
+
+
+def with_stored(config: Settings, stored: Mapping[str, Any]) -> Settings:
+    """Return a config with the values that a run has stored, except those of the store, which stay as they are.
+
+    Raises:
+        ConfigError: a key that the config does not have, or a value that is not allowed.
+    """
+    try:
+        base = OmegaConf.structured(type(config))
+        base.tracking = OmegaConf.structured(config.tracking)
+        values = {key: value for key, value in stored.items() if key != "tracking"}
+        return cast(Settings, _to_object(OmegaConf.merge(base, _literal(values))))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error)) from error
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from src.datasets.arrays import BAD_TABLE, DUPLICATES_TABLE, BadFile
     from src.datasets.cache import cached_folders, remove_cached
     from src.datasets.headers import Header, read_headers
-    from src.datasets.image_file import read_image
+    from src.datasets.image_file import image_size, read_image
     from src.datasets.images import ImageBytes
     from src.datasets.loading import (
         Dataset,

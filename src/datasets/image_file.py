@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from src.datasets.headers import read_header
 from src.datasets.images import SUFFIXES, TOO_LARGE, BadImage, ImageBytes, Picture, decode, enforce_pixel_limit
 from src.errors import DataError
 
@@ -32,3 +33,14 @@ def read_image(
         raise DataError(
             f"{name} is not an image that can be read ({bad}); give an undamaged {', '.join(SUFFIXES)} file"
         ) from bad
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return the height and width of the upright image in a file, of which only the header is read.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    with enforce_pixel_limit():
+        header = read_header(path)
+    return (header.height, header.width) if header is not None else read_image(path, 1, 1, 3, convert=True).size

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from src.fitting.devices import describe_precision, precision, threads, unused_gpus, used_devices
     from src.fitting.epochs import Fit
     from src.fitting.learning_rates import range_test
-    from src.fitting.memory import explain_out_of_memory
+    from src.fitting.memory import explain_out_of_memory, free_memory
     from src.fitting.metrics import metric_functions, metrics_of
     from src.fitting.optimizers import compile_model
     from src.fitting.parts import describe_device, parts_for

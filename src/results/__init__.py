@@ -1,6 +1,7 @@
 """Results of the commands, as plain values: `run_id` is the only handle between two steps."""
 
 from src.results.commands import (
+    ArtResult,
     Calibration,
     ClassScore,
     DoctorResult,

@@ -206,6 +206,26 @@ class ExportResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArtResult:
+    """A picture that was made with a trained network.
+
+    Attributes:
+        run_id: the run of the picture, or None when tracking is off.
+        experiment_id: of that run.
+        output: the file of the picture.
+        height, width: of the picture, in pixels.
+        metrics: of the last step.
+    """
+
+    run_id: str | None
+    experiment_id: str
+    output: str
+    height: int
+    width: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictionResult:
     """The predictions of a model for images.
 

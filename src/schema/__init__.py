@@ -1,5 +1,6 @@
 """The typed configuration: what a user may set, and which combinations make sense."""
 
+from src.schema.art import ArtConfig, DreamConfig, StyleConfig
 from src.schema.augmentation import AugmentationConfig, StandardAugmentationConfig
 from src.schema.checks import ADDED, FREE, PLACE, REQUEST, nearest, output_size, require
 from src.schema.costs import COSTS, Cost, excess, format_cost, violations

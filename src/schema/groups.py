@@ -5,6 +5,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from src.schema.art import DreamConfig, StyleConfig
 from src.schema.checks import ADDED, NEUTRAL, REQUEST
 from src.schema.find_lr import FindLrConfig
 from src.schema.kinds import REGISTRY, Kind, find_kind
@@ -40,6 +41,8 @@ PRIMARY: dict[str, type] = {  # each command's configuration, a file of conf/
     "check_data": CheckDataConfig,
     "ui": UiConfig,
     "doctor": DoctorConfig,
+    "dream": DreamConfig,
+    "style": StyleConfig,
 }
 RUN_GROUPS = tuple(field.name for field in dataclasses.fields(Config) if field.name in REGISTRY)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from src.tracking.artifacts import abandon_model
     from src.tracking.delivery import Delivery, deliver
     from src.tracking.null_run import NullRun
-    from src.tracking.opening import explain_store_errors, resume_run, start_run
+    from src.tracking.opening import explain_store_errors, resume_run, start_art_run, start_run
     from src.tracking.pages import experiment_page
     from src.tracking.parents import PARENT, pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages, result_code_digest
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         tag_run,
     )
     from src.tracking.tags import (
+        ART,
         CHECKPOINTS,
         COMMAND,
         EPOCHS,

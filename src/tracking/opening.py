@@ -11,10 +11,10 @@ from src.errors import StoreError
 from src.links import mlflow_command
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
-from src.schema import Config, TrackingConfig
+from src.schema import ArtConfig, Config, TrackingConfig
 from src.tracking.null_run import NullRun
 from src.tracking.outage import PatientClient
-from src.tracking.provenance import standard_tags
+from src.tracking.provenance import origin_tags, standard_tags
 from src.tracking.registry import fixed_uri
 from src.tracking.resuming import take_over
 from src.tracking.run import Run
@@ -74,6 +74,44 @@ def start_run(
         run.log_config(config, overrides)
         if config.tracking.detail == "full":
             run.log_environment()
+        yield run
+
+
+@contextlib.contextmanager
+def start_art_run(
+    store: Store,
+    config: ArtConfig,
+    name: str,
+    tags: Mapping[str, str],
+    overrides: Sequence[str] = (),
+    run_id: str | None = None,
+) -> Iterator[Run]:
+    """Yield a new run in which a picture is made, or one that records nothing when tracking is off.
+
+    The run ends FINISHED, KILLED when the process is asked to stop, or FAILED.
+
+    Args:
+        store: from `open_store`.
+        config: recorded as params and as `config/settings.yaml`.
+        name: of a new run.
+        tags: added to those of its origin.
+        overrides: what was typed.
+        run_id: an interrupted run that is continued instead.
+    """
+    client, experiment_id = store
+    if client is None:
+        yield NullRun()
+        return
+
+    def make() -> Run:
+        if run_id is not None:
+            return take_over(store, run_id, {})
+        created = client.create_run(experiment_id, run_name=redact(name), tags=redact_tree(origin_tags() | dict(tags)))
+        return Run(client, created.info.run_id, experiment_id)
+
+    with managed_run(make, config.tracking.uri) as run:
+        run.log_settings(config, overrides if run_id is None else ())  # again, since it may have been killed before
+        run.log_environment(only_once=run_id is not None)
         yield run
 
 

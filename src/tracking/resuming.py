@@ -29,7 +29,7 @@ from src.tracking.store import (
     prepare_store,
     store_folder,
 )
-from src.tracking.tags import COMMAND, PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag, renamed_tags
+from src.tracking.tags import ART, COMMAND, PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag, renamed_tags
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
 CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
@@ -38,13 +38,16 @@ GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code
 WRITTEN = "checkpoint/seconds"  # the metric with a point for each checkpoint that was written
 
 
-def interrupted_run(config: TrackingConfig, run_id: str, say: Callable[[str], None]) -> tuple[Store, Run]:
+def interrupted_run(
+    config: TrackingConfig, run_id: str, say: Callable[[str], None], art: str | None = None
+) -> tuple[Store, Run]:
     """Return a run that can be resumed, and the store with its experiment.
 
     Args:
         config: names the store.
         run_id: the id of the run.
         say: prints a line in the terminal when the store does not answer for a while.
+        art: the command that makes pictures, `dream` or `style`; None for trainings.
 
     Raises:
         StoreError: there is no such run, or it cannot be resumed; the message says why and what to do.
@@ -58,6 +61,8 @@ def interrupted_run(config: TrackingConfig, run_id: str, say: Callable[[str], No
     found = _find(client, config.uri, run_id)
     end_abandoned_runs(client, found.info.experiment_id)
     found = _find(client, config.uri, run_id)
+    if (made := read_tag(found.data.tags, ART)) != art:
+        raise StoreError(f"run {run_id} is that of another command; resume it with python -m src.{made or 'train'}")
     _check_resumable(found, config.uri)
     run = Run(client, run_id, found.info.experiment_id)
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
@@ -88,6 +93,8 @@ def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
             f"run {run_id} is trial {tags['trial']} of study {name}; run the command of the sweep again, which "
             "continues the trial"
         )
+    if status == "FINISHED" and read_tag(tags, ART) is not None:
+        raise StoreError(f"run {run_id} is finished, so nothing is left to resume; its picture is picture.png there")
     if status == "FINISHED":
         raise StoreError(
             f"run {run_id} is finished, so nothing is left to resume; to train on from its weights: "

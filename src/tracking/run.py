@@ -30,7 +30,7 @@ from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
 from src.tracking.outage import Outages, PatientClient
 from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
-from src.tracking.tags import is_parent, renamed_tags
+from src.tracking.tags import ART, is_parent, read_tag, renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
@@ -39,6 +39,7 @@ PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
 CONFIG = "config/config.yaml"
+SETTINGS = "config/settings.yaml"  # of a run that trains nothing
 ERROR = "error"  # the tag with the error that ended a run
 PACKAGES = "environment/packages.txt"
 TIMES = ("epoch_seconds", "images_per_second", "checkpoint/seconds", "checkpoint/megabytes")  # differ each time
@@ -93,6 +94,18 @@ class Run:
         if overrides:
             self.log_overrides(overrides)
         self._write(CONFIG, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+
+    def log_settings(self, config: Any, overrides: Sequence[str]) -> None:
+        """Record the config of a run that trains nothing as params and as `config/settings.yaml`, and the overrides."""
+        self.log_params(flatten(config))
+        if overrides:
+            self.log_overrides(overrides)
+        self._write(SETTINGS, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+
+    def read_settings(self) -> dict[str, Any]:
+        """Return what `log_settings` has recorded; raises StoreError if it is damaged or not there."""
+        settings: dict[str, Any] = self._read_yaml(SETTINGS, dict)
+        return settings
 
     def log_overrides(self, overrides: Sequence[str]) -> None:
         """Record what was typed as `config/overrides.yaml`."""
@@ -227,14 +240,19 @@ class Run:
         Args:
             key: what the pictures of all steps have in common; it must not contain a `/` or a `+`.
             step: the epoch.
-            pixels: uint8, (height, width, 3). A picture of the same step is replaced.
+            pixels: uint8, (height, width, channels), of 1 or 3 channels. A picture of the same step is replaced.
         """
-        image = Image.fromarray(pixels)
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
         identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{key} {step}")
         name = f"images/{key}+step+{step}+timestamp+{step}+{identity}"
         for path, content in ((f"{name}.png", image), (f"{name}+compressed.webp", compress_image_size(image))):
             with self._artifacts.new_file(path) as file:
                 content.save(file, path.rpartition(".")[2])
+
+    def log_bytes(self, path: str, content: bytes) -> None:
+        """Write a file to this path of the run's artifacts."""
+        with self._artifacts.new_file(path) as file:
+            file.write_bytes(content)
 
     def new_folder(self, path: str) -> contextlib.AbstractContextManager[Path]:
         """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds."""
@@ -380,6 +398,10 @@ class Run:
         try:
             config: dict[str, Any] = self._read_yaml(CONFIG, dict)
         except NotKept as error:
+            if made := read_tag(self.tags, ART):
+                raise StoreError(
+                    f"run {self._id} made a picture ({made}), so it has no model; name the run of a training"
+                ) from error
             if not is_parent(self.tags):
                 raise
             raise StoreError(

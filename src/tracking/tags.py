@@ -4,7 +4,8 @@ Tags that people look at and filter by have plain names:
 
 - where a run comes from: `model`, `dataset`, `host`, `git_dirty`;
 - how it ended: `stopped`, `error`, `trial_state`, `resumed` (after which epochs), `resumed_with`;
-- what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`;
+- what it belongs to: `study`, `sweep`, `trial`, `pipeline`, `best_of`, `reproduces`, `made_with` (the run whose
+  network made a picture);
 - which trial of a front a pipeline trained again: `chosen_trial`, `chosen_because`.
 
 MLflow's own tags begin with `mlflow.`. All other names belong to the user: `tags.owner=ada`. A user may give a training
@@ -36,6 +37,7 @@ INTERVALS = f"{TAG_PREFIX}intervals"  # of the test metrics, JSON: metric -> [lo
 CALIBRATION = f"{TAG_PREFIX}calibration"  # JSON: error, temperature, calibrated_error
 STUDY_ID = f"{TAG_PREFIX}study_id"
 SWEEP = f"{TAG_PREFIX}sweep"  # marks the run of a sweep, the parent of its trials' runs
+ART = f"{TAG_PREFIX}art"  # the command that made a picture in this run: dream or style
 PIPELINE_KEY = f"{TAG_PREFIX}pipeline_key"  # of what a pipeline was asked to do
 
 

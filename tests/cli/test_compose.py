@@ -98,10 +98,9 @@ def test_nothing_after_the_equals_sign_is_refused_with_the_keys_name(key: str, r
 
 @pytest.mark.parametrize("config_name", sorted(PRIMARY))
 def test_no_command_accepts_an_empty_string(config_name: str) -> None:
-    with_run = ("evaluate", "explain", "export", "predict", "register", "reproduce")
-    required = ["run_id=x"] if config_name in with_run else []
-    typed = [*required, *(["images=x"] if config_name == "predict" else [])]
-    config = compose(config_name, typed)
+    with_run = ("dream", "evaluate", "explain", "export", "predict", "register", "reproduce", "style")
+    files = {"predict": ["images=x"], "style": ["content=x", "style=x"]}.get(config_name, [])
+    config = compose(config_name, ["run_id=x", *files] if config_name in with_run else [])
     empty = list(strings_of(config, ""))
     assert empty
     for name in empty:

@@ -22,6 +22,7 @@ def test_without_tracking_every_recording_call_does_nothing(tmp_path: Path, monk
         assert (run.run_id, run.folder) == (None, None)
         calls: dict[str, tuple[Any, ...]] = {
             "log_config": (config, ["seed=1"]),
+            "log_settings": (config, ["seed=1"]),
             "log_overrides": (["seed=1"],),
             "log_environment": (),
             "log_params": ({"a": 1},),
@@ -33,6 +34,7 @@ def test_without_tracking_every_recording_call_does_nothing(tmp_path: Path, monk
             "log_page": ("a.html", "page"),
             "log_table": ("a.csv", ("a",), [(1,)]),
             "log_array": ("a.npy", np.zeros(1)),
+            "log_bytes": ("a.png", b"content"),
             "log_figure": ("a.png", Figure()),
             "log_image": ("mistakes", 1, np.zeros((1, 1, 3), np.uint8)),
             "log_dataset": ("mnist", "d", "full", {}),
