@@ -2,28 +2,20 @@
 
 python -m src.serve model_uri=models:/NAME@champion
 python -m src.serve run_id=RUN port=5002
+python -m src.serve model_file=exports/onnx/model.onnx
 curl -F image=@cat.png http://127.0.0.1:5001/predict
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 import uvicorn
 
-from src import certainty, console, models, reports
+from src import console
+from src.classifier import open_classifier
 from src.cli.command import entry_point
-from src.places import resolve_address
 from src.ports import check_port
 from src.schema import ServeConfig
 from src.serving import MEGABYTE, ServedModel, make_app
-from src.tracked import open_tracked_model
-
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-    import numpy.typing as npt
 
 REMEDY = "make serve PORT={port} (python -m src.serve port={port})"
 
@@ -43,35 +35,17 @@ def serve(config: ServeConfig) -> None:
         console.warn(["every machine that reaches this one can use the model: there are no users and passwords"])
     app = make_app(served, config.is_local)
     settings = uvicorn.Config(app, host=config.host, port=config.port, log_level="warning", access_log=False)
-    console.say(f"{served.name} is served on {address}; Ctrl-C stops it")
+    console.say(f"{served.classifier.name} is served on {address}; Ctrl-C stops it")
     console.say(f"curl -F image=@FILE {address}/predict")
     uvicorn.Server(settings).run()
 
 
 def load_served_model(config: ServeConfig) -> ServedModel:
     """Return the model, which has computed once: the first request is answered as fast as later ones."""
-    with open_tracked_model(config) as tracked:
-        dataset = tracked.config.dataset
-        temperature = reports.temperature_of(tracked.run, tracked.config.has_monitor) if config.calibrated else None
-        model = tracked.load_model()
-        name = f"run {tracked.run.run_id}" if config.model_uri is None else resolve_address(config.model_uri)
-    served = ServedModel(
-        name=name,
-        class_names=dataset.class_names,
-        input_shape=dataset.input_shape,
-        resize=dataset.resize_mode,
-        converts=dataset.converts,
-        compute=partial(compute, model, temperature),
-        max_bytes=int(config.max_mb * MEGABYTE),
-    )
+    with open_classifier(config) as classifier:
+        served = ServedModel(classifier, classifier.load(), int(config.max_mb * MEGABYTE))
     served.warm_up()
     return served
-
-
-def compute(model: keras.Model, temperature: float | None, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return the probabilities of images, float32, (n, classes), corrected with the temperature if there is one."""
-    found = models.predict(model, images)
-    return found if temperature is None else certainty.calibrate(found, temperature)
 
 
 @entry_point("serve")

@@ -20,17 +20,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from src.classifier import Classifier
 from src.datasets import ImageBytes, read_image
 from src.errors import DataError
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")  # a page of another site that calls itself one of these is refused
-BATCH = 64  # images that are computed at once
 MEGABYTE = 10**6
 FIELD = "image"
 EXAMPLE = "curl -F image=@cat.png http://HOST:PORT/predict"
 PIXELS = ("inputs", "instances")  # the keys that MLflow's scoring server takes
 
 Pixels = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
 
 
 class Refused(Exception):
@@ -58,54 +59,47 @@ class Answer(NamedTuple):
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ServedModel:
-    """A model, and what it needs to know about pictures.
+    """A model that answers one request at a time, because each uses all cores.
 
     Attributes:
-        name: of the model, as it was asked for.
-        class_names: the names of its classes.
-        input_shape: height, width and channels of its images.
-        resize: how pictures of another size are resized: `crop`, `pad` or `stretch`.
-        converts: whether pictures are read that are not usable without a conversion.
-        compute: returns the probabilities, float32, (n, classes), of uint8 images, (n, height, width, channels).
+        classifier: the model.
+        compute: its function, which was loaded.
         max_bytes: of a request.
     """
 
-    name: str
-    class_names: Sequence[str]
-    input_shape: tuple[int, int, int]
-    resize: str
-    converts: bool
-    compute: Callable[[Pixels], npt.NDArray[np.float32]]
+    classifier: Classifier
+    compute: Callable[[Pixels], Probabilities]
     max_bytes: int
-    lock: Lock = field(default_factory=Lock)  # one request at a time: each uses all cores
+    lock: Lock = field(default_factory=Lock)
 
-    def probabilities(self, images: Pixels) -> npt.NDArray[np.float32]:
+    def probabilities(self, images: Pixels) -> Probabilities:
         """Return the probabilities of images, float32, (n, classes)."""
         with self.lock:
-            return np.concatenate([self.compute(images[at : at + BATCH]) for at in range(0, len(images), BATCH)])
+            return self.classifier.calibrated(self.compute(images))
 
     def classify(self, pictures: Sequence[ImageBytes]) -> list[Answer]:
         """Return the prediction for each picture; raises DataError for one that cannot be read."""
+        model = self.classifier
         with self.lock:  # reading changes the warning filters of the process
-            read = [read_image(picture, *self.input_shape, self.resize, self.converts).pixels for picture in pictures]
+            read = [read_image(one, *model.input_shape, model.resize_mode, model.converts).pixels for one in pictures]
         answers = []
         for picture, scores in zip(pictures, self.probabilities(np.stack(read)), strict=True):
-            named = dict(zip(self.class_names, map(float, scores), strict=True))
-            answers.append(Answer(picture.name, self.class_names[int(scores.argmax())], named))
+            named = dict(zip(model.class_names, map(float, scores), strict=True))
+            answers.append(Answer(picture.name, model.class_names[int(scores.argmax())], named))
         return answers
 
     def warm_up(self) -> None:
         """Compute once, because the first call takes longer."""
-        self.compute(np.zeros((1, *self.input_shape), np.uint8))
+        self.compute(np.zeros((1, *self.classifier.input_shape), np.uint8))
 
     def as_json(self) -> dict[str, Any]:
         """Return what the model is and takes, as the server describes it."""
-        height, width, channels = self.input_shape
+        height, width, channels = self.classifier.input_shape
         return {
-            "model": self.name,
-            "classes": list(self.class_names),
+            "model": self.classifier.name,
+            "classes": list(self.classifier.class_names),
             "input": {"height": height, "width": width, "channels": channels, "type": "uint8"},
             "pictures": EXAMPLE,
         }
@@ -123,13 +117,15 @@ def make_app(served: ServedModel, is_local: bool) -> Starlette:
         is_local: whether only this machine may use it: then requests under another name of the host are refused.
     """
 
+    shape = served.classifier.input_shape
+
     async def predict(request: Request) -> Response:
         pictures = await _read_pictures(request, served.max_bytes)
         answers = await run_in_threadpool(served.classify, pictures)
-        return JSONResponse({"model": served.name, "predictions": [answer.as_json() for answer in answers]})
+        return JSONResponse({"model": served.classifier.name, "predictions": [answer.as_json() for answer in answers]})
 
     async def invocations(request: Request) -> Response:
-        images = await run_in_threadpool(_pixels_in, await _read_body(request, served.max_bytes), served.input_shape)
+        images = await run_in_threadpool(_pixels_in, await _read_body(request, served.max_bytes), shape)
         scores = await run_in_threadpool(served.probabilities, images)
         return JSONResponse({"predictions": scores.tolist()})
 

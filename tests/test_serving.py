@@ -14,7 +14,8 @@ import requests
 import uvicorn
 from PIL import Image
 
-from src.serving import BATCH, ServedModel, make_app
+from src.classifier import Classifier
+from src.serving import ServedModel, make_app
 from tests.support.servers import free_port
 
 CLASSES = ["dark", "light"]
@@ -49,12 +50,11 @@ def served(**changes: Any) -> ServedModel:
         "name": "models:/pets@champion",
         "class_names": CLASSES,
         "input_shape": (SIDE, SIDE, 1),
-        "resize": "stretch",
+        "resize_mode": "stretch",
         "converts": False,
-        "compute": brightness,
-        "max_bytes": LIMIT,
+        "load": lambda: brightness,
     }
-    return ServedModel(**settings | changes)
+    return ServedModel(Classifier(**settings | changes), brightness, LIMIT)
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +119,15 @@ def test_pictures_are_resized_as_in_the_training(resize: str, expected: float) -
     picture.paste(255, (4, 0, 12, 8))
     file = io.BytesIO()
     picture.save(file, "PNG")
-    with running(make_app(served(resize=resize), is_local=True)) as address:
+    with running(make_app(served(resize_mode=resize), is_local=True)) as address:
         answer = requests.post(f"{address}/predict", files={"image": file.getvalue()}).json()
     assert answer["predictions"][0]["probabilities"]["light"] == pytest.approx(expected, abs=0.05)
 
 
-def test_more_images_than_are_computed_at_once_are_all_answered(address: str) -> None:
-    levels = [255 * (at % 2) for at in range(BATCH + 3)]
-    found = requests.post(f"{address}/predict", files=[("image", png(level)) for level in levels]).json()
-    assert [each["class"] for each in found["predictions"]] == [CLASSES[level // 255] for level in levels]
+def test_probabilities_are_corrected_with_a_temperature() -> None:
+    with running(make_app(served(temperature=2.0), is_local=True)) as address:
+        (found,) = requests.post(f"{address}/predict", files={"image": png(51)}).json()["predictions"]
+    assert found["probabilities"] == pytest.approx({"dark": 2 / 3, "light": 1 / 3})  # of square roots
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ from src.schema.training import MLFLOW, MODEL_FORMATS, TrackingConfig, TrainingC
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (
     CheckDataConfig,
+    ClassifierConfig,
     DoctorConfig,
     EvaluateConfig,
     ExplainConfig,

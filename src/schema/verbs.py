@@ -83,14 +83,10 @@ class ExportConfig(TestedModelConfig):
 
 
 @dataclass(kw_only=True)
-class PredictConfig(TrackedModelConfig):
-    """A model, and images to classify."""
+class ClassifierConfig(TrackedModelConfig):
+    """A model that classifies images: a tracked one, or an exported file."""
 
     model_file: str | None = field(default=None, metadata=PLACE)  # an exported file, in place of a tracked model
-    images: str = field(metadata=PLACE)  # a folder, an image file, or a CSV file of pixels
-    output: str = field(default="predictions.csv", metadata=PLACE)
-    batch_size: int = 256
-    on_bad_image: str = "skip"
     calibrated: bool = False  # with the temperature of the run, so that the probabilities are as sure as they are right
     tta: bool = False  # the mean of the probabilities for several views of each image
 
@@ -99,8 +95,6 @@ class PredictConfig(TrackedModelConfig):
             super().__post_init__()
         else:
             self._check_model_file(self.model_file)
-        at_least(1, "batch_size", self.batch_size)
-        one_of(("skip", "error"), "on_bad_image", self.on_bad_image)
         if self.tta and self.calibrated:
             raise ConfigError(
                 "tta=true with calibrated=true: the temperature was fitted to predictions without test-time "
@@ -116,6 +110,21 @@ class PredictConfig(TrackedModelConfig):
                     f"{key}=true with model_file={file}: an exported file gives the model's own probabilities; remove "
                     f"`{key}=true`, or name the run: run_id=RUN"
                 )
+
+
+@dataclass(kw_only=True)
+class PredictConfig(ClassifierConfig):
+    """A model, and images to classify."""
+
+    images: str = field(metadata=PLACE)  # a folder, an image file, or a CSV file of pixels
+    output: str = field(default="predictions.csv", metadata=PLACE)
+    batch_size: int = 256
+    on_bad_image: str = "skip"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, "batch_size", self.batch_size)
+        one_of(("skip", "error"), "on_bad_image", self.on_bad_image)
 
 
 @dataclass(kw_only=True)
@@ -161,13 +170,12 @@ class UiConfig:
 
 
 @dataclass(kw_only=True)
-class ServeConfig(TrackedModelConfig):
+class ServeConfig(ClassifierConfig):
     """A model, and where it is served."""
 
     host: str = "127.0.0.1"  # of the interface that the server listens on; this one is reached from this machine only
     port: int = 5001
     max_mb: float = 16.0  # of a request
-    calibrated: bool = False  # with the temperature of the run
 
     def __post_init__(self) -> None:
         super().__post_init__()
