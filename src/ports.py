@@ -13,7 +13,7 @@ def check_port(host: str, port: int, other: int, remedy: str) -> None:
         host: the address of an interface, such as 127.0.0.1.
         port: from 1 to 65535.
         other: the port to name in the message if no neighbor of this one can be used.
-        remedy: how another port is chosen; `{port}` stands for it.
+        remedy: how another port is chosen; `{port}` is replaced with it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:

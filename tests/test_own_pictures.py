@@ -2,7 +2,6 @@
 
 import csv
 import importlib
-import json
 import re
 import shlex
 import subprocess
@@ -13,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from src.cli.compose import compose_config
+from src.datasets import ImageBytes
+from src.serve import load_served_model
 from tests.support.sweeps import plan
 from tests.support.workplace import ROOT
 
@@ -100,9 +101,12 @@ def test_the_champion_knows_the_pictures(typed: Typed):
     assert sum(row["predicted"] == row["image"].split("/")[0] for row in rows) >= 150
 
 
-def test_the_request_has_the_pixels_of_one_picture(typed: Typed):
-    (image,) = json.loads((typed.folder / "picture.json").read_text())["inputs"]
-    assert (len(image), len(image[0]), len(image[0][0])) == (48, 64, 3)
+def test_the_picture_that_is_sent_to_the_server_is_recognized(typed: Typed):
+    (name,) = re.findall(r"curl .*image=@(\S+)", PAGE)
+    store = f"tracking.uri='sqlite:///{typed.folder}/mlflow.db'"
+    served = load_served_model(compose_config(["model_uri=models:/scenes@champion", store], "serve"))
+    (answer,) = served.classify([ImageBytes(name, (typed.folder / name).read_bytes())])
+    assert answer.predicted == "temple"
 
 
 def test_the_look_inside_and_the_look_at_the_data_are_folders(typed: Typed):
