@@ -56,7 +56,8 @@ class ConvlabSchemas(ConfigSource):
             raise ConfigLoadError(f"no schema {config_path!r}")
         node = _node_of(schema_class)
         for name in FREE_KEYS & set(node):
-            OmegaConf.set_struct(node[name], False)  # so that tags.owner=ada needs no plus sign
+            if isinstance(keys := node[name], DictConfig):  # `layers` of other commands is a list
+                OmegaConf.set_struct(keys, False)  # so that tags.owner=ada needs no plus sign
         return ConfigResult(provider=self.provider, path=self.full_path(), config=node, header={"package": None})
 
     def version(self, config_path: str) -> type | None:
