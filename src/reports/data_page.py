@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from src.errors import DataError
-from src.reports.html import as_html, page
+from src.reports.html import as_html, html_table, page
 from src.tables import csv_line
 from src.writing import remove, replacing
 
@@ -101,10 +101,8 @@ def _section(section: Section) -> str:
     if section.note:
         parts.append(f"<p>{as_html(section.note)}</p>")
     if section.columns:
-        head = "".join(f'<th scope="col">{as_html(column)}</th>' for column in section.columns)
         rows = section.rows[:MAX_ROWS]
-        body = "\n".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        parts.append(f'<div class="box"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>')
+        parts.append(html_table(section.columns, rows))
         if len(section.rows) > len(rows) and section.file:
             first = f"The first {len(rows)} of {len(section.rows):,} rows"
             parts.append(f"<p>{first}; {as_html(section.file)} has all.</p>")

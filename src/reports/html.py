@@ -1,6 +1,6 @@
 """The frame of the pages about sweeps and data sets. They are one file each and need no network."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from src.redact import redact
@@ -39,6 +39,14 @@ def page(title: str, body: Iterable[str], style: str, script: str = "") -> str:
             "",
         ]
     )
+
+
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of plain text as HTML; its header is left out if no column has a name."""
+    head = "".join(f'<th scope="col">{as_html(column)}</th>' for column in columns)
+    head = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
+    body = "\n".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="box"><table>{head}<tbody>\n{body}\n</tbody></table></div>'
 
 
 def as_html(plain: str) -> str:

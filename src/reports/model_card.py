@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from src import tracking
 from src.cli.mistakes import quoted
 from src.errors import NotKept
-from src.reports.html import as_html, page
+from src.reports.html import as_html, html_table, page
 from src.reports.markdown import Markdown, escape, table
 from src.results import TrainResult, format_calibration, format_interval, short_name
 from src.schema import METRICS, TEST, VALIDATION, Config, flatten
@@ -32,7 +32,7 @@ PICTURES = {
 }
 PURPOSES = {"train": "training", "validation": "validation", "test": "testing"}  # of the splits
 PER_CLASS = "tables/per_class.csv"
-DECIDED = ("optimizer.name", "optimizer.learning_rate", "schedule.name", "loss.name", "augmentation.name")
+DECIDED = ("optimizer.name", "schedule.name", "loss.name", "augmentation.name")
 STYLE = """
 td, th { padding: 4px 12px; vertical-align: top; }
 pre { background: #f6f6f6; padding: 8px 12px; overflow: auto; }
@@ -114,7 +114,7 @@ def _facts(run: tracking.Run, config: Config, result: TrainResult, size: int, la
         if (key := f"resolved.{split}_images") in run.params
     )
     settings = flatten(config)
-    chosen = ", ".join(f"{name.partition('.')[0]} {settings[name]}" for name in DECIDED if name.endswith("name"))
+    chosen = ", ".join(f"{name.partition('.')[0]} {settings[name]}" for name in DECIDED)
     rows = [
         ("network", f"{config.model.name}, {int(run.param('resolved.parameters')):,} parameters"),
         ("input", f"{height}x{width}x{channels}, raw pixels from 0 to 255 (uint8)"),
@@ -230,7 +230,7 @@ def card_page(card: ModelCard, pictures: Mapping[str, bytes]) -> str:
     for part in card.parts:
         body.append(f"<h2>{as_html(part.title)}</h2>")
         if part.columns:
-            body.append(_html_table(part.columns, part.rows))
+            body.append(html_table(part.columns, part.rows))
         if part.note:
             body.append(f"<p>{as_html(part.note)}</p>")
         if part.code:
@@ -241,13 +241,6 @@ def card_page(card: ModelCard, pictures: Mapping[str, bytes]) -> str:
             f'<h2>{as_html(title)}</h2>\n<p><img src="data:image/png;base64,{encoded}" alt="{as_html(title)}"></p>'
         )
     return page(card.title, body, STYLE)
-
-
-def _html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{as_html(column)}</th>' for column in columns)
-    head = f"<thead><tr>{head}</tr></thead>" if any(columns) else ""
-    lines = "\n".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="box"><table>{head}<tbody>\n{lines}\n</tbody></table></div>'
 
 
 def record_card(run: tracking.Run, card: ModelCard) -> None:
