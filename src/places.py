@@ -9,7 +9,8 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
+from urllib.request import url2pathname
 
 from src.errors import ConfigError
 from src.redact import is_secret_name
@@ -84,6 +85,12 @@ def sqlite_file(address: str) -> Path | None:
     if found is None or found["path"].strip() in ("", ":memory:"):
         return None
     return _file(found["path"])
+
+
+def local_folder(uri: str) -> Path | None:
+    """Return the folder that an address of artifacts names, None when they are behind a server."""
+    parts = urlsplit(uri)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
 def is_writable(file: Path) -> bool:

@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import tempfile
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -16,12 +14,12 @@ import mlflow
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 from requests import RequestException
 
 from src.errors import NotKept, StoreError
-from src.places import literal_folder, local_path, read_variable
+from src.places import literal_folder, local_folder, local_path, read_variable
 from src.process.interrupt import deferred
+from src.tracking.model_uri import model_location
 from src.tracking.outage import is_cut_off
 from src.tracking.undelivered import Undelivered
 from src.writing import PART, replacing
@@ -190,32 +188,29 @@ class Artifacts:
                     raise
 
 
-def local_folder(uri: str) -> Path | None:
-    """Return the folder that an address of artifacts names, None when they are behind a server."""
-    parts = urllib.parse.urlsplit(uri)
-    return Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else None
-
-
 @contextlib.contextmanager
-def reading_model(model_uri: str) -> Iterator[Path]:
+def reading_model(client: mlflow.MlflowClient, model_uri: str) -> Iterator[Path]:
     """Yield the folder of an MLflow model, or a copy that is removed after the block if it is not on this disk.
 
     Raises:
         StoreError: the model was deleted, or its files are gone.
     """
     try:
-        uri = ModelsArtifactRepository.get_underlying_uri(model_uri) if model_uri.startswith("models:") else model_uri
+        location = model_location(client, model_uri)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise StoreError(f"{model_uri} was deleted; name another model, or train its run again") from error
-    if (folder := local_folder(uri)) is not None:
+    if (folder := local_folder(location)) is not None:
         if not folder.is_dir():
             raise StoreError(f"the files of {model_uri} are gone: there is no folder {folder}; restore it from a copy")
         yield folder
         return
     with tempfile.TemporaryDirectory() as elsewhere:
-        yield Path(mlflow.artifacts.download_artifacts(model_uri, dst_path=elsewhere))
+        uri = client.tracking_uri
+        yield Path(
+            mlflow.artifacts.download_artifacts(location, dst_path=elsewhere, tracking_uri=uri, registry_uri=uri)
+        )
 
 
 def temporary_folder() -> Path:

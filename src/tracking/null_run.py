@@ -71,6 +71,14 @@ class NullRun(Run):
         """Raise NotKept."""
         raise NotKept(f"there is no {path}: tracking is off (tracking=off), so nothing was kept")
 
+    def model_folder(self, model_uri: str | None = None) -> contextlib.AbstractContextManager[Path]:
+        """Raise NotKept."""
+        return self.reading(model_uri or "model")
+
+    def scratch(self, what: str) -> contextlib.AbstractContextManager[Path]:
+        """Raise NotKept."""
+        return self.reading(what)
+
     def reserve(self) -> None: ...
 
     def set_running(self) -> None: ...

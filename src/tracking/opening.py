@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import mlflow
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
@@ -12,10 +11,10 @@ from src.links import mlflow_command
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import ArtConfig, Config, TrackingConfig
+from src.tracking.model_uri import fixed_uri, run_of_model
 from src.tracking.null_run import NullRun
 from src.tracking.outage import PatientClient
 from src.tracking.provenance import origin_tags, standard_tags
-from src.tracking.registry import fixed_uri
 from src.tracking.resuming import take_over
 from src.tracking.run import Run
 from src.tracking.store import Store, existing_client, explain_refusal
@@ -156,7 +155,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     client = existing_client(config.uri)
     try:
         fixed = None if model_uri is None else fixed_uri(client, model_uri)
-        found = client.get_run(run_id or _run_of_model(str(fixed)))
+        found = client.get_run(run_id or run_of_model(client, str(fixed)))
     except StoreError:
         raise
     except (MlflowException, ImportError, ValueError) as error:  # the last two come from MLflow's readers of addresses
@@ -192,13 +191,6 @@ def explain_store_errors(uri: str) -> Iterator[None]:
 def _store_error(uri: str, error: Exception) -> StoreError:
     reason = f"the tracking store {uri} failed during the run: {str(error).splitlines()[0]}"
     return StoreError(explain_refusal(uri, error) or reason)
-
-
-def _run_of_model(model_uri: str) -> str:
-    run_id = mlflow.models.get_model_info(model_uri).run_id
-    if run_id is None:
-        raise StoreError(f"{model_uri} was not logged by a run, so its data set is unknown; name a model of a run")
-    return str(run_id)
 
 
 @contextlib.contextmanager

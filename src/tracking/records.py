@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mlflow.entities import LoggedModel, LoggedModelStatus
 from mlflow.entities import Run as MlflowRun
 
-from src.tracking.artifacts import local_folder
+from src.places import local_folder
 from src.tracking.process import has_process
 from src.tracking.tags import FINGERPRINT, PROCESS, STUDY_ID, host_of, is_parent, is_sweep, read_tag
 

@@ -5,10 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import mlflow
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS as VERSIONS
 
 from src.errors import StoreError
@@ -49,13 +47,6 @@ def data_of_run(params: Mapping[str, str]) -> ModelData:
     with contextlib.suppress(ValueError):  # the names of very many classes are cut
         classes = json.loads(params.get("dataset.class_names", "[]"))
     return ModelData(params.get("resolved.data_digest"), classes)
-
-
-def fixed_uri(client: mlflow.MlflowClient, model_uri: str) -> str:
-    """Return a URI that always leads to the model that this one leads to now; an alias may move at any time."""
-    if not model_uri.startswith("models:"):
-        return model_uri
-    return "models:/" + "/".join(map(str, get_model_name_and_version(client, model_uri)))
 
 
 class Registry:

@@ -447,7 +447,7 @@ class Run:
             with self.reading("model") as folder:
                 yield folder
         else:
-            with reading_model(model_uri) as folder:
+            with reading_model(self._client, model_uri) as folder:
                 yield folder
 
     def reserve(self) -> None:

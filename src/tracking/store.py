@@ -110,7 +110,8 @@ def artifact_root(config: TrackingConfig) -> str | None:
 
 def client_of(uri: str) -> mlflow.MlflowClient:
     """Return MLflow's client of a store that `prepare_store` has checked: MLflow waits minutes for an absent server."""
-    address, before = resolve_address(uri), os.environ.get(VARIABLE)
+    # MLflow keeps connections by address, so a relative one would lead into the folder that the process was in before.
+    address, before = resolve_address(uri, Path.cwd()), os.environ.get(VARIABLE)
     mlflow.set_tracking_uri(address)
     # MLflow sets the variable too, but `src.links` has to see the value of the user's terminal.
     if before is None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.models_artifact_repo import ModelsArtifactRepository
 
 from src.errors import StoreError
-from src.places import is_writable, sqlite_file
+from src.places import is_writable, local_folder, sqlite_file
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
-from src.tracking.artifacts import abandon_model, local_folder
+from src.tracking.artifacts import abandon_model
+from src.tracking.model_uri import model_location
 from src.tracking.records import ModelRecord, RunRecord, VersionRecord, model_record, run_record
 from src.tracking.registry import NO_SUCH_RUN
 from src.tracking.run import as_param
@@ -137,12 +137,12 @@ class Survey:
 
     def has_version_files(self, version: VersionRecord) -> bool:
         """Return True if the files of a registered version are there."""
-        address = f"models:/{version.name}/{version.number}"
         try:
-            folder = local_folder(ModelsArtifactRepository.get_underlying_uri(address))
+            location = model_location(self._client, f"models:/{version.name}/{version.number}")
+            folder = local_folder(location)
             if folder is not None:
                 return (folder / MODEL_FILE).is_file()
-            return bool(mlflow.artifacts.list_artifacts(address))
+            return bool(mlflow.artifacts.list_artifacts(location, tracking_uri=self._client.tracking_uri))
         except MlflowException as error:
             if error.error_code == GONE:
                 return False

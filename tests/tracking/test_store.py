@@ -49,6 +49,18 @@ def test_a_store_and_its_artifacts_may_be_in_a_folder_of_any_name(tmp_path: Path
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["mlartifacts", "mlflow.db"]
 
 
+def test_the_same_relative_address_is_another_store_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        config = config_for("sqlite:///mlflow.db")
+        config.tracking.uri = "sqlite:///mlflow.db"
+        with new_run(config) as run:
+            pass
+        assert MlflowClient(f"sqlite:///{tmp_path}/{name}/mlflow.db").get_run(str(run.run_id)).info.status == "FINISHED"
+        assert len(mlflow.MlflowClient().search_runs(["1"])) == 1
+
+
 def test_a_store_is_made_where_a_link_leads(workplace: Workplace, config: Config):
     (workplace.folder / "mlflow.db").symlink_to(workplace.folder / "elsewhere" / "real.db")
     open_store(config.tracking)
