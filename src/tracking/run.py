@@ -440,15 +440,9 @@ class Run:
             f"run {self._id}: {path} is damaged ({reason}); restore the file from a copy, or train the run again"
         )
 
-    @contextlib.contextmanager
-    def model_folder(self, model_uri: str | None = None) -> Iterator[Path]:
+    def model_folder(self, model_uri: str | None = None) -> contextlib.AbstractContextManager[Path]:
         """Yield the run's `model/`, or the model behind the URI; it must not be changed."""
-        if model_uri is None:
-            with self.reading("model") as folder:
-                yield folder
-        else:
-            with reading_model(self._client, model_uri) as folder:
-                yield folder
+        return self.reading("model") if model_uri is None else reading_model(self._client, model_uri)
 
     def reserve(self) -> None:
         """Reserve a little disk space until `end`, so that a run on a full disk can still record how it ended."""
