@@ -67,7 +67,7 @@ def test_the_best_trial_is_within_the_limits_and_a_winner_measured_over_one_is_a
             run, sweep, "study", rows, counts, set(), lambda _: None, measure=lambda *_: {"latency_ms": 2.5}
         )
     assert (result.best_trial, result.best_costs) == (1, {"latency_ms": 2.5})
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     recorded = client.get_run(str(run.run_id)).data
     assert recorded.metrics["latency_ms"] == 2.5
     assert "**Warning:** trial 1 is over a limit" in recorded.tags["mlflow.note.content"]
@@ -106,7 +106,7 @@ def test_a_trial_whose_run_is_gone_is_not_linked_and_the_best_is_still_the_best(
     with new_run(config_for("sqlite:///mlflow.db")) as run:
         result = results(run, rows, {"here"}, config)
     assert (result.best_trial, result.best_run_id, result.best_config) == (1, None, config)
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     described = client.get_run(str(run.run_id)).data.tags["mlflow.note.content"]
     assert "runs/here?" in described
     assert "runs/gone" not in described
@@ -165,7 +165,7 @@ def test_the_files_of_a_front_follow_its_trials(tmp_path: Path, monkeypatch: pyt
     assert [point.trial for point in result.front] == [1, 3]
     assert (result.front[0].run_id, result.front[0].values) == ("run1", {"val_accuracy": 0.75, "parameters": 61706.0})
     assert (result.best_trial, result.best_value, result.best_config) == (None, None, None)
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     folder = Path(client.download_artifacts(str(run.run_id), "front"))
     assert sorted(file.name for file in folder.iterdir()) == ["trial-001.yaml", "trial-003.yaml"]
     recipe = (folder / "trial-003.yaml").read_text().splitlines()
@@ -197,7 +197,7 @@ def test_the_table_of_a_front_has_the_costs_of_its_networks_and_one_that_is_over
     with new_run(config_for("sqlite:///mlflow.db")) as run:
         result = record_results(run, sweep, "study", FRONT, counts, set(), lambda _: None, measure=measure)
     assert [point.costs["latency_ms"] for point in result.front] == [2.5, 1.5]
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     header, first, _ = Path(client.download_artifacts(str(run.run_id), "front.csv")).read_text().splitlines()
     assert header == "trial,val_accuracy,parameters,model_mb,latency_ms_again,model.dropout,run_id"
     assert first == "1,0.75,61706.0,0.5,2.5,0.2,"

@@ -1,4 +1,4 @@
-"""URIs of models lead to the store that was asked, whichever store the process opened last."""
+"""URIs of models lead to the store that was asked, also after the process has opened another store."""
 
 from pathlib import Path
 
