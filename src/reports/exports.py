@@ -31,7 +31,7 @@ def record_exports(run: tracking.Run, folder: Path, rows: Sequence[ExportRow], t
         with run.new_folder(f"exports/{row.format}") as part:
             shutil.move(folder / row.format, part)
     new = {row.format: (*row, threads) for row in rows}
-    kept = [line for line in _earlier(run) if line[0] not in new]
+    kept = [tuple(line.values()) for line in measured_exports(run) if line["format"] not in new]
     run.log_table(TABLE, COLUMNS, [*new.values(), *kept])
     run.log_new_metrics(
         {f"export/{row.format}/{name}": value for row in rows for name, value in _metrics(row).items()}, run.best_epoch
@@ -61,8 +61,8 @@ def _metrics(row: ExportRow) -> dict[str, float]:
     }
 
 
-def _earlier(run: tracking.Run) -> list[tuple[str, ...]]:
-    """Return the lines of the run's table, an empty list if it has none that can be read."""
+def measured_exports(run: tracking.Run) -> list[dict[str, str]]:
+    """Return the lines of the run's table, by `COLUMNS`; an empty list if it has none that can be read."""
     with contextlib.suppress(NotKept, ValueError, KeyError), run.reading(TABLE) as file:
-        return [tuple(line[column] for column in COLUMNS) for line in read_table(file)]
+        return [{column: line[column] for column in COLUMNS} for line in read_table(file)]
     return []

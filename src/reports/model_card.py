@@ -15,10 +15,11 @@ from typing import NamedTuple
 from src import tracking
 from src.cli.mistakes import quoted
 from src.errors import NotKept
+from src.reports.exports import measured_exports
 from src.reports.html import as_html, html_table, page
 from src.reports.markdown import Markdown, escape, table
 from src.results import TrainResult, format_calibration, format_interval, short_name
-from src.schema import METRICS, TEST, VALIDATION, Config, flatten
+from src.schema import EXPORTS, METRICS, TEST, VALIDATION, Config, flatten
 from src.tables import read_table
 
 PAGE = "model_card.html"
@@ -95,6 +96,7 @@ def card_of(
         _classes(run),
         Part("How it was found", note=f"{how_it_was_found(run)} To train it again:", code=_again(run)),
         *_usage(run, config, version),
+        exported_files(run),
     ]
     return ModelCard(
         title=f"Version {version.number} of {version.name}",
@@ -195,6 +197,30 @@ def _usage(run: tracking.Run, config: Config, version: tracking.Version) -> list
         Part("In Python, from the registry", code="\n".join(["import mlflow", *python])),
         Part("In Python, from the files of the run", code="\n".join(files)),
     ]
+
+
+def exported_files(run: tracking.Run) -> Part | None:
+    """Return the measurements of the run's exported files, and how to use the first; None if nothing was exported."""
+    lines = [line for line in measured_exports(run) if line["format"] in EXPORTS]
+    if not lines:
+        return None
+    rows = [
+        (
+            line["format"],
+            f"{float(line['test_accuracy']):.4f}",
+            f"{int(line['bytes']) / 1e6:.2f} MB",
+            f"{float(line['latency_ms']):.2f} ms",
+        )
+        for line in lines
+    ]
+    files = [f"exports/{line['format']}/{EXPORTS[line['format']].file}" for line in lines]
+    return Part(
+        "Exported files of the run",
+        ("format", "test accuracy", "size", "one image"),
+        rows,
+        f"They are in {', '.join(files)}. Without TensorFlow, with the file's folder downloaded:",
+        f"python -m src.predict model_file={files[0]} images=FOLDER",
+    )
 
 
 def _typed(uri: str) -> str:

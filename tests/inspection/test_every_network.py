@@ -11,8 +11,11 @@ from src.inspection import grad_cam, integrated_gradients
 from src.models import build_model
 
 SMALL = {"alexnet": 63, "inception_v3": 32, "hand_signs_cnn": 32}  # pixels a side, 28 for all others
-QUICK = ("dense", "lenot", "resnet18", "transfer")  # one of each way to begin
+QUICK = ("dense", "lenot", "resnet18", "transfer")  # one of each kind; the others are slow
 NAMES = sorted(path.stem for path in CONF.glob("model/*.yaml"))
+every_network = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NAMES]
+)
 
 
 @functools.cache
@@ -22,7 +25,7 @@ def built(name: str) -> keras.Model:
     return build_model(compose_config([f"model={name}", *images]).model, (side, side, 1), 10)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_network
 def test_every_network_has_a_heat_map_or_no_convolution(name: str) -> None:
     side = SMALL.get(name, 28)
     images = np.random.default_rng(0).integers(0, 256, (2, side, side, 1), dtype=np.uint8)
@@ -36,9 +39,7 @@ def test_every_network_has_a_heat_map_or_no_convolution(name: str) -> None:
         assert heat.max() <= 1
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in NAMES]
-)
+@every_network
 def test_the_pixels_of_every_network_have_gradients(name: str) -> None:
     side = SMALL.get(name, 28)
     images = np.random.default_rng(0).integers(0, 256, (1, side, side, 1), dtype=np.uint8)

@@ -1,14 +1,17 @@
 """The card of a registered model, as Markdown for the registry and as a page."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from src.reports.model_card import MAX_MARKDOWN, ModelCard, Part, card_markdown, card_page
+from src.reports.exports import COLUMNS, TABLE
+from src.reports.model_card import MAX_MARKDOWN, ModelCard, Part, card_markdown, card_page, exported_files
+from tests.support.runs import config_for, new_run
 
-TABLE = Part("Classes", ("class", "F1"), [("<b>cat</b>", "0.9"), ("a|b", "0.8")], "The two of them.")
+CLASSES = Part("Classes", ("class", "F1"), [("<b>cat</b>", "0.9"), ("a|b", "0.8")], "The two of them.")
 CODE = Part("How to use it", code="python -m src.serve model_uri=models:/pets/3")
-CARD = ModelCard("Version 3 of pets", "lenot on pets, test accuracy 0.9", ["only a sample"], [TABLE, CODE])
+CARD = ModelCard("Version 3 of pets", "lenot on pets, test accuracy 0.9", ["only a sample"], [CLASSES, CODE])
 
 
 def test_the_description_has_all_parts_and_shows_names_literally() -> None:
@@ -33,7 +36,7 @@ def test_the_page_shows_names_literally_and_its_pictures_are_in_it() -> None:
 @pytest.mark.parametrize("length", [100, 1_000, 10_000])
 def test_a_description_that_is_too_long_for_the_registry_ends_after_a_whole_part(length: int) -> None:
     long = Part("Long", note="x" * length)
-    found = card_markdown(CARD._replace(parts=[TABLE, *[long] * 60, CODE]))
+    found = card_markdown(CARD._replace(parts=[CLASSES, *[long] * 60, CODE]))
     assert len(found) <= MAX_MARKDOWN
     assert found.endswith("x" * length) or (length == 10_000 and found.endswith("The two of them."))
 
@@ -42,3 +45,15 @@ def test_secrets_are_hidden() -> None:
     secret = CARD._replace(summary="from postgresql://ada:hunter2@db/runs")
     assert "hunter2" not in card_markdown(secret)
     assert "hunter2" not in card_page(secret, {})
+
+
+def test_the_exported_files_of_a_run_are_listed_with_what_was_measured(tmp_path: Path) -> None:
+    lines = [("keras", 400_000, 0.99, 0, 1.2, 9, 2), ("litert", 250_000, 0.98765, 1e-6, 0.31, 8, 2)]
+    with new_run(config_for(f"sqlite:///{tmp_path}/mlflow.db")) as run:
+        assert exported_files(run) is None
+        run.log_table(TABLE, COLUMNS, lines)
+        part = exported_files(run)
+    assert part is not None
+    assert part.rows == [("litert", "0.9877", "0.25 MB", "0.31 ms")]
+    assert "exports/litert/model.tflite" in part.note
+    assert part.code == "python -m src.predict model_file=exports/litert/model.tflite images=FOLDER"
