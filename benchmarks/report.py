@@ -172,6 +172,27 @@ def ablation_table(results: Results) -> str:
     return "\n".join([*lines, "", f"Test accuracy after {settings}: {tested}.", "", _measured(results)])
 
 
+def searches_table(results: Results) -> str:
+    """Return the table of the networks that searches have found, and their pictures."""
+    titles = ["search", "parameters", "validation accuracy", "test accuracy, each seed", "trials"]
+    titles += ["minutes of the search", "of each training"]
+    lines = [_row(*titles), _row(*["---"] * len(titles))]
+    for name, found in results["searches"].items():
+        skipped = found["trials"] - found["trained"]
+        cells = [
+            f"`hparams_search={name}`",
+            f"{found['parameters']:,}",
+            f"{found['val_accuracy']:.4f}",
+            _accuracies([each["test_accuracy"] for each in results["repetitions"][name]]),
+            f"{found['trials']}" + (f", {skipped} of them over the limit" if skipped else ""),
+            f"{found['minutes']:.0f}",
+            f"{results['medians'][name]['minutes']:.0f}",
+        ]
+        lines.append(_row(*cells))
+    pictures = [f"![All trials of {name}, and the front](images/search_{name}.png)" for name in results["searches"]]
+    return "\n".join([*lines, "", *pictures, "", _measured(results)])
+
+
 def _points(gain: dict[str, float]) -> str:
     """Return a gain in points of accuracy, hundredths, with its standard error."""
     return f"{100 * gain['mean']:+.2f} ± {100 * gain['error']:.2f}"
@@ -305,6 +326,7 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "train_speed": speed_table,
     "recipes": recipes_table,
     "ablation": ablation_table,
+    "searches": searches_table,
     "trial_overhead": trial_table,
     "sweep_overhead": sweep_table,
     "peers": peers_table,

@@ -73,6 +73,15 @@ def test_a_recipe_shows_each_seed_and_one_that_was_not_run_is_left_out() -> None
     assert "fashion_cnn" not in text
 
 
+def test_a_search_shows_its_network_its_seeds_and_its_picture() -> None:
+    facts = {"parameters": 81114, "val_accuracy": 0.9968, "trials": 20, "trained": 18, "minutes": 142.3}
+    seeds = [{"test_accuracy": accuracy, "minutes": 12.0} for accuracy in (0.9966, 0.9968)]
+    found = MEASURED | {"searches": {"mnist_100k": facts}, "repetitions": {"mnist_100k": seeds}}
+    text = with_tables(TEXT.format("searches"), {"searches": found | {"medians": {"mnist_100k": seeds[0]}}})
+    assert "| `hparams_search=mnist_100k` | 81,114 | 0.9968 | 0.9967 (0.9966, 0.9968) | 20, 2 of them over" in text
+    assert "](images/search_mnist_100k.png)" in text
+
+
 def test_ratios_of_several_benchmarks_stand_in_one_table_and_those_not_measured_are_left_out() -> None:
     measured = {"local / off": [{"epochs_seconds": 1.0}] * 5}
     overhead = {"date": "2026-01-02", "ratios": {"local / off": 1.012}, "repetitions": measured}
