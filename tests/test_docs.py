@@ -69,9 +69,8 @@ def answered(command: str) -> str | None:
 def marks(command: str) -> list[pytest.MarkDecorator]:
     if LONG in command:
         return [pytest.mark.slow]
-    module, *arguments = shlex.split(command)[2:]
-    trains = module == "src.train" or module.startswith("pipelines.")
-    return [pytest.mark.services] if trains and answered(command) is None and not ONLY_LOOKS & set(arguments) else []
+    is_quick = answered(command) is not None or ONLY_LOOKS & {*shlex.split(command)}
+    return [] if is_quick else [pytest.mark.services]
 
 
 MARKED = [pytest.param(command, marks=marks(command)) for command in PYTHON]
