@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md between their markers, and its picture, from the results of the benchmarks.
+"""Write the tables of README.md and docs/results.md between their markers, and a picture, from benchmarks' results.
 
 python -m benchmarks.report          or make results
 
@@ -8,17 +8,18 @@ is; those of trials and of other tools have their headings with them, so there i
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from benchmarks.ablation import PARTS
+from benchmarks.cores import ONE_CORE
 from benchmarks.measuring import BEFORE, PUBLISHED, ROOT, ratio
 from benchmarks.setting_speed import NONE, SETTINGS
 from src.figures.colors import BLUE, GRAY, ORANGE
 
-DOCUMENT = ROOT / "docs/results.md"
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs/results.md")
 PICTURE = ROOT / "docs/images/speed.png"
 NETWORKS = {"lenot": "LeNot", "cnn_mnist_v2": "32-64-64 convnet"}
 KINDS = {
@@ -173,7 +174,7 @@ def ablation_table(results: Results) -> str:
 
 
 def searches_table(results: Results) -> str:
-    """Return the table of the networks that searches have found, and their pictures."""
+    """Return the table of the networks that searches have found."""
     titles = ["search", "parameters", "validation accuracy", "test accuracy, each seed", "trials"]
     titles += ["minutes of the search", "of each training"]
     lines = [_row(*titles), _row(*["---"] * len(titles))]
@@ -189,8 +190,7 @@ def searches_table(results: Results) -> str:
             f"{results['medians'][name]['minutes']:.0f}",
         ]
         lines.append(_row(*cells))
-    pictures = [f"![All trials of {name}, and the front](images/search_{name}.png)" for name in results["searches"]]
-    return "\n".join([*lines, "", *pictures, "", _measured(results)])
+    return "\n".join([*lines, "", _measured(results)])
 
 
 def _points(gain: dict[str, float]) -> str:
@@ -259,6 +259,23 @@ def peers_table(results: Results) -> str:
         f"{', '.join(f'{name} {version}' for name, version in results['tools'].items())}."
     )
     return "\n".join(["### The same search with other tools", "", *lines, "", explanation, "", _measured(results)])
+
+
+def cores_table(results: Results) -> str:
+    """Return the table of epochs on several cores, as a share of those on one core with whole batches."""
+    lines = [_row("cores", "parts of a batch", "threads of an operation", *NETWORKS.values())]
+    lines.append(_row(*["---"] * (3 + len(NETWORKS))))
+    measured, middle = results["repetitions"], results["medians"]
+    for setting in dict.fromkeys(name.partition(": ")[2] for name in measured):
+        cells = []
+        for network in NETWORKS:
+            name, first = f"{network}: {setting}", f"{network}: {ONE_CORE}"
+            found = name in measured and first in measured
+            share = ratio(measured, name, first, "epoch_seconds") if found else 0
+            cells.append(f"{middle[name]['epoch_seconds']:.2f} s ({share:.2f})" if found else "")
+        counts = [count.split()[0] for count in setting.split(", ")]
+        lines.append(_row(*counts, *cells))
+    return "\n".join(["### Several cores", "", *lines, "", _measured(results)])
 
 
 def _suffix(name: str) -> str:
@@ -330,25 +347,37 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "trial_overhead": trial_table,
     "sweep_overhead": sweep_table,
     "peers": peers_table,
+    "cores": cores_table,
 }
 
 
-def with_tables(text: str, results: dict[str, Results]) -> str:
-    """Return the document with every table replaced for which there are results."""
+def with_tables(texts: Sequence[str], results: dict[str, Results]) -> list[str]:
+    """Return the documents with every table replaced for which there are results.
+
+    Raises:
+        SystemExit: none of the documents has a place for a table.
+    """
     tables = {name: table(results[name]) for name, table in TABLES.items() if name in results}
     for name, table in (tables | {"ratios": ratios_table(results)}).items():
         if table:
             begin, end = f"<!-- results: {name} -->\n", f"<!-- end: {name} -->"
-            if begin not in text or end not in text:
-                raise SystemExit(f"the document has no place for {name}: {begin.strip()} ... {end}")
-            before, after = text.partition(begin)[0], text.partition(end)[2]
-            text = f"{before}{begin}{table}\n{end}{after}"
-    return text
+            if not any(begin in text and end in text for text in texts):
+                raise SystemExit(f"no document has a place for {name}: {begin.strip()} ... {end}")
+            texts = [_between(text, begin, end, f"{table}\n") for text in texts]
+    return list(texts)
+
+
+def _between(text: str, begin: str, end: str, content: str) -> str:
+    if begin not in text:
+        return text
+    return f"{text.partition(begin)[0]}{begin}{content}{end}{text.partition(end)[2]}"
 
 
 def main() -> None:
     results = {path.stem: json.loads(path.read_text()) for path in sorted(PUBLISHED.glob("*.json"))}
-    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(), results))
+    texts = with_tables([document.read_text() for document in DOCUMENTS], results)
+    for document, text in zip(DOCUMENTS, texts, strict=True):
+        document.write_text(text)
     if "train_speed" in results:
         plot_speed(results["train_speed"]).savefig(PICTURE, dpi=110)
 
