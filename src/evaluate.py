@@ -35,6 +35,7 @@ def evaluate(config: EvaluateConfig) -> EvaluationResult:
         assessment = reports.assess(model, dataset, scores, tracked.config.loss)
         metrics = reports.record_evaluation(tracked.run, dataset, scores, step=tracked.run.best_epoch)
         reports.record_assessment(tracked.run, assessment)
+        reports.record_evaluation_figures(tracked.run, dataset, scores)
         reports.record_assessment_figures(tracked.run, dataset, assessment)
         averaged: dict[str, float] = {}
         if config.tta:

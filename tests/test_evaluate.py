@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow import MlflowClient
+from sklearn.metrics import precision_recall_fscore_support
 
 from src.cli.compose import compose_config
 from src.datasets import Dataset, Split
@@ -19,6 +22,7 @@ from src.fitting import Scores
 from src.reports import temperature_of
 from src.reports.evaluation import (
     absent_classes,
+    class_scores,
     read_predictions,
     record_evaluation,
     unbalanced_classes,
@@ -86,6 +90,13 @@ def test_metrics_pictures_and_tables_are_added_to_a_run_that_was_not_tested(work
     result = evaluate_run(workplace, f"run_id={run_id}")
     assert client.get_run(str(run_id)).data.metrics["test_accuracy"] == result.metrics["test_accuracy"]
     assert "figures/confusion_matrix.png" in {item.path for item in client.list_artifacts(str(run_id), "figures")}
+
+
+def test_a_light_run_that_is_scored_has_the_tables_and_no_pictures(workplace: Workplace):
+    run_id = train(compose_config([*QUICK, f"tracking.uri='{workplace.uri}'"])).run_id
+    client = MlflowClient(workplace.uri)
+    assert "tables/per_class.csv" in {item.path for item in client.list_artifacts(str(run_id), "tables")}
+    assert client.list_artifacts(str(run_id), "figures") == []
 
 
 def test_test_time_augmentation_has_metrics_of_its_own_and_changes_no_other(workplace: Workplace):
@@ -234,6 +245,16 @@ def test_classes_of_which_no_test_image_is_recognized_are_named(
     found = unrecognized_classes(data_of(labels), scores_of(predicted))
     assert len(found) == (said is not None)
     assert said is None or re.search(said, found[0])
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30))
+def test_the_scores_of_a_class_are_those_of_scikit_learn(pairs: list[tuple[int, int]]):
+    labels, predicted = (list(each) for each in zip(*pairs, strict=True))
+    found = class_scores(data_of(labels), scores_of(predicted))
+    expected = precision_recall_fscore_support(labels, predicted, labels=range(5), zero_division=0.0)
+    for place, (name, *values) in enumerate(found):
+        assert name == data_of(labels).class_names[place]
+        assert values == pytest.approx([float(each[place]) for each in expected])
 
 
 def test_of_many_such_classes_the_first_few_are_named_and_all_are_counted():

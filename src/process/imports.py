@@ -8,9 +8,11 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 # New objects between two garbage collections. Python's 700 are few when there are a million objects.
@@ -23,6 +25,10 @@ def collect_garbage_less_often(objects: int = OBJECTS) -> None:
     if 0 < gc.get_threshold()[0] < OBJECTS or gc.get_threshold()[0] == OBJECTS_AT_START:
         gc.set_threshold(objects)
 
+
+KERAS = ("keras", "tensorflow")  # TensorFlow imports Keras, or Keras TensorFlow
+# A third of what Keras and TensorFlow take to import, for features that nothing here uses.
+EXTRAS = ("matplotlib", "pandas", "scipy", "sklearn")
 
 _nested = False  # whether the process is inside `heavy_imports`
 
@@ -37,7 +43,8 @@ def heavy_imports() -> Iterator[None]:
     at each collection afterwards, and once more at the very end. Work with them, such as creating a store or saving a
     model, creates hundreds of thousands more, so from here on Python collects less often.
 
-    After the first import of TensorFlow its devices are prepared.
+    TensorFlow and Keras do not find the packages in `EXTRAS`, unless they have been imported before. After the first
+    import of TensorFlow its devices are prepared.
     """
     global _nested
     if _nested:
@@ -49,7 +56,7 @@ def heavy_imports() -> Iterator[None]:
     gc.disable()
     _nested = True
     try:
-        with _native_messages_hidden(), _own_matplotlib_settings():
+        with _native_messages_hidden(), _own_matplotlib_settings(), _extras_hidden_from_keras():
             yield
             if is_first and "tensorflow" in sys.modules:
                 _prepare_devices(sys.modules["tensorflow"])
@@ -60,6 +67,38 @@ def heavy_imports() -> Iterator[None]:
             gc.enable()
         if is_first and "tensorflow" in sys.modules:
             gc.freeze()
+
+
+@contextmanager
+def _extras_hidden_from_keras() -> Iterator[None]:
+    finder = _KerasFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _KerasFinder:
+    """Finds TensorFlow and Keras where Python does, and hides the extras while their own code runs."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name in KERAS else None
+        if spec is not None:
+            loader: Any = spec.loader
+            execute = loader.exec_module
+            loader.exec_module = lambda module: _execute_without_extras(execute, module)
+        return spec
+
+
+def _execute_without_extras(execute: Callable[[ModuleType], None], module: ModuleType) -> None:
+    hidden: dict[str, Any] = {name: None for name in EXTRAS if name not in sys.modules}
+    sys.modules.update(hidden)  # None makes `import` raise ModuleNotFoundError
+    try:
+        execute(module)
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _leave_no_bytecode() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         class_scores,
         read_predictions,
         record_evaluation,
+        record_evaluation_figures,
         unbalanced_classes,
         unrecognized_classes,
     )

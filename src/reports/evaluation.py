@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import precision_recall_fscore_support
 
 from src import datasets, figures, fitting, inspection, tracking
 from src.errors import NotKept, StoreError
@@ -24,7 +23,7 @@ MAX_NAMED = 5  # classes in a warning; the tables of a run have them all
 def record_evaluation(
     run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores, step: int
 ) -> dict[str, float]:
-    """Record test metrics, confusion matrix, worst mistakes, the scores of each class and every prediction.
+    """Record test metrics, the scores of each class and every prediction.
 
     Args:
         run: where they are recorded.
@@ -36,7 +35,6 @@ def record_evaluation(
         The test metrics.
     """
     run.log_new_metrics(scores.test_metrics, step)
-    _record_figures(run, dataset, scores)
     _record_classes(run, dataset, scores)
     _record_predictions(run, dataset, scores)
     run.log_array(PROBABILITIES, scores.probabilities)
@@ -45,7 +43,8 @@ def record_evaluation(
     return scores.test_metrics
 
 
-def _record_figures(run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores) -> None:
+def record_evaluation_figures(run: tracking.Run, dataset: datasets.Dataset, scores: fitting.Scores) -> None:
+    """Record pictures of the confusion matrix and of the worst mistakes if there are any."""
     labels, names = dataset.test.labels, dataset.class_names
     confusion = figures.confusion_data(labels, scores.probabilities.argmax(axis=1), names)
     run.log_figure("figures/confusion_matrix.png", figures.plot_confusion(confusion))
@@ -65,15 +64,20 @@ def _record_predictions(run: tracking.Run, dataset: datasets.Dataset, scores: fi
 
 
 def class_scores(dataset: datasets.Dataset, scores: fitting.Scores) -> list[ClassScore]:
-    """Return precision, recall, F1 score and number of test images of each class, in the order of the classes."""
-    names, predicted = dataset.class_names, scores.probabilities.argmax(axis=1)
-    by_class = precision_recall_fscore_support(
-        dataset.test.labels, predicted, labels=range(len(names)), zero_division=0.0
+    """Return precision, recall, F1 score and number of test images of each class, in the order of the classes.
+
+    A share of nothing is 0, such as the precision of a class that was never predicted.
+    """
+    labels, answers, names = dataset.test.labels, scores.probabilities.argmax(axis=1), dataset.class_names
+    images, answered, right = (
+        np.bincount(found, minlength=len(names)) for found in (labels, answers, labels[labels == answers])
     )
-    return [
-        ClassScore(name, float(precision), float(recall), float(f1), int(images))
-        for name, precision, recall, f1, images in zip(names, *by_class, strict=True)
-    ]
+    shares = zip(_shares(right, answered), _shares(right, images), _shares(2 * right, images + answered), strict=True)
+    return [ClassScore(name, *values, int(count)) for name, values, count in zip(names, shares, images, strict=True)]
+
+
+def _shares(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> list[float]:
+    return [float(share) for share in np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)]
 
 
 def absent_classes(dataset: datasets.Dataset, metrics: Collection[str], splits: Collection[str]) -> list[str]:

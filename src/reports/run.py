@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from src import datasets, figures, fitting, models, tracking
 from src.extensions import extension_param, loaded_extensions
 from src.reports.assessment import Assessment, record_assessment, record_assessment_figures
-from src.reports.evaluation import class_scores, record_evaluation
+from src.reports.evaluation import class_scores, record_evaluation, record_evaluation_figures
 from src.reports.explanation import record_explanation, split_subject
 from src.reports.film import Film
 from src.reports.markdown import escape
@@ -92,13 +92,13 @@ class Recorder:
         self.run.log_metrics(best_metrics(fitted.metrics, fitted.best_epoch), step=fitted.best_epoch)
 
     def record_scores(self, assessment: Assessment | None, step: int) -> None:
-        """Record test metrics, mistakes and every prediction if the test split was scored."""
+        """Record test metrics, those of each class and every prediction if the test split was scored."""
         if assessment is not None:
             record_evaluation(self.run, self.dataset, assessment.scores, step)
             record_assessment(self.run, assessment)
 
     def record_figures(self, model: keras.Model, fitted: fitting.Fit, assessment: Assessment | None) -> None:
-        """Record learning curves, augmented images if there are any, and pictures that explain the network."""
+        """Record learning curves, augmented images and mistakes if there are any, and what explains the network."""
         if self.film is not None:
             self.film.write()
         best_epoch = fitted.best_epoch if self.dataset.validation else None
@@ -111,6 +111,7 @@ class Recorder:
             figure = figures.plot_augmentation(images, versions, augmentation.name)
             self.run.log_figure("figures/augmentation.png", figure)
         if assessment is not None:
+            record_evaluation_figures(self.run, self.dataset, assessment.scores)
             record_assessment_figures(self.run, self.dataset, assessment)
         probabilities = assessment.scores.probabilities if assessment is not None else None
         subject = split_subject(model, self.dataset, probabilities, self.config.seed)

@@ -104,6 +104,31 @@ print(first > 100_000, gc.get_freeze_count() == first)
     assert done.stdout == "True True\n"
 
 
+def test_keras_is_imported_without_the_extras_and_other_code_finds_them_afterwards() -> None:
+    script = """
+import sys
+from src.process.imports import EXTRAS, heavy_imports
+with heavy_imports():
+    import keras
+print([name for name in EXTRAS if name in sys.modules])
+import matplotlib.pyplot, pandas, scipy.stats, sklearn.metrics
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_package_that_was_imported_before_keras_stays() -> None:
+    script = """
+import sys, matplotlib
+from src.process.imports import heavy_imports
+with heavy_imports():
+    import keras
+print(sys.modules["matplotlib"] is matplotlib)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
 @pytest.mark.parametrize(
     ("before", "is_imported", "after"), [(None, False, "1"), ("4", False, "4"), (None, True, None)]
 )
