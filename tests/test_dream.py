@@ -24,6 +24,7 @@ from tests.support.art import put_picture
 from tests.support.workplace import RunHere, Workplace
 
 QUICK = ("size=32", "steps=2", "octaves=2", "octave_scale=1.2")
+pytestmark = pytest.mark.services  # whole trainings, and a picture from each
 LIGHT = ("dataset=synthetic", "training.epochs=1", "training.max_batches=1", "tracking.detail=light")
 
 
