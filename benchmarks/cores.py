@@ -28,7 +28,7 @@ EXTRA_PARTS = (4, 8)  # are measured on fewer cores too
 
 
 class Setting(NamedTuple):
-    """How a training uses the cores: how many, in how many parts a batch is, and how many threads an operation has."""
+    """The cores that a training may use, the parts of a batch, and the threads of an operation."""
 
     cores: int
     parts: int

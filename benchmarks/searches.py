@@ -8,6 +8,7 @@ folder: after an interruption the same command continues, and a search that is c
 """
 
 import os
+import statistics
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,7 +85,7 @@ def read(folder: Path, name: str) -> Found:
     assert pipeline is not None
     finals = children(store, pipeline)
     (sweep,) = store.search_runs([EXPERIMENT], f"attributes.run_name = '{pipeline.info.run_name[len('best of ') :]}'")
-    trials = children(store, sweep)
+    trials = [trial for trial in children(store, sweep) if trial.info.status == "FINISHED"]  # others were tried again
     trained = [trial for trial in trials if "epoch_seconds" in trial.data.metrics]
     (best,) = [trial for trial in trials if trial.data.tags["trial"] == pipeline.data.tags["chosen_trial"]]
     return Found(
@@ -110,7 +111,9 @@ def children(store: MlflowClient, parent: Run) -> list[Run]:
 
 
 def epoch_minutes(store: MlflowClient, run: Run) -> float:
-    return sum(point.value for point in store.get_metric_history(run.info.run_id, "epoch_seconds")) / 60
+    """Return the minutes of a run's epochs. Each counts as their median, since one may contain hours of a pause."""
+    seconds = [point.value for point in store.get_metric_history(run.info.run_id, "epoch_seconds")]
+    return len(seconds) * statistics.median(seconds) / 60
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def commands() -> list[str]:
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
 LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
+FASHION = {"dataset=fashion_mnist", "experiment=fashion_cnn", "hparams_search=fashion_500k"}  # there is no sample of it
 ONLY_LOOKS = {"--help", "--cfg"}
 
 
@@ -130,11 +131,14 @@ def test_every_python_command_works_as_written(
         assert (done.returncode, done.stderr) == (0, "")
         return
     expected = answered(command)
-    needs_fashion = expected is None and {"dataset=fashion_mnist", "experiment=fashion_cnn"} & set(arguments)
+    needs_fashion = expected is None and FASHION & set(arguments)
     full_data = request.getfixturevalue("full_data") if needs_fashion else None
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.workplace.uri)
-    monkeypatch.delenv("DATA_DIR", raising=False)
+    if full_data:
+        monkeypatch.setenv("DATA_DIR", full_data)
+    else:
+        monkeypatch.delenv("DATA_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
     if expected is None and any(argument.startswith("hydra/sweeper/engine=") for argument in arguments):
         monkeypatch.setenv("OPTUNA_STORAGE", "postgresql://optuna@db.example/optuna")
@@ -144,14 +148,12 @@ def test_every_python_command_works_as_written(
     if module == "src.train" and arguments == ["resume=RUN"]:
         arguments = [f"resume={stopped_run(trained.workplace.uri)}"]
     elif module == "src.train" and expected is None:
-        if full_data:
-            monkeypatch.setenv("DATA_DIR", full_data)
-        elif {"dataset=image_folder", "dataset=manifest"} & set(arguments):
+        if {"dataset=image_folder", "dataset=manifest"} & set(arguments):
             write_pictures(tmp_path / "pets")
             arguments.append(f"dataset.cache_dir={tmp_path}")
         elif "dataset=arrays" in arguments:
             write_arrays(tmp_path / "shapes.npz")
-        else:
+        elif not full_data:
             arguments = [*arguments, "dataset.source=sample"]
         arguments = [argument for argument in arguments if not argument.startswith("tracking.uri=")] + QUICK
         if not any("metrics" in argument for argument in arguments):
@@ -173,10 +175,12 @@ def test_every_python_command_works_as_written(
     if "--config-dir" in arguments:
         write_own_network(tmp_path)
     if module in ("pipelines.best_of_sweep", "pipelines.compare_models"):
-        arguments += QUICK_PIPELINE
+        arguments += [quick for quick in QUICK_PIPELINE if not (full_data and quick == "dataset.source=sample")]
         arguments += QUICK_SWEEP[1:] if module == "pipelines.best_of_sweep" else ["models=[dense]"]
-        if "hparams_search=lenot" in arguments:
+        if any(argument.startswith("hparams_search=") for argument in arguments):
             arguments.append(QUICK_SWEEP[0])
+        if "final_epochs=24" in arguments:
+            arguments += ["final_epochs=1", "hydra.sweeper.n_trials=1"]
     if module == "pipelines.cross_validate":
         arguments += [*(quick for quick in QUICK_PIPELINE if not quick.startswith("seeds=")), "folds=2"]
     if module in ("src.dream", "src.style"):
