@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import numpy.typing as npt
+import psutil
 import tensorflow as tf
 
 from src.checkpoints import Checkpoints
@@ -22,6 +23,10 @@ from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch
 from src.process.interrupt import deferred, release
 from src.schema import LOSS, TEST, Config, LossConfig, TransferConfig, recorded_metrics
+
+MAX_GARBAGE = 64 * 2**20  # bytes that a process grows by before it looks for what earlier models left
+
+_looked_at: int | None = None  # bytes that the process had when it last looked
 
 
 class Scores(NamedTuple):
@@ -42,16 +47,30 @@ class Scores(NamedTuple):
 
 
 def seed_everything(seed: int, deterministic: bool = False) -> None:
-    """Seed Python, NumPy and TensorFlow, and free what an earlier model left in the process.
+    """Seed Python, NumPy and TensorFlow, and free what earlier models left in the process if that may be much.
 
     Args:
         seed: for all three.
         deterministic: use kernels that give the same bits every time, until the process ends.
     """
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=_has_grown())
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _has_grown() -> bool:
+    """Return whether the process has grown enough to hold earlier models.
+
+    Only the garbage collector frees them. It looks at every object of the process, which takes longer than the
+    networks of most trials take to be built.
+    """
+    global _looked_at
+    used = psutil.Process().memory_info().rss
+    if _looked_at is not None and used - _looked_at < MAX_GARBAGE:
+        return False
+    is_first, _looked_at = _looked_at is None, used
+    return not is_first
 
 
 def copy_weights(source: keras.Model, target: keras.Model, name: str = "the model") -> keras.Model:

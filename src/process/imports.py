@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
+from src.process.interrupt import deferred
+
 # New objects between two garbage collections. Python's 700 are few when there are a million objects.
 OBJECTS = 10_000
 OBJECTS_AT_START = 100_000  # more than a command creates before it imports a large library, and most of them stay
@@ -43,6 +45,9 @@ def heavy_imports() -> Iterator[None]:
     at each collection afterwards, and once more at the very end. Work with them, such as creating a store or saving a
     model, creates hundreds of thousands more, so from here on Python collects less often.
 
+    Once TensorFlow is imported, a signal waits until the block ends: a library that is interrupted while it is imported
+    may hide that from its caller behind an error of its own, and a training that is stopped would then have failed.
+
     TensorFlow and Keras do not find the packages in `EXTRAS`, unless they have been imported before. After the first
     import of TensorFlow its devices are prepared.
     """
@@ -56,7 +61,12 @@ def heavy_imports() -> Iterator[None]:
     gc.disable()
     _nested = True
     try:
-        with _native_messages_hidden(), _own_matplotlib_settings(), _extras_hidden_from_keras():
+        with (
+            contextlib.nullcontext() if is_first else deferred(),
+            _native_messages_hidden(),
+            _own_matplotlib_settings(),
+            _extras_hidden_from_keras(),
+        ):
             yield
             if is_first and "tensorflow" in sys.modules:
                 _prepare_devices(sys.modules["tensorflow"])

@@ -1,7 +1,9 @@
 """Training and scoring: seeds, batches, and the weights that the model ends with."""
 
 import contextlib
+import gc
 import signal
+import weakref
 
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from src import fitting
 from src.errors import ModelFileError, TrainingDiverged
-from src.fitting import Weights, fit
+from src.fitting import Weights, fit, training
 from src.models import predict
 from src.process.interrupt import Interrupted, deferred
 from src.schema import direction_of, sign_of
@@ -20,6 +22,21 @@ def test_the_same_seed_gives_the_same_history_and_another_seed_another() -> None
     one, again, another = (fit(*ready(f"seed={seed}")).history["val_loss"] for seed in (1, 1, 2))
     assert again == pytest.approx(one, rel=1e-4)
     assert another != pytest.approx(one, rel=1e-2)
+
+
+@pytest.mark.parametrize(("max_garbage", "is_freed"), [(-(2**40), True), (2**40, False)])
+def test_what_an_earlier_model_left_is_freed_when_the_process_has_grown(
+    max_garbage: int, is_freed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitting.seed_everything(1)
+    monkeypatch.setattr(training, "MAX_GARBAGE", max_garbage)
+    gc.collect()
+    layer = keras.layers.Dense(1)
+    layer.itself = layer
+    earlier = weakref.ref(layer)
+    del layer
+    fitting.seed_everything(1)
+    assert (earlier() is None) is is_freed
 
 
 def test_a_precision_holds_for_the_layers_built_inside_its_block_and_ends_with_it() -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from src.process import imports
 from src.process.imports import OBJECTS, OBJECTS_AT_START, heavy_imports, one_thread_per_operation
+from src.process.interrupt import Interrupted
 from tests.support.workplace import ROOT
 
 
@@ -32,6 +34,25 @@ def test_native_messages_are_shown_when_the_block_fails(capfd: pytest.CaptureFix
     with pytest.raises(ImportError), heavy_imports():
         greet(fail=True)
     assert capfd.readouterr().err == "a page of notes\n"
+
+
+@pytest.mark.usefixtures("signals_are_ours")
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_a_signal_waits_for_the_end_of_an_import_once_tensorflow_is_imported(
+    is_imported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    if is_imported:
+        monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    reached = []
+
+    def be_stopped() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("the end")
+
+    with pytest.raises(Interrupted), heavy_imports():
+        be_stopped()
+    assert bool(reached) is is_imported
 
 
 def fail_to_start_threads() -> None:
@@ -148,6 +169,7 @@ def test_operations_get_one_thread_unless_somebody_has_decided_or_it_is_too_late
 def test_devices_are_prepared_once_after_the_first_import_of_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared: list[object] = []
     monkeypatch.setattr(imports, "_prepare_devices", prepared.append)
+    monkeypatch.setattr(imports, "_leave_no_bytecode", lambda: None)
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     with heavy_imports():
         pass
