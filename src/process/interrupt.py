@@ -67,8 +67,11 @@ def raise_on_signals(ctrl_c: bool = True) -> None:
 def deferred() -> Iterator[None]:
     """Hold the first signal back until the block ends or calls `release`, so that no file is left half-written.
 
-    A second signal is raised at once.
+    A second signal is raised at once. Only the main thread receives signals, so in others this does nothing.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _Guard.depth += 1
     try:
         yield

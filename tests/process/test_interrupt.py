@@ -52,6 +52,23 @@ def save(written: list[str], *steps: Step) -> None:
                     save(written, *step)
 
 
+def test_a_block_in_another_thread_holds_no_signal_back() -> None:
+    entered, left = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with deferred():
+            entered.set()
+            left.wait(60)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    entered.wait(60)
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)
+    left.set()
+    thread.join()
+
+
 @SIGNALS
 def test_a_signal_waits_until_the_block_is_done(signum: signal.Signals, exit_code: int) -> None:
     written: list[str] = []
