@@ -65,7 +65,8 @@ def main() -> None:
         typed = [network, *map(str, setting), str(options.epochs)]
         variables: dict[str, Any] = {"TF_NUM_INTRAOP_THREADS": f"{setting.threads}"}
         variables |= {"TF_NUM_INTEROP_THREADS": f"{setting.cores}"}
-        return dict(json.loads(run(["-m", "benchmarks.cores", "--measure", *typed], folder, **variables).output))
+        done = run(["-m", "benchmarks.cores", "--measure", *typed], folder, **variables)
+        return dict(json.loads(done.output.splitlines()[-1]))
 
     contestants = {
         f"{network}: {setting}": lambda folder, network=network, setting=setting: contestant(network, setting, folder)
