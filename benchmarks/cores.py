@@ -4,9 +4,8 @@ python -m benchmarks.cores                  as many cores as this machine has
 python -m benchmarks.cores lenot            only this network
 
 A row `2 cores, 4 parts, 1 thread` is a training that may use two cores. It divides each batch into four parts, and an
-operation of a part uses one thread. With one part the batch is whole. More parts than cores show what the division
-itself costs: the work is the same, and there is no core that could do more of it at the same time. So they say how much
-at least is lost on a machine with as many cores as parts.
+operation of a part uses one thread. With one part the batch is whole. More parts than cores show what dividing costs:
+they add work, and no core is free to share it. On a machine with as many cores as parts at least this much is lost.
 
 An epoch has 100 batches of 128 images of MNIST, and validates on 2,000. Its seconds are those of the fastest but the
 first: other programs only make epochs slower.

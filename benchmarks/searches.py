@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from benchmarks.measuring import Failed, Figures, arguments, chosen, keep, ready, results_file, run
+from benchmarks.measuring import ROOT, Failed, Figures, arguments, chosen, keep, ready, results_file, run
 
 SEARCHES = ("mnist_100k", "fashion_500k")
 WORKERS = 2
@@ -56,7 +56,7 @@ def main() -> None:
             except Failed as error:
                 sys.exit(str(error))
         found[name] = read(folder, name)
-        pictures = Path(os.environ.get("RESULTS", "docs/images")) if options.publish else folder
+        pictures = Path(os.environ.get("RESULTS", ROOT / "docs/images")) if options.publish else folder
         (pictures / f"search_{name}.png").write_bytes(found[name].picture)
     keep(
         "searches",

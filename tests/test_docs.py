@@ -54,7 +54,7 @@ def commands() -> list[str]:
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
 LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
-FASHION = {"dataset=fashion_mnist", "experiment=fashion_cnn", "hparams_search=fashion_500k"}  # there is no sample of it
+FASHION = {"dataset=fashion_mnist", "experiment=fashion_cnn", "hparams_search=fashion_500k"}  # need the full data
 ONLY_LOOKS = {"--help", "--cfg"}
 
 

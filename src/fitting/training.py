@@ -26,7 +26,7 @@ from src.schema import LOSS, TEST, Config, LossConfig, TransferConfig, recorded_
 
 MAX_GARBAGE = 64 * 2**20  # bytes that a process grows by before it looks for what earlier models left
 
-_looked_at: int | None = None  # bytes that the process had when it last looked
+_looked_at = 0  # bytes that the process had when it last looked
 
 
 class Scores(NamedTuple):
@@ -62,15 +62,15 @@ def seed_everything(seed: int, deterministic: bool = False) -> None:
 def _has_grown() -> bool:
     """Return whether the process has grown enough to hold earlier models.
 
-    Only the garbage collector frees them. It looks at every object of the process, which takes longer than the
-    networks of most trials take to be built.
+    Only the garbage collector frees them. It looks at every object of the process, which takes longer than building
+    LeNot.
     """
     global _looked_at
     used = psutil.Process().memory_info().rss
-    if _looked_at is not None and used - _looked_at < MAX_GARBAGE:
+    if used - _looked_at < MAX_GARBAGE:
         return False
-    is_first, _looked_at = _looked_at is None, used
-    return not is_first
+    _looked_at = used
+    return True
 
 
 def copy_weights(source: keras.Model, target: keras.Model, name: str = "the model") -> keras.Model:

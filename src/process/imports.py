@@ -62,10 +62,9 @@ def heavy_imports() -> Iterator[None]:
     _nested = True
     try:
         with (
-            contextlib.nullcontext() if is_first else deferred(),
+            _extras_hidden_from_keras() if is_first else deferred(),
             _native_messages_hidden(),
             _own_matplotlib_settings(),
-            _extras_hidden_from_keras(),
         ):
             yield
             if is_first and "tensorflow" in sys.modules:
