@@ -38,7 +38,11 @@ def training_batches(
         mixing = build_mixing(augmentation, num_classes, seed)
     generators = [generator for source in (augment, mixing) for generator in getattr(source, "generators", ())]
     order = EpochOrder(len(split), seed, generators)
-    batches = _gathered(order.batches(batch_size), split)
+    if _is_copied(split):
+        images, labels = _copied(split)
+        batches = order.batches(batch_size, lambda indices: (tf.gather(images, indices), tf.gather(labels, indices)))
+    else:
+        batches = _read(order.batches(batch_size), split)
     if augment is not None:
         # One batch after the other: parallel calls would draw their random numbers in no fixed order.
         batches = batches.map(lambda batch, classes: (tf.ensure_shape(augment(batch), batch.shape), classes))
@@ -49,10 +53,9 @@ def training_batches(
 
 def scoring_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     """Return batches in the order of the split."""
-    count = len(split)
-    starts = tf.data.Dataset.range(0, count, batch_size)
-    indices = starts.map(not_converted(lambda start: tf.range(start, tf.minimum(start + batch_size, count))))
-    return _prefetched(_gathered(indices, split))
+    if _is_copied(split):
+        return _prefetched(_divided(_copied(split), batch_size))
+    return _prefetched(_read(tf.data.Dataset.range(len(split)).batch(batch_size), split))
 
 
 def image_batches(split: Split, batch_size: int) -> tf.data.Dataset:
@@ -60,20 +63,34 @@ def image_batches(split: Split, batch_size: int) -> tf.data.Dataset:
     return scoring_batches(split, batch_size).map(not_converted(lambda images, _: images))
 
 
-def _gathered(indices: tf.data.Dataset, split: Split) -> tf.data.Dataset:
-    """Return batches of images and labels for batches of indices. Many images, or images on disk, are not copied."""
-    labels = tf.constant(split.labels)
-    if isinstance(split.images, np.memmap) or split.images.nbytes > MAX_COPIED_BYTES:
-        source, shape = split.images, split.images.shape[1:]
+def _is_copied(split: Split) -> bool:
+    """Return whether TensorFlow gets a copy of the images: not of many, and not of images on disk."""
+    return not isinstance(split.images, np.memmap) and split.images.nbytes <= MAX_COPIED_BYTES
 
-        def read(batch: tf.Tensor) -> Batch:
-            images = tf.numpy_function(lambda rows: np.asarray(source[rows]), [batch], tf.uint8, stateful=False)
-            return tf.ensure_shape(images, (None, *shape)), tf.gather(labels, batch)
 
-        return indices.map(read, num_parallel_calls=cores())
-    images = tf.constant(split.images)
+def _copied(split: Split) -> Batch:
+    return tf.constant(split.images), tf.constant(split.labels)
 
-    return indices.map(not_converted(lambda batch: (tf.gather(images, batch), tf.gather(labels, batch))))
+
+def _divided(whole: Batch, size: int) -> tf.data.Dataset:
+    """Return batches of a split that TensorFlow has. `Dataset.batch` would copy one image after the other."""
+    rest = len(whole[0]) % size
+    end = len(whole[0]) - rest
+    batches = tf.data.Dataset.from_tensor_slices(
+        tuple(tf.reshape(part[:end], (-1, size, *part.shape[1:])) for part in whole)
+    )
+    return batches.concatenate(tf.data.Dataset.from_tensors(tuple(part[end:] for part in whole))) if rest else batches
+
+
+def _read(indices: tf.data.Dataset, split: Split) -> tf.data.Dataset:
+    """Return batches of images that are read, and their labels, for batches of indices."""
+    source, labels = split.images, tf.constant(split.labels)
+
+    def read(batch: tf.Tensor) -> Batch:
+        images = tf.numpy_function(lambda rows: np.asarray(source[rows]), [batch], tf.uint8, stateful=False)
+        return tf.ensure_shape(images, (None, *source.shape[1:])), tf.gather(labels, batch)
+
+    return indices.map(read, num_parallel_calls=cores())
 
 
 def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:

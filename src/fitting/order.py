@@ -7,7 +7,8 @@ training that is continued by another process sees the same batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -33,16 +34,16 @@ class EpochOrder(keras.callbacks.Callback):
         self.generators = generators
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
 
-    def batches(self, size: int) -> tf.data.Dataset:
-        """Return batches of the numbers of the images, in the order of the epoch in which they are asked for.
+    def batches(self, size: int, take: Callable[[tf.Tensor], Any] = tf.identity) -> tf.data.Dataset:
+        """Return batches in the order of the epoch in which they are asked for; the last one may be smaller.
 
-        Each is int64, (size,); the last one may be smaller.
+        Args:
+            size: of a batch.
+            take: gets the numbers of all images in order, int64, (count,), and returns what is divided into batches.
         """
 
         def ordered(_: tf.Tensor) -> tf.data.Dataset:
-            order, whole = self._order(), self.count - self.count % size
-            first = tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], (-1, size)))
-            return first if whole == self.count else first.concatenate(tf.data.Dataset.from_tensors(order[whole:]))
+            return tf.data.Dataset.from_tensor_slices(take(self._order())).batch(size)
 
         # A data set in a data set, so that the order is computed when an epoch begins.
         shuffled = tf.data.Dataset.range(1).flat_map(not_converted(ordered))
