@@ -3,11 +3,12 @@
 They do not contain how far a metric moves when the model is trained again with another seed.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 
 from src.certainty.resamples import Labels, MetricFunction, Probabilities, resampled_metrics
 from src.results import Interval
@@ -57,8 +58,12 @@ def mean_interval(labels: Labels, models: Sequence[Probabilities], function: Met
 
 
 def _wilson(share: float, images: int) -> Interval:
-    interval = binomtest(round(share * images), images).proportion_ci(LEVEL, method="wilson")
-    return Interval(float(interval.low), float(interval.high))
+    share = round(share * images) / images
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    center = share + z**2 / (2 * images)
+    margin = z * math.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
+    low, high = ((center + side) / (1 + z**2 / images) for side in (-margin, margin))
+    return Interval(0.0 if share == 0 else low, 1.0 if share == 1 else high)
 
 
 def _percentiles(values: npt.NDArray[np.float64], value: float) -> Interval | None:

@@ -1,5 +1,6 @@
 """ROC and precision-recall curves of each class against the others."""
 
+import heapq
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -8,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from src.figures.colors import BLUE, GREEN, ORANGE, RED
 from src.results import short_name
@@ -65,18 +65,32 @@ def class_curves_data(
         class_names: the name of each class.
     """
     images = np.bincount(labels, minlength=len(class_names))
-    present = np.flatnonzero((images > 0) & (images < len(labels)))
-    areas = {label: float(roc_auc_score(labels == label, probabilities[:, label])) for label in present.tolist()}
-    worst = sorted(areas, key=lambda label: areas[label])[:MAX_CLASSES]
-    curves = []
-    for label in worst:
-        is_member, scores = labels == label, probabilities[:, label]
-        false_positives, true_positives, _ = roc_curve(is_member, scores)
-        precision, recall, _ = precision_recall_curve(is_member, scores, drop_intermediate=True)
-        average = float(average_precision_score(is_member, scores))
-        name = class_names[label]
-        curves.append(ClassCurve(name, false_positives, true_positives, recall, precision, areas[label], average))
-    return ClassCurves(curves, len(areas), len(labels))
+    present = np.flatnonzero((images > 0) & (images < len(labels))).tolist()
+    curves = (_curve(class_names[label], labels == label, probabilities[:, label]) for label in present)
+    worst = heapq.nsmallest(MAX_CLASSES, curves, key=lambda curve: curve.auc)
+    return ClassCurves(worst, len(present), len(labels))
+
+
+def _curve(name: str, is_member: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32]) -> ClassCurve:
+    """Return the curves of a class: a point for each score, which as a threshold divides the images, and a first one.
+
+    scikit-learn has functions for them, but importing it takes longer than all of this picture.
+    """
+    order = np.argsort(-scores, kind="stable")
+    chosen = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1) + 1  # images, for each score
+    right = np.cumsum(is_member[order])[chosen - 1]
+    recall, precision = right / right[-1], right / chosen
+    wrong = (chosen - right) / (chosen - right)[-1]
+    true_positives, false_positives = np.append(0.0, recall), np.append(0.0, wrong)
+    return ClassCurve(
+        name=name,
+        false_positives=false_positives,
+        true_positives=true_positives,
+        recall=true_positives,
+        precision=np.append(1.0, precision),
+        auc=float(np.trapezoid(true_positives, false_positives)),
+        average_precision=float((np.diff(true_positives) * precision).sum()),
+    )
 
 
 def _room(shares: Iterable[float]) -> float:

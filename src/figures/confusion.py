@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
 
 Labels = npt.NDArray[np.integer]
 MAX_CELLS = 30  # classes whose counts are drawn; more classes share the space of this many
@@ -22,7 +21,9 @@ class Confusion(NamedTuple):
 
 def confusion_data(labels: Labels, predicted: Labels, class_names: Sequence[str]) -> Confusion:
     """Count the images for every pair of true and predicted class, also for classes without images."""
-    return Confusion(confusion_matrix(labels, predicted, labels=range(len(class_names))), list(class_names))
+    count = len(class_names)
+    pairs = np.bincount(labels.astype(np.int64) * count + predicted, minlength=count * count)
+    return Confusion(pairs.reshape(count, count), list(class_names))
 
 
 def plot_confusion(data: Confusion) -> Figure:

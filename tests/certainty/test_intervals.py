@@ -1,6 +1,5 @@
 """Intervals of metrics: what they contain, how often, and for the smallest and most extreme splits."""
 
-import math
 import warnings
 from collections.abc import Callable
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import binomtest
 
 from src.certainty import MetricFunction, intervals_of, mean_interval, resamples
 from src.errors import UserError
@@ -51,10 +50,9 @@ def test_accuracy_has_the_interval_of_wilson(right: int, images: int):
     right = min(right, images)
     labels, probabilities = certain([0] * images, [0] * right + [1] * (images - right))
     found = intervals_of(labels, probabilities, {"accuracy": accuracy})["accuracy"]
-    z, share = norm.ppf(0.975), right / images
-    center = (share + z**2 / (2 * images)) / (1 + z**2 / images)
-    margin = z / (1 + z**2 / images) * math.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
-    assert found == pytest.approx((max(0, center - margin), min(1, center + margin)), abs=1e-9)
+    expected = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= found.low <= right / images <= found.high <= 1
 
 
 @pytest.mark.parametrize("predicted", [[0, 1, 2] * 20, [1, 2, 0] * 20], ids=["all right", "all wrong"])

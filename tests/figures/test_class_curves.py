@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import auc
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from src import figures
 from src.figures.class_curves import MAX_CLASSES
@@ -12,11 +12,20 @@ from tests.support.probabilities import random_model
 NAMES = ["$\\b$", "a_class_with_a_name_that_is_longer_than_fits", "c"]
 
 
-def test_the_area_is_that_of_the_drawn_curve() -> None:
-    data = figures.class_curves_data(*random_model(1, 200), NAMES)
+@pytest.mark.parametrize("digits", [8, 1])
+def test_curves_and_areas_are_those_of_scikit_learn_also_for_equal_scores(digits: int) -> None:
+    labels, probabilities = random_model(1, 200)
+    probabilities = probabilities.round(digits)
+    data = figures.class_curves_data(labels, probabilities, NAMES)
     assert len(data.curves) == data.classes == 3
     for curve in data.curves:
-        assert curve.auc == pytest.approx(auc(curve.false_positives, curve.true_positives))
+        is_member, scores = labels == NAMES.index(curve.name), probabilities[:, NAMES.index(curve.name)]
+        false_positives, true_positives, _ = roc_curve(is_member, scores, drop_intermediate=False)
+        precision, recall, _ = precision_recall_curve(is_member, scores)
+        assert np.allclose((curve.false_positives, curve.true_positives), (false_positives, true_positives))
+        assert np.allclose((curve.recall, curve.precision), (recall[::-1], precision[::-1]))
+        assert curve.auc == pytest.approx(roc_auc_score(is_member, scores))
+        assert curve.average_precision == pytest.approx(average_precision_score(is_member, scores))
 
 
 def test_the_worst_class_comes_first_and_of_many_only_the_worst_are_drawn() -> None:
