@@ -59,7 +59,7 @@ SPACES = {
 MEMORY = "memory"
 NAMES = (*SPACES, MEMORY)
 MEASURED_AFTER = (10, 30, 60)  # trials of the contestant `memory`
-WORKER = "src.sweep.worker"  # in the command line of a worker
+WORKER = ("src.sweep.worker", "multiprocessing.spawn")  # in the command line of a worker, today and earlier
 
 
 class Trial(NamedTuple):
@@ -81,7 +81,7 @@ class Growth:
         """Look at the workers of the command with this process id."""
         try:
             children = psutil.Process(pid).children()
-            workers = [child.pid for child in children if any(WORKER in word for word in child.cmdline())]
+            workers = [child.pid for child in children if _is_worker(child)]
         except psutil.Error:
             return
         self.pids.update(workers)
@@ -90,6 +90,10 @@ class Growth:
     def until(self, moment: float) -> float:
         """Return the most memory that a worker held until this time, in MB."""
         return max((size for seen, size in self.peaks if seen <= moment), default=0.0)
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    return any(name in word for word in process.cmdline() for name in WORKER)
 
 
 def sweep(space: str, tree: Path, folder: Path, trials: int, epochs: int) -> tuple[list[Trial], Growth]:
