@@ -103,7 +103,7 @@ def large_checkpoint(folder: Path) -> dict[str, float]:
     import numpy as np
 
     from src import fitting, models
-    from src.checkpoints import Arrays, Checkpoint, write
+    from src.checkpointing import Arrays, Checkpoint, write
     from src.cli.compose import compose_config
 
     config = compose_config(["model=alexnet", "dataset=synthetic", "dataset.image_size=[224,224]"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src import console, datasets, links, models, saving, tracking
-from src.checkpoints import Checkpoints
+from src.checkpointing import Checkpoints
 from src.cli.mistakes import quoted
 from src.errors import ModelFileError, NotEnoughSpace, StoreError, TrainingDiverged, UserError
 from src.process.interrupt import Abandoned, deferred

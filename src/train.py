@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from src import console, datasets, fitting, links, models, reports, resuming, saving, tracking
-from src.checkpoints import Checkpoints
+from src.checkpointing import Checkpoints
 from src.cli.command import entry_point
 from src.keeping import Keeper
 from src.places import local_path

@@ -27,9 +27,9 @@ TIMES = re.compile(r"epoch_seconds|images_per_second|checkpoint/.*")
 # Calls of functions, before which a process is killed: within the writing of a checkpoint and of files of the run, the
 # saving of the model, and the end of the run.
 MOMENTS = (
-    "src.checkpoints/_write_array/{}",
-    "src.checkpoints/_sync_folder/{}",
-    "src.checkpoints/_remove_old/{}",
+    "src.checkpointing.arrays/_write_array/{}",
+    "src.checkpointing.files/_sync_folder/{}",
+    "src.checkpointing.files/_remove_old/{}",
     "src.writing/os/replace/{}",
     "src.keeping/Keeper/note_epoch/{}",
     "src.keeping/save_in_run/1",

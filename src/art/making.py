@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from src import console, fitting, links, tracking
 from src.art.pictures import check_picture, encode, write_picture
-from src.checkpoints import Arrays, Checkpoint, Checkpoints, newest, root_of
+from src.checkpointing import Arrays, Checkpoint, Checkpoints, newest, root_of
 from src.cli.changes import split_changes
 from src.cli.compose import with_stored
 from src.errors import CheckpointError, ConfigError, TrainingDiverged

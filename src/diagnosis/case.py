@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from src import study, tracking
-from src.checkpoints import FOLDER, check, manifests, root_of
+from src.checkpointing import FOLDER, check, manifests, root_of
 from src.errors import CheckpointError
 from src.links import doctor_command, resume_command
 from src.places import local_path

@@ -1,7 +1,7 @@
 """Checkpoints: damaged ones, those that are not needed anymore, and the space that the others take.
 
 `checkpoints/KEY/` is next to the store unless `training.checkpoint_dir` names another folder. KEY is the id of a run,
-or `trial-ID-NUMBER` for a trial and those that tried it again. See `src.checkpoints` for what is in it.
+or `trial-ID-NUMBER` for a trial and those that tried it again. See `src.checkpointing` for what is in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from src import console, study
-from src.checkpoints import TRIAL, leftovers, manifests
+from src.checkpointing import TRIAL, leftovers, manifests
 from src.diagnosis.case import Case, described, is_idle, size_of
 from src.diagnosis.finding import CLEAN, FIX, Finding, Repair
 from src.diagnosis.half_written import leftover, removal

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from src import study, tracking
-from src.checkpoints import newest_epoch, trial_key
+from src.checkpointing import newest_epoch, trial_key
 from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding, Repair
 from src.links import mlflow_command

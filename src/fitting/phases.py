@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from src.checkpoints import Array, Arrays
+from src.checkpointing import Array, Arrays
 from src.datasets import Dataset, Split
 from src.fitting.batches import image_batches, scoring_batch
 from src.fitting.epochs import SINGLE, Fit, fit_epochs

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from src.checkpoints import Array, Arrays, Checkpoint
+from src.checkpointing import Array, Arrays, Checkpoint
 from src.errors import CheckpointError
 from src.fitting.watch import Watch
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import psutil
 import tensorflow as tf
 
-from src.checkpoints import Checkpoints
+from src.checkpointing import Checkpoints
 from src.datasets import Dataset, Split
 from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.batches import image_batches, scoring_batch

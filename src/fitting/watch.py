@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from src.checkpoints import Checkpoints
+from src.checkpointing import Checkpoints
 from src.errors import TrainingDiverged
 from src.fitting.predictions import predictions_of
 from src.process.interrupt import release

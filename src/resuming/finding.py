@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from src import console, tracking
-from src.checkpoints import Checkpoint, manifests, newest
+from src.checkpointing import Checkpoint, manifests, newest
 from src.cli.changes import EPOCHS, change_config, split_changes
 from src.errors import CheckpointError, ConfigError, NotKept
 from src.resuming.places import root, warn, with_folder

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from src import console, tracking
-from src.checkpoints import manifests, root_of
+from src.checkpointing import manifests, root_of
 from src.errors import ConfigError
 from src.places import check_output_folder, sqlite_file
 from src.schema import Config

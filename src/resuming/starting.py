@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from src import console, fitting, tracking
-from src.checkpoints import Checkpoints, newest
+from src.checkpointing import Checkpoints, newest
 from src.errors import CheckpointError
 from src.resuming.finding import Found, Resumption
 from src.resuming.origin import check_origin, keep_initial_weights, listed, origin

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Container, Iterator
 
 from src import tracking
-from src.checkpoints import newest_epoch, root_of, trial_key
+from src.checkpointing import newest_epoch, root_of, trial_key
 from src.space import SweepPlan
 
 

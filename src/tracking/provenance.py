@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # Packages and files of src/ that can change the result of a training. A test checks that they import no others of src/,
 # except `train.py`, which also calls what records and draws.
 RESULT_CODE = (
+    "checkpointing",
     "datasets",
     "fitting",
     "models",
     "saving",
     "schema",
     "process",
-    "checkpoints.py",
     "confidence.py",
     "errors.py",
     "extensions.py",

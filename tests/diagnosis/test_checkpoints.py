@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.checkpoints import Arrays, Checkpoint, write
+from src.checkpointing import Arrays, Checkpoint, write
 from src.diagnosis import CLEAN, Finding
 from src.diagnosis.case import size_of
 from src.diagnosis.checkpoints import find_checkpoints

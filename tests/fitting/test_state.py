@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from src import fitting
-from src.checkpoints import Checkpoint, Checkpoints, Written, newest
+from src.checkpointing import Checkpoint, Checkpoints, Written, newest
 from src.cli.compose import compose_config
 from src.datasets import Dataset, Split, load_dataset
 from src.errors import CheckpointError

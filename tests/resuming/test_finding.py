@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from src.checkpoints import manifests
+from src.checkpointing import manifests
 from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.tracking import RESUMED, open_store

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from src import train
-from src.checkpoints import newest
+from src.checkpointing import newest
 from src.cli.compose import compose_config
 from src.tracking import CHANGED
 from src.tracking.tags import FINGERPRINT, PLANNED

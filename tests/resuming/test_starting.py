@@ -7,8 +7,8 @@ import signal
 import pytest
 from mlflow import MlflowClient
 
-from src import checkpoints, train
-from src.checkpoints import manifests
+from src import train
+from src.checkpointing import manifests
 from src.cli.compose import compose_config
 from src.keeping import Keeper
 from src.process.interrupt import Interrupted
@@ -55,7 +55,7 @@ def test_without_checkpoints_an_interrupted_training_names_its_weights(workplace
 def test_a_network_that_is_too_large_to_be_held_in_memory_has_a_checkpoint_when_it_is_stopped(
     workplace: Workplace, whole: Interruption, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "MAX_HELD", 0)
+    monkeypatch.setattr("src.checkpointing.training.MAX_HELD", 0)
     with stopping(3):  # the keeper has noted two epochs
         answer = typed(workplace, *LIGHT)
     (run_id,) = runs_of(workplace)
@@ -72,7 +72,7 @@ def test_a_network_that_is_too_large_to_be_held_in_memory_has_a_checkpoint_when_
 def test_a_trial_of_such_a_network_writes_the_epoch_with_which_its_sweep_stops(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "MAX_HELD", 0)
+    monkeypatch.setattr("src.checkpointing.training.MAX_HELD", 0)
     seen: list[int] = []
 
     def stop_after_three(epoch: int, metrics: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ import optuna
 from mlflow import MlflowClient
 
 from src import study, tracking
-from src.checkpoints import Arrays, Checkpoint, write
+from src.checkpointing import Arrays, Checkpoint, write
 from src.diagnosis import Case, Finding
 from src.diagnosis.case import IDLE_SECONDS
 from src.saving.stored import MANIFEST, file_digests

@@ -4,15 +4,10 @@ import contextlib
 import hashlib
 import json
 import os
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,47 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src import checkpoints
-from src.checkpoints import Array, Arrays, Checkpoint, Checkpoints, Written, newest, read, write
+from src import checkpointing
+from src.checkpointing import newest, read, write
+from src.checkpointing.manifest import digest_of
 from src.errors import CheckpointError
 from src.writing import PART
-from tests.support.servers import missing
+from tests.support.checkpoints import ORIGIN, checkpoint, content_of, flip, found_in, names
 from tests.support.workplace import ROOT
-
-ORIGIN = {"settings": {"optimizer.name": "adam", "training.monitor": None}, "data": "5e1f"}
-
-
-def checkpoint(epoch: int, best: int = 1, size: int = 6) -> Checkpoint:
-    generator = np.random.default_rng(epoch)
-    values: list[Array] = [
-        generator.normal(size=(size, 4)).astype(np.float32),
-        np.array(epoch, np.int64),
-        np.zeros((0, 3), np.uint32),
-    ]
-    state = {
-        "history": {"loss": [1 / (3 + number) for number in range(epoch)], "a/b ü": [float("inf")] * epoch},
-        "callbacks": [{"best": 0.1 + 0.2, "wait": 1, "best_weights": None, "is_on": True}],
-    }
-    arrays = {"variables": Arrays(epoch, values), "best": Arrays(best, [np.full((2, 2), best, np.float16)])}
-    return Checkpoint(epoch, state, arrays)
-
-
-def content_of(found: Checkpoint) -> Any:
-    arrays = {
-        name: (epoch, [(value.dtype, value.shape, value.tobytes()) for value in values])
-        for name, (epoch, values) in found.arrays.items()
-    }
-    return found.epoch, found.state, arrays
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def found_in(folder: Path, warnings: list[str] | None = None) -> Checkpoint:
-    found = newest(folder, ([] if warnings is None else warnings).append)
-    assert found is not None
-    return found[0]
 
 
 @pytest.fixture
@@ -127,19 +88,13 @@ def change_manifest(manifest: Path, **changes: Any) -> None:
     """Changes the content, with the checksum that belongs to it."""
     stored = json.loads(manifest.read_text())
     stored["content"] |= changes
-    stored["sha256"] = checkpoints._digest(stored["content"])
+    stored["sha256"] = digest_of(stored["content"])
     manifest.write_text(json.dumps(stored))
 
 
 def entry(manifest: Path, **changes: Any) -> dict[str, Any]:
     files = json.loads(manifest.read_text())["content"]["files"]
     return {"files": files | {"variables": files["variables"] | changes}}
-
-
-def flip(path: Path, position: int, bit: int = 0) -> None:
-    content = bytearray(path.read_bytes())
-    content[position] ^= 1 << bit
-    path.write_bytes(content)
 
 
 def objects(path: Path) -> None:
@@ -206,7 +161,7 @@ def test_a_damaged_checkpoint_is_not_read_and_the_one_before_it_is_with_a_warnin
     (warning,) = warnings
     assert "\n" not in warning
     with pytest.raises(CheckpointError, match=reason):
-        read(max(checkpoints.manifests(folder).items())[1])
+        read(max(checkpointing.manifests(folder).items())[1])
 
 
 @pytest.mark.parametrize("changes", ENTRIES)
@@ -233,17 +188,6 @@ def test_without_a_readable_checkpoint_the_message_lists_the_reasons(folder: Pat
         newest(folder)
 
 
-def test_a_damaged_checkpoint_is_removed_when_the_training_continues_after_an_earlier_one(tmp_path: Path) -> None:
-    write(tmp_path / "run", checkpoint(4, best=3), ORIGIN)
-    write(tmp_path / "run", checkpoint(5, best=5), ORIGIN)
-    flip(tmp_path / "run" / "best-00005.npy", 130)
-    training = Checkpoints(tmp_path, "run", 0)
-    training.resume_from(found_in(tmp_path / "run"))
-    training.latest = checkpoint(6, best=5)  # epoch 5 had no checkpoint this time, and its best weights are needed
-    assert training.write_latest()
-    assert content_of(found_in(tmp_path / "run")) == content_of(training.latest)
-
-
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_damage_to_any_byte_is_noticed_or_harmless(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory):
@@ -265,8 +209,8 @@ def test_any_damage_to_any_byte_is_noticed_or_harmless(data: st.DataObject, tmp_
 WRITES = """
 import itertools, sys
 from pathlib import Path
-from src.checkpoints import write
-from tests.test_checkpoints import ORIGIN, checkpoint
+from src.checkpointing import write
+from tests.support.checkpoints import ORIGIN, checkpoint
 folder = Path(sys.argv[1])
 for epoch in itertools.count(1):
     write(folder, checkpoint(epoch, best=1 + epoch // 3, size=20_000), ORIGIN)
@@ -290,181 +234,5 @@ def test_the_last_complete_checkpoint_of_a_killed_process_is_read(seed: int, tmp
     assert warnings == []
     write(tmp_path, checkpoint(found.epoch + 1, best=1), ORIGIN)
     assert not [name for name in names(tmp_path) if name.startswith(PART)]
-    assert len(checkpoints.manifests(tmp_path)) == 2
-    assert checkpoints.leftovers(tmp_path, checkpoints.manifests(tmp_path).values()) == []
-
-
-# --- a disk that cannot be written ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        missing(f"a file system cannot be mounted: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """No file of this process may become larger than 1 MB."""
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def write_too_much(root: Path, reason: str) -> None:
-    reports: list[str] = []
-    written: list[Written] = []
-    training = Checkpoints(root, "run", 0, report=reports.append, on_write=written.append)
-    for epoch, size in ((1, 6), (2, 200_000), (3, 200_000), (4, 6)):
-        training.latest = checkpoint(epoch, size=size)
-        assert training.write_latest()  # of epoch 2 and 3: the one before them is on the disk
-        assert found_in(root / "run").epoch == (epoch if size == 6 else 1)
-        assert not [name for name in names(root / "run") if name.startswith(PART)]
-    assert [one.epoch for one in written] == [1, 4]
-    (report,) = reports  # once
-    folder = root / "run"
-    assert report == (
-        f"the checkpoint of epoch 2 could not be written to {folder} ({reason}); the training continues without it"
-    )
-
-
-@pytest.mark.fault
-def test_without_space_the_training_continues_and_says_so_once(small_disk: Path) -> None:
-    write_too_much(small_disk, "No space left on device")
-
-
-def test_a_limit_of_file_sizes_does_not_end_the_training(tmp_path: Path, small_files: None) -> None:
-    write_too_much(tmp_path, "File too large")
-
-
-def test_a_file_in_place_of_the_folder_does_not_end_the_training(tmp_path: Path) -> None:
-    (tmp_path / "run").write_text("")
-    reports: list[str] = []
-    training = Checkpoints(tmp_path, "run", 0, report=reports.append, latest=checkpoint(1))
-    assert not training.write_latest()
-    assert len(reports) == 1
-
-
-# --- where ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("checkpoint_dir", "expected"),
-    [(None, "store/checkpoints"), ("own", "here/own"), ("../own", "own"), ("a/../../own/b", "own/b")],
-)
-def test_the_folder_of_all_checkpoints_is_absolute_and_has_a_plain_path(
-    checkpoint_dir: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "here" / "a").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "here")
-    assert checkpoints.root_of(checkpoint_dir, tmp_path / "store") == tmp_path / expected
-
-
-# --- when -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("key", "minutes", "is_on", "is_due"),
-    [("run", 0, True, True), ("run", 60, True, False), ("run", None, False, False), (None, 0, False, False)],
-)
-def test_a_checkpoint_is_due_after_some_minutes(
-    key: str | None, minutes: float | None, is_on: bool, is_due: bool, tmp_path: Path
-) -> None:
-    training = Checkpoints(tmp_path, key, minutes, latest=checkpoint(1))
-    assert (training.is_on, training.is_due(2**20)) == (is_on, is_due)
-    assert training.write_latest() == is_on  # when the process is asked to stop
-    assert (tmp_path / "run").exists() == is_on
-
-
-@dataclass
-class Clock:
-    """The monotonic clock of `src.checkpoints`, which a test sets."""
-
-    now: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock, write = Clock(), checkpoints.write
-
-    def write_slowly(*arguments: Any) -> int:
-        clock.now += 2
-        return write(*arguments)
-
-    monkeypatch.setattr(checkpoints, "time", clock)
-    monkeypatch.setattr(checkpoints, "write", write_slowly)
-    return clock
-
-
-def written_epochs(training: Checkpoints, clock: Clock, seconds: list[float], size: int) -> list[int]:
-    """The epochs after which a state of this size is written: each epoch takes these seconds."""
-    written: list[int] = []
-    training.on_write = lambda checkpoint: written.append(checkpoint.epoch)
-    for epoch, duration in enumerate(seconds, start=1):
-        clock.now += duration
-        training.end_epoch(size, partial(checkpoint, epoch))
-    return written
-
-
-@pytest.mark.parametrize(
-    ("minutes", "seconds", "epochs"),
-    [
-        (60.0, [1, 30, 30, 30, 50], [1, 3, 5]),  # writing takes 2 s, so 40 s must have passed
-        (60.0, [100, 100, 100], [1, 2, 3]),
-        (0.25, [1, 10, 10, 10, 10], [1, 3, 5]),
-        (0, [1, 1, 1], [1, 2, 3]),
-        (None, [100, 100], []),
-    ],
-)
-def test_a_state_that_is_too_large_to_be_held_is_written_after_each_epoch_unless_that_takes_much_of_the_time(
-    minutes: float | None, seconds: list[float], epochs: list[int], clock: Clock, tmp_path: Path
-) -> None:
-    training = Checkpoints(tmp_path, "run", minutes)
-    assert written_epochs(training, clock, seconds, checkpoints.MAX_HELD + 1) == epochs
-    assert training.latest is None
-    assert training.write_latest() == bool(epochs)
-    assert training.written == max(epochs, default=0)
-
-
-def test_the_last_state_before_a_stop_is_written_however_large_it_is(clock: Clock, tmp_path: Path) -> None:
-    training = Checkpoints(tmp_path, "run", 60, is_stopping=lambda: clock.now > 1010)
-    assert written_epochs(training, clock, [1, 1, 1, 10], checkpoints.MAX_HELD + 1) == [1, 4]
-
-
-def test_a_state_that_is_held_is_written_when_the_minutes_have_passed_or_the_training_stops(
-    clock: Clock, tmp_path: Path
-) -> None:
-    training = Checkpoints(tmp_path, "run", 1)
-    assert written_epochs(training, clock, [10, 45, 10, 10], checkpoints.MAX_HELD) == [3]
-    assert training.write_latest()
-    assert training.written == 4
-
-
-def test_a_state_is_not_written_twice(tmp_path: Path) -> None:
-    written: list[Written] = []
-    training = Checkpoints(tmp_path, "run", 0, on_write=written.append, latest=checkpoint(1))
-    assert training.write_latest()
-    assert training.write_latest()
-    assert len(written) == 1
-
-
-def test_the_folder_of_a_finished_training_is_removed_and_that_of_another_stays(tmp_path: Path) -> None:
-    root = tmp_path / "checkpoints"
-    one, other = (Checkpoints(root, key, 0, latest=checkpoint(1)) for key in ("one", "other"))
-    one.write_latest()
-    other.write_latest()
-    one.delete()
-    assert names(root) == ["other"]
-    other.delete()
-    assert not root.exists()
+    assert len(checkpointing.manifests(tmp_path)) == 2
+    assert checkpointing.leftovers(tmp_path, checkpointing.manifests(tmp_path).values()) == []
