@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src import datasets, models, saving, tracking
-from src.cli.compose import config_from_dict
+from src.cli.conversion import config_from_dict
 from src.errors import DataError, ModelFileError
 from src.extensions import require_extensions
 from src.places import local_path

@@ -14,7 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from src import schema
-from src.cli.compose import CONF, compose, compose_config, compose_tree, config_from_dict, to_dataclass
+from src.cli.compose import CONF, compose, compose_config, compose_tree
+from src.cli.conversion import config_from_dict, to_dataclass
 from src.errors import ConfigError
 from src.schema import as_tree, decisive_leaves, flatten, is_place, with_given_name
 from tests.support.workplace import ROOT

@@ -14,7 +14,7 @@ from src import console, fitting, links, tracking
 from src.art.pictures import check_picture, encode, write_picture
 from src.checkpointing import Arrays, Checkpoint, Checkpoints, newest, root_of
 from src.cli.changes import split_changes
-from src.cli.compose import with_stored
+from src.cli.conversion import with_stored
 from src.errors import CheckpointError, ConfigError, TrainingDiverged
 from src.places import check_output_folder, local_path
 from src.process.interrupt import deferred, release

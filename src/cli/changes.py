@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import config_from_dict
+from src.cli.conversion import config_from_dict
 from src.cli.mistakes import explain
 from src.cli.strings import quote_strings
 from src.errors import ConfigError

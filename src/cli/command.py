@@ -27,7 +27,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.changes import split_changes
 from src.cli.choosing import choose_settings
-from src.cli.compose import CONF, compose, refuse_empty_overrides, sentences, sweep_ready, to_dataclass
+from src.cli.compose import CONF, compose, refuse_empty_overrides, sentences, sweep_ready
+from src.cli.conversion import to_dataclass
 from src.cli.extensions import take_extensions
 from src.cli.flags import refuse_flags
 from src.cli.mistakes import explain, quoted

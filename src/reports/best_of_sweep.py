@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from src import console, datasets, study, tracking
-from src.cli.compose import config_from_dict
+from src.cli.conversion import config_from_dict
 from src.errors import ConfigError, UserError
 from src.links import run_page
 from src.reports.choosing import check_choice

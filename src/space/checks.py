@@ -6,7 +6,8 @@ from typing import Any
 from omegaconf import DictConfig, IntegerNode, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import node_of, to_dataclass
+from src.cli.compose import node_of
+from src.cli.conversion import to_dataclass
 from src.cli.mistakes import SHORTER_LIST, did_you_mean, explain, nothing_after
 from src.errors import ConfigError
 from src.schema import Dimension, Interval, Scalar

@@ -30,7 +30,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import compose, typed_config
+from src.cli.compose import compose
+from src.cli.conversion import typed_config
 from src.cli.mistakes import explain
 from src.errors import ConfigError
 from src.redact import is_secret_name, redact, redact_forms, redact_tree

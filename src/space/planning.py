@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.choosing import choose_settings
-from src.cli.compose import sweep_ready, to_dataclass
+from src.cli.compose import sweep_ready
+from src.cli.conversion import to_dataclass
 from src.cli.extensions import take_extensions
 from src.cli.mistakes import explain
 from src.cli.strings import quote_strings

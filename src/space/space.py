@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import to_dataclass
+from src.cli.conversion import to_dataclass
 from src.cli.mistakes import explain
 from src.errors import ConfigError
 from src.schema import Choice, Config, Dimension, Scalar

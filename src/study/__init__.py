@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
-    from src.study.claims import Claims, NoTrial, count_trials
+    from src.study.attempts import count_trials
+    from src.study.claims import Claims, NoTrial
     from src.study.importances import rank_parameters
     from src.study.numbers import front, is_worth_keeping, ranked, trial_rows
     from src.study.patience import HURRY_SECONDS, MAX_OUTAGE_SECONDS, Patience, is_outage, reason_of, refusals_explained

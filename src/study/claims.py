@@ -29,6 +29,25 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import Counts
 from src.schema import Scalar, SweeperConfig, violations
+from src.study.attempts import (
+    ADVANCED,
+    CHAIN,
+    ENDED_WITH_SWEEP,
+    INTERRUPTED,
+    KILLED,
+    LOSSES,
+    LOST,
+    REASON,
+    RETRIES,
+    RETRY_OF,
+    STARTED_AT,
+    STARTER,
+    STOPPING,
+    can_retry,
+    chain_of,
+    count_trials,
+    counts_as,
+)
 from src.study.patience import is_outage
 from src.study.presence import OWNER, note_arrival
 from src.study.sampling import build_pruner, build_sampler
@@ -36,22 +55,7 @@ from src.study.shared import COSTS, SharedStudy
 from src.study.storage import Storage
 from src.study.watch import LOST_TRIAL, TrialLost
 
-INTERRUPTED = "interrupted"
-KILLED = "its worker was killed"  # the only reason of an interruption that counts as a retry
-ENDED_WITH_SWEEP = "the sweep was stopped or killed"
-LOST = "its machine failed, or its worker and the command of the sweep were killed"
-STARTER = "starter"  # the name of the process that started the owner
-REASON = "reason"
-RETRIES = "retries"
-RETRY_OF = "retry_of"
-CHAIN = "chain"  # the number of the chain's first trial, at each later one
-STARTED_AT = "started_at"  # the epoch of the chain's checkpoint when the trial was put into the queue
-ADVANCED = "advanced"  # the checkpoint was a later one when the trial was interrupted
 QUEUED = "queued"
-LOSSES = "losses"  # how many earlier trials of the chain were lost with their command
-STOPPING = "stopping"  # the command was asked to stop while the trial ran
-EXTRA_LOSSES = 5  # a machine fails, or somebody kills a sweep, a few times at most before the next checkpoint
-STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING)
 
 T = TypeVar("T")
 
@@ -212,7 +216,7 @@ class Claims:
 
     def open_chains(self) -> set[int]:
         """Returns the chains whose last trial is running, or was interrupted and may be tried again."""
-        last = {_chain(trial): trial for trial in self.trials()}
+        last = {chain_of(trial): trial for trial in self.trials()}
         retries = self._settings.max_retries
         return {chain for chain, trial in last.items() if not trial.state.is_finished() or can_retry(trial, retries)}
 
@@ -351,7 +355,7 @@ class Claims:
 
     def _advance(self, trial: FrozenTrial, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the attribute of an interrupted trial whose checkpoint is a later one than before."""
-        has_advanced = self._epoch_of(_chain(trial)) > trial.user_attrs.get(STARTED_AT, 0)
+        has_advanced = self._epoch_of(chain_of(trial)) > trial.user_attrs.get(STARTED_AT, 0)
         return {ADVANCED: True} if INTERRUPTED in attributes and has_advanced else {}
 
     def _report_dead(self) -> None:
@@ -366,10 +370,10 @@ class Claims:
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
             if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
-                chain = _chain(trial)
+                chain = chain_of(trial)
                 attributes: dict[str, Any] = {
-                    RETRIES: trial.user_attrs.get(RETRIES, 0) + _counts_as(KILLED, trial),
-                    LOSSES: trial.user_attrs.get(LOSSES, 0) + _counts_as(LOST, trial),
+                    RETRIES: trial.user_attrs.get(RETRIES, 0) + counts_as(KILLED, trial),
+                    LOSSES: trial.user_attrs.get(LOSSES, 0) + counts_as(LOST, trial),
                     RETRY_OF: trial.number,
                     CHAIN: chain,
                     STARTED_AT: self._epoch_of(chain),
@@ -395,60 +399,8 @@ class Claims:
         return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}
 
 
-def _chain(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs.get(CHAIN, trial.number))
-
-
 def _has_ended_so(trial: FrozenTrial, owner: str, state: TrialState, attributes: Mapping[str, Any]) -> bool:
     """Returns whether the owner itself has ended the trial like this."""
     stored = {name: trial.user_attrs.get(name) for name in attributes}
     is_equal = json.dumps(stored, sort_keys=True) == json.dumps(dict(attributes), sort_keys=True)
     return trial.state == state and trial.user_attrs.get(OWNER) == owner and is_equal
-
-
-def is_interrupted(trial: FrozenTrial) -> bool:
-    """Returns whether the trial was stopped or killed."""
-    return trial.state == TrialState.FAIL and bool(trial.user_attrs.get(INTERRUPTED))
-
-
-def is_within_limits(trial: FrozenTrial) -> bool:
-    """Return True if the trial's network costs no more than the study allows, as far as that is known."""
-    return all(violation <= 0 for violation in trial.constraints.values())
-
-
-def is_skipped(trial: FrozenTrial) -> bool:
-    """Return True if the trial was not trained because its network is over a limit."""
-    return trial.state == TrialState.PRUNED and REASON in trial.user_attrs
-
-
-def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
-    """Returns whether the trial was interrupted and may be tried again under another number, so it does not count."""
-    if not is_interrupted(trial):
-        return False
-    if _counts_as(LOST, trial):
-        return bool(trial.user_attrs.get(LOSSES, 0) + 1 < max_retries + EXTRA_LOSSES)
-    return not _counts_as(KILLED, trial) or bool(trial.user_attrs.get(RETRIES, 0) < max_retries)
-
-
-def count_attempts(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
-    """Returns the number of trials in the chain of a trial, up to and including it."""
-    return sum(_chain(other) == _chain(trial) and other.number <= trial.number for other in trials)
-
-
-def _counts_as(reason: str, trial: FrozenTrial) -> bool:
-    """Returns whether a trial was interrupted for this reason, and its checkpoint had not advanced."""
-    return ADVANCED not in trial.user_attrs and trial.user_attrs.get(REASON) == reason
-
-
-def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:
-    """Returns how many trials ended how."""
-    retried = [trial for trial in trials if can_retry(trial, max_retries)]
-    by_state = {state: sum(trial.state == state for trial in trials) for state in STATES}
-    return Counts(
-        complete=by_state[TrialState.COMPLETE],
-        pruned=by_state[TrialState.PRUNED],
-        failed=by_state[TrialState.FAIL] - len(retried),
-        running=by_state[TrialState.RUNNING] + by_state[TrialState.WAITING],
-        retried=len(retried),
-        skipped=sum(map(is_skipped, trials)),
-    )

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
 from src.schema import BEST, VALIDATION, Objective, excess, front_of, improves, metric_names, sign_of
-from src.study.claims import REASON, can_retry, count_attempts, is_interrupted
+from src.study.attempts import REASON, can_retry, count_attempts, is_interrupted
 from src.study.shared import COSTS
 from src.study.watch import REPORTED
 

@@ -8,7 +8,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from src.schema import NoPrunerConfig, RandomConfig, SweeperConfig
-from src.study.claims import INTERRUPTED, RETRY_OF, Claims
+from src.study.attempts import INTERRUPTED, RETRY_OF
+from src.study.claims import Claims
 from src.study.presence import OWNER
 from src.study.storage import Storage
 from src.study.studies import UNIQUE, study_names

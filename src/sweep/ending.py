@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from src import console, datasets, links, reports, study, tracking
-from src.cli.compose import config_from_dict
+from src.cli.conversion import config_from_dict
 from src.errors import StoreError, UserError
 from src.results import SweepResult, TrialRow
 from src.schema import COSTS

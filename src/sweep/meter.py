@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from src import datasets, inspection, models
-from src.cli.compose import config_from_dict
+from src.cli.conversion import config_from_dict
 from src.errors import UserError
 from src.extensions import load_extensions, loaded_extensions
 from src.process.gpus import VISIBLE_DEVICES

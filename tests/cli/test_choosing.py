@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.cli.choosing import choose_settings
-from src.cli.compose import compose, compose_config, config_from_dict
+from src.cli.compose import compose, compose_config
+from src.cli.conversion import config_from_dict
 from src.errors import ConfigError
 from src.schema import as_tree
 from tests.support.pictures import put_class

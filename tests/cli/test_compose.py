@@ -11,7 +11,8 @@ import hydra
 import pytest
 from omegaconf import DictConfig, ListConfig, OmegaConf, StringNode
 
-from src.cli.compose import CONF, compose, compose_config, config_from_dict, sweep_ready, to_dataclass
+from src.cli.compose import CONF, compose, compose_config, sweep_ready
+from src.cli.conversion import config_from_dict, to_dataclass
 from src.cli.mistakes import has_no_value
 from src.errors import ConfigError
 from src.schema import PRIMARY, Config, SequentialConfig, as_tree, flatten

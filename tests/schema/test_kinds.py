@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from src import datasets, fitting, models
-from src.cli.compose import compose, compose_config, config_from_dict, to_dataclass
+from src.cli.compose import compose, compose_config
+from src.cli.conversion import config_from_dict, to_dataclass
 from src.errors import ConfigError
 from src.schema import REGISTRY, Config, DatasetConfig, Kind, ModelConfig, ScheduleConfig, as_tree, find_kind, flatten
 from src.schema.optimizer import AdamConfig, SGDConfig

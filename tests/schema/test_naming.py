@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_model_name
 
-from src.cli.compose import compose_config, config_from_dict
+from src.cli.compose import compose_config
+from src.cli.conversion import config_from_dict
 from src.schema import DatasetConfig, ImageFolderConfig, as_tree, check_registry_names, with_given_name
 from src.schema.naming import MAX_LENGTH, UNNAMED, name_after
 

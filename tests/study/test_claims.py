@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from src.schema import Interval
 from src.study import Claims, NoTrial, Patience, Storage, open_storage, picker, trial_rows
-from src.study.claims import EXTRA_LOSSES, LOST
+from src.study.attempts import EXTRA_LOSSES, LOST
 from tests.support.studies import (
     SPAWN,
     claimed,
