@@ -1,4 +1,4 @@
-"""What a run has stored is read back, and what is no configuration is refused."""
+"""What a run has stored is read back, and refused if it does not fit a configuration."""
 
 from typing import Any
 
