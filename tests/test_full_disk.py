@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.support.servers import missing, plain_server
+from tests.support.disks import mounted_disk
+from tests.support.servers import plain_server
 from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.fault
@@ -20,13 +21,8 @@ SMALL = ("dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=d
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        missing(f"a file system cannot be mounted: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", megabytes=12) as folder:
+        yield folder
 
 
 def fill(folder: Path, left: int = 0) -> None:

@@ -2,7 +2,6 @@
 
 import resource
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from src.checkpointing import Checkpoints, Written, write
 from src.checkpointing.training import MAX_HELD
 from src.writing import PART
 from tests.support.checkpoints import ORIGIN, checkpoint, content_of, flip, found_in, names
-from tests.support.servers import missing
+from tests.support.disks import mounted_disk
 
 
 def test_a_damaged_checkpoint_is_removed_when_the_training_continues_after_an_earlier_one(tmp_path: Path) -> None:
@@ -35,13 +34,8 @@ def test_a_damaged_checkpoint_is_removed_when_the_training_continues_after_an_ea
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        missing(f"a file system cannot be mounted: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", megabytes=1) as folder:
+        yield folder
 
 
 @pytest.fixture
