@@ -39,7 +39,7 @@ IMAGES = 16  # to compare; also those that quantization is calibrated with
 
 
 def differences(network: str) -> dict[str, float | str]:
-    """The largest difference between the probabilities of a network and of its file, or why there is no file.
+    """The largest difference between the probabilities of a network and of its file, or the error instead of it.
 
     Args:
         network: one of `NETWORKS`.
@@ -65,11 +65,10 @@ def differences(network: str) -> dict[str, float | str]:
     for format_name in EXPORTS:
         try:
             content = exporting.convert_model(model, format_name, images, NAMES)
-        except ModelFileError as error:
+            with TemporaryDirectory() as folder:
+                found[format_name] = _difference(Path(folder), format_name, content, images, expected)
+        except ModelFileError as error:  # it cannot be converted, or the file cannot be run
             found[format_name] = str(error)
-            continue
-        with TemporaryDirectory() as folder:
-            found[format_name] = _difference(Path(folder), format_name, content, images, expected)
     return found
 
 
