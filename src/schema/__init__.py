@@ -52,7 +52,9 @@ from src.schema.pipelines import (
     ReproduceConfig,
     for_training,
 )
+from src.schema.pruners import NoPrunerConfig, PrunerConfig
 from src.schema.run import TAG_PREFIX, Config
+from src.schema.samplers import RandomConfig, SamplerConfig
 from src.schema.schedule import (
     ConstantConfig,
     CosineConfig,
@@ -65,7 +67,7 @@ from src.schema.schedule import (
     StepConfig,
 )
 from src.schema.space import Choice, Dimension, Interval, Scalar
-from src.schema.sweep import NoPrunerConfig, PrunerConfig, RandomConfig, SamplerConfig, SweeperConfig, check_shared
+from src.schema.sweep import SweeperConfig, check_shared
 from src.schema.training import MLFLOW, MODEL_FORMATS, TrackingConfig, TrainingConfig, check_classes
 from src.schema.transfer import BACKBONES, TransferConfig
 from src.schema.verbs import (

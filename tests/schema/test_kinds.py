@@ -13,8 +13,9 @@ from src.cli.conversion import config_from_dict, to_dataclass
 from src.errors import ConfigError
 from src.schema import REGISTRY, Config, DatasetConfig, Kind, ModelConfig, ScheduleConfig, as_tree, find_kind, flatten
 from src.schema.optimizer import AdamConfig, SGDConfig
+from src.schema.pruners import MedianConfig
+from src.schema.samplers import GridConfig
 from src.schema.schedule import CosineConfig
-from src.schema.sweep import GridConfig, MedianConfig
 from tests.support.configs import IMAGES
 
 SEVERAL = [name for name, group in REGISTRY.items() if group.key]

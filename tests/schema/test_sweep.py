@@ -1,19 +1,17 @@
 """The settings `hydra.sweeper.*`."""
 
-from functools import partial
 from typing import Any
 
 import pytest
 
 from src.errors import ConfigError
 from src.schema.kinds import REGISTRY
-from src.schema.sweep import PrunerConfig, SamplerConfig, SweeperConfig
+from src.schema.pruners import MedianConfig, NoPrunerConfig
+from src.schema.sweep import SweeperConfig
 from tests.support.configs import INF, NAN, Make, Ranges, range_tests
 
 sampler: dict[str, Make] = dict(REGISTRY["sampler"].kinds)
-pruner: dict[str, Make] = dict(REGISTRY["pruner"].kinds)
-pruner["threshold"] = partial(pruner["threshold"], lower=0.0, upper=1.0)
-NONE, MEDIAN = pruner["none"](), pruner["median"]()
+NONE, MEDIAN = NoPrunerConfig(), MedianConfig()
 
 
 def sweeper(**changes: Any) -> SweeperConfig:
@@ -30,35 +28,8 @@ SETTINGS: Ranges = [
     (sweeper, "hydra.sweeper.save_models", ["best", "all", "none"], ["some", ""]),
     (sweeper, "hydra.sweeper.on_change", ["error", "continue"], ["ignore"]),
     (sweeper, "hydra.sweeper.study_name hydra.sweeper.save_best_as", [None, "a b"], ["", " ", "a/b", "a\\b"]),
-    *[(make, "hydra.sweeper.sampler.seed", [0, 2**32 - 1], [-1, 2**32]) for make in sampler.values()],
-    *[(sampler[name], "hydra.sweeper.sampler.n_startup_trials", [1], [0, -1]) for name in ("tpe", "cmaes", "gp")],
-    (sampler["tpe"], "hydra.sweeper.sampler.n_ei_candidates", [1], [0]),
-    (sampler["nsgaii"], "hydra.sweeper.sampler.population_size", [2], [1, 0]),
-    (sampler["qmc"], "hydra.sweeper.sampler.qmc_type", ["sobol", "halton"], ["Sobol", ""]),
 ]
-PRUNING: Ranges = [
-    *[
-        (pruner[name], f"hydra.sweeper.pruner.{key}", [least], [least - 1])
-        for name in ("median", "percentile")
-        for key, least in (("n_startup_trials", 0), ("n_warmup_steps", 0), ("interval_steps", 1), ("n_min_trials", 1))
-    ],
-    (pruner["percentile"], "hydra.sweeper.pruner.percentile", [0.0, 100.0], [-0.1, 100.1, NAN]),
-    (pruner["hyperband"], "hydra.sweeper.pruner.min_resource", [1], [0]),
-    (pruner["hyperband"], "hydra.sweeper.pruner.max_resource", [None, 1], [0]),
-    (pruner["successive_halving"], "hydra.sweeper.pruner.min_resource", [None, 1], [0]),
-    (pruner["successive_halving"], "hydra.sweeper.pruner.min_early_stopping_rate", [0], [-1]),
-    *[
-        (pruner[name], f"hydra.sweeper.pruner.{key}", [least], [least - 1])
-        for name in ("hyperband", "successive_halving")
-        for key, least in (("reduction_factor", 2), ("bootstrap_count", 0))
-    ],
-    (pruner["patient"], "hydra.sweeper.pruner.patience", [0], [-1]),
-    (pruner["patient"], "hydra.sweeper.pruner.min_delta", [0.0], [-0.1, NAN, INF]),
-    (pruner["threshold"], "hydra.sweeper.pruner.lower hydra.sweeper.pruner.upper", [None, 0.5], [NAN, INF, -INF]),
-    (pruner["threshold"], "hydra.sweeper.pruner.n_warmup_steps", [0], [-1]),
-    (pruner["threshold"], "hydra.sweeper.pruner.interval_steps", [1], [0]),
-]
-test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(SETTINGS + PRUNING)
+test_the_edge_is_taken, test_what_lies_beyond_is_refused_by_its_dotted_name = range_tests(SETTINGS)
 
 
 OBJECTIVES = {"objectives": ["val_accuracy", "parameters"]}
@@ -101,11 +72,6 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         {"constraints": {"parameters": 1.0}, "sampler": sampler["cmaes"]()},
         r"^hydra\.sweeper\.constraints: hydra/sweeper/sampler=cmaes learns from trained .*; use .*sampler=tpe$",
     ),
-    (pruner["successive_halving"], {"bootstrap_count": 1}, r"bootstrap_count: .* set hydra\.sweeper\.pruner\.min_res"),
-    (pruner["hyperband"], {"bootstrap_count": 1}, r"bootstrap_count: .* set hydra\.sweeper\.pruner\.max_resource"),
-    (pruner["hyperband"], {"min_resource": 9, "max_resource": 3}, r"pruner\.m(in|ax)_resource: "),
-    (pruner["threshold"], {"lower": None, "upper": None}, r"threshold needs a bound; set .*pruner\.lower or \.upper"),
-    (pruner["threshold"], {"lower": 0.9, "upper": 0.1}, r"^hydra\.sweeper\.pruner\.lower: 0\.9 is above upper=0\.1"),
 ]
 
 
@@ -130,10 +96,6 @@ ALLOWED: list[tuple[Make, dict[str, Any]]] = [
         (sweeper, OBJECTIVES | {"sampler": sampler[name]()})
         for name in ("tpe", "nsgaii", "random", "qmc", "grid", "gp")
     ],
-    (pruner["successive_halving"], {"bootstrap_count": 1, "min_resource": 1}),
-    (pruner["hyperband"], {"bootstrap_count": 1, "max_resource": 9}),
-    (pruner["hyperband"], {"min_resource": 3, "max_resource": 3}),
-    (pruner["threshold"], {"lower": 0.5, "upper": 0.5}),
 ]
 
 
@@ -148,8 +110,3 @@ def test_costs_are_measured_for_each_limit_and_objective_in_the_order_of_their_t
     assert limited.limits == {"latency_ms": 2.0}
     assert limited.costs == ["parameters", "latency_ms"]
     assert sweeper().costs == []
-
-
-@pytest.mark.parametrize("make", [*sampler.values(), *pruner.values()])
-def test_every_sampler_and_pruner_needs_no_setting_beyond_its_name(make: Make) -> None:
-    assert isinstance(make(), SamplerConfig | PrunerConfig)
