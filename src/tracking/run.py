@@ -1,4 +1,4 @@
-"""One run: what is recorded in it, and what is read from it."""
+"""What is recorded in one run."""
 
 import contextlib
 import io
@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
-from src.tracking.artifacts import Artifacts, abandon_model, abandon_models, reading_model
+from src.tracking.artifacts import Artifacts, abandon_model, abandon_models
 from src.tracking.outage import Outages, PatientClient
 from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
-from src.tracking.tags import ART, is_parent, read_tag, renamed_tags
+from src.tracking.stored_run import CONFIG, OVERRIDES, SETTINGS, StoredRun
+from src.tracking.tags import is_parent, renamed_tags
 from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
@@ -38,49 +39,30 @@ DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
 PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
-CONFIG = "config/config.yaml"
-SETTINGS = "config/settings.yaml"  # of a run that trains nothing
 ERROR = "error"  # the tag with the error that ended a run
 PACKAGES = "environment/packages.txt"
 TIMES = ("epoch_seconds", "images_per_second", "checkpoint/seconds", "checkpoint/megabytes")  # differ each time
 SERVED_WITH = ("tensorflow", "keras", "numpy", "mlflow")
 
 
-class Run:
-    """One MLflow run. Metrics are written in the background, in order; everything else is written at once.
+class Run(StoredRun):
+    """An MLflow run to record in. Metrics are written in the background, in order; everything else is written at once.
 
     Attributes:
-        run_id: the id of the run, None when tracking is off.
-        experiment_id: the id of its experiment.
-        params, tags: those of a run that was found or resumed, and the params that were logged since.
-        status: RUNNING, FINISHED, FAILED or KILLED.
-        end_time: in ms since 1970, of a run that has ended and in which nothing ran since, else None.
-        model_ids: the ids of the MLflow models that it has logged.
-        model_uri: of the model that the run was found by, with a fixed version; None if it was found by its id.
         is_continued: True for an interrupted run that this process continues.
         earlier_points: metric name -> step -> value, which such a run has already.
     """
 
     def __init__(self, client: mlflow.MlflowClient, run_id: str, experiment_id: str) -> None:
-        self._init_state(run_id, experiment_id)
-        self._client = client
-        self._id = run_id
+        undelivered = Undelivered(client.tracking_uri, run_id, experiment_id)
+        super().__init__(client, run_id, experiment_id, Artifacts(client, run_id, undelivered))
         self._impatient = client.impatient if isinstance(client, PatientClient) else client
         self._outages: Outages | None = client.outages if isinstance(client, PatientClient) else None
-        undelivered = Undelivered(client.tracking_uri, run_id, experiment_id)
         self._undelivered: Undelivered | None = undelivered
         self._writer = Writer(self._impatient, run_id, undelivered, self._outages)
-        self._artifacts = Artifacts(client, run_id, undelivered)
 
     def _init_state(self, run_id: str | None, experiment_id: str) -> None:
-        self.run_id = run_id
-        self.experiment_id = experiment_id
-        self.params: dict[str, str] = {}
-        self.tags: dict[str, str] = {}
-        self.status = "RUNNING"
-        self.end_time: int | None = None
-        self.model_ids: list[str] = []
-        self.model_uri: str | None = None
+        super()._init_state(run_id, experiment_id)
         self.is_continued = False
         self.earlier_points: dict[str, dict[int, float]] = {}
         self._outages = self._undelivered = None
@@ -102,14 +84,9 @@ class Run:
             self.log_overrides(overrides)
         self._write(SETTINGS, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
 
-    def read_settings(self) -> dict[str, Any]:
-        """Return what `log_settings` has recorded; raises StoreError if it is damaged or not there."""
-        settings: dict[str, Any] = self._read_yaml(SETTINGS, dict)
-        return settings
-
     def log_overrides(self, overrides: Sequence[str]) -> None:
         """Record what was typed as `config/overrides.yaml`."""
-        self._write("config/overrides.yaml", yaml.safe_dump(redact_tree(list(overrides))))
+        self._write(OVERRIDES, yaml.safe_dump(redact_tree(list(overrides))))
 
     def log_environment(self, only_once: bool = False) -> None:
         """Record the installed packages, and the difference between the code and its commit.
@@ -326,41 +303,6 @@ class Run:
         self.model_ids = registered
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights were kept, counted from 1; 0 in a run without one."""
-        return int(self.params.get("resolved.best_epoch", 0))
-
-    @property
-    def model_id(self) -> str:
-        """The id of the MLflow model that the run logged last; raises StoreError if it logged none."""
-        if not self.model_ids:
-            raise StoreError(
-                f"run {self._id} logged no model; train it with tracking.detail=full, tracking.save_model=true and "
-                "mlflow in tracking.formats"
-            )
-        return self.model_ids[-1]
-
-    @contextlib.contextmanager
-    def logged_model_folder(self) -> Iterator[Path]:
-        """Yield the folder of the MLflow model that the run logged; it must not be changed."""
-        with self.model_folder(f"models:/{self.model_id}") as folder:
-            yield folder
-
-    def examples(self, logged_model: Path) -> np.ndarray:
-        """Return the images that are stored with a logged model: uint8, (n, height, width, channels).
-
-        Raises:
-            StoreError: they are gone or damaged.
-        """
-        try:
-            return np.asarray(Model.load(logged_model).load_input_example(str(logged_model)), np.uint8)
-        except (MlflowException, OSError, ValueError, TypeError) as error:
-            raise StoreError(
-                f"run {self._id}: its MLflow model has no example images that can be read; restore {logged_model} "
-                "from a copy, or train the run again"
-            ) from error
-
-    @property
     def undelivered(self) -> Undelivered | None:
         """The folder with what a store that does not answer did not take, None when there is nothing."""
         return self._undelivered if self._undelivered is not None and self._undelivered.exists else None
@@ -369,80 +311,6 @@ class Run:
     def is_cut_off(self) -> bool:
         """True while the store does not answer."""
         return self._outages is not None and self._outages.since is not None
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder of the run's artifacts on this disk, None when they are behind a server."""
-        return self._artifacts.folder
-
-    def reading(self, path: str) -> contextlib.AbstractContextManager[Path]:
-        """Yield the artifact at `path`, which must not be changed; raises NotKept when there is none."""
-        return self._artifacts.reading(path)
-
-    def param(self, name: str) -> str:
-        """Return a param that every complete training has.
-
-        Raises:
-            StoreError: the run does not have it.
-        """
-        if name not in self.params:
-            raise StoreError(f"run {self._id} has no param {name}: its record is incomplete; train it again")
-        return self.params[name]
-
-    def read_config(self) -> dict[str, Any]:
-        """Return the resolved config that the run was trained with.
-
-        Raises:
-            StoreError: the run has no config, or its file is damaged.
-        """
-        try:
-            config: dict[str, Any] = self._read_yaml(CONFIG, dict)
-        except NotKept as error:
-            if made := read_tag(self.tags, ART):
-                raise StoreError(
-                    f"run {self._id} made a picture ({made}), so it has no model; name the run of a training"
-                ) from error
-            if not is_parent(self.tags):
-                raise
-            raise StoreError(
-                f"run {self._id} is the run of a sweep or a pipeline, which has no model of its own; name the run of "
-                "one of its trainings"
-            ) from error
-        for group in ("model", "dataset"):
-            if not isinstance(config.get(group), dict) or not config[group].get("name"):
-                raise self._damaged(CONFIG, f"it names no {group}")
-        return config
-
-    def read_overrides(self) -> list[str] | None:
-        """Return what was typed to train the run, None when nothing was.
-
-        Raises:
-            StoreError: the file is damaged.
-        """
-        with contextlib.suppress(NotKept):
-            return [str(override) for override in self._read_yaml("config/overrides.yaml", list)]
-        return None
-
-    def _read_yaml(self, path: str, kind: type) -> Any:
-        with self.reading(path) as file:
-            try:
-                content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-                content, reason = None, str(error).splitlines()[0]
-            else:
-                reason = f"it holds {type(content).__name__}, expected {kind.__name__}"
-        if not isinstance(content, kind):
-            raise self._damaged(path, reason)
-        return content
-
-    def _damaged(self, path: str, reason: str) -> StoreError:
-        return StoreError(
-            f"run {self._id}: {path} is damaged ({reason}); restore the file from a copy, or train the run again"
-        )
-
-    def model_folder(self, model_uri: str | None = None) -> contextlib.AbstractContextManager[Path]:
-        """Yield the run's `model/`, or the model behind the URI; it must not be changed."""
-        return self.reading("model") if model_uri is None else reading_model(self._client, model_uri)
 
     def reserve(self) -> None:
         """Reserve a little disk space until `end`, so that a run on a full disk can still record how it ended."""

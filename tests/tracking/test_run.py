@@ -1,9 +1,8 @@
-"""Records of a run, and reading them back."""
+"""What is recorded in a run."""
 
 import contextlib
 import csv
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from src.errors import NotKept, StoreError
 from src.schema import Config
-from src.tracking import Run, resume_run
 from src.tracking.artifacts import Artifacts
 from tests.support.runs import new_run
 from tests.support.workplace import TrainedRun
@@ -85,31 +82,6 @@ def test_the_logged_model_of_a_run_has_its_params_and_its_user(trained: TrainedR
     assert {model.tags[name] == run.data.tags[name] for name in ("mlflow.user", "mlflow.source.name")} == {True}
 
 
-def test_a_missing_artifact_is_named(config: Config):
-    with new_run(config) as run:
-        pass
-    with (
-        resume_run(config.tracking, run_id=run.run_id) as resumed,
-        pytest.raises(NotKept, match="keeps no model"),
-        resumed.model_folder(),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("tag", ["convlab.sweep", "convlab.pipeline_key"])
-def test_a_command_for_trainings_says_that_a_run_is_that_of_a_sweep_or_a_pipeline(tag: str, config: Config):
-    with new_run(config) as run:
-        pass
-    with resume_run(config.tracking, run_id=run.run_id) as resumed:
-        resumed.tags = {**resumed.tags, tag: "1"}
-        assert resumed.folder is not None
-        (resumed.folder / "config/config.yaml").unlink()
-        with pytest.raises(
-            StoreError, match="is the run of a sweep or a pipeline, which has no model of its own; name"
-        ):
-            resumed.read_config()
-
-
 def test_a_run_that_was_killed_while_it_recorded_its_config_has_no_config_or_everything_that_was_typed(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ):
@@ -129,25 +101,6 @@ def test_a_run_that_was_killed_while_it_recorded_its_config_has_no_config_or_eve
     assert states[:2] == [{"overrides.yaml"}, {"config.yaml", "overrides.yaml"}]
 
 
-@pytest.mark.parametrize("path", ["config/config.yaml", "config"])
-def test_a_file_that_could_not_be_fetched_does_not_count_as_missing(
-    path: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    with new_run(config) as run:
-        pass
-    monkeypatch.setattr(Artifacts, "folder", None)  # as if they were behind a server
-    file = tmp_path / "no folder"
-    file.write_text("where copies cannot go")
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda: contextlib.nullcontext(str(file)))
-    with (
-        resume_run(config.tracking, run_id=run.run_id) as resumed,
-        pytest.raises(StoreError, match=f"{path} could not be fetched: ") as caught,
-        resumed.reading(path),
-    ):
-        pass
-    assert not isinstance(caught.value, NotKept)
-
-
 def test_a_table_reads_back_with_any_characters_in_its_cells(config: Config, client: MlflowClient, tmp_path: Path):
     rows = [["a,b", 'say "x"', "two\nlines", "return\rhere", "both\r\n", "", " ", "\N{LINE SEPARATOR}"]]
     with new_run(config) as run:
@@ -156,26 +109,6 @@ def test_a_table_reads_back_with_any_characters_in_its_cells(config: Config, cli
     with file.open(encoding="utf-8", newline="") as text:
         assert list(csv.reader(text)) == [list("abcdefgh"), *rows]
     assert file.read_bytes().startswith(b"a,b,c,d,e,f,g,h\n")
-
-
-DAMAGED = (b"model:\n  name: [len", b"", b"lenot", b"\xff\xfe", b"a: 2026-99-99", b"[" * 5_000)
-
-
-@pytest.mark.parametrize(
-    ("path", "read", "other_kind"),
-    [("config/config.yaml", Run.read_config, b"- a\n"), ("config/overrides.yaml", Run.read_overrides, b"a: b\n")],
-)
-def test_a_damaged_yaml_file_of_a_run_is_one_sentence(
-    path: str, read: Callable[[Run], object], other_kind: bytes, config: Config
-):
-    with new_run(config, overrides=["seed=1"]) as run:
-        file = Path(str(run.folder)) / path
-    with resume_run(config.tracking, run_id=run.run_id) as resumed:
-        for content in (*DAMAGED, other_kind):
-            file.write_bytes(content)
-            with pytest.raises(StoreError, match=rf"^run \w+: {path} is damaged \(.+\); restore the file") as error:
-                read(resumed)
-            assert "\n" not in str(error.value)
 
 
 def test_a_picture_with_letters_that_its_font_lacks_is_kept_without_a_warning(config: Config, client: MlflowClient):
