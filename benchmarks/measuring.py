@@ -248,11 +248,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
-def arguments(text: str | None, contestants: Sequence[str], repetitions: int) -> argparse.ArgumentParser:
-    """Return a parser for the arguments of every benchmark: contestants, repetitions, `--publish`."""
+def arguments(text: str | None, contestants: Sequence[str], repetitions: int | None = None) -> argparse.ArgumentParser:
+    """Return a parser for the arguments of every benchmark: contestants, `--repeat` if it repeats, `--publish`."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contestants", nargs="*", metavar="NAME", help=", ".join(contestants))
-    parser.add_argument("--repeat", type=positive, default=repetitions, help=f"repetitions of each ({repetitions})")
+    if repetitions is not None:
+        parser.add_argument("--repeat", type=positive, default=repetitions, help=f"repetitions of each ({repetitions})")
     parser.add_argument("--publish", action="store_true", help="write to benchmarks/results, for make results")
     return parser
 

@@ -41,7 +41,7 @@ class Found(NamedTuple):
 
 
 def main() -> None:
-    parser = arguments(__doc__, SEARCHES, repetitions=3)
+    parser = arguments(__doc__, SEARCHES)
     parser.add_argument("--folder", type=Path, help="where the runs are kept")
     options = parser.parse_args()
     folder = options.folder or results_file("searches", False).with_suffix("")
