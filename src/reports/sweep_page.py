@@ -1,4 +1,4 @@
-"""The page `sweep.html`: the result of a sweep, a table of its trials, and interactive plots. It needs no network."""
+"""The page `sweep.html`: the result of a sweep, a table of its trials, and interactive plots. It works offline."""
 
 from __future__ import annotations
 
