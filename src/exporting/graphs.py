@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -15,24 +16,34 @@ INPUT, OUTPUT = "pixels", "probabilities"  # the names in every exported file
 MIXED = re.compile(r'"mixed_b?float16"')
 
 
-def signature(model: keras.Model) -> tf.TensorSpec:
-    """Return the input of an exported file: uint8, (batch, height, width, channels), of any batch size."""
-    return tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name=INPUT)
+def frozen(model: keras.Model) -> Any:
+    """Return the model as a concrete function from pixels to probabilities, its weights constants.
 
-
-def inference(model: keras.Model) -> Any:
-    """Return the model's function from pixels to probabilities, float32 throughout, as a `tf.function`."""
+    It takes uint8, (batch, height, width, channels), for any batch size, and computes in float32 throughout.
+    """
     plain = in_float32(model)
 
     def probabilities(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT: plain(pixels, training=False)}
+        with inlined():
+            return {OUTPUT: plain(pixels, training=False)}
 
-    return tf.function(probabilities, autograph=False)
+    signature = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name=INPUT)
+    function = tf.function(probabilities, autograph=False).get_concrete_function(signature)
+    return convert_variables_to_constants_v2(function)
 
 
-def frozen(model: keras.Model) -> Any:
-    """Return the model's concrete function with its weights as constants."""
-    return convert_variables_to_constants_v2(inference(model).get_concrete_function(signature(model)))
+@contextmanager
+def inlined() -> Iterator[None]:
+    """While a graph is made, put the operations of the functions in it into the graph itself.
+
+    Keras computes a convolution in groups in a function that XLA compiles. A converter finds a call in its place.
+    """
+    was = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)  # within a graph, this calls their Python code, which adds to the graph
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(was)
 
 
 def in_float32(model: keras.Model) -> keras.Model:

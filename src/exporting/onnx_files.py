@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,15 +21,23 @@ def convert(model: keras.Model, images: npt.NDArray[np.uint8], metadata: str) ->
     import onnx
     import tf2onnx
 
-    from src.exporting.graphs import OUTPUT, inference, signature
+    from src.exporting.graphs import INPUT, OUTPUT, frozen
 
-    proto, _ = tf2onnx.convert.from_function(inference(model), input_signature=[signature(model)], opset=OPSET)
+    function = frozen(model)
+    (received,), (given,) = ([tensor.name for tensor in side] for side in (function.inputs, function.outputs))
+    proto, _ = tf2onnx.convert.from_graph_def(
+        function.graph.as_graph_def(),
+        input_names=[received],
+        output_names=[given],
+        tensors_to_rename={received: INPUT, given: OUTPUT},
+        custom_op_handlers={"Erfc": (_convert_erfc, [])},
+        opset=OPSET,
+    )
     for node in _nodes(proto.graph):
         if not onnx.defs.has(node.op_type, node.domain):  # tf2onnx leaves TensorFlow's operation in the graph
             raise Unsupported(node.op_type, [node.name])
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    assert [value.name for value in proto.graph.output] == [OUTPUT]
     onnx.helper.set_model_props(proto, {"convlab": metadata})
     onnx.checker.check_model(proto)
     content: bytes = proto.SerializeToString()
@@ -49,6 +57,17 @@ def open_content(content: bytes, threads: int) -> Callable[[npt.NDArray[np.uint8
         raise ValueError(str(error)) from error
     (received,) = (value.name for value in session.get_inputs())
     return lambda images: session.run(None, {received: images})[0]
+
+
+def _convert_erfc(context: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
+    """Replace a node, for tf2onnx, by one minus the error function, which ONNX has: exact GELU has its complement."""
+    from tf2onnx.utils import make_name
+
+    facts = {"shapes": [context.get_shape(node.output[0])], "dtypes": [context.get_dtype(node.output[0])]}
+    one = context.make_const(make_name(name), np.ones((), np.float32))
+    erf = context.make_node("Erf", node.input, name=make_name(name), **facts)
+    context.remove_node(name)
+    context.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output, **facts)
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

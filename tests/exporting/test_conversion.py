@@ -41,6 +41,23 @@ def test_a_file_gives_the_probabilities_of_the_network_for_any_number_of_images(
     assert exported.probabilities(some_images(0)).shape == (0, len(NAMES))
 
 
+LAYERS = {  # that Keras computes with a function that XLA compiles, with Erfc, or with constants outside the graph
+    "groups": lambda: keras.layers.Conv2D(8, 3, groups=2, name="layer"),
+    "depthwise": lambda: keras.layers.Conv2D(4, 3, groups=4, name="layer"),
+    "gelu": lambda: keras.layers.Activation("gelu", name="layer"),
+    "normalization": lambda: keras.layers.Normalization(mean=[0.1] * 4, variance=[0.2] * 4, name="layer"),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_of_a_backbone_is_exported(name: str, layer: str, tmp_path: Path):
+    model = tiny_network(LAYERS[layer]())
+    exported = exporting.open_export(write_file(tmp_path / name, name, model))
+    found = exported.probabilities(some_images())
+    np.testing.assert_allclose(found, predict(model, some_images()), atol=TOLERANCES[name])
+
+
 def test_an_eight_bit_file_is_a_quarter_as_large_and_not_exact(tmp_path: Path):
     model = tiny_network(keras.layers.Conv2D(64, 3, name="conv_1"), keras.layers.Conv2D(64, 3, name="conv_2"))
     full, quantized = (write_file(tmp_path / name, name, model) for name in ("litert", "litert_int8"))
@@ -89,7 +106,7 @@ def test_another_error_of_a_converter_is_a_sentence(monkeypatch: pytest.MonkeyPa
     def fail(*arguments: object, **named: object) -> None:
         raise KeyError("shape")
 
-    monkeypatch.setattr(tf2onnx.convert, "from_function", fail)
+    monkeypatch.setattr(tf2onnx.convert, "from_graph_def", fail)
     with pytest.raises(ModelFileError, match=r"tiny cannot be converted to onnx: KeyError: 'shape' .*; export "):
         exporting.convert_model(tiny_network(), "onnx", some_images(), NAMES)
 
