@@ -1,4 +1,4 @@
-"""What is recorded in one run."""
+"""The record of one run: params, metrics, files, status."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""What is read from one run."""
+"""The reading of one run: its config, its params, its model."""
 
 import contextlib
 from collections.abc import Iterator
