@@ -323,7 +323,7 @@ def test_further_metrics_are_computed_for_a_run_that_did_not_record_them(trained
     result = evaluate_run(workplace, f"run_id={trained.run_id}", "metrics=[macro_f1,brier]")
     recorded = MlflowClient(workplace.uri).get_run(trained.run_id).data.metrics
     assert {"test_loss", "test_accuracy", "test_macro_f1", "test_brier"} <= result.metrics.keys()
-    assert {name: recorded[name] for name in result.metrics} == result.metrics
+    assert {name: recorded[name] for name in result.metrics} == pytest.approx(result.metrics, rel=1e-6)
     mean = np.mean([found.f1 for found in result.classes])
     assert result.metrics["test_macro_f1"] == pytest.approx(mean)
     assert evaluate_run(workplace, f"run_id={trained.run_id}").metrics == result.metrics

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from src.redact import redact_tree
 
 HEIGHT, PANEL, AXIS = 440, 300, 150  # pixels: of a plot, of a panel of several, from one parallel axis to the next
 NAME = 24  # characters of a name on one line
+Line = dict[str, Any]  # one of plotly's traces, as JSON
 INCHES = 2.2  # the least width of a panel: the page is 800 pixels wide
 
 
@@ -49,14 +50,14 @@ def interactive_plots(numbers: SweepNumbers) -> Iterator[tuple[str, str]]:
     if numbers.hypervolume is not None:
         yield "hypervolume", _html(_hypervolume(numbers.hypervolume))
     if numbers.curves:
-        yield "intermediate_values", _html(_curves(numbers.curves, numbers.monitor))
+        yield "intermediate_values", _html(*_curves(numbers.curves, numbers.monitor))
     if numbers.history is not None:
         yield "history", _html(_history(numbers.history, metric))
     if numbers.importances is not None:
         yield "importances", _html(_importances(numbers.importances))
     if numbers.parallel is not None:
         width = AXIS * len(numbers.parallel.axes)
-        yield "parallel_coordinates", _html(_parallel(numbers.parallel, metric, direction), width)
+        yield "parallel_coordinates", _html(*_parallel(numbers.parallel, metric, direction), min_width=width)
     if numbers.slices:
         yield "slices", _html(_slices(numbers.slices, metric))
     if numbers.contour is not None:
@@ -65,8 +66,14 @@ def interactive_plots(numbers: SweepNumbers) -> Iterator[tuple[str, str]]:
         yield "timeline", _html(_timeline(numbers.timeline))
 
 
-def _html(figure: Figure, min_width: int = 0) -> str:
-    """Return the HTML of a figure; `min_width` is in pixels."""
+def _html(figure: Figure, lines: Sequence[Line] = (), min_width: int = 0) -> str:
+    """Return the HTML of a figure.
+
+    Args:
+        figure: everything but the lines of the trials.
+        lines: one of each trial, drawn first. They are many, and plotly takes milliseconds for an object of its own.
+        min_width: in pixels.
+    """
     height = figure.layout.height or HEIGHT
     figure.update_layout(
         template="plotly_white",
@@ -77,8 +84,9 @@ def _html(figure: Figure, min_width: int = 0) -> str:
     )
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True, ticklabelstandoff=6)
+    tree = json.loads(figure.to_json())
     part = to_html(
-        _escape(redact_tree(json.loads(figure.to_json()))),
+        _escape(redact_tree(tree | {"data": [*lines, *tree["data"]]})),
         full_html=False,
         include_plotlyjs=False,
         validate=False,
@@ -141,12 +149,19 @@ def _hypervolume(data: HypervolumeHistory) -> Figure:
     return figure.update_layout(yaxis={"title": "hypervolume", "rangemode": "tozero"})
 
 
-def _curves(curves: list[TrialCurve], metric: str) -> Figure:
+def _line(x: Sequence[float], y: Sequence[float], number: int, color: str, opacity: float, **style: Any) -> Line:
+    """Return the line of a trial."""
+    line = {"type": "scatter", "x": list(x), "y": list(y), "name": f"trial {number}", "showlegend": False}
+    return line | {"mode": "lines", "opacity": opacity, "line": {"color": color, "width": 1.2}} | style
+
+
+def _curves(curves: list[TrialCurve], metric: str) -> tuple[Figure, list[Line]]:
     figure, faint = Figure(), line_opacity(len(curves))
-    for curve in curves:
-        color = BLUE if curve.outcome == "COMPLETE" else GRAY
-        style = {"mode": "lines+markers", "line": {"color": color, "width": 1}, "marker_size": 4, "opacity": faint}
-        figure.add_scatter(x=curve.epochs, y=curve.values, name=f"trial {curve.number}", showlegend=False, **style)
+    style = {"mode": "lines+markers", "marker": {"size": 4}}
+    lines = [
+        _line(curve.epochs, curve.values, curve.number, BLUE if curve.outcome == "COMPLETE" else GRAY, faint, **style)
+        for curve in curves
+    ]
     for outcome, (label, color) in OUTCOMES.items():
         ends = [curve for curve in curves if curve.outcome == outcome != "COMPLETE"]
         if ends:
@@ -161,7 +176,7 @@ def _curves(curves: list[TrialCurve], metric: str) -> Figure:
             )
     last = max(curve.epochs[-1] for curve in curves)
     figure.update_layout(xaxis={"title": "epoch", "dtick": _step(last - 1), "range": [0.5, last + 0.5]})
-    return figure.update_layout(yaxis_title=metric)
+    return figure.update_layout(yaxis_title=metric), lines
 
 
 def _history(history: History, metric: str) -> Figure:
@@ -187,22 +202,20 @@ def _importances(importances: Importances) -> Figure:
     return figure.update_layout(yaxis_type="category", xaxis_title="importance; all parameters add up to 1")
 
 
-def _parallel(parallel: ParallelCoordinates, metric: str, direction: str) -> Figure:
+def _parallel(parallel: ParallelCoordinates, metric: str, direction: str) -> tuple[Figure, list[Line]]:
     colors = value_colors(parallel.values, direction)
     heights = np.array([axis_heights(axis, axis.positions) for axis in parallel.axes])
     places = list(range(len(parallel.axes)))
-    figure = Figure()
     shades = [to_hex(color) for color in colors.to_rgba(np.array(parallel.values))]
-    for number, trial, color in zip(parallel.numbers, heights.T, shades, strict=True):
-        style = {
-            "mode": "lines",
-            "line": {"color": color, "width": 1.2},
-            "opacity": line_opacity(len(shades)),
-            "showlegend": False,
-        }
-        figure.add_scatter(x=places, y=trial, name=f"trial {number}", hoverinfo="name", **style)
+    faint = line_opacity(len(shades))
+    lines = [
+        _line(places, trial, number, color, faint, hoverinfo="name")
+        for number, trial, color in zip(parallel.numbers, heights.T.tolist(), shades, strict=True)
+    ]
+    figure = Figure()
     for place, axis in enumerate(parallel.axes):
-        figure.add_vline(place, line={"color": "#555", "width": 1})
+        line = {"type": "line", "xref": "x", "yref": "y domain", "line": {"color": "#555", "width": 1}}
+        figure.add_shape(x0=place, x1=place, y0=0, y1=1, **line)
         for height, label in zip(axis_heights(axis, axis.ticks), axis.labels, strict=True):
             box = {"showarrow": False, "xanchor": "left", "xshift": 3, "bgcolor": "rgba(255, 255, 255, 0.85)"}
             figure.add_annotation(x=place, y=height, text=label, **box)
@@ -210,7 +223,7 @@ def _parallel(parallel: ParallelCoordinates, metric: str, direction: str) -> Fig
     figure.add_scatter(**empty, marker=_scale(colors) | {"color": [parallel.values[0]], "colorbar": {"title": metric}})
     names = [_wrap(axis.name) for axis in parallel.axes]
     figure.update_xaxes(tickvals=places, ticktext=names, tickangle=0, range=[-0.3, len(places) - 0.1], showgrid=False)
-    return figure.update_yaxes(visible=False, range=[-0.05, 1.05])
+    return figure.update_yaxes(visible=False, range=[-0.05, 1.05]), lines
 
 
 def _slices(slices: list[Slice], metric: str) -> Figure:

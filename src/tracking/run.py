@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import time
 import uuid
 import warnings
@@ -36,6 +37,7 @@ from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
+ROUNDING = 1e-6  # float32 has seven digits
 PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
@@ -159,9 +161,19 @@ class Run(StoredRun):
         return {name: value for name, value in metrics.items() if name not in known}
 
     def log_new_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record one point per metric whose last value in the run is another one, so that repeating adds nothing."""
+        """Record one point per metric whose last value in the run is another one, so that repeating adds nothing.
+
+        Values that differ by a rounding error count as equal: TensorFlow may add numbers in another order each time.
+        """
         known = self._client.get_run(self._id).data.metrics
-        self.log_metrics({name: value for name, value in metrics.items() if known.get(name) != value}, step)
+        self.log_metrics(
+            {
+                name: value
+                for name, value in metrics.items()
+                if not math.isclose(value, known.get(name, math.nan), rel_tol=ROUNDING)
+            },
+            step,
+        )
 
     def flush(self) -> None:
         """Wait until every metric is written; raise StoreError if one could not be."""

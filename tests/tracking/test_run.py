@@ -16,12 +16,14 @@ from tests.support.runs import new_run
 from tests.support.workplace import TrainedRun
 
 
-def test_logging_the_same_metric_twice_adds_no_point(config: Config, client: MlflowClient):
+def test_logging_the_same_metric_twice_or_one_that_differs_by_a_rounding_error_adds_no_point(
+    config: Config, client: MlflowClient
+):
     with new_run(config) as run:
-        for value in (0.5, 0.5, 0.75):
-            run.log_new_metrics({"test_accuracy": value}, 3)
+        for value in (0.5, 0.5, 0.50000001, 0.75, 0.7501):
+            run.log_new_metrics({"test_loss": value}, 3)
             run.flush()
-    assert [point.value for point in client.get_metric_history(str(run.run_id), "test_accuracy")] == [0.5, 0.75]
+    assert [point.value for point in client.get_metric_history(str(run.run_id), "test_loss")] == [0.5, 0.75, 0.7501]
 
 
 def test_a_run_can_have_the_data_set_of_another_one_as_its_input(config: Config, client: MlflowClient):
