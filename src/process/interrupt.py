@@ -28,6 +28,7 @@ class Abandoned(KeyboardInterrupt):
 class _Guard:
     depth = 0
     pending: int | None = None
+    is_checking = False  # an alarm is set for the next check
     is_stuck: Callable[[FrameType | None], bool] | None = None
 
 
@@ -36,12 +37,21 @@ def _handle(signum: int, frame: FrameType | None) -> None:
         _Guard.pending = signum
         _check_later()
         return
+    _check_no_more()
     raise Interrupted(signum)
 
 
 def _check_later() -> None:
     if _Guard.pending is not None and _Guard.is_stuck is not None:
         signal.setitimer(signal.ITIMER_REAL, CHECK_SECONDS)
+        _Guard.is_checking = True
+
+
+def _check_no_more() -> None:
+    """Turn the alarm off: if it came after Python has removed its handlers, it would kill the process at its end."""
+    if _Guard.is_checking:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _Guard.is_checking = False
 
 
 def _check(signum: int, frame: FrameType | None) -> None:
@@ -85,6 +95,7 @@ def release() -> None:
     """Raise the signal that is held back, if there is one: for a place where a long deferred block can be left."""
     if _Guard.pending is not None:
         signum, _Guard.pending = _Guard.pending, None
+        _check_no_more()
         raise Interrupted(signum)
 
 

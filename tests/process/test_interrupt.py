@@ -183,6 +183,7 @@ def test_a_block_that_is_not_stuck_is_completed() -> None:
     with pytest.raises(Interrupted):
         work()
     assert steps == ["inside", "after"]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)  # an alarm would kill a process that has nearly ended
 
 
 @pytest.mark.parametrize("module", ["src.train", "pipelines.best_of_sweep", "src.sweep"])
