@@ -64,7 +64,7 @@ serve: setup ## Serve a model on http://127.0.0.1:5001 (MODEL=models:/mnist@cham
 pictures: setup ## Draw the pictures of the documents that need no training
 	$(BIN)/python -m docs.drawings
 
-results: setup ## Write the tables and the picture of docs/results.md from benchmarks/results/*.json
+results: setup ## Write the tables of README.md and docs/results.md, and the picture of the README, from benchmarks/results/*.json
 	$(BIN)/python -m benchmarks.report
 
 screenshots: setup-dev ## Test the MLflow UI in a browser and keep its screenshots in SCREENSHOTS=docs/images

@@ -249,7 +249,7 @@ def versions() -> dict[str, str]:
 
 
 def arguments(text: str | None, contestants: Sequence[str], repetitions: int | None = None) -> argparse.ArgumentParser:
-    """Return a parser for the arguments of every benchmark: contestants, `--repeat` if it repeats, `--publish`."""
+    """Return a parser for the arguments of every benchmark: contestants, `--repeat` if any, `--publish`."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contestants", nargs="*", metavar="NAME", help=", ".join(contestants))
     if repetitions is not None:

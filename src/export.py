@@ -1,4 +1,4 @@
-"""Convert a tracked model to files that other programs run, and prove on the test split that they are as accurate.
+"""Convert a tracked model to files that other programs run, and check on the test split that they lose little accuracy.
 
 python -m src.export run_id=RUN
 python -m src.export model_uri=models:/NAME@champion 'formats=[onnx,litert,litert_int8]' output=FOLDER
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def export(config: ExportConfig) -> ExportResult:
     """Write the model in each format, run the files on the test split, and store them in the run of the model.
 
-    Files of an earlier export to the same formats are replaced. If one of the files is not as accurate as the model,
-    none is stored.
+    Files of an earlier export to the same formats are replaced. If one of the files loses too much accuracy, none is
+    stored.
 
     Raises:
         ConfigError: a package is not installed, or the output folder cannot be written.

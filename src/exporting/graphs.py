@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -13,30 +13,26 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 INPUT, OUTPUT = "pixels", "probabilities"  # the names in every exported file
+CALLS = ("PartitionedCall", "StatefulPartitionedCall")  # of functions that are not part of a frozen graph
 MIXED = re.compile(r'"mixed_b?float16"')
 
 
 def frozen(model: keras.Model) -> Any:
-    """Return the model as a concrete function from pixels to probabilities, its weights constants.
+    """Return the model as a concrete function from pixels to probabilities, with its weights as constants.
 
-    It takes uint8, (batch, height, width, channels), for any batch size, and computes in float32 throughout.
+    Its input is uint8, (batch, height, width, channels), with any batch size. It computes in float32 throughout.
     """
     plain = in_float32(model)
-
-    def probabilities(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        with inlined():
-            return {OUTPUT: plain(pixels, training=False)}
-
-    signature = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name=INPUT)
-    function = tf.function(probabilities, autograph=False).get_concrete_function(signature)
-    return convert_variables_to_constants_v2(function)
+    function = _trace(plain, nullcontext())
+    return _trace(plain, inlined()) if nodes_of(function, CALLS) else function
 
 
 @contextmanager
 def inlined() -> Iterator[None]:
-    """While a graph is made, put the operations of the functions in it into the graph itself.
+    """Put the operations of inner functions into the graph itself while it is traced.
 
-    Keras computes a convolution in groups in a function that XLA compiles. A converter finds a call in its place.
+    Keras computes a grouped convolution in a function that XLA compiles, and a converter finds only the call of it.
+    Autograph does not run in inner functions then.
     """
     was = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)  # within a graph, this calls their Python code, which adds to the graph
@@ -44,6 +40,16 @@ def inlined() -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(was)
+
+
+def _trace(model: keras.Model, while_tracing: AbstractContextManager[None]) -> Any:
+    def probabilities(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        with while_tracing:
+            return {OUTPUT: model(pixels, training=False)}
+
+    signature = tf.TensorSpec((None, *model.input.shape[1:]), tf.uint8, name=INPUT)
+    function = tf.function(probabilities, autograph=False).get_concrete_function(signature)
+    return convert_variables_to_constants_v2(function)
 
 
 def in_float32(model: keras.Model) -> keras.Model:

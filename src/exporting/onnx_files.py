@@ -60,11 +60,15 @@ def open_content(content: bytes, threads: int) -> Callable[[npt.NDArray[np.uint8
 
 
 def _convert_erfc(context: Any, node: Any, name: str, arguments: Sequence[Any]) -> None:
-    """Replace a node, for tf2onnx, by one minus the error function, which ONNX has: exact GELU has its complement."""
-    from tf2onnx.utils import make_name
+    """Replace an `Erfc` node by one minus `Erf`; a handler of tf2onnx.
 
-    facts = {"shapes": [context.get_shape(node.output[0])], "dtypes": [context.get_dtype(node.output[0])]}
-    one = context.make_const(make_name(name), np.ones((), np.float32))
+    TensorFlow computes exact GELU with the former, and ONNX has only the latter.
+    """
+    from tf2onnx.utils import make_name, map_onnx_to_numpy_type
+
+    dtype = context.get_dtype(node.output[0])
+    facts = {"shapes": [context.get_shape(node.output[0])], "dtypes": [dtype]}
+    one = context.make_const(make_name(name), np.ones((), map_onnx_to_numpy_type(dtype)))
     erf = context.make_node("Erf", node.input, name=make_name(name), **facts)
     context.remove_node(name)
     context.make_node("Sub", [one.output[0], erf.output[0]], name=name, outputs=node.output, **facts)

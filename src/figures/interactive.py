@@ -30,8 +30,9 @@ from src.redact import redact_tree
 
 HEIGHT, PANEL, AXIS = 440, 300, 150  # pixels: of a plot, of a panel of several, from one parallel axis to the next
 NAME = 24  # characters of a name on one line
-Line = dict[str, Any]  # one of plotly's traces, as JSON
 INCHES = 2.2  # the least width of a panel: the page is 800 pixels wide
+
+Line = dict[str, Any]  # one of plotly's traces, as JSON
 
 
 def plotly_script() -> str:
@@ -71,7 +72,8 @@ def _html(figure: Figure, lines: Sequence[Line] = (), min_width: int = 0) -> str
 
     Args:
         figure: everything but the lines of the trials.
-        lines: one of each trial, drawn first. They are many, and plotly takes milliseconds for an object of its own.
+        lines: one for each trial, drawn first. There may be thousands, and plotly takes milliseconds to make an object
+            of each, so they are dicts.
         min_width: in pixels.
     """
     height = figure.layout.height or HEIGHT
@@ -150,7 +152,7 @@ def _hypervolume(data: HypervolumeHistory) -> Figure:
 
 
 def _line(x: Sequence[float], y: Sequence[float], number: int, color: str, opacity: float, **style: Any) -> Line:
-    """Return the line of a trial."""
+    """Return the line of a trial as one of plotly's traces."""
     line = {"type": "scatter", "x": list(x), "y": list(y), "name": f"trial {number}", "showlegend": False}
     return line | {"mode": "lines", "opacity": opacity, "line": {"color": color, "width": 1.2}} | style
 

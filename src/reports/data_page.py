@@ -1,4 +1,4 @@
-"""A folder about a data set: an offline page with tables and pictures, and the tables as CSV files."""
+"""A folder about a data set: a page with tables and pictures that works offline, and the tables as CSV files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of one run: params, metrics, files, status."""
+"""Recording in one run: params, metrics, files, status."""
 
 import contextlib
 import io
@@ -37,7 +37,7 @@ from src.tracking.undelivered import Points, Undelivered, read_points
 from src.tracking.writer import Writer
 
 DIGEST_LENGTH = 36  # MLflow's limit for the digest of a data set input
-ROUNDING = 1e-6  # float32 has seven digits
+ROUNDING = 1e-6  # relative; float32 has seven digits
 PARAM_LENGTH = 6_000  # MLflow cuts longer values
 TAG_LENGTH = 5_000
 BATCH = 100  # params in one request
@@ -48,9 +48,9 @@ SERVED_WITH = ("tensorflow", "keras", "numpy", "mlflow")
 
 
 class Run(StoredRun):
-    """An MLflow run to record in. Metrics are written in the background, in order; everything else is written at once.
+    """An MLflow run to record in and to read. Metrics are written in the background, in order, everything else at once.
 
-    Attributes:
+    Attributes, besides those of `StoredRun`:
         is_continued: True for an interrupted run that this process continues.
         earlier_points: metric name -> step -> value, which such a run has already.
     """

@@ -1,4 +1,4 @@
-"""The reading of one run: its config, its params, its model."""
+"""Reading one run: its config, its params, its model."""
 
 import contextlib
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ OVERRIDES = "config/overrides.yaml"
 
 
 class StoredRun:
-    """An MLflow run to read.
+    """An MLflow run that can be read; `Run` adds recording.
 
     Attributes:
         run_id: the id of the run, None when tracking is off.

@@ -88,7 +88,7 @@ def test_less_than_one_repetition_is_refused(value: str, capsys: pytest.CaptureF
     assert f"got '{value}', expected an integer of at least 1" in capsys.readouterr().err
 
 
-def test_repetitions_are_refused_where_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_benchmark_without_repetitions_refuses_repeat(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         arguments(None, ["a"]).parse_args(["--repeat=2"])
     assert "unrecognized arguments: --repeat=2" in capsys.readouterr().err

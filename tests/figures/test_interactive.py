@@ -56,6 +56,19 @@ def test_trials_that_are_not_complete_end_with_a_cross() -> None:
     assert crosses == {"pruned": [0.1], "failed": [0.2], "interrupted": [0.3]}
 
 
+def test_each_trial_has_a_line_over_its_epochs_and_one_through_its_parameters() -> None:
+    space = SPACES["six parameters"]
+    rows = [one for one in rows_of(space, 6) if one.state == "COMPLETE"]
+    parts = plots(rows, space)
+    curves = [trace for trace in traces(parts["intermediate_values"]) if trace["mode"] == "lines+markers"]
+    assert {curve["name"]: dict(zip(curve["x"], curve["y"], strict=True)) for curve in curves} == {
+        f"trial {one.number}": one.reported for one in rows
+    }
+    lines = [trace for trace in traces(parts["parallel_coordinates"]) if trace["mode"] == "lines"]
+    assert [line["name"] for line in lines] == [f"trial {one.number}" for one in rows]
+    assert {len(line["x"]) for line in lines} == {len(line["y"]) for line in lines} == {1 + len(space)}
+
+
 def test_the_bars_of_all_trials_are_equally_thick() -> None:
     rows = rows_of([], 40)
     bars = traces(plots(rows, [])["timeline"])

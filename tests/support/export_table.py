@@ -46,15 +46,15 @@ IMAGES = 64  # digits to compare; also those that quantization is calibrated wit
 
 
 def outcomes(network: str) -> dict[str, float | str]:
-    """What becomes of a network in each format.
+    """Return the result of exporting a network to each format.
 
     Args:
         network: one of `NETWORKS`.
 
     Returns:
-        Of a format with float32 weights, the largest difference between the probabilities of the network and of its
-        file, from 0 to 1. Of one with 8 bits `CONVERTED`, if the file gives probabilities: without training they say
-        nothing about its accuracy. Instead of either, the sentence of an error.
+        For a format with float32 weights, the largest difference between the probabilities of the network and of its
+        file, from 0 to 1. For an 8-bit format, `CONVERTED` if the file gives probabilities; without training they say
+        nothing about its accuracy. If the export fails, the error message.
     """
     name, _, backbone = network.partition(" ")
     typed = [f"model={name}", "dataset=mnist", "dataset.source=sample"]
@@ -86,7 +86,7 @@ def outcomes(network: str) -> dict[str, float | str]:
 def _normalize(model: keras.Model, images: np.ndarray) -> None:
     """Give each batch normalization the statistics of these images, as a training does.
 
-    Without them the activations of a deep network nearly vanish, and 8 bits hold nothing of them.
+    Without them the activations of a deep network nearly vanish, and 8-bit integers cannot represent them.
     """
     for layer in model.layers:
         layer.trainable = True
@@ -123,7 +123,7 @@ def row(network: str) -> str:
 
 
 def documented() -> dict[str, dict[str, str]]:
-    """The cells of the table in docs/export.md, by network and format."""
+    """Return the cells of the table in docs/export.md, by network and format."""
     lines = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     return {name.replace("`", ""): dict(zip(EXPORTS, cells, strict=True)) for name, *cells in rows}
@@ -134,11 +134,14 @@ def write(rows: Sequence[str]) -> None:
     before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     heading = f"| network | {' | '.join(f'`{name}`' for name in EXPORTS)} |\n{'|---' * (1 + len(EXPORTS))}|"
     _, end, after = rest.partition(END)
+    assert begin
+    assert end
     DOCUMENT.write_text("".join([before, begin, "\n".join([heading, *rows, ""]), end, after]), encoding="utf-8")
 
 
 def main() -> None:
-    """Convert all, and show each line when it is complete."""
+    """Export every network, print each row when it is complete, and write the table."""
+    exporting.check_converters(list(EXPORTS))
     rows = []
     for network in NETWORKS:
         rows.append(row(network))
