@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from src.errors import ConfigError
 from src.schema.kinds import REGISTRY
 from src.schema.pruners import PrunerConfig
-from tests.support.configs import INF, NAN, Make, Ranges, range_tests
+from tests.support.configs import INF, NAN, Make, Ranges, combination_tests, range_tests
 
 pruner: dict[str, Make] = dict(REGISTRY["pruner"].kinds)
 pruner["threshold"] = partial(pruner["threshold"], lower=0.0, upper=1.0)
@@ -45,28 +44,15 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
     (pruner["threshold"], {"lower": None, "upper": None}, r"threshold needs a bound; set .*pruner\.lower or \.upper"),
     (pruner["threshold"], {"lower": 0.9, "upper": 0.1}, r"^hydra\.sweeper\.pruner\.lower: 0\.9 is above upper=0\.1"),
 ]
-
-
-@pytest.mark.parametrize(("make", "changes", "sentence"), REFUSED)
-def test_settings_that_do_not_go_together_are_refused_with_the_reason(
-    make: Make, changes: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        make(**changes)
-
-
 ALLOWED: list[tuple[Make, dict[str, Any]]] = [
     (pruner["successive_halving"], {"bootstrap_count": 1, "min_resource": 1}),
     (pruner["hyperband"], {"bootstrap_count": 1, "max_resource": 9}),
     (pruner["hyperband"], {"min_resource": 3, "max_resource": 3}),
     (pruner["threshold"], {"lower": 0.5, "upper": 0.5}),
 ]
-
-
-@pytest.mark.parametrize(("make", "changes"), ALLOWED)
-def test_settings_that_go_together_are_taken(make: Make, changes: dict[str, Any]) -> None:
-    made = make(**changes)
-    assert {key: getattr(made, key) for key in changes} == changes
+test_settings_that_do_not_go_together_are_refused_with_the_reason, test_settings_that_go_together_are_taken = (
+    combination_tests(REFUSED, ALLOWED)
+)
 
 
 @pytest.mark.parametrize("make", pruner.values())

@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import pytest
-
-from src.errors import ConfigError
 from src.schema.kinds import REGISTRY
 from src.schema.pruners import MedianConfig, NoPrunerConfig
 from src.schema.sweep import SweeperConfig
-from tests.support.configs import INF, NAN, Make, Ranges, range_tests
+from tests.support.configs import INF, NAN, Make, Ranges, combination_tests, range_tests
 
 sampler: dict[str, Make] = dict(REGISTRY["sampler"].kinds)
 NONE, MEDIAN = NoPrunerConfig(), MedianConfig()
@@ -73,16 +70,6 @@ REFUSED: list[tuple[Make, dict[str, Any], str]] = [
         r"^hydra\.sweeper\.constraints: hydra/sweeper/sampler=cmaes learns from trained .*; use .*sampler=tpe$",
     ),
 ]
-
-
-@pytest.mark.parametrize(("make", "changes", "sentence"), REFUSED)
-def test_settings_that_do_not_go_together_are_refused_with_the_reason(
-    make: Make, changes: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        make(**changes)
-
-
 ALLOWED: list[tuple[Make, dict[str, Any]]] = [
     (sweeper, {"n_trials": None, "sampler": sampler["grid"]()}),
     (sweeper, {"pruner": MEDIAN}),
@@ -97,12 +84,9 @@ ALLOWED: list[tuple[Make, dict[str, Any]]] = [
         for name in ("tpe", "nsgaii", "random", "qmc", "grid", "gp")
     ],
 ]
-
-
-@pytest.mark.parametrize(("make", "changes"), ALLOWED)
-def test_settings_that_go_together_are_taken(make: Make, changes: dict[str, Any]) -> None:
-    made = make(**changes)
-    assert {key: getattr(made, key) for key in changes} == changes
+test_settings_that_do_not_go_together_are_refused_with_the_reason, test_settings_that_go_together_are_taken = (
+    combination_tests(REFUSED, ALLOWED)
+)
 
 
 def test_costs_are_measured_for_each_limit_and_objective_in_the_order_of_their_table() -> None:

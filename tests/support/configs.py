@@ -4,7 +4,7 @@ import copy
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,3 +58,21 @@ def range_tests(ranges: Ranges) -> tuple[Callable[..., None], Callable[..., None
             make(**{name.rpartition(".")[2]: value})
 
     return taken, refused
+
+
+def combination_tests(
+    refused: Sequence[tuple[Make, dict[str, Any], str]], allowed: Sequence[tuple[Make, dict[str, Any]]]
+) -> tuple[Callable[..., None], Callable[..., None]]:
+    """A test that settings are refused with a sentence, and one that others are taken."""
+
+    @pytest.mark.parametrize(("make", "changes", "sentence"), refused)
+    def is_refused(make: Make, changes: dict[str, Any], sentence: str) -> None:
+        with pytest.raises(ConfigError, match=sentence):
+            make(**changes)
+
+    @pytest.mark.parametrize(("make", "changes"), allowed)
+    def is_taken(make: Make, changes: dict[str, Any]) -> None:
+        made = make(**changes)
+        assert {key: getattr(made, key) for key in changes} == changes
+
+    return is_refused, is_taken
