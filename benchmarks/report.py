@@ -36,6 +36,8 @@ PEERS = {
     "optuna heartbeat": "the same script with heartbeats",
 }
 
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
+
 # Name of a benchmark, one of its ratios, the two things that it compares.
 RATIOS = (
     ("train_speed", "lenot: epoch_seconds of ours / bare", "seconds: an epoch of LeNot / its steps alone"),
@@ -251,11 +253,11 @@ def peers_table(results: Results) -> str:
         ended = sum(one["search_ended"] for one in each)
         lines.append(_row(label, *times, f"{found['peak_mb'] / 1000:.2f} GB", lost, f"{ended:.0f} of {len(each)}"))
     explanation = (
-        "LeNot on 10,000 images of MNIST. All draw the same values at random. The multiple of convlab's time is in "
-        "parentheses. Memory is that of all processes together. The last two columns are of a second search, in which "
-        "the process that trains was killed: a worker of convlab or KerasTuner, the process in which Ray trains, one "
-        "of the two of the script. A trial is lost if it began, did not end, and was not tried again. The numbers are "
-        "those of each repetition. A search has ended if what was left of it ended by itself. The other tools: "
+        "LeNot on 10,000 images of MNIST. All draw at random from the same values. The multiple of convlab's time is "
+        "in parentheses. Memory is that of all processes together. The last two columns are of a second search, in "
+        "which the process that trains was killed: a worker of convlab or KerasTuner, the process in which Ray trains,"
+        " one of the two of the script. A trial is lost if it began, did not end, and was not tried again. The numbers"
+        " are those of each repetition. A search has ended if what was left of it ended by itself. The other tools: "
         f"{', '.join(f'{name} {version}' for name, version in results['tools'].items())}."
     )
     return "\n".join(["### The same search with other tools", "", *lines, "", explanation, "", _measured(results)])
@@ -293,7 +295,7 @@ def ratios_table(results: dict[str, Results]) -> str:
         if of_what in results.get(name, {}).get("ratios", {}):
             content = results[name]
             cells = [meaning, f"{content['ratios'][of_what]:#.3g}", f"`benchmarks.{name}`", content["date"]]
-            lines.append(f"| {' | '.join([*cells, _repetitions(content)])} |")
+            lines.append(_row(*cells, f"{_repetitions(content)}, {_machine(content)}"))
     return (
         "\n".join(["| ours / theirs | ratio | measured by | on | |", "|---|---|---|---|---|", *lines]) if lines else ""
     )
@@ -304,11 +306,18 @@ def _accuracies(seeds: list[float]) -> str:
 
 
 def _measured(results: Results) -> str:
-    machine, versions = results["machine"], results["versions"]
+    versions = results["versions"]
     return (
-        f"`{results['command']}` on {results['date']}: {_repetitions(results)}, {machine['cores']} cores "
-        f"({machine['processor']}), TensorFlow {versions['tensorflow']}, MLflow {versions['mlflow']}."
+        f"`{results['command']}` on {results['date']}: {_repetitions(results)}, {_machine(results)}, "
+        f"TensorFlow {versions['tensorflow']}, MLflow {versions['mlflow']}."
     )
+
+
+def _machine(results: Results) -> str:
+    """Return the cores and the processor, with the widest vectors that it computes with: they matter much."""
+    machine = results["machine"]
+    widest = [shown for name, shown in VECTORS.items() if name in machine["instructions"]][:1]
+    return f"{machine['cores']} cores ({', '.join([machine['processor'], *widest])})"
 
 
 def _repetitions(results: Results) -> str:

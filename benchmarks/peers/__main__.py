@@ -9,8 +9,8 @@ python -m benchmarks.peers ours "ray tune" --trials 6   only these, fewer trials
     optuna             a plain Optuna script with MLflowCallback, in two processes that share a study in SQLite
     optuna heartbeat   the same script with heartbeats, which find trials of dead processes
 
-LeNot on 10,000 images of MNIST. Everybody draws the same values at random: filters and kernel sizes of both
-convolutions, dropout, learning rate. Each process has half the cores.
+LeNot on 10,000 images of MNIST. Everybody draws at random from the same values: filters and kernel sizes of
+both convolutions, dropout, learning rate. Each process has half the cores.
 
 Each contestant searches twice. Seconds and memory are those of the first search. `trial_seconds` is the time from the
 first trial's start to the last one's end, divided by the number of trials; `peak_mb` is the memory of all processes

@@ -8,7 +8,10 @@ import pytest
 from benchmarks.measuring import PUBLISHED
 from benchmarks.report import DOCUMENTS, KINDS, plot_speed, with_tables
 
-MACHINE = {"machine": {"cores": 2, "processor": "a processor"}, "versions": {"tensorflow": "2.21", "mlflow": "3.17"}}
+MACHINE = {
+    "machine": {"cores": 2, "processor": "a processor", "instructions": ["avx2", "avx512f"]},
+    "versions": {"tensorflow": "2.21", "mlflow": "3.17"},
+}
 
 
 def speeds(*names: str) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def test_a_table_is_written_between_its_marks_and_nothing_else_changes() -> None
     assert text.endswith("<!-- end: train_speed -->\nafter\n")
     assert "old" not in text
     assert "| LeNot, `src.train` | 3.0 s (1.50) | 30.0 s (1.00) | 4.2 s | 1.23 GB | 0.9910 (0.9910) |" in text
-    assert "on 2026-01-02: 1 repetition, 2 cores (a processor), TensorFlow 2.21, MLflow 3.17." in text
+    assert "on 2026-01-02: 1 repetition, 2 cores (a processor, AVX-512), TensorFlow 2.21, MLflow 3.17." in text
 
 
 def test_writing_the_same_results_twice_changes_nothing() -> None:
@@ -94,10 +97,11 @@ def test_a_search_shows_its_network_and_its_seeds() -> None:
 
 def test_ratios_of_several_benchmarks_stand_in_one_table_and_those_not_measured_are_left_out() -> None:
     measured = {"local / off": [{"epochs_seconds": 1.0}] * 5}
-    overhead = {"date": "2026-01-02", "ratios": {"local / off": 1.012}, "repetitions": measured}
+    overhead = {"date": "2026-01-02", "ratios": {"local / off": 1.012}, "repetitions": measured} | MACHINE
     text = written("ratios", overhead, "tracking_overhead")
     (row,) = [line for line in text.splitlines() if "benchmarks." in line]
-    assert row.endswith("| 1.01 | `benchmarks.tracking_overhead` | 2026-01-02 | 5 repetitions |")
+    assert "| 1.01 | `benchmarks.tracking_overhead` | 2026-01-02 |" in row
+    assert row.endswith("| 5 repetitions, 2 cores (a processor, AVX-512) |")
 
 
 ABLATION = {
