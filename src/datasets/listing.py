@@ -246,7 +246,8 @@ def _reason_to_skip(entry: os.DirEntry[str], root: Path, is_folder: bool, suffix
         return "name that is not UTF-8"
     if entry.is_symlink():
         target = Path(os.path.realpath(entry.path))
-        if follow and is_folder and Path(os.path.realpath(Path(entry.path).parent)).is_relative_to(target):
+        above = (Path(os.path.realpath(parent)) for parent in Path(entry.path).parents)
+        if follow and is_folder and any(folder.is_relative_to(target) for folder in above):
             return "link to a folder that contains it"  # following it would never end
         if not follow and not target.is_relative_to(root):
             return LINK_OUT

@@ -24,7 +24,6 @@ from src.places import local_path
 from src.schema import ManifestConfig, Suggestion
 
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,4299})")  # an integer of the digits that `int` reads by default
-MAX_LABELS = 10  # in a sentence
 
 
 def load_manifest(config: ManifestConfig) -> Arrays:
@@ -220,7 +219,8 @@ def _list_files(
     if table.contents is not None:
         files = table.file.glob("*.parquet") if table.file.is_dir() else [table.file]
         stats = [file.stat() for file in files]
-        size, changed = sum(stat.st_size for stat in stats), max((stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats)
+        size = sum(stat.st_size for stat in stats)
+        changed = (max(stat.st_mtime_ns for stat in stats), max(stat.st_ctime_ns for stat in stats))
         return [
             ImageFile(row.path, split, label, size, changed, group)
             for row, label, split, group in zip(table.rows, labels, splits, groups, strict=True)

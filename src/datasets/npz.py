@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tokenize
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -193,7 +194,15 @@ def _part(
     if kind.kind not in "iuUS":
         raise DataError(f"{file}: {labels} is {kind}, expected integers or strings; save {labels}.astype(int)")
     classes = _read(file, labels).reshape(-1)
-    return Part(split, images, labels, shape, dtype, _decode(file, labels, classes) if kind.kind == "S" else classes)
+    if kind.kind == "S":
+        classes = _decode(file, labels, classes)
+    return Part(split, images, labels, shape, dtype, _composed(classes) if classes.dtype.kind == "U" else classes)
+
+
+def _composed(classes: np.ndarray) -> np.ndarray:
+    """Return labels of strings with composed characters: macOS may give a `ü` as a `u` and its dots."""
+    names, places = np.unique(classes, return_inverse=True)
+    return np.array([unicodedata.normalize("NFC", name) for name in names.tolist()], str)[places]
 
 
 def _decode(file: Path, name: str, classes: np.ndarray) -> np.ndarray:
@@ -281,7 +290,7 @@ def _name_classes(config: ArraysConfig, file: Path, parts: Sequence[Part]) -> li
         _refuse(file, part.labels, len(part.classes), bad, problem, f"{expected}; correct the labels")
     if names:
         return list(names)
-    found = np.unique(np.concatenate([part.classes for part in parts])).tolist()
+    found = sorted({label for part in parts for label in np.unique(part.classes).tolist()})
     if len(found) < 2:
         label = f"the label {found[0]!r}" if found else "no label"
         raise DataError(f"all images in {file} have {label}; at least two classes are needed")

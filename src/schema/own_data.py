@@ -1,6 +1,7 @@
 """The settings of a user's own data: a folder of images, a table of images, arrays in a file."""
 
 import math
+import unicodedata
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, ClassVar, Self
@@ -24,13 +25,14 @@ class OwnDataConfig(DatasetConfig):
     place_key: ClassVar[str]
     unnamed: ClassVar[str]
 
-    class_names: list[str] = field(default_factory=list)  # empty: those of the data, sorted
+    class_names: list[str] = field(default_factory=list)  # with composed characters; empty: those of the data, sorted
     data_dir: str = field(default="data", metadata=LOCATION)
     test_fraction: float = 0.15  # of each class, if the data has no split for testing
     validation_fraction: float = 0.15  # of each class, if the data has no split for validation
     split_seed: int = 0
 
     def __post_init__(self) -> None:
+        self.class_names = [unicodedata.normalize("NFC", name) for name in self.class_names]
         super().__post_init__()
         for key in ("test_fraction", "validation_fraction"):
             fraction = getattr(self, key)

@@ -483,6 +483,15 @@ def test_followed_links_have_the_pixels_of_their_targets_and_never_run_in_circle
         load_dataset(pets.config())
 
 
+def test_links_to_each_other_are_followed_once(pets: Photos) -> None:
+    (pets.folder / "cat/friends").symlink_to(pets.folder / "dog")
+    (pets.folder / "dog/friends").symlink_to(pets.folder / "cat")
+    bad_files = load_dataset(pets.config(follow_links=True)).bad_files
+    assert bad_files == [
+        BadFile(f"{path}/friends/friends", "link to a folder that contains it") for path in ("cat", "dog")
+    ]
+
+
 def put_unusual(folder: Path) -> None:
     """Files that can be read only with a conversion, and one that cannot."""
     put_image(folder / "cat/a.png", shade=100).rename(folder / "cat/a.jpg")

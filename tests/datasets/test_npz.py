@@ -124,6 +124,18 @@ def test_labels_of_bytes_are_strings_in_utf_8(file: Path) -> None:
     assert class_names_of(save(file, images=IMAGES, labels=names[np.arange(60) % 2])) == ["café", "tea"]
 
 
+def test_names_are_the_same_however_their_letters_are_composed(file: Path) -> None:
+    typed = "cafe\N{COMBINING ACUTE ACCENT}"
+    saved = save(file, images=IMAGES, labels=np.array([typed, "café", "tea"])[LABELS])
+    assert class_names_of(saved) == ["café", "tea"]
+    assert load_dataset(replace(saved, class_names=["tea", typed])).class_names == ["tea", "café"]
+
+
+def test_labels_may_be_integers_of_another_type_in_each_split(file: Path) -> None:
+    arrays = IN_SPLITS | {"y_train": IN_SPLITS["y_train"].astype(np.int64), "y_test": LABELS[TEST].astype(np.uint64)}
+    assert load_dataset(save(file, **arrays)).class_names == ["0", "1", "2"]
+
+
 NAN = np.where(np.arange(60)[:, None, None, None] == 7, np.nan, IMAGES / 255)
 BAD: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"images": IMAGES / 255, "labels": LABELS}, {}, r"images is float64, and its values of black and white are not"),

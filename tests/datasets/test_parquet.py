@@ -1,6 +1,7 @@
 """Parquet files: images with and without paths, several files, types of columns."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.parquet import write_images, write_table
 from tests.support.pictures import Photos
 
 LABELS = [*[0] * 40, *[1] * 20]
+SHARDS = ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001")
 
 
 def contents(photos: Photos) -> list[bytes]:
@@ -59,7 +61,7 @@ def test_another_column_of_the_same_file_has_other_images(pets: Photos) -> None:
 
 
 def test_the_files_of_a_folder_have_their_split_in_their_names(pets: Photos) -> None:
-    for name, start in (("train-00000-of-00002", 0), ("train-00001-of-00002", 1), ("test-00000-of-00001", 2)):
+    for start, name in enumerate(SHARDS):
         paths = pets.paths()[start::3]
         labels = [int(path.startswith("dog")) for path in paths]
         write_images(pets.folder / "data" / f"{name}.parquet", pets.folder, paths, labels, names=["cat", "dog"])
@@ -67,6 +69,19 @@ def test_the_files_of_a_folder_have_their_split_in_their_names(pets: Photos) -> 
     assert set(dataset.test_files or []) == set(pets.paths()[2::3])
     assert dataset.class_names == ["cat", "dog"]
     assert len(dataset.train) + len(dataset.validation or ()) == 40
+
+
+def test_older_files_that_exchange_their_names_are_decoded_again(pets: Photos) -> None:
+    files = [pets.folder / "data" / f"{name}.parquet" for name in SHARDS]
+    for start, file in enumerate(files):
+        images = [{"bytes": content, "path": None} for content in contents(pets)[start::3]]
+        write_table(file, {"image": images, "label": [0, 1] * 10})
+        os.utime(file, (start, start))
+    before = load_dataset(pets.manifest("data"))
+    files[0].rename(pets.folder / "kept")
+    files[1].rename(files[0])
+    (pets.folder / "kept").rename(files[1])
+    assert load_dataset(pets.manifest("data")).digest != before.digest
 
 
 def test_an_image_without_bytes_is_a_bad_file(pets: Photos) -> None:
