@@ -15,6 +15,7 @@ from src import console, datasets, links, models, saving, tracking
 from src.checkpointing import Checkpoints
 from src.cli.mistakes import quoted
 from src.errors import ModelFileError, NotEnoughSpace, StoreError, TrainingDiverged, UserError
+from src.places import store_folder
 from src.process.interrupt import Abandoned, deferred
 from src.schema import MLFLOW, Config
 
@@ -167,7 +168,7 @@ class Keeper:
             self._remove_checkpoints()
             return
         has_checkpoint = self._write_checkpoint()  # first: it has everything
-        if has_checkpoint and self.config.training.checkpoint_upload:
+        if has_checkpoint and self.config.training.checkpoint_upload and not self.is_trial:
             self._upload_checkpoint()
         if self.is_wanted and self.has_weights and self.is_fitting:
             _say("stopping: saving the last complete epoch")
@@ -196,7 +197,7 @@ class Keeper:
 
     def _write_checkpoint(self) -> bool:
         """Write the last complete epoch, and return True if there is a checkpoint now. Never raises."""
-        with suppress(StoreError):  # its figures cannot be recorded
+        with suppress(StoreError, OSError):  # its figures cannot be recorded, or the terminal was closed
             self.checkpoints.write_latest()
             self.run.flush()
         return self.checkpoints.is_written
@@ -255,7 +256,7 @@ class Keeper:
     def _folders(self) -> list[Callable[[], Path]]:
         """Return functions that find a folder for weights that the run cannot keep, the best one first."""
         return [
-            lambda: tracking.store_folder(self.config.tracking.uri) / RESCUED,
+            lambda: store_folder(self.config.tracking.uri) / RESCUED,
             lambda: Path(tempfile.mkdtemp(prefix=f"{RESCUED}-")),
             lambda: Path.cwd() / RESCUED,
         ]

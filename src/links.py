@@ -77,6 +77,11 @@ def mlflow_command(uri: str, *arguments: str) -> str:
     return f"{VARIABLE}={shlex.quote(resolve_address(uri, Path.cwd()))} {command}"
 
 
+def restore_command(uri: str, run_id: str) -> str:
+    """Return the command that restores a run that was deleted, typed in this terminal."""
+    return mlflow_command(uri, "runs", "restore", "--run-id", run_id)
+
+
 def same_command() -> str:
     """Return the command that was typed, ready to be typed again."""
     module = sys.modules["__main__"].__spec__

@@ -93,6 +93,12 @@ def local_folder(uri: str) -> Path | None:
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
+def store_folder(uri: str) -> Path:
+    """Return the folder of a SQLite store, and the working folder for any other store."""
+    database = sqlite_file(uri)
+    return Path.cwd() if database is None else database.absolute().parent
+
+
 def is_writable(file: Path) -> bool:
     """Return True if a SQLite file that exists can be written; SQLite needs its folder too, for a journal."""
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)

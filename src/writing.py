@@ -47,3 +47,10 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the unfinished files and folders that killed processes have left anywhere in a folder."""
+    for part in list(folder.rglob(f"{PART}*")):
+        with contextlib.suppress(OSError):
+            remove(part)

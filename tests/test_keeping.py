@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from src import console
+from src.checkpointing import Checkpoints
 from src.cli.compose import compose_config
 from src.datasets import Dataset, load_dataset
 from src.errors import NotEnoughSpace, StoreError, TrainingDiverged
@@ -22,6 +23,7 @@ from src.process.interrupt import Interrupted
 from src.schema import Config
 from src.tracking import Run, open_store, start_run
 from src.train import start_from
+from tests.support.checkpoints import checkpoint
 from tests.support.workplace import Workplace
 
 pytestmark = pytest.mark.services  # they train several times
@@ -204,6 +206,17 @@ def test_an_interrupted_training_keeps_its_last_epoch(
     assert_continues_from(str(run.run_id), config, ready)
 
 
+@pytest.mark.parametrize("is_trial", [False, True])  # nothing reads that of a trial
+def test_the_checkpoint_of_an_interrupted_training_is_uploaded_and_that_of_a_trial_is_not(
+    is_trial: bool, config: Config, ready: Ready, workplace: Workplace
+):
+    config.training.checkpoint_upload = True
+    checkpoints = Checkpoints(workplace.folder / "checkpoints", "key", 0, latest=checkpoint(1))
+    run, _ = fail(config, ready, Interrupted(15), keeper=Keeper(config, is_trial, checkpoints=checkpoints))
+    assert run.folder is not None
+    assert (run.folder / "checkpoint").exists() != is_trial
+
+
 def test_a_terminal_that_was_closed_does_not_prevent_saving(
     config: Config, ready: Ready, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ):
@@ -212,6 +225,18 @@ def test_a_terminal_that_was_closed_does_not_prevent_saving(
 
     monkeypatch.setattr(console, "say", say)
     fail(config, ready, Interrupted(1))
+    assert model_files(workplace) == {"model.keras", "manifest.json"}
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_replace_the_interruption(
+    config: Config, ready: Ready, workplace: Workplace
+):
+    def say(text: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")  # the terminal was closed
+
+    (workplace.folder / "file").touch()
+    checkpoints = Checkpoints(workplace.folder / "file", "key", 0, report=say, latest=checkpoint(1))
+    fail(config, ready, Interrupted(1), keeper=Keeper(config, checkpoints=checkpoints))
     assert model_files(workplace) == {"model.keras", "manifest.json"}
 
 

@@ -15,6 +15,7 @@ from src.places import (
     resolve_address,
     sqlite_address,
     sqlite_file,
+    store_folder,
     tidy_environment,
 )
 
@@ -133,3 +134,10 @@ def test_a_message_about_the_value_of_a_variable_names_the_variable(monkeypatch:
     )
     assert "CONVLAB_WORD" in name_variables("there is no folder data/images")
     assert name_variables("the data set has no images") == "the data set has no images"
+
+
+def test_the_folder_of_a_store_is_found_as_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for uri in ("sqlite:///~/mlflow.db", " sqlite:///mlflow.db", "sqlite+pysqlite:///mlflow.db"):
+        assert store_folder(uri) == tmp_path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from src.writing import remove, replacing
+from src.writing import PART, remove, remove_parts, replacing
 
 NOBODY = 65534
 
@@ -183,3 +183,11 @@ def test_two_processes_may_remove_the_same_folder_at_once(tmp_path: Path) -> Non
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(remove_all), pool.submit(remove_all)]:
             done.result()
+
+
+def test_unfinished_files_and_folders_are_removed_wherever_they_are(tmp_path: Path) -> None:
+    (tmp_path / "inside" / f"{PART}folder").mkdir(parents=True)
+    for name in (f"{PART}file", "inside/file", f"inside/{PART}folder/{PART}file"):
+        (tmp_path / name).touch()
+    remove_parts(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "inside", tmp_path / "inside/file"]

@@ -16,7 +16,7 @@ from src.checkpointing import Arrays, Checkpoint, Checkpoints, newest, root_of
 from src.cli.changes import split_changes
 from src.cli.conversion import with_stored
 from src.errors import CheckpointError, ConfigError, TrainingDiverged
-from src.places import check_output_folder, local_path
+from src.places import check_output_folder, local_path, store_folder
 from src.process.interrupt import deferred, release
 from src.results import ArtResult
 from src.schema import ArtConfig, Config, TransferConfig, as_tree
@@ -154,7 +154,7 @@ def _origin(config: ArtConfig, tracked: TrackedModel, work: Work, command: str) 
 
 
 def _checkpoints(config: ArtConfig, run_id: str | None, origin: dict[str, Any]) -> Checkpoints:
-    root = root_of(None, tracking.store_folder(config.tracking.uri))
+    root = root_of(None, store_folder(config.tracking.uri))
     return Checkpoints(root, run_id, config.checkpoint_minutes, origin=origin, report=console.say)
 
 

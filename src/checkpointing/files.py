@@ -47,7 +47,7 @@ def write(folder: Path, checkpoint: Checkpoint, origin: Mapping[str, Any]) -> in
         file_object.flush()
         os.fsync(file_object.fileno())
     _sync_folder(folder)
-    with contextlib.suppress(OSError):  # the checkpoint is complete
+    with contextlib.suppress(OSError, CheckpointError):  # the checkpoint is complete
         _remove_old(folder)
     return manifest.stat().st_size + sum(entry["size"] for entry in files.values() if entry)
 
@@ -108,13 +108,17 @@ def leftovers(folder: Path, wanted: Iterable[Path]) -> list[Path]:
 
 
 def _files_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what the manifests in a folder say about their files, without those that are gone or have another size."""
+    """Return what the manifests in a folder say about their files, without those that are gone or have another size.
+
+    It returns nothing about a folder that cannot be read.
+    """
     known: dict[str, dict[str, Any]] = {}
-    for manifest in manifests(folder).values():
-        with contextlib.suppress(CheckpointError, OSError):
-            for entry in read_manifest(manifest)["files"].values():
-                if (folder / entry["file"]).stat().st_size == entry["size"]:
-                    known[entry["file"]] = entry
+    with contextlib.suppress(CheckpointError):
+        for manifest in manifests(folder).values():
+            with contextlib.suppress(CheckpointError, OSError):
+                for entry in read_manifest(manifest)["files"].values():
+                    if (folder / entry["file"]).stat().st_size == entry["size"]:
+                        known[entry["file"]] = entry
     return known
 
 

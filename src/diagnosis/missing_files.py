@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from src import tracking
 from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding
-from src.links import mlflow_command
+from src.links import restore_command
 
 REPLACE = "delete the version in the MLflow UI and register another run:\npython -m src.register run_id=RUN"
 RESTORE = "restore the files from a copy, or train the run again"
@@ -50,7 +50,7 @@ def find_versions_without_runs(case: Case) -> Iterator[Finding]:
         if run is None:
             yield Finding(_name(version), f"is registered, but its run {version.run_id} is gone", REPLACE)
         elif run.is_deleted:
-            restore = mlflow_command(case.store.uri, "runs", "restore", "--run-id", run.run_id)
+            restore = restore_command(case.store.uri, run.run_id)
             problem = f"is registered, but its run {version.run_id} was deleted"
             yield Finding(
                 _name(version), problem, f"delete the version in the MLflow UI, or restore its run:\n{restore}"

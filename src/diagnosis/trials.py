@@ -10,7 +10,7 @@ from src import study, tracking
 from src.checkpointing import newest_epoch, trial_key
 from src.diagnosis.case import Case, described
 from src.diagnosis.finding import Finding, Repair
-from src.links import mlflow_command
+from src.links import restore_command
 
 Runs = dict[int, list[tracking.RunRecord]]  # by the number of the trial
 # The status of a run whose trial has ended this way.
@@ -96,7 +96,7 @@ def _missing_runs(case: Case, record: study.StudyRecord, runs: Runs) -> Iterator
         return
     for trial in missing:
         if trial.number in deleted:
-            command = mlflow_command(case.store.uri, "runs", "restore", "--run-id", str(trial.run_id))
+            command = restore_command(case.store.uri, str(trial.run_id))
             yield Finding(
                 _name(record, trial),
                 f"is complete, but its run {trial.run_id} was deleted",

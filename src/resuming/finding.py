@@ -107,7 +107,10 @@ def find_interrupted(store: tracking.Store, config: Config, planned: str, parent
     if config.tracking.on_duplicate != "reuse":
         return NOTHING
     run_ids = tracking.interrupted_runs(store, planned, parent_run_id)
-    return Resumption(run_ids[0], on_change="restart") if run_ids else NOTHING
+    if store.client is None or not run_ids:
+        return NOTHING
+    run = tracking.Run(store.client, run_ids[0], store.experiment_id)
+    return Resumption(run.run_id, on_change="restart", uploaded=_uploaded(run))
 
 
 def _check_epochs(recorded: Config, changed: Config) -> None:

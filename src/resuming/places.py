@@ -9,7 +9,7 @@ from pathlib import Path
 from src import console, tracking
 from src.checkpointing import manifests, root_of
 from src.errors import ConfigError
-from src.places import check_output_folder, sqlite_file
+from src.places import check_output_folder, sqlite_file, store_folder
 from src.schema import Config
 
 
@@ -39,7 +39,7 @@ def can_write(config: Config) -> bool:
 
 def root(config: Config) -> Path:
     """Return the folder of all checkpoints of the store, or the one that the config names."""
-    return root_of(config.training.checkpoint_dir, tracking.store_folder(config.tracking.uri))
+    return root_of(config.training.checkpoint_dir, store_folder(config.tracking.uri))
 
 
 def folder_tags(config: Config) -> Mapping[str, str]:

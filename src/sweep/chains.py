@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 
 from src import tracking
 from src.checkpointing import newest_epoch, root_of, trial_key
+from src.places import store_folder
 from src.space import SweepPlan
 
 
@@ -21,7 +22,7 @@ class Chains:
 
     def __init__(self, plan: SweepPlan, study: tracking.StudyId) -> None:
         training = next(iter(plan.space.trees().values()))["training"]
-        self.root = root_of(training["checkpoint_dir"], tracking.store_folder(plan.tracking.uri))
+        self.root = root_of(training["checkpoint_dir"], store_folder(plan.tracking.uri))
         self._study = study.unique
 
     def key(self, chain: int) -> str:

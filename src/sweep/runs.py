@@ -9,7 +9,7 @@ from typing import Any
 from src import console, reports, tracking
 from src.errors import ConfigError, NotKept
 from src.extensions import PARAM, extension_param
-from src.links import mlflow_command
+from src.links import restore_command
 from src.results import TrialRow
 from src.schema import TrackingConfig, as_tree, is_place, with_given_name
 from src.space import SweepPlan
@@ -74,7 +74,7 @@ def _lines_of_missing(
         "To get them back in MLflow:",
     ]
     if restorable:
-        restore = mlflow_command(tracking_config.uri, "runs", "restore", "--run-id", restorable[0])
+        restore = restore_command(tracking_config.uri, restorable[0])
         lines.append(f"- {restore}")
     if len(restorable) > 1:
         lines.append(f"  and {len(restorable) - 1} more that were deleted: trials.csv has their ids")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from src.tracking.null_run import NullRun
     from src.tracking.opening import explain_store_errors, resume_run, start_art_run, start_run
     from src.tracking.pages import experiment_page
-    from src.tracking.parents import PARENT, pipeline_run, record_common
+    from src.tracking.parents import pipeline_run, record_common
     from src.tracking.provenance import code_digest, origin_tags, packages, result_code_digest
     from src.tracking.records import ModelRecord, RunRecord, VersionRecord, local_time
     from src.tracking.registry import Registry, Version, data_of_run
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from src.tracking.reuse import fingerprint, finished_result, origin_of_result, recorded_result
     from src.tracking.run import Run, as_param
-    from src.tracking.store import Store, artifact_root, open_store, store_folder
+    from src.tracking.store import Store, artifact_root, open_store
     from src.tracking.survey import Survey, reason_of
     from src.tracking.sweep import (
         StudyId,
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         COMMAND,
         EPOCHS,
         FINGERPRINT,
+        PARENT,
         PLANNED,
         UNRECOGNIZED,
         calibration_tag,

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from typing import IO
 import mlflow
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from requests import RequestException
 
@@ -20,9 +22,10 @@ from src.errors import NotKept, StoreError
 from src.places import literal_folder, local_folder, local_path, read_variable
 from src.process.interrupt import deferred
 from src.tracking.model_uri import model_location
-from src.tracking.outage import is_cut_off
+from src.tracking.outage import is_cut_off, patiently
+from src.tracking.probes import GONE
 from src.tracking.undelivered import Undelivered
-from src.writing import PART, replacing
+from src.writing import PART, remove_parts, replacing
 
 RESERVED = 128 * 1024  # bytes: a status and an error take some pages of 4 KB, and as many in SQLite's journal
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -41,17 +44,17 @@ class Artifacts:
         self._client = client
         self._id = run_id
         self._undelivered = undelivered
-        self._folder: Path | None = None
-        self._is_known = False
         self._reserve: IO[bytes] | None = None
+
+    @functools.cached_property
+    def _uri(self) -> str:
+        """The address of the artifacts."""
+        return str(self._client.get_run(self._id).info.artifact_uri)
 
     @property
     def folder(self) -> Path | None:
         """The folder of the artifacts on this disk, None when they are behind a server."""
-        if not self._is_known:
-            self._folder = local_folder(str(self._client.get_run(self._id).info.artifact_uri))
-            self._is_known = True
-        return self._folder
+        return local_folder(self._uri)
 
     @contextlib.contextmanager
     def new_file(self, path: str) -> Iterator[Path]:
@@ -66,6 +69,8 @@ class Artifacts:
     @contextlib.contextmanager
     def new_folder(self, path: str) -> Iterator[Path]:
         """Yield a folder to make and fill, which replaces `path` of the run's artifacts when the block succeeds.
+
+        A server that lets no files be deleted keeps the old files that no new file replaces.
 
         Raises:
             StoreError: it could not be written.
@@ -180,12 +185,20 @@ class Artifacts:
                 yield part
             if self.folder is None:
                 try:
-                    self._client.log_artifacts(self._id, str(root))
+                    self._upload(root, path)
                 except (StoreError, KeyboardInterrupt):
                     if is_cut_off(self._client):
                         with contextlib.suppress(OSError):
-                            self._undelivered.add_artifacts(root)
+                            self._undelivered.add_artifact(root / path, path)
                     raise
+
+    def _upload(self, root: Path, path: str) -> None:
+        """Send the file or folder at `path` below `root` to the server, where it replaces the one of this path."""
+        self._client.log_artifacts(self._id, str(root))
+        if (root / path).is_dir():
+            repository = get_artifact_repository(self._uri, tracking_uri=self._client.tracking_uri)
+            with contextlib.suppress(MlflowException, RequestException):  # not every server lets files be deleted
+                patiently(self._client, lambda: _remove_others(repository, root / path, path))
 
 
 @contextlib.contextmanager
@@ -193,12 +206,12 @@ def reading_model(client: mlflow.MlflowClient, model_uri: str) -> Iterator[Path]
     """Yield the folder of an MLflow model, or a copy that is removed after the block if it is not on this disk.
 
     Raises:
-        StoreError: the model was deleted, or its files are gone.
+        StoreError: the model was deleted, or its files are gone or cannot be fetched.
     """
     try:
         location = model_location(client, model_uri)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code != GONE:
             raise
         raise StoreError(f"{model_uri} was deleted; name another model, or train its run again") from error
     if (folder := local_folder(location)) is not None:
@@ -207,10 +220,32 @@ def reading_model(client: mlflow.MlflowClient, model_uri: str) -> Iterator[Path]
         yield folder
         return
     with tempfile.TemporaryDirectory() as elsewhere:
-        uri = client.tracking_uri
-        yield Path(
-            mlflow.artifacts.download_artifacts(location, dst_path=elsewhere, tracking_uri=uri, registry_uri=uri)
-        )
+        yield _download_model(client, model_uri, location, elsewhere)
+
+
+def _download_model(client: mlflow.MlflowClient, model_uri: str, location: str, folder: str) -> Path:
+    download = functools.partial(
+        mlflow.artifacts.download_artifacts,
+        location,
+        dst_path=folder,
+        tracking_uri=client.tracking_uri,
+        registry_uri=client.tracking_uri,
+    )
+    try:
+        return Path(patiently(client, download))
+    except (MlflowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(f"the files of {model_uri} could not be fetched: {reason}") from error
+
+
+def _remove_others(repository: ArtifactRepository, folder: Path, path: str) -> None:
+    """Remove what a repository has at `path` and this folder, which was uploaded there, does not have."""
+    for artifact in repository.list_artifacts(path):
+        name = PurePosixPath(artifact.path).name
+        if not (folder / name).exists():
+            repository.delete_artifacts(f"{path}/{name}")
+        elif artifact.is_dir:
+            _remove_others(repository, folder / name, f"{path}/{name}")
 
 
 def temporary_folder() -> Path:
@@ -251,7 +286,5 @@ def abandon_models(client: mlflow.MlflowClient, experiment_id: str, run_id: str)
 
 def remove_unfinished(artifact_uri: str) -> None:
     """Remove half-written files from the artifacts of a killed run, when those are on this disk."""
-    folder = local_folder(artifact_uri)
-    for part in list(folder.rglob(f"{PART}*")) if folder is not None else []:
-        shutil.rmtree(part, ignore_errors=True)
-        part.unlink(missing_ok=True)
+    if (folder := local_folder(artifact_uri)) is not None:
+        remove_parts(folder)

@@ -11,12 +11,13 @@ from mlflow.entities import Metric
 from mlflow.entities import Run as MlflowRun
 
 from src.errors import StoreError
-from src.links import mlflow_command, resume_command
+from src.links import restore_command, resume_command
 from src.redact import HIDDEN
 from src.tracking.opening import explain_store_errors
+from src.tracking.probes import GONE
 from src.tracking.process import has_other_process
 from src.tracking.store import existing_client
-from src.tracking.undelivered import ARTIFACTS, RUN, UNDELIVERED, kept_files, read_points, remove_folder
+from src.tracking.undelivered import RUN, UNDELIVERED, kept_files, read_points, remove_folder, send_files
 from src.tracking.writer import BATCH
 
 
@@ -29,6 +30,7 @@ class Delivery(NamedTuple):
         files: the number of files.
         is_resumable: whether the run is KILLED, so that its training can be resumed.
         uri: the address of the store.
+        outdated: the number of files that were not delivered, because the run has been finished since.
     """
 
     run_id: str
@@ -36,11 +38,15 @@ class Delivery(NamedTuple):
     files: int
     is_resumable: bool
     uri: str
+    outdated: int = 0
 
     @property
     def message(self) -> str:
         """A sentence with the numbers, and the command that completes the run."""
         delivered = f"delivered {self.points:,} points and {self.files} files to run {self.run_id}"
+        if self.outdated:
+            plural = "s were" if self.outdated > 1 else " was"
+            return f"{delivered}; {self.outdated} older file{plural} removed, because the run has been finished since"
         if not self.is_resumable:
             return delivered
         return f"{delivered}; complete it with: {resume_command(self.uri, self.run_id)}"
@@ -49,8 +55,8 @@ class Delivery(NamedTuple):
 def deliver(folder: Path, uri: str | None = None) -> Delivery:
     """Deliver the points and files that a run has kept in `.undelivered/RUN_ID`, then remove the folder.
 
-    The run becomes KILLED if it still says RUNNING, so that it can be resumed. If something fails, the folder stays as
-    it is. Delivering twice does no harm.
+    The run becomes KILLED if it still says RUNNING, so that it can be resumed. A run that is FINISHED has newer files
+    and keeps them. If something fails, the folder stays as it is. Delivering twice does no harm.
 
     Args:
         folder: the folder.
@@ -67,15 +73,14 @@ def deliver(folder: Path, uri: str | None = None) -> Delivery:
     with explain_store_errors(uri):
         run = _find_run(client, uri, kept["run_id"], folder)
         points = _send_points(client, kept["run_id"], folder)
-        files = kept_files(folder)
-        if files:
-            client.log_artifacts(kept["run_id"], str(folder / ARTIFACTS))
         status = run.info.status
+        files = 0 if status == "FINISHED" else send_files(client, kept["run_id"], folder)
         if status == "RUNNING":
             status = kept["status"]
             client.set_terminated(kept["run_id"], status)
+    outdated = len(kept_files(folder)) - files
     remove_folder(folder)
-    return Delivery(kept["run_id"], points, len(files), status == "KILLED", uri)
+    return Delivery(kept["run_id"], points, files, status == "KILLED", uri, outdated)
 
 
 def _read_run(folder: Path) -> dict[str, str]:
@@ -97,11 +102,11 @@ def _find_run(client: mlflow.MlflowClient, uri: str, run_id: str, folder: Path) 
     try:
         run = client.get_run(run_id)
     except mlflow.exceptions.MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code != GONE:
             raise
         raise StoreError(f"{uri} has no run {run_id}; set tracking.uri to its store") from error
     if run.info.lifecycle_stage != "active":
-        restore = mlflow_command(uri, "runs", "restore", "--run-id", run_id)
+        restore = restore_command(uri, run_id)
         raise StoreError(f"run {run_id} was deleted; restore it with `{restore}`, or remove {folder}")
     if run.info.status == "RUNNING" and has_other_process(run.data.tags):
         raise StoreError(f"run {run_id} is still training, and delivers its points itself; wait for its end")

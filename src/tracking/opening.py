@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from requests import RequestException
 
 from src.errors import StoreError
-from src.links import mlflow_command
+from src.links import restore_command
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import ArtConfig, Config, TrackingConfig
@@ -18,6 +18,7 @@ from src.tracking.provenance import origin_tags, standard_tags
 from src.tracking.resuming import take_over
 from src.tracking.run import Run
 from src.tracking.store import Store, existing_client, explain_refusal
+from src.tracking.tags import PARENT
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
 
@@ -60,7 +61,7 @@ def start_run(
     name = config.tracking.run_name or f"{config.model.name}-{config.dataset.name}-s{config.seed}"
     all_tags = standard_tags(config) | dict(config.tags) | dict(tags or {})
     if parent_run_id:
-        all_tags["mlflow.parentRunId"] = parent_run_id
+        all_tags[PARENT] = parent_run_id
 
     if isinstance(client, PatientClient):
         client.outages.renew()
@@ -165,7 +166,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     run = Run(client, found.info.run_id, found.info.experiment_id)
     run.model_uri = fixed
     if found.info.lifecycle_stage != "active":
-        restore = mlflow_command(config.uri, "runs", "restore", "--run-id", str(run.run_id))
+        restore = restore_command(config.uri, str(run.run_id))
         raise StoreError(f"run {run.run_id} was deleted; name another, or restore it: {restore}")
     if found.info.status in ("RUNNING", "SCHEDULED"):
         raise StoreError(
@@ -175,8 +176,11 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     run.params, run.tags, run.status = found.data.params, found.data.tags, found.info.status
     run.model_ids = [output.model_id for output in found.outputs.model_outputs] if found.outputs else []
     with explain_store_errors(config.uri):
-        yield run
-        run.flush()
+        try:
+            yield run
+            run.flush()
+        finally:
+            run.close()
 
 
 @contextlib.contextmanager

@@ -252,6 +252,11 @@ def pause(attempt: int) -> float:
     return PAUSES[min(attempt, len(PAUSES) - 1)]
 
 
+def patiently(client: Any, function: Callable[[], Result]) -> Result:
+    """Return what the function returns; repeat it while the store of a client that waits for it does not answer."""
+    return client.outages.call(function) if isinstance(client, PatientClient) else function()
+
+
 def is_cut_off(client: Any) -> bool:
     """Return True while the store of a client that waits for it does not answer."""
     return isinstance(client, PatientClient) and client.outages.since is not None

@@ -15,9 +15,8 @@ from src.tracking.opening import managed_run
 from src.tracking.provenance import command_tags, origin_tags
 from src.tracking.run import Run, as_param
 from src.tracking.store import Store, open_store
-from src.tracking.tags import PIPELINE_KEY, filter_by, is_parent, searches
+from src.tracking.tags import PARENT, PIPELINE_KEY, filter_by, is_parent, searches
 
-PARENT = "mlflow.parentRunId"
 MISSING = "???"  # OmegaConf's value of a key without a default
 NAMES = {"model": "model.name", "dataset": "dataset.name"}  # tag -> key of what the UI shows even if it differs
 

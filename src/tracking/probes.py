@@ -18,6 +18,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from src.places import resolve_address, sqlite_file
 
 PROBE_SECONDS = 3  # that a store may take to answer a probe
+GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code for what does not exist
 
 _REFUSED = ("authentication failed", "permission denied", "does not exist", "no pg_hba.conf entry")
 _DISCONNECTED = (

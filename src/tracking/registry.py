@@ -13,11 +13,12 @@ from src.errors import StoreError
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
 from src.schema import TrackingConfig
+from src.tracking.probes import GONE
 from src.tracking.run import Run
 from src.tracking.store import existing_client
 
 # MLflow's error codes for a run that does not exist; a server with users answers all but the admin with the last one.
-NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
+NO_SUCH_RUN = (GONE, "INVALID_PARAMETER_VALUE", "PERMISSION_DENIED")
 DIGEST_TAG = "data_digest"  # of a version
 
 

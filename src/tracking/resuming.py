@@ -12,11 +12,13 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError
-from src.links import doctor_command, mlflow_command
+from src.links import doctor_command, restore_command
+from src.places import store_folder
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.outage import Outages, PatientClient
 from src.tracking.points import points_of
+from src.tracking.probes import GONE
 from src.tracking.process import has_process
 from src.tracking.provenance import process_tags
 from src.tracking.run import Run
@@ -27,14 +29,23 @@ from src.tracking.store import (
     explain_refusal,
     explain_unusable_store,
     prepare_store,
-    store_folder,
 )
-from src.tracking.tags import ART, COMMAND, PLANNED, STUDY_ID, filter_by, host_of, is_parent, read_tag, renamed_tags
+from src.tracking.tags import (
+    ART,
+    COMMAND,
+    PARENT,
+    PLANNED,
+    STUDY_ID,
+    filter_by,
+    host_of,
+    is_parent,
+    read_tag,
+    renamed_tags,
+)
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
 CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
 UPLOADED = "checkpoint"  # the artifact with the last checkpoint of an interrupted run
-GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code
 WRITTEN = "checkpoint/seconds"  # the metric with a point for each checkpoint that was written
 
 
@@ -81,7 +92,7 @@ def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
     """Raise StoreError if a run cannot be resumed; the message says why and what to do."""
     tags, status, run_id = found.data.tags, found.info.status, found.info.run_id
     if found.info.lifecycle_stage != "active":
-        restore = mlflow_command(uri, "runs", "restore", "--run-id", run_id)
+        restore = restore_command(uri, run_id)
         raise StoreError(f"run {run_id} was deleted; restore it: {restore}")
     if is_parent(tags):
         command = tags.get(COMMAND)
@@ -120,7 +131,7 @@ def interrupted_runs(store: Store, planned: str, parent_run_id: str | None) -> l
     """
     if store.client is None:
         return []
-    tags = {PLANNED: planned} | ({"mlflow.parentRunId": parent_run_id} if parent_run_id else {})
+    tags = {PLANNED: planned} | ({PARENT: parent_run_id} if parent_run_id else {})
     found = store.client.search_runs(
         [store.experiment_id],
         f"{filter_by(tags)} and attributes.status = 'KILLED'",
@@ -131,6 +142,8 @@ def interrupted_runs(store: Store, planned: str, parent_run_id: str | None) -> l
 
 def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     """Return an interrupted run that this process continues, with the points that are recorded in it.
+
+    Points and files that an earlier process could not deliver are delivered now.
 
     Args:
         store: the store with the run's experiment.
@@ -151,6 +164,8 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     found = client.get_run(run_id)
     run.params, run.tags = found.data.params, found.data.tags
     run.model_ids = _finished_models(client, experiment_id, run_id)
+    if run.undelivered is not None:
+        run.undelivered.deliver_files(client)  # before the training writes newer ones
     run.continue_from(
         {name: {point.step: point.value for point in points_of(client, run_id, name)} for name in found.data.metrics}
     )

@@ -29,7 +29,8 @@ from src.redact import redact, redact_tree
 from src.schema import Config, as_tree, flatten
 from src.tables import csv_line
 from src.tracking.artifacts import Artifacts, abandon_model, abandon_models
-from src.tracking.outage import Outages, PatientClient
+from src.tracking.outage import Outages, PatientClient, patiently
+from src.tracking.probes import GONE
 from src.tracking.provenance import command_tags, difference, packages, process_tags, source_tags
 from src.tracking.stored_run import CONFIG, OVERRIDES, SETTINGS, StoredRun
 from src.tracking.tags import is_parent, renamed_tags
@@ -74,17 +75,17 @@ class Run(StoredRun):
 
         `config/config.yaml` comes last: a run with it can be resumed, and nothing is missing in it then.
         """
-        self.log_params(flatten(config))
-        if overrides:
-            self.log_overrides(overrides)
-        self._write(CONFIG, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+        self._record_config(CONFIG, config, overrides)
 
     def log_settings(self, config: Any, overrides: Sequence[str]) -> None:
         """Record the config of a run that trains nothing as params and as `config/settings.yaml`, and the overrides."""
+        self._record_config(SETTINGS, config, overrides)
+
+    def _record_config(self, path: str, config: Any, overrides: Sequence[str]) -> None:
         self.log_params(flatten(config))
         if overrides:
             self.log_overrides(overrides)
-        self._write(SETTINGS, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
+        self._write(path, yaml.safe_dump(redact_tree(as_tree(config)), sort_keys=False))
 
     def log_overrides(self, overrides: Sequence[str]) -> None:
         """Record what was typed as `config/overrides.yaml`."""
@@ -178,6 +179,10 @@ class Run(StoredRun):
     def flush(self) -> None:
         """Wait until every metric is written; raise StoreError if one could not be."""
         self._writer.flush()
+
+    def close(self) -> None:
+        """End the thread that writes metrics; `flush` waits for it."""
+        self._writer.close()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, their secrets hidden and very long values cut."""
@@ -299,10 +304,7 @@ class Run(StoredRun):
             _log_model(self, model, name, images, probabilities, step)
 
         with deferred():
-            if self._outages is None:
-                log()
-            else:
-                self._outages.call(log)
+            patiently(self._client, log)
 
     def remove_models(self) -> None:
         """Remove the MLflow models that the run has logged, except those that are versions of a registered model."""
@@ -425,5 +427,5 @@ def _delete_tag(client: mlflow.MlflowClient, run_id: str, name: str) -> None:
     try:
         client.delete_tag(run_id, name)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code != GONE:
             raise

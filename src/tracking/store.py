@@ -29,7 +29,7 @@ from src.databases import (
 )
 from src.errors import StoreError
 from src.links import VARIABLE, mlflow_command
-from src.places import is_writable, resolve_address, sqlite_file
+from src.places import is_writable, resolve_address, sqlite_file, store_folder
 from src.process.interrupt import deferred
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
@@ -323,12 +323,6 @@ def _experiment_id(client: mlflow.MlflowClient, name: str, location: str | None)
     if view := renewed_view(experiment.tags):
         client.set_experiment_tag(experiment.experiment_id, TAG, view)
     return experiment.experiment_id
-
-
-def store_folder(uri: str) -> Path:
-    """Return the folder of a SQLite store, and the working folder for any other store."""
-    database = sqlite_file(uri)
-    return Path.cwd() if database is None else database.absolute().parent
 
 
 def check_exists(uri: str) -> None:

@@ -10,21 +10,21 @@ from mlflow.entities import Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError
-from src.places import is_writable, local_folder, sqlite_file
+from src.places import is_writable, local_folder, sqlite_file, store_folder
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_killed_run
 from src.tracking.artifacts import abandon_model
 from src.tracking.model_uri import model_location
+from src.tracking.probes import GONE
 from src.tracking.records import ModelRecord, RunRecord, VersionRecord, model_record, run_record
 from src.tracking.registry import NO_SUCH_RUN
 from src.tracking.run import as_param
-from src.tracking.store import explain_unusable_store, reading_client, store_folder
+from src.tracking.store import explain_unusable_store, reading_client
 from src.tracking.tags import PROCESS, STUDY_ID, filter_by, searches
 
 PAGE = 200  # runs in one request, each with its params and metrics
 EVERY = "*"  # every experiment
 MODEL_FILE = "MLmodel"  # which every MLflow model has
-GONE = "RESOURCE_DOES_NOT_EXIST"  # MLflow's error code
 
 
 class Survey:

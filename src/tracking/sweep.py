@@ -9,11 +9,11 @@ from mlflow.entities import Run as MlflowRun
 
 from src.extensions import PARAM, extension_param
 from src.redact import redact
-from src.tracking.parents import PARENT, adopt, find_runs, open_parent
+from src.tracking.parents import adopt, find_runs, open_parent
 from src.tracking.provenance import origin_tags
 from src.tracking.run import Run
 from src.tracking.store import Store
-from src.tracking.tags import STUDY_ID, SWEEP, is_sweep, read_tag
+from src.tracking.tags import PARENT, STUDY_ID, SWEEP, is_sweep, read_tag
 
 
 class StudyId(NamedTuple):
@@ -67,7 +67,8 @@ def record_lost_trial(store: Store, study: StudyId, number: int, *, run_name: st
         if found.info.status != "KILLED":  # opening the store may have marked it already
             store.client.set_terminated(found.info.run_id, "KILLED")
         return
-    _new_child(store, study, number, run_name, parent_run_id).end("KILLED")
+    run = _new_child(store, study, number, run_name, parent_run_id)
+    store.client.set_terminated(run.run_id, "KILLED")  # `end` would also end the wait for a store that does not answer
 
 
 def record_failed_trial(

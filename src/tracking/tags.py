@@ -39,6 +39,7 @@ STUDY_ID = f"{TAG_PREFIX}study_id"
 SWEEP = f"{TAG_PREFIX}sweep"  # marks the run of a sweep, the parent of its trials' runs
 ART = f"{TAG_PREFIX}art"  # the command that made a picture in this run: dream or style
 PIPELINE_KEY = f"{TAG_PREFIX}pipeline_key"  # of what a pipeline was asked to do
+PARENT = "mlflow.parentRunId"  # MLflow's own: the run under which this one is shown
 
 
 def read_tag(tags: Mapping[str, str], name: str) -> str | None:

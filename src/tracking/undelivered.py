@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import mlflow
 from mlflow.entities import Metric
 
 from src.links import deliver_command
-from src.places import resolve_address, sqlite_file
+from src.places import resolve_address, store_folder
 from src.redact import redact
-from src.writing import replacing
+from src.writing import remove, remove_parts, replacing
 
 UNDELIVERED = ".undelivered"
 POINTS, RUN, ARTIFACTS = "points.jsonl", "run.json", "artifacts"
@@ -50,9 +51,7 @@ class Undelivered:
     """
 
     def __init__(self, uri: str, run_id: str, experiment_id: str) -> None:
-        database = sqlite_file(uri)
-        store_folder = Path.cwd() if database is None else database.absolute().parent
-        self.folder = store_folder / UNDELIVERED / run_id
+        self.folder = store_folder(uri) / UNDELIVERED / run_id
         self._run: dict[str, str | None] = {
             "uri": _address(uri),
             "run_id": run_id,
@@ -88,10 +87,15 @@ class Undelivered:
             file.write("".join(point.as_line() for point in points).encode())
             file.flush()
 
-    def add_artifacts(self, root: Path) -> None:
-        """Keep a copy of all files under this folder, at the same paths as in the run's artifacts."""
+    def add_artifact(self, source: Path, path: str) -> None:
+        """Move a file or a folder to this path of the kept artifacts; what is kept there is replaced.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
         self._write_run()
-        shutil.copytree(root, self.artifacts, dirs_exist_ok=True)
+        with replacing(self.artifacts / path) as part:
+            shutil.move(source, part)
 
     def set_status(self, status: str) -> None:
         """Note the status that the run was to end with."""
@@ -104,8 +108,18 @@ class Undelivered:
         """Remove the points, and the folder if nothing else is in it."""
         with contextlib.suppress(OSError):
             (self.folder / POINTS).unlink(missing_ok=True)
-            if not self.artifacts.exists():
-                remove_folder(self.folder)
+            self._remove_if_empty()
+
+    def deliver_files(self, client: mlflow.MlflowClient) -> None:
+        """Send the files to the run, then remove them, and the folder if nothing else is in it."""
+        send_files(client, self.folder.name, self.folder)
+        with contextlib.suppress(OSError):
+            remove(self.artifacts)
+            self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        if not self.artifacts.exists() and not (self.folder / POINTS).exists():
+            remove_folder(self.folder)
 
     def _write_run(self, is_changed: bool = False) -> None:
         if is_changed or not self.exists:
@@ -121,6 +135,15 @@ def count_kept_points(folder: Path) -> int:
 def kept_files(folder: Path) -> list[Path]:
     """Return the files that a folder `.undelivered/RUN_ID` keeps."""
     return [path for path in (folder / ARTIFACTS).rglob("*") if path.is_file()]
+
+
+def send_files(client: mlflow.MlflowClient, run_id: str, folder: Path) -> int:
+    """Send the files that a folder `.undelivered/RUN_ID` keeps to their run, and return their number."""
+    remove_parts(folder / ARTIFACTS)
+    files = kept_files(folder)
+    if files:
+        client.log_artifacts(run_id, str(folder / ARTIFACTS))
+    return len(files)
 
 
 def names_store(folder: Path, uri: str) -> bool:

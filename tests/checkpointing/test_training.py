@@ -3,6 +3,7 @@
 import resource
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,6 +81,28 @@ def test_a_file_in_place_of_the_folder_does_not_end_the_training(tmp_path: Path)
     training = Checkpoints(tmp_path, "run", 0, report=reports.append, latest=checkpoint(1))
     assert not training.write_latest()
     assert len(reports) == 1
+
+
+@contextmanager
+def no_new_files() -> Iterator[None]:
+    """Let this process open no files, so that it cannot read a folder either."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_folder_that_cannot_be_read_does_not_end_the_training(tmp_path: Path) -> None:
+    reports: list[str] = []
+    training = Checkpoints(tmp_path, "run", 0, report=reports.append, latest=checkpoint(1))
+    with no_new_files():
+        assert not training.write_latest()
+    assert reports == [
+        f"the checkpoint of epoch 1 could not be written to {tmp_path}/run (Too many open files); the training "
+        "continues without it"
+    ]
 
 
 # --- when -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def keep(patient: Patient, run_id: str, *, points: int = 0, files: int = 0, uri:
         made.mkdir(parents=True)
         for number in range(files):
             (made / f"{number}.png").touch()
-        kept.add_artifacts(made.parent)
+        kept.add_artifact(made, "figures")
     return kept.folder
 
 

@@ -55,6 +55,17 @@ def test_an_uploaded_checkpoint_is_used_where_the_folder_is_gone(
     assert interrupted.curves() == whole.curves()
 
 
+def test_an_uploaded_checkpoint_is_used_by_the_same_command_where_the_folder_is_gone(
+    workplace: Workplace, whole: Interruption, typed: Typed
+) -> None:
+    line = (*LIGHT, "training.checkpoint_upload=true", "tracking.on_duplicate=reuse")
+    interrupted = Interruption(workplace, interrupt(workplace, *line))
+    shutil.rmtree(interrupted.folder.parent)
+    assert typed(workplace, *line).code == 0
+    assert interrupted.client.get_run(interrupted.run_id).data.tags[RESUMED] == str(STOPPED_AFTER)
+    assert interrupted.curves() == whole.curves()
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -13,7 +13,10 @@ from mlflow.exceptions import MlflowException
 from src.cli.compose import compose_config
 from src.errors import StoreError
 from src.tracking import Run, abandon_model, explain_store_errors, open_store, start_run
-from src.tracking.artifacts import RESERVED
+from src.tracking.artifacts import RESERVED, reading_model
+from src.tracking.store import prepare_store
+from tests.support.runs import config_for, new_run
+from tests.support.servers import plain_server
 from tests.support.workplace import Workplace
 
 TOO_MUCH = 200_000  # bytes; files may have half of that
@@ -52,6 +55,19 @@ def test_a_new_folder_replaces_the_one_with_its_name(workplace: Workplace, run: 
             folder.mkdir()
             (folder / f"{name}.txt").write_text(name)
     assert [path.name for path in (artifacts(workplace, run) / "model").iterdir()] == ["new.txt"]
+
+
+@pytest.mark.services
+def test_a_new_folder_replaces_the_one_with_its_name_on_a_server(tmp_path: Path):
+    with plain_server(tmp_path) as server, new_run(config_for(server.uri)) as run:
+        for names in (["old.txt", "old/a.txt", "both/old.txt", "both/a.txt"], ["both/a.txt", "new.txt"]):
+            with run.new_folder("front") as folder:
+                for name in names:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_text(names[-1])
+        with run.reading("front") as front:
+            files = {file.relative_to(front).as_posix() for file in front.rglob("*") if file.is_file()}
+    assert files == {"both/a.txt", "new.txt"}
 
 
 FULL_DISK = f"""
@@ -111,8 +127,7 @@ def test_temporary_files_next_to_artifacts_have_a_name_that_tensorflow_takes_lit
     assert run._artifacts is not None
     folder = workplace.folder / "back\\slash"
     folder.mkdir()
-    monkeypatch.setattr(run._artifacts, "_folder", folder)
-    monkeypatch.setattr(run._artifacts, "_is_known", True)
+    monkeypatch.setattr(run._artifacts, "_uri", folder.as_uri())
     with run._artifacts.temporary_files():
         made = tempfile.mkdtemp()
         assert "\\" not in made
@@ -149,6 +164,19 @@ def test_an_unfinished_model_becomes_failed_and_its_files_are_removed(
     abandon_model(client, logged.model_id)
     assert str(client.get_logged_model(logged.model_id).status) == ("READY" if kept else "FAILED")
     assert folder.parent.exists() == kept
+
+
+def test_the_files_of_a_model_that_cannot_be_fetched_are_a_store_error(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    prepare_store(workplace.uri)
+    client = MlflowClient(workplace.uri)
+    gone = "http://127.0.0.1:1/api/2.0/mlflow-artifacts/artifacts"
+    experiment_id = client.create_experiment("elsewhere", artifact_location=gone)
+    model = f"models:/{client.create_logged_model(experiment_id, name='net').model_id}"
+    with pytest.raises(StoreError, match=f"the files of {model} could not be fetched"), reading_model(client, model):
+        pass
 
 
 def fail_with(error: str) -> None:

@@ -16,7 +16,7 @@ from src.schema import Config
 from src.tracking import deliver, open_store, origin_tags
 from src.tracking.process import process_name
 from src.tracking.tags import PROCESS
-from src.tracking.undelivered import Points, Undelivered
+from src.tracking.undelivered import Points, Undelivered, kept_files
 from tests.support.workplace import Workplace
 
 
@@ -40,7 +40,7 @@ def kept(run_id: str, workplace: Workplace, tmp_path: Path) -> Undelivered:
     (model / "saved_model").mkdir(parents=True)
     (model / "model.keras").write_text("weights")
     (model / "saved_model" / "saved_model.pb").write_text("graph")
-    undelivered.add_artifacts(model.parent)
+    undelivered.add_artifact(model, "model")
     return undelivered
 
 
@@ -108,6 +108,38 @@ def test_a_run_that_has_ended_keeps_its_status(kept: Undelivered, run_id: str, c
     deliver(kept.folder)
     assert client.get_run(run_id).info.status == "FINISHED"
     assert history(client, run_id) == COMPLETE
+
+
+def test_a_run_that_was_finished_since_keeps_its_newer_files(
+    kept: Undelivered, run_id: str, client: MlflowClient, tmp_path: Path
+):
+    client.log_text(run_id, "better weights", "model/model.keras")
+    client.set_terminated(run_id, "FINISHED")
+    assert deliver(kept.folder).message == (
+        f"delivered 6 points and 0 files to run {run_id}; 2 older files were removed, because the run has been "
+        "finished since"
+    )
+    model = Path(client.download_artifacts(run_id, "model", str(tmp_path)))
+    assert [(file.name, file.read_text()) for file in model.iterdir()] == [("model.keras", "better weights")]
+    assert not kept.folder.exists()
+
+
+def test_files_that_a_killed_process_kept_only_in_part_are_not_delivered(
+    kept: Undelivered, run_id: str, client: MlflowClient
+):
+    part = kept.artifacts / ".part-checkpoint"
+    part.mkdir()
+    (part / "00002.json").write_text("{")
+    assert deliver(kept.folder).files == 2
+    assert [file.path for file in client.list_artifacts(run_id)] == ["model"]
+
+
+def test_a_folder_that_is_kept_again_replaces_the_earlier_one(kept: Undelivered, tmp_path: Path):
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    (newer / "model.keras").write_text("newer weights")
+    kept.add_artifact(newer, "model")
+    assert [(file.name, file.read_text()) for file in kept_files(kept.folder)] == [("model.keras", "newer weights")]
 
 
 def write_run(kept: Undelivered, **changes: Any) -> None:

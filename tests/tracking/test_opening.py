@@ -1,6 +1,7 @@
 """Runs are opened, ended and resumed."""
 
 import contextlib
+import threading
 import time
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def test_a_resumed_run_returns_its_config_and_keeps_its_status(config: Config, c
         assert resumed.read_config()["model"]["name"] == "lenot"
         assert resumed.best_epoch == 4
     assert client.get_run(str(run.run_id)).info.status == "FINISHED"
+
+
+def test_the_thread_of_a_resumed_run_ends(config: Config):
+    with new_run(config) as run:
+        pass
+    before = set(threading.enumerate())
+    with resume_run(config.tracking, run_id=run.run_id) as resumed:
+        resumed.log_metrics({"test_accuracy": 0.5}, 1)
+        (writer,) = set(threading.enumerate()) - before
+    writer.join(60)
+    assert not writer.is_alive()
 
 
 def test_system_metrics_are_sampled_when_asked_for(

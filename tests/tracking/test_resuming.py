@@ -1,5 +1,7 @@
 """Runs that are taken over after an interruption."""
 
+from pathlib import Path
+
 from src.process.interrupt import Interrupted
 from src.tracking import open_store
 from src.tracking.resuming import take_over
@@ -46,3 +48,22 @@ def test_points_that_were_not_delivered_arrive_without_new_ones(workplace: Workp
     kept.add_points([Points({"loss": 0.25}, 1, 1_000)])
     take_over(store, run_id, {}).flush()
     assert [point.value for point in store.client.get_metric_history(run_id, "loss")] == [0.25]
+
+
+def test_files_that_were_not_delivered_arrive_before_the_training_writes_newer_ones(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    config = config_for(workplace.uri)
+    with new_run(config) as run:
+        run_id = str(run.run_id)
+    store = open_store(config.tracking, print)
+    assert store.client is not None
+    store.client.set_terminated(run_id, "KILLED")
+    kept = Undelivered(workplace.uri, run_id, run.experiment_id)
+    file = tmp_path / "model.keras"
+    file.write_text("weights")
+    kept.add_artifact(file, "model/model.keras")
+    again = take_over(store, run_id, {})
+    with again.reading("model/model.keras") as delivered:
+        assert delivered.read_text() == "weights"
+    assert not kept.folder.exists()

@@ -18,7 +18,7 @@ from src.errors import StoreError
 from src.links import VARIABLE
 from src.schema import Config, TrackingConfig
 from src.tracking import Survey, interrupted_run, open_store, resume_run
-from src.tracking.store import FIRST_TABLES, explain_refusal, store_folder
+from src.tracking.store import FIRST_TABLES, explain_refusal
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -223,10 +223,9 @@ def test_a_store_that_mlflow_makes_at_the_same_moment_is_opened_by_both(
     assert [run.info.run_name for run in store.client.search_runs(["0"])] == ["theirs"]
 
 
-def test_the_folder_of_a_store_is_found_as_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_message_about_a_full_disk_names_the_file_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for uri in ("sqlite:///~/mlflow.db", " sqlite:///mlflow.db", "sqlite+pysqlite:///mlflow.db"):
-        assert store_folder(uri) == tmp_path
         full = str(explain_refusal(uri, RuntimeError("database or disk is full")))
         assert full.startswith(f"{tmp_path}/mlflow.db cannot be written: the disk is full")

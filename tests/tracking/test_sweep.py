@@ -27,6 +27,7 @@ from src.tracking import (
     study_runs,
     tag_run,
 )
+from src.tracking.outage import PatientClient
 from src.tracking.tags import COMMAND
 from tests.support.runs import config_for, new_run
 
@@ -292,6 +293,13 @@ def test_a_lost_trial_that_had_not_begun_a_run_has_a_killed_one(store: Store, cl
     assert (run.info.run_name, run.info.status) == ("trial-003", "KILLED")
     assert run.data.tags["mlflow.parentRunId"] == parent
     assert STUDY.tags_of_trial(3).items() <= run.data.tags.items()
+
+
+def test_a_lost_trial_does_not_end_the_wait_for_a_store_that_does_not_answer(config: Config):
+    store = open_store(config.tracking, print)
+    lost(store, 3)
+    assert isinstance(store.client, PatientClient)
+    assert not store.client.outages.is_over
 
 
 def test_the_runs_of_other_trials_and_studies_stay_running(store: Store, client: MlflowClient, config: Config):
