@@ -31,7 +31,7 @@ def explain_errors(what: str) -> Iterator[None]:
         yield
     except (UserError, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is explained elsewhere
             raise
         raise UserError(f"{what} failed: {describe_error(error)}; HYDRA_FULL_ERROR=1 shows more") from error
@@ -44,7 +44,8 @@ def describe_error(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith("<") and not is_library(Path(frame.filename))]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:MAX_TEXT]}{place}"
+    text = " ".join(str(error).split())[:MAX_TEXT]
+    return f"{type(error).__name__}{text and f': {text}'}{place}"
 
 
 def is_library(file: Path) -> bool:

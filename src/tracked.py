@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from src import datasets, models, saving, tracking
 from src.cli.conversion import config_from_dict
-from src.errors import DataError, ModelFileError
+from src.errors import DataError, ModelFileError, StoreError
 from src.extensions import require_extensions
 from src.places import local_path
-from src.schema import Config, DatasetConfig, TrackedModelConfig, TransferConfig
+from src.schema import Config, DatasetConfig, TrackedModelConfig, TrackingConfig, TransferConfig
 
 if TYPE_CHECKING:
     import keras
@@ -128,8 +128,8 @@ def check_initial_weights(config: Config) -> None:
     The files of a run on a server are checked when they are loaded, since they would be fetched twice.
 
     Raises:
-        ModelFileError: a file is missing, altered or not a model.
-        StoreError: the run does not exist or keeps no model.
+        ModelFileError: a file is missing, altered or not a model; see `open_initial_run` for those of a run.
+        StoreError: the store does not answer.
     """
     name = config.training.initial_weights
     if not name:
@@ -140,10 +140,27 @@ def check_initial_weights(config: Config) -> None:
     elif not re.fullmatch(r"[0-9a-f]{32}", name):
         raise ModelFileError(f"training.initial_weights={name}: it is neither a file nor the id of a run")
     else:
-        with tracking.resume_run(config.tracking, run_id=name) as run:
+        with open_initial_run(config.tracking, name) as run:
             if run.folder is not None:
                 with run.model_folder() as folder:
                     saving.keras_file(folder)
+
+
+@contextmanager
+def open_initial_run(config: TrackingConfig, run_id: str) -> Iterator[tracking.Run]:
+    """Yield the run that `training.initial_weights` names.
+
+    Raises:
+        ModelFileError: the run does not exist, has not ended or keeps no model. In a sweep, its trial alone fails.
+        StoreError: the store does not answer.
+    """
+    try:
+        with tracking.resume_run(config, run_id=run_id) as run:
+            yield run
+    except StoreError as error:
+        if tracking.is_outage(error):
+            raise
+        raise ModelFileError(f"training.initial_weights={run_id}: {error}") from error
 
 
 def _check_digest(run: tracking.Run, dataset: datasets.Dataset) -> None:

@@ -21,6 +21,7 @@ from src.process.interrupt import deferred
 from src.results import format_calibration, format_scores
 from src.resuming import NOTHING, Resumption
 from src.schema import TEST, Config, OwnDataConfig, TransferConfig, metric_names
+from src.tracked import open_initial_run
 
 if TYPE_CHECKING:
     import keras
@@ -168,7 +169,7 @@ def start_from(name: str, model: keras.Model, config: Config) -> None:
     if (file := local_path(name)).is_file():
         fitting.copy_weights(saving.load_model(file), model, name)
         return
-    with tracking.resume_run(config.tracking, run_id=name) as earlier, earlier.model_folder() as folder:
+    with open_initial_run(config.tracking, name) as earlier, earlier.model_folder() as folder:
         fitting.copy_weights(saving.load_model(saving.keras_file(folder)), model, f"run {name}")
 
 

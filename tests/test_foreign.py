@@ -1,6 +1,7 @@
 """Code that users wrote: what it returns is checked before anything is trained, and its errors are sentences."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,7 @@ def subclass() -> keras.Model:
 NETWORKS: list[tuple[Callable[[], Any], str]] = [
     (lambda: None, "returned NoneType, expected Model"),
     (lambda: 1 / 0, "failed: ZeroDivisionError: division by zero"),
+    (lambda: sys.exit(), r"failed: SystemExit \("),
     (lambda: keras.Sequential([softmax()]), r"without a keras\.Input; begin it with one"),
     (subclass, r"without a keras\.Input; begin it with one"),
     (lambda: given(softmax(), dtype="float32"), r"a network for float32 \(8, 8, 1\); expected one input, raw pixels"),

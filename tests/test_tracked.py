@@ -18,13 +18,14 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from PIL import Image
 
 from src.cli.compose import compose_config
-from src.errors import UserError
+from src.errors import ModelFileError, StoreError, UserError
 from src.evaluate import evaluate
 from src.explain import explain
 from src.predict import predict
 from src.register import register
 from src.reports import check_origin
-from src.tracked import TrackedModel
+from src.schema import Config
+from src.tracked import TrackedModel, check_initial_weights
 from src.tracking import Run
 from src.train import train
 from tests.support.pictures import put_class
@@ -213,6 +214,46 @@ def test_a_run_without_its_tags_can_still_be_used(rivals: Rivals, tmp_path: Path
     without("tags WHERE 1")(damaged)
     for use in (evaluated, registered, reproduced):
         use(damaged.workplace, f"run_id={rivals.first}")
+
+
+# --- runs that a training cannot begin with --------------------------------------------------------------------------
+
+
+def remove_model(rivals: Rivals) -> None:
+    shutil.rmtree(artifacts(rivals) / "model")
+
+
+def delete_run(rivals: Rivals) -> None:
+    rivals.client.delete_run(rivals.first)
+
+
+def run_again(rivals: Rivals) -> None:
+    rivals.client.update_run(rivals.first, "RUNNING")
+
+
+def beginning_with(uri: str, run_id: str) -> Config:
+    config = compose_config([*QUICK, f"tracking.uri='{uri}'", f"training.initial_weights={run_id}"])
+    assert isinstance(config, Config)
+    return config
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [(remove_model, "keeps no model"), (delete_run, "was deleted"), (run_again, "is still RUNNING")],
+)
+def test_a_run_that_gives_no_initial_weights_is_a_mistake_and_not_a_fault_of_the_store(
+    rivals: Rivals, tmp_path: Path, damage: Damage, sentence: str
+) -> None:
+    damaged = replace(rivals, workplace=copy_of(rivals.workplace, tmp_path / "damaged"))
+    damage(damaged)
+    config = beginning_with(damaged.workplace.uri, rivals.first)
+    with pytest.raises(ModelFileError, match=f"^training.initial_weights={rivals.first}: .*{sentence}"):
+        check_initial_weights(config)
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_wrong_initial_weights() -> None:
+    with pytest.raises(StoreError, match="does not answer"):
+        check_initial_weights(beginning_with("http://127.0.0.1:1", "0" * 32))
 
 
 # --- mistakes that are reported before TensorFlow is imported ------------------------------------------------------

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from src import reports, saving
 from src.cli.compose import CONF, compose_config
 from src.datasets import load_dataset
-from src.errors import ModelFileError, StoreError, TrainingDiverged
+from src.errors import ModelFileError, TrainingDiverged
 from src.fitting.dividing import MAX_PARTS
 from src.process.machine import cores
 from src.results import TrainResult
@@ -434,7 +434,7 @@ def test_training_fast_is_bfloat16_if_the_processor_has_it_and_the_settings_say_
 
 
 def test_initial_weights_of_an_unknown_run_are_refused(trained: TrainedRun):
-    with pytest.raises(StoreError, match="has no 0123456789abcdef0123456789abcdef"):
+    with pytest.raises(ModelFileError, match="has no 0123456789abcdef0123456789abcdef"):
         train_tracked(trained.workplace, "training.initial_weights=0123456789abcdef0123456789abcdef")
 
 

@@ -37,8 +37,13 @@ def manifests(folder: Path) -> dict[int, Path]:
 
 
 def newest_epoch(folder: Path) -> int:
-    """Return the epoch of the newest checkpoint in a folder, 0 without one. Its files are not checked."""
-    return max(manifests(folder), default=0)
+    """Return the epoch of the newest checkpoint in a folder. Its files are not checked.
+
+    It is 0 without a checkpoint and for a folder that cannot be read: from there no training continues.
+    """
+    with contextlib.suppress(CheckpointError):
+        return max(manifests(folder), default=0)
+    return 0
 
 
 def read_manifest(manifest: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from src.cli.flags import refuse_flags
 from src.cli.mistakes import explain, quoted
 from src.cli.strings import quote_strings
 from src.errors import ConfigError, UserError
+from src.foreign import describe_error
 from src.places import local_path, name_variables
 from src.process.failures import describe_memory_error, print_error
 from src.process.interrupt import Interrupted, raise_on_signals
@@ -66,7 +67,13 @@ def entry_point(
     def decorate(work: Work) -> Callable[[], None]:
         def from_line() -> None:
             if (typed := _from_command_line(config_name, sweeps)) is not None:
-                work(*typed)
+                try:
+                    work(*typed)
+                except SystemExit as error:
+                    if error.code:  # Rich leaves with 1 when nothing reads its output
+                        raise
+                    reason = describe_error(error)
+                    raise UserError(f"the command was ended by {reason}; HYDRA_FULL_ERROR=1 shows more") from error
 
         @wraps(work)
         def command() -> None:

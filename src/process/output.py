@@ -44,14 +44,17 @@ def written_output() -> Iterator[None]:
 
 
 @contextmanager
-def lasting_output() -> Iterator[None]:
+def lasting_output(is_silent: bool = False) -> Iterator[None]:
     """Drop output of the block that cannot be written, instead of raising an error.
 
     The reader of a pipe may end (`| head`, a killed `tee`), a terminal may be closed, and the disk of a log file may be
     full. The error stream says once that output is lost.
+
+    Args:
+        is_silent: True for a process whose parent has the same output, and says that it is lost.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout = _like(sys.stdout, partial(_LastingFile, on_loss=_report))
+    sys.stdout = _like(sys.stdout, partial(_LastingFile, on_loss=repr if is_silent else _report))
     sys.stderr = _like(sys.stderr, partial(_LastingFile, on_loss=repr))
     try:
         yield

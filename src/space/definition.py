@@ -23,29 +23,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.compose import compose
 from src.cli.conversion import typed_config
 from src.cli.mistakes import explain
 from src.errors import ConfigError
 from src.redact import is_secret_name, redact, redact_forms, redact_tree
-from src.schema import (
-    PLACE,
-    REQUEST,
-    RUN_GROUPS,
-    Choice,
-    Config,
-    Interval,
-    SweeperConfig,
-    as_tree,
-    kind_of,
-)
+from src.schema import RUN_GROUPS, Choice, Interval, SweeperConfig, as_tree, kind_of
+from src.space.places import Places, Tree, parts_of, place_keys, split_section
 from src.space.plan import SweepPlan, make_plan
 from src.space.space import Space
 
@@ -68,21 +57,6 @@ COMMAND_SETTINGS = (
 _REFERENCE = re.compile(r"(?<!\\)\$\{\s*\.*[\w-]+(\.[\w-]+|\[[\w-]+\])*\s*\}")  # to another key, such as ${.epochs}
 _INTERPOLATION = re.compile(r"(?<!\\)\$\{")
 
-Tree = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """The paths and addresses of a worker.
-
-    Attributes:
-        storage: the address of the study's storage.
-        bases: for each base configuration of the definition, the paths and addresses of each of its sections.
-    """
-
-    storage: str
-    bases: Sequence[Mapping[str, Tree]]
-
 
 def define(plan: SweepPlan) -> Tree:
     """Return the definition of a sweep.
@@ -94,7 +68,7 @@ def define(plan: SweepPlan) -> Tree:
     sections: dict[str, list[Any]] = {}
     bases = []
     for options, base in plan.space.bases.items():
-        parts = {name: _split(name, part)[0] for name, part in _parts_of(base).items()}
+        parts = {name: split_section(name, part)[0] for name, part in parts_of(base).items()}
         numbers = {name: _add(part, sections.setdefault(name, [])) for name, part in _public(parts, plan, base).items()}
         bases.append({"options": options, "sections": numbers, "choices": plan.space.choices[options]})
     definition = {
@@ -110,56 +84,6 @@ def define(plan: SweepPlan) -> Tree:
         "typed": plan.space.typed,
     }
     return dict(json.loads(json.dumps(definition)))
-
-
-def places_of(plan: SweepPlan) -> Places:
-    """Return the paths and addresses of a sweep."""
-    return Places(plan.settings.storage, [_places_in(base) for base in plan.space.bases.values()])
-
-
-def typed_places(plan: SweepPlan) -> list[str]:
-    """Return the paths that were typed for a sweep, such as `dataset.data_dir=/mnt/data`; no addresses of stores."""
-    keys = {key for key in _place_names(plan) if not key.startswith("tracking.")}
-    return [typed for typed in plan.line if typed.lstrip("+").partition("=")[0] in keys]
-
-
-def searched_places(plan: SweepPlan) -> list[str]:
-    """Return the keys of paths and addresses that are searched, so that the definition contains them."""
-    return sorted({dimension.name for dimension in plan.space.dimensions} & _place_names(plan))
-
-
-def _place_names(plan: SweepPlan) -> set[str]:
-    """Return the dotted names of all paths and addresses of a sweep's configurations."""
-    parts = [(name, base[name]) for base in plan.space.bases.values() for name in RUN_GROUPS]
-    return {f"{name}.{key}" for name, part in parts for key in _place_keys(name, part)}
-
-
-def own_places(definition: Any, storage: str, overrides: Sequence[str]) -> Places:
-    """Return the paths and addresses that this machine has for a sweep: those of conf/, of conf/local, and typed ones.
-
-    Args:
-        definition: of the sweep.
-        storage: the address of the study's storage.
-        overrides: what was typed, such as `dataset.data_dir=/mnt/data`.
-
-    Raises:
-        ConfigError: it is not a definition, an option of the sweep is not in conf/, or something was typed that is
-            neither a path nor an address.
-    """
-    try:
-        chosen = [[f"{group}={base['choices'][group]}" for group in RUN_GROUPS] for base in definition["bases"]]
-        composed = [compose("train", [*options, *overrides]) for options in chosen]
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"the definition of the study is damaged ({type(error).__name__}: {error})") from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error)) from error
-    for typed in overrides:
-        group, _, key = typed.lstrip("+").partition("=")[0].partition(".")
-        if not any(key in _place_keys(group, base[group]) for base in composed if group in RUN_GROUPS):
-            raise ConfigError(
-                f"{typed}: the study decides this setting; remove `{typed}`. Only paths and addresses can be typed here"
-            )
-    return Places(storage, [_places_in(base) for base in composed])
 
 
 def read_definition(definition: Any, places: Places) -> SweepPlan:
@@ -178,10 +102,12 @@ def read_definition(definition: Any, places: Places) -> SweepPlan:
         space = _read_space(definition, places)
         settings = _read_settings(definition["settings"], places.storage)
         return make_plan(space, settings, name=str(definition["name"]))
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ConfigError(f"the definition of the study is damaged ({type(error).__name__}: {error})") from error
+    except ConfigError:
+        raise
     except OmegaConfBaseException as error:
         raise ConfigError(f"the definition of the study: {explain(error)}") from error
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"the definition of the study is damaged ({type(error).__name__}: {error})") from error
 
 
 def _read_space(definition: Tree, places: Places) -> Space:
@@ -231,35 +157,6 @@ def _read_settings(settings: Tree, storage: str) -> SweeperConfig:
 def _tupled(choice: Tree) -> Tree:
     """Return the arguments of a `Choice` with tuples instead of lists."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in choice.items()}
-
-
-def _parts_of(base: DictConfig) -> Tree:
-    """Return the sections of a base configuration as they were written, without requests."""
-    requests = {field.name for field in dataclasses.fields(Config) if REQUEST.items() <= field.metadata.items()}
-    tree = OmegaConf.to_container(base, resolve=False, throw_on_missing=False)
-    assert isinstance(tree, dict)
-    return {str(name): part for name, part in tree.items() if name not in requests}
-
-
-def _places_in(base: DictConfig) -> dict[str, Tree]:
-    return {name: _split(name, part)[1] for name, part in _parts_of(base).items() if name in RUN_GROUPS}
-
-
-def _split(name: str, part: Any) -> tuple[Any, Tree]:
-    """Return a section in two parts: without its paths and addresses, and only those."""
-    if name not in RUN_GROUPS:
-        return part, {}
-    places = _place_keys(name, part)
-    return (
-        {key: value for key, value in part.items() if key not in places},
-        {key: value for key, value in part.items() if key in places},
-    )
-
-
-def _place_keys(name: str, part: Mapping[str, Any]) -> set[str]:
-    """Return the keys of a section that are paths or addresses."""
-    fields = dataclasses.fields(kind_of(name, part))
-    return {field.name for field in fields if PLACE.items() <= field.metadata.items()}
 
 
 def _add(part: Any, variants: list[Any]) -> int:
@@ -341,7 +238,7 @@ def _calls_resolver(value: Any) -> bool:
 
 def _check_section(name: str, part: Any) -> None:
     """Raise ConfigError if a section of a stored definition contains a path, an address or a resolver."""
-    if name in RUN_GROUPS and (found := sorted(_place_keys(name, part) & part.keys())):
+    if name in RUN_GROUPS and (found := sorted(place_keys(name, part) & part.keys())):
         raise ConfigError(
             f"the definition of the study contains {name}.{found[0]}, a path or an address; these come from the "
             "environment of each worker. It was changed by another program: begin a new study"

@@ -35,18 +35,17 @@ from src.study.attempts import (
     ENDED_WITH_SWEEP,
     INTERRUPTED,
     KILLED,
-    LOSSES,
     LOST,
     REASON,
-    RETRIES,
     RETRY_OF,
     STARTED_AT,
     STARTER,
     STOPPING,
-    can_retry,
     chain_of,
     count_trials,
-    counts_as,
+    have_failed_in_a_row,
+    next_parameters,
+    open_chains,
 )
 from src.study.patience import is_outage
 from src.study.presence import OWNER, note_arrival
@@ -54,8 +53,6 @@ from src.study.sampling import build_pruner, build_sampler
 from src.study.shared import COSTS, SharedStudy
 from src.study.storage import Storage
 from src.study.watch import LOST_TRIAL, TrialLost
-
-QUEUED = "queued"
 
 T = TypeVar("T")
 
@@ -212,13 +209,11 @@ class Claims:
 
     def is_failing(self) -> bool:
         """Return True if too many trials of this command failed in a row."""
-        return self._failed_in_a_row(self.trials())
+        return self._is_failing(self.trials())
 
     def open_chains(self) -> set[int]:
         """Returns the chains whose last trial is running, or was interrupted and may be tried again."""
-        last = {chain_of(trial): trial for trial in self.trials()}
-        retries = self._settings.max_retries
-        return {chain for chain, trial in last.items() if not trial.state.is_finished() or can_retry(trial, retries)}
+        return open_chains(self.trials(), self._settings.max_retries)
 
     def chain(self, trial: optuna.Trial) -> tuple[int, int | None]:
         """Returns the number of the first trial of the trial's chain, and of the trial that it tries again, if any."""
@@ -294,14 +289,14 @@ class Claims:
         waiting = any(trial.state == TrialState.WAITING for trial in trials)
         if not waiting and counts.counted + counts.running >= self._n_trials:
             return NoTrial.WAIT if counts.running else NoTrial.DONE
-        if self._failed_in_a_row(trials):
+        if self._is_failing(trials):
             return NoTrial.FAILING
         if waiting:  # another program has enqueued it
             trial = self.study.ask()
             for name, value in self._names(owner).items():
                 trial.set_user_attr(name, value)
             return trial
-        params, attributes = self._next_parameters(trials)
+        params, attributes = next_parameters(trials, self._settings.max_retries, self._queue, self._epoch_of)
         return self.study.begin(params, {**self._names(owner), **attributes})
 
     def _names(self, owner: str) -> dict[str, str]:
@@ -365,38 +360,9 @@ class Claims:
             with contextlib.suppress(Exception):  # the study is right even if the store of the runs cannot be reached
                 self._on_dead(number)
 
-    def _next_parameters(self, trials: Sequence[FrozenTrial]) -> tuple[Mapping[str, Any], dict[str, Any]]:
-        """Returns the parameters that must come next, those of a retry or of the queue, and the trial's attributes."""
-        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-        for trial in trials:
-            if can_retry(trial, self._settings.max_retries) and trial.number not in retried:
-                chain = chain_of(trial)
-                attributes: dict[str, Any] = {
-                    RETRIES: trial.user_attrs.get(RETRIES, 0) + counts_as(KILLED, trial),
-                    LOSSES: trial.user_attrs.get(LOSSES, 0) + counts_as(LOST, trial),
-                    RETRY_OF: trial.number,
-                    CHAIN: chain,
-                    STARTED_AT: self._epoch_of(chain),
-                }
-                attributes |= {name: trial.user_attrs[name] for name in (QUEUED, COSTS) if name in trial.user_attrs}
-                # With the parameters that it was queued with: it may have been killed before all of them were drawn.
-                return trial.system_attrs.get("fixed_params", {}) | trial.params, attributes
-        tried = {trial.user_attrs.get(QUEUED) for trial in trials}
-        for params in self._queue:
-            key = json.dumps(params, sort_keys=True)
-            if key not in tried:
-                return params, {QUEUED: key}
-        return {}, {}
-
-    def _failed_in_a_row(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Returns whether the last trials of this command, `max_failures` of them, all failed."""
-        ended = [
-            trial.state
-            for trial in trials[self._first :]
-            if trial.state.is_finished() and not can_retry(trial, self._settings.max_retries)
-        ]
-        last = ended[-self._settings.max_failures :]
-        return len(last) == self._settings.max_failures and set(last) == {TrialState.FAIL}
+    def _is_failing(self, trials: Sequence[FrozenTrial]) -> bool:
+        settings = self._settings
+        return have_failed_in_a_row(trials[self._first :], settings.max_failures, settings.max_retries)
 
 
 def _has_ended_so(trial: FrozenTrial, owner: str, state: TrialState, attributes: Mapping[str, Any]) -> bool:

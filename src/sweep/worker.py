@@ -31,8 +31,9 @@ from src import console, datasets, fitting, models, saving, study, tracking
 from src.errors import StoreError, UserError
 from src.extensions import load_extensions
 from src.process.failures import print_error
-from src.process.interrupt import raise_on_signals
+from src.process.interrupt import deferred, raise_on_signals, release
 from src.process.lazy import import_now
+from src.process.output import lasting_output
 from src.redact import redact
 from src.results import TrainResult, trial_name
 from src.resuming import Resumption
@@ -80,9 +81,18 @@ def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
     because some libraries can only be imported there.
 
     Args:
-        connection: sends the job, and then at most the request to stop.
+        connection: sends the job, and then requests to stop.
         extensions: names of modules to import first.
     """
+    with lasting_output(is_silent=True):  # the parent says what is lost
+        code = _do_job(connection, extensions)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends anyway
+    atexit._run_exitfuncs()  # removes TensorFlow's temporary files; a regular exit would take a second longer
+    os._exit(code)
+
+
+def _do_job(connection: Connection, extensions: Sequence[str]) -> int:
+    """Do the job that the connection sends, and return the exit code of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent handles it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # it was blocked until now, see `LocalWorkers`
     stop, busy = threading.Event(), threading.Event()
@@ -100,30 +110,27 @@ def work(connection: Connection, extensions: Sequence[str] = ()) -> None:
             log.note(warning)
             with contextlib.suppress(OSError):  # the parent is gone
                 connection.send_bytes(warning.encode())
-        code = 0 if stop.is_set() else Worker(job, stop, log).run()
+        return 0 if stop.is_set() else Worker(job, stop, log).run()
     except KeyboardInterrupt:
-        code = 128 + signal.SIGTERM
-    except Exception as error:
+        return 128 + signal.SIGTERM
+    except (Exception, SystemExit) as error:  # a user's code may call sys.exit
         if os.environ.get("HYDRA_FULL_ERROR") == "1" or not isinstance(error, UserError):
             print_error(traceback.format_exc())
         print_error(f"a worker ended: {error}")
-        code = UserError.exit_code
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the process ends anyway
-    atexit._run_exitfuncs()  # removes TensorFlow's temporary files; a regular exit would take a second longer
-    os._exit(code)
+        return UserError.exit_code
 
 
 def _listen(
     connection: Connection, jobs: queue.SimpleQueue[bytes], stop: threading.Event, busy: threading.Event
 ) -> None:
-    """Passes on the job and the request to stop, and ends the process when the parent has ended."""
+    """Passes on the job and requests to stop, and ends the process when the parent has ended."""
     try:
         jobs.put(connection.recv_bytes())
-        connection.recv_bytes()
-        stop.set()
-        if not busy.is_set():
-            os._exit(0)
-        connection.recv_bytes()
+        while True:
+            connection.recv_bytes()  # the request to stop, which may come more than once
+            stop.set()
+            if not busy.is_set():
+                os._exit(0)
     except Exception:  # the parent is gone
         os._exit(ORPHANED)
 
@@ -203,8 +210,10 @@ class Worker:
         """Ends the waiting for the storage or a lock when nothing is lost by it."""
         if self.stop.is_set() and not self.is_training:
             raise study.Stopped(study.STOPPED)
-        if self.must_end and waited > study.HURRY_SECONDS:
-            raise StoreError("the process was asked to end while it waited for the study")
+        if waited > study.HURRY_SECONDS:
+            release()
+            if self.must_end:
+                raise StoreError("the process was asked to end while it waited for the study")
 
     def run_trial(self, trial: optuna.Trial, config: Config | Exception) -> bool:
         """Train a trial and end it in the study, also after an error.
@@ -220,55 +229,68 @@ class Worker:
             KeyboardInterrupt: the process was asked to end.
             StoreError: the stores cannot be reached; the trial is given back.
         """
+        epochs = config.training.max_epochs if isinstance(config, Config) else 0
+        watch = study.TrialWatch(trial, self.plan.metric, epochs, self.stop, self.plan.has_front)
+        try:
+            with tracking.explain_store_errors(self.plan.tracking.uri):
+                is_ours = self._train_and_end(trial, config, watch)
+        except (KeyboardInterrupt, StoreError) as stop:
+            is_ours = self._give_back(trial, stop, watch)
+            if is_ours and isinstance(stop, StoreError):
+                with contextlib.suppress(Exception):  # the store may be unreachable; otherwise the run is FAILED
+                    self._record_loss(trial.number)
+            if not isinstance(stop, study.Stopped):
+                raise
+        if not is_ours:
+            self._record_loss(trial.number)
+        return is_ours
+
+    def _train_and_end(self, trial: optuna.Trial, config: Config | Exception, watch: study.TrialWatch) -> bool:
+        """Train a trial and end it in the study, unless the process is interrupted or loses its stores."""
         chain, retry_of = self.claims.chain(trial)
         self.log.note(
             f"trial {trial.number} begins" + (f": it repeats trial {retry_of}" if retry_of is not None else "")
         )
         if retry_of is not None:
             _print_retry(trial.number, retry_of, self.chains.epoch(chain))
-        watch = None
         try:
             if isinstance(config, Exception):
                 raise config
-            config = trial_config(config, trial.number, self.plan.settings.save_models)
-            self._measure_costs(trial, config)
-            watch = study.TrialWatch(
-                trial, self.plan.metric, config.training.max_epochs, self.stop, self.plan.has_front
-            )
-            result = train(
-                config,
-                dataset=self._dataset(config.dataset),
-                store=self.store,
-                observers=[partial(self._log_epoch, trial.number), watch],
-                parent_run_id=self.job.parent_run_id,
-                tags=self.job.study.tags_of_trial(trial.number, retry_of),
-                worth_keeping=partial(self._worth_keeping, trial),
-                resumption=Resumption(
-                    key=self.chains.key(chain),
-                    on_change="restart",
-                    on_resume=lambda checkpoint: watch.report_earlier(checkpoint.earlier),
-                    is_stopping=self.stop.is_set,
-                ),
-            )
-            self.claims.patiently(watch.deliver)
-        except (KeyboardInterrupt, StoreError) as stop:
-            is_ours = self._give_back(trial, stop, watch)
-            if isinstance(stop, StoreError):
-                with contextlib.suppress(Exception):  # the store may be unreachable; otherwise the run is FAILED
-                    self._record_loss(trial.number)
-            if not isinstance(stop, study.Stopped):
-                raise
+            result = self._train(trial, config, watch, chain, retry_of)
+        except (KeyboardInterrupt, StoreError):
+            raise
         except OverLimit as reason:
             is_ours = self._record_skip(trial, str(reason))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             is_ours = self._record_failure(trial, error)
         else:
-            is_ours = self._record_result(trial, result, pruned=watch.pruned)
+            with deferred():  # a signal waits until the study has the result
+                self.claims.patiently(watch.deliver)
+                is_ours = self._record_result(trial, result, pruned=watch.pruned)
         if is_ours and chain not in self.claims.open_chains():
             self.chains.remove(chain)
-        if not is_ours:
-            self._record_loss(trial.number)
         return is_ours
+
+    def _train(
+        self, trial: optuna.Trial, config: Config, watch: study.TrialWatch, chain: int, retry_of: int | None
+    ) -> TrainResult:
+        config = trial_config(config, trial.number, self.plan.settings.save_models)
+        self._measure_costs(trial, config)
+        return train(
+            config,
+            dataset=self._dataset(config.dataset),
+            store=self.store,
+            observers=[partial(self._log_epoch, trial.number), watch],
+            parent_run_id=self.job.parent_run_id,
+            tags=self.job.study.tags_of_trial(trial.number, retry_of),
+            worth_keeping=partial(self._worth_keeping, trial),
+            resumption=Resumption(
+                key=self.chains.key(chain),
+                on_change="restart",
+                on_resume=lambda checkpoint: watch.report_earlier(checkpoint.earlier),
+                is_stopping=self.stop.is_set,
+            ),
+        )
 
     def _measure_costs(self, trial: optuna.Trial, config: Config) -> None:
         """Store in the trial what its network costs, as far as the study asks for it.
@@ -292,19 +314,23 @@ class Worker:
         self.log.note(f"trial {number}, epoch {epoch}: {self.plan.metric} {logs[self.plan.metric]:.4f}")
         return False
 
-    def _give_back(self, trial: optuna.Trial, stop: BaseException, watch: study.TrialWatch | None) -> bool:
-        """Ends a trial that was stopped, with the epochs that it has reported until then."""
+    def _give_back(self, trial: optuna.Trial, stop: BaseException, watch: study.TrialWatch) -> bool:
+        """Ends a trial that was stopped, with the epochs that it has reported until then.
+
+        Returns False if the trial had ended already, or is no longer this worker's.
+        """
         self.must_end = isinstance(stop, KeyboardInterrupt) and not isinstance(stop, study.Stopped)
         with contextlib.suppress(Exception, study.TrialLost):
-            if watch is not None:
-                watch.deliver()
-        self.log.note(f"trial {trial.number} was interrupted: {stop}")
+            watch.deliver()
         try:
-            return self.claims.interrupt(trial, self.owner, redact(str(stop)))
+            is_ours = self.claims.interrupt(trial, self.owner, redact(str(stop)))
         except StoreError:
             if isinstance(stop, StoreError):
                 raise
-            return True  # the next process that claims a trial finds that this worker is gone
+            is_ours = True  # the next process that claims a trial finds that this worker is gone
+        if is_ours:
+            self.log.note(f"trial {trial.number} was interrupted: {stop}")
+        return is_ours
 
     def _record_skip(self, trial: optuna.Trial, reason: str) -> bool:
         self.log.note(f"trial {trial.number} is not trained: {reason}")
@@ -320,7 +346,7 @@ class Worker:
         )
         return self.claims.skip(trial, self.owner, reason, {"run_id": run_id})
 
-    def _record_failure(self, trial: optuna.Trial, error: Exception) -> bool:
+    def _record_failure(self, trial: optuna.Trial, error: Exception | SystemExit) -> bool:
         run_id = tracking.record_failed_trial(
             self.store,
             self.job.study,
@@ -336,6 +362,7 @@ class Worker:
         return self.claims.fail(trial, self.owner, reason, {"run_id": run_id})
 
     def _record_result(self, trial: optuna.Trial, result: TrainResult, pruned: bool) -> bool:
+        """Ends a trial, and then adds to its run: a trial whose end the study does not know is trained again."""
         attributes: dict[str, Any] = {
             "run_id": result.run_id,
             "epochs": len(result.history["loss"]),
@@ -345,11 +372,15 @@ class Worker:
             f"trial {trial.number} {'was pruned' if pruned else 'is complete'}: "
             f"{self.plan.metric} {result.metrics[self.plan.metric]:.4f}"
         )
-        tracking.record_costs(self.store, result.run_id, self.claims.costs(trial))
         if pruned:
-            tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
-            return self.claims.prune(trial, self.owner, attributes)
-        return self.claims.complete(trial, self.owner, self._values(trial, result.metrics), attributes)
+            is_ours = self.claims.prune(trial, self.owner, attributes)
+        else:
+            is_ours = self.claims.complete(trial, self.owner, self._values(trial, result.metrics), attributes)
+        if is_ours:
+            tracking.record_costs(self.store, result.run_id, self.claims.costs(trial))
+            if pruned:
+                tracking.tag_run(self.store, result.run_id, {"trial_state": "PRUNED"})
+        return is_ours
 
     def _values(self, trial: optuna.Trial, metrics: Mapping[str, float]) -> list[float]:
         """Return the value of each objective: a metric of the best epoch, or what the network costs."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from src.tracking.opening import explain_store_errors, resume_run, start_art_run, start_run
     from src.tracking.pages import experiment_page
     from src.tracking.parents import pipeline_run, record_common
+    from src.tracking.probes import is_outage
     from src.tracking.provenance import code_digest, origin_tags, packages, result_code_digest
     from src.tracking.records import ModelRecord, RunRecord, VersionRecord, local_time
     from src.tracking.registry import Registry, Version, data_of_run

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from src.cli.command import entry_point
 from src.cli.compose import CONF
 from src.train import main
 from tests.support.workplace import Workplace
@@ -314,6 +315,19 @@ def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
     with command() as process:
         said, complained = process.communicate("continue\n", timeout=60)
     assert (said, complained, process.returncode) == ("writing\nwritten\nnext step\n", "", 0)
+
+
+@pytest.mark.usefixtures("signals_restored")
+def test_a_command_that_a_users_code_leaves_has_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["src.train", *HARMLESS])
+    with pytest.raises(SystemExit) as left:
+        entry_point("train")(lambda *_: sys.exit())()
+    complained = capsys.readouterr().err
+    assert left.value.code == 1
+    line = r"error: the command was ended by SystemExit \(.*/test_command\.py, line \d+\); .*\n"
+    assert re.fullmatch(line, complained)
 
 
 @pytest.mark.usefixtures("signals_restored")

@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import os
-import typing
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from src.cli.conf import options_of
 from src.errors import ConfigError
 from src.redact import hide_inputs
-from src.schema import PLACE, REGISTRY, RUN_GROUPS, Choice, Interval, Scalar, as_tree
-from src.space import SweepPlan
-from src.space.definition import Places, _tupled, define, places_of, read_definition, searched_places
+from src.schema import Choice, Interval, Scalar, as_tree
+from src.space import Places, SweepPlan, places_of
+from src.space.definition import _tupled, define, read_definition
 from src.space.space import has_key
 from tests.support.sweeps import SPACE
 from tests.support.sweeps import plan as compose
@@ -173,11 +173,6 @@ def test_a_secret_cannot_be_searched(typed: str) -> None:
         define(compose(*SPACE, typed))
 
 
-def test_paths_that_are_searched_are_named() -> None:
-    assert searched_places(compose(*SPACE, "training.checkpoint_dir=a,b")) == ["training.checkpoint_dir"]
-    assert searched_places(compose(*SPACE, "training.checkpoint_dir=a")) == []
-
-
 def test_the_name_of_an_option_is_stored_though_a_variable_has_the_same_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHOSEN", "synthetic")
     monkeypatch.setattr("src.redact._secrets", set())
@@ -222,6 +217,15 @@ def test_a_definition_without_one_of_its_parts_is_refused(key: str) -> None:
         read_definition(definition, places_of(here))
 
 
+@pytest.mark.parametrize("edit", [lambda bases: bases.clear(), lambda bases: bases[0].update(choices="text")])
+def test_a_definition_whose_configurations_have_another_form_is_refused(edit: Callable[[Any], None]) -> None:
+    here = plan(*SPACE)
+    definition = define(here)
+    edit(definition["bases"])
+    with pytest.raises(ConfigError, match="the definition of the study is damaged"):
+        read_definition(definition, places_of(here))
+
+
 @pytest.mark.parametrize("damaged", [None, [], "text", 3, {"format": 2}])
 def test_something_else_is_not_a_definition(damaged: Any) -> None:
     with pytest.raises(ConfigError, match=r"the definition of the study is damaged|by another version"):
@@ -234,13 +238,3 @@ def test_settings_that_a_definition_must_not_have_are_refused() -> None:
     definition["settings"]["storage"] = "sqlite:////etc/passwd"
     with pytest.raises(ConfigError, match=r"contains hydra.sweeper.storage, a setting of a command"):
         read_definition(definition, places_of(here))
-
-
-def test_paths_and_addresses_are_keys_of_the_sections_and_not_deeper() -> None:
-    """The definition removes them there."""
-    for group in RUN_GROUPS:
-        for kind in REGISTRY[group].kinds.values():
-            for field in dataclasses.fields(kind):
-                inner = [part for part in (field.type, *typing.get_args(field.type)) if dataclasses.is_dataclass(part)]
-                for part in inner:
-                    assert not [one.name for one in dataclasses.fields(part) if PLACE.items() <= one.metadata.items()]

@@ -285,35 +285,12 @@ def test_the_attributes_of_a_trial_are_kept(memory: Storage, name: str):
     assert claims.trials()[0].value == (0.25 if name == "complete" else None)
 
 
-@pytest.mark.parametrize(
-    ("ended", "first", "failing"),
-    [
-        ("FFF", 0, True),
-        ("FF", 0, False),
-        ("FFCF", 0, False),
-        ("FFPF", 0, False),
-        ("CFFF", 0, True),
-        ("FfFF", 0, True),
-        ("ff", 0, False),
-        ("FFfff", 0, True),  # the third time it is not tried again: it counts
-        ("FFFC", 0, False),
-        ("FFF", 1, False),
-        ("FFFF", 1, True),
-        ("FFF", 3, False),
-    ],
-)
-def test_too_many_failures_in_a_row_end_the_sweep(
-    memory: Storage, ended: str, first: int, failing: bool, request: pytest.FixtureRequest
-):
-    name = request.node.name
+@pytest.mark.parametrize(("first", "failing"), [(0, True), (1, True), (2, False)])
+def test_too_many_failures_in_a_row_of_a_command_end_the_sweep(memory: Storage, first: int, failing: bool):
+    name = f"failures-after-{first}"
     before = claims_on(memory, name, n_trials=20)
-    ends = {"F": "fail", "C": "complete", "P": "prune"}
-    for letter in ended:
-        trial = claimed(before)
-        if letter == "f":
-            before.give_up_dead()
-        else:
-            ENDS[ends[letter]](before, trial, "me")
+    for _ in range(4):
+        before.fail(claimed(before), "me", "it raised", {})
     claims = claims_on(memory, name, n_trials=20, first=first, max_failures=3)
     assert (claims.claim("me", draw) == NoTrial.FAILING) is failing
 
@@ -661,11 +638,3 @@ def test_a_chain_is_named_after_its_first_trial_and_open_until_it_has_an_end(mem
     assert (claims.chain(trial), claims.open_chains()) == ((0, 1), {0})
     assert claims.complete(trial, "me", 0.5, {})
     assert claims.open_chains() == set()
-
-
-@EACH_END
-def test_only_an_interruption_leaves_a_chain_open(memory: Storage, end: End) -> None:
-    claims = claims_on(memory, n_trials=1, max_retries=1)
-    trial = claimed(claims)
-    assert end(claims, trial, "me")
-    assert claims.open_chains() == ({0} if end is ENDS["interrupt"] else set())

@@ -26,6 +26,32 @@ from src.schema import OptimizerConfig
 class LionConfig(OptimizerConfig, kind="{kind}", builds="keras.optimizers:Lion"):
     note: str = "none"
 """
+LOUD = {  # a network whose builder prints, or ends the process
+    "loud.py": """
+import sys
+from dataclasses import dataclass
+
+from src.schema import ModelConfig
+
+
+@dataclass(kw_only=True)
+class LoudConfig(ModelConfig, kind="loud", builds="loud:build_loud"):
+    leaves: bool = False
+
+
+def build_loud(config, input_shape, num_classes):
+    import keras
+
+    from src.models.layers import classifier, pixels
+
+    if config.leaves:
+        sys.exit(0)
+    print("building", flush=True)
+    inputs, images = pixels(input_shape, config.input_size)
+    return keras.Model(inputs, classifier(images, num_classes, 0), name=config.name)
+""",
+    "conf/model/loud.yaml": "defaults:\n  - /schema/model/loud@_here_\n  - _self_\nname: loud\n",
+}
 METRIC = """
 from src.schema import METRICS, Metric
 

@@ -41,6 +41,14 @@ def test_the_epoch_of_a_chain_is_that_of_its_newest_checkpoint(tmp_path: Path) -
     assert (chains.epoch(3), chains.epoch(2)) == (11, 0)
 
 
+def test_a_chain_whose_folder_cannot_be_read_has_no_known_epoch(tmp_path: Path) -> None:
+    chains = chains_in(tmp_path / "checkpoints")
+    chains.root.mkdir()
+    folder = chains.root / chains.key(3)
+    folder.symlink_to(folder)
+    assert chains.epoch(3) == 0
+
+
 def test_checkpoints_of_ended_chains_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
     chains = chains_in(tmp_path / "checkpoints")
     for chain in (1, 2, 3):
