@@ -52,7 +52,7 @@ def main() -> None:
             if name == "cached":
                 fitted = fitting.fit(model, dataset, config)
             else:
-                fitted = fit_epochs(model, dataset, config, Watch((), None, len(dataset.train), config))
+                fitted = fit_epochs(model, dataset, config, Watch(model, (), None, len(dataset.train), config))
             first, *later = fitted.history["epoch_seconds"]
             found.append({"first_epoch_seconds": first, "epoch_seconds": statistics.median(later)})
             print(f"{repetition}/{options.repeat}  {name:<12} {found[-1]}", flush=True)

@@ -7,12 +7,13 @@ python -m src.export model_uri=models:/NAME@champion 'formats=[onnx,litert,liter
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import console, datasets, exporting, fitting, reports
+from src import console, datasets, exporting, fitting, reports, tracking
 from src.cli.command import entry_point
-from src.errors import ModelFileError
+from src.errors import ModelFileError, StoreError
 from src.places import check_output_folder, local_path
 from src.results import ExportResult, ExportRow
 from src.schema import EXPORTS, ExportConfig
@@ -30,10 +31,10 @@ def export(config: ExportConfig) -> ExportResult:
     """Write the model in each format, run the files on the test split, and store them in the run of the model.
 
     Files of an earlier export to the same formats are replaced. If one of the files loses too much accuracy, none is
-    stored.
+    stored. If the model is registered, its card lists the files.
 
     Raises:
-        ConfigError: a package is not installed, or the output folder cannot be written.
+        ConfigError: a package is not installed, or the output folder cannot be written or contains something else.
         StoreError: no such run or model.
         ModelFileError: the model's files are missing or altered, a format has no operation for a layer, or a file is
             less accurate than the model by more than `max_drop`.
@@ -42,6 +43,7 @@ def export(config: ExportConfig) -> ExportResult:
     exporting.check_converters(config.formats)
     if config.output is not None:
         check_output_folder(local_path(config.output), "output")
+        reports.check_copies(local_path(config.output), config.formats)
     with open_tracked_model(config) as tracked:
         dataset = tracked.load_dataset(config.data_dir)
         model = tracked.load_model()
@@ -54,16 +56,14 @@ def export(config: ExportConfig) -> ExportResult:
                 exported = exporting.open_export(folder / name / EXPORTS[name].file, threads)
                 rows.append(_row_of_file(exported, dataset.test, expected))
                 check_drop(rows[0], rows[-1], config.max_drop, len(dataset.test))
-            if config.output is not None:
-                reports.copy_exports(folder, local_path(config.output))
-            reports.record_exports(tracked.run, folder, rows, threads)
+            warnings = store_files(config, tracked, folder, rows, threads)
     return ExportResult(
         run_id=tracked.run.run_id or "",
         experiment_id=tracked.run.experiment_id,
         rows=rows,
         images=len(dataset.test),
         threads=threads,
-        warnings=dataset.warnings,
+        warnings=[*dataset.warnings, *warnings],
     )
 
 
@@ -105,6 +105,42 @@ def check_drop(model: ExportRow, exported: ExportRow, max_drop: float | None, im
             f"({exported.accuracy:.4f} instead of {model.accuracy:.4f}), and max_drop is {allowed:g}; nothing was "
             "stored; export another format, or allow the drop with max_drop="
         )
+
+
+def store_files(
+    config: ExportConfig, tracked: TrackedModel, folder: Path, rows: Sequence[ExportRow], threads: int
+) -> list[str]:
+    """Store the files, their measurements and their copies, while no other process does this for the run.
+
+    Returns:
+        Warnings.
+    """
+    with tracking.alone(config.tracking.uri, str(tracked.run.run_id)):
+        if config.output is not None:
+            reports.copy_exports(folder, local_path(config.output))
+        reports.record_exports(tracked.run, folder, rows, threads)
+        return update_cards(config, tracked, rows[0])
+
+
+def update_cards(config: ExportConfig, tracked: TrackedModel, model: ExportRow) -> list[str]:
+    """Write the card of each version of the run again, and return a warning if the registry does not allow it.
+
+    Args:
+        config: names the store.
+        tracked: the model, with the measurements of its files in its run.
+        model: its own measurements.
+    """
+    run = tracked.run
+    try:
+        with tracking.explain_store_errors(config.tracking.uri):
+            registry = tracking.Registry(config.tracking)
+            for version in registry.versions_of_run(str(run.run_id)):
+                result = tracking.recorded_result(config.tracking, version.run_id)
+                card = reports.card_of(run, tracked.config, result, version, model.size, model.latency_ms / 1000)
+                reports.write_card(registry, run, version, card)
+    except StoreError as error:
+        return [f"the files are stored, but the model card does not list them: {error}"]
+    return []
 
 
 def _row_of_model(

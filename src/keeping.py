@@ -66,6 +66,7 @@ class Keeper:
         self.formats = QUICK if is_light else saving.files_of(config.tracking.formats)
         self.logs_model = MLFLOW in config.tracking.formats and not is_light
         self.is_kept = False
+        self.record_interruption: Callable[[], None] = lambda: None  # called if the training fails or is interrupted
         self.is_fitting = True
         self.has_weights = False  # from a complete epoch, which a failure would lose
         self.last_epoch = 0  # the last complete one, 0 before it
@@ -143,6 +144,7 @@ class Keeper:
         except KeyboardInterrupt:
             with deferred():
                 self._keep_interrupted()
+                self.record_interruption()  # last: it may take a while
             if self.run.undelivered:
                 _say(_how_to_deliver(self.run.undelivered))
             raise
@@ -153,6 +155,7 @@ class Keeper:
             # A store, a disk or too little memory say nothing about the training, and it may be resumed elsewhere.
             if isinstance(error, StoreError) or not self.is_trial:
                 self._write_checkpoint()
+            self.record_interruption()
             if self.run.undelivered:
                 error.add_note(_how_to_deliver(self.run.undelivered))
             raise

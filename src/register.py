@@ -46,7 +46,7 @@ def register(config: RegisterConfig) -> RegistrationResult:
         check_alias(registry, run, name, config)
         version, is_new = find_or_add_version(registry, run, name, digest)
         registry.tag(version, scores_of(result))
-        if is_new:
+        if reports.lacks_card(registry, run, version):
             write_card(registry, run, version, result)
         decision = move_alias(registry, run, version, config) if config.alias else reports.AliasDecision(False, "")
     return RegistrationResult(
@@ -96,21 +96,17 @@ def find_or_add_version(
     """Return the run's version of the registered model, and whether it was added just now."""
     if version := registry.version_of_run(name, str(run.run_id)):
         return version, False
-    recorded = run.read_config()
-    model = trained_config(run).model.name
-    description = f"{model} on {recorded['dataset']['name']}, trained by run {run.run_id}"
-    tags = {"model": model, "data_digest": digest}
-    return registry.add(name, run, description, tags), True
+    tags = {"model": trained_config(run).model.name, "data_digest": digest}
+    return registry.add(name, run, reports.first_description(run), tags), True
 
 
 def write_card(registry: tracking.Registry, run: tracking.Run, version: tracking.Version, result: TrainResult) -> None:
-    """Write the model card of a new version: as its description, and as a page in its run."""
+    """Write the model card of a version, after measuring the model."""
     with run.logged_model_folder() as logged:
         file = saving.keras_file(logged)
         size, latency = file.stat().st_size, fitting.latency(saving.load_model(file))
     card = reports.card_of(run, trained_config(run), result, version, size, latency)
-    registry.describe(version, reports.card_markdown(card))
-    reports.record_card(run, card)
+    reports.write_card(registry, run, version, card)
 
 
 def scores_of(result: TrainResult) -> dict[str, str]:

@@ -14,8 +14,9 @@ from src import console
 from src.classifier import open_classifier
 from src.cli.command import entry_point
 from src.ports import check_port
+from src.results import MEGABYTE
 from src.schema import ServeConfig
-from src.serving import MEGABYTE, ServedModel, make_app
+from src.serving import ServedModel, make_app
 
 REMEDY = "make serve PORT={port} (python -m src.serve port={port})"
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, Headers
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from src.classifier import Classifier
 from src.datasets import ImageBytes, read_image
-from src.errors import DataError
+from src.errors import DataError, ModelFileError
+from src.results import MEGABYTE
 
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")  # a page of another site that calls itself one of these is refused
-MEGABYTE = 10**6
 FIELD = "image"
 EXAMPLE = "curl -F image=@cat.png http://HOST:PORT/predict"
+ROUTES = "POST /predict takes pictures, POST /invocations takes pixels, GET / describes the model"
 PIXELS = ("inputs", "instances")  # the keys that MLflow's scoring server takes
 
 Pixels = npt.NDArray[np.uint8]
@@ -136,10 +139,15 @@ def make_app(served: ServedModel, is_local: bool) -> Starlette:
         return Response("\n", media_type="application/json")
 
     async def refuse(request: Request, error: Exception) -> Response:
-        status = error.status if isinstance(error, Refused) else 400
-        return JSONResponse({"error_code": "BAD_REQUEST", "message": str(error)}, status)
+        return _refusal(error.status if isinstance(error, Refused) else 400, str(error))
 
-    hosts = [Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS))] if is_local else []
+    async def fail(request: Request, error: Exception) -> Response:
+        return _refusal(500, str(error))
+
+    async def refuse_route(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _refusal(error.status_code, f"there is no {request.method} {request.url.path}: {ROUTES}", error.headers)
+
     return Starlette(
         routes=[
             Route("/", describe),
@@ -148,9 +156,47 @@ def make_app(served: ServedModel, is_local: bool) -> Starlette:
             Route("/health", ready),
             Route("/ping", ready),
         ],
-        middleware=hosts,
-        exception_handlers={Refused: refuse, DataError: refuse},
+        middleware=[Middleware(LocalOnly)] if is_local else [],
+        exception_handlers={
+            Refused: refuse,
+            DataError: refuse,
+            HTTPException: refuse_route,
+            ModelFileError: fail,
+            ClientDisconnect: refuse,  # nobody reads the answer, but without one the server prints a traceback
+        },
     )
+
+
+class LocalOnly:
+    """Refuses requests under a name of the host that is not an address of this machine alone.
+
+    So a page of another site, which has given this machine its own name, cannot use the model.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else "localhost"
+        if _is_local(host):
+            await self.app(scope, receive, send)
+        else:
+            sentence = f"the request names the host {host!r}, expected localhost or an address such as 127.0.0.1"
+            await _refusal(400, sentence)(scope, receive, send)
+
+
+def _is_local(host: str) -> bool:
+    """Return True for the header of a request to `localhost` or to a loopback address, with or without a port."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:  # another name, or no name at all
+        return False
+
+
+def _refusal(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
+    code = "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR"
+    return JSONResponse({"error_code": code, "message": sentence}, status, headers)
 
 
 async def _read_pictures(request: Request, limit: int) -> list[ImageBytes]:

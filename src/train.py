@@ -87,6 +87,7 @@ def train(
         model = prepare_model(beginning, dataset)
         keeper.start(model, dataset)
         recorder = reports.recorder_for(run, config, dataset)
+        keeper.record_interruption = recorder.record_interruption
         recorder.record_settings(model)
         console.say_pairs(settings := reports.settings_of(config, dataset, model))
 

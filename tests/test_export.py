@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from src import exporting
+from src import exporting, tracking
 from src.cli.compose import compose_config
 from src.datasets import load_dataset
 from src.errors import ConfigError, ModelFileError, NotKept
-from src.export import check_drop, export
+from src.export import check_drop, export, store_files, update_cards
 from src.predict import predict
+from src.register import register
+from src.reports.exports import measured_exports
 from src.results import ExportResult, ExportRow
 from src.tables import read_table
+from src.tracked import open_tracked_model
 from src.train import train
 from tests.support.exports import need, some_images, write_file
 from tests.support.pictures import put_class
@@ -88,6 +97,14 @@ def test_a_missing_package_is_reported_before_the_store_is_looked_for(monkeypatc
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(ConfigError, match=r"formats=\[litert\]: the package ai_edge_litert .*make setup EXPORT=1"):
         exported(Workplace(tmp_path), "run_id=a", "formats=[litert]")
+
+
+def test_a_folder_that_a_copy_would_replace_is_looked_at_before_the_store(tmp_path: Path):
+    need("onnx")
+    (tmp_path / "out/onnx/.git").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"^output: .*/out/onnx would be replaced, but it is not an earlier export"):
+        exported(Workplace(tmp_path), "run_id=a", "formats=[onnx]", f"output='{tmp_path / 'out'}'")
+    assert (tmp_path / "out/onnx/.git").is_dir()
 
 
 def test_a_run_without_a_model_is_refused(workplace: Workplace):
@@ -166,6 +183,103 @@ def test_nothing_is_stored_if_one_of_the_files_is_not_accurate_enough(
         exported(trained.workplace, f"run_id={trained.run_id}", "formats=[onnx]")
     assert sorted(folder.rglob("*")) == listed
     assert MlflowClient(trained.workplace.uri).get_run(trained.run_id).data.metrics == before
+
+
+def test_two_exports_of_a_run_at_once_are_both_recorded(
+    trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    workplace = copy_of(trained.workplace, tmp_path / "copy")
+    config = compose_config([f"tracking.uri='{workplace.uri}'", "data_dir=null", f"run_id={trained.run_id}"], "export")
+    found = measured_exports
+
+    def find_slowly(run: tracking.Run) -> list[dict[str, str]]:
+        rows = found(run)
+        time.sleep(0.5)
+        return rows
+
+    monkeypatch.setattr("src.reports.exports.measured_exports", find_slowly)
+
+    def store(name: str) -> None:
+        (tmp_path / name / name).mkdir(parents=True)
+        with open_tracked_model(config) as tracked:
+            store_files(config, tracked, tmp_path / name, [row("keras", 0.95), row(name, 0.95)], threads=2)
+
+    threads = [threading.Thread(target=store, args=(name,)) for name in ("onnx", "litert")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    table = workplace.folder / "mlartifacts" / trained.run_id / "artifacts/tables/exports.csv"
+    assert {row["format"] for row in read_table(table)} == {"keras", "onnx", "litert"}
+
+
+# --- the card of a registered model --------------------------------------------------------------------------------
+
+
+def registered(workplace: Workplace, run_id: str, name: str) -> None:
+    register(compose_config([f"tracking.uri='{workplace.uri}'", f"run_id={run_id}", f"name={name}"], "register"))
+
+
+def description(workplace: Workplace, name: str) -> str:
+    return str(MlflowClient(workplace.uri).get_model_version(name, "1").description)
+
+
+@pytest.mark.services
+def test_the_cards_of_a_registered_model_list_its_files_except_where_a_user_has_edited_the_description(
+    trained: TrainedRun, tmp_path: Path
+):
+    need("onnx")
+    workplace = copy_of(trained.workplace, tmp_path / "copy")
+    for name in ("edited", "digits"):
+        registered(workplace, trained.run_id, name)
+    edited = description(workplace, "edited") + "\n\nFor the web site."
+    MlflowClient(workplace.uri).update_model_version("edited", "1", edited)
+    assert "model.onnx" not in description(workplace, "digits")
+    warnings = exported(workplace, f"run_id={trained.run_id}", "formats=[onnx]").warnings
+    assert not any("model card" in warning for warning in warnings)
+    assert "exports/onnx/model.onnx" in description(workplace, "digits")
+    assert description(workplace, "edited") == edited
+    page = workplace.folder / "mlartifacts" / trained.run_id / "artifacts/model_card.html"
+    assert "exports/onnx/model.onnx" in page.read_text()
+
+
+@pytest.mark.services
+def test_the_python_lines_of_a_card_give_the_probabilities_of_the_model(
+    trained: TrainedRun, digits: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    need("onnx", "litert")
+    workplace = copy_of(trained.workplace, tmp_path / "copy")
+    exported(workplace, f"run_id={trained.run_id}", "formats=[onnx,litert]")
+    registered(workplace, trained.run_id, "digits")
+    folder = workplace.folder / "mlartifacts" / trained.run_id / "artifacts"
+    blocks = re.findall(r"<pre>(.*?)</pre>", (folder / "model_card.html").read_text(), re.DOTALL)
+    lines = [html.unescape(part) for block in blocks for part in block.split("\n\n") if "python -m" not in part]
+    assert len(lines) == 6  # the registry, three formats, two exported files
+    monkeypatch.chdir(folder)
+    expected = exporting.open_export(folder / "exports/onnx/model.onnx").probabilities(digits)
+    for each in lines:
+        names: dict[str, Any] = {"images": digits}
+        exec(each, names)
+        np.testing.assert_allclose(np.asarray(names["probabilities"]), expected, atol=1e-5, err_msg=each)
+
+
+@pytest.mark.services
+def test_a_registry_that_does_not_allow_it_costs_no_exported_files(
+    trained: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    workplace = copy_of(trained.workplace, tmp_path / "copy")
+    registered(workplace, trained.run_id, "digits")
+
+    def refuse(*arguments: object) -> None:
+        raise MlflowException("permission denied")
+
+    monkeypatch.setattr(tracking.Registry, "describe", refuse)
+    typed = [f"tracking.uri='{workplace.uri}'", "data_dir=null", f"run_id={trained.run_id}"]
+    config = compose_config(typed, "export")
+    with open_tracked_model(config) as tracked:
+        (warning,) = update_cards(config, tracked, row("keras", 0.95))
+    assert warning.startswith("the files are stored, but the model card does not list them: ")
+    assert warning.endswith("permission denied")
 
 
 # --- src.predict model_file= ---------------------------------------------------------------------------------------

@@ -285,6 +285,17 @@ def test_a_model_that_is_not_worth_keeping_is_not_rescued(config: Config, ready:
     assert not list(workplace.folder.rglob("*.keras"))
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError()])
+def test_what_waited_for_the_end_of_a_training_is_recorded_when_it_fails_after_its_weights_are_saved(
+    error: BaseException, config: Config, ready: Ready, workplace: Workplace
+):
+    keeper = Keeper(config)
+    saved: list[set[str]] = []
+    keeper.record_interruption = lambda: saved.append(model_files(workplace))
+    fail(config, ready, error, keeper=keeper)
+    assert saved == [{"manifest.json", "model.keras"}]
+
+
 # --- room for the model --------------------------------------------------------------------------------------------
 
 

@@ -94,6 +94,36 @@ def test_a_new_version_has_a_model_card_as_its_description_and_as_a_page_in_its_
     assert runs.client.get_model_version("with-card", "1").description == edited
 
 
+def description(runs: Runs, name: str) -> str:
+    return str(runs.client.get_model_version(name, "1").description)
+
+
+def test_a_card_that_a_killed_process_did_not_write_is_written_when_the_run_is_registered_again(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    def kill(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reports, "write_card", kill)
+        with pytest.raises(KeyboardInterrupt):
+            runs.register(runs.good, "name=killed")
+    assert description(runs, "killed") == f"lenot on synthetic, trained by run {runs.good}"
+    assert not runs.register(runs.good, "name=killed").is_new
+    assert "### Metrics" in description(runs, "killed")
+
+
+def test_a_missing_page_is_written_again_and_an_edited_description_stays(copied: Runs):
+    copied.register(copied.good, "name=paged")
+    page = artifacts(copied) / "model_card.html"
+    page.unlink()
+    edited = description(copied, "paged") + "\n\nFor the web site."
+    copied.client.update_model_version("paged", "1", edited)
+    copied.register(copied.good, "name=paged")
+    assert "<h1>Version 1 of paged</h1>" in page.read_text()
+    assert description(copied, "paged") == edited
+
+
 SCORES = ["best_val_accuracy", "best_val_loss", "best_epoch", "test_accuracy", "test_loss"]
 
 

@@ -68,7 +68,8 @@ def open_content(content: bytes, threads: int) -> Callable[[npt.NDArray[np.uint8
     def run(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         nonlocal allocated
         if allocated != len(images):
-            interpreter.resize_tensor_input(received["index"], images.shape)
+            allocated = 0  # if one of the next two calls fails
+            interpreter.resize_tensor_input(received["index"], images.shape, strict=True)  # other sides are fixed
             interpreter.allocate_tensors()
             allocated = len(images)
         interpreter.set_tensor(received["index"], images)

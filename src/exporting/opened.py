@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from src.errors import ModelFileError
 from src.exporting.packages import check_runtime
 from src.exporting.quiet import quiet
-from src.exporting.stored import Manifest, check_file, read_manifest
+from src.exporting.stored import MANIFEST, REMEDY, Manifest, check_file, read_manifest
 from src.process.interrupt import deferred
 from src.process.machine import cores
+from src.process.timing import median_seconds
 from src.schema import EXPORTS, load_name
 
 BATCH = 32  # images at a time; the larger of the two batches whose latency is measured
-WARM_UPS = 3  # calls before the clock starts: the first ones allocate memory
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -39,11 +39,15 @@ class ExportedModel:
     def __init__(self, file: Path, manifest: Manifest, threads: int) -> None:
         content = check_file(file, manifest)
         self.manifest = manifest
-        try:
-            with deferred(), quiet():
-                self._run = load_name(EXPORTS[manifest.format].opened_by)(content, threads)
-        except (RuntimeError, ValueError) as error:  # of the runtimes, which have errors of their own
-            raise ModelFileError(f"{file} cannot be run: {_first_line(error)}") from error
+        self._file = file
+        with self._explained():
+            self._run = load_name(EXPORTS[manifest.format].opened_by)(content, threads)
+            found = np.asarray(self._run(np.zeros((1, *manifest.input_shape), np.uint8))).shape
+        if found != (1, len(manifest.class_names)):
+            raise ModelFileError(
+                f"{file.with_name(MANIFEST)} does not fit {file.name}: it names {len(manifest.class_names)} classes, "
+                f"and the file gives an array of shape {found} for one image; {REMEDY}"
+            )
 
     def probabilities(self, images: Images) -> Probabilities:
         """Return the probabilities of any number of images: float32, (n, classes).
@@ -55,8 +59,18 @@ class ExportedModel:
         return np.concatenate(parts) if parts else np.empty((0, len(self.manifest.class_names)), np.float32)
 
     def _call(self, images: Images) -> Probabilities:
-        with deferred(), quiet():
+        with self._explained():
             return np.asarray(self._run(np.ascontiguousarray(images)), np.float32)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Run the block without signals and notes of the runtime, and turn its errors into a ModelFileError."""
+        try:
+            with deferred(), quiet():
+                yield
+        except Exception as error:  # of the runtimes, which have errors of their own
+            shape = "x".join(map(str, self.manifest.input_shape))
+            raise ModelFileError(f"{self._file} cannot be run on images of {shape}: {_first_line(error)}") from error
 
 
 def open_export(file: Path, threads: int | None = None) -> ExportedModel:
@@ -75,18 +89,11 @@ def open_export(file: Path, threads: int | None = None) -> ExportedModel:
     return ExportedModel(file, manifest, threads or cores())
 
 
-def latency(exported: ExportedModel, batch: int, repetitions: int = 30) -> float:
+def latency(exported: ExportedModel, batch: int) -> float:
     """Return the seconds that the file takes for a batch of images: the median over some repetitions."""
     images = np.zeros((batch, *exported.manifest.input_shape), np.uint8)
-    seconds = []
     with quiet():
-        for _ in range(WARM_UPS):
-            exported._run(images)
-        for _ in range(repetitions):
-            start = time.perf_counter()
-            exported._run(images)
-            seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+        return median_seconds(lambda: exported._run(images))
 
 
 def _first_line(error: Exception) -> str:

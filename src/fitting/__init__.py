@@ -6,6 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.fitting.augmentation import augmented, has_generators
+    from src.fitting.batches import scoring_batch
     from src.fitting.devices import describe_precision, precision, threads, unused_gpus, used_devices
     from src.fitting.epochs import Fit
     from src.fitting.learning_rates import range_test

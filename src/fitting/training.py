@@ -1,8 +1,6 @@
 """Training and scoring with Keras: seeds, weights, a fit that observers can watch and stop, scores."""
 
 import math
-import statistics
-import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -22,6 +20,7 @@ from src.fitting.metrics import metrics_of
 from src.fitting.phases import fit_in_phases
 from src.fitting.watch import Observer, Stoppable, Watch
 from src.process.interrupt import deferred, release
+from src.process.timing import median_seconds
 from src.schema import LOSS, TEST, Config, LossConfig, TransferConfig, recorded_metrics
 
 MAX_GARBAGE = 64 * 2**20  # bytes that a process grows by before it looks for what earlier models left
@@ -126,7 +125,7 @@ def fit(
         CheckpointError: the checkpoint to continue from is of another network or optimizer.
         NotEnoughMemory: the batches do not fit into memory.
     """
-    watch = Watch(observers, on_batches, len(dataset.train), config, checkpoints)
+    watch = Watch(model, observers, on_batches, len(dataset.train), config, checkpoints)
     check_memory(model, min(config.training.batch_size, len(dataset.train)))
     try:
         with deferred(), explain_out_of_memory(config.training.batch_size):
@@ -155,17 +154,14 @@ def probabilities(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
     return np.concatenate(parts) if parts else np.empty((0, model.output.shape[-1]), np.float32)
 
 
-def latency(model: keras.Model, batch: int = 1, repetitions: int = 30) -> float:
-    """Return the seconds that a compiled function takes for a batch of images: the median over some repetitions."""
-    image = tf.zeros((batch, *model.input.shape[1:]), tf.uint8)
-    predict = tf.function(lambda images: model(images, training=False))
-    predict(image)
-    seconds = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        predict(image)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+def latency(model: keras.Model, batch: int = 1) -> float:
+    """Return the seconds that the CPU takes for a batch of images in a compiled function: the median of 30 calls."""
+    with tf.device("CPU"):
+        if tf.config.list_physical_devices("GPU"):  # weights on a GPU would be copied in each call
+            model = copy_weights(model, keras.models.clone_model(model))
+        images = tf.zeros((batch, *model.input.shape[1:]), tf.uint8)
+        predict = tf.function(lambda pixels: model(pixels, training=False))
+        return median_seconds(lambda: predict(images).numpy())
 
 
 def score(model: keras.Model, split: Split, loss: LossConfig, names: Collection[str] = ()) -> Scores:

@@ -40,6 +40,7 @@ class Watch(Stoppable):
 
     Attributes:
         history: metric name -> one value for each complete epoch.
+        whole: the network that the observers know. What is fitted may be a part of it, or a copy in parts.
         last_weights: those of the last complete epoch, None before the first one ends.
         stopped: `observer` or `last_epoch` once one of them has ended the training.
         preparation: seconds of work before the next epoch that count as part of it.
@@ -49,6 +50,7 @@ class Watch(Stoppable):
 
     def __init__(
         self,
+        whole: keras.Model,
         observers: Sequence[Observer],
         on_batches: Callable[[int], None] | None,
         images: int,
@@ -56,6 +58,7 @@ class Watch(Stoppable):
         checkpoints: Checkpoints | None = None,
     ) -> None:
         super().__init__()
+        self.whole = whole
         self.checkpoints = checkpoints
         self.resumed = checkpoints.resumed if checkpoints else None
         self.observers = observers
@@ -113,6 +116,7 @@ class Watch(Stoppable):
         """Pass the metrics of a complete epoch to the observers, after all other callbacks have seen it."""
         self.epoch = epoch
         metrics = {name: values[epoch - 1] for name, values in self.history.items()}
+        self.whole.stop_training = self.model.stop_training  # observers see whether early stopping ends the training
         stops = [observe(epoch, metrics) for observe in self.observers]
         if any(stops) or self.epoch == self.config.training.last_epoch:
             self.stopped = "observer" if any(stops) else "last_epoch"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         record_best_of_sweep,
         summarize_best_of_sweep,
     )
+    from src.reports.cards import first_description, lacks_card, write_card
     from src.reports.champion import AliasDecision, decide_alias
     from src.reports.choosing import with_chosen_trial
     from src.reports.compare_models import comparison_run, leaderboard_table, plan_comparison, record_comparison
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
         record_explanation,
         split_subject,
     )
-    from src.reports.exports import copy_exports, record_exports
+    from src.reports.exports import check_copies, copy_exports, record_exports
     from src.reports.label_check import check_labels, read_predicted
     from src.reports.limits import explain_limits, explain_winner
-    from src.reports.model_card import card_markdown, card_of, record_card
+    from src.reports.model_card import card_of
     from src.reports.recipe import check_recipe_name, trial_recipe
     from src.reports.reproduce import (
         check_origin,

@@ -20,6 +20,7 @@ from src.reports.evaluation import read_predictions
 from src.reports.markdown import escape, link, table
 from src.reports.probabilities import Probabilities, read_probabilities
 from src.results import (
+    MEGABYTE,
     ComparisonResult,
     Interval,
     LeaderboardRow,
@@ -245,6 +246,6 @@ def leaderboard_cells(row: LeaderboardRow) -> tuple[str, ...]:
         str(row.seeds),
         f"{row.parameters:,}",
         f"{row.seconds:.1f}",
-        f"{row.size / 1e6:.2f}",
+        f"{row.size / MEGABYTE:.2f}",
         f"{1000 * row.latency:.2f}",
     )

@@ -7,15 +7,16 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from src import tracking
-from src.errors import DataError, NotKept
-from src.results import ExportRow
+from src import exporting, tracking
+from src.errors import ConfigError, DataError, NotKept
+from src.results import MEGABYTE, ExportRow
+from src.schema import EXPORTS
 from src.tables import read_table
 from src.writing import replacing
 
 TABLE = "tables/exports.csv"
+MAX_NAMED = 3  # entries of a folder in a message
 COLUMNS = ("format", "bytes", "test_accuracy", "max_difference", "latency_ms", "batch_latency_ms", "threads")
-MEGABYTE = 2**20
 
 
 def record_exports(run: tracking.Run, folder: Path, rows: Sequence[ExportRow], threads: int) -> None:
@@ -38,14 +39,40 @@ def record_exports(run: tracking.Run, folder: Path, rows: Sequence[ExportRow], t
     )
 
 
+def check_copies(output: Path, formats: Sequence[str]) -> None:
+    """Raise ConfigError if a copy would replace something other than an earlier export.
+
+    Args:
+        output: the folder that gets a folder for each format.
+        formats: names of `EXPORTS`.
+    """
+    for name in formats:
+        folder = output / name
+        try:
+            if folder.is_symlink() or folder.is_file():
+                raise ConfigError(f"output: {folder} is not a folder; move it away, or name another output=")
+            found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        except OSError as error:
+            raise ConfigError(f"output: {folder} cannot be read: {error.strerror}; name another output=") from error
+        if found and found != {exporting.MANIFEST, EXPORTS[name].file}:
+            shown = ", ".join(sorted(found)[:MAX_NAMED]) + (", ..." if len(found) > MAX_NAMED else "")
+            raise ConfigError(
+                f"output: {folder} would be replaced, but it is not an earlier export: it contains {shown}; move it "
+                "away, or name another output="
+            )
+
+
 def copy_exports(folder: Path, output: Path) -> None:
-    """Copy the folder of each format into another folder.
+    """Copy the folder of each format into another folder, and replace those of an earlier export.
 
     Raises:
+        ConfigError: something other than an earlier export would be replaced.
         DataError: it cannot be written.
     """
+    sources = sorted(folder.iterdir())
+    check_copies(output, [source.name for source in sources])
     try:
-        for source in sorted(folder.iterdir()):
+        for source in sources:
             with replacing(output / source.name) as part:
                 shutil.copytree(source, part)
     except OSError as error:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src import datasets, figures, inspection, models, tracking
-from src.errors import StoreError
+from src import datasets, figures, fitting, inspection, models, tracking
+from src.errors import NotEnoughMemory, StoreError
 
 if TYPE_CHECKING:
     import keras
@@ -18,14 +18,16 @@ FRAMES = 10  # of a training; of more epochs, some are left out
 WATCHED = 256  # images at most whose predictions are looked at
 SHARE = 50  # training images for each image that is watched, so that small data sets are not watched for long
 LEAST = 16  # images that are watched in any case
-BATCH = 64
+BATCH = 64  # images at most whose predictions are computed at once
 
 
 class Film:
     """Draws two pictures after an epoch; MLflow shows those of one key as a film.
 
-    They are written at once if the run's files are on this disk. Those for a server wait for the end of the training,
-    which a slow or absent server must not delay or end.
+    An epoch has none if there is too little memory for them.
+
+    They are written at once if the run's files are on this disk. Those for a server wait for the end of the training or
+    its interruption: a slow or absent server must not delay or end it.
 
     Args:
         run: where they are recorded.
@@ -47,11 +49,10 @@ class Film:
 
     def note_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Draw the pictures of an epoch, counted from 1; an observer of `fitting.fit`."""
-        if self.epochs > FRAMES and epoch * FRAMES // self.epochs == (epoch - 1) * FRAMES // self.epochs:
+        if not self._shows(epoch):
             return
-        if maps := inspection.feature_maps(self.model, self.images[0]):
-            self.waiting.append(("feature maps", epoch, figures.maps_frame(self.images[0], maps)))
-        self.waiting.append(("mistakes", epoch, figures.mistakes_frame(self._mistakes(), len(self.images))))
+        with contextlib.suppress(NotEnoughMemory), fitting.explain_out_of_memory(BATCH):
+            self.waiting += self._draw(epoch)
         if self.run.folder is not None:
             with contextlib.suppress(StoreError):  # such as a full disk: the end of the training reports it
                 self.write()
@@ -66,10 +67,28 @@ class Film:
             self.run.log_image(*self.waiting[0])
             del self.waiting[0]
 
+    def write_on_interruption(self) -> None:
+        """Write what was not written yet. Pictures that an absent server does not take are left to be delivered."""
+        for picture in self.waiting:
+            with contextlib.suppress(Exception):  # the reason of the interruption says more
+                self.run.log_image(*picture)
+
+    def _shows(self, epoch: int) -> bool:
+        if self.epochs <= FRAMES or getattr(self.model, "stop_training", False):  # early stopping ends the training
+            return True
+        return epoch * FRAMES // self.epochs > (epoch - 1) * FRAMES // self.epochs
+
+    def _draw(self, epoch: int) -> list[tuple[str, int, np.ndarray]]:
+        pictures = [("mistakes", epoch, figures.mistakes_frame(self._mistakes(), len(self.images)))]
+        if maps := inspection.feature_maps(self.model, self.images[0]):
+            pictures.insert(0, ("feature maps", epoch, figures.maps_frame(self.images[0], maps)))
+        return pictures
+
     def _mistakes(self) -> list[figures.Mistake]:
         """Return the wrong predictions, the surest first."""
-        starts = range(0, len(self.images), BATCH)
-        found = np.concatenate([models.predict(self.model, self.images[at : at + BATCH]) for at in starts])
+        step = min(BATCH, fitting.scoring_batch(self.model))
+        starts = range(0, len(self.images), step)
+        found = np.concatenate([models.predict(self.model, self.images[at : at + step]) for at in starts])
         predicted, scores = found.argmax(axis=1), found.max(axis=1)
         wrong = np.flatnonzero(predicted != self.labels)
         return [

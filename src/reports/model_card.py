@@ -12,13 +12,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from src import tracking
+from src import saving, tracking
 from src.cli.mistakes import quoted
 from src.errors import NotKept
 from src.reports.exports import measured_exports
 from src.reports.html import as_html, html_table, page
 from src.reports.markdown import Markdown, escape, table
-from src.results import TrainResult, format_calibration, format_interval, short_name
+from src.results import MEGABYTE, TrainResult, format_calibration, format_interval, short_name
 from src.schema import EXPORTS, METRICS, TEST, VALIDATION, Config, flatten
 from src.tables import read_table
 
@@ -33,6 +33,13 @@ PICTURES = {
 }
 PURPOSES = {"train": "training", "validation": "validation", "test": "testing"}  # of the splits
 PER_CLASS = "tables/per_class.csv"
+KEPT = {  # lines of Python for each file of a run's model
+    "model.keras": 'import keras\nmodel = keras.saving.load_model("model/model.keras")\nprobabilities = model(images)',
+    "model.h5": 'import keras\nmodel = keras.saving.load_model("model/model.h5")\nprobabilities = model(images)',
+    "saved_model": (
+        'import tensorflow as tf\nmodel = tf.saved_model.load("model/saved_model")\nprobabilities = model.serve(images)'
+    ),
+}
 DECIDED = ("optimizer.name", "schedule.name", "loss.name", "augmentation.name")
 STYLE = """
 td, th { padding: 4px 12px; vertical-align: top; }
@@ -97,6 +104,7 @@ def card_of(
         Part("How it was found", note=f"{how_it_was_found(run)} To train it again:", code=_again(run)),
         *_usage(run, config, version),
         exported_files(run),
+        *_usage_of_exports(run, config),
     ]
     return ModelCard(
         title=f"Version {version.number} of {version.name}",
@@ -117,13 +125,14 @@ def _facts(run: tracking.Run, config: Config, result: TrainResult, size: int, la
     )
     settings = flatten(config)
     chosen = ", ".join(f"{name.partition('.')[0]} {settings[name]}" for name in DECIDED)
+    speed = f"{1_000 * latency:.2f} ms for one image on the CPU that wrote this card"
     rows = [
         ("network", f"{config.model.name}, {int(run.param('resolved.parameters')):,} parameters"),
         ("input", f"{height}x{width}x{channels}, raw pixels from 0 to 255 (uint8)"),
         ("output", f"probabilities of {len(classes)} classes: {names}"),
         ("data", f"{config.dataset.name}, images: {images}; SHA-256 {run.param('resolved.data_digest')[:12]}"),
         ("training", f"{result.best_epoch} epochs, seed {config.seed}, {chosen}"),
-        ("size, speed", f"{size / 1e6:.2f} MB, {1_000 * latency:.2f} ms for one image on the CPU that registered it"),
+        ("size, speed", f"{size / MEGABYTE:.2f} MB, {speed}"),
     ]
     return Part("The model", ("", ""), rows)
 
@@ -163,7 +172,9 @@ def how_it_was_found(run: tracking.Run) -> str:
     """Return the sweep or pipeline that a run belongs to, or that it is a training of its own."""
     tags = run.tags
     if study := tags.get("best_of"):
-        return f"The best trial of study {study}, trained again on training and validation images (run {run.run_id})."
+        # The tag is part of a recipe too, which keeps its validation split.
+        images = " on training and validation images" if run.params.get("resolved.validation_images") == "0" else ""
+        return f"The best trial of study {study}, trained again{images} (run {run.run_id})."
     if "trial" in tags and (study := tags.get("study")):
         return f"Trial {tags['trial']} of study {study} (run {run.run_id})."
     return f"One training (run {run.run_id})."
@@ -175,14 +186,13 @@ def _again(run: tracking.Run) -> str:
 
 def _usage(run: tracking.Run, config: Config, version: tracking.Version) -> list[Part]:
     uri = f"models:/{version.name}/{version.number}"
-    formats, (height, width, channels) = config.tracking.formats, config.dataset.input_shape
     python = [
+        "import mlflow",
         f"model = mlflow.pyfunc.load_model({uri!r})",
-        f"probabilities = model.predict(images)  # uint8, (n, {height}, {width}, {channels})",
+        f"probabilities = model.predict(images)  # {_images(config)}",
     ]
-    files = ['model = keras.saving.load_model("model/model.keras")  # its probabilities: model(images)']
-    if "saved_model" in formats:
-        files.append('model = tf.saved_model.load("model/saved_model")  # its probabilities: model.serve(images)')
+    note = f"Each format gives the same probabilities. The images: {_images(config)}."
+    kept = "\n\n".join(KEPT[name] for name in kept_formats(run))
     return [
         Part(
             "How to use it",
@@ -194,26 +204,40 @@ def _usage(run: tracking.Run, config: Config, version: tracking.Version) -> list
                 ]
             ),
         ),
-        Part("In Python, from the registry", code="\n".join(["import mlflow", *python])),
-        Part("In Python, from the files of the run", code="\n".join(files)),
+        Part("In Python, from the registry", code="\n".join(python)),
+        *([Part("In Python, from the files of the run", note=note, code=kept)] if kept else []),
     ]
 
 
+def kept_formats(run: tracking.Run) -> tuple[str, ...]:
+    """Return the files that the run's folder `model/` contains, as its manifest lists them."""
+    try:
+        with run.reading(f"model/{saving.MANIFEST}") as manifest:
+            return saving.formats_listed(manifest)
+    except (NotKept, OSError, ValueError):
+        return ()
+
+
+def _images(config: Config) -> str:
+    height, width, channels = config.dataset.input_shape
+    return f"uint8, (n, {height}, {width}, {channels})"
+
+
 def exported_files(run: tracking.Run) -> Part | None:
-    """Return the measurements of the run's exported files, and how to use the first; None if nothing was exported."""
-    lines = [line for line in measured_exports(run) if line["format"] in EXPORTS]
+    """Return the measurements of the run's exported files, and a command; None if nothing was exported."""
+    lines = _measured(run)
     if not lines:
         return None
     rows = [
         (
             line["format"],
             f"{float(line['test_accuracy']):.4f}",
-            f"{int(line['bytes']) / 1e6:.2f} MB",
+            f"{int(line['bytes']) / MEGABYTE:.2f} MB",
             f"{float(line['latency_ms']):.2f} ms",
         )
         for line in lines
     ]
-    files = [f"exports/{line['format']}/{EXPORTS[line['format']].file}" for line in lines]
+    files = [_path(line["format"]) for line in lines]
     return Part(
         "Exported files of the run",
         ("format", "test accuracy", "size", "one image"),
@@ -223,12 +247,31 @@ def exported_files(run: tracking.Run) -> Part | None:
     )
 
 
+def _usage_of_exports(run: tracking.Run, config: Config) -> list[Part]:
+    """Return lines of Python for the exported files, once for each package that runs them."""
+    firsts: dict[str, str] = {}
+    for line in _measured(run):
+        firsts.setdefault(EXPORTS[line["format"]].python, _path(line["format"]))
+    return [
+        Part(f"In Python, from {path}", code=f'file = "{path}"  # images: {_images(config)}\n{python}')
+        for python, path in firsts.items()
+    ]
+
+
+def _measured(run: tracking.Run) -> list[dict[str, str]]:
+    return [line for line in measured_exports(run) if line["format"] in EXPORTS]
+
+
+def _path(format_name: str) -> str:
+    return f"exports/{format_name}/{EXPORTS[format_name].file}"
+
+
 def _typed(uri: str) -> str:
     return uri if re.fullmatch(r"[\w./:-]+", uri) else quoted(uri)
 
 
 def card_markdown(card: ModelCard) -> str:
-    """Return the card as Markdown, with as many of its parts as fit into the registry."""
+    """Return the card as Markdown, without the parts for which the registry has no room."""
     blocks = [f"**{escape(card.summary)}**", *(f"**{escape(warning)}**" for warning in card.warnings)]
     for part in card.parts:
         added = [f"### {escape(part.title)}"]
@@ -238,9 +281,8 @@ def card_markdown(card: ModelCard) -> str:
             added.append(escape(part.note))
         if part.code:
             added.append(Markdown(f"```\n{part.code}\n```"))
-        if len("\n\n".join([*blocks, *added])) > MAX_MARKDOWN:
-            break
-        blocks += added
+        if len("\n\n".join([*blocks, *added])) <= MAX_MARKDOWN:
+            blocks += added
     return "\n\n".join(blocks)[:MAX_MARKDOWN]
 
 

@@ -81,8 +81,13 @@ class Recorder:
 
     def observers(self, model: keras.Model) -> list[Callable[[int, Mapping[str, float]], None]]:
         """Return what records something after each epoch besides metrics."""
-        self.film = Film(self.run, model, self.dataset, self.config.training.epochs)
+        self.film = Film(self.run, model, self.dataset, self.config.training.max_epochs)
         return [self.film.note_epoch]
+
+    def record_interruption(self) -> None:
+        """Record what waited for the end of the training, which failed or was interrupted. Never raises."""
+        if self.film is not None:
+            self.film.write_on_interruption()
 
     def record_fit(self, fitted: fitting.Fit) -> None:
         """Record the best epoch, its metrics, and why training stopped early."""

@@ -15,6 +15,7 @@ from src.results.commands import (
     TrainResult,
 )
 from src.results.formatting import (
+    MEGABYTE,
     format_calibration,
     format_interval,
     format_metric,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from src.results.commands import Calibration, Interval
 
 MAX_NAME = 28  # characters of a name in a table or a title, which fit above a picture
+MEGABYTE = 10**6  # bytes, of files and requests
 
 
 def format_metric(value: float | None) -> str:

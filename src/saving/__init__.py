@@ -18,6 +18,15 @@ if TYPE_CHECKING:
         uncompiled,
     )
     from src.saving.own_layers import unregistered
-    from src.saving.stored import FORMATS, check_format, check_manifest, files_of, formats_in, keras_file
+    from src.saving.stored import (
+        FORMATS,
+        MANIFEST,
+        check_format,
+        check_manifest,
+        files_of,
+        formats_in,
+        formats_listed,
+        keras_file,
+    )
 else:
     __getattr__ = lazy_package(__name__)

@@ -46,6 +46,12 @@ def files_of(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(file for name, file in FILES.items() if name in formats)
 
 
+def formats_listed(manifest: Path) -> tuple[str, ...]:
+    """Return the formats whose files a manifest lists, without looking at the files."""
+    listed = {path.partition("/")[0] for path in json.loads(manifest.read_text())}
+    return tuple(name for name in FORMATS if name in listed)
+
+
 def check_manifest(folder: Path) -> None:
     """Raise ModelFileError unless the folder contains exactly the files that its manifest lists, with their content."""
     try:

@@ -18,6 +18,7 @@ class ExportFormat:
         opened_by: `module:name` of the function that opens it: from the content and a number of threads to a function
             from images, uint8, (n, height, width, channels), to probabilities, float32, (n, classes).
         runtime: the package that it needs.
+        python: lines for a program of the user, from `file` and `images` to `probabilities`.
         max_drop: how much less accurate than the model the file may be.
     """
 
@@ -26,8 +27,24 @@ class ExportFormat:
     converters: tuple[str, ...]
     opened_by: str
     runtime: str
+    python: str
     max_drop: float = 0.002
 
+
+ONNX_RUNTIME = """\
+import onnxruntime
+session = onnxruntime.InferenceSession(file)
+(probabilities,) = session.run(None, {"pixels": images})"""
+
+LITERT = """\
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(file)
+received, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+interpreter.resize_tensor_input(received, images.shape)
+interpreter.allocate_tensors()
+interpreter.set_tensor(received, images)
+interpreter.invoke()
+probabilities = interpreter.get_tensor(given)"""
 
 EXPORTS: dict[str, ExportFormat] = {
     "onnx": ExportFormat(
@@ -36,6 +53,7 @@ EXPORTS: dict[str, ExportFormat] = {
         converters=("tf2onnx", "onnx"),
         opened_by="src.exporting.onnx_files:open_content",
         runtime="onnxruntime",
+        python=ONNX_RUNTIME,
     ),
     "litert": ExportFormat(
         file="model.tflite",
@@ -43,6 +61,7 @@ EXPORTS: dict[str, ExportFormat] = {
         converters=(),
         opened_by="src.exporting.litert:open_content",
         runtime="ai_edge_litert",
+        python=LITERT,
     ),
     "litert_int8": ExportFormat(
         file="model.tflite",
@@ -50,6 +69,7 @@ EXPORTS: dict[str, ExportFormat] = {
         converters=(),
         opened_by="src.exporting.litert:open_content",
         runtime="ai_edge_litert",
+        python=LITERT,
         max_drop=0.01,  # 8-bit weights and activations are rounded
     ),
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RESUMED,
         UPLOADED,
         WRITTEN,
+        alone,
         interrupted_run,
         interrupted_runs,
         last_checkpoint,

@@ -68,6 +68,12 @@ class Registry:
         found = self._client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
         return Version(name, min(int(version.version) for version in found), run_id) if found else None
 
+    def versions_of_run(self, run_id: str) -> list[Version]:
+        """Return the run's versions under any name, in the order in which they were registered."""
+        found = self._client.search_model_versions(f"run_id = '{run_id}'")
+        found = sorted(found, key=lambda version: (version.creation_timestamp, version.name))
+        return [Version(version.name, int(version.version), run_id) for version in found]
+
     def add(self, name: str, run: Run, description: str, tags: Mapping[str, str]) -> Version:
         """Register the model that the run logged as the next version of the name, which is created if it is new.
 
@@ -142,6 +148,10 @@ class Registry:
     def move_alias(self, version: Version, alias: str) -> None:
         """Make the alias point to this version, and to no other."""
         self._client.set_registered_model_alias(version.name, alias, str(version.number))
+
+    def description(self, version: Version) -> str:
+        """Return the description of a version, an empty string if it has none."""
+        return str(self._client.get_model_version(version.name, str(version.number)).description or "")
 
     def describe(self, version: Version, markdown: str) -> None:
         """Set the description of a version."""

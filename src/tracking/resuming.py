@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import mlflow
 from filelock import FileLock
@@ -156,7 +155,7 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     client, experiment_id = store
     assert client is not None
     run = Run(client, run_id, experiment_id)
-    with _alone(store_folder(client.tracking_uri) / f".{run_id}.lock"):
+    with alone(client.tracking_uri, run_id):
         found = client.get_run(run_id)
         _check_resumable(found, client.tracking_uri)
         run.set_tags({**renamed_tags(found.data.tags), **process_tags(), **tags})  # first: a RUNNING run has a process
@@ -173,8 +172,14 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
 
 
 @contextlib.contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Let one process of this machine at a time execute the block; later ones see what the first one has done."""
+def alone(uri: str, run_id: str) -> Iterator[None]:
+    """Let one process of this machine at a time change a run in the block; later ones see what the first one has done.
+
+    Args:
+        uri: the store; processes in other folders are not waited for if it is a server.
+        run_id: the id of the run.
+    """
+    file = store_folder(uri) / f".{run_id}.lock"
     with FileLock(file):
         try:
             yield

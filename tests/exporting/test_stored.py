@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,7 @@ import pytest
 
 from src import exporting
 from src.errors import ConfigError, ModelFileError
-from tests.support.exports import write_content
-
-
-def change(file: Path, **facts: Any) -> None:
-    """Edits the manifest of a file."""
-    path = file.with_name("manifest.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+from tests.support.exports import change, need, write_content
 
 
 def test_a_manifest_reads_back_as_it_was_written(tmp_path: Path):
@@ -85,10 +78,8 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
 
 
 def test_a_file_that_its_manifest_describes_but_that_cannot_be_run_is_a_sentence(tmp_path: Path):
-    from tests.support.exports import need
-
     need("onnx", "litert")
     for name in ("onnx", "litert"):
         file = write_content(tmp_path / name, b"content", format=name)
-        with pytest.raises(ModelFileError, match=f"{file.name} cannot be run: "):
+        with pytest.raises(ModelFileError, match=f"{file.name} cannot be run on images of 12x12x1: "):
             exporting.open_export(file)

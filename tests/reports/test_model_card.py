@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from src.reports.exports import COLUMNS, TABLE
-from src.reports.model_card import MAX_MARKDOWN, ModelCard, Part, card_markdown, card_page, exported_files
+from src.reports.model_card import (
+    MAX_MARKDOWN,
+    ModelCard,
+    Part,
+    card_markdown,
+    card_page,
+    exported_files,
+    how_it_was_found,
+)
+from src.tracking import NullRun
 from tests.support.runs import config_for, new_run
 
 CLASSES = Part("Classes", ("class", "F1"), [("<b>cat</b>", "0.9"), ("a|b", "0.8")], "The two of them.")
@@ -33,12 +42,16 @@ def test_the_page_shows_names_literally_and_its_pictures_are_in_it() -> None:
     assert not re.search(r"(src|href)=\"(?!data:)", found)
 
 
-@pytest.mark.parametrize("length", [100, 1_000, 10_000])
-def test_a_description_that_is_too_long_for_the_registry_ends_after_a_whole_part(length: int) -> None:
-    long = Part("Long", note="x" * length)
-    found = card_markdown(CARD._replace(parts=[CLASSES, *[long] * 60, CODE]))
+@pytest.mark.parametrize("length", [100, 1_000])
+def test_a_description_that_is_too_long_for_the_registry_has_whole_parts(length: int) -> None:
+    found = card_markdown(CARD._replace(parts=[CLASSES, *[Part("Long", note="x" * length)] * 60]))
     assert len(found) <= MAX_MARKDOWN
-    assert found.endswith("x" * length) or (length == 10_000 and found.endswith("The two of them."))
+    assert found.endswith("x" * length)
+
+
+def test_a_part_for_which_the_registry_has_no_room_is_left_out_and_the_next_one_is_not() -> None:
+    found = card_markdown(CARD._replace(parts=[CLASSES, Part("Long", note="x" * MAX_MARKDOWN), CODE]))
+    assert found == card_markdown(CARD)
 
 
 def test_secrets_are_hidden() -> None:
@@ -57,3 +70,19 @@ def test_the_exported_files_of_a_run_are_listed_with_what_was_measured(tmp_path:
     assert part.rows == [("litert", "0.9877", "0.25 MB", "0.31 ms")]
     assert "exports/litert/model.tflite" in part.note
     assert part.code == "python -m src.predict model_file=exports/litert/model.tflite images=FOLDER"
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        ({"resolved.validation_images": "0"}, "trained again on training and validation images (run r)."),
+        ({"resolved.validation_images": "500"}, "trained again (run r)."),
+        ({}, "trained again (run r)."),
+    ],
+)
+def test_only_a_training_without_a_validation_split_is_said_to_be_on_its_images(
+    images: dict[str, str], expected: str
+) -> None:
+    run = NullRun()
+    run.run_id, run.tags, run.params = "r", {"best_of": "lenot"}, images
+    assert how_it_was_found(run) == f"The best trial of study lenot, {expected}"

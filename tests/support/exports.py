@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,9 @@ def write_content(folder: Path, content: bytes, **facts: Any) -> Path:
     manifest = exporting.write_export(folder, content, **(FACTS | {"format": "onnx", "versions": {}} | facts))
     assert "sha256" in dataclasses.asdict(manifest)
     return folder / manifest.file
+
+
+def change(file: Path, **facts: Any) -> None:
+    """Edits the manifest of a file."""
+    path = file.with_name("manifest.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
