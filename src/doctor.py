@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 
 from src import console, diagnosis, study, tracking
 from src.cli.command import entry_point
-from src.errors import FaultsLeft, StoreError
+from src.errors import FaultsLeft, StoreError, first_line
 from src.places import is_writable, local_path, sqlite_file
 from src.results import DoctorResult
 from src.schema import DoctorConfig
@@ -77,7 +77,7 @@ def open_studies(config: DoctorConfig) -> Iterator[study.Storage | None]:
             yield storage
         except Exception as error:
             if study.is_outage(error):
-                raise StoreError(f"{config.storage} failed: {tracking.reason_of(error)}") from error
+                raise StoreError(f"{config.storage} failed: {first_line(error)}") from error
             raise
 
 
@@ -121,7 +121,7 @@ def repair(finding: diagnosis.Finding, config: DoctorConfig) -> tuple[bool, str]
     try:
         wanted.apply()
     except Exception as error:
-        return False, f"could not {wanted.action}: {tracking.reason_of(error)}"
+        return False, f"could not {wanted.action}: {first_line(error)}"
     return True, f"done: {wanted.outcome}{size_of(finding)}"
 
 

@@ -1,4 +1,4 @@
-"""Mistakes that a user can fix: a command prints their message without a traceback."""
+"""Mistakes that a user can fix: a command prints their message without a traceback. What errors of libraries mean."""
 
 
 class UserError(ValueError):
@@ -51,3 +51,16 @@ class FaultsLeft(UserError):
 
 class TrainingDiverged(UserError):
     """The loss is no longer a finite number."""
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Return True for an error with which Python or TensorFlow refuses memory.
+
+    That of TensorFlow is recognized by its name, because this module does not import TensorFlow.
+    """
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message without a colon at its end, the name of its class if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")

@@ -7,6 +7,7 @@ python -m src.explain run_id=RUN 'methods=[occlusion,embedding]'
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from src.tracked import TrackedModel, open_tracked_model
 
 MAX_CLASSES = 5  # in the answer to one image
 MAX_HEAT_MAPS = 3  # of the most probable of these classes, so that they fit in one row
+MAX_STEM = 60  # characters of a folder's name; one may have 4 bytes, and a file system allows 255
 
 
 def explain(config: ExplainConfig) -> ExplanationResult:
@@ -54,9 +56,9 @@ def explain_test_split(tracked: TrackedModel, config: ExplainConfig) -> Explanat
     reports.check_layers(model, config.layers)
     probabilities = fitting.score(model, dataset.test, tracked.config.loss).probabilities
     subject = reports.split_subject(model, dataset, probabilities, tracked.config.seed, config.layers)
-    pictures, measures = reports.record_explanation(tracked.run, subject.findings(methods), config.output)
-    means = {measure.metric: measure.mean for measure in measures}
-    known = {metric: mean for metric, mean in means.items() if mean is not None}
+    pictures, measures, notes = reports.record_explanation(tracked.run, subject.findings(methods), config.output)
+    values = {measure.metric: measure.value for measure in measures}
+    known = {metric: value for metric, value in values.items() if value is not None}
     tracked.run.log_new_metrics(known, tracked.run.best_epoch)
     right, wrong = reports.choose_predictions(dataset, probabilities)
     rows = [
@@ -70,7 +72,7 @@ def explain_test_split(tracked: TrackedModel, config: ExplainConfig) -> Explanat
         columns=("image", "is", "predicted", "score", "true score", *(measure.label for measure in measures)),
         rows=_with_measures(rows, measures),
         pictures=pictures,
-        notes=dataset.warnings + subject.note(methods),
+        notes=dataset.warnings + subject.note(methods) + notes,
         metrics=known,
     )
 
@@ -91,9 +93,9 @@ def explain_image(tracked: TrackedModel, file: Path, config: ExplainConfig) -> E
     names, name = trained_on.class_names, short_name(file.name)
     heated = answers[:MAX_HEAT_MAPS]
     subject = reports.image_subject(model, names, image, name, heated, tracked.config.seed, config.layers)
-    folder = "figures/images/" + re.sub(r"[^\w.-]+", "_", file.stem)
-    pictures, measures = reports.record_explanation(tracked.run, subject.findings(methods), config.output, folder)
-    notes = subject.note(methods)
+    findings, folder = subject.findings(methods), image_folder(file)
+    pictures, measures, notes = reports.record_explanation(tracked.run, findings, config.output, folder)
+    notes = subject.note(methods) + notes
     if size != (height, width):
         notes.append(f"{file} is {size[0]}x{size[1]} pixels; it was resized to {height}x{width} for the model")
     return ExplanationResult(
@@ -105,6 +107,17 @@ def explain_image(tracked: TrackedModel, file: Path, config: ExplainConfig) -> E
         pictures=pictures,
         notes=notes,
     )
+
+
+def image_folder(file: Path) -> str:
+    """Return the folder in the run with the pictures of an image file: its name, and a digest of its content.
+
+    So pictures of two files with one name do not replace each other, and those of one file replace the earlier ones.
+    """
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()[:8]
+    stem = re.sub(r"[^\w.-]+", "_", file.stem).strip(".")[:MAX_STEM] or "image"
+    return f"figures/images/{stem}-{digest}"
 
 
 def _with_measures(rows: Sequence[tuple[str, ...]], measures: Sequence[reports.Measure]) -> list[tuple[str, ...]]:

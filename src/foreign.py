@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from src.errors import UserError
+from src.errors import UserError, is_memory_error
 
 PROJECT = Path(__file__).resolve().parent.parent
 _PROJECT_CODE = ("src", "pipelines", "hydra_plugins")
@@ -29,10 +29,10 @@ def explain_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, MemoryError):
+    except UserError:
         raise
     except (Exception, SystemExit) as error:
-        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's, which is explained elsewhere
+        if is_memory_error(error):  # explained elsewhere
             raise
         raise UserError(f"{what} failed: {describe_error(error)}; HYDRA_FULL_ERROR=1 shows more") from error
 

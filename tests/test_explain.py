@@ -1,20 +1,23 @@
 """`python -m src.explain`: pictures of a tracked model in its run, and messages for inputs that cannot be explained."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from mlflow import MlflowClient
 from PIL import Image
 
+from src import inspection
 from src.cli.compose import compose_config
 from src.datasets import load_dataset
 from src.errors import ConfigError, DataError, StoreError
-from src.explain import explain
+from src.explain import explain, image_folder, main
 from src.results import ExplanationResult
 from src.train import train
-from tests.support.pictures import put_class
+from tests.support.pictures import put_class, put_image
 from tests.support.workplace import RunHere, TrainedRun, Workplace
 
 DIGIT = 3  # in the test split of the sample
@@ -73,6 +76,15 @@ def test_the_table_has_a_column_for_each_measure(trained: TrainedRun) -> None:
     assert list(result.metrics.values()) == [pytest.approx(np.mean(correlations), abs=1e-4)]
 
 
+def test_predictions_whose_gradients_are_inexact_are_named(
+    trained: TrainedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "MAX_GAP", 0.0)
+    result = explained(trained.workplace, f"run_id={trained.run_id}", "methods=[integrated_gradients]")
+    note = result.notes[-1]
+    assert re.match(r"integrated gradients are inexact for #\d+ \(\d\.\d %\), #", note)
+
+
 def test_named_layers_are_looked_into(trained: TrainedRun, tmp_path: Path) -> None:
     overrides = [f"run_id={trained.run_id}", "layers=[conv_1]", "methods=[patterns]", f"output='{tmp_path}'"]
     assert explained(trained.workplace, *overrides).pictures == ["figures/patterns.png"]
@@ -89,7 +101,9 @@ def test_an_image_of_another_size_and_mode_is_resized_with_a_note_and_recognized
     assert sorted((float(row[1]) for row in result.rows), reverse=True) == [float(row[1]) for row in result.rows]
     assert result.notes == [f"{digit_file} is 84x84 pixels; it was resized to 28x28 for the model"]
     expected = {"feature_maps/page_1.png", "grad_cam.png", "occlusion.png", "integrated_gradients.png"}
-    assert set(figures_of(trained, "images/my_digit")) == expected
+    folder = image_folder(digit_file).removeprefix("figures/")
+    assert folder.startswith("images/my_digit-")
+    assert set(figures_of(trained, folder)) == expected
     assert [all(row[2:]) for row in result.rows] == [True] * 3 + [False] * 2  # three classes are explained
 
 
@@ -146,6 +160,36 @@ def test_without_evaluate_test_there_is_no_grad_cam_until_it_is_asked_for(workpl
     assert explained(workplace, f"run_id={run_id}", QUICK).pictures == INSIDE
 
 
+# --- the folder of an image's pictures ----------------------------------------------------------------------------
+
+
+def folders(folder: Path, *names: str) -> list[str]:
+    """The folders of files that differ only in their content."""
+    for shade, name in enumerate(names):
+        put_image(folder / name, shade)
+    return [image_folder(folder / name) for name in names]
+
+
+def test_files_that_differ_have_folders_of_their_own_and_the_same_file_keeps_its_folder(tmp_path: Path) -> None:
+    names = "cat.png", "cat.jpg", "a/cat.png", "b/cat.png"
+    found = folders(tmp_path, *names)
+    assert len(set(found)) == 4
+    assert all(re.fullmatch(r"figures/images/cat-[0-9a-f]{8}", folder) for folder in found)
+    assert folders(tmp_path, *names) == found
+
+
+@pytest.mark.parametrize("name", ["...png", "..png", ".png", "....", "\N{CAT FACE}.png"])
+def test_the_folder_of_a_file_with_a_strange_name_is_below_those_of_images(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"any content")
+    assert re.fullmatch(r"figures/images/[^/.]+-[0-9a-f]{8}", image_folder(tmp_path / name))
+
+
+def test_a_long_name_is_cut_so_that_a_file_system_can_store_its_folder(tmp_path: Path) -> None:
+    file = tmp_path / ("\N{CJK UNIFIED IDEOGRAPH-732B}" * 83 + ".png")  # 253 bytes
+    file.write_bytes(b"any content")
+    (tmp_path / Path(image_folder(file)).name).mkdir()
+
+
 # --- inputs that cannot be explained -----------------------------------------------------------------------------
 
 
@@ -195,3 +239,18 @@ def test_an_output_that_is_a_file_is_refused(below: str, workplace: Workplace, t
     file.write_text("mine")
     with pytest.raises(ConfigError, match=r"output: .*notes\.txt is a file, not a folder"):
         explained(workplace, "run_id=RUN", f"output='{file}{below}'")
+
+
+@pytest.mark.fault  # TensorFlow waits ten seconds for memory
+def test_too_little_memory_is_one_sentence(
+    trained: TrainedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signals_restored: None
+) -> None:
+    monkeypatch.setattr(inspection, "embed", lambda *_: tf.zeros((2**44,)) + 1)
+    store = f"tracking.uri='{trained.workplace.uri}'"
+    monkeypatch.setattr(sys, "argv", ["explain", f"run_id={trained.run_id}", "methods=[embedding]", store])
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("error: out of memory (OOM when allocating tensor with shape[17592186044416] and type ")

@@ -50,6 +50,10 @@ def build_with(monkeypatch: pytest.MonkeyPatch, function: Callable[..., Any]) ->
 # --- errors --------------------------------------------------------------------------------------------------------
 
 
+class ResourceExhaustedError(Exception):
+    """It has the name of TensorFlow's."""
+
+
 @pytest.mark.parametrize(
     ("module", "expected"), [("src.models", False), ("pipelines", False), ("my_networks.a", True), ("srcs", True)]
 )
@@ -65,7 +69,7 @@ def test_an_error_is_one_sentence_with_the_line_of_the_users_code() -> None:
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("error", [UserError("said well"), MemoryError("no memory")])
+@pytest.mark.parametrize("error", [UserError("said well"), MemoryError("no memory"), ResourceExhaustedError("OOM")])
 def test_an_error_that_is_explained_elsewhere_stays_as_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, explain_errors("x"):
         raise error

@@ -49,19 +49,16 @@ class Dream(Work):
         self.weights = chosen_weights(config.layers, default)
         self.config = config
         self.extractor = Extractor(model, list(self.weights))
-        channels = self.extractor.channels
-        if config.image is None:
-            self.original = pictures.noise(config.size, config.size, channels, config.seed)
-        else:
-            self.original = pictures.read_picture(config.image, config.size, channels)
-        self.inputs = {} if config.image is None else {"image": pictures.digest(self.original)}
-        height, width = self.original.shape[:2]
-        self.extractor.check_memory(
-            min(height, config.tile or height),
-            min(width, config.tile or width),
-            "use a smaller size=, or smaller tiles such as tile=128",
-        )
+        channels, size, image = self.extractor.channels, config.size, config.image
+        height, width = (size, size) if image is None else pictures.picture_size(image, size)
         self.shapes = self._sizes(height, width)
+        remedy = "use a smaller size=, or smaller tiles such as tile=128"
+        self.extractor.check_memory(height, width, remedy, config.tile)
+        if image is None:
+            self.original = pictures.noise(height, width, channels, config.seed)
+        else:
+            self.original = pictures.read_picture(image, size, channels)
+        self.inputs = {} if image is None else {"image": pictures.digest(self.original)}
         self.total = config.steps * len(self.shapes)
         if skipped := config.octaves - len(self.shapes):
             self.notes = [f"octaves={config.octaves}: the smallest {skipped} would be too small for {model.name}"]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from src import fitting
-from src.cli.mistakes import did_you_mean
-from src.errors import ConfigError, NotEnoughMemory, UserError
+from src import fitting, inspection
+from src.errors import ConfigError, NotEnoughMemory, UserError, first_line
 from src.models.arithmetic import CONVOLUTIONS
 
 FLOAT = 4  # bytes
+COPIES = 8  # of a picture that exist at once, such as the original, a shifted one and a gradient
 MIN_SIDE = 16  # pixels; smaller pictures show nothing
 PIXEL_MAX = 255.0
 FOLLOWERS = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
@@ -42,11 +42,7 @@ class Extractor:
 
     def __init__(self, model: keras.Model, layers: Sequence[str]) -> None:
         known = map_layers(model)
-        for name in layers:
-            if name not in known:
-                raise ConfigError(
-                    f"{model.name} has no layer {name!r} that returns maps{did_you_mean(name, list(known))}"
-                )
+        inspection.check_map_layers(model.name, layers, list(known))
         self.name, self.channels = model.name, int(model.input_shape[-1])
         body = keras.Model(model.inputs[0], [known[name].output for name in layers])
         self._values = sum(math.prod(layer.output.shape[1:]) for layer in body.layers)
@@ -60,7 +56,7 @@ class Extractor:
         except Exception as error:  # a user's layers may raise anything
             raise UserError(
                 f"{model.name} cannot be used for pictures of another size than {height}x{width} "
-                f"({(str(error).splitlines() or [type(error).__name__])[0]}); name other layers, or another run"
+                f"({first_line(error)}); name other layers, or another run"
             ) from error
 
     def __call__(self, picture: tf.Tensor) -> list[tf.Tensor]:
@@ -92,16 +88,21 @@ class Extractor:
                 f"{MIN_SIDE}, and enough for the layers; use a larger picture, size or tile, or earlier layers"
             )
 
-    def check_memory(self, height: int, width: int, remedy: str) -> None:
-        """Raise NotEnoughMemory if less is free than the outputs of all layers take. A GPU's memory is not checked.
+    def check_memory(self, height: int, width: int, remedy: str, tile: int | None = None, copies: int = COPIES) -> None:
+        """Raise NotEnoughMemory if less is free than copies of a picture and the outputs of all layers take.
+
+        The memory of a machine with a GPU is not checked.
 
         Args:
-            height, width: of the picture, or of a tile.
+            height, width: of the picture.
             remedy: settings that need less memory.
+            tile: the longest side of a part of the picture that passes through the layers; None for all of it at once.
+            copies: how many arrays of the picture's size exist at once.
         """
         if tf.config.list_physical_devices("GPU"):
             return
-        needed, free = self.min_memory(height, width), fitting.free_memory()
+        layers = self.min_memory(min(height, tile or height), min(width, tile or width))
+        needed, free = layers + copies * FLOAT * height * width * self.channels, fitting.free_memory()
         if needed > free:
             raise NotEnoughMemory(
                 f"a picture of {height}x{width} pixels needs at least {needed / 2**30:.1f} GB of memory with "

@@ -90,7 +90,7 @@ def make_picture(
             metrics = _draw(work, run, checkpoints, config, command)
             _keep(work, run, config)
             checkpoints.delete()
-            height, width = work.pixels.shape[:2]
+            height, width = work.picture.shape[:2]
             run.describe(f"`src.{command}` made this picture with the network of run {tracked.run.run_id}.")
             return ArtResult(
                 run_id=run.run_id,

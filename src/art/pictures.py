@@ -28,6 +28,15 @@ def check_picture(name: str, key: str) -> None:
     datasets.image_size(path)
 
 
+def picture_size(name: str, size: int) -> tuple[int, int]:
+    """Return the height and width with which `read_picture` returns the picture in a file, which is not decoded.
+
+    Raises:
+        DataError: as `read_picture`.
+    """
+    return fitted(*datasets.image_size(local_path(name)), size)
+
+
 def read_picture(name: str, size: int, channels: int) -> Floats:
     """Return the picture in a file, upright, made smaller if its longest side has more pixels than `size`.
 
@@ -39,10 +48,8 @@ def read_picture(name: str, size: int, channels: int) -> Floats:
     Raises:
         DataError: it is not an image that can be read, or has too many pixels.
     """
-    path = local_path(name)
-    full = datasets.image_size(path)
-    height, width = fitted(*full, size)
-    pixels = datasets.read_image(path, height, width, channels, "stretch", convert=True).pixels
+    height, width = picture_size(name, size)
+    pixels = datasets.read_image(local_path(name), height, width, channels, "stretch", convert=True).pixels
     return pixels.astype(np.float32) / np.float32(255)
 
 
@@ -56,8 +63,11 @@ def fitted(height: int, width: int, size: int) -> tuple[int, int]:
 
 def noise(height: int, width: int, channels: int, seed: int) -> Floats:
     """Return gray with a little noise, which depends on the seed."""
-    values = np.random.default_rng(seed).normal(0.5, NOISE, (height, width, channels))
-    return np.clip(values, 0, 1).astype(np.float32)
+    random = np.random.default_rng(seed)
+    picture = np.empty((height, width, channels), np.float32)
+    for row in picture:  # one at a time: random numbers have 64 bits
+        row[:] = np.clip(random.normal(0.5, NOISE, row.shape), 0, 1)
+    return picture
 
 
 def to_pixels(picture: Floats) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy import optimize
 
 from src.art import pictures
-from src.art.features import Extractor, chosen_weights, convolutions, spread
+from src.art.features import COPIES, Extractor, chosen_weights, convolutions, spread
 from src.art.work import Array, Work
 from src.errors import TrainingDiverged
 from src.process.interrupt import release
@@ -21,6 +21,7 @@ STYLE_LAYERS = 5  # that are chosen by default
 CONTENT_DEPTH = 2 / 3  # of the convolution that is chosen by default; conv4_2 of VGG-19 is its tenth of 16
 EVALUATIONS = 20  # of a step of L-BFGS
 CORRECTIONS = 10  # pairs of vectors that SciPy's L-BFGS keeps
+LBFGS_COPIES = 2 * (2 * CORRECTIONS + 5)  # of the picture, which SciPy's L-BFGS keeps with 64 bits for each number
 SMALLEST = 1e-12  # added to sums of squares, which may be 0
 TERMS = ("loss", "content_loss", "style_loss", "total_variation")
 
@@ -61,14 +62,15 @@ class StyleTransfer(Work):
         self.weights = chosen_weights(config.style_layers, spread(found, STYLE_LAYERS))
         self.config, self.total = config, config.num_steps
         self.extractor = Extractor(model, [content_layer, *self.weights])
+        more = LBFGS_COPIES if config.method == "lbfgs" else 0
+        for name, copies in ((str(config.content), COPIES + more), (str(config.style), COPIES)):
+            height, width = pictures.picture_size(name, config.size)
+            self.extractor.check_size(height, width)
+            self.extractor.check_memory(height, width, "use a smaller size=", copies=copies)
         channels = self.extractor.channels
         content = pictures.read_picture(str(config.content), config.size, channels)
         style = pictures.read_picture(str(config.style), config.size, channels)
         self.inputs = {"content": pictures.digest(content), "style": pictures.digest(style)}
-        for picture in (content, style):
-            height, width = picture.shape[:2]
-            self.extractor.check_size(height, width)
-            self.extractor.check_memory(height, width, "use a smaller size=")
         self._targets(content, style)
         height, width = content.shape[:2]
         is_noise = config.init == "noise"
@@ -88,7 +90,12 @@ class StyleTransfer(Work):
         """Make the next step, and return its metrics."""
         losses = self._descend_lbfgs() if self._adam is None else self._descend_adam()
         if not np.isfinite(losses["loss"]):
-            raise TrainingDiverged(f"the loss of step {self.done + 1} is {losses['loss']}; use a smaller learning_rate")
+            remedy = (
+                "a smaller content_weight and style_weight, or method=adam"
+                if self._adam is None
+                else "a smaller learning_rate"
+            )
+            raise TrainingDiverged(f"the loss of step {self.done + 1} is {losses['loss']}; use {remedy}")
         self.done += 1
         return losses
 
@@ -101,14 +108,15 @@ class StyleTransfer(Work):
         return named(losses)
 
     def _descend_lbfgs(self) -> dict[str, float]:
-        last: dict[str, float] = {}
+        evaluated: dict[float, dict[str, float]] = {}  # by their loss: the last one need not be the best
 
         def loss_and_gradient(values: Array) -> tuple[float, Array]:
             release()  # a signal need not wait for the other gradients of the step
             picture = tf.constant(values.reshape(self.picture.shape), tf.float32)
             losses, gradient = self._gradient(picture)
-            last.update(named(losses))
-            return last["loss"], gradient.numpy().astype(np.float64).ravel()
+            terms = named(losses)
+            evaluated[terms["loss"]] = terms
+            return terms["loss"], gradient.numpy().astype(np.float64).ravel()
 
         found = optimize.minimize(
             loss_and_gradient,
@@ -119,7 +127,7 @@ class StyleTransfer(Work):
             options={"maxfun": EVALUATIONS, "maxiter": EVALUATIONS, "maxcor": CORRECTIONS, "ftol": 0, "gtol": 0},
         )
         self.picture = found.x.reshape(self.picture.shape).astype(np.float32)
-        return last | {"loss": float(found.fun)}
+        return evaluated.get(found.fun, {"loss": float(found.fun)})  # nothing is equal to NaN
 
     def _compute_gradient(self, picture: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         config = self.config

@@ -106,7 +106,7 @@ def run_command(work: Callable[[], None]) -> None:
             raise
         message = _with_notes(f"error: {explain(error)}", error)
         _leave(message, getattr(error, "exit_code", ConfigError.exit_code))
-    except (MemoryError, ImportError, OSError) as error:
+    except Exception as error:
         if wants_trace or (sentence := describe_memory_error(error)) is None:
             raise
         _leave(_with_notes(sentence, error), UserError.exit_code)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from src.datasets.images import ImageBytes
 from src.datasets.listing import MAX_SHOWN, SPLIT_NAMES
 from src.datasets.rows import LABEL, PATH, SPLIT, Row, Table, find_columns
-from src.errors import DataError
+from src.errors import DataError, first_line
 from src.schema import ManifestConfig
 
 if TYPE_CHECKING:
@@ -167,5 +167,5 @@ def _opened(file: Path) -> Iterator[ParquetFile]:
         with parquet.ParquetFile(file) as opened:
             yield opened
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise DataError(f"{file} cannot be read as a Parquet file: {reason}; download or write it again") from error

@@ -14,6 +14,7 @@ from src.exporting.graphs import layer_of
 from src.exporting.quiet import quiet
 from src.exporting.unsupported import Unsupported
 from src.foreign import describe_error
+from src.process.failures import describe_memory_error
 from src.process.interrupt import deferred
 from src.schema import EXPORTS, load_name
 
@@ -34,6 +35,7 @@ def convert_model(
 
     Raises:
         ModelFileError: the format has no operation for one of the layers.
+        MemoryError: there is too little memory for the conversion.
     """
     spread = np.unique(np.linspace(0, len(images) - 1, min(MAX_CALIBRATION, len(images)), dtype=np.int64))
     chosen = np.stack([images[index] for index in spread])
@@ -49,6 +51,8 @@ def convert_model(
             "without this layer"
         ) from error
     except Exception as error:  # converters raise almost any error
+        if describe_memory_error(error) is not None:  # the command explains it
+            raise
         raise ModelFileError(
             f"{model.name} cannot be converted to {format_name}: {describe_error(error)}; export another format"
         ) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from src.errors import ModelFileError
+from src.errors import ModelFileError, first_line
 from src.exporting.packages import check_runtime
 from src.exporting.quiet import quiet
 from src.exporting.stored import MANIFEST, REMEDY, Manifest, check_file, read_manifest
@@ -70,7 +70,7 @@ class ExportedModel:
                 yield
         except Exception as error:  # of the runtimes, which have errors of their own
             shape = "x".join(map(str, self.manifest.input_shape))
-            raise ModelFileError(f"{self._file} cannot be run on images of {shape}: {_first_line(error)}") from error
+            raise ModelFileError(f"{self._file} cannot be run on images of {shape}: {first_line(error)}") from error
 
 
 def open_export(file: Path, threads: int | None = None) -> ExportedModel:
@@ -94,7 +94,3 @@ def latency(exported: ExportedModel, batch: int) -> float:
     images = np.zeros((batch, *exported.manifest.input_shape), np.uint8)
     with quiet():
         return median_seconds(lambda: exported._run(images))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from src.inspection.costs import measure_costs, measure_new
     from src.inspection.duplicates import Pair, find_pairs
     from src.inspection.embedding import embed, last_features
-    from src.inspection.integrated_gradients import Attributions, integrated_gradients
+    from src.inspection.integrated_gradients import MAX_GAP, Attributions, integrated_gradients
     from src.inspection.labels import LabelIssue, find_label_issues
-    from src.inspection.layers import MapLayer, find_layers, map_layers
+    from src.inspection.layers import MapLayer, check_map_layers, find_layers, map_layers
     from src.inspection.maps import FeatureMaps, Filters, feature_maps, first_filters
     from src.inspection.occlusion import occlusion_maps, rank_correlations
     from src.inspection.patterns import class_patterns, filter_patterns
+    from src.inspection.scores import probabilities_of
 else:
     __getattr__ = lazy_package(__name__)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from src.inspection.calls import LayerCall, observed_calls
 from src.inspection.layers import find_layers, map_layers
-from src.inspection.scores import gather_scores
+from src.inspection.scores import batches, gather_scores
 
 
 def grad_cam(
@@ -43,6 +43,14 @@ def grad_cam(
     name = _last_maps(model) if layer is None else find_layers(model, [layer])[0].name
     if name is None:
         return None
+    parts = batches(model, len(images))
+    return np.concatenate([_heats(model, images[part], classes[part], name) for part in parts])
+
+
+def _heats(
+    model: keras.Model, images: npt.NDArray[np.uint8], classes: Sequence[int], name: str
+) -> npt.NDArray[np.float32]:
+    """Return the heat maps of a batch in a layer."""
     maps, gradients = _maps_and_gradients(model, images, classes, name)
     weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
     heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))

@@ -8,7 +8,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from src.inspection.calls import LayerCall, observed_calls
-from src.inspection.scores import images_at_once
+from src.inspection.scores import batches
 
 MIN_IMAGES = 5  # fewer are not a map
 PERPLEXITY = 30  # about the number of neighbors that an image should have
@@ -34,10 +34,10 @@ def last_features(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
         if call.layer.weights:
             features = call.inputs
 
-    step = images_at_once(model)
+    parts = batches(model, len(images))  # observes calls itself
     with observed_calls(model, keep):
-        for start in range(0, len(images), step):
-            batch = images[start : start + step]
+        for part in parts:
+            batch = images[part]
             model(batch, training=False)
             found.append(keras.ops.convert_to_numpy(features).astype(np.float32).reshape(len(batch), -1))
     return np.concatenate(found)

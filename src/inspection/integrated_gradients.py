@@ -11,7 +11,8 @@ import tensorflow as tf
 from src.inspection.scores import float_images, images_at_once, scores_of
 
 STEPS = (32, 64, 128)  # tried in this order, until the gap is small enough
-TOLERANCE = 0.01  # of the difference of the scores
+MAX_GAP = 0.01  # of the difference of the scores, which more steps are to reach
+SMALLEST = 1e-6  # a difference of scores, which may be 0
 
 
 class Attributions(NamedTuple):
@@ -20,12 +21,22 @@ class Attributions(NamedTuple):
     Attributes:
         maps: float32, (n, height, width), in units of the score.
         differences: (n,), the score of each image less that of a black one, which the map's sum should be.
-        gaps: (n,), the distance from this sum as a share of the difference.
+        missing: (n,), the distance between the two.
     """
 
     maps: npt.NDArray[np.float32]
     differences: npt.NDArray[np.float32]
-    gaps: npt.NDArray[np.float32]
+    missing: npt.NDArray[np.float32]
+
+    @property
+    def gaps(self) -> npt.NDArray[np.floating]:
+        """The missing part of each image, as a share of its difference; large where that is almost 0."""
+        return self.missing / np.maximum(np.abs(self.differences), SMALLEST)
+
+    @property
+    def gap(self) -> float:
+        """The missing part of all images together, as a share of all differences."""
+        return float(self.missing.sum() / max(np.abs(self.differences).sum(), SMALLEST))
 
 
 def integrated_gradients(
@@ -36,7 +47,7 @@ def integrated_gradients(
     The gradient of the score before the softmax is averaged over the images on the line from black to the image, and
     multiplied by the difference of the two. The sum of all attributions is the difference of the scores
     (completeness), up to the error of the mean. The number of images on the line grows until this gap is at most 1 % of
-    the difference; 128 are the limit.
+    the difference; 128 are the limit, and the gap may be larger then.
 
     Args:
         model: any network.
@@ -49,18 +60,20 @@ def integrated_gradients(
         taken at the middle of each step.
     """
     at_once = images_at_once(model)
-    ends, starts = float_images(model, images), float_images(model, np.zeros_like(images))
-    differences = np.asarray(scores_of(model, ends, classes) - scores_of(model, starts, classes))
+    start = float_images(model, np.zeros_like(images[:1]))[0]
     found = []
-    for start, end, label, difference in zip(starts, ends, classes, differences, strict=True):
+    for image, label in zip(images, classes, strict=True):
+        end = float_images(model, image[np.newaxis])[0]
+        with_pixels, without = (float(scores_of(model, one[tf.newaxis], [label])[0]) for one in (end, start))
+        difference = with_pixels - without
         for count in steps:
             attributions = (end - start) * _mean_gradient(model, start, end, label, count, at_once)
-            gap = abs(float(tf.reduce_sum(attributions)) - difference) / max(abs(difference), 1e-6)
-            if gap <= TOLERANCE:
+            missing = abs(float(tf.reduce_sum(attributions)) - difference)
+            if missing <= MAX_GAP * max(abs(difference), SMALLEST):
                 break
-        found.append((np.asarray(tf.reduce_sum(attributions, axis=-1)), gap))
-    maps, gaps = zip(*found, strict=True)
-    return Attributions(np.stack(maps), differences, np.array(gaps, np.float32))
+        found.append((np.asarray(tf.reduce_sum(attributions, axis=-1)), difference, missing))
+    maps, differences, distances = zip(*found, strict=True)
+    return Attributions(np.stack(maps), np.array(differences, np.float32), np.array(distances, np.float32))
 
 
 def _mean_gradient(

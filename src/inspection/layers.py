@@ -40,9 +40,18 @@ def find_layers(model: keras.Model, names: Sequence[str]) -> list[MapLayer]:
         ConfigError: a layer does not exist or returns no maps.
     """
     known = {layer.name: layer for layer in map_layers(model)}
+    check_map_layers(f"layers: {model.name}", names, list(known))
+    return [known[name] for name in names]
+
+
+def check_map_layers(network: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ConfigError if a name is not one of a network's layers that return maps.
+
+    Args:
+        network: its name, with which the sentence begins.
+        names: those that were given.
+        known: the layers that return maps.
+    """
     for name in names:
         if name not in known:
-            raise ConfigError(
-                f"layers: {model.name} has no layer {name!r} that returns maps{did_you_mean(name, list(known))}"
-            )
-    return [known[name] for name in names]
+            raise ConfigError(f"{network} has no layer {name!r} that returns maps{did_you_mean(name, known)}")

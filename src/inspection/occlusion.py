@@ -1,5 +1,6 @@
 """Occlusion: the places of an image that a prediction depends on, found by covering them."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -7,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
-from src.inspection.scores import images_at_once
-from src.models.building import predict
+from src.inspection.scores import probabilities_of
 
 PATCH, STRIDE = 0.2, 0.1  # of each side of the image
 Images = npt.NDArray[np.uint8]
@@ -36,19 +36,25 @@ def occlusion_maps(
         Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2. They use a gray
         patch; the mean color is as gray as the image is, and not a shape of its own on a dark background.
     """
-    at_once = images_at_once(model)
     places = list(_places(images.shape[1], images.shape[2], patch, stride))
     found = np.zeros(images.shape[:3], np.float32)
-    for image, label, drops in zip(images, classes, found, strict=True):
-        whole = predict(model, image[np.newaxis])[0, label]
-        times = np.zeros(image.shape[:2], int)
-        for start in range(0, len(places), at_once):
-            some = places[start : start + at_once]
-            for place, covered in zip(some, predict(model, _cover(image, some))[:, label], strict=True):
-                drops[place] += whole - covered
-                times[place] += 1
-        drops /= times
+    for same in _equal_images(images):
+        image, labels = images[same[0]], [classes[index] for index in same]
+        whole, *covered = probabilities_of(model, np.concatenate([image[np.newaxis], _cover(image, places)]))[:, labels]
+        drops, times = np.zeros((*image.shape[:2], len(same)), np.float32), np.zeros((*image.shape[:2], 1), int)
+        for place, probabilities in zip(places, covered, strict=True):
+            drops[place] += whole - probabilities
+            times[place] += 1
+        found[same] = np.moveaxis(drops / times, -1, 0)
     return found
+
+
+def _equal_images(images: Images) -> list[list[int]]:
+    """Return the indices of the images, those of equal images together: one image is explained for several classes."""
+    found: dict[bytes, list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        found[image.tobytes()].append(index)
+    return list(found.values())
 
 
 def _places(height: int, width: int, patch: float, stride: float) -> Iterator[tuple[slice, slice]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from src.inspection.calls import LayerCall, leaf_layers
-from src.inspection.scores import call_with_floats, float_images, images_at_once, scores_of
+from src.inspection.scores import batches, call_with_floats, float_images, scores_of
 
 STEPS = 96
 LEARNING_RATE = 0.05  # of Adam, as in the reference
@@ -99,9 +99,8 @@ def class_patterns(model: keras.Model, classes: Sequence[int], seed: int, steps:
 def _ascend(model: keras.Model, answers: Answers, targets: Sequence[int], seed: int, steps: int) -> Patterns:
     """Return an image for each target, for which the answer is large: float32, (n, height, width, channels), 0-1."""
     low, high = (float_images(model, np.full((1, *model.input_shape[1:]), value, np.uint8)) for value in (0, 255))
-    at_once = images_at_once(model)
-    batches = (targets[start : start + at_once] for start in range(0, len(targets), at_once))
-    return np.concatenate([_climb(answers, low, high, batch, seed, steps) for batch in batches])
+    parts = batches(model, len(targets))
+    return np.concatenate([_climb(answers, low, high, targets[part], seed, steps) for part in parts])
 
 
 def _climb(

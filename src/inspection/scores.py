@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from src.inspection.calls import LayerCall, observed_calls
+from src.models.building import predict
 
 MAX_IMAGES = 128  # at once
 MAX_BYTES = 512 * 2**20  # of the outputs of all layers, which a gradient needs
@@ -102,3 +103,19 @@ def images_at_once(model: keras.Model) -> int:
     with observed_calls(model, count):
         model(np.zeros((1, *model.input_shape[1:]), np.uint8), training=False)
     return max(1, min(MAX_IMAGES, MAX_BYTES // (4 * values)))
+
+
+def batches(model: keras.Model, count: int) -> list[slice]:
+    """Return the parts of this many images that are computed at once; see `images_at_once`."""
+    at_once = images_at_once(model)
+    return [slice(start, start + at_once) for start in range(0, count, at_once)]
+
+
+def probabilities_of(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the probabilities of one or more images, computed in batches: float32, (n, classes).
+
+    Args:
+        model: any network.
+        images: uint8, (n, height, width, channels), 0-255.
+    """
+    return np.concatenate([predict(model, images[part]) for part in batches(model, len(images))])

@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from keras import layers
 
-from src.errors import ConfigError, ModelFileError
+from src.errors import ConfigError, ModelFileError, first_line
 from src.models.layers import classifier, pixels
 from src.models.weights import find_weights
 from src.places import local_path, read_variable
@@ -147,7 +147,7 @@ def _imagenet(backbone: str) -> keras.Model:
         url = re.search(r"https?://\S+/([\w.-]+\.h5)", str(error))
         file = url[1] if url else "its file without the top"
         raise ModelFileError(
-            f"the ImageNet weights of {backbone} cannot be found or downloaded ({_first_line(error)}); put "
+            f"the ImageNet weights of {backbone} cannot be found or downloaded ({first_line(error)}); put "
             f"{file} into {cache}, set model.weights=FILE to a weights file, or use random ones: model.weights=null"
         ) from error
 
@@ -162,10 +162,6 @@ def _from_file(config: TransferConfig, file: Path) -> keras.Model:
     except Exception as error:  # a file of another network, or not a weights file
         raise ModelFileError(
             f"model.weights={config.weights} does not contain the weights of {config.backbone} without its top: "
-            f"{_first_line(error)}"
+            f"{first_line(error)}"
         ) from error
     return model
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")

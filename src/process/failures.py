@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
+from src.errors import is_memory_error
 from src.redact import hide_inputs, redact
 
 FAILED = 1  # exit code
 STOPPED = 130  # exit code after Ctrl-C, as a shell reports it
 _NO_MEMORY = ("cannot allocate memory", "failed to map segment", "can't start new thread", "without exception set")
+_TENSOR = re.compile(r"OOM when allocating tensor with shape\S* and type \w+")  # in a long text of TensorFlow
 
 
 def redact_failures() -> None:
@@ -31,10 +34,11 @@ def redact_failures() -> None:
 def describe_memory_error(error: BaseException) -> str | None:
     """Return a sentence for an error that was caused by too little memory, None for other errors."""
     for one in _chain(error):
-        is_refusal = isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
+        is_refusal = is_memory_error(one) or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
         is_hidden = isinstance(one, ImportError | RuntimeError | SystemError)
         if is_refusal or (is_hidden and any(sign in str(one).lower() for sign in _NO_MEMORY)):
-            reason = (str(one).splitlines() or ["no reason given"])[0]
+            tensor = _TENSOR.search(str(one))
+            reason = tensor[0] if tensor else (str(one).splitlines() or ["no reason given"])[0]
             return (
                 f"error: out of memory ({reason}); free memory, raise the limit (ulimit -v), or use smaller or fewer "
                 "images"

@@ -40,27 +40,37 @@ class Page(NamedTuple):
     html: str
 
 
+class Note(NamedTuple):
+    """A sentence that changes how to read a picture."""
+
+    sentence: str
+
+
 class Measure(NamedTuple):
     """A number for each explained image.
 
     Attributes:
-        metric: the name of the metric that has the mean.
+        metric: the name of the metric that has the number of all images.
         label: the heading of its column.
         values: one for each image; None for an image that has none.
+        total: the number of all images, if it is not the mean of the values.
     """
 
     metric: str
     label: str
     values: Sequence[float | None]
+    total: float | None = None
 
     @property
-    def mean(self) -> float | None:
-        """The mean of the values; None without values."""
+    def value(self) -> float | None:
+        """The number of all images: the total, or the mean of the values; None without values."""
+        if self.total is not None:
+            return self.total
         known = [value for value in self.values if value is not None]
         return float(np.mean(known)) if known else None
 
 
-Finding = Picture | Page | Measure
+Finding = Picture | Page | Measure | Note
 
 
 @dataclass
@@ -72,6 +82,7 @@ class Subject:
         class_names: one for each label.
         images: uint8, (n, height, width, channels), the explained images; n may be 0.
         classes: for each of them the class that is explained.
+        names: what distinguishes them, such as their files.
         draw_heats: draws a heat map of each.
         example, example_name: the image whose feature maps are shown.
         seed: of random numbers.
@@ -85,6 +96,7 @@ class Subject:
     class_names: Sequence[str]
     images: npt.NDArray[np.uint8]
     classes: Sequence[int]
+    names: Sequence[str]
     draw_heats: Callable[[figures.HeatStyle, npt.NDArray[np.floating]], Any]
     example: npt.NDArray[np.uint8]
     example_name: str
@@ -108,7 +120,7 @@ class Subject:
         return [layer for layer in inspection.map_layers(self.model) if layer.is_convolution]
 
     def findings(self, methods: Collection[str]) -> Iterator[Finding]:
-        """Yield the pictures, pages and measures of the methods.
+        """Yield the pictures, pages, measures and notes of the methods.
 
         A method that needs convolutions is skipped in a network that has none.
         """
@@ -152,6 +164,7 @@ def split_subject(
         class_names=dataset.class_names,
         images=np.asarray(test.images[images]),
         classes=[] if probabilities is None else probabilities[images].argmax(axis=1).tolist(),
+        names=[prediction.name for prediction in (*right, *wrong)],
         draw_heats=lambda style, heats: figures.plot_heats(style, right, wrong, test.images, heats),
         example=test.images[0],
         example_name=f"test image {short_name(first)}",
@@ -189,6 +202,7 @@ def image_subject(
         class_names=class_names,
         images=np.repeat(image[np.newaxis], len(answers), axis=0),
         classes=[label for label, _ in answers],
+        names=[class_name for class_name, _ in named],
         draw_heats=lambda style, heats: figures.plot_class_heats(style, image, named, heats, name),
         example=image,
         example_name=name,
@@ -213,8 +227,8 @@ def choose_predictions(
 
 def record_explanation(
     run: tracking.Run, findings: Iterable[Finding], output: str | None = None, folder: str = "figures"
-) -> tuple[list[str], list[Measure]]:
-    """Save pictures and pages in the run; return their paths there, and the measures.
+) -> tuple[list[str], list[Measure], list[str]]:
+    """Save pictures and pages in the run; return their paths there, the measures, and the sentences of the notes.
 
     Args:
         run: where they are stored.
@@ -222,8 +236,11 @@ def record_explanation(
         output: a folder that gets copies; None for none.
         folder: of the run.
     """
-    paths, measures = [], []
+    paths, measures, notes = [], [], []
     for finding in findings:
+        if isinstance(finding, Note):
+            notes.append(finding.sentence)
+            continue
         if isinstance(finding, Measure):
             measures.append(finding)
             continue
@@ -235,7 +252,7 @@ def record_explanation(
         if output is not None:
             _save_copy(finding, output, path.removeprefix("figures/"))
         paths.append(path)
-    return paths, measures
+    return paths, measures, notes
 
 
 def _save_copy(finding: Picture | Page, output: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""The methods that look inside a model. Each yields pictures, pages and measures of a subject.
+"""The methods that look inside a model. Each yields pictures, pages, measures and notes of a subject.
 
 `src.inspection` computes the numbers, `src.figures` draws them, and `src.schema.methods` lists the methods.
 """
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from src import figures, inspection, models
+from src import figures, inspection
 from src.reports.embedding_page import embedding_page
-from src.reports.explanation import Finding, Measure, Page, Picture, Subject
+from src.reports.explanation import Finding, Measure, Note, Page, Picture, Subject
+from src.results import short_name
 
 MAX_LAYERS = 8  # with patterns of filters; of more convolutions, some at equal distances
 MAX_CLASSES = 25  # with patterns
@@ -61,7 +62,7 @@ def class_patterns(subject: Subject) -> Iterator[Finding]:
     names = subject.class_names[:MAX_CLASSES]
     found = inspection.class_patterns(subject.model, range(len(names)), subject.seed)
     pixels = np.round(255 * found).astype(np.uint8)
-    probabilities = models.predict(subject.model, pixels).diagonal().tolist()
+    probabilities = inspection.probabilities_of(subject.model, pixels).diagonal().tolist()
     answers = list(zip(names, probabilities, strict=True))
     yield Picture("class_patterns.png", figures.plot_class_patterns(answers, found, len(subject.class_names)))
 
@@ -82,8 +83,17 @@ def integrated_gradients(subject: Subject) -> Iterator[Finding]:
     if not len(subject.images):
         return
     found = inspection.integrated_gradients(subject.model, subject.images, subject.classes)
-    yield Picture("integrated_gradients.png", subject.draw_heats(figures.INTEGRATED_GRADIENTS, found.maps))
-    yield Measure(GAP, "gap of gradients", found.gaps.tolist())
+    gaps, style = found.gaps.tolist(), figures.INTEGRATED_GRADIENTS
+    if inexact := {name: gap for name, gap in zip(subject.names, gaps, strict=True) if gap > inspection.MAX_GAP}:
+        listed = ", ".join(f"{short_name(name)} ({100 * gap:,.1f} %)" for name, gap in inexact.items())
+        yield Note(
+            f"integrated gradients are inexact for {listed}: this part of the difference between the scores of the "
+            "image and of a black one is missing"
+        )
+        line = f"inexact: up to {100 * max(inexact.values()):,.1f} % of a difference of scores is missing"
+        style = style._replace(meaning=(f"{style.meaning[0]}\n{line}", f"{style.meaning[1]}\n{line}"))
+    yield Picture("integrated_gradients.png", subject.draw_heats(style, found.maps))
+    yield Measure(GAP, "gap of gradients", gaps, found.gap)
 
 
 def embedding(subject: Subject) -> Iterator[Finding]:

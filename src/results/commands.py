@@ -146,7 +146,7 @@ class ExplanationResult:
         title, columns, rows: the predictions that are explained, as a table.
         pictures: the paths of the pictures and pages in the run.
         notes: facts that change how to read them.
-        metrics: those that were recorded, the means of measures of the predictions.
+        metrics: those that were recorded, one for each measure of the predictions.
     """
 
     run_id: str

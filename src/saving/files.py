@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from absl import logging as absl_logging
 
-from src.errors import ModelFileError
+from src.errors import ModelFileError, first_line
 from src.foreign import describe_error
 from src.models import predict
 from src.places import literal_folder
@@ -144,8 +144,7 @@ def load_model(path: Path) -> keras.Model:
     except ModelFileError:
         raise
     except Exception as error:  # a damaged file makes Keras, zipfile and HDF5 raise almost any error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(f"{path} is not a model that Keras can read: {reason}") from error
+        raise ModelFileError(f"{path} is not a model that Keras can read: {first_line(error)}") from error
 
 
 def predict_with(path: Path, images: Images) -> Probabilities:

@@ -17,8 +17,8 @@ class Method:
     """A way to look inside a model.
 
     Attributes:
-        draws: `module:name` of a function that gets a `src.reports.explanation.Subject`, and yields pictures, pages and
-            measures.
+        draws: `module:name` of a function that gets a `src.reports.explanation.Subject`, and yields pictures, pages,
+            measures and notes.
         label: its name in a sentence.
         shows_images: True if it shows single images. Others show the model or the whole test split.
         needs_convolutions: True if it shows nothing of a network without convolutions.

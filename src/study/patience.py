@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from src.errors import StoreError
+from src.errors import StoreError, first_line
 
 MAX_OUTAGE_SECONDS = 300.0  # a server is back minutes after an update
 HURRY_SECONDS = 3.0  # how long a process that must end at once still waits
@@ -158,7 +158,7 @@ def reason_of(error: BaseException) -> str:
     error = _error_of_database(error)
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_line(error)
 
 
 def _error_of_database(error: BaseException) -> BaseException:

@@ -201,8 +201,3 @@ def _check_file(uri: str, will_write: bool) -> None:
             f"nothing was repaired: {file.absolute()} or its folder is read-only; make both writable, or repeat the "
             "command without fix=true to examine the store"
         )
-
-
-def reason_of(error: Exception) -> str:
-    """Return the first line of an error."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

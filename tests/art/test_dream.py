@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from src import fitting
 from src.art.dream import Dream, tiles
-from src.errors import DataError, TrainingDiverged
-from tests.support.art import put_picture, small_network
+from src.art.features import Extractor
+from src.errors import DataError, NotEnoughMemory, TrainingDiverged
+from tests.support.art import peak_memory, put_kinds, put_picture, small_network
 from tests.support.configs import composed
 
 MODEL = small_network()
@@ -107,7 +109,36 @@ def test_a_grayscale_network_makes_a_gray_picture(image: Path) -> None:
     assert finished(Dream(small_network(channels=1), config)).pixels.shape == (30, 40, 1)
 
 
+@pytest.mark.parametrize("kind", ["rgba", "16_bits", "gray", "turned"])
+def test_a_picture_of_any_kind_becomes_an_upright_dream(kind: str, tmp_path: Path) -> None:
+    dream = dream_of(put_kinds(tmp_path)[kind], "steps=1", "octaves=1")
+    assert np.isfinite(dream.step()["loss"])
+    assert dream.pixels.shape == (30, 40, 3)
+
+
 def test_a_file_that_is_not_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     with pytest.raises(DataError, match=r"notes\.png is not an image that can be read"):
         dream_of(tmp_path / "notes.png")
+
+
+@pytest.mark.parametrize("begins_with_noise", [True, False])
+def test_a_picture_that_needs_too_much_memory_is_refused_before_it_is_made(
+    begins_with_noise: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = None if begins_with_noise else put_picture(tmp_path / "large.png", 1_000, 1_000)
+    dream_of(image)  # imports what is needed
+    monkeypatch.setattr(fitting, "free_memory", lambda: 0)
+
+    def begin() -> None:
+        with pytest.raises(NotEnoughMemory, match="a picture of 1000x1000 pixels needs at least"):
+            dream_of(image, "size=1000")
+
+    assert peak_memory(begin) < 4 * 1_000 * 1_000 * 3
+
+
+def test_with_tiles_the_whole_picture_still_has_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    tile = Extractor(MODEL, ["relu_2"]).min_memory(32, 32)
+    monkeypatch.setattr(fitting, "free_memory", lambda: 2 * tile)
+    with pytest.raises(NotEnoughMemory, match="use a smaller size="):
+        dream_of(None, "size=1000", "tile=32")

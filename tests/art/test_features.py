@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from src import fitting
-from src.art.features import Extractor, convolutions, map_layers, spread
+from src.art.features import COPIES, Extractor, convolutions, map_layers, spread
 from src.errors import ConfigError, NotEnoughMemory, UserError
 from src.inspection import feature_maps
 from src.models import build_model
@@ -107,7 +107,22 @@ def test_more_memory_than_there_is_is_refused_with_the_remedy(monkeypatch: pytes
     extract = Extractor(small_network(), ["conv_0"])
     values = 3 + 3 + 4  # of a pixel: the input, the scaled one, four maps
     assert extract.min_memory(100, 200) == 4 * values * 100 * 200
-    monkeypatch.setattr(fitting, "free_memory", lambda: 4 * values * 100 * 200)
+    copies = 4 * COPIES * 3
+    monkeypatch.setattr(fitting, "free_memory", lambda: (4 * values + copies) * 100 * 200)
     extract.check_memory(100, 200, "use less")
     with pytest.raises(NotEnoughMemory, match=r"^a picture of 100x201 pixels needs at least .* are free; use less$"):
         extract.check_memory(100, 201, "use less")
+
+
+def test_tiles_need_memory_for_the_layers_of_one_tile_and_for_the_whole_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extract = Extractor(small_network(), ["conv_0"])
+    picture = 4 * COPIES * 3 * 100 * 200
+    monkeypatch.setattr(fitting, "free_memory", lambda: extract.min_memory(50, 50) + picture)
+    extract.check_memory(100, 200, "use less", tile=50)
+    with pytest.raises(NotEnoughMemory):
+        extract.check_memory(100, 200, "use less", tile=51)
+    monkeypatch.setattr(fitting, "free_memory", lambda: picture)
+    with pytest.raises(NotEnoughMemory):
+        extract.check_memory(100, 200, "use less", tile=16)

@@ -111,6 +111,18 @@ def test_another_error_of_a_converter_is_a_sentence(monkeypatch: pytest.MonkeyPa
         exporting.convert_model(tiny_network(), "onnx", some_images(), NAMES)
 
 
+def test_a_converter_without_memory_is_not_taken_for_a_layer_that_the_format_lacks(monkeypatch: pytest.MonkeyPatch):
+    need("onnx")
+    import tf2onnx
+
+    def fail(*arguments: object, **named: object) -> None:
+        raise MemoryError("Unable to allocate 3 GiB")
+
+    monkeypatch.setattr(tf2onnx.convert, "from_graph_def", fail)
+    with pytest.raises(MemoryError):
+        exporting.convert_model(tiny_network(), "onnx", some_images(), NAMES)
+
+
 def test_a_network_of_mixed_precision_is_exported_in_float32(tmp_path: Path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

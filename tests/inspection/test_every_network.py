@@ -1,4 +1,4 @@
-"""What needs gradients, on every network of conf/model."""
+"""The methods that look inside a network, on every network of conf/model."""
 
 import functools
 
@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from src.cli.compose import CONF, compose_config
-from src.inspection import grad_cam, integrated_gradients
+from src.inspection import (
+    class_patterns,
+    embed,
+    filter_patterns,
+    grad_cam,
+    integrated_gradients,
+    last_features,
+    map_layers,
+    occlusion_maps,
+)
 from src.models import build_model
 
 SMALL = {"alexnet": 63, "inception_v3": 32, "hand_signs_cnn": 32}  # pixels a side, 28 for all others
@@ -47,3 +56,39 @@ def test_the_pixels_of_every_network_have_gradients(name: str) -> None:
     assert found.maps.shape == (1, side, side)
     assert np.isfinite(found.maps).all()
     assert found.maps.any()
+
+
+@every_network
+def test_the_filters_of_every_network_have_patterns_or_it_has_none(name: str) -> None:
+    side, convolutions = SMALL.get(name, 28), [layer.name for layer in map_layers(built(name)) if layer.is_convolution]
+    assert bool(convolutions) == (name != "dense")
+    for layer in convolutions[-1:]:
+        found = filter_patterns(built(name), layer, [0, 1], seed=1, steps=1)
+        assert found.shape == (2, side, side, 1)
+        assert np.isfinite(found).all()
+
+
+@every_network
+def test_the_classes_of_every_network_have_patterns(name: str) -> None:
+    side, found = SMALL.get(name, 28), class_patterns(built(name), [0, 9], seed=1, steps=1)
+    assert found.shape == (2, side, side, 1)
+    assert np.isfinite(found).all()
+
+
+@every_network
+def test_places_are_covered_for_every_network(name: str) -> None:
+    side = SMALL.get(name, 28)
+    images = np.random.default_rng(0).integers(0, 256, (1, side, side, 1), dtype=np.uint8)
+    found = occlusion_maps(built(name), images, [9], patch=0.5, stride=0.5)
+    assert found.shape == (1, side, side)
+    assert np.isfinite(found).all()
+
+
+@every_network
+def test_images_have_places_on_a_map_of_every_network(name: str) -> None:
+    side = SMALL.get(name, 28)
+    images = np.random.default_rng(0).integers(0, 256, (6, side, side, 1), dtype=np.uint8)
+    places = embed(last_features(built(name), images), seed=1)
+    assert places is not None
+    assert places.shape == (6, 2)
+    assert np.isfinite(places).all()

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from src.inspection import integrated_gradients
-from src.inspection.integrated_gradients import TOLERANCE
+from src.inspection.integrated_gradients import MAX_GAP, Attributions
 from src.inspection.scores import float_images, scores_of
 from src.schema import ConvBlock
 from tests.support.networks import SIDE, nested_network, network
@@ -41,15 +41,46 @@ def test_the_attributions_sum_to_the_difference_of_the_scores(name: str) -> None
     scores = scores_of(model, float_images(model, IMAGES), CLASSES).numpy()
     black = scores_of(model, float_images(model, np.zeros_like(IMAGES)), CLASSES).numpy()
     np.testing.assert_allclose(found.differences, scores - black, atol=1e-5)
-    np.testing.assert_allclose(found.maps.sum(axis=(1, 2)), scores - black, rtol=TOLERANCE, atol=1e-5)
-    assert found.gaps.max() <= TOLERANCE
+    np.testing.assert_allclose(found.maps.sum(axis=(1, 2)), scores - black, rtol=MAX_GAP, atol=1e-5)
+    assert found.gaps.max() <= MAX_GAP
+
+
+def trained_network() -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """A network that is sure of the place of a bright square, some images of it, and their labels."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (96, SIDE, SIDE, 1), dtype=np.uint8)
+    labels = rng.integers(0, 3, len(images))
+    for image, label in zip(images, labels, strict=True):
+        image[4 * label : 4 * label + 4, 4:8] += 190
+    model = network(ConvBlock(filters=6), ConvBlock(filters=6))
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    model.fit(images, labels, epochs=40, verbose=0)
+    return model, images, labels
+
+
+def test_with_enough_steps_the_attributions_of_a_trained_network_are_complete() -> None:
+    model, images, labels = trained_network()
+    probabilities = model(images).numpy()
+    assert (probabilities.argmax(axis=1) == labels).all()
+    assert probabilities.max(axis=1).mean() > 0.99
+    found = integrated_gradients(model, images[:6], labels[:6].tolist(), steps=[256])
+    np.testing.assert_allclose(found.maps.sum(axis=(1, 2)), found.differences, rtol=0.01)
+    assert np.abs(found.differences).min() > 1
 
 
 def test_with_few_steps_the_gap_is_what_is_missing() -> None:
     found = integrated_gradients(bent_network(), IMAGES, CLASSES, steps=[1])
     missing = np.abs(found.maps.sum(axis=(1, 2)) - found.differences)
     np.testing.assert_allclose(found.gaps, missing / np.abs(found.differences), rtol=1e-3)
-    assert found.gaps.max() > TOLERANCE
+    assert found.gaps.max() > MAX_GAP
+
+
+def test_an_image_with_the_score_of_a_black_one_does_not_decide_about_the_gap_of_all() -> None:
+    found = Attributions(
+        np.zeros((2, 1, 1), np.float32), np.array([10, 0], np.float32), np.array([0.1, 0.05], np.float32)
+    )
+    assert found.gaps[1] > 1_000
+    assert found.gap == pytest.approx(0.015)
 
 
 def test_the_share_of_a_pixel_in_a_linear_score_is_its_value_times_its_weight() -> None:

@@ -7,6 +7,7 @@ from keras import layers
 
 from src.inspection import occlusion_maps, rank_correlations
 from src.inspection.occlusion import _places
+from tests.support.networks import Recorder
 
 SIDE = 10
 
@@ -46,6 +47,20 @@ def test_a_pixel_has_the_mean_drop_of_the_patches_that_cover_it() -> None:
     whole, *others = model(np.concatenate([bright, covered])).numpy()[:, 0]
     assert drops[0, 0] == pytest.approx(whole - others[0], abs=1e-6)
     assert drops[0, 1] == pytest.approx(whole - (others[0] + others[1]) / 2, abs=1e-6)
+
+
+def test_an_image_that_is_explained_for_several_classes_is_predicted_once() -> None:
+    recorder = Recorder()
+    pixels = keras.Input((SIDE, SIDE, 1), dtype="uint8")
+    features = layers.Flatten()(recorder(layers.Rescaling(1 / 255)(pixels)))
+    model = keras.Model(pixels, layers.Dense(3, activation="softmax")(features))
+    other = 255 - image()
+    alone = [occlusion_maps(model, one, [label])[0] for one, label in ((image(), 0), (other, 1), (image(), 2))]
+    counted = sum(recorder.counts)
+    recorder.counts.clear()
+    together = occlusion_maps(model, np.concatenate([image(), other, image()]), [0, 1, 2])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert sum(recorder.counts) == counted * 2 // 3
 
 
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (7, 5), (1, 1), (96, 33)])

@@ -110,6 +110,16 @@ def test_too_little_memory_is_one_sentence(error: Exception) -> None:
     assert describe_memory_error(wrapped) == sentence
 
 
+def test_the_tensor_that_tensorflow_has_no_memory_for_is_named_and_not_where_in_the_graph_it_is() -> None:
+    import tensorflow as tf
+
+    text = "Graph execution error:\n\nOOM when allocating tensor with shape[2,3] and type float on /job:localhost"
+    assert describe_memory_error(tf.errors.ResourceExhaustedError(None, None, text)) == (
+        "error: out of memory (OOM when allocating tensor with shape[2,3] and type float); free memory, raise the "
+        "limit (ulimit -v), or use smaller or fewer images"
+    )
+
+
 @pytest.mark.parametrize(
     "error", [ImportError("no module"), OSError(2, "no such file"), RuntimeError("other"), KeyError()]
 )

@@ -3,13 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
-from src.datasets import Split
+from src.datasets import Split, load_dataset
 from src.models import predict
-from src.reports.explanation import Finding, Measure, Page, Picture, Subject, image_subject
+from src.reports.explanation import (
+    Finding,
+    Measure,
+    Note,
+    Page,
+    Picture,
+    Subject,
+    choose_predictions,
+    image_subject,
+    split_subject,
+)
 from src.schema import METHODS, ConvBlock, Method
+from tests.support.configs import composed
+from tests.support.figures import texts
 from tests.support.networks import SIDE, network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, SIDE, SIDE, 1), dtype=np.uint8)
@@ -62,7 +76,48 @@ def test_grad_cam_uses_the_last_of_the_layers_that_are_named() -> None:
 
 @pytest.mark.parametrize(("values", "mean"), [([0.5, None, 1.0], 0.75), ([None], None), ([], None)])
 def test_the_mean_of_a_measure_is_that_of_the_images_that_have_a_value(values: list[Any], mean: float | None) -> None:
-    assert Measure("metric", "label", values).mean == mean
+    assert Measure("metric", "label", values).value == mean
+
+
+def test_a_measure_may_have_a_number_of_all_images_that_is_not_their_mean() -> None:
+    assert Measure("metric", "label", [1.0, 3.0], total=2.5).value == 2.5
+
+
+def switch() -> keras.Model:
+    """Its scores jump where an image has a certain brightness, which no step on the line from black meets."""
+    pixels = keras.Input((SIDE, SIDE, 1), dtype="uint8")
+    brightness = layers.GlobalAveragePooling2D()(layers.Rescaling(1 / 255)(pixels))
+    jump = layers.Dense(1, activation="tanh", name="jump")(brightness)
+    model = keras.Model(pixels, layers.Dense(3, activation="softmax")(jump))
+    model.get_layer("jump").set_weights([np.full((1, 1), 1e6, np.float32), np.full(1, -3e5, np.float32)])
+    return model
+
+
+def test_integrated_gradients_that_miss_a_part_of_the_score_have_a_note_and_a_line_in_their_picture() -> None:
+    of = image_subject(switch(), CLASSES, IMAGES[0], "a.png", [(2, 0.5), (0, 0.3)], seed=1)
+    note, picture, measure = found(of, "integrated_gradients")
+    assert isinstance(note, Note)
+    assert note.sentence.startswith("integrated gradients are inexact for cat (100.0 %), ant (100.0 %): ")
+    assert isinstance(picture, Picture)
+    assert "\ninexact: up to 100.0 %" in texts(picture.figure.axes[0])[0]
+    assert isinstance(measure, Measure)
+    assert measure.value == pytest.approx(1)
+
+
+def test_integrated_gradients_that_add_up_have_no_note() -> None:
+    picture, measure = found(subject(), "integrated_gradients")
+    assert isinstance(picture, Picture)
+    assert "inexact" not in texts(picture.figure.axes[0])[0]
+    assert isinstance(measure, Measure)
+
+
+def test_the_explained_images_of_a_split_have_the_names_of_their_predictions() -> None:
+    dataset = load_dataset(composed("dataset=synthetic").dataset)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), len(dataset.test)).astype(np.float32)
+    of = split_subject(network(), dataset, probabilities, seed=1)
+    right, wrong = choose_predictions(dataset, probabilities)
+    assert of.names == [prediction.name for prediction in (*right, *wrong)]
+    assert len(of.names) == len(of.images)
 
 
 def test_of_many_images_the_map_shows_some_with_mistakes_over_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Small networks to look into: plain ones, and one with models as layers."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -30,3 +32,16 @@ def nested_network() -> keras.Model:
     features = keras.Sequential([layers.Conv2D(4, 1, name="conv")], name="seq")(features)
     features = layers.GlobalAveragePooling2D()(backbone(features, training=False))
     return keras.Model(pixels, layers.Dense(3, activation="softmax")(features), name="nested")
+
+
+class Recorder(layers.Layer):
+    """A layer that changes nothing, and keeps how many images each of its calls had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: list[int] = []
+
+    def call(self, inputs: Any) -> Any:
+        if inputs.shape[0] is not None:
+            self.counts.append(inputs.shape[0])
+        return inputs
