@@ -287,8 +287,8 @@ def check_space(run: tracking.Run, model: keras.Model, formats: tuple[str, ...],
         raise NotEnoughSpace(f"there is no folder for temporary files ({error}); set TMPDIR to one") from error
     if needed + MARGIN > free:
         raise NotEnoughSpace(
-            f"saving {model.name} needs {_megabytes(needed + MARGIN)} of disk space, but only {_megabytes(free)} are "
-            f"free in {folder}; free some space, {remedy}, or save no model: tracking.save_model=false"
+            f"saving {model.name} needs {console.size(needed + MARGIN)} of disk space, but only {console.size(free)} "
+            f"are free in {folder}; free some space, {remedy}, or save no model: tracking.save_model=false"
         )
 
 
@@ -304,10 +304,6 @@ def _continue_from(file: Path) -> str:
     if not str(file).replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum():
         override = f"'training.initial_weights={quoted(str(file))}'"
     return f"the trained weights are in {file}: continue from them with {override}"
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 2**20:,.1f} MB"
 
 
 def _say(text: str) -> None:

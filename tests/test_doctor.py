@@ -321,7 +321,7 @@ def test_clean_frees_space_and_fix_does_not(patient: Patient, gone: str, capsys:
     older, newest = patient.checkpoint(run_id, 5), patient.checkpoint(run_id, 10)
     found = doctor.examine(patient.config("fix=true"))
     assert (found.faults, found.freed, found.freeable > 800, older.exists()) == (0, 0, True, True)
-    assert "clean=true will remove the checkpoints before epoch 10 (1.2 KB)" in capsys.readouterr().out
+    assert "clean=true will remove the checkpoints before epoch 10 (1.2 kB)" in capsys.readouterr().out
     found = doctor.examine(patient.config("clean=true"))
     assert (found.faults, found.freed > 800, found.freeable) == (0, True, 0)
     assert (older.exists(), newest.exists()) == (False, True)

@@ -98,12 +98,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def size(count: int) -> str:
-    """Return a number of bytes such as `812 bytes`, `14.2 MB` or `1.1 GB`."""
-    if count < 1024:
+    """Return a number of bytes such as `812 bytes`, `14.2 MB` or `1.1 GB`, in powers of 1,000."""
+    if count < 1000:
         return f"{count} byte{'s' * (count != 1)}"
-    amount, units = count / 1024, ["KB", "MB", "GB", "TB"]
-    while amount >= 1024 and len(units) > 1:
-        amount, units = amount / 1024, units[1:]
+    amount, units = count / 1000, ["kB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
     return f"{amount:,.1f} {units[0]}"
 
 

@@ -158,7 +158,14 @@ def test_a_table_cuts_nothing_off_in_a_narrow_terminal(terminal: io.StringIO) ->
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KB"), (5 * 2**20, "5.0 MB"), (2**42, "4.0 TB")],
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (5_300_000, "5.3 MB"),
+        (4 * 10**15, "4,000.0 TB"),
+    ],
 )
 def test_a_size_has_a_unit_that_fits(count: int, text: str) -> None:
     assert console.size(count) == text
