@@ -317,7 +317,7 @@ class Worker:
     def _give_back(self, trial: optuna.Trial, stop: BaseException, watch: study.TrialWatch) -> bool:
         """Ends a trial that was stopped, with the epochs that it has reported until then.
 
-        Returns False if the trial had ended already, or is no longer this worker's.
+        Returns False if the trial had ended already, or if another worker has it now.
         """
         self.must_end = isinstance(stop, KeyboardInterrupt) and not isinstance(stop, study.Stopped)
         with contextlib.suppress(Exception, study.TrialLost):

@@ -121,6 +121,12 @@ def stop_before(worker: Worker, name: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(worker.claims, name, stopped)
 
 
+def assert_complete(worker: Worker) -> None:
+    """The only trial is complete, in the study and in MLflow."""
+    assert [trial.state.name for trial in worker.claims.trials()] == ["COMPLETE"]
+    assert status_of_run(worker, 0) == "FINISHED"
+
+
 def fail(error: Exception, *_: object, **__: object) -> None:
     raise error
 
@@ -146,8 +152,7 @@ def test_a_trial_whose_costs_cannot_be_recorded_is_complete(worker: Worker, monk
     monkeypatch.setattr("src.tracking.record_costs", partial(fail, StoreError("the store did not answer")))
     with pytest.raises(StoreError, match="did not answer"):
         worker.run_trial(*claimed(worker))
-    assert [trial.state.name for trial in worker.claims.trials()] == ["COMPLETE"]
-    assert status_of_run(worker, 0) == "FINISHED"
+    assert_complete(worker)
 
 
 @pytest.mark.usefixtures("signals_are_ours")
@@ -157,8 +162,7 @@ def test_a_training_that_is_complete_counts_although_its_worker_is_stopped_then(
     stop_before(worker, "complete", monkeypatch)
     with pytest.raises(Interrupted):
         worker.run_trial(*claimed(worker))
-    assert [trial.state.name for trial in worker.claims.trials()] == ["COMPLETE"]
-    assert status_of_run(worker, 0) == "FINISHED"
+    assert_complete(worker)
 
 
 @pytest.mark.usefixtures("signals_are_ours")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from src.process.interrupt import Interrupted
-from src.tracking import open_store
+from src.tracking import Store, open_store
 from src.tracking.resuming import take_over
 from src.tracking.undelivered import Points, Undelivered
 from tests.support.runs import config_for, new_run
@@ -37,29 +37,29 @@ def test_points_that_were_not_delivered_arrive_once_and_those_of_the_history_are
     assert not kept.exists
 
 
-def test_points_that_were_not_delivered_arrive_without_new_ones(workplace: Workplace) -> None:
+def killed_run(workplace: Workplace) -> tuple[Store, str, Undelivered]:
+    """A store, the id of a killed run in it, and the folder for what the run could not deliver."""
     config = config_for(workplace.uri)
     with new_run(config) as run:
         run_id = str(run.run_id)
     store = open_store(config.tracking, print)
     assert store.client is not None
     store.client.set_terminated(run_id, "KILLED")
-    kept = Undelivered(workplace.uri, run_id, run.experiment_id)
+    return store, run_id, Undelivered(workplace.uri, run_id, run.experiment_id)
+
+
+def test_points_that_were_not_delivered_arrive_without_new_ones(workplace: Workplace) -> None:
+    store, run_id, kept = killed_run(workplace)
     kept.add_points([Points({"loss": 0.25}, 1, 1_000)])
     take_over(store, run_id, {}).flush()
+    assert store.client is not None
     assert [point.value for point in store.client.get_metric_history(run_id, "loss")] == [0.25]
 
 
 def test_files_that_were_not_delivered_arrive_before_the_training_writes_newer_ones(
     workplace: Workplace, tmp_path: Path
 ) -> None:
-    config = config_for(workplace.uri)
-    with new_run(config) as run:
-        run_id = str(run.run_id)
-    store = open_store(config.tracking, print)
-    assert store.client is not None
-    store.client.set_terminated(run_id, "KILLED")
-    kept = Undelivered(workplace.uri, run_id, run.experiment_id)
+    store, run_id, kept = killed_run(workplace)
     file = tmp_path / "model.keras"
     file.write_text("weights")
     kept.add_artifact(file, "model/model.keras")
