@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from tests.support.art import put_picture
 from tests.support.exports import need, write_file
 from tests.support.extensions import write_example
 from tests.support.sweeps import plan
-from tests.support.workplace import ROOT, TrainedRun, Workplace
+from tests.support.workplace import ROOT, TrainedRun, Workplace, copy_of
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 IN_ORDER = [ROOT / "docs/tutorial.md", ROOT / "docs/own_pictures.md"]  # test_tutorial.py, test_own_pictures.py
@@ -115,11 +116,17 @@ def stopped_run(uri: str) -> str:
     return str(client.search_runs(["1"], "attributes.run_name = 'stopped'")[0].info.run_id)
 
 
+@pytest.fixture(scope="module")
+def readers_run(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    """The trained run in a copy of its store: the commands add runs and register models."""
+    return replace(trained, workplace=copy_of(trained.workplace, tmp_path_factory.mktemp("reader") / "copy"))
+
+
 @pytest.mark.usefixtures("signals_restored")
 @pytest.mark.parametrize("command", MARKED)
 def test_every_python_command_works_as_written(
     command: str,
-    trained: TrainedRun,
+    readers_run: TrainedRun,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -134,7 +141,7 @@ def test_every_python_command_works_as_written(
     needs_fashion = expected is None and FASHION & set(arguments)
     full_data = request.getfixturevalue("full_data") if needs_fashion else None
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.workplace.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", readers_run.workplace.uri)
     if full_data:
         monkeypatch.setenv("DATA_DIR", full_data)
     else:
@@ -146,7 +153,7 @@ def test_every_python_command_works_as_written(
         assert plan(*arguments).settings.engine.is_remote  # the cluster itself: tests/sweep/engines
         return
     if module == "src.train" and arguments == ["resume=RUN"]:
-        arguments = [f"resume={stopped_run(trained.workplace.uri)}"]
+        arguments = [f"resume={stopped_run(readers_run.workplace.uri)}"]
     elif module == "src.train" and expected is None:
         if {"dataset=image_folder", "dataset=manifest"} & set(arguments):
             write_pictures(tmp_path / "pets")
@@ -201,17 +208,17 @@ def test_every_python_command_works_as_written(
     if module == "src.doctor":
         arguments.append(f"cache_dir={tmp_path}")  # not the reader's own
         if "discard=RUN" in arguments:
-            (trained.workplace.folder / "checkpoints" / trained.run_id).mkdir(parents=True)
+            (readers_run.workplace.folder / "checkpoints" / readers_run.run_id).mkdir(parents=True)
     if "models:/NAME@champion" in command:
-        register(compose_config([f"run_id={trained.run_id}", "name=NAME", "alias=champion"], "register"))
-    arguments = [argument.replace("=RUN", f"={trained.run_id}") for argument in arguments]
+        register(compose_config([f"run_id={readers_run.run_id}", "name=NAME", "alias=champion"], "register"))
+    arguments = [argument.replace("=RUN", f"={readers_run.run_id}") for argument in arguments]
     arguments = [argument.replace("=docs/", f"={ROOT}/docs/") for argument in arguments]
     if any(
         argument.startswith("extensions=") for argument in arguments
     ):  # in a new process, because this one would keep them
         workplace = Workplace(write_example(tmp_path))
         used = [argument for argument in arguments if not argument.startswith("dataset.source=")]
-        done = workplace.run(module, *used, MLFLOW_TRACKING_URI=trained.workplace.uri)
+        done = workplace.run(module, *used, MLFLOW_TRACKING_URI=readers_run.workplace.uri)
         assert (done.returncode, done.stderr) == (0, "")
         return
     monkeypatch.setattr(sys, "argv", [module, *arguments])
