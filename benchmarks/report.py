@@ -36,7 +36,7 @@ PEERS = {
     "optuna heartbeat": "the same script with heartbeats",
 }
 
-VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}  # widest first
 
 # Name of a benchmark, one of its ratios, the two things that it compares.
 RATIOS = (
@@ -257,7 +257,8 @@ def peers_table(results: Results) -> str:
         "in parentheses. Memory is that of all processes together. The last two columns are of a second search, in "
         "which the process that trains was killed: a worker of convlab or KerasTuner, the process in which Ray trains,"
         " one of the two of the script. A trial is lost if it began, did not end, and was not tried again. The numbers"
-        " are those of each repetition. A search has ended if what was left of it ended by itself. The other tools: "
+        " are those of each repetition. A search has ended if its remaining processes ended without help."
+        " The other tools: "
         f"{', '.join(f'{name} {version}' for name, version in results['tools'].items())}."
     )
     return "\n".join(["### The same search with other tools", "", *lines, "", explanation, "", _measured(results)])
@@ -314,7 +315,7 @@ def _measured(results: Results) -> str:
 
 
 def _machine(results: Results) -> str:
-    """Return the cores and the processor, with the widest vectors that it computes with: they matter much."""
+    """Return the cores and the processor, with its widest vector instructions, which decide much of the speed."""
     machine = results["machine"]
     widest = [shown for name, shown in VECTORS.items() if name in machine["instructions"]][:1]
     return f"{machine['cores']} cores ({', '.join([machine['processor'], *widest])})"

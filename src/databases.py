@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
-from src.errors import StoreError
+from src.errors import StoreError, first_line
 from src.places import resolve_address, sqlite_address
 
 CONNECT_SECONDS = 5
@@ -63,7 +63,7 @@ def tables(uri: str, setting: str) -> set[str]:
     try:
         return set(sqlalchemy.inspect(engine).get_table_names())
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        reason = first_line(getattr(error, "orig", error))
         remedy = "; another program is writing it: try again when that has ended" if "locked" in reason else ""
         raise StoreError(f"{setting}={uri} cannot be opened as a database: {reason}{remedy}") from error
     finally:

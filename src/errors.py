@@ -1,4 +1,4 @@
-"""Mistakes that a user can fix: a command prints their message without a traceback. What errors of libraries mean."""
+"""Mistakes that a user can fix, which a command prints without a traceback, and descriptions of other errors."""
 
 
 class UserError(ValueError):
@@ -54,7 +54,7 @@ class TrainingDiverged(UserError):
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Return True for an error with which Python or TensorFlow refuses memory.
+    """Return True if Python or TensorFlow raised the error because memory ran out.
 
     That of TensorFlow is recognized by its name, because this module does not import TensorFlow.
     """
@@ -62,5 +62,5 @@ def is_memory_error(error: BaseException) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message without a colon at its end, the name of its class if it has none."""
+    """Return the first line of an error's message, without a colon at its end, or its class' name if there is none."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")

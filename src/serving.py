@@ -168,9 +168,9 @@ def make_app(served: ServedModel, is_local: bool) -> Starlette:
 
 
 class LocalOnly:
-    """Refuses requests under a name of the host that is not an address of this machine alone.
+    """Refuses requests whose Host header is neither `localhost` nor a loopback address.
 
-    So a page of another site, which has given this machine its own name, cannot use the model.
+    This stops DNS rebinding: a page of another site cannot use the model by giving this machine a name of that site.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -181,12 +181,12 @@ class LocalOnly:
         if _is_local(host):
             await self.app(scope, receive, send)
         else:
-            sentence = f"the request names the host {host!r}, expected localhost or an address such as 127.0.0.1"
+            sentence = f"the request names the host {host!r}, expected localhost or a loopback address"
             await _refusal(400, sentence)(scope, receive, send)
 
 
 def _is_local(host: str) -> bool:
-    """Return True for the header of a request to `localhost` or to a loopback address, with or without a port."""
+    """Return True if a Host header is `localhost` or a loopback address, with or without a port."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

@@ -1,4 +1,4 @@
-"""What errors of libraries mean."""
+"""Errors of libraries are described by one line."""
 
 import pytest
 

@@ -164,7 +164,7 @@ def test_without_evaluate_test_there_is_no_grad_cam_until_it_is_asked_for(workpl
 
 
 def folders(folder: Path, *names: str) -> list[str]:
-    """The folders of files that differ only in their content."""
+    """Write an image of its own shade under each name, and return the folders."""
     for shade, name in enumerate(names):
         put_image(folder / name, shade)
     return [image_folder(folder / name) for name in names]

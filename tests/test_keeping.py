@@ -286,7 +286,7 @@ def test_a_model_that_is_not_worth_keeping_is_not_rescued(config: Config, ready:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError()])
-def test_what_waited_for_the_end_of_a_training_is_recorded_when_it_fails_after_its_weights_are_saved(
+def test_a_failed_training_saves_its_weights_before_it_records_what_waited(
     error: BaseException, config: Config, ready: Ready, workplace: Workplace
 ):
     keeper = Keeper(config)

@@ -27,7 +27,7 @@ def pictures(workplace: Workplace) -> str:
 
 
 def made(workplace: Workplace, run_id: str, *typed: str) -> None:
-    """A picture of the function that the command calls, of the pictures in the folder."""
+    """Make a picture with the function that the command calls, of the pictures in the folder."""
     files = (f"{key}='{workplace.folder}/{key}.png'" for key in ("content", "style"))
     output = f"output='{workplace.folder}/made.png'"
     overrides = [f"run_id={run_id}", *files, "steps=1", output, *typed, f"tracking.uri='{workplace.uri}'"]

@@ -89,7 +89,7 @@ class Extractor:
             )
 
     def check_memory(self, height: int, width: int, remedy: str, tile: int | None = None, copies: int = COPIES) -> None:
-        """Raise NotEnoughMemory if less is free than copies of a picture and the outputs of all layers take.
+        """Raise NotEnoughMemory if the free memory cannot hold copies of a picture and the outputs of all layers.
 
         The memory of a machine with a GPU is not checked.
 

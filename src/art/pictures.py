@@ -29,7 +29,7 @@ def check_picture(name: str, key: str) -> None:
 
 
 def picture_size(name: str, size: int) -> tuple[int, int]:
-    """Return the height and width with which `read_picture` returns the picture in a file, which is not decoded.
+    """Return the height and width of the picture that `read_picture` would return, without decoding the file.
 
     Raises:
         DataError: as `read_picture`.

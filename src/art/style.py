@@ -21,7 +21,8 @@ STYLE_LAYERS = 5  # that are chosen by default
 CONTENT_DEPTH = 2 / 3  # of the convolution that is chosen by default; conv4_2 of VGG-19 is its tenth of 16
 EVALUATIONS = 20  # of a step of L-BFGS
 CORRECTIONS = 10  # pairs of vectors that SciPy's L-BFGS keeps
-LBFGS_COPIES = 2 * (2 * CORRECTIONS + 5)  # of the picture, which SciPy's L-BFGS keeps with 64 bits for each number
+# Copies of the picture that SciPy's L-BFGS keeps: two for each correction and five more, of 64 bits instead of 32.
+LBFGS_COPIES = 2 * (2 * CORRECTIONS + 5)
 SMALLEST = 1e-12  # added to sums of squares, which may be 0
 TERMS = ("loss", "content_loss", "style_loss", "total_variation")
 

@@ -39,7 +39,7 @@ def manifests(folder: Path) -> dict[int, Path]:
 def newest_epoch(folder: Path) -> int:
     """Return the epoch of the newest checkpoint in a folder. Its files are not checked.
 
-    It is 0 without a checkpoint and for a folder that cannot be read: from there no training continues.
+    It is 0 if there is none or the folder cannot be read: no training can be resumed from it.
     """
     with contextlib.suppress(CheckpointError):
         return max(manifests(folder), default=0)

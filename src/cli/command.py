@@ -73,7 +73,7 @@ def entry_point(
                     if error.code:  # Rich leaves with 1 when nothing reads its output
                         raise
                     reason = describe_error(error)
-                    raise UserError(f"the command was ended by {reason}; HYDRA_FULL_ERROR=1 shows more") from error
+                    raise UserError(f"the command was ended by {reason}; raise an error instead") from error
 
         @wraps(work)
         def command() -> None:

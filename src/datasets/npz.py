@@ -200,7 +200,7 @@ def _part(
 
 
 def _composed(classes: np.ndarray) -> np.ndarray:
-    """Return labels of strings with composed characters: macOS may give a `ü` as a `u` and its dots."""
+    """Return string labels in Unicode's composed form (NFC): macOS may write a `ü` as a `u` and its dots."""
     names, places = np.unique(classes, return_inverse=True)
     return np.array([unicodedata.normalize("NFC", name) for name in names.tolist()], str)[places]
 

@@ -45,8 +45,8 @@ class ExportedModel:
             found = np.asarray(self._run(np.zeros((1, *manifest.input_shape), np.uint8))).shape
         if found != (1, len(manifest.class_names)):
             raise ModelFileError(
-                f"{file.with_name(MANIFEST)} does not fit {file.name}: it names {len(manifest.class_names)} classes, "
-                f"and the file gives an array of shape {found} for one image; {REMEDY}"
+                f"{file.with_name(MANIFEST)} does not fit {file.name}: the manifest names {len(manifest.class_names)} "
+                f"classes, but the file returns an array of shape {found} for one image; {REMEDY}"
             )
 
     def probabilities(self, images: Images) -> Probabilities:
@@ -64,7 +64,7 @@ class ExportedModel:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Run the block without signals and notes of the runtime, and turn its errors into a ModelFileError."""
+        """Run the block with signals held back and the runtime's output hidden; its errors become a ModelFileError."""
         try:
             with deferred(), quiet():
                 yield

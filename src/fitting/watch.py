@@ -40,7 +40,7 @@ class Watch(Stoppable):
 
     Attributes:
         history: metric name -> one value for each complete epoch.
-        whole: the network that the observers know. What is fitted may be a part of it, or a copy in parts.
+        whole: the network that the observers know. The one that is fitted may be a part or a copy of it.
         last_weights: those of the last complete epoch, None before the first one ends.
         stopped: `observer` or `last_epoch` once one of them has ended the training.
         preparation: seconds of work before the next epoch that count as part of it.

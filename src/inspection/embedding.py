@@ -34,7 +34,7 @@ def last_features(model: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDAr
         if call.layer.weights:
             features = call.inputs
 
-    parts = batches(model, len(images))  # observes calls itself
+    parts = batches(model, len(images))  # before `observed_calls`, because `batches` observes calls too
     with observed_calls(model, keep):
         for part in parts:
             batch = images[part]

@@ -11,8 +11,8 @@ import tensorflow as tf
 from src.inspection.scores import float_images, images_at_once, scores_of
 
 STEPS = (32, 64, 128)  # tried in this order, until the gap is small enough
-MAX_GAP = 0.01  # of the difference of the scores, which more steps are to reach
-SMALLEST = 1e-6  # a difference of scores, which may be 0
+MAX_GAP = 0.01  # as a part of the difference of the scores; while the gap is larger, more steps are tried
+SMALLEST = 1e-6  # the smallest difference of scores by which is divided
 
 
 class Attributions(NamedTuple):
@@ -20,7 +20,7 @@ class Attributions(NamedTuple):
 
     Attributes:
         maps: float32, (n, height, width), in units of the score.
-        differences: (n,), the score of each image less that of a black one, which the map's sum should be.
+        differences: (n,), the score of each image minus that of a black one, which the map's sum should be.
         missing: (n,), the distance between the two.
     """
 

@@ -106,7 +106,7 @@ def images_at_once(model: keras.Model) -> int:
 
 
 def batches(model: keras.Model, count: int) -> list[slice]:
-    """Return the parts of this many images that are computed at once; see `images_at_once`."""
+    """Return the slices of this many images that are computed at once; see `images_at_once`."""
     at_once = images_at_once(model)
     return [slice(start, start + at_once) for start in range(0, count, at_once)]
 

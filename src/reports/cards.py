@@ -1,4 +1,4 @@
-"""Model cards of registered versions: written once, brought up to date, and never over a user's own description."""
+"""Model cards of registered versions: how they are written and updated, and a user's own description is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from src.errors import NotKept
 from src.redact import redact
 from src.reports.model_card import PAGE, ModelCard, card_markdown, record_card
 
-# The last line of a card, which Markdown does not show: the SHA-256 of what is above it.
+# The last line of a card, a comment that is not shown: the first digits of the SHA-256 of the text above it.
 SIGNATURE = re.compile(r"\n\n<!-- convlab ([0-9a-f]{16}) -->$")
 
 
@@ -41,7 +41,7 @@ def write_card(registry: tracking.Registry, run: tracking.Run, version: tracking
 
 def signed(markdown: str) -> str:
     """Return a description that `is_signed` recognizes until somebody edits it."""
-    text = redact(markdown)  # as the registry does, which must not change it afterwards
+    text = redact(markdown)  # the registry does this too, and must not change the text after its digest was computed
     return f"{text}\n\n<!-- convlab {_digest(text)} -->"
 
 

@@ -50,10 +50,10 @@ class Measure(NamedTuple):
     """A number for each explained image.
 
     Attributes:
-        metric: the name of the metric that has the number of all images.
+        metric: the name of the metric for all images together.
         label: the heading of its column.
         values: one for each image; None for an image that has none.
-        total: the number of all images, if it is not the mean of the values.
+        total: the value for all images together, if it is not the mean of the values.
     """
 
     metric: str
@@ -63,7 +63,7 @@ class Measure(NamedTuple):
 
     @property
     def value(self) -> float | None:
-        """The number of all images: the total, or the mean of the values; None without values."""
+        """The value for all images together: the total, or the mean of the values; None without values."""
         if self.total is not None:
             return self.total
         known = [value for value in self.values if value is not None]
@@ -82,7 +82,7 @@ class Subject:
         class_names: one for each label.
         images: uint8, (n, height, width, channels), the explained images; n may be 0.
         classes: for each of them the class that is explained.
-        names: what distinguishes them, such as their files.
+        names: a name for each: its file, or the class that is explained.
         draw_heats: draws a heat map of each.
         example, example_name: the image whose feature maps are shown.
         seed: of random numbers.

@@ -50,7 +50,7 @@ def check_copies(output: Path, formats: Sequence[str]) -> None:
         folder = output / name
         try:
             if folder.is_symlink() or folder.is_file():
-                raise ConfigError(f"output: {folder} is not a folder; move it away, or name another output=")
+                raise ConfigError(f"output: {folder} is a file or a link; move it away, or name another output=")
             found = {path.name for path in folder.iterdir()} if folder.exists() else set()
         except OSError as error:
             raise ConfigError(f"output: {folder} cannot be read: {error.strerror}; name another output=") from error

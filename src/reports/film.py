@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FRAMES = 10  # of a training; of more epochs, some are left out
 WATCHED = 256  # images at most whose predictions are looked at
 SHARE = 50  # training images for each image that is watched, so that small data sets are not watched for long
-LEAST = 16  # images that are watched in any case
+MIN_WATCHED = 16  # images that are watched in any case
 BATCH = 64  # images at most whose predictions are computed at once
 
 
@@ -42,7 +42,7 @@ class Film:
         self.epochs = epochs
         self.class_names = dataset.class_names
         split = dataset.validation or dataset.train
-        count = min(len(split), WATCHED, max(LEAST, len(dataset.train) // SHARE))
+        count = min(len(split), WATCHED, max(MIN_WATCHED, len(dataset.train) // SHARE))
         self.images, self.labels = np.asarray(split.images[:count]), np.asarray(split.labels[:count])
         self.waiting: list[tuple[str, int, np.ndarray]] = []
         run.promise_images()
@@ -68,7 +68,7 @@ class Film:
             del self.waiting[0]
 
     def write_on_interruption(self) -> None:
-        """Write what was not written yet. Pictures that an absent server does not take are left to be delivered."""
+        """Write what was not written yet. Those that an absent server does not take are kept for a later delivery."""
         for picture in self.waiting:
             with contextlib.suppress(Exception):  # the reason of the interruption says more
                 self.run.log_image(*picture)

@@ -87,10 +87,10 @@ def integrated_gradients(subject: Subject) -> Iterator[Finding]:
     if inexact := {name: gap for name, gap in zip(subject.names, gaps, strict=True) if gap > inspection.MAX_GAP}:
         listed = ", ".join(f"{short_name(name)} ({100 * gap:,.1f} %)" for name, gap in inexact.items())
         yield Note(
-            f"integrated gradients are inexact for {listed}: this part of the difference between the scores of the "
-            "image and of a black one is missing"
+            f"integrated gradients are inexact for {listed}: their sum misses this part of the difference between "
+            "the scores of the image and of a black one"
         )
-        line = f"inexact: up to {100 * max(inexact.values()):,.1f} % of a difference of scores is missing"
+        line = f"inexact: the sum misses up to {100 * max(inexact.values()):,.1f} % of the difference in score"
         style = style._replace(meaning=(f"{style.meaning[0]}\n{line}", f"{style.meaning[1]}\n{line}"))
     yield Picture("integrated_gradients.png", subject.draw_heats(style, found.maps))
     yield Measure(GAP, "gap of gradients", gaps, found.gap)

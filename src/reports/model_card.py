@@ -125,7 +125,7 @@ def _facts(run: tracking.Run, config: Config, result: TrainResult, size: int, la
     )
     settings = flatten(config)
     chosen = ", ".join(f"{name.partition('.')[0]} {settings[name]}" for name in DECIDED)
-    speed = f"{1_000 * latency:.2f} ms for one image on the CPU that wrote this card"
+    speed = f"{1_000 * latency:.2f} ms for one image on the CPU of the machine that wrote this card"
     rows = [
         ("network", f"{config.model.name}, {int(run.param('resolved.parameters')):,} parameters"),
         ("input", f"{height}x{width}x{channels}, raw pixels from 0 to 255 (uint8)"),

@@ -39,12 +39,13 @@ session = onnxruntime.InferenceSession(file)
 LITERT = """\
 from ai_edge_litert.interpreter import Interpreter
 interpreter = Interpreter(file)
-received, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-interpreter.resize_tensor_input(received, images.shape)
+input_index = interpreter.get_input_details()[0]["index"]
+output_index = interpreter.get_output_details()[0]["index"]
+interpreter.resize_tensor_input(input_index, images.shape)
 interpreter.allocate_tensors()
-interpreter.set_tensor(received, images)
+interpreter.set_tensor(input_index, images)
 interpreter.invoke()
-probabilities = interpreter.get_tensor(given)"""
+probabilities = interpreter.get_tensor(output_index)"""
 
 EXPORTS: dict[str, ExportFormat] = {
     "onnx": ExportFormat(

@@ -25,7 +25,7 @@ class OwnDataConfig(DatasetConfig):
     place_key: ClassVar[str]
     unnamed: ClassVar[str]
 
-    class_names: list[str] = field(default_factory=list)  # with composed characters; empty: those of the data, sorted
+    class_names: list[str] = field(default_factory=list)  # in Unicode's form NFC; empty: those of the data, sorted
     data_dir: str = field(default="data", metadata=LOCATION)
     test_fraction: float = 0.15  # of each class, if the data has no split for testing
     validation_fraction: float = 0.15  # of each class, if the data has no split for validation

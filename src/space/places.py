@@ -1,4 +1,4 @@
-"""The places of a sweep: its paths and addresses, which no definition contains. Each worker has its own."""
+"""The paths and addresses of a sweep. Its definition has those that are searched; each worker has its own others."""
 
 from __future__ import annotations
 

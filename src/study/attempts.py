@@ -67,7 +67,7 @@ def open_chains(trials: Sequence[FrozenTrial], max_retries: int) -> set[int]:
 
 
 def have_failed_in_a_row(trials: Sequence[FrozenTrial], count: int, max_retries: int) -> bool:
-    """Return True if the last trials that count, this many of them, all failed."""
+    """Return True if the last `count` ended trials all failed, without those that will be tried again."""
     ended = [trial.state for trial in trials if trial.state.is_finished() and not can_retry(trial, max_retries)]
     last = ended[-count:]
     return len(last) == count and set(last) == {TrialState.FAIL}
@@ -79,12 +79,12 @@ def next_parameters(
     queue: Sequence[Mapping[str, Scalar]],
     epoch_of: Callable[[int], int],
 ) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """Return the parameters of the next trial, and its attributes; both are empty if the sampler shall propose.
+    """Return the parameters of the next trial, and its attributes; both are empty if the sampler is to propose.
 
     Args:
         trials: of the study, by number.
         max_retries: `hydra.sweeper.max_retries`.
-        queue: parameters of the first trials, which come after those of interrupted ones.
+        queue: parameters to try first; interrupted trials come before them.
         epoch_of: called with the number of a chain; returns the epoch of its checkpoint, 0 without one.
     """
     retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
@@ -100,7 +100,7 @@ def next_parameters(
 
 
 def _parameters_of(trial: FrozenTrial) -> Mapping[str, Any]:
-    """Return the parameters of a trial, and those that it was queued with: not all of them may have been drawn."""
+    """Return the parameters of a trial, and those that it was queued with: some may not have been drawn yet."""
     return trial.system_attrs.get("fixed_params", {}) | trial.params
 
 

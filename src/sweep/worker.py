@@ -116,7 +116,7 @@ def _do_job(connection: Connection, extensions: Sequence[str]) -> int:
     except (Exception, SystemExit) as error:  # a user's code may call sys.exit
         if os.environ.get("HYDRA_FULL_ERROR") == "1" or not isinstance(error, UserError):
             print_error(traceback.format_exc())
-        print_error(f"a worker ended: {error}")
+        print_error(f"a worker ended: {str(error) or type(error).__name__}")
         return UserError.exit_code
 
 

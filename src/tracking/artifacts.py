@@ -18,7 +18,7 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from requests import RequestException
 
-from src.errors import NotKept, StoreError
+from src.errors import NotKept, StoreError, first_line
 from src.places import literal_folder, local_folder, local_path, read_variable
 from src.process.interrupt import deferred
 from src.tracking.model_uri import model_location
@@ -172,7 +172,7 @@ class Artifacts:
             siblings = self._client.list_artifacts(self._id, None if parent == "." else parent)
             if path not in (artifact.path for artifact in siblings):
                 raise self._not_kept(path) from error
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise StoreError(f"run {self._id}: {path} could not be fetched: {reason}") from error
 
     @contextlib.contextmanager
@@ -234,12 +234,12 @@ def _download_model(client: mlflow.MlflowClient, model_uri: str, location: str, 
     try:
         return Path(patiently(client, download))
     except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise StoreError(f"the files of {model_uri} could not be fetched: {reason}") from error
 
 
 def _remove_others(repository: ArtifactRepository, folder: Path, path: str) -> None:
-    """Remove what a repository has at `path` and this folder, which was uploaded there, does not have."""
+    """Remove the files at `path` of a repository that are not in this folder, which was uploaded there."""
     for artifact in repository.list_artifacts(path):
         name = PurePosixPath(artifact.path).name
         if not (folder / name).exists():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
-from src.errors import StoreError
+from src.errors import StoreError, first_line
 from src.links import restore_command
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
@@ -162,7 +162,7 @@ def resume_run(config: TrackingConfig, *, run_id: str | None = None, model_uri: 
     except (MlflowException, ImportError, ValueError) as error:  # the last two come from MLflow's readers of addresses
         if problem := explain_refusal(config.uri, error):
             raise StoreError(problem) from error
-        raise StoreError(f"{config.uri} has no {run_id or model_uri}: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{config.uri} has no {run_id or model_uri}: {first_line(error)}") from error
     run = Run(client, found.info.run_id, found.info.experiment_id)
     run.model_uri = fixed
     if found.info.lifecycle_stage != "active":
@@ -193,7 +193,7 @@ def explain_store_errors(uri: str) -> Iterator[None]:
 
 
 def _store_error(uri: str, error: Exception) -> StoreError:
-    reason = f"the tracking store {uri} failed during the run: {str(error).splitlines()[0]}"
+    reason = f"the tracking store {uri} failed during the run: {first_line(error)}"
     return StoreError(explain_refusal(uri, error) or reason)
 
 

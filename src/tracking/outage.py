@@ -253,7 +253,7 @@ def pause(attempt: int) -> float:
 
 
 def patiently(client: Any, function: Callable[[], Result]) -> Result:
-    """Return what the function returns; repeat it while the store of a client that waits for it does not answer."""
+    """Return what the function returns. A client that waits for its store repeats it while the store is away."""
     return client.outages.call(function) if isinstance(client, PatientClient) else function()
 
 

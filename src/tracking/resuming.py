@@ -10,7 +10,7 @@ from filelock import FileLock
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 
-from src.errors import StoreError
+from src.errors import StoreError, first_line
 from src.links import doctor_command, restore_command
 from src.places import store_folder
 from src.schema import TrackingConfig
@@ -176,7 +176,7 @@ def alone(uri: str, run_id: str) -> Iterator[None]:
     """Let one process of this machine at a time change a run in the block; later ones see what the first one has done.
 
     Args:
-        uri: the store; processes in other folders are not waited for if it is a server.
+        uri: the store. If it is a server, only processes in the same working folder wait for each other.
         run_id: the id of the run.
     """
     file = store_folder(uri) / f".{run_id}.lock"
@@ -201,4 +201,4 @@ def _find(client: mlflow.MlflowClient, uri: str, run_id: str) -> mlflow.entities
         problem = f"{uri} has no run {run_id}; set tracking.uri to its store" if error.error_code == GONE else None
         with contextlib.suppress(Exception):
             problem = problem or explain_refusal(uri, error)
-        raise StoreError(problem or f"{uri} has no run {run_id}: {str(error).splitlines()[0]}") from error
+        raise StoreError(problem or f"{uri} has no run {run_id}: {first_line(error)}") from error

@@ -27,7 +27,7 @@ from src.databases import (
     make_writable,
     tables,
 )
-from src.errors import StoreError
+from src.errors import StoreError, first_line
 from src.links import VARIABLE, mlflow_command
 from src.places import is_writable, resolve_address, sqlite_file, store_folder
 from src.process.interrupt import deferred
@@ -161,7 +161,7 @@ def explain_unusable_store(uri: str) -> Iterator[None]:
 def _store_problem(uri: str, error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{uri} needs a driver that is not installed ({error}); for PostgreSQL: pip install 'psycopg[binary]'"
-    return explain_refusal(uri, error) or f"the tracking store {uri} cannot be used: {str(error).splitlines()[0]}"
+    return explain_refusal(uri, error) or f"the tracking store {uri} cannot be used: {first_line(error)}"
 
 
 def explain_refusal(uri: str, error: Exception) -> str | None:

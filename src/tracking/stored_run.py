@@ -11,7 +11,7 @@ import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from src.errors import NotKept, StoreError
+from src.errors import NotKept, StoreError, first_line
 from src.tracking.artifacts import Artifacts, reading_model
 from src.tracking.tags import ART, is_parent, read_tag
 
@@ -151,7 +151,7 @@ class StoredRun:
             try:
                 content = yaml.safe_load(file.read_text(encoding="utf-8"))
             except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-                content, reason = None, str(error).splitlines()[0]
+                content, reason = None, first_line(error)
             else:
                 reason = f"it holds {type(content).__name__}, expected {kind.__name__}"
         if not isinstance(content, kind):

@@ -6,7 +6,7 @@ from collections import deque
 
 import mlflow
 
-from src.errors import StoreError
+from src.errors import StoreError, first_line
 from src.tracking.outage import STUCK_SECONDS, TICK, Outages, pause, single_attempts
 from src.tracking.probes import is_outage
 from src.tracking.store import explain_refusal, is_disk_full
@@ -206,5 +206,5 @@ class Writer:
     def _raise_error(self) -> None:
         if self._error is not None:
             uri = self._client.tracking_uri
-            reason = explain_refusal(uri, self._error) or str(self._error).splitlines()[0]
+            reason = explain_refusal(uri, self._error) or first_line(self._error)
             raise StoreError(f"the tracking store no longer accepts metrics: {reason}") from self._error

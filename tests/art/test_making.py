@@ -1,4 +1,4 @@
-"""What is said about the network before a picture is made with it."""
+"""Notes about the network with which a picture is made."""
 
 import pytest
 

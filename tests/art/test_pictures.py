@@ -9,7 +9,7 @@ from src.art import pictures
 from tests.support.art import peak_memory, put_kinds
 
 
-def test_noise_is_the_same_as_that_of_one_array() -> None:
+def test_noise_drawn_row_by_row_equals_noise_drawn_at_once() -> None:
     expected = np.random.default_rng(3).normal(0.5, pictures.NOISE, (40, 30, 3)).clip(0, 1).astype(np.float32)
     np.testing.assert_array_equal(pictures.noise(40, 30, 3, seed=3), expected)
 

@@ -318,7 +318,7 @@ def test_a_command_that_is_left_alone_ends_with_exit_code_0() -> None:
 
 
 @pytest.mark.usefixtures("signals_restored")
-def test_a_command_that_a_users_code_leaves_has_failed(
+def test_sys_exit_in_the_code_of_a_user_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["src.train", *HARMLESS])

@@ -1,4 +1,4 @@
-"""Exported files that are opened: what their manifest says is true, and an error of a runtime is a sentence."""
+"""Opening exported files: a manifest that does not match is refused, and an error of a runtime is one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from tests.support.exports import SHAPE, change, need, some_images, write_file
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        ({"class_names": ["cat", "owl"]}, r"manifest.json does not fit .*: it names 2 classes, .* shape \(1, 3\) for"),
+        (
+            {"class_names": ["cat", "owl"]},
+            r"manifest.json does not fit .*: the manifest names 2 classes, .* \(1, 3\) for",
+        ),
         ({"input_shape": [16, 12, 1]}, "cannot be run on images of 16x12x1: "),
         ({"input_shape": [12, 12, 3]}, "cannot be run on images of 12x12x3: "),
         ({"input_shape": [10**9, 10**9, 1]}, "cannot be run on images of 1000000000x1000000000x1: "),

@@ -76,7 +76,7 @@ def test_the_classes_of_every_network_have_patterns(name: str) -> None:
 
 
 @every_network
-def test_places_are_covered_for_every_network(name: str) -> None:
+def test_every_network_has_occlusion_maps(name: str) -> None:
     side = SMALL.get(name, 28)
     images = np.random.default_rng(0).integers(0, 256, (1, side, side, 1), dtype=np.uint8)
     found = occlusion_maps(built(name), images, [9], patch=0.5, stride=0.5)
@@ -85,7 +85,7 @@ def test_places_are_covered_for_every_network(name: str) -> None:
 
 
 @every_network
-def test_images_have_places_on_a_map_of_every_network(name: str) -> None:
+def test_every_network_has_an_embedding(name: str) -> None:
     side = SMALL.get(name, 28)
     images = np.random.default_rng(0).integers(0, 256, (6, side, side, 1), dtype=np.uint8)
     places = embed(last_features(built(name), images), seed=1)

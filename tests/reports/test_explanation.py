@@ -79,7 +79,7 @@ def test_the_mean_of_a_measure_is_that_of_the_images_that_have_a_value(values: l
     assert Measure("metric", "label", values).value == mean
 
 
-def test_a_measure_may_have_a_number_of_all_images_that_is_not_their_mean() -> None:
+def test_a_measure_may_have_a_total_that_is_not_the_mean_of_its_values() -> None:
     assert Measure("metric", "label", [1.0, 3.0], total=2.5).value == 2.5
 
 
@@ -94,8 +94,8 @@ def switch() -> keras.Model:
 
 
 def test_integrated_gradients_that_miss_a_part_of_the_score_have_a_note_and_a_line_in_their_picture() -> None:
-    of = image_subject(switch(), CLASSES, IMAGES[0], "a.png", [(2, 0.5), (0, 0.3)], seed=1)
-    note, picture, measure = found(of, "integrated_gradients")
+    explained = image_subject(switch(), CLASSES, IMAGES[0], "a.png", [(2, 0.5), (0, 0.3)], seed=1)
+    note, picture, measure = found(explained, "integrated_gradients")
     assert isinstance(note, Note)
     assert note.sentence.startswith("integrated gradients are inexact for cat (100.0 %), ant (100.0 %): ")
     assert isinstance(picture, Picture)
@@ -114,20 +114,20 @@ def test_integrated_gradients_that_add_up_have_no_note() -> None:
 def test_the_explained_images_of_a_split_have_the_names_of_their_predictions() -> None:
     dataset = load_dataset(composed("dataset=synthetic").dataset)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), len(dataset.test)).astype(np.float32)
-    of = split_subject(network(), dataset, probabilities, seed=1)
+    explained = split_subject(network(), dataset, probabilities, seed=1)
     right, wrong = choose_predictions(dataset, probabilities)
-    assert of.names == [prediction.name for prediction in (*right, *wrong)]
-    assert len(of.names) == len(of.images)
+    assert explained.names == [prediction.name for prediction in (*right, *wrong)]
+    assert len(explained.names) == len(explained.images)
 
 
 def test_of_many_images_the_map_shows_some_with_mistakes_over_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("src.reports.methods.MAX_POINTS", 6)
-    of = subject()
-    of.probabilities = predict(of.model, IMAGES)
-    labels = of.probabilities.argmax(axis=1)
+    explained = subject()
+    explained.probabilities = predict(explained.model, IMAGES)
+    labels = explained.probabilities.argmax(axis=1)
     labels[::2] = (labels[::2] + 1) % 3
-    of.split = Split(IMAGES, labels)
-    picture, page = found(of, "embedding")
+    explained.split = Split(IMAGES, labels)
+    picture, page = found(explained, "embedding")
     assert isinstance(picture, Picture)
     assert isinstance(page, Page)
     marks = page.html.split("<use ")[1:]

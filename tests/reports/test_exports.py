@@ -55,7 +55,7 @@ def test_something_other_than_a_folder_is_not_replaced(kind: str, tmp_path: Path
     else:
         target = tmp_path / "elsewhere"
         place.symlink_to(target if kind == "broken link" else folder_with(target, "model.onnx", "manifest.json"))
-    with pytest.raises(ConfigError, match=r"^output: .*/out/onnx is not a folder; move it away, or name another"):
+    with pytest.raises(ConfigError, match=r"^output: .*/out/onnx is a file or a link; move it away, or name another"):
         check_copies(place.parent, ["onnx"])
 
 

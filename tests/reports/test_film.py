@@ -14,7 +14,7 @@ from src.datasets import Dataset, load_dataset
 from src.errors import StoreError
 from src.fitting import fit
 from src.models import build_model
-from src.reports.film import FRAMES, LEAST, SHARE, Film
+from src.reports.film import FRAMES, MIN_WATCHED, SHARE, Film
 from src.reports.run import Recorder
 from src.tracking import NullRun
 from tests.support.training import STANDING_STILL, ready
@@ -176,7 +176,7 @@ def test_it_looks_at_validation_images_and_without_them_at_training_images_but_n
 @pytest.mark.parametrize("limit", [60, 2_000])
 def test_a_small_data_set_is_not_watched_for_long(limit: int) -> None:
     shown, _, dataset = film("dense", 3, f"dataset.limit={limit}", "dataset.train_size=3000")
-    assert len(shown.images) == max(LEAST, len(dataset.train) // SHARE)
+    assert len(shown.images) == max(MIN_WATCHED, len(dataset.train) // SHARE)
 
 
 def test_the_surest_mistake_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_the_exported_files_of_a_run_are_listed_with_what_was_measured(tmp_path:
         ({}, "trained again (run r)."),
     ],
 )
-def test_only_a_training_without_a_validation_split_is_said_to_be_on_its_images(
+def test_a_card_mentions_validation_images_only_if_the_run_trained_on_them(
     images: dict[str, str], expected: str
 ) -> None:
     run = NullRun()

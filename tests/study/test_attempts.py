@@ -30,7 +30,7 @@ def trial_of(letter: str, number: int, **attributes: Any) -> FrozenTrial:
 
 
 def trials_of(letters: str) -> list[FrozenTrial]:
-    """Trials in one chain as far as they were killed."""
+    """Trials by the first letters of their states; each has as many retries as trials were killed before it."""
     return [trial_of(letter, number, retries=letters[:number].count("f")) for number, letter in enumerate(letters)]
 
 
