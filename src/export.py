@@ -134,13 +134,20 @@ def update_cards(config: ExportConfig, tracked: TrackedModel, model: ExportRow) 
     try:
         with tracking.explain_store_errors(config.tracking.uri):
             registry = tracking.Registry(config.tracking)
-            for version in registry.versions_of_run(str(run.run_id)):
-                result = tracking.recorded_result(config.tracking, version.run_id)
+            warnings = []
+            versions = registry.versions_of_run(str(run.run_id))
+            result = tracking.recorded_result(config.tracking, str(run.run_id)) if versions else None
+            for version in versions:
+                assert result is not None
                 card = reports.card_of(run, tracked.config, result, version, model.size, model.latency_ms / 1000)
-                reports.write_card(registry, run, version, card)
+                if not reports.write_card(registry, run, version, card):
+                    warnings.append(
+                        f"the description of version {version.number} of {version.name} was edited and does not list "
+                        "the files; the page model_card.html of the run does"
+                    )
     except StoreError as error:
         return [f"the files are stored, but the model card does not list them: {error}"]
-    return []
+    return warnings
 
 
 def _row_of_model(

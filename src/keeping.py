@@ -17,6 +17,7 @@ from src.cli.mistakes import quoted
 from src.errors import ModelFileError, NotEnoughSpace, StoreError, TrainingDiverged, UserError
 from src.places import store_folder
 from src.process.interrupt import Abandoned, deferred
+from src.results import MEGABYTE
 from src.schema import MLFLOW, Config
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Keeper:
         self.run = run
         self.checkpoints.key = self.checkpoints.key or run.run_id
         self.checkpoints.on_write = lambda written: run.log_metrics(
-            {"checkpoint/seconds": written.seconds, "checkpoint/megabytes": written.size / 2**20}, written.epoch
+            {"checkpoint/seconds": written.seconds, "checkpoint/megabytes": written.size / MEGABYTE}, written.epoch
         )
 
     def start(self, model: keras.Model, dataset: datasets.Dataset) -> None:
@@ -138,6 +139,7 @@ class Keeper:
             yield
         except TrainingDiverged:
             self._remove_checkpoints()
+            self.record_interruption()
             raise
         except Abandoned:
             raise
@@ -146,7 +148,7 @@ class Keeper:
                 self._keep_interrupted()
                 self.record_interruption()  # last: it may take a while
             if self.run.undelivered:
-                _say(_how_to_deliver(self.run.undelivered))
+                _say(self.run.undelivered.advice)
             raise
         except Exception as error:
             if self.is_wanted and self.has_weights and not (self.is_trial and self.is_fitting):
@@ -157,7 +159,7 @@ class Keeper:
                 self._write_checkpoint()
             self.record_interruption()
             if self.run.undelivered:
-                error.add_note(_how_to_deliver(self.run.undelivered))
+                error.add_note(self.run.undelivered.advice)
             raise
         self._remove_checkpoints()
 
@@ -290,13 +292,6 @@ def check_space(run: tracking.Run, model: keras.Model, formats: tuple[str, ...],
             f"saving {model.name} needs {console.size(needed + MARGIN)} of disk space, but only {console.size(free)} "
             f"are free in {folder}; free some space, {remedy}, or save no model: tracking.save_model=false"
         )
-
-
-def _how_to_deliver(undelivered: tracking.Undelivered) -> str:
-    return (
-        f"what the store did not take is in {undelivered.folder}; once it works again, deliver it with: "
-        f"{undelivered.command}"
-    )
 
 
 def _continue_from(file: Path) -> str:

@@ -296,6 +296,14 @@ def test_a_failed_training_saves_its_weights_before_it_records_what_waited(
     assert saved == [{"manifest.json", "model.keras"}]
 
 
+def test_a_training_that_diverged_records_what_waited(config: Config, ready: Ready):
+    keeper = Keeper(config)
+    recorded: list[bool] = []
+    keeper.record_interruption = lambda: recorded.append(True)
+    fail(config, ready, TrainingDiverged(), keeper=keeper)
+    assert recorded == [True]
+
+
 # --- room for the model --------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from src.errors import ModelFileError, first_line
 from src.exporting.packages import check_runtime
 from src.exporting.quiet import quiet
 from src.exporting.stored import MANIFEST, REMEDY, Manifest, check_file, read_manifest
+from src.process.failures import describe_memory_error
 from src.process.interrupt import deferred
 from src.process.machine import cores
 from src.process.timing import median_seconds
@@ -70,7 +71,8 @@ class ExportedModel:
                 yield
         except Exception as error:  # of the runtimes, which have errors of their own
             shape = "x".join(map(str, self.manifest.input_shape))
-            raise ModelFileError(f"{self._file} cannot be run on images of {shape}: {first_line(error)}") from error
+            reason = (describe_memory_error(error) or first_line(error)).removeprefix("error: ")
+            raise ModelFileError(f"{self._file} cannot be run on images of {shape}: {reason}") from error
 
 
 def open_export(file: Path, threads: int | None = None) -> ExportedModel:

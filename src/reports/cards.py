@@ -31,12 +31,18 @@ def lacks_card(registry: tracking.Registry, run: tracking.Run, version: tracking
         return True
 
 
-def write_card(registry: tracking.Registry, run: tracking.Run, version: tracking.Version, card: ModelCard) -> None:
-    """Write the card of a version: as its description unless a user has changed that, and as a page in its run."""
+def write_card(registry: tracking.Registry, run: tracking.Run, version: tracking.Version, card: ModelCard) -> bool:
+    """Write the card of a version: as its description unless a user has changed that, and as a page in its run.
+
+    Returns:
+        False if the description stays as it is.
+    """
     description = registry.description(version)
-    if is_signed(description) or description == redact(first_description(run)):
+    is_ours = is_signed(description) or description == redact(first_description(run))
+    if is_ours:
         registry.describe(version, signed(card_markdown(card)))
     record_card(run, card)
+    return is_ours
 
 
 def signed(markdown: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from src import console, fitting, tracking
-from src.checkpointing import Checkpoints, newest
+from src.checkpointing import Checkpoint, Checkpoints, newest
 from src.errors import CheckpointError
 from src.resuming.finding import Found, Resumption
 from src.resuming.origin import check_origin, keep_initial_weights, listed, origin
@@ -40,14 +41,12 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
     if checkpoints.key is None:
         return checkpoints
     try:
-        found = _latest(newest(checkpoints.folder, warn), resumption.uploaded)
-        if found is None:
+        found = _candidates(checkpoints, resumption)
+        if not found:
             _check_none_was_written(checkpoints, resumption)
             _check_planned(resumption, config, data_digest)
             return checkpoints
-        checkpoint, then = found
-        keep_initial_weights(config, then, now)
-        changes = check_origin(checkpoints.folder, then, now, resumption.on_change)
+        checkpoint, changes = _first_accepted(found, checkpoints, config, now, resumption.on_change)
     except CheckpointError as error:
         if resumption.on_change != "restart":
             raise
@@ -105,11 +104,44 @@ def _say_resumed(config: Config, epoch: int) -> None:
         )
 
 
-def _latest(local: Found | None, uploaded: Found | None) -> Found | None:
-    """Return the checkpoint of the later epoch."""
-    if local is None or uploaded is None:
-        return local or uploaded
-    return max(local, uploaded, key=lambda found: found[0].epoch)
+def _candidates(checkpoints: Checkpoints, resumption: Resumption) -> list[Found]:
+    """Return the newest checkpoint of the folder and the one that was uploaded, the later epoch first.
+
+    Raises:
+        CheckpointError: there are some in the folder, none of them can be read, and none was uploaded.
+    """
+    uploaded = [] if resumption.uploaded is None else [resumption.uploaded]
+    try:
+        local = newest(checkpoints.folder, warn)
+    except CheckpointError as error:
+        if not uploaded:
+            raise
+        warn(str(error))
+        local = None
+    found = uploaded if local is None else [local, *uploaded]
+    return sorted(found, key=lambda candidate: -candidate[0].epoch)
+
+
+def _first_accepted(
+    candidates: Sequence[Found], checkpoints: Checkpoints, config: Config, now: dict[str, Any], on_change: str
+) -> tuple[Checkpoint, list[str]]:
+    """Return the checkpoint from which the training continues, and what has changed since it.
+
+    An older one is tried only if the training would start again from the first epoch otherwise.
+
+    Raises:
+        CheckpointError: settings, data, code or packages changed since the first candidate, and since all others.
+    """
+    errors: list[CheckpointError] = []
+    for checkpoint, then in candidates:
+        try:
+            keep_initial_weights(config, then, now)
+            return checkpoint, check_origin(checkpoints.folder, then, now, on_change)
+        except CheckpointError as error:
+            if on_change != "restart":
+                raise
+            errors.append(error)
+    raise errors[0]
 
 
 def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) -> None:

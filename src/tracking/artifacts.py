@@ -165,15 +165,15 @@ class Artifacts:
         return NotKept(f"run {self._id} keeps no {path}; restore it from a copy, or train the run again")
 
     def _download(self, path: str, folder: str) -> Path:
+        # Looked for first: a server whose files are in a bucket answers 500 for one that is missing, as in an outage.
+        parent = str(PurePosixPath(path).parent)
+        siblings = self._client.list_artifacts(self._id, None if parent == "." else parent)
+        if path not in (artifact.path for artifact in siblings):
+            raise self._not_kept(path)
         try:
             return Path(self._client.download_artifacts(self._id, path, folder))
         except (MlflowException, OSError) as error:
-            parent = str(PurePosixPath(path).parent)
-            siblings = self._client.list_artifacts(self._id, None if parent == "." else parent)
-            if path not in (artifact.path for artifact in siblings):
-                raise self._not_kept(path) from error
-            reason = first_line(error)
-            raise StoreError(f"run {self._id}: {path} could not be fetched: {reason}") from error
+            raise StoreError(f"run {self._id}: {path} could not be fetched: {first_line(error)}") from error
 
     @contextlib.contextmanager
     def _part(self, path: str) -> Iterator[Path]:
@@ -197,8 +197,12 @@ class Artifacts:
         self._client.log_artifacts(self._id, str(root))
         if (root / path).is_dir():
             repository = get_artifact_repository(self._uri, tracking_uri=self._client.tracking_uri)
-            with contextlib.suppress(MlflowException, RequestException):  # not every server lets files be deleted
+            try:
                 patiently(self._client, lambda: _remove_others(repository, root / path, path))
+            except StoreError:  # an outage
+                raise
+            except Exception:  # noqa: S110 - not every server lets files be listed or deleted, each says so in its way
+                pass
 
 
 @contextlib.contextmanager

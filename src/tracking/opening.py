@@ -138,6 +138,8 @@ def managed_run(make: Callable[[], Run], uri: str) -> Iterator[Run]:
             failure.add_note(f"run {run.run_id} could not be marked FAILED: it still says RUNNING")
         if failure is error:
             raise
+        for note in getattr(error, "__notes__", ()):
+            failure.add_note(note)
         raise failure from error
 
 

@@ -12,9 +12,10 @@ from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError, first_line
 from src.links import doctor_command, restore_command
-from src.places import store_folder
+from src.places import sqlite_file, store_folder
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
+from src.tracking.artifacts import temporary_folder
 from src.tracking.outage import Outages, PatientClient
 from src.tracking.points import points_of
 from src.tracking.probes import GONE
@@ -164,7 +165,12 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     run.params, run.tags = found.data.params, found.data.tags
     run.model_ids = _finished_models(client, experiment_id, run_id)
     if run.undelivered is not None:
-        run.undelivered.deliver_files(client)  # before the training writes newer ones
+        try:
+            run.undelivered.deliver_files(client)  # before the training writes newer ones
+        except BaseException as error:
+            run.end("KILLED")  # as it was
+            error.add_note(run.undelivered.advice)
+            raise
     run.continue_from(
         {name: {point.step: point.value for point in points_of(client, run_id, name)} for name in found.data.metrics}
     )
@@ -175,11 +181,10 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
 def alone(uri: str, run_id: str) -> Iterator[None]:
     """Let one process of this machine at a time change a run in the block; later ones see what the first one has done.
 
-    Args:
-        uri: the store. If it is a server, only processes in the same working folder wait for each other.
-        run_id: the id of the run.
+    The lock is a file next to a store on this machine, else a temporary file: the working folder may be read-only.
     """
-    file = store_folder(uri) / f".{run_id}.lock"
+    folder = store_folder(uri) if sqlite_file(uri) else temporary_folder()
+    file = folder / f".{run_id}.lock"
     with FileLock(file):
         try:
             yield

@@ -238,12 +238,12 @@ def _check_server(uri: str, remedy: str) -> None:
         if problem := explain_refusal(uri, error):
             raise StoreError(problem) from error
         answer = b""
-    except http.client.HTTPException:
-        answer = b""
-    except (OSError, ValueError) as error:  # URLError is an OSError
+    except (OSError, ValueError) as error:  # URLError and RemoteDisconnected are OSErrors
         raise StoreError(
             f"the tracking server {uri} does not answer ({getattr(error, 'reason', None) or error}); {remedy}"
         ) from error
+    except http.client.HTTPException:
+        answer = b""
     if answer.strip() != b"OK":
         raise StoreError(f"{uri} answers, but is not an MLflow server; {remedy}")
 

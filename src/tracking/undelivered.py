@@ -74,6 +74,11 @@ class Undelivered:
         """The command that delivers what is kept."""
         return deliver_command(self.folder)
 
+    @property
+    def advice(self) -> str:
+        """A sentence that says where the kept points and files are, and how to deliver them."""
+        return f"what the store did not take is in {self.folder}; once it works again, deliver it with: {self.command}"
+
     def add_points(self, points: Sequence[Points]) -> None:
         """Append points to the file.
 

@@ -44,6 +44,18 @@ def test_images_that_cannot_be_computed_are_a_sentence_and_later_ones_are_comput
     assert exported.probabilities(some_images(2)).shape == (2, 3)
 
 
+@pytest.mark.parametrize("name", EXPORTS)
+def test_too_little_memory_is_named_with_what_to_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = exporting.open_export(write_file(tmp_path / name, name))
+
+    def exhaust(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "ascontiguousarray", exhaust)
+    with pytest.raises(ModelFileError, match=r"of 12x12x1: out of memory .*; free memory, .* or use .* fewer images"):
+        exported.probabilities(some_images(1))
+
+
 def test_a_litert_file_recovers_from_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need("litert")
     from ai_edge_litert.interpreter import Interpreter

@@ -99,7 +99,7 @@ def test_integrated_gradients_that_miss_a_part_of_the_score_have_a_note_and_a_li
     assert isinstance(note, Note)
     assert note.sentence.startswith("integrated gradients are inexact for cat (100.0 %), ant (100.0 %): ")
     assert isinstance(picture, Picture)
-    assert "\ninexact: up to 100.0 %" in texts(picture.figure.axes[0])[0]
+    assert "\ninexact: the sum misses up to 100.0 %" in texts(picture.figure.axes[0])[0]
     assert isinstance(measure, Measure)
     assert measure.value == pytest.approx(1)
 

@@ -1,13 +1,19 @@
 """The interrupted training that `resume=RUN` names is found, or one sentence says why it cannot be resumed."""
 
+import json
+import os
+import re
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
 from src.checkpointing import manifests
+from src.checkpointing.manifest import digest_of
 from src.cli.compose import compose_config
 from src.errors import StoreError
+from src.keeping import Keeper
 from src.tracking import RESUMED, open_store
 from src.tracking.resuming import take_over
 from src.tracking.tags import EPOCHS, HOST, PROCESS
@@ -63,6 +69,40 @@ def test_an_uploaded_checkpoint_is_used_by_the_same_command_where_the_folder_is_
     shutil.rmtree(interrupted.folder.parent)
     assert typed(workplace, *line).code == 0
     assert interrupted.client.get_run(interrupted.run_id).data.tags[RESUMED] == str(STOPPED_AFTER)
+    assert interrupted.curves() == whole.curves()
+
+
+def with_another_keras(folder: Path) -> None:
+    """Write the manifest of a checkpoint as if another Keras had computed it."""
+    (manifest,) = manifests(folder).values()
+    stored = json.loads(manifest.read_text())
+    stored["content"]["origin"]["versions"]["keras"] = "3.0"
+    stored["sha256"] = digest_of(stored["content"])
+    manifest.write_text(json.dumps(stored))
+
+
+def test_a_checkpoint_of_other_packages_does_not_cost_an_older_one_that_can_be_used(
+    workplace: Workplace, whole: Interruption, typed: Typed
+) -> None:
+    line = (*LIGHT, "training.checkpoint_upload=true", "tracking.on_duplicate=reuse")
+    interrupted = Interruption(workplace, interrupt(workplace, *line, epoch=3))
+    with_another_keras(interrupted.artifacts / "checkpoint")
+    shutil.rmtree(interrupted.folder)
+    with stopping(1), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Keeper, "_upload_checkpoint", lambda keeper: None)  # the process was killed
+        assert "starts again from the first epoch" in " ".join(re.findall(r"[\w.]+", typed(workplace, *line).out))
+    answer = typed(workplace, *line)
+    assert (answer.code, "resuming after epoch 1 of 4" in answer.out) == (0, True)
+    assert interrupted.curves() == whole.curves()
+
+
+def test_an_uploaded_checkpoint_is_used_where_those_of_the_folder_are_damaged(
+    workplace: Workplace, whole: Interruption, typed: Typed
+) -> None:
+    interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, "training.checkpoint_upload=true"))
+    os.truncate(interrupted.folder / "variables-00002.npy", 50)
+    answer = typed(workplace, f"resume={interrupted.run_id}")
+    assert (answer.code, "no checkpoint in" in answer.out) == (0, True)
     assert interrupted.curves() == whole.curves()
 
 

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from src.cli.compose import compose_config
-from src.errors import StoreError
+from src.errors import NotKept, StoreError
 from src.tracking import Run, abandon_model, explain_store_errors, open_store, start_run
 from src.tracking.artifacts import RESERVED, reading_model
 from src.tracking.store import prepare_store
@@ -70,11 +70,39 @@ def test_a_new_folder_replaces_the_one_with_its_name_on_a_server(tmp_path: Path)
     assert files == {"both/a.txt", "new.txt"}
 
 
+@pytest.mark.services
+def test_an_artifact_that_is_missing_on_a_server_is_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*arguments: object) -> None:
+        raise AssertionError("a server with a bucket would answer 500 now")
+
+    with plain_server(tmp_path) as server, new_run(config_for(server.uri)) as run:
+        run.log_text("front/a.txt", "a")
+        monkeypatch.setattr(MlflowClient, "download_artifacts", fail)
+        for path in ("checkpoint", "front/b.txt", "front/a.txt/c"):
+            with pytest.raises(NotKept, match=path), run.reading(path):
+                pass
+
+
+@pytest.mark.services
+def test_a_folder_is_replaced_on_a_server_that_lets_nothing_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*arguments: object) -> None:
+        raise PermissionError("AccessDenied")  # a bucket's library has errors of its own
+
+    monkeypatch.setattr("src.tracking.artifacts._remove_others", refuse)
+    with plain_server(tmp_path) as server, new_run(config_for(server.uri)) as run:
+        with run.new_folder("front") as folder:
+            folder.mkdir()
+            (folder / "a.txt").write_text("a")
+        with run.reading("front/a.txt") as file:
+            assert file.read_text() == "a"
+    assert run.status == "FINISHED"
+
+
 FULL_DISK = f"""
 import resource, signal, sys
 from pathlib import Path
 from src import tracking
-from src.errors import StoreError
+from src.errors import NotKept, StoreError
 from src.cli.compose import compose_config
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 config = compose_config(["dataset=synthetic", "tracking.uri=" + sys.argv[1]])

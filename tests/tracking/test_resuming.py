@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from src.process.interrupt import Interrupted
 from src.tracking import Store, open_store
-from src.tracking.resuming import take_over
+from src.tracking.resuming import alone, take_over
 from src.tracking.undelivered import Points, Undelivered
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
@@ -67,3 +69,37 @@ def test_files_that_were_not_delivered_arrive_before_the_training_writes_newer_o
     with again.reading("model/model.keras") as delivered:
         assert delivered.read_text() == "weights"
     assert not kept.folder.exists()
+
+
+def test_a_run_whose_files_cannot_be_delivered_stays_interrupted_and_the_error_names_their_folder(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, run_id, kept = killed_run(workplace)
+    (tmp_path / "notes.txt").write_text("kept")
+    kept.add_artifact(tmp_path / "notes.txt", "notes.txt")
+
+    def refuse(*arguments: object) -> None:
+        raise OSError("too large for the proxy")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("src.tracking.undelivered.send_files", refuse)
+        with pytest.raises(OSError, match="too large") as failed:
+            take_over(store, run_id, {})
+    assert failed.value.__notes__ == [kept.advice]
+    assert store.client is not None
+    assert store.client.get_run(run_id).info.status == "KILLED"
+    take_over(store, run_id, {})
+    assert not kept.folder.exists()
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "postgresql://127.0.0.1/mlflow"])
+def test_a_run_of_another_machines_store_is_changed_without_a_file_in_the_working_folder(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "other"))
+    monkeypatch.chdir(tmp_path)
+    with alone(uri, "0123"):
+        assert [path.name for path in tmp_path.iterdir()] == ["other"]
+        assert [path.name for path in (tmp_path / "other").iterdir()] == [".0123.lock"]
+    assert not list((tmp_path / "other").iterdir())
