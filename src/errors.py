@@ -63,4 +63,4 @@ def is_memory_error(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, without a colon at its end, or its class' name if there is none."""
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(":")

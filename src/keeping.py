@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,9 +137,9 @@ class Keeper:
         """
         try:
             yield
-        except TrainingDiverged:
+        except TrainingDiverged as error:
             self._remove_checkpoints()
-            self.record_interruption()
+            self._record_what_waits(error)
             raise
         except Abandoned:
             raise
@@ -157,11 +157,19 @@ class Keeper:
             # A store, a disk or too little memory say nothing about the training, and it may be resumed elsewhere.
             if isinstance(error, StoreError) or not self.is_trial:
                 self._write_checkpoint()
-            self.record_interruption()
-            if self.run.undelivered:
-                error.add_note(self.run.undelivered.advice)
+            self._record_what_waits(error)
             raise
         self._remove_checkpoints()
+
+    def _record_what_waits(self, error: BaseException) -> None:
+        """Record what waits for the end of a training that failed, and note with the error what could not be sent.
+
+        A signal ends this, and the error is reported all the same, except that a trial ends as interrupted.
+        """
+        with nullcontext() if self.is_trial else suppress(KeyboardInterrupt):
+            self.record_interruption()
+        if self.run.undelivered:
+            error.add_note(self.run.undelivered.advice)
 
     def _save(self, formats: tuple[str, ...]) -> None:
         save_in_run(self.run, self.model, self.images, formats)

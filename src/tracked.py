@@ -152,9 +152,8 @@ def open_initial_run(config: TrackingConfig, run_id: str) -> Iterator[tracking.R
 
     Raises:
         ModelFileError: the run does not exist, has not ended or keeps no model. In a sweep, its trial alone fails.
-        StoreError: the store does not answer, or is not one.
+        StoreError: the store does not answer.
     """
-    tracking.existing_client(config.uri)  # a store that cannot be used says nothing about the run
     try:
         with tracking.resume_run(config, run_id=run_id) as run:
             yield run

@@ -304,6 +304,20 @@ def test_a_training_that_diverged_records_what_waited(config: Config, ready: Rea
     assert recorded == [True]
 
 
+@pytest.mark.parametrize("error", [TrainingDiverged(), RuntimeError()])
+@pytest.mark.parametrize(("is_trial", "raised"), [(False, None), (True, KeyboardInterrupt)])
+def test_a_signal_while_pictures_are_sent_interrupts_a_trial_and_hides_no_other_error(
+    error: Exception, is_trial: bool, raised: type[BaseException] | None, config: Config
+):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    keeper = Keeper(config, is_trial=is_trial)
+    keeper.record_interruption = interrupt
+    with pytest.raises(raised or type(error)), keeper.rescuing():
+        raise error
+
+
 # --- room for the model --------------------------------------------------------------------------------------------
 
 

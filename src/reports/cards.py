@@ -38,7 +38,7 @@ def write_card(registry: tracking.Registry, run: tracking.Run, version: tracking
         False if the description stays as it is.
     """
     description = registry.description(version)
-    is_ours = is_signed(description) or description == redact(first_description(run))
+    is_ours = not description or is_signed(description) or description == redact(first_description(run))
     if is_ours:
         registry.describe(version, signed(card_markdown(card)))
     record_card(run, card)

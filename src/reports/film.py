@@ -69,10 +69,9 @@ class Film:
 
     def write_on_interruption(self) -> None:
         """Write what was not written yet. Those that an absent server does not take are kept for a later delivery."""
-        with contextlib.suppress(KeyboardInterrupt):  # a signal ends this, and not the report of what happened before
-            for picture in self.waiting:
-                with contextlib.suppress(Exception):  # what happened before says more
-                    self.run.log_image(*picture)
+        for picture in self.waiting:
+            with contextlib.suppress(Exception):  # the reason of the interruption says more
+                self.run.log_image(*picture)
 
     def _shows(self, epoch: int) -> bool:
         if self.epochs <= FRAMES or getattr(self.model, "stop_training", False):  # early stopping ends the training

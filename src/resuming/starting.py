@@ -46,7 +46,7 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
             _check_none_was_written(checkpoints, resumption)
             _check_planned(resumption, config, data_digest)
             return checkpoints
-        checkpoint, changes = _first_accepted(found, checkpoints, config, now, resumption.on_change)
+        checkpoint, changes = _first_accepted(found, checkpoints, config, now, resumption)
     except CheckpointError as error:
         if resumption.on_change != "restart":
             raise
@@ -108,22 +108,14 @@ def _candidates(checkpoints: Checkpoints, resumption: Resumption) -> list[Found]
     """Return the newest checkpoint of the folder and the one that was uploaded, the later epoch first.
 
     Raises:
-        CheckpointError: there are some in the folder, none of them can be read, and none was uploaded.
+        CheckpointError: there are some in the folder, and none of them can be read.
     """
-    uploaded = [] if resumption.uploaded is None else [resumption.uploaded]
-    try:
-        local = newest(checkpoints.folder, warn)
-    except CheckpointError as error:
-        if not uploaded:
-            raise
-        warn(str(error))
-        local = None
-    found = uploaded if local is None else [local, *uploaded]
+    found = [found for found in (newest(checkpoints.folder, warn), resumption.uploaded) if found is not None]
     return sorted(found, key=lambda candidate: -candidate[0].epoch)
 
 
 def _first_accepted(
-    candidates: Sequence[Found], checkpoints: Checkpoints, config: Config, now: dict[str, Any], on_change: str
+    candidates: Sequence[Found], checkpoints: Checkpoints, config: Config, now: dict[str, Any], resumption: Resumption
 ) -> tuple[Checkpoint, list[str]]:
     """Return the checkpoint from which the training continues, and what has changed since it.
 
@@ -132,16 +124,25 @@ def _first_accepted(
     Raises:
         CheckpointError: settings, data, code or packages changed since the first candidate, and since all others.
     """
-    errors: list[CheckpointError] = []
-    for checkpoint, then in candidates:
+    refused: list[CheckpointError] = []
+    for candidate in candidates:
+        checkpoint, then = candidate
         try:
             keep_initial_weights(config, then, now)
-            return checkpoint, check_origin(checkpoints.folder, then, now, on_change)
+            changes = check_origin(checkpoints.folder, then, now, resumption.on_change)
         except CheckpointError as error:
-            if on_change != "restart":
+            if resumption.on_change != "restart":
                 raise
-            errors.append(error)
-    raise errors[0]
+            refused.append(error)
+            continue
+        if refused:
+            console.warn(
+                [f"{refused[0]}. The training continues from an older checkpoint, after epoch {checkpoint.epoch}"]
+            )
+            if candidate is resumption.uploaded:
+                checkpoints.delete()  # those of the folder must not become a part of later ones
+        return checkpoint, changes
+    raise refused[0]
 
 
 def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) -> None:

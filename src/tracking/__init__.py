@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from src.tracking.reuse import fingerprint, finished_result, origin_of_result, recorded_result
     from src.tracking.run import Run, as_param
-    from src.tracking.store import Store, artifact_root, existing_client, open_store
+    from src.tracking.store import Store, artifact_root, open_store
     from src.tracking.survey import Survey
     from src.tracking.sweep import (
         StudyId,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 
 import mlflow
@@ -12,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from src.errors import StoreError, first_line
 from src.links import doctor_command, restore_command
-from src.places import sqlite_file, store_folder
+from src.places import store_folder
 from src.schema import TrackingConfig
 from src.tracking.abandoned import end_abandoned_runs
 from src.tracking.artifacts import temporary_folder
@@ -42,6 +43,7 @@ from src.tracking.tags import (
     read_tag,
     renamed_tags,
 )
+from src.tracking.undelivered import Undelivered
 
 RESUMED = "resumed"  # the tag with the epochs after which a run was resumed
 CHANGED = "resumed_with"  # the tag with the changes of code and packages that on_change=continue has accepted
@@ -159,31 +161,39 @@ def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:
     with alone(client.tracking_uri, run_id):
         found = client.get_run(run_id)
         _check_resumable(found, client.tracking_uri)
+        if (kept := run.undelivered) is not None:
+            _deliver_files(kept, client)
+            found = client.get_run(run_id)  # it may have taken long
+            _check_resumable(found, client.tracking_uri)
+        points = {name: points_of(client, run_id, name) for name in found.data.metrics}
+        run.model_ids = _finished_models(client, experiment_id, run_id)
+        # Nothing that may take long or fail comes after this: the run would stay RUNNING.
         run.set_tags({**renamed_tags(found.data.tags), **process_tags(), **tags})  # first: a RUNNING run has a process
         run.set_running()
     found = client.get_run(run_id)
     run.params, run.tags = found.data.params, found.data.tags
-    run.model_ids = _finished_models(client, experiment_id, run_id)
-    if run.undelivered is not None:
-        try:
-            run.undelivered.deliver_files(client)  # before the training writes newer ones
-        except BaseException as error:
-            run.end("KILLED")  # as it was
-            error.add_note(run.undelivered.advice)
-            raise
-    run.continue_from(
-        {name: {point.step: point.value for point in points_of(client, run_id, name)} for name in found.data.metrics}
-    )
+    run.continue_from({name: {point.step: point.value for point in of_name} for name, of_name in points.items()})
     return run
+
+
+def _deliver_files(kept: Undelivered, client: mlflow.MlflowClient) -> None:
+    """Deliver the files that an earlier process kept, before the training writes newer ones."""
+    try:
+        kept.deliver_files(client)
+    except Exception as error:
+        error.add_note(kept.advice)
+        raise
 
 
 @contextlib.contextmanager
 def alone(uri: str, run_id: str) -> Iterator[None]:
     """Let one process of this machine at a time change a run in the block; later ones see what the first one has done.
 
-    The lock is a file next to a store on this machine, else a temporary file: the working folder may be read-only.
+    Processes wait for each other if they use the same SQLite store, or the same server from the same working folder.
     """
-    folder = store_folder(uri) if sqlite_file(uri) else temporary_folder()
+    folder = store_folder(uri)
+    if not os.access(folder, os.W_OK | os.X_OK):  # of a container that uses a server
+        folder = temporary_folder()
     file = folder / f".{run_id}.lock"
     with FileLock(file):
         try:

@@ -94,22 +94,6 @@ def test_pictures_that_wait_for_a_server_are_each_written_when_the_training_is_i
     assert run.images == [("mistakes", 2), ("mistakes", 4)]
 
 
-def test_a_signal_ends_the_writing_of_pictures_and_not_the_report_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown, run, _ = film(epochs=4, run=Absent())
-    run.is_here = False
-    for epoch in (1, 2, 3, 4):
-        shown.note_epoch(epoch, {})
-    asked: list[object] = []
-
-    def interrupt(*arguments: object) -> None:
-        asked.append(arguments)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run, "log_image", interrupt)
-    shown.write_on_interruption()
-    assert len(asked) == 1
-
-
 def test_an_epoch_for_which_there_is_too_little_memory_has_no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, run, _ = film("lenot")
 

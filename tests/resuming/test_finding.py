@@ -1,7 +1,6 @@
 """The interrupted training that `resume=RUN` names is found, or one sentence says why it cannot be resumed."""
 
 import json
-import os
 import re
 import shutil
 import threading
@@ -96,13 +95,16 @@ def test_a_checkpoint_of_other_packages_does_not_cost_an_older_one_that_can_be_u
     assert interrupted.curves() == whole.curves()
 
 
-def test_an_uploaded_checkpoint_is_used_where_those_of_the_folder_are_damaged(
+def test_checkpoints_of_other_packages_are_replaced_by_an_uploaded_one(
     workplace: Workplace, whole: Interruption, typed: Typed
 ) -> None:
-    interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, "training.checkpoint_upload=true"))
-    os.truncate(interrupted.folder / "variables-00002.npy", 50)
-    answer = typed(workplace, f"resume={interrupted.run_id}")
-    assert (answer.code, "no checkpoint in" in answer.out) == (0, True)
+    line = (*LIGHT, "training.checkpoint_upload=true", "tracking.on_duplicate=reuse")
+    interrupted = Interruption(workplace, interrupt(workplace, *line))
+    with_another_keras(interrupted.folder)
+    with stopping(STOPPED_AFTER + 1, "start"):
+        assert typed(workplace, *line).code == 143
+    answer = typed(workplace, *line)
+    assert (answer.code, f"resuming after epoch {STOPPED_AFTER} of 4" in answer.out) == (0, True)
     assert interrupted.curves() == whole.curves()
 
 

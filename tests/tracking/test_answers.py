@@ -12,7 +12,7 @@ from requests import HTTPError, Response
 
 from src.errors import StoreError
 from src.schema import Config
-from src.tracking import open_store, resume_run
+from src.tracking import is_outage, open_store, resume_run
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
 
@@ -114,6 +114,19 @@ def test_a_server_of_another_protocol_is_refused():
         threading.Thread(target=greet, args=(server,), daemon=True).start()
         with pytest.raises(StoreError, match="answers, but is not an MLflow server"):
             open_store(config_for(f"http://127.0.0.1:{server.getsockname()[1]}").tracking)
+
+
+def test_a_server_that_closes_the_connection_is_away_and_not_another_program():
+    def close(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=close, args=(server,), daemon=True).start()
+        with pytest.raises(StoreError, match="does not answer") as failed:
+            open_store(config_for(f"http://127.0.0.1:{server.getsockname()[1]}").tracking)
+    assert is_outage(failed.value)
 
 
 def refused_upload() -> HTTPError:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
+from src.errors import StoreError
 from src.process.interrupt import Interrupted
-from src.tracking import Store, open_store
+from src.tracking import Store, open_store, start_run
 from src.tracking.resuming import alone, take_over
 from src.tracking.undelivered import Points, Undelivered
 from tests.support.runs import config_for, new_run
@@ -71,35 +73,41 @@ def test_files_that_were_not_delivered_arrive_before_the_training_writes_newer_o
     assert not kept.folder.exists()
 
 
-def test_a_run_whose_files_cannot_be_delivered_stays_interrupted_and_the_error_names_their_folder(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", ["KILLED", "FAILED"])
+def test_a_run_whose_files_cannot_be_delivered_stays_as_it_is_and_the_error_names_their_folder(
+    status: str, workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, run_id, kept = killed_run(workplace)
+    assert store.client is not None
+    store.client.set_terminated(run_id, status)
+    before = store.client.get_run(run_id).to_dictionary()
     (tmp_path / "notes.txt").write_text("kept")
     kept.add_artifact(tmp_path / "notes.txt", "notes.txt")
 
     def refuse(*arguments: object) -> None:
-        raise OSError("too large for the proxy")
+        raise MlflowException("too large for the proxy")
 
+    config = config_for(workplace.uri)
     with monkeypatch.context() as patch:
         patch.setattr("src.tracking.undelivered.send_files", refuse)
-        with pytest.raises(OSError, match="too large") as failed:
-            take_over(store, run_id, {})
+        with pytest.raises(StoreError, match="too large") as failed, start_run(store, config, run_id=run_id):
+            pass
     assert failed.value.__notes__ == [kept.advice]
-    assert store.client is not None
-    assert store.client.get_run(run_id).info.status == "KILLED"
+    assert store.client.get_run(run_id).to_dictionary() == before
     take_over(store, run_id, {})
     assert not kept.folder.exists()
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "postgresql://127.0.0.1/mlflow"])
-def test_a_run_of_another_machines_store_is_changed_without_a_file_in_the_working_folder(
-    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_run_on_a_server_is_changed_from_a_folder_that_cannot_be_written(
+    is_writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "other").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "other"))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr("os.access", lambda folder, mode: is_writable)
     monkeypatch.chdir(tmp_path)
-    with alone(uri, "0123"):
-        assert [path.name for path in tmp_path.iterdir()] == ["other"]
-        assert [path.name for path in (tmp_path / "other").iterdir()] == [".0123.lock"]
-    assert not list((tmp_path / "other").iterdir())
+    with alone("http://127.0.0.1:1", "0123"):
+        assert (tmp_path / ".0123.lock").exists() == is_writable
+        assert (temporary / ".0123.lock").exists() != is_writable
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
