@@ -68,7 +68,7 @@ def train(
     if not observers and resumption is NOTHING:
         if earlier := reusable_result(store, config, dataset, fingerprint):
             return earlier
-        resumption = resuming.find_interrupted(store, config, fingerprint, parent_run_id)
+        config, resumption = resuming.find_interrupted(store, config, fingerprint, parent_run_id)
     console.warn(dataset.warnings)
     checkpoints = resuming.open_checkpoints(config, resumption, dataset.digest)
     beginning = resuming.with_initial_weights(config, checkpoints)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from src import console, fitting, links, tracking
 from src.art.pictures import check_picture, encode, write_picture
-from src.checkpointing import Arrays, Checkpoint, Checkpoints, newest, root_of
+from src.checkpointing import Arrays, Checkpoint, Checkpoints, may_be_whole, newest, root_of
 from src.cli.changes import split_changes
 from src.cli.conversion import with_stored
 from src.errors import CheckpointError, ConfigError, TrainingDiverged
@@ -167,7 +167,7 @@ def _continue(work: Work, checkpoints: Checkpoints, is_requested: bool) -> None:
     try:
         found = newest(checkpoints.folder, lambda sentence: console.warn([sentence]))
     except CheckpointError as error:
-        if is_requested:
+        if is_requested or may_be_whole(error):
             raise
         console.warn([f"{error}. The picture begins with the first step"])
         checkpoints.delete()
@@ -183,6 +183,7 @@ def _continue(work: Work, checkpoints: Checkpoints, is_requested: bool) -> None:
         )
     work.restore(checkpoint.epoch, checkpoint.arrays["state"].values)
     checkpoints.resume_from(checkpoint)
+    checkpoints.remove_unused()
     console.say(f"resuming after step {work.done} of {work.total}")
 
 

@@ -6,7 +6,7 @@ from src.process.lazy import lazy_package
 
 if TYPE_CHECKING:
     from src.checkpointing.files import leftovers, newest, read, write
-    from src.checkpointing.manifest import check, manifests, newest_epoch
+    from src.checkpointing.manifest import check, manifests, may_be_whole, newest_epoch
     from src.checkpointing.places import FOLDER, TRIAL, root_of, trial_key
     from src.checkpointing.state import Array, Arrays, Checkpoint
     from src.checkpointing.training import Checkpoints, Written

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from src.checkpointing.arrays import FILE, read_arrays, write_arrays
-from src.checkpointing.manifest import FORMAT, digest_of, manifests, names_in, read_manifest
+from src.checkpointing.manifest import FORMAT, digest_of, manifests, may_be_whole, names_in, read_manifest
 from src.checkpointing.state import Arrays, Checkpoint
 from src.errors import CheckpointError
 from src.writing import PART, remove, replacing
@@ -46,8 +46,9 @@ def write(folder: Path, checkpoint: Checkpoint, origin: Mapping[str, Any]) -> in
         json.dump({"format": FORMAT, "sha256": digest_of(content), "content": content}, file_object)
         file_object.flush()
         os.fsync(file_object.fileno())
-    _sync_folder(folder)
     with contextlib.suppress(OSError, CheckpointError):  # the checkpoint is complete
+        _sync_folder(folder)  # not every file system can
+    with contextlib.suppress(OSError, CheckpointError):
         _remove_old(folder)
     return manifest.stat().st_size + sum(entry["size"] for entry in files.values() if entry)
 
@@ -60,13 +61,18 @@ def newest(folder: Path, warn: Callable[[str], object] = str) -> tuple[Checkpoin
         warn: called with a sentence when a newer checkpoint cannot be read.
 
     Raises:
-        CheckpointError: there are some, but none of them can be read.
+        CheckpointError: there are some, but all of them are damaged, or one `may_be_whole`.
     """
     problems: list[str] = []
     for epoch, manifest in sorted(manifests(folder).items(), reverse=True):
         try:
             found = read(manifest)
         except CheckpointError as error:
+            if may_be_whole(error):
+                raise CheckpointError(
+                    f"the checkpoint of epoch {epoch} in {folder} cannot be read: {error}; try again, or remove "
+                    f"{manifest.name} if it is damaged"
+                ) from error.__cause__
             problems.append(f"epoch {epoch}: {error}")
             continue
         if problems:

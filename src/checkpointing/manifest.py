@@ -36,6 +36,13 @@ def manifests(folder: Path) -> dict[int, Path]:
     return found
 
 
+def may_be_whole(error: CheckpointError) -> bool:
+    """Return True if a checkpoint is not damaged as far as is known: a disk or the permissions let nobody read it."""
+    return isinstance(error.__cause__, OSError) and not isinstance(
+        error.__cause__, FileNotFoundError | IsADirectoryError
+    )
+
+
 def newest_epoch(folder: Path) -> int:
     """Return the epoch of the newest checkpoint in a folder. Its files are not checked.
 

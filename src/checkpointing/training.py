@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from src.checkpointing.files import write
 from src.checkpointing.manifest import manifests
 from src.checkpointing.state import Checkpoint
+from src.errors import CheckpointError
 from src.writing import remove
 
 MAX_HELD = 256 * 2**20  # bytes of a state that is held in memory after each epoch
@@ -42,6 +43,7 @@ class Checkpoints:
         resumed: the checkpoint from which the training continues, None for a new training.
         latest: the state after the last complete epoch, if it is held in memory.
         changes: of code and packages since the checkpoint from which the training continues.
+        is_replacing: True if none of the checkpoints in the folder is used.
         written: the epoch of the last checkpoint on the disk, 0 without one.
     """
 
@@ -55,6 +57,7 @@ class Checkpoints:
     resumed: Checkpoint | None = None
     latest: Checkpoint | None = None
     changes: Sequence[str] = ()
+    is_replacing: bool = False
 
     def __post_init__(self) -> None:
         self._last_write = time.monotonic()
@@ -63,18 +66,25 @@ class Checkpoints:
         self._reasons: set[str] = set()
 
     def resume_from(self, checkpoint: Checkpoint, changes: Sequence[str] = ()) -> None:
-        """Note the checkpoint from which the training continues, and remove later ones, which could not be read.
+        """Note the checkpoint from which the training continues.
 
         Args:
             checkpoint: it may come from elsewhere.
             changes: of code and packages since it was written.
         """
         self.resumed, self.changes = checkpoint, changes
-        self.written = checkpoint.epoch if checkpoint.epoch in manifests(self.folder) else 0
-        for epoch, manifest in manifests(self.folder).items():
-            if epoch > checkpoint.epoch:
-                with contextlib.suppress(OSError):
-                    remove(manifest)
+        is_here = not self.is_replacing and checkpoint.epoch in manifests(self.folder)
+        self.written = checkpoint.epoch if is_here else 0
+
+    def remove_unused(self) -> None:
+        """Remove checkpoints from which the training does not continue, once no other process can use them."""
+        if self.is_replacing:
+            self.delete()
+        elif self.resumed is not None:
+            with contextlib.suppress(OSError, CheckpointError):
+                for epoch, manifest in manifests(self.folder).items():
+                    if epoch > self.resumed.epoch:  # it is damaged
+                        remove(manifest)
 
     @property
     def folder(self) -> Path:

@@ -102,15 +102,28 @@ def _uploaded(run: tracking.Run) -> Found | None:
         return None
 
 
-def find_interrupted(store: tracking.Store, config: Config, planned: str, parent_run_id: str | None) -> Resumption:
-    """Return the interrupted run of the same training that `tracking.on_duplicate=reuse` continues, if there is one."""
+def find_interrupted(
+    store: tracking.Store, config: Config, planned: str, parent_run_id: str | None
+) -> tuple[Config, Resumption]:
+    """Return the interrupted run of the same training that `tracking.on_duplicate=reuse` continues, if there is one.
+
+    The configuration is returned too, with the folder of the run's checkpoints unless another one was typed.
+    """
     if config.tracking.on_duplicate != "reuse":
-        return NOTHING
+        return config, NOTHING
     run_ids = tracking.interrupted_runs(store, planned, parent_run_id)
     if store.client is None or not run_ids:
-        return NOTHING
+        return config, NOTHING
     run = tracking.Run(store.client, run_ids[0], store.experiment_id)
-    return Resumption(run.run_id, on_change="restart", uploaded=_uploaded(run))
+    run.tags = store.client.get_run(run_ids[0]).data.tags
+    if config.training.checkpoint_dir is None:
+        config = with_folder(config, run)
+    return config, Resumption(
+        run.run_id,
+        on_change="restart",
+        last_written=tracking.last_checkpoint(store, run_ids[0]),
+        uploaded=_uploaded(run),
+    )
 
 
 def _check_epochs(recorded: Config, changed: Config) -> None:

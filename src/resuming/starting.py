@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from src import console, fitting, tracking
-from src.checkpointing import Checkpoint, Checkpoints, newest
+from src.checkpointing import Checkpoint, Checkpoints, may_be_whole, newest, newest_epoch
 from src.errors import CheckpointError
 from src.resuming.finding import Found, Resumption
 from src.resuming.origin import check_origin, keep_initial_weights, listed, origin
@@ -48,11 +48,12 @@ def open_checkpoints(config: Config, resumption: Resumption, data_digest: str) -
             return checkpoints
         checkpoint, changes = _first_accepted(found, checkpoints, config, now, resumption)
     except CheckpointError as error:
-        if resumption.on_change != "restart":
+        if resumption.on_change != "restart" or may_be_whole(error):
             raise
         console.warn([f"{error}. The training starts again from the first epoch"])
-        checkpoints.delete()
+        checkpoints.is_replacing = True
         return checkpoints
+    _warn_if_another_is_newer(checkpoint, checkpoints, resumption)
     checkpoints.resume_from(checkpoint, changes)
     return checkpoints
 
@@ -79,7 +80,11 @@ def tags_of(config: Config, resumption: Resumption, checkpoints: Checkpoints) ->
 
 
 def continue_run(run: tracking.Run, config: Config, resumption: Resumption, checkpoints: Checkpoints) -> None:
-    """Record the epochs that an earlier process trained, and print where the training continues."""
+    """Record the epochs that an earlier process trained, and print where the training continues.
+
+    The run is that of this process now, so checkpoints that are not used can be removed.
+    """
+    checkpoints.remove_unused()
     if checkpoints.resumed is not None:
         _say_resumed(config, checkpoints.resumed.epoch)
         run.log_history(checkpoints.resumed.earlier)
@@ -139,10 +144,20 @@ def _first_accepted(
             console.warn(
                 [f"{refused[0]}. The training continues from an older checkpoint, after epoch {checkpoint.epoch}"]
             )
-            if candidate is resumption.uploaded:
-                checkpoints.delete()  # those of the folder must not become a part of later ones
+            # Those of the folder must not become a part of later ones.
+            checkpoints.is_replacing = candidate is resumption.uploaded
         return checkpoint, changes
     raise refused[0]
+
+
+def _warn_if_another_is_newer(checkpoint: Checkpoint, checkpoints: Checkpoints, resumption: Resumption) -> None:
+    """Warn if the run has written a later checkpoint, which must be elsewhere."""
+    if max(checkpoint.epoch, newest_epoch(checkpoints.folder)) < resumption.last_written:
+        warn(
+            f"run {resumption.run_id} has written a checkpoint after epoch {resumption.last_written}, but the newest "
+            f"one here is that of epoch {checkpoint.epoch}; if another machine has it, stop this training and name its "
+            "folder with training.checkpoint_dir=FOLDER"
+        )
 
 
 def _check_none_was_written(checkpoints: Checkpoints, resumption: Resumption) -> None:

@@ -83,11 +83,11 @@ def interrupted_run(
 
 
 def last_checkpoint(store: Store, run_id: str) -> int:
-    """Return the last epoch after which a run has written a checkpoint, 0 if it has written none."""
+    """Return the epoch after which a run has last written a checkpoint, 0 if it has written none."""
     assert store.client is not None
     if WRITTEN not in store.client.get_run(run_id).data.metrics:
         return 0
-    return max(point.step for point in points_of(store.client, run_id, WRITTEN))
+    return max(points_of(store.client, run_id, WRITTEN), key=lambda point: (point.timestamp, point.step)).step
 
 
 def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:

@@ -1,10 +1,12 @@
 """Files of checkpoints: complete or not there, and nothing that is damaged is read."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src import checkpointing
-from src.checkpointing import newest, read, write
+from src.checkpointing import manifests, may_be_whole, newest, read, write
 from src.checkpointing.manifest import digest_of
 from src.errors import CheckpointError
 from src.writing import PART
@@ -178,6 +180,32 @@ def test_an_array_whose_header_claims_more_than_the_file_has_is_not_allocated(fo
     change_manifest(folder / MANIFEST, **entry(folder / MANIFEST, sha256=digest, size=len(content)))
     with pytest.raises(CheckpointError, match=r"is damaged \(an array is"):
         read(folder / MANIFEST)
+
+
+def test_a_checkpoint_that_a_disk_does_not_read_is_not_skipped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(CheckpointError, match=r"cannot be read: .*Input/output error.*; try again, or remove") as found:
+        newest(folder)
+    assert may_be_whole(found.value)
+
+
+def test_a_file_system_that_cannot_sync_a_folder_takes_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def sync_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_files)
+    for epoch in (1, 2, 3):
+        assert write(tmp_path, checkpoint(epoch, best=epoch), ORIGIN) > 0
+    assert sorted(manifests(tmp_path)) == [2, 3]
 
 
 def test_without_a_readable_checkpoint_the_message_lists_the_reasons(folder: Path) -> None:

@@ -24,9 +24,20 @@ def test_a_damaged_checkpoint_is_removed_when_the_training_continues_after_an_ea
     flip(tmp_path / "run" / "best-00005.npy", 130)
     training = Checkpoints(tmp_path, "run", 0)
     training.resume_from(found_in(tmp_path / "run"))
+    training.remove_unused()
     training.latest = checkpoint(6, best=5)  # epoch 5 had no checkpoint this time, and its best weights are needed
     assert training.write_latest()
     assert content_of(found_in(tmp_path / "run")) == content_of(training.latest)
+
+
+def test_checkpoints_that_are_replaced_stay_until_the_training_has_its_run(tmp_path: Path) -> None:
+    write(tmp_path / "run", checkpoint(4, best=3), ORIGIN)
+    training = Checkpoints(tmp_path, "run", 0, is_replacing=True)
+    training.resume_from(checkpoint(4, best=4))
+    assert not training.is_written
+    assert names(tmp_path / "run")
+    training.remove_unused()
+    assert not (tmp_path / "run").exists()
 
 
 # --- a disk that cannot be written ----------------------------------------------------------------------------------

@@ -71,6 +71,44 @@ def test_an_uploaded_checkpoint_is_used_by_the_same_command_where_the_folder_is_
     assert interrupted.curves() == whole.curves()
 
 
+def test_the_same_command_finds_the_folder_of_checkpoints_that_the_run_names(
+    workplace: Workplace, whole: Interruption, typed: Typed
+) -> None:
+    line = (*LIGHT, "tracking.on_duplicate=reuse")
+    run_id = interrupt(workplace, *line, f"training.checkpoint_dir='{workplace.folder}/elsewhere'")
+    interrupted = Interruption(workplace, run_id)
+    assert f"resuming after epoch {STOPPED_AFTER} of 4" in typed(workplace, *line).out
+    assert interrupted.curves() == whole.curves()
+
+
+def test_an_uploaded_checkpoint_that_is_older_than_a_lost_one_is_used_with_a_warning(
+    workplace: Workplace, whole: Interruption, typed: Typed
+) -> None:
+    interrupted = Interruption(workplace, interrupt(workplace, *LIGHT, "training.checkpoint_upload=true"))
+    with stopping(3), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Keeper, "_upload_checkpoint", lambda keeper: None)  # as if the process had been killed
+        assert typed(workplace, f"resume={interrupted.run_id}").code == 143
+    shutil.rmtree(interrupted.folder)
+    said = " ".join(re.findall(r"[\w.]+", typed(workplace, f"resume={interrupted.run_id}").out))
+    assert "has written a checkpoint after epoch 3 but the newest one here is that of epoch 2" in said
+    assert interrupted.curves() == whole.curves()
+
+
+def test_checkpoints_are_not_removed_before_the_run_is_taken_over(
+    workplace: Workplace, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = (*LIGHT, "tracking.on_duplicate=reuse")
+    interrupted = Interruption(workplace, interrupt(workplace, *line))
+    with_another_keras(interrupted.folder)
+
+    def refuse(*arguments: object) -> None:
+        raise StoreError("another process trains it")
+
+    monkeypatch.setattr("src.tracking.opening.take_over", refuse)
+    assert typed(workplace, *line).code == 1
+    assert list(manifests(interrupted.folder)) == [STOPPED_AFTER]
+
+
 def with_another_keras(folder: Path) -> None:
     """Write the manifest of a checkpoint as if another Keras had computed it."""
     (manifest,) = manifests(folder).values()
