@@ -11,12 +11,13 @@ from mlflow.entities import Metric
 from mlflow.entities import Run as MlflowRun
 
 from src.errors import StoreError
-from src.links import restore_command, resume_command
+from src.links import doctor_command, restore_command, resume_command
 from src.redact import HIDDEN
 from src.tracking.opening import explain_store_errors
 from src.tracking.probes import GONE
 from src.tracking.process import has_other_process
 from src.tracking.store import existing_client
+from src.tracking.tags import host_of
 from src.tracking.undelivered import RUN, UNDELIVERED, kept_files, read_points, remove_folder, send_files
 from src.tracking.writer import BATCH
 
@@ -63,7 +64,7 @@ def deliver(folder: Path, uri: str | None = None) -> Delivery:
         uri: the address of the store; by default the one that the folder names.
 
     Raises:
-        StoreError: the folder is not such a folder, its run is still training, or the store does not take everything.
+        StoreError: the folder is not such a folder, its run may be training, or the store does not take everything.
     """
     kept = _read_run(folder)
     uri = uri or kept["uri"]
@@ -108,8 +109,16 @@ def _find_run(client: mlflow.MlflowClient, uri: str, run_id: str, folder: Path) 
     if run.info.lifecycle_stage != "active":
         restore = restore_command(uri, run_id)
         raise StoreError(f"run {run_id} was deleted; restore it with `{restore}`, or remove {folder}")
-    if run.info.status == "RUNNING" and has_other_process(run.data.tags):
+    is_training = run.info.status == "RUNNING" and has_other_process(run.data.tags)
+    if is_training:
         raise StoreError(f"run {run_id} is still training, and delivers its points itself; wait for its end")
+    if is_training is None:
+        command = doctor_command(uri, "hosts=all", "fix=true")
+        raise StoreError(
+            f"run {run_id} is still RUNNING on {host_of(run.data.tags) or 'an unknown machine'}, whose processes "
+            "cannot be seen from here; repeat the command on that machine. If that machine is gone, and no run of "
+            f"another machine is training anymore, first: {command}"
+        )
     return run
 
 

@@ -72,9 +72,9 @@ def has_process(tags: Mapping[str, str]) -> bool | None:
     return None
 
 
-def has_other_process(tags: Mapping[str, str]) -> bool:
-    """Return True if the process of a run with these tags exists and is not this one."""
-    return read_tag(tags, PROCESS) != process_name() and has_process(tags) is True
+def has_other_process(tags: Mapping[str, str]) -> bool | None:
+    """Return True if the process of a run with these tags exists and is not this one, None if that cannot be seen."""
+    return False if read_tag(tags, PROCESS) == process_name() != UNKNOWN else has_process(tags)
 
 
 def _has_ended(pid: int, ticks: int) -> bool:

@@ -15,7 +15,7 @@ from src.links import resume_command
 from src.schema import Config
 from src.tracking import deliver, open_store, origin_tags
 from src.tracking.process import process_name
-from src.tracking.tags import PROCESS
+from src.tracking.tags import HOST, PROCESS
 from src.tracking.undelivered import Points, Undelivered, kept_files
 from tests.support.workplace import Workplace
 
@@ -217,6 +217,18 @@ def test_a_run_that_still_trains_is_left_to_its_process(
     assert client.get_run(run_id).info.status == "RUNNING"
     other_process.kill()
     other_process.wait()
+    assert deliver(kept.folder).points == 6
+
+
+def test_a_run_that_may_be_training_on_another_machine_is_not_ended(
+    kept: Undelivered, run_id: str, client: MlflowClient
+):
+    client.set_tag(run_id, HOST, "elsewhere")
+    client.set_tag(run_id, PROCESS, "another process")
+    with pytest.raises(StoreError, match=r"still RUNNING on elsewhere.* repeat .*src\.doctor hosts=all fix=true"):
+        deliver(kept.folder)
+    assert client.get_run(run_id).info.status == "RUNNING"
+    client.set_terminated(run_id, "KILLED")  # the command in the message does so
     assert deliver(kept.folder).points == 6
 
 
