@@ -13,7 +13,7 @@ from pathlib import Path
 from src import study, tracking
 from src.checkpointing import FOLDER, check, manifests, root_of
 from src.errors import CheckpointError
-from src.links import doctor_command, resume_command
+from src.links import doctor_command, resume_art_command, resume_command
 from src.places import local_path
 from src.schema import DoctorConfig
 
@@ -34,7 +34,7 @@ class Case:
         self.storage = storage
         self.config = config
         self._lost: set[str] = set()  # runs of trials whose worker is dead
-        self._damages: dict[Path, str] = {}  # by the manifest of a checkpoint
+        self._damages: dict[Path, CheckpointError | None] = {}  # by the manifest of a checkpoint
 
     @property
     def checkpoints(self) -> Path:
@@ -105,10 +105,16 @@ class Case:
         if manifest not in self._damages:
             try:
                 check(manifest)
-                self._damages[manifest] = ""
+                self._damages[manifest] = None
             except CheckpointError as error:
-                self._damages[manifest] = str(error)
-        return self._damages[manifest]
+                self._damages[manifest] = error
+        return str(self._damages[manifest] or "")
+
+    def can_read(self, manifest: Path) -> bool:
+        """Return False if the system does not read the files of a checkpoint now, so that they may be undamaged."""
+        self.damage_of(manifest)
+        cause = getattr(self._damages[manifest], "__cause__", None)
+        return not isinstance(cause, OSError) or isinstance(cause, FileNotFoundError)
 
     def how_to_resume(self, run: tracking.RunRecord) -> str:
         """Return the advice for resuming an interrupted run, and the command where it is known.
@@ -121,8 +127,11 @@ class Case:
             return f"to resume study {run.tags.get('study', '')}, run the command of the sweep again"
         if run.is_parent:
             return f"to resume the pipeline {run.tags.get('pipeline', '')}, run its command again"
-        command = resume_command(self.store.uri, run.run_id)
         epoch, root = self.last_checkpoint(run)
+        if run.art is not None:
+            start = f"after step {epoch}" if epoch and root is None else "from the first step"
+            return f"to resume it {start}:\n{resume_art_command(run.art, self.store.uri, run.run_id)}"
+        command = resume_command(self.store.uri, run.run_id)
         if epoch:
             folder = f" training.checkpoint_dir={shlex.quote(str(root))}" if root else ""
             return f"to resume it after epoch {epoch}:\n{command}{folder}"

@@ -12,11 +12,15 @@ from src.diagnosis.finding import Finding
 def find_killed_runs(case: Case) -> Iterator[Finding]:
     """Yield KILLED runs, and FAILED ones that have a checkpoint, as information.
 
-    Trials are not among them, because a sweep repeats them by itself.
+    Trials are not among them, because a sweep repeats them by itself, and neither are runs of other programs.
     """
     for status in ("KILLED", "FAILED"):
         for run in case.store.runs(f"attributes.status = '{status}'"):
-            if run.trial is not None or (status == "FAILED" and (run.is_parent or not case.last_checkpoint(run)[0])):
+            if (
+                run.is_foreign
+                or run.trial is not None
+                or (status == "FAILED" and (run.is_parent or not case.last_checkpoint(run)[0]))
+            ):
                 continue
             end = "was stopped or killed" if status == "KILLED" else "failed"
             ended = f" on {tracking.local_time(run.ended)}" if run.ended else ""

@@ -12,7 +12,7 @@ from mlflow.entities import Run as MlflowRun
 
 from src.places import local_folder
 from src.tracking.process import has_process
-from src.tracking.tags import FINGERPRINT, PROCESS, STUDY_ID, host_of, is_parent, is_sweep, read_tag
+from src.tracking.tags import ART, FINGERPRINT, PROCESS, STUDY_ID, host_of, is_parent, is_sweep, read_tag
 
 
 class RunRecord(NamedTuple):
@@ -63,9 +63,19 @@ class RunRecord(NamedTuple):
         return is_sweep(self.tags)
 
     @property
+    def is_foreign(self) -> bool:
+        """True for a run that another program began: every run of this one names its process, except for parents."""
+        return not self.is_parent and read_tag(self.tags, PROCESS) is None
+
+    @property
+    def art(self) -> str | None:
+        """The command that makes a picture in this run, `dream` or `style`; None for other runs."""
+        return read_tag(self.tags, ART)
+
+    @property
     def is_training(self) -> bool:
         """True for a training of this program that has recorded its settings."""
-        return not self.is_parent and read_tag(self.tags, PROCESS) is not None and "training.epochs" in self.params
+        return not self.is_parent and not self.is_foreign and "training.epochs" in self.params
 
     @property
     def study(self) -> str | None:

@@ -24,3 +24,11 @@ def test_a_model_that_differs_from_its_manifest_is_named(
     reason = "has no readable manifest.json" if damage == "no manifest" else "differs from its manifest.json"
     assert reason in finding.problem
     assert finding.repair is None
+
+
+def test_a_model_of_another_program_needs_no_manifest(patient: Patient) -> None:
+    run_id = patient.client.create_run("1").info.run_id
+    patient.client.log_text(run_id, "weights", "model/model.pkl")
+    assert patient.artifacts(run_id).joinpath("model").is_dir()
+    patient.client.set_terminated(run_id, "FINISHED")
+    assert list(find_altered_models(patient.case())) == []

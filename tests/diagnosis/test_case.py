@@ -8,7 +8,7 @@ import pytest
 
 from src import tracking
 from src.diagnosis.case import Case, described, is_idle, size_of
-from src.links import resume_command
+from src.links import resume_art_command, resume_command
 from src.tracking.process import process_name
 from tests.support.patients import Patient, age
 
@@ -87,6 +87,15 @@ def test_a_damaged_checkpoint_does_not_count(patient: Patient, gone: str) -> Non
         manifest = patient.checkpoint(run_id, epoch)
     manifest.with_name("variables-00009.npy").write_text("short")
     assert advice(patient, run_id).startswith("to resume it after epoch 5:\n")
+
+
+@pytest.mark.parametrize("command", ["dream", "style"])
+def test_a_picture_is_resumed_by_the_command_that_makes_it(patient: Patient, gone: str, command: str) -> None:
+    run_id = patient.begin(gone, "KILLED", **{tracking.ART: command})
+    resume = resume_art_command(command, patient.uri, run_id)
+    assert advice(patient, run_id) == f"to resume it from the first step:\n{resume}"
+    patient.checkpoint(run_id, 40)
+    assert advice(patient, run_id) == f"to resume it after step 40:\n{resume}"
 
 
 def test_without_a_checkpoint_it_begins_again(patient: Patient, gone: str) -> None:

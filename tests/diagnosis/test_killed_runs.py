@@ -64,3 +64,9 @@ def test_runs_that_finished_or_may_be_running_are_not_listed(patient: Patient, g
     patient.begin(gone, "FINISHED")
     patient.begin(gone)
     assert listed(patient) == []
+
+
+def test_runs_of_other_programs_are_not_listed(patient: Patient) -> None:
+    run_id = patient.client.create_run("1").info.run_id
+    patient.client.set_terminated(run_id, "KILLED")
+    assert listed(patient) == []
