@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,37 +17,56 @@ from src.checkpointing import TRIAL, leftovers, manifests
 from src.diagnosis.case import Case, described, is_idle, size_of
 from src.diagnosis.finding import CLEAN, FIX, Finding, Repair
 from src.diagnosis.half_written import leftover, removal
-from src.errors import StoreError
+from src.errors import CheckpointError, StoreError, first_line
 from src.writing import PART, remove
 
 RUN = re.compile(r"[0-9a-f]{32}")
+WAIT = "a process may be writing the folder; repeat the command when nothing in it has changed for ten minutes"
 CHAIN = re.compile(rf"{TRIAL}(?P<study>[0-9a-f]+)-(?P<number>\d+)")
 
 
 def find_checkpoints(case: Case) -> Iterator[Finding]:
     """Yield checkpoints that are damaged or not needed, and as information those of interrupted trainings."""
     root = case.checkpoints
+    try:
+        folders = sorted(root.iterdir()) if root.is_dir() else []
+    except OSError as error:
+        yield _hidden(case, root, first_line(error))
+        return
     studies: dict[str, study.StudyRecord] = {}
-    if any(root.glob(f"{TRIAL}*")):
+    if any(folder.name.startswith(TRIAL) for folder in folders):
         studies = {record.unique: record for record in case.studies()}
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        if folder.name.startswith(PART) and is_idle(folder):
-            yield leftover(folder, "checkpoint")
-        elif folder.is_dir() and RUN.fullmatch(folder.name):
-            yield from _of_run(case, folder)
-        elif folder.is_dir() and (found := CHAIN.fullmatch(folder.name)):
-            yield from _of_chain(case, folder, found["study"], studies.get(found["study"]), int(found["number"]))
+    for folder in folders:
+        try:
+            yield from list(_of_folder(case, folder, studies))
+        except (CheckpointError, PermissionError) as error:
+            yield _hidden(case, folder, first_line(error))
+
+
+def _of_folder(case: Case, folder: Path, studies: Mapping[str, study.StudyRecord]) -> Iterator[Finding]:
+    if folder.name.startswith(PART) and is_idle(folder):
+        yield leftover(folder, "checkpoint")
+    elif folder.is_dir() and RUN.fullmatch(folder.name):
+        yield from _of_run(case, folder)
+    elif folder.is_dir() and (found := CHAIN.fullmatch(folder.name)):
+        yield from _of_chain(case, folder, found["study"], studies.get(found["study"]), int(found["number"]))
+
+
+def _hidden(case: Case, folder: Path, reason: str) -> Finding:
+    """Return the finding about a folder that this user cannot read. It is a fault if its removal was requested."""
+    advice = "the owner of the folder can examine it"
+    return Finding(str(folder), f"was not examined: {reason}", advice, is_fault=folder.name == case.config.discard)
 
 
 def _of_run(case: Case, folder: Path) -> Iterator[Finding]:
     def is_used() -> bool:
         found = case.store.run(folder.name)
-        return found is not None and case.may_run(found)
+        return found is not None and (case.may_run(found) or case.is_alive(found))
 
     run = case.store.run(folder.name)
     if run is None:
         yield _foreign(case, folder, f"run {folder.name}")
-    elif case.may_run(run):
+    elif case.may_run(run) or case.is_alive(run):  # a process that is stopped writes a checkpoint after it ends the run
         yield from _used(case, folder)
     elif run.is_deleted or run.status == "FINISHED":
         yield _unneeded(case, folder, f"its run {'was deleted' if run.is_deleted else 'is FINISHED'}")
@@ -109,19 +128,32 @@ def _unneeded(case: Case, folder: Path, reason: str) -> Finding:
 
 def _interrupted(case: Case, folder: Path, owner: str, is_used: Callable[[], bool]) -> Iterator[Finding]:
     """Yield what is damaged or half-written in a folder, and its space; `is_used` is asked again before a repair."""
-    whole = {}
+    whole: dict[int, Path] = {}
     remove_unused = partial(_remove_unused, is_used)
+    if folder.name == case.config.discard:
+        yield _space(case, folder, owner, whole, remove_unused)
+        return
+    can_remove = is_idle(folder)  # a process of another machine may be writing in it
+    is_readable = True
     for epoch, manifest in sorted(manifests(folder).items()):
-        if damage := case.damage_of(manifest):
+        damage = case.damage_of(manifest)
+        if damage and not case.can_read(manifest):
+            is_readable = False
+            problem = f"belongs to a checkpoint of {owner} that cannot be read now: {damage}"
+            yield Finding(str(manifest), problem, "repeat the command when the file can be read")
+        elif damage:
             problem = f"belongs to a damaged checkpoint of {owner}: {damage}"
-            yield Finding(str(manifest), problem, repair=removal(manifest, partial(remove_unused, [manifest])))
+            repair = removal(manifest, partial(remove_unused, [manifest])) if can_remove else None
+            yield Finding(str(manifest), problem, "" if can_remove else WAIT, repair)
         else:
             whole[epoch] = manifest
-    for path in leftovers(folder, whole.values()):
+    if not is_readable:  # the other files may belong to the checkpoint that cannot be read
+        return
+    for path in leftovers(folder, whole.values()) if can_remove else []:
         problem = f"does not belong to a complete checkpoint of {owner}"
         repair = removal(path, partial(remove_unused, [path]))
         yield Finding(str(path), problem, repair=repair, size=size_of(path))
-    if whole or folder.name == case.config.discard:
+    if whole:
         yield _space(case, folder, owner, whole, remove_unused)
 
 

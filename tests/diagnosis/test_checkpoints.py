@@ -1,6 +1,6 @@
 """Checkpoints: damaged, not needed, or kept for a training that can be resumed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,10 @@ from tests.support.patients import Patient, age, repair_all
 
 def faults(patient: Patient) -> list[Finding]:
     return [finding for finding in find_checkpoints(patient.case()) if finding.is_fault]
+
+
+def discard(key: str) -> list[str]:
+    return [f"discard={key}"] if key else []
 
 
 def names_in(folder: Path) -> list[str]:
@@ -140,6 +144,7 @@ def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_ear
     run_id = patient.begin(gone, "KILLED")
     good, bad = patient.checkpoint(run_id, epoch=5), patient.checkpoint(run_id, epoch=10)
     damage(bad.with_name("variables-00010.npy"))
+    age(good.parent)
     repair_all(faults(patient))
     assert names_in(good.parent) == ["00005.json", "variables-00005.npy"]
     assert faults(patient) == []
@@ -152,6 +157,7 @@ def test_a_checkpoint_whose_files_differ_from_its_manifest_is_removed_and_an_ear
 def test_a_manifest_that_cannot_be_read_is_a_fault(patient: Patient, gone: str, text: str) -> None:
     manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
     manifest.write_text(text)
+    age(manifest.parent)
     assert {Path(finding.subject).name for finding in faults(patient)} == {"00005.json", "variables-00005.npy"}
 
 
@@ -159,16 +165,83 @@ def test_a_manifest_that_cannot_be_read_is_a_fault(patient: Patient, gone: str, 
 def test_what_no_manifest_names_is_removed(patient: Patient, gone: str, name: str) -> None:
     manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
     (manifest.parent / name).write_text("so far")
+    assert faults(patient) == []  # a process may be writing it
+    age(manifest.parent)
     (finding,) = faults(patient)
     repair_all([finding])
     assert names_in(manifest.parent) == ["00005.json", "variables-00005.npy"]
+
+
+def test_a_damaged_checkpoint_is_not_removed_while_its_folder_changes(patient: Patient, gone: str) -> None:
+    manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
+    cut(manifest.with_name("variables-00005.npy"))
+    (finding,) = faults(patient)
+    assert finding.repair is None
+    assert "ten minutes" in finding.advice
+
+
+@pytest.mark.parametrize("status", ["KILLED", "FAILED", "FINISHED"])
+def test_checkpoints_of_a_run_that_has_ended_are_in_use_while_its_process_exists(patient: Patient, status: str) -> None:
+    manifest = patient.checkpoint(patient.begin(process_name(), status))
+    (manifest.parent / "variables-00010.npy").touch()
+    age(manifest.parent)
+    assert list(find_checkpoints(patient.case())) == []
+
+
+def test_a_checkpoint_that_the_system_does_not_read_is_kept_with_all_files_that_may_belong_to_it(
+    patient: Patient, gone: str
+) -> None:
+    manifest = patient.checkpoint(patient.begin(gone, "KILLED"))
+    manifest.unlink()
+    manifest.mkdir()  # reading it is an error of the system, for root too
+    age(manifest.parent)
+    (finding,) = find_checkpoints(patient.case())
+    assert finding.is_fault
+    assert finding.repair is None
+    assert "cannot be read now" in finding.problem
+
+
+@pytest.mark.parametrize("hidden", ["one folder", "the root"])
+def test_a_folder_that_this_user_cannot_read_is_information_and_does_not_end_the_check(
+    patient: Patient, gone: str, monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    run_ids = [patient.begin(gone, "KILLED") for _ in range(2)]
+    folder, other = (patient.checkpoint(run_id).parent for run_id in run_ids)
+    unreadable = folder if hidden == "one folder" else folder.parent
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path == unreadable:
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    found = {finding.subject: finding for finding in find_checkpoints(patient.case())}
+    assert set(found) == ({str(folder), str(other)} if hidden == "one folder" else {str(folder.parent)})
+    assert "Permission denied" in found[str(unreadable)].problem
+    assert (found[str(unreadable)].is_fault, found[str(unreadable)].repair) == (False, None)
+
+
+@pytest.mark.parametrize("damage", ["file", "manifest"])
+def test_a_folder_with_a_damaged_checkpoint_that_the_user_names_is_removed_without_a_fault(
+    patient: Patient, gone: str, damage: str
+) -> None:
+    run_id = patient.begin(gone, "KILLED")
+    manifest = patient.checkpoint(run_id)
+    cut(manifest if damage == "manifest" else manifest.with_name("variables-00005.npy"))
+    (finding,) = find_checkpoints(patient.case(f"discard={run_id}"))
+    assert not finding.is_fault
+    repair_all([finding])
+    assert not manifest.parent.exists()
 
 
 def test_checkpoints_of_a_run_that_is_resumed_meanwhile_are_not_removed(patient: Patient, gone: str) -> None:
     run_id = patient.begin(gone, "KILLED")
     manifest = patient.checkpoint(run_id)
     (manifest.parent / "variables-00010.npy").touch()
-    found = list(find_checkpoints(patient.case(f"discard={run_id}")))
+    age(manifest.parent)
+    found = [finding for key in ("", run_id) for finding in find_checkpoints(patient.case(*discard(key)))]
+    found = [finding for finding in found if finding.repair is not None]
     patient.client.set_tag(run_id, PROCESS, process_name())
     patient.client.update_run(run_id, "RUNNING")
     assert len(found) == 2
