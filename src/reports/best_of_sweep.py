@@ -132,6 +132,9 @@ def final_configs(config: BestOfSweepConfig, sweep: SweepResult) -> list[Config]
                 monitor=TrainingConfig.monitor,
                 metrics=_recorded_metrics(trial.training),
                 early_stopping_patience=None,
+                checkpoint_dir=config.training.checkpoint_dir,  # the trial's may be one of another machine
+                checkpoint_minutes=config.training.checkpoint_minutes,
+                checkpoint_upload=config.training.checkpoint_upload,
             ),
             tracking=replace(config.tracking, run_name=f"final-s{seed}", on_duplicate="reuse"),
             seed=seed,

@@ -19,12 +19,23 @@ from src.links import run_page
 from src.redact import HIDDEN, redact_tree
 from src.reports.markdown import escape, link, table
 from src.results import DriftRow, ReproductionResult, TrainResult
-from src.schema import VALIDATION, Config, ReproduceConfig, find_metric, flatten, is_place
+from src.schema import (
+    LOSS,
+    METRICS,
+    TEST,
+    VALIDATION,
+    Config,
+    ReproduceConfig,
+    TrainingConfig,
+    find_metric,
+    flatten,
+    is_place,
+    metric_names,
+)
 from src.tracked import locate_dataset, trained_config
 
 DRIFT_COLUMNS = ("what", "then", "now", "verdict")
 SAME, CHANGED, WITHIN_CHANCE, UNKNOWN = "same", "CHANGED", "within chance", "unknown"
-NOT_COMPARED = ("epoch_seconds", "images_per_second", "learning_rate")
 STANDARD_ERRORS = 3.0  # within which two accuracies count as the same
 LOSS_TOLERANCE = 0.05  # of a loss, which has no standard error of its own
 MAX_DESCRIBED = 25  # rows of the description's table; MLflow limits the length of a description
@@ -50,6 +61,12 @@ def check_origin(config: ReproduceConfig) -> tuple[Config, list[DriftRow]]:
         again = replace(
             trained,
             dataset=locate_dataset(run, trained.dataset, config.data_dir),
+            training=replace(  # the old run's folder may be one of another machine
+                trained.training,
+                checkpoint_dir=TrainingConfig.checkpoint_dir,
+                checkpoint_minutes=TrainingConfig.checkpoint_minutes,
+                checkpoint_upload=TrainingConfig.checkpoint_upload,
+            ),
             tracking=replace(config.tracking, run_name=f"again-{run.tags.get('mlflow.runName', '')}"),
             tags={**trained.tags, "reproduces": config.run_id},
         )
@@ -71,7 +88,8 @@ def record_reproduction(
         origin: what `check_origin` found.
         result: of the new training.
     """
-    then = tracking.recorded_result(config.tracking, config.run_id).metrics
+    metrics = tracking.recorded_result(config.tracking, config.run_id).metrics
+    then = {name: metrics[name] for name in sorted(metrics.keys() & _metrics_of_training(again))}
     with tracking.resume_run(config.tracking, run_id=config.run_id) as old:
         data, page = old.params.get("resolved.data_digest", UNKNOWN), run_page(old.experiment_id, config.run_id)
     with tracking.resume_run(config.tracking, run_id=result.run_id) as new:
@@ -83,8 +101,7 @@ def record_reproduction(
             origin=[*origin, _row("data", data[:16], new.param("resolved.data_digest")[:16])],
             results=[
                 _result_row(name, value, result.metrics.get(name), again.training.deterministic, images[_split(name)])
-                for name, value in sorted(then.items())
-                if name not in NOT_COMPARED
+                for name, value in then.items()
             ],
         )
         new.log_table("drift.csv", DRIFT_COLUMNS, [*reproduction.origin, *reproduction.results])
@@ -228,6 +245,12 @@ def _machine_row(run: tracking.Run) -> DriftRow:
 # --- then and now: results ---------------------------------------------------------------------------------------
 
 
+def _metrics_of_training(config: Config) -> set[str]:
+    """Return the metrics that a training with this config records; a run that was scored again may have more."""
+    splits = ("", VALIDATION, TEST) if config.evaluate_test else ("", VALIDATION)
+    return {name for split in splits for name in metric_names(split, config.training.recorded)}
+
+
 def _split(metric: str) -> str:
     """Return the split whose size gives the standard error; the test split for metrics of the training images too."""
     return "validation" if metric.startswith(VALIDATION) else "test"
@@ -236,18 +259,27 @@ def _split(metric: str) -> str:
 def _result_row(name: str, then: float, now: float | None, is_exact: bool, images: int) -> DriftRow:
     """Compare a metric: exactly, or, where kernels may differ, within the spread of repeated trainings.
 
-    Two accuracies are the same within some standard errors of their difference, for their mean as the common rate.
+    Two accuracies are the same within some standard errors of their difference, for their mean as the common rate. So
+    are two means of classes. Other metrics than these and the loss have no margin, so their verdict is unknown.
     """
     if now is None:
         return DriftRow(name, repr(then), "not measured", CHANGED)
     verdict = _verdict(then, now)
     if verdict == CHANGED and not is_exact:
-        rate = (then + now) / 2
-        metric = find_metric(name)
-        is_share = metric is not None and metric.is_share
-        margin = STANDARD_ERRORS * (2 * rate * (1 - rate) / images) ** 0.5 if is_share else LOSS_TOLERANCE * then
-        verdict = WITHIN_CHANCE if abs(then - now) <= margin else CHANGED
+        margin = _margin(name, then, now, images)
+        verdict = UNKNOWN if margin is None else WITHIN_CHANCE if abs(then - now) <= margin else CHANGED
     return DriftRow(name, repr(then), repr(now), verdict)
+
+
+def _margin(name: str, then: float, now: float, images: int) -> float | None:
+    """Return the largest difference of a metric that counts as chance, None if that is not known."""
+    metric = find_metric(name)
+    if metric is METRICS[LOSS]:
+        return LOSS_TOLERANCE * then
+    if metric is None or not (metric.is_share or metric.is_mean_of_classes):
+        return None
+    rate = (then + now) / 2
+    return STANDARD_ERRORS * float((2 * rate * (1 - rate) / images) ** 0.5)
 
 
 def _row(what: str, then: str, now: str) -> DriftRow:

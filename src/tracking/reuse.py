@@ -19,6 +19,7 @@ from src.schema import (
     BEST,
     MODEL_FORMATS,
     TEST,
+    TTA,
     VALIDATION,
     Config,
     TrackingConfig,
@@ -148,7 +149,7 @@ def _result(client: mlflow.MlflowClient, run: MlflowRun, warnings: list[str]) ->
         name: [point.value for point in found]
         for name, found in points.items()
         # The best epoch's values are in the history already; metrics with other steps were added later.
-        if name not in tested and not name.startswith(BEST) and [point.step for point in found] == epochs
+        if name not in tested and not name.startswith((BEST, TTA)) and [point.step for point in found] == epochs
     }
     best_epoch = int(run.data.params.get("resolved.best_epoch", 0))
     if not 1 <= best_epoch <= len(epochs):

@@ -237,6 +237,15 @@ def test_it_is_trained_for_the_trials_best_epoch_with_nothing_to_monitor(
     assert final.training == unmonitored
 
 
+def test_its_checkpoints_are_written_where_and_when_the_pipeline_was_asked_to(store: Workplace) -> None:
+    trial = config_for(store.uri, *TRIAL, "training.checkpoint_dir=/home/ann")
+    typed = ["training.checkpoint_dir=/home/ada", "training.checkpoint_minutes=1", "training.checkpoint_upload=true"]
+    config = pipeline("dataset=synthetic", f"tracking.uri='{store.uri}'", "seeds=[1]", *typed)
+    (final,) = report.final_configs(config, sweep(best_config=as_tree(trial), best_epoch=5))
+    found = (final.training.checkpoint_dir, final.training.checkpoint_minutes, final.training.checkpoint_upload)
+    assert found == ("/home/ada", 1, True)
+
+
 def test_it_is_trained_for_the_final_epochs_with_a_schedule_of_that_length(store: Workplace) -> None:
     _, (final,) = final_configs(store, "training.last_epoch=2", final_epochs="24")
     assert (final.training.epochs, final.training.last_epoch) == (24, None)

@@ -89,6 +89,15 @@ def test_it_is_trained_again_as_recorded_in_the_store_of_the_old_run(original: R
     assert again.tracking.run_name == "again-first"
 
 
+def test_checkpoints_are_written_where_and_when_they_are_by_default(store: Workplace) -> None:
+    typed = ["training.checkpoint_dir=/home/ann", "training.checkpoint_minutes=null", "training.checkpoint_upload=true"]
+    with new_run(config_for(store.uri, *LINE, *typed)) as run:
+        run.log_params({"resolved.best_epoch": 2})
+        log_epochs(run)
+    again, _ = Recorded(store, str(run.run_id)).check()
+    assert again.training == config_for(store.uri, *LINE).training
+
+
 @pytest.mark.parametrize("line", ["tracking=off", "tracking.on_duplicate=reuse"])
 def test_what_would_leave_nothing_to_compare_is_refused(line: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{line}: .*; remove `{line}`$"):
@@ -292,6 +301,12 @@ VERDICTS = [
     ("test_loss", 0.5, 0.476, False, "within chance"),
     ("test_loss", 0.5, 0.526, False, "CHANGED"),
     ("test_loss", 0.5, 0.474, False, "CHANGED"),
+    ("test_auc", 0.99, 0.9865, False, "within chance"),
+    ("test_auc", 0.99, 0.984, False, "CHANGED"),
+    ("val_macro_f1", 0.99, 0.984, False, "CHANGED"),
+    ("test_calibration_error", 0.01, 0.02, False, "unknown"),
+    ("test_calibration_error", 0.01, 0.02, True, "CHANGED"),
+    ("test_brier", 0.1, 0.2, False, "unknown"),
 ]
 
 
@@ -340,6 +355,33 @@ def test_data_and_metrics_are_compared_and_kept_with_the_new_run(store: Workplac
     page = f"#/experiments/1/runs/{old.run_id}?workflowType=machine_learning"
     note = client.get_run(str(new.run_id)).data.tags["mlflow.note.content"]
     assert note.startswith(f"DIFFERENT RESULT from [run {old.run_id}]({page}): test_accuracy.\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "added"),
+    [
+        ([], "test_macro_f1"),
+        (["training.metrics=[macro_f1]"], "test_auc"),
+        (["evaluate_test=false"], "test_accuracy"),
+        ([], "tta_test_accuracy"),
+    ],
+)
+def test_a_metric_of_a_later_evaluation_is_not_compared(store: Workplace, line: list[str], added: str) -> None:
+    trained = {"loss": 0.5, "val_accuracy": 0.75}
+    old, new = scored(store, trained | {added: 0.5}, "0" * 64, 10_000), scored(store, trained, "0" * 64, 10_000)
+    config = compose_config([f"run_id={old.run_id}", f"tracking.uri='{store.uri}'"], "reproduce")
+    result = drift.record_reproduction(config, config_for(store.uri, *LINE, *line), [], new)
+    assert [row.what for row in result.results] == ["loss", "val_accuracy"]
+    assert result.is_same
+
+
+def test_a_metric_that_was_chosen_is_compared(store: Workplace) -> None:
+    trained = {"loss": 0.5, "test_macro_f1": 0.75}
+    old, new = (scored(store, trained, "0" * 64, 10_000) for _ in range(2))
+    config = compose_config([f"run_id={old.run_id}", f"tracking.uri='{store.uri}'"], "reproduce")
+    chosen = config_for(store.uri, *LINE, "training.metrics=[macro_f1]")
+    result = drift.record_reproduction(config, chosen, [], new)
+    assert [row.what for row in result.results] == ["loss", "test_macro_f1"]
 
 
 def outcome(origin: list[DriftRow], results: list[DriftRow]) -> ReproductionResult:
