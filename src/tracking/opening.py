@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
-from src.errors import StoreError, first_line
+from src.errors import NotKept, StoreError, first_line
 from src.links import restore_command
 from src.process.interrupt import deferred
 from src.redact import redact, redact_tree
@@ -18,6 +18,7 @@ from src.tracking.provenance import origin_tags, standard_tags
 from src.tracking.resuming import take_over
 from src.tracking.run import Run
 from src.tracking.store import Store, existing_client, explain_refusal
+from src.tracking.stored_run import CONFIG
 from src.tracking.tags import PARENT
 
 STORE_ERRORS = (MlflowException, RequestException)  # of calls, and of files that go through a server
@@ -54,6 +55,11 @@ def start_run(
             managed_run(lambda: take_over(store, run_id, tags or {}), config.tracking.uri) as run,
             _system_metrics(config.tracking, run, is_resumed=True),
         ):
+            try:
+                with run.reading(CONFIG):
+                    pass
+            except NotKept:  # the run was interrupted while its config was recorded
+                run.log_config(config, overrides)
             if config.tracking.detail == "full":
                 run.log_environment(only_once=True)
             yield run

@@ -110,15 +110,17 @@ def pipeline_run(
         end_time = run.end_time
         run.set_running()
         for deleted in find_runs(store, found_by, ViewType.DELETED_ONLY):
-            adopt(store, str(run.run_id), _children(store, deleted.info.run_id))
+            adopt(store, str(run.run_id), [run_id for run_id, *_ in _children(store, deleted.info.run_id)])
         before = _children(store, str(run.run_id))
         yield run
         if _children(store, str(run.run_id)) == before:
             run.end_time = end_time
 
 
-def _children(store: Store, run_id: str) -> list[str]:
-    return [child.info.run_id for child in find_runs(store, {PARENT: run_id})]
+def _children(store: Store, run_id: str) -> list[tuple[str, str, int | None]]:
+    """Return the id, the status and the end time of each run under a parent."""
+    found = find_runs(store, {PARENT: run_id})
+    return [(child.info.run_id, child.info.status, child.info.end_time) for child in found]
 
 
 def find_runs(store: Store, tags: Mapping[str, str], view: int = ViewType.ACTIVE_ONLY) -> list[MlflowRun]:

@@ -40,6 +40,7 @@ from src.tracking.tags import (
     filter_by,
     host_of,
     is_parent,
+    is_trial,
     read_tag,
     renamed_tags,
 )
@@ -126,6 +127,8 @@ def _check_resumable(found: mlflow.entities.Run, uri: str) -> None:
 def interrupted_runs(store: Store, planned: str, parent_run_id: str | None) -> list[str]:
     """Return the ids of the interrupted runs of a training under a parent, the newest first.
 
+    Runs of trials are not among them: only their sweep continues them.
+
     Args:
         store: from `open_store`.
         planned: the fingerprint of the training.
@@ -139,7 +142,7 @@ def interrupted_runs(store: Store, planned: str, parent_run_id: str | None) -> l
         f"{filter_by(tags)} and attributes.status = 'KILLED'",
         order_by=["attributes.start_time DESC"],
     )
-    return [run.info.run_id for run in found]
+    return [run.info.run_id for run in found if not is_trial(run.data.tags)]
 
 
 def take_over(store: Store, run_id: str, tags: Mapping[str, str]) -> Run:

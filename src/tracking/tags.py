@@ -98,6 +98,11 @@ def is_sweep(tags: Mapping[str, str]) -> bool:
     return "sweep" in tags and "trial" not in tags and read_tag(tags, STUDY_ID) is not None
 
 
+def is_trial(tags: Mapping[str, str]) -> bool:
+    """Return True for the run of a trial."""
+    return read_tag(tags, STUDY_ID) is not None and "trial" in tags
+
+
 def renamed_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the `convlab.` tags that a run of an earlier version has without the prefix.
 

@@ -56,6 +56,29 @@ def test_a_run_id_in_the_environment_is_not_reused(config: Config, monkeypatch: 
     assert second.run_id != first.run_id
 
 
+def test_a_run_that_was_interrupted_before_its_config_was_recorded_has_it_when_it_is_continued(
+    config: Config, client: MlflowClient
+):
+    with new_run(config) as first:
+        pass
+    run_id = client.create_run(first.experiment_id).info.run_id
+    client.set_terminated(run_id, "KILLED")
+    with new_run(config, run_id=run_id, overrides=["model=lenot"]) as run:
+        pass
+    assert run.read_config() == first.read_config()
+    assert run.read_overrides() == ["model=lenot"]
+    assert client.get_run(run_id).data.params == client.get_run(str(first.run_id)).data.params
+
+
+def test_a_continued_run_keeps_its_config(config: Config, client: MlflowClient):
+    with new_run(config) as first:
+        pass
+    client.set_terminated(str(first.run_id), "KILLED")
+    with new_run(config_for(config.tracking.uri, "seed=7"), run_id=first.run_id) as run:
+        pass
+    assert run.read_config()["seed"] == config.seed
+
+
 def test_a_resumed_run_returns_its_config_and_keeps_its_status(config: Config, client: MlflowClient):
     with new_run(config) as run:
         run.log_params({"resolved.best_epoch": 4})

@@ -71,6 +71,21 @@ def test_repeated_with_something_left_to_train_it_gets_a_new_end_time(config: Co
     assert info.end_time > LONG_AGO
 
 
+def test_repeated_with_a_training_that_was_interrupted_it_gets_a_new_end_time(
+    config: Config, client: MlflowClient
+) -> None:
+    run_id = follow(config, "continued", trainings=1)
+    (training,) = client.search_runs(["1"], f"tags.`mlflow.parentRunId` = '{run_id}'")
+    for interrupted in (run_id, training.info.run_id):
+        client.set_terminated(interrupted, "KILLED", end_time=LONG_AGO)
+    with (
+        pipeline_run(config.tracking, "compare_models", "continued", "compare"),
+        new_run(config, run_id=training.info.run_id),
+    ):
+        pass
+    assert client.get_run(run_id).info.end_time > LONG_AGO
+
+
 def test_repeated_and_failed_it_gets_a_new_end_time(config: Config, client: MlflowClient) -> None:
     run_id = follow(config, "failed")
     client.set_terminated(run_id, "FINISHED", end_time=LONG_AGO)

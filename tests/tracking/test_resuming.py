@@ -8,7 +8,8 @@ from mlflow.exceptions import MlflowException
 from src.errors import StoreError
 from src.process.interrupt import Interrupted
 from src.tracking import Store, open_store, start_run
-from src.tracking.resuming import alone, take_over
+from src.tracking.resuming import alone, interrupted_runs, take_over
+from src.tracking.tags import PLANNED, STUDY_ID
 from src.tracking.undelivered import Points, Undelivered
 from tests.support.runs import config_for, new_run
 from tests.support.workplace import Workplace
@@ -50,6 +51,16 @@ def killed_run(workplace: Workplace) -> tuple[Store, str, Undelivered]:
     assert store.client is not None
     store.client.set_terminated(run_id, "KILLED")
     return store, run_id, Undelivered(workplace.uri, run_id, run.experiment_id)
+
+
+def test_the_run_of_a_trial_is_not_an_interrupted_training(workplace: Workplace) -> None:
+    store, run_id, _ = killed_run(workplace)
+    assert store.client is not None
+    store.client.set_tag(run_id, PLANNED, "0123")
+    store.client.set_tag(run_id, "trial", "0")  # a tag that a user may set too
+    assert interrupted_runs(store, "0123", None) == [run_id]
+    store.client.set_tag(run_id, STUDY_ID, "4567")
+    assert interrupted_runs(store, "0123", None) == []
 
 
 def test_points_that_were_not_delivered_arrive_without_new_ones(workplace: Workplace) -> None:
