@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from src import console, fitting, reports
+from src import console, datasets, fitting, reports
 from src.cli.command import entry_point
 from src.results import ComparisonResult
 from src.schema import CompareModelsConfig
@@ -24,10 +24,11 @@ def compare_models(config: CompareModelsConfig, overrides: Sequence[str] = ()) -
         overrides: what was typed, which says how the networks are trained.
     """
     planned = reports.plan_comparison(config, overrides)
-    with reports.comparison_run(config, planned) as run:
+    dataset = datasets.load_dataset(config.dataset)
+    with reports.comparison_run(config, planned, dataset.digest) as run:
         fitting.start_tensorflow(*itertools.chain(*planned.values()))
         trained = {
-            model: [train(training, parent_run_id=run.run_id) for training in configs]
+            model: [train(training, dataset=dataset, parent_run_id=run.run_id) for training in configs]
             for model, configs in planned.items()
         }
         return reports.record_comparison(run, config, planned, trained)

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ from src.schema import (
     VALIDATION,
     CompareModelsConfig,
     Config,
+    OwnDataConfig,
     as_tree,
     comparable_metric,
     decisive_leaves,
@@ -66,16 +68,25 @@ def plan_comparison(config: CompareModelsConfig, overrides: Sequence[str]) -> di
 
 
 @contextmanager
-def comparison_run(config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]]) -> Iterator[tracking.Run]:
+def comparison_run(
+    config: CompareModelsConfig, planned: Mapping[str, Sequence[Config]], data_digest: str
+) -> Iterator[tracking.Run]:
     """Yield the run under which the trainings are shown; the same comparison always has the same run."""
     name = f"compare {', '.join(config.models)} on {config.dataset.name}"
-    with tracking.pipeline_run(config.tracking, PIPELINE, comparison_key(planned), name, console.say) as run:
+    key = comparison_key(planned, data_digest)
+    with tracking.pipeline_run(config.tracking, PIPELINE, key, name, console.say) as run:
         yield run
 
 
-def comparison_key(planned: Mapping[str, Sequence[Config]]) -> str:
-    """Return the SHA-256 in hex of the settings of all trainings, which identifies a comparison."""
-    settings = [decisive_leaves(as_tree(training)) for configs in planned.values() for training in configs]
+def comparison_key(planned: Mapping[str, Sequence[Config]], data_digest: str) -> str:
+    """Return the SHA-256 in hex of what identifies a comparison: the settings of all trainings, and a user's own data.
+
+    The settings of published data identify it.
+    """
+    configs = [training for of_model in planned.values() for training in of_model]
+    settings: list[Any] = [decisive_leaves(as_tree(training)) for training in configs]
+    if isinstance(configs[0].dataset, OwnDataConfig):
+        settings.append(data_digest)
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -69,12 +69,10 @@ def plan_folds(config: CrossValidateConfig, overrides: Sequence[str]) -> list[Co
     """Return the configuration of each fold's training.
 
     Raises:
-        DataError: the data cannot be found, or a class has fewer images than there are folds.
+        ConfigError: the settings do not fit each other.
     """
     typed = [*for_training(config, overrides), "tracking.on_duplicate=reuse", f"dataset.folds={config.folds}"]
-    planned = [_plan_fold([*typed, f"dataset.fold={fold}"], config, fold) for fold in range(1, config.folds + 1)]
-    datasets.load_dataset(planned[0].dataset)  # fails before anything is recorded
-    return planned
+    return [_plan_fold([*typed, f"dataset.fold={fold}"], config, fold) for fold in range(1, config.folds + 1)]
 
 
 def _plan_fold(typed: list[str], config: CrossValidateConfig, fold: int) -> Config:
@@ -86,9 +84,14 @@ def _plan_fold(typed: list[str], config: CrossValidateConfig, fold: int) -> Conf
 
 @contextmanager
 def cross_validation_run(config: CrossValidateConfig, planned: Sequence[Config]) -> Iterator[tracking.Run]:
-    """Yield the run under which the trainings are shown; the same cross-validation always has the same run."""
+    """Yield the run under which the trainings are shown; the same cross-validation always has the same run.
+
+    Raises:
+        DataError: the data cannot be found, or a class has fewer images than there are folds.
+    """
+    digest = datasets.load_dataset(planned[0].dataset).digest  # fails before anything is recorded
     name = f"{config.folds} folds of {config.dataset.name}, {config.model.name}"
-    key = comparison_key({config.model.name: planned})
+    key = comparison_key({config.model.name: planned}, digest)
     with tracking.pipeline_run(config.tracking, PIPELINE, key, name, console.say) as run:
         yield run
 

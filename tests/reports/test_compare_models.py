@@ -29,6 +29,8 @@ ROW = LeaderboardRow(
     "lenot", 0.99123, 0.00034, 0.98984, 0.00016, 3, 61_706, 12.34, 742_816, 0.0031415, "a1", Interval(0.988, 0.991)
 )
 
+DIGEST = "0" * 64  # of the data
+
 
 def compare(*line: str) -> CompareModelsConfig:
     config = composed(*line, config_name="compare_models")
@@ -107,11 +109,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(tmp_path_factory.mktemp("compared"))
 
 
-def begun(store: Workplace, *line: str) -> MlflowRun:
+def begun(store: Workplace, *line: str, data_digest: str = DIGEST) -> MlflowRun:
     """Return the run of such a comparison, the parent of its trainings."""
     full = ("models=[lenot]", "seeds=[1]", f"tracking.uri='{store.uri}'", *line)
     config = compare(*full)
-    with comparison.comparison_run(config, comparison.plan_comparison(config, full)) as run:
+    with comparison.comparison_run(config, comparison.plan_comparison(config, full), data_digest) as run:
         pass
     return MlflowClient(store.uri).get_run(str(run.run_id))
 
@@ -129,6 +131,13 @@ def test_the_run_is_named_by_what_is_compared_and_on_what(store: Workplace) -> N
 
 def test_what_a_comparison_is_called_makes_no_other_run(store: Workplace, first: MlflowRun) -> None:
     assert begun(store, "tags.owner=ada", "tracking.run_name=x").info.run_id == first.info.run_id
+
+
+def test_other_images_in_the_same_folder_are_another_comparison(store: Workplace, tmp_path: Path) -> None:
+    line = ["dataset=image_folder", f"dataset.folder='{tmp_path}'", "dataset.image_size=[28,28]"]
+    run = begun(store, *line)
+    assert begun(store, *line).info.run_id == run.info.run_id
+    assert begun(store, *line, data_digest="1" * 64).info.run_id != run.info.run_id
 
 
 @pytest.mark.parametrize("line", ["seeds=[2]", "models=[dense]", "training.epochs=3", "dataset=fashion_mnist"])
@@ -248,7 +257,7 @@ def by_loss(store: Workplace, model_folder: Path) -> tuple[MlflowRun, Comparison
         "lenot": with_losses(result(store, model_folder, 300, 0.75, test=0.75), 0.5),
         "dense": with_losses(result(store, model_folder, 300, 0.5, test=0.5), 0.25),
     }
-    with comparison.comparison_run(config, planned) as run:
+    with comparison.comparison_run(config, planned, DIGEST) as run:
         found = comparison.record_comparison(run, config, planned, trained)
     return MlflowClient(store.uri).get_run(str(run.run_id)), found
 
@@ -349,7 +358,7 @@ def recorded(store: Workplace, model_folder: Path) -> MlflowRun:
         "dense": result(store, model_folder, 200, 0.5, 0.5, test=0.5),
     }
     trained["dense"][1] = replace(trained["dense"][1], warnings=["NOT the *full* MNIST"])
-    with comparison.comparison_run(config, planned) as run:
+    with comparison.comparison_run(config, planned, DIGEST) as run:
         found = comparison.record_comparison(run, config, planned, trained)
     assert (found.run_id, [row.model for row in found.rows]) == (run.run_id, ["lenot", "dense"])
     return MlflowClient(store.uri).get_run(str(run.run_id))

@@ -100,17 +100,6 @@ def test_what_cannot_be_cross_validated_is_refused_with_the_reason(typed: list[s
         plan(*typed)
 
 
-def test_more_folds_than_images_of_a_class_are_refused_before_anything_is_recorded() -> None:
-    with pytest.raises(DataError, match=r"^dataset\.folds=7: class '0' has 6 of the 60 .*; use at most 6 folds"):
-        plan(*SYNTHETIC, "folds=7")
-
-
-def test_images_without_classes_are_refused(tmp_path: Path) -> None:
-    put_class(tmp_path / "photos", ".", 4)
-    with pytest.raises(DataError, match="at least two classes are needed, each in its own folder"):
-        plan("dataset=image_folder", f"dataset.folder='{tmp_path}/photos'", f"dataset.cache_dir='{tmp_path}'")
-
-
 # --- the pipeline's run ------------------------------------------------------------------------------------------
 
 
@@ -119,9 +108,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return Workplace(tmp_path_factory.mktemp("folds"))
 
 
+def folder_line(folder: Path, cache: Path) -> list[str]:
+    """Return the settings of a folder with images."""
+    settings = ["dataset.image_size=[28,28]", f"dataset.folder='{folder}'", f"dataset.cache_dir='{cache}'"]
+    return ["dataset=image_folder", *settings]
+
+
 def begun(store: Workplace, *line: str) -> str:
     """Return the id of the run of such a cross-validation."""
-    full = (*SYNTHETIC, "folds=2", f"tracking.uri='{store.uri}'", *line)
+    return begun_on(store, *SYNTHETIC, *line)
+
+
+def begun_on(store: Workplace, *line: str) -> str:
+    """Return the id of the run of a cross-validation of the data that the settings name."""
+    full = ("folds=2", f"tracking.uri='{store.uri}'", *line)
     config = configure(*full)
     with folds.cross_validation_run(config, plan(*full)) as run:
         return str(run.run_id)
@@ -135,6 +135,28 @@ def test_the_same_cross_validation_has_the_same_run_and_another_one_another(stor
     run = MlflowClient(store.uri).get_run(first)
     assert run.data.tags["mlflow.runName"] == "2 folds of synthetic, lenot"
     assert run.data.tags["pipeline"] == "cross_validate"
+
+
+def test_other_images_in_the_same_folder_are_another_cross_validation(store: Workplace, tmp_path: Path) -> None:
+    line = folder_line(tmp_path / "pets", tmp_path / "cache")
+    for name in ("cat", "dog"):
+        put_class(tmp_path / "pets", name, 8)
+    first = begun_on(store, *line)
+    assert begun_on(store, *line) == first
+    put_class(tmp_path / "pets", "cat", 9)
+    assert begun_on(store, *line) != first
+
+
+def test_more_folds_than_images_of_a_class_are_refused_before_anything_is_recorded(workplace: Workplace) -> None:
+    with pytest.raises(DataError, match=r"^dataset\.folds=7: class '0' has 6 of the 60 .*; use at most 6 folds"):
+        begun(workplace, "folds=7")
+    assert not (workplace.folder / "mlflow.db").exists()
+
+
+def test_images_without_classes_are_refused(store: Workplace, tmp_path: Path) -> None:
+    put_class(tmp_path / "photos", ".", 4)
+    with pytest.raises(DataError, match="at least two classes are needed, each in its own folder"):
+        begun_on(store, *folder_line(tmp_path / "photos", tmp_path))
 
 
 # --- means and intervals -----------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def of_study(*typed: str) -> str:
 
 
 def of_comparison(*typed: str) -> str:
-    return comparison_key({"lenot": [compose_config([*BASE, *typed])]})
+    return comparison_key({"lenot": [compose_config([*BASE, *typed])]}, "0" * 64)
 
 
 def of_run(*typed: str) -> str:
