@@ -10,9 +10,11 @@ from src import console, reports, tracking
 from src.errors import ConfigError, NotKept
 from src.extensions import PARAM, extension_param
 from src.links import restore_command
+from src.redact import HIDDEN
 from src.results import TrialRow
-from src.schema import TrackingConfig, as_tree, is_place, with_given_name
+from src.schema import RUN_GROUPS, TrackingConfig, as_tree, is_place, with_given_name
 from src.space import SweepPlan
+from src.space.places import place_keys
 from src.sweep.setting import Data
 
 MAX_LISTED = 10  # trials, or spans of them, named in a warning
@@ -111,7 +113,8 @@ def config_of_trial(
 ) -> Mapping[str, Any] | None:
     """Return the resolved configuration that a trial was trained with, None when it is no longer known.
 
-    Its data set has the place where the sweep finds it now, because it may have moved.
+    Its data set has the place where the sweep finds it now, because it may have moved. A path or an address that was
+    hidden in the run, because it came from the environment, is the one of the sweep if its setting is still the same.
 
     Args:
         store: the store of the runs.
@@ -128,8 +131,19 @@ def config_of_trial(
             recorded = tracking.read_config(store, row.run_id)
             if from_params is None:
                 return recorded
-            return recorded | {"dataset": _with_places_of(recorded["dataset"], from_params["dataset"])}
+            if row.number >= first:
+                recorded = _with_hidden_places_of(recorded, from_params)
+            return {**recorded, "dataset": _with_places_of(recorded["dataset"], from_params["dataset"])}
     return from_params if row.number >= first else None
+
+
+def _with_hidden_places_of(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's configuration with the paths and addresses of the sweep in place of those that were hidden."""
+    config = dict(recorded)
+    for group in filter(recorded.__contains__, RUN_GROUPS):
+        hidden = [key for key in place_keys(group, now[group]) if HIDDEN in str(recorded[group].get(key))]
+        config[group] = recorded[group] | {key: now[group][key] for key in hidden}
+    return config
 
 
 def _with_places_of(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -187,3 +187,18 @@ def test_a_trial_s_data_is_looked_for_where_it_is_now(
     assert found is not None
     keys = ("folder", "name", "resize")
     assert [found["dataset"][key] for key in keys] == ["animals/train", "animals", "pad"]
+
+
+def test_a_path_that_was_hidden_in_a_trial_s_run_is_the_one_of_the_sweep(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEIGHTS", "/home/ada/weights.keras")
+    line = ["dataset=synthetic", f"tracking.uri='{workplace.uri}'", "training.initial_weights='${oc.env:WEIGHTS}'"]
+    config = config_for(workplace.uri, *line)
+    with new_run(config) as run:
+        pass
+    assert run.read_config()["training"]["initial_weights"] == "***"
+    trial = row(0, run.run_id)._replace(params={"seed": 1})
+    found = config_of_trial(open_store(config.tracking), plan(*line, "seed=1,2"), trial, {str(run.run_id)}, 0)
+    assert found is not None
+    assert found["training"]["initial_weights"] == "/home/ada/weights.keras"
