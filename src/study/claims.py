@@ -41,6 +41,7 @@ from src.study.attempts import (
     STARTED_AT,
     STARTER,
     STOPPING,
+    can_retry,
     chain_of,
     count_trials,
     have_failed_in_a_row,
@@ -198,9 +199,10 @@ class Claims:
         return count_trials(self.trials(), self._settings.max_retries)
 
     def count_progress(self) -> int:
-        """Returns the number of trials that have ended, without those whose interruption has lost all their work."""
-        ended = [trial.user_attrs for trial in self.trials() if trial.state.is_finished()]
-        return sum(INTERRUPTED not in attributes or ADVANCED in attributes for attributes in ended)
+        """Returns the number of trials that have ended, without those that lost all their work and are tried again."""
+        ended = [trial for trial in self.trials() if trial.state.is_finished()]
+        retries = self._settings.max_retries
+        return sum(not can_retry(trial, retries) or ADVANCED in trial.user_attrs for trial in ended)
 
     def is_done(self) -> bool:
         """Returns whether the study has all its trials, and none is running."""

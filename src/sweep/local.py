@@ -39,7 +39,7 @@ CODE = (
     "import sys; from src.process.parent import end_with_parent; end_with_parent(int(sys.argv.pop(1)), 1); "
     "from src.sweep.worker import main; main()"
 )
-MAX_DEATHS = 3  # of workers in a row for each of them, without a trial that ended in between
+MIN_DEATHS = 3  # of workers in a row for each of them, before the sweep ends without a trial that ended in between
 
 
 class WorkerProcess(NamedTuple):
@@ -58,6 +58,7 @@ class LocalWorkers:
         n_jobs: how many processes run at a time.
         gpus_per_worker: the setting of that name, see `src.process.gpus.divide_gpus`.
         has_log: True if the output of this process is a log, which contains that of the workers.
+        max_retries: how often a trial that kills its worker is tried again.
 
     Attributes:
         n_jobs: how many processes run at a time.
@@ -70,7 +71,9 @@ class LocalWorkers:
 
     name = ""
 
-    def __init__(self, n_jobs: int, gpus_per_worker: float | None = None, has_log: bool = False) -> None:
+    def __init__(
+        self, n_jobs: int, gpus_per_worker: float | None = None, has_log: bool = False, max_retries: int = 0
+    ) -> None:
         self.n_jobs = n_jobs
         self.gpus = divide_gpus(visible_gpus(os.environ, installed_gpus()), n_jobs, gpus_per_worker)
         self.failing = False
@@ -78,6 +81,8 @@ class LocalWorkers:
         self._job: Job | None = None
         self._living: dict[Connection, WorkerProcess] = {}
         self._deaths = 0  # since the last progress
+        # A trial that is given up kills `max_retries` + 1 workers. The last of them dies after that progress was noted.
+        self._max_deaths = max(MIN_DEATHS, max_retries + 2) * n_jobs
         self._progress = 0
         self._stopping = False
         self._ended: Sequence[object] = []
@@ -189,7 +194,7 @@ class LocalWorkers:
     def _replace(self, number: int, exit_code: int) -> None:
         if exit_code != RECYCLE:
             self._deaths += 1
-        if self._deaths >= MAX_DEATHS * self.n_jobs:
+        if self._deaths >= self._max_deaths:
             hint = "; if memory is short, use a smaller hydra.sweeper.n_jobs or training.batch_size"
             remedy = hint if exit_code < 0 else ""  # a signal ended it
             raise UserError(

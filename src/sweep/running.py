@@ -128,7 +128,7 @@ def workers_of(plan: SweepPlan, n_jobs: int, has_log: bool) -> Workers:
     engine = plan.settings.engine
     if engine.is_remote:
         return RemoteWorkers(engine.build(object, engine), plan, n_jobs)
-    return LocalWorkers(n_jobs, plan.settings.gpus_per_worker, has_log)
+    return LocalWorkers(n_jobs, plan.settings.gpus_per_worker, has_log, plan.settings.max_retries)
 
 
 def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
@@ -160,8 +160,8 @@ def train_trials(workers: Workers, sweep: Sweep, stopping: Stopping) -> None:
                 claims.note_stop(sweep.job.starter)
             if workers.have_ended and not stopping.is_asked:
                 claims.give_up_dead()  # while this process is `alive`: the trial of a killed worker counts as a retry
+            workers.note_progress(claims.count_progress())  # first: a trial that is given up is progress
             workers.replace_dead()
-            workers.note_progress(claims.count_progress())
             view.update(trial_rows(sweep), claims.counts())
             is_warned = is_warned or warn_of_limits(sweep)
         view.update(trial_rows(sweep), claims.counts())

@@ -539,6 +539,20 @@ def test_a_trial_that_is_interrupted_without_advancing_is_tried_again_as_often_a
     assert claims.counts().failed == 1
 
 
+def test_a_trial_that_is_given_up_is_progress_and_its_earlier_attempts_are_none(memory: Storage) -> None:
+    claims = claims_on(memory, n_trials=1, max_retries=2)
+    progress = []
+    for _ in range(3):
+        dies_while_it_runs(claims)
+        claims.give_up_dead()
+        progress.append(claims.count_progress())
+    assert progress == [0, 0, 1]
+
+
+def test_an_interruption_after_a_later_checkpoint_is_progress(memory: Storage) -> None:
+    assert interrupted_at(memory, [1, 1, 2], max_retries=2).count_progress() == 2
+
+
 def is_stopped(claims: Claims) -> None:
     claims.interrupt(claimed(claims), "me", "the sweep was stopped")
 

@@ -28,6 +28,8 @@ class LionConfig(OptimizerConfig, kind="{kind}", builds="keras.optimizers:Lion")
 """
 LOUD = {  # a network whose builder prints, or ends the process
     "loud.py": """
+import os
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -37,6 +39,7 @@ from src.schema import ModelConfig
 @dataclass(kw_only=True)
 class LoudConfig(ModelConfig, kind="loud", builds="loud:build_loud"):
     leaves: bool = False
+    dies: bool = False
 
 
 def build_loud(config, input_shape, num_classes):
@@ -46,6 +49,8 @@ def build_loud(config, input_shape, num_classes):
 
     if config.leaves:
         sys.exit(0)
+    if config.dies:  # as if the machine had too little memory
+        os.kill(os.getpid(), signal.SIGKILL)
     print("building", flush=True)
     inputs, images = pixels(input_shape, config.input_size)
     return keras.Model(inputs, classifier(images, num_classes, 0), name=config.name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from src.errors import UserError
 from src.sweep.local import LocalWorkers
 from tests.support.gpus import install_nvidia_smi, listing, uuid
 from tests.support.workplace import Workplace
@@ -74,6 +75,23 @@ def test_a_replacement_gets_the_gpu_of_the_dead_worker(
         workers.replace_dead()
         assert {popen.pid for _, popen in workers._living.values()} != {popen.pid for popen in processes.values()}
         assert gpus_found(workers) == ["0", "1", "2"]
+
+
+def kill_worker(workers: LocalWorkers) -> None:
+    """Kill the only worker, and start another one."""
+    ((_, popen),) = workers._living.values()
+    popen.kill()
+    workers.wait(60)
+    workers.replace_dead()
+
+
+@pytest.mark.parametrize(("max_retries", "limit"), [(0, 3), (2, 4), (5, 7)])
+def test_a_sweep_ends_when_more_workers_die_in_a_row_than_a_trial_may_kill(max_retries: int, limit: int) -> None:
+    with LocalWorkers(1, max_retries=max_retries) as workers:
+        for _ in range(limit - 1):
+            kill_worker(workers)
+        with pytest.raises(UserError, match=f"{limit} workers died one after the other, the last with exit code -9"):
+            kill_worker(workers)
 
 
 @pytest.mark.parametrize(

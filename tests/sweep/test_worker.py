@@ -228,6 +228,16 @@ LOUD_SWEEP = ["-m", "extensions=[loud]", "model=loud", *[typed for typed in QUIC
 
 
 @pytest.mark.services
+def test_trials_that_kill_their_worker_each_time_are_given_up_and_the_others_are_trained(workplace: Workplace) -> None:
+    write_files(workplace.folder, LOUD)
+    space = ["model.dies=true,false", "seed=1,2", "hydra.sweeper.max_retries=1"]
+    done = workplace.run("src.train", *LOUD_SWEEP, *space)
+    assert done.returncode == 0, done.stderr
+    assert "4 trials: 2 complete, 2 failed; 2 interrupted" in done.stdout
+    assert "trials 1, 3 are not tried again after up to 2 attempts" in done.stdout
+
+
+@pytest.mark.services
 def test_a_network_that_calls_exit_fails_and_the_sweep_continues(workplace: Workplace) -> None:
     write_files(workplace.folder, LOUD)
     done = workplace.run("src.train", *LOUD_SWEEP, "model.leaves=true,false")
