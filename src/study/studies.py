@@ -18,6 +18,7 @@ from src.study.presence import note_queued
 
 SETTING = "setting"
 CHANGED = "setting_changed_at"  # the number of trials when a fixed setting was changed
+MONITOR = "training.monitor"
 LIMIT = "hydra.sweeper.constraints."  # prefix of the limits in a setting
 VARIES = ("space ", "data ", LIMIT)  # prefixes of the items of a setting that are not fixed keys of a configuration
 STOP = "stop"
@@ -131,7 +132,7 @@ def check_setting(
         study: a new or an existing study.
         setting: what the trials have in common, the space and the data sets, from `src.sweep.setting`.
         dimensions: the dimensions of the space.
-        on_change: `error`, or `continue` to allow other settings.
+        on_change: `error`, or `continue` to allow other settings, except for another metric.
         joins: whether the settings come from the study, so that only data and files can differ.
 
     Raises:
@@ -142,6 +143,11 @@ def check_setting(
         before, setting = _without_ties(before), _without_ties(setting)
     changed = [name for name in sorted(before.keys() | setting.keys()) if before.get(name) != setting.get(name)]
     changes = [f"{name} was {before.get(name, 'not set')}, is {setting.get(name, 'not set')}" for name in changed]
+    if MONITOR in changed:  # values of two metrics cannot be compared
+        raise ConfigError(
+            f"the study {study.study_name!r} has another metric: {changes[changed.index(MONITOR)]}. "
+            "Use another hydra.sweeper.study_name"
+        )
     if changes and on_change == "error":
         remedy = (
             "Give this machine the same data and files; type their places behind the name of the study"

@@ -179,6 +179,16 @@ def test_with_on_change_continue_another_setting_is_the_studys_from_then_on(stud
         check_setting(study, BEFORE, [], "error")
 
 
+@pytest.mark.parametrize("on_change", ["error", "continue"])
+def test_another_metric_is_refused_even_with_on_change_continue(study: optuna.Study, on_change: str):
+    before = {**BEFORE, "training.monitor": '"val_accuracy"'}
+    check_setting(study, before, [], "error")
+    sentence = 'training.monitor was "val_accuracy", is "val_macro_f1". Use another hydra.sweeper.study_name'
+    with pytest.raises(ConfigError, match=f"{re.escape(sentence)}$"):
+        check_setting(study, {**BEFORE, "training.monitor": '"val_macro_f1"'}, [], on_change)
+    assert study.user_attrs[SETTING] == before
+
+
 @pytest.mark.parametrize(
     ("change", "first"),
     [({"seed": "2"}, 1), ({"space x": "1, 3"}, 0), ({"data mnist": "elsewhere"}, 0), ({}, 0)],
