@@ -151,7 +151,8 @@ def write_results(sweep: Sweep, is_final: bool = True) -> SweepResult:
         if parent.run_id != sweep.parent.run_id:  # it was deleted meanwhile
             sweep.parent = parent
         runs = runs_of_trials(sweep.store, sweep.job.study, sweep.parent)
-        tracking.end_other_trials(sweep.store, runs, [row.number for row in rows if row.state == "RUNNING"])
+        ended = {row.number for row in rows if row.state not in ("RUNNING", "WAITING")}
+        tracking.end_left_runs(sweep.store, runs, ended)
         known = {run.run_id for run in runs}
         first = claims.read(study.first_of_setting)
         is_idle = is_final and not counts.running

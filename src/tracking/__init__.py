@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         TrialRun,
         adopt_orphans,
         earlier_parents,
-        end_other_trials,
+        end_left_runs,
         has_parent_run,
         open_parent_run,
         read_config,

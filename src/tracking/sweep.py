@@ -1,7 +1,7 @@
 """The runs of a sweep: one parent for the study, one child for each trial."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mlflow.entities import Metric, ViewType
@@ -163,10 +163,16 @@ def earlier_parents(store: Store, study: StudyId) -> list[str]:
     return [run.info.run_id for run in parents if read_tag(run.data.tags, STUDY_ID) != study.unique]
 
 
-def end_other_trials(store: Store, runs: Sequence[TrialRun], running: Sequence[int]) -> None:
-    """Mark RUNNING runs of trials KILLED, except those of the trials with these numbers."""
+def end_left_runs(store: Store, runs: Sequence[TrialRun], ended: Collection[int]) -> None:
+    """Mark RUNNING runs KILLED whose trials have ended.
+
+    Args:
+        store: the store of the runs.
+        runs: those of a study's trials.
+        ended: the numbers of the trials that had ended before `runs` were read: another trial may have begun since.
+    """
     for run in runs:
-        if store.client is not None and run.status == "RUNNING" and run.number not in running:
+        if store.client is not None and run.status == "RUNNING" and run.number in ended:
             store.client.set_terminated(run.run_id, "KILLED")
 
 

@@ -16,7 +16,7 @@ from src.tracking import (
     StudyId,
     adopt_orphans,
     earlier_parents,
-    end_other_trials,
+    end_left_runs,
     open_parent_run,
     open_store,
     read_config,
@@ -311,7 +311,7 @@ def test_the_runs_of_other_trials_and_studies_stay_running(store: Store, client:
     assert {client.get_run(run_id).info.status for run_id in others} == {"RUNNING"}
 
 
-def test_runs_left_behind_become_killed_and_those_of_running_trials_do_not(
+def test_runs_left_behind_by_trials_that_have_ended_become_killed_and_others_do_not(
     store: Store, client: MlflowClient, config: Config
 ):
     left, kept, of_other = trial_run(config, 0), trial_run(config, 1), trial_run(config, 0, OTHER)
@@ -319,10 +319,20 @@ def test_runs_left_behind_become_killed_and_those_of_running_trials_do_not(
     parent, _ = parent_of(store)
     for run_id in (left, kept, of_other):
         client.update_run(run_id, status="RUNNING")
-    end_other_trials(store, study_runs(store, STUDY), [1])
+    end_left_runs(store, study_runs(store, STUDY), [0, 2])
     assert client.get_run(left).info.status == "KILLED"
     assert {client.get_run(run_id).info.status for run_id in (kept, of_other, parent)} == {"RUNNING"}
     assert client.get_run(ended).info.status == "FINISHED"
+
+
+def test_the_run_of_a_trial_that_began_after_the_trials_were_read_stays_running(
+    store: Store, client: MlflowClient, config: Config
+):
+    ended = [0]
+    begun = trial_run(config, 1)
+    client.update_run(begun, status="RUNNING")
+    end_left_runs(store, study_runs(store, STUDY), ended)
+    assert client.get_run(begun).info.status == "RUNNING"
 
 
 def test_a_run_of_more_than_a_page_away_is_found(store: Store, client: MlflowClient, monkeypatch: pytest.MonkeyPatch):
@@ -334,7 +344,7 @@ def test_a_run_of_more_than_a_page_away_is_found(store: Store, client: MlflowCli
     )
     for run in search(client, [store.experiment_id]):
         client.update_run(run.info.run_id, status="RUNNING")
-    end_other_trials(store, study_runs(store, STUDY), [])
+    end_left_runs(store, study_runs(store, STUDY), range(4))
     assert {run.info.status for run in search(client, [store.experiment_id])} == {"KILLED"}
 
 
@@ -396,7 +406,7 @@ def test_without_tracking_every_call_does_nothing(off: Store, tmp_path: Path):
     assert (run.run_id, is_new) == (None, True)
     assert failed(off, 0) is None
     lost(off, 0)
-    end_other_trials(off, study_runs(off, STUDY), [])
+    end_left_runs(off, study_runs(off, STUDY), [0])
     tag_run(off, "some run", {"trial_state": "PRUNED"})
     assert not list(tmp_path.iterdir())
 
