@@ -91,13 +91,18 @@ def watch(study_name: str, storage_url: str) -> None:
         def is_attended() -> bool:
             return study.is_attended(opened, storage.locks, found)
 
-        n_trials = study.order_of(opened).n_trials
-        with console.SweepView(objectives, n_trials, study.trial_rows(trials(), retries, limits)) as view:
+        def ordered() -> int:
+            return study.order_of(opened).n_trials
+
+        with console.SweepView(
+            objectives, storage.patience.call(ordered), study.trial_rows(trials(), retries, limits)
+        ) as view:
             while True:
                 found = trials()
                 counts = study.count_trials(found, retries)
+                view.n_trials = storage.patience.call(ordered)  # somebody may have raised it
                 view.update(study.trial_rows(found, retries, limits), counts)
-                if not counts.running and (counts.counted >= n_trials or storage.patience.call(has_ended)):
+                if not counts.running and (counts.counted >= view.n_trials or storage.patience.call(has_ended)):
                     break
                 idle = 0.0 if counts.running else idle + TICK
                 if idle == LONG:

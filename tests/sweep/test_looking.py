@@ -42,24 +42,29 @@ def incomplete(storage: Storage) -> Study:
     return opened
 
 
+def nothing() -> None:
+    """Leave everything as it is."""
+
+
 class Clock:
     """Counts the pauses of `watch` instead of waiting, and does something after some of them."""
 
-    def __init__(self, after: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, after: Callable[[], object], later: Callable[[], object]) -> None:
         self.pauses = 0
-        self._after = after
+        self._events = {TICKS: after, 2 * TICKS: later}
 
     def sleep(self, seconds: float) -> None:
         self.pauses += 1
-        if self.pauses == TICKS:
-            self._after()
+        self._events.get(self.pauses, nothing)()
         assert self.pauses < 10 * TICKS, "it does not end"
         time.sleep(0)
 
 
 @contextmanager
-def watching(monkeypatch: pytest.MonkeyPatch, after: Callable[[], object] = lambda: None) -> Iterator[Clock]:
-    clock = Clock(after)
+def watching(
+    monkeypatch: pytest.MonkeyPatch, after: Callable[[], object] = nothing, later: Callable[[], object] = nothing
+) -> Iterator[Clock]:
+    clock = Clock(after, later)
     with monkeypatch.context() as patch:
         patch.setattr(looking, "time", clock)
         yield clock
@@ -110,6 +115,25 @@ def test_it_does_not_end_while_a_cluster_may_start_workers(
     with watching(monkeypatch, after=lambda: note_queued(incomplete, None)) as clock:
         watch(NAME, url)
     assert clock.pauses > TICKS
+
+
+def test_it_waits_for_the_trials_of_an_order_that_is_raised_meanwhile(
+    incomplete: Study, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note_queued(incomplete, "Slurm job 17")
+    incomplete.add_trials([create_trial(value=0.5)] * 8)  # nine of ten
+
+    def raise_order() -> None:
+        study.place_order(incomplete, study.Order(11, None))
+        incomplete.add_trial(create_trial(value=0.5))
+
+    def end() -> None:
+        incomplete.add_trial(create_trial(value=0.5))
+
+    with watching(monkeypatch, after=raise_order, later=end) as clock:
+        watch(NAME, url)
+    assert clock.pauses == 2 * TICKS
+    assert "11 trials: 11 complete" in capsys.readouterr().out
 
 
 def test_queued_workers_of_a_sweep_that_was_stopped_are_not_waited_for(
