@@ -60,6 +60,16 @@ def can_retry(trial: FrozenTrial, max_retries: int) -> bool:
     return not counts_as(KILLED, trial) or bool(trial.user_attrs.get(RETRIES, 0) < max_retries)
 
 
+def uncounted(trials: Sequence[FrozenTrial], max_retries: int) -> set[int]:
+    """Return the numbers of the interrupted trials that do not count, because they were tried again or may be."""
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return {
+        trial.number
+        for trial in trials
+        if is_interrupted(trial) and (trial.number in retried or can_retry(trial, max_retries))
+    }
+
+
 def open_chains(trials: Sequence[FrozenTrial], max_retries: int) -> set[int]:
     """Return the chains whose last trial is running, or was interrupted and may be tried again."""
     last = {chain_of(trial): trial for trial in trials}
@@ -67,8 +77,9 @@ def open_chains(trials: Sequence[FrozenTrial], max_retries: int) -> set[int]:
 
 
 def have_failed_in_a_row(trials: Sequence[FrozenTrial], count: int, max_retries: int) -> bool:
-    """Return True if the last `count` ended trials all failed, without those that will be tried again."""
-    ended = [trial.state for trial in trials if trial.state.is_finished() and not can_retry(trial, max_retries)]
+    """Return True if the last `count` ended trials that count all failed."""
+    without = uncounted(trials, max_retries)
+    ended = [trial.state for trial in trials if trial.state.is_finished() and trial.number not in without]
     last = ended[-count:]
     return len(last) == count and set(last) == {TrialState.FAIL}
 
@@ -128,7 +139,7 @@ def counts_as(reason: str, trial: FrozenTrial) -> bool:
 
 def count_trials(trials: Sequence[FrozenTrial], max_retries: int) -> Counts:
     """Return how many trials ended how."""
-    retried = [trial for trial in trials if can_retry(trial, max_retries)]
+    retried = uncounted(trials, max_retries)
     by_state = {state: sum(trial.state == state for trial in trials) for state in STATES}
     return Counts(
         complete=by_state[TrialState.COMPLETE],

@@ -41,12 +41,12 @@ from src.study.attempts import (
     STARTED_AT,
     STARTER,
     STOPPING,
-    can_retry,
     chain_of,
     count_trials,
     have_failed_in_a_row,
     next_parameters,
     open_chains,
+    uncounted,
 )
 from src.study.patience import is_outage
 from src.study.presence import OWNER, note_arrival
@@ -200,9 +200,10 @@ class Claims:
 
     def count_progress(self) -> int:
         """Returns the number of trials that have ended, without those that lost all their work and are tried again."""
-        ended = [trial for trial in self.trials() if trial.state.is_finished()]
-        retries = self._settings.max_retries
-        return sum(not can_retry(trial, retries) or ADVANCED in trial.user_attrs for trial in ended)
+        trials = self.trials()
+        without = uncounted(trials, self._settings.max_retries)
+        ended = [trial for trial in trials if trial.state.is_finished()]
+        return sum(trial.number not in without or ADVANCED in trial.user_attrs for trial in ended)
 
     def is_done(self) -> bool:
         """Returns whether the study has all its trials, and none is running."""

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from src.results import TrialRow
 from src.schema import BEST, VALIDATION, Objective, excess, front_of, improves, metric_names, sign_of
-from src.study.attempts import REASON, can_retry, count_attempts, is_interrupted
+from src.study.attempts import REASON, count_attempts, is_interrupted, uncounted
 from src.study.shared import COSTS
 from src.study.watch import REPORTED
 
@@ -24,10 +24,11 @@ def trial_rows(
     rows = [_with_excess(_row(trial), limits or {}) for trial in sorted(trials, key=lambda trial: trial.number)]
     if max_retries is None:
         return rows
+    without = uncounted(trials, max_retries)
     given_up = {
         trial.number: count_attempts(trial, trials)
         for trial in trials
-        if is_interrupted(trial) and not can_retry(trial, max_retries)
+        if is_interrupted(trial) and trial.number not in without
     }
     return [_as_given_up(row, given_up[row.number]) if row.number in given_up else row for row in rows]
 

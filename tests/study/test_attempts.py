@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from src.study.attempts import KILLED, have_failed_in_a_row, next_parameters, open_chains
+from src.study.attempts import KILLED, count_trials, have_failed_in_a_row, next_parameters, open_chains
 
 MAX_RETRIES = 2
 STATES = {state.name[0]: state for state in TrialState}
@@ -51,6 +51,21 @@ def trials_of(letters: str) -> list[FrozenTrial]:
 )
 def test_trials_have_failed_in_a_row_if_the_last_ones_that_count_did(ended: str, failing: bool) -> None:
     assert have_failed_in_a_row(trials_of(ended), 3, MAX_RETRIES) is failing
+
+
+def retried_with_a_larger_limit(end: str) -> list[FrozenTrial]:
+    """The attempts of one trial: a limit of 0 does not allow the second one, but an earlier limit did."""
+    return [trial_of("f", 0), trial_of(end, 1, retry_of=0, retries=1, chain=0)]
+
+
+@pytest.mark.parametrize("end", ["C", "F", "R"])
+def test_a_trial_that_was_tried_again_does_not_count_when_the_limit_becomes_smaller(end: str) -> None:
+    counts = count_trials(retried_with_a_larger_limit(end), max_retries=0)
+    assert (counts.counted + counts.running, counts.retried) == (1, 1)
+
+
+def test_a_trial_that_was_tried_again_is_no_failure_when_the_limit_becomes_smaller() -> None:
+    assert not have_failed_in_a_row(retried_with_a_larger_limit("F"), 2, max_retries=0)
 
 
 @pytest.mark.parametrize(("end", "is_open"), [("R", True), ("f", True), ("F", False), ("C", False), ("P", False)])

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from src.results import TrialRow
 from src.schema import Objective
 from src.study import Storage, front, is_worth_keeping, ranked, trial_rows
+from src.study.attempts import KILLED
 from tests.support.studies import claimed, claims_on
 
 BEGIN = datetime(2026, 1, 1, 12)
@@ -60,6 +61,15 @@ def test_a_completed_trials_row_has_all_its_attributes():
             started=BEGIN,
         )
     ]
+
+
+def test_a_trial_that_was_tried_again_is_not_called_given_up_when_the_limit_becomes_smaller():
+    killed = {"interrupted": True, "reason": KILLED}
+    attempts = [
+        trial_of(0, TrialState.FAIL, **killed),
+        trial_of(1, TrialState.FAIL, **killed, retry_of=0, retries=1, chain=0),
+    ]
+    assert [row.attempts for row in trial_rows(attempts, max_retries=0)] == [0, 2]
 
 
 def test_a_running_trial_has_as_many_epochs_as_it_reported_and_no_duration():
