@@ -112,7 +112,10 @@ class SuccessiveHalvingConfig(PrunerConfig, kind="successive_halving", builds="o
 
 @dataclass(kw_only=True)
 class PatientConfig(PrunerConfig, kind="patient", builds="src.study.sampling:patient_pruner"):
-    """Ends a trial after `patience` epochs without an improvement of more than `min_delta`."""
+    """Ends a trial if its last `patience` + 1 epochs are all worse than its best earlier one, by more than `min_delta`.
+
+    An epoch that is only equally good keeps the trial alive.
+    """
 
     patience: int = 2
     min_delta: float = 0.0

@@ -48,7 +48,7 @@ def qmc_sampler(independent_seed: int, **settings: Any) -> QMCSampler:
 
 
 def patient_pruner(**settings: Any) -> PatientPruner:
-    """Return a pruner that waits for a number of epochs without improvement."""
+    """Return a pruner that ends a trial whose latest epochs are all worse than its best earlier one."""
     return PatientPruner(None, **settings)
 
 

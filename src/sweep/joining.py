@@ -48,8 +48,8 @@ def resume(
             )
         order = study.Order(n_trials or before.n_trials, None)
         plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
-        if n_trials is not None and n_trials > plan.count_trials(plan.first_trials()):
-            raise ConfigError(f"--n-trials {n_trials}: the grid has {before.n_trials} combinations; remove --n-trials")
+        if n_trials is not None and n_trials > (most := plan.count_trials(plan.first_trials())):
+            raise ConfigError(f"--n-trials {n_trials}: the grid has {most} combinations; order no more than that")
         patience.call(lambda: study.place_order(opened, order))
         patience.call(lambda: study.ask_to_stop(opened, False))
     run_study(plan, joins=True, has_log=log is not None)

@@ -29,9 +29,10 @@ def show_studies(storage_url: str) -> None:
         cells = []
         for name in study.study_names(storage.optuna):
             rows = study.trial_rows(study.find_study(name, storage.optuna).get_trials(deepcopy=False))
-            states = [row.state for row in rows]
-            cells.append((name, *(str(states.count(state)) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING"))))
-        console.table("studies", ("study", "complete", "pruned", "failed", "running"), cells)
+            outcomes = [row.outcome for row in rows]
+            kinds = ("COMPLETE", "PRUNED", "FAIL", "INTERRUPTED", "RUNNING")
+            cells.append((name, *(str(outcomes.count(kind)) for kind in kinds)))
+        console.table("studies", ("study", "complete", "pruned", "failed", "interrupted", "running"), cells)
 
 
 def show_trials(study_name: str, storage_url: str) -> None:

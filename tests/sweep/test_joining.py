@@ -53,6 +53,15 @@ def test_another_folder_trains_what_was_ordered_and_completes_the_run(stores: di
     assert "3 trials: 3 complete" in watched.stdout
 
 
+def test_more_trials_than_a_grid_has_are_refused_with_the_size_of_the_grid(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path)
+    grid = ["seed=1,2,3", "hydra.sweeper.n_trials=1", f"hydra.sweeper.study_name={NAME}"]
+    assert workplace.run("src.train", "-m", *SMALL, "model=dense", *grid).returncode == 0
+    done = workplace.run("src.sweep", "resume", NAME, "--n-trials", "4")
+    assert done.returncode == 2
+    assert "--n-trials 4: the grid has 3 combinations; order no more than that" in done.stderr
+
+
 def test_a_report_that_a_killed_worker_has_not_written_is_written_by_resume(
     stores: dict[str, str], tmp_path: Path
 ) -> None:

@@ -13,11 +13,12 @@ NAME = "grid-0123abcd"
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A folder with a study of four trials that are complete and two that failed."""
+    """A folder with a study of four trials that are complete, two that failed and one that was interrupted."""
     workplace = Workplace(tmp_path_factory.mktemp("listed"))
     study = create_study(study_name=NAME, storage=Study(workplace.folder).storage)
     failed = create_trial(state=TrialState.FAIL, user_attrs={"reason": "larger than the 32x32 map"})
-    study.add_trials([create_trial(value=0.5)] * 4 + [failed] * 2)
+    interrupted = create_trial(state=TrialState.FAIL, user_attrs={"interrupted": True})
+    study.add_trials([create_trial(value=0.5)] * 4 + [failed] * 2 + [interrupted])
     return workplace
 
 
@@ -25,7 +26,7 @@ def test_the_studies_are_listed_with_their_counts(listed: Workplace) -> None:
     done = listed.run("src.sweep", "status")
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("grid-")]
-    assert line.split() == [NAME, "4", "0", "2", "0"]
+    assert line.split() == [NAME, "4", "0", "2", "1", "0"]
 
 
 def test_a_study_is_shown_trial_by_trial(listed: Workplace) -> None:
