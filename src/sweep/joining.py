@@ -40,7 +40,7 @@ def resume(
     Raises:
         ConfigError: a grid does not have this many trials; see `plan_of_study` for others.
     """
-    with _joined(name, storage_url, log) as (opened, patience):
+    with _joined(name, storage_url, log) as opened:
         before = study.order_of(opened)
         if n_trials is not None and n_trials < before.n_trials:
             raise ConfigError(
@@ -50,9 +50,7 @@ def resume(
         plan = plan_of_study(opened, order, storage_url, take_extensions(typed), n_jobs)
         if n_trials is not None and n_trials > (most := plan.count_trials(plan.first_trials())):
             raise ConfigError(f"--n-trials {n_trials}: the grid has {most} combinations; order no more than that")
-        patience.call(lambda: study.place_order(opened, order))
-        patience.call(lambda: study.ask_to_stop(opened, False))
-    run_study(plan, joins=True, has_log=log is not None)
+    run_study(plan, joins=True, has_log=log is not None, order=order)
 
 
 def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Path | None) -> None:
@@ -67,7 +65,7 @@ def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
         n_jobs: how many worker processes this command starts.
         log: the file for the output of this command, None for the terminal.
     """
-    with _joined(name, storage_url, log) as (opened, _):
+    with _joined(name, storage_url, log) as opened:
         order = study.order_of(opened)
         reason = "was asked to stop" if study.is_stopped(opened) else "has passed its deadline"
         if study.is_stopped(opened) or order.is_over:
@@ -78,15 +76,15 @@ def work(name: str, storage_url: str, typed: Sequence[str], n_jobs: int, log: Pa
 
 
 @contextmanager
-def _joined(name: str, storage_url: str, log: Path | None) -> Iterator[tuple[optuna.Study, study.Patience]]:
+def _joined(name: str, storage_url: str, log: Path | None) -> Iterator[optuna.Study]:
     """Yield a study that has a definition, and note in it where the log of this process is."""
     if log is not None:
         _write_into(log)
-    with opened_study(name, storage_url) as (storage, opened):
+    with opened_study(name, storage_url) as (_, opened):
         study.kept_definition(opened)
         if log is not None:
             study.note_worker(opened, study.WorkerRecord(platform.node(), os.getpid(), time.time(), str(log)))
-        yield opened, storage.patience
+        yield opened
 
 
 def _gpus_of_each(n_jobs: int) -> float | None:

@@ -56,6 +56,7 @@ def open_sweep(
     store: tracking.Store,
     data: Sequence[Data],
     joins: bool = False,
+    order: study.Order | None = None,
 ) -> Sweep:
     """Create the study and its MLflow run, or resume them, and warn of runs that are gone.
 
@@ -66,7 +67,8 @@ def open_sweep(
         storage: the storage of the study.
         store: the store of the runs.
         data: the data sets of the sweep.
-        joins: True if the plan comes from the study, whose definition and order then stay as they are.
+        joins: True if the plan comes from the study, whose definition then stays as it is.
+        order: for a study that is joined, None to keep the one that it has.
 
     Raises:
         ConfigError: a study of this name was made with other settings, or the run of a study that exists is missing.
@@ -85,11 +87,8 @@ def open_sweep(
             names = [objective.name for objective in plan.objectives]
             opened = study.open_study(name, storage.optuna, *directions, names=names)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change, joins)
-            if not joins:
-                if not searched_places(plan):
-                    study.keep_definition(opened, definition, origin())
-                study.place_order(opened, study.Order(n_trials, deadline_of(plan)))
-                study.ask_to_stop(opened, False)
+            if not joins and not searched_places(plan):
+                study.keep_definition(opened, definition, origin())
             rows = study.trial_rows(opened.get_trials(deepcopy=False))
             study_id = tracking.StudyId(name, study.unique_id(opened))
             if joins and not tracking.has_parent_run(store, study_id):
@@ -97,6 +96,10 @@ def open_sweep(
                     f"the run of the study {name!r} is not in {redact(plan.tracking.uri)}; name the store that has it, "
                     "with MLFLOW_TRACKING_URI or tracking.uri=ADDRESS. If the run was deleted, run the sweep's command"
                 )
+            placed = order if joins else study.Order(n_trials, deadline_of(plan))
+            if placed is not None:
+                study.place_order(opened, placed)
+                study.ask_to_stop(opened, False)
             return study_id, open_parent(store, study_id, plan, data), rows
 
     with tracking.explain_store_errors(plan.tracking.uri):

@@ -26,13 +26,16 @@ from src.sweep.workers import Workers
 TICK = 0.5  # seconds between two looks at the study
 
 
-def run_study(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> SweepResult:
+def run_study(
+    plan: SweepPlan, joins: bool = False, has_log: bool = False, order: study.Order | None = None
+) -> SweepResult:
     """Runs trials until the study has as many as its settings say, then writes the results.
 
     Args:
         plan: the checked settings of the sweep, from `src.space.planning.plan_sweep`, or those of a study that exists.
         joins: True if they are those of a study that exists.
         has_log: True if the output of this process is a log.
+        order: for a study that exists; it is placed after all checks. None to work on the order that it has.
 
     Raises:
         UserError: a store cannot be used, a study of this name was made with other settings, or too many trials failed
@@ -43,7 +46,7 @@ def run_study(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> Sw
         raise ConfigError(
             "hydra.sweeper.detach=true: this command needs the result of the sweep; remove `hydra.sweeper.detach=true`"
         )
-    with open_with_workers(plan, joins, has_log) as (workers, sweep, stopping):
+    with open_with_workers(plan, joins, has_log, order) as (workers, sweep, stopping):
         ending = Ending(sweep)
         with sweep.claims.alive(sweep.job.starter), ending, stopping.training(), sweep.store.watching():
             sweep.claims.arrive(sweep.job.starter)
@@ -96,13 +99,16 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def open_with_workers(plan: SweepPlan, joins: bool = False, has_log: bool = False) -> Iterator[Opened]:
+def open_with_workers(
+    plan: SweepPlan, joins: bool = False, has_log: bool = False, order: study.Order | None = None
+) -> Iterator[Opened]:
     """Open a sweep and its workers, which have no job yet.
 
     Args:
         plan: the checked settings of the sweep.
         joins: True if they are those of a study that exists.
         has_log: True if the output of this process is a log.
+        order: for a study that exists, see `run_study`.
     """
     definition = define(plan)  # refuses what a study must not contain
     n_trials = plan.count_trials(plan.first_trials())
@@ -120,7 +126,8 @@ def open_with_workers(plan: SweepPlan, joins: bool = False, has_log: bool = Fals
         data = find_data(plan)
         with closing(storage), stopping.noting_signals():
             store.stop_waiting_if(lambda: bool(stopping.signals))
-            yield Opened(workers, open_sweep(plan, definition, n_trials, storage, store, data, joins), stopping)
+            sweep = open_sweep(plan, definition, n_trials, storage, store, data, joins, order)
+            yield Opened(workers, sweep, stopping)
 
 
 def workers_of(plan: SweepPlan, n_jobs: int, has_log: bool) -> Workers:

@@ -111,13 +111,18 @@ def test_a_machine_with_other_code_or_packages_is_named_and_refused(
     assert f"{os.uname().nodename} cannot work on the study '{NAME}', because it has {key} " in done.stderr
 
 
-def test_a_machine_with_other_data_is_refused(stores: dict[str, str], tmp_path: Path) -> None:
+def test_a_machine_with_other_data_is_refused_and_changes_nothing_in_the_study(
+    stores: dict[str, str], tmp_path: Path
+) -> None:
     opened = optuna.load_study(study_name=NAME, storage=stores["OPTUNA_STORAGE"])
     setting = opened.user_attrs["setting"]
     (data,) = [name for name in setting if name.startswith("data ")]
     opened.set_user_attr("setting", setting | {data: "other images"})
+    study.ask_to_stop(opened)
+    before = opened.user_attrs
     try:
         done = Workplace(tmp_path).run("src.sweep", "resume", NAME, "--n-trials", "50", **stores)
+        assert opened.user_attrs == before  # the order, its deadline and the request to stop
     finally:
         opened.set_user_attr("setting", setting)
     assert done.returncode == 2
