@@ -64,7 +64,7 @@ def test_a_trial_that_was_tried_again_does_not_count_when_the_limit_becomes_smal
     assert (counts.counted + counts.running, counts.retried) == (1, 1)
 
 
-def test_a_trial_that_was_tried_again_is_no_failure_when_the_limit_becomes_smaller() -> None:
+def test_a_trial_that_was_tried_again_is_not_a_failure_when_the_limit_becomes_smaller() -> None:
     assert not have_failed_in_a_row(retried_with_a_larger_limit("F"), 2, max_retries=0)
 
 

@@ -64,7 +64,7 @@ def test_a_completed_trials_row_has_all_its_attributes():
 
 
 def test_a_trial_that_was_tried_again_is_not_called_given_up_when_the_limit_becomes_smaller():
-    killed = {"interrupted": True, "reason": KILLED}
+    killed: dict[str, Any] = {"interrupted": True, "reason": KILLED}
     attempts = [
         trial_of(0, TrialState.FAIL, **killed),
         trial_of(1, TrialState.FAIL, **killed, retry_of=0, retries=1, chain=0),
