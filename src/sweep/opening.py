@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,13 @@ from typing import Any
 
 from src import console, study, tracking
 from src.errors import ConfigError
+from src.extensions import PARAM
 from src.redact import redact
 from src.results import TrialRow, trial_name
 from src.space import SweepPlan, places_of, searched_places
 from src.sweep.chains import Chains
 from src.sweep.job import Job
-from src.sweep.origin import origin
+from src.sweep.origin import describe_changes, origin
 from src.sweep.runs import open_parent, runs_of_trials, warnings_of
 from src.sweep.setting import Data, describe_setting, setting_digest
 
@@ -81,6 +83,8 @@ def open_sweep(
     setting = describe_setting(plan, data)
     name = plan.settings.study_name or f"{plan.name}-{setting_digest(setting)}"
 
+    changes: list[str] = []  # of the origin, found before it is replaced: `open_both` may be repeated
+
     def open_both() -> tuple[tracking.StudyId, tracking.Run, list[TrialRow]]:
         with storage.exclusive(f"study {name}"):
             directions = [objective.direction for objective in plan.objectives]
@@ -88,7 +92,11 @@ def open_sweep(
             opened = study.open_study(name, storage.optuna, *directions, names=names)
             study.check_setting(opened, setting, plan.space.dimensions, plan.settings.on_change, joins)
             if not joins and not searched_places(plan):
-                study.keep_definition(opened, definition, origin())
+                now = origin()
+                then = opened.user_attrs.get(study.ORIGIN, now)
+                if differing := describe_changes({**then, PARAM: ""}, {**now, PARAM: ""}):  # extensions: `warnings_of`
+                    changes.append(differing)
+                study.keep_definition(opened, definition, now)
             rows = study.trial_rows(opened.get_trials(deepcopy=False))
             study_id = tracking.StudyId(name, study.unique_id(opened))
             if joins and not tracking.has_parent_run(store, study_id):
@@ -106,6 +114,12 @@ def open_sweep(
         study_id, parent, rows = storage.patience.call(open_both)
         runs = runs_of_trials(store, study_id, parent)
         warnings = warnings_of(store, study_id, plan.tracking, rows, runs)
+        if changes:
+            warnings = [
+                f"the study {name!r} was made with other code or packages: {platform.node()} has {changes[0]}. "
+                "Its trials still count, and from now on only machines that have the same can work on it",
+                *warnings,
+            ]
     console.warn(warnings)
     job = Job(
         definition=definition,

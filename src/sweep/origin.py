@@ -22,18 +22,20 @@ def origin() -> dict[str, str]:
 def check_origin(name: str, then: Mapping[str, str]) -> None:
     """Raise ConfigError if this machine has other code or packages than those that train the study's trials."""
     now = origin()
-    differing = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
-    if differing:
-        changes = [
-            f"{NAMES.get(key, key)} {_short(now.get(key))} instead of {_short(then.get(key))}" for key in differing
-        ]
+    if changes := describe_changes(then, now):
         remedy = "Install what the other machines have"
         if PARAM in then and PARAM not in now:
             names = ",".join(recorded_extensions(then))
             remedy = f"Type `extensions=[{names}]` behind the name of the study"
-        raise ConfigError(
-            f"{platform.node()} cannot work on the study {name!r}, because it has {'; '.join(changes)}. {remedy}"
-        )
+        raise ConfigError(f"{platform.node()} cannot work on the study {name!r}, because it has {changes}. {remedy}")
+
+
+def describe_changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return `code 0123 instead of 4567; keras 3.12 instead of 3.11`; empty if the origins are equal."""
+    differing = [key for key in sorted(then.keys() | now.keys()) if then.get(key) != now.get(key)]
+    return "; ".join(
+        f"{NAMES.get(key, key)} {_short(now.get(key))} instead of {_short(then.get(key))}" for key in differing
+    )
 
 
 def _short(value: str | None) -> str:
