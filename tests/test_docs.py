@@ -54,7 +54,7 @@ def commands() -> list[str]:
 
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
-LONG = "src.train model=resnet18"  # compiling the network takes most of a minute
+LONG = ("src.train model=resnet18", "final_epochs=24")  # compiling the network, or a search of many, takes a minute
 FASHION = {"dataset=fashion_mnist", "experiment=fashion_cnn", "hparams_search=fashion_500k"}  # need the full data
 ONLY_LOOKS = {"--help", "--cfg"}
 
@@ -69,7 +69,7 @@ def answered(command: str) -> str | None:
 
 
 def marks(command: str) -> list[pytest.MarkDecorator]:
-    if LONG in command:
+    if any(part in command for part in LONG):
         return [pytest.mark.slow]
     is_quick = answered(command) is not None or ONLY_LOOKS & {*shlex.split(command)}
     return [] if is_quick else [pytest.mark.services]

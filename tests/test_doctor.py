@@ -133,6 +133,7 @@ def damage_checkpoint(patient: Patient, gone: str) -> str:
     patient.checkpoint(run_id, epoch=5)
     manifest = patient.checkpoint(run_id, epoch=10)
     manifest.with_name("variables-00010.npy").write_text("short")
+    age(manifest.parent)  # files that were just written may belong to a process of another machine
     return str(manifest)
 
 

@@ -112,7 +112,7 @@ def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [1, 3, -1])
+@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow), -1])
 @pytest.mark.parametrize(
     "typed",
     [

@@ -151,7 +151,7 @@ def kill_at(workplace: Workplace, line: str, *arguments: str) -> None:
 
 @pytest.mark.fault
 def test_killed_in_the_sweep_and_in_the_final_trainings_it_resumes_and_does_no_step_twice(workplace: Workplace):
-    slow = [*SPACE, "training.epochs=120", "model.dropout=0,0.3", "training.monitor=val_loss"]
+    slow = [*SPACE, "training.epochs=40", "model.dropout=0,0.3", "training.monitor=val_loss"]
     slow.remove("training.epochs=3")
     kill_at(workplace, "trial 0  COMPLETE", *slow)
     kill_at(workplace, r"epoch +1/", *slow)  # of as many as were best, which depends on the processor

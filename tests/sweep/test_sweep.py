@@ -17,7 +17,7 @@ import yaml
 
 from src.study.storage import open_existing
 from tests.support.sweeps import SMALL, SPACE, Study, Swept
-from tests.support.workplace import ROOT, Workplace
+from tests.support.workplace import ROOT, Workplace, copy_of
 
 pytestmark = pytest.mark.services
 
@@ -167,31 +167,42 @@ def test_each_worker_of_a_local_sweep_has_a_log_that_status_shows(swept: Swept) 
         assert last in shown
 
 
-def test_the_same_command_again_runs_nothing_more_and_a_larger_total_only_the_rest(workplace: Workplace) -> None:
-    command = ["-m", *SMALL, *SPACE]
-    for total, new in ((2, 2), (2, 0), (3, 1)):
-        done = workplace.run("src.train", *command, f"hydra.sweeper.n_trials={total}")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("COMPLETE  val_accuracy") == new
-        Study(workplace.folder).assert_whole(total)
-    params = [tuple(trial.params.values()) for trial in Study(workplace.folder).study.trials]
-    assert len(set(params)) == 3  # the sampler of a resumed study does not repeat itself
-
-
 QUICK = ["dataset=synthetic", "dataset.limit=100", "training.epochs=1", "model=dense"]
+TWO_TRIALS = ["-m", "hydra/sweeper=optuna", *QUICK, SPACE[-1], "hydra.sweeper.n_trials=2"]
 
 
-def test_a_sweep_whose_runs_are_gone_resumes_and_writes_its_results_from_the_study(workplace: Workplace) -> None:
-    command = ["-m", "hydra/sweeper=optuna", *QUICK, SPACE[-1]]
-    finish(workplace, *command, "hydra.sweeper.n_trials=2")
-    (workplace.folder / "mlflow.db").unlink()
-    shutil.rmtree(workplace.folder / "mlartifacts")
-    done = workplace.run("src.train", *command, "hydra.sweeper.n_trials=3")
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A sweep of two trials that has ended."""
+    workplace = Workplace(tmp_path_factory.mktemp("ended"))
+    finish(workplace, *TWO_TRIALS)
+    return workplace
+
+
+@pytest.fixture
+def finished(ended: Workplace, tmp_path: Path) -> Workplace:
+    """A copy of it, for a test to go on with."""
+    return copy_of(ended, tmp_path / "copy")
+
+
+def test_a_larger_total_runs_only_the_rest_and_does_not_repeat_the_parameters(finished: Workplace) -> None:
+    done = finished.run("src.train", *TWO_TRIALS, "hydra.sweeper.n_trials=3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("COMPLETE  val_accuracy") == 1
+    study = Study(finished.folder)
+    study.assert_whole(3)
+    assert len({tuple(trial.params.values()) for trial in study.study.trials}) == 3
+
+
+def test_a_sweep_whose_runs_are_gone_resumes_and_writes_its_results_from_the_study(finished: Workplace) -> None:
+    (finished.folder / "mlflow.db").unlink()
+    shutil.rmtree(finished.folder / "mlartifacts")
+    done = finished.run("src.train", *TWO_TRIALS, "hydra.sweeper.n_trials=3")
     assert done.returncode == 0, done.stderr
     warned, _, trained = done.stdout.partition("trial 2  COMPLETE")
     assert "the runs of 2 trials (0-1) are not in experiment" in warned
     assert "resume with" not in trained
-    study = Study(workplace.folder)
+    study = Study(finished.folder)
     best = study.study.best_trial
     recipe = yaml.safe_load(study.artifact("best.yaml"))
     assert recipe["optimizer"]["learning_rate"] == best.params["optimizer.learning_rate"]
@@ -205,18 +216,17 @@ def test_a_sweep_whose_runs_are_gone_resumes_and_writes_its_results_from_the_stu
 
 
 def test_a_repeated_finished_sweep_keeps_its_end_time_and_a_stopped_one_becomes_finished(
-    workplace: Workplace,
+    finished: Workplace,
 ) -> None:
-    command = ["-m", *QUICK, "seed=1,2"]
-    finish(workplace, *command)
-    study = Study(workplace.folder)
+    study = Study(finished.folder)
     parent = study.parent.info
-    finish(workplace, *command)
+    repeated = finished.run("src.train", *TWO_TRIALS)
+    assert (repeated.returncode, "COMPLETE  val_accuracy" in repeated.stdout) == (0, False), repeated.stderr
     assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time)
     for metric in study.parent.data.metrics:
         assert len(study.client.get_metric_history(parent.run_id, metric)) == 1  # nothing new was recorded
     study.client.set_terminated(parent.run_id, "KILLED", end_time=parent.end_time - 1)
-    finish(workplace, *command)
+    finish(finished, *TWO_TRIALS)
     assert (study.parent.info.status, study.parent.info.end_time) == ("FINISHED", parent.end_time - 1)
 
 
@@ -265,14 +275,12 @@ def test_a_sweep_without_tracking_leaves_only_the_study(workplace: Workplace) ->
     assert not (workplace.folder / "mlflow.db").exists()
 
 
-def test_a_named_study_with_another_setting_is_refused_unless_that_is_wanted(workplace: Workplace) -> None:
-    command = ["-m", *SMALL, "seed=1,2", "hydra.sweeper.study_name=mine"]
-    assert workplace.run("src.train", *command).returncode == 0
-    changed = workplace.run("src.train", *command, "training.batch_size=64")
+def test_a_named_study_with_another_setting_is_refused_unless_that_is_wanted(finished: Workplace) -> None:
+    command = [*TWO_TRIALS, f"hydra.sweeper.study_name={Study(finished.folder).study.study_name}"]
+    changed = finished.run("src.train", *command, "training.batch_size=64")
     assert changed.returncode == 2
     assert "training.batch_size was 128, is 64" in changed.stderr
-    wanted = ["training.batch_size=64", "hydra.sweeper.on_change=continue"]
-    assert workplace.run("src.train", *command, *wanted).returncode == 0
+    finish(finished, *command, "training.batch_size=64", "hydra.sweeper.on_change=continue")
 
 
 @pytest.mark.parametrize(
@@ -318,7 +326,7 @@ def test_the_workers_of_a_script_import_the_code_that_the_script_imported(workpl
 
 # --- what cannot be lost -------------------------------------------------------------------------------------------
 
-LONG = ["dataset=synthetic", "training.epochs=30", *SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2"]
+LONG = ["dataset=synthetic", "training.epochs=15", *SPACE, "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2"]
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -375,7 +383,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_tried_again_with_the_same_par
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     study = Study(workplace.folder)
-    study.assert_whole(4)
+    study.assert_whole(3)
     (interrupted,) = [trial for trial in study.study.trials if trial.user_attrs.get("interrupted")]
     (retry,) = [trial for trial in study.study.trials if trial.user_attrs.get("retry_of") == interrupted.number]
     assert retry.params == interrupted.params
@@ -407,8 +415,8 @@ def test_the_workers_of_a_killed_parent_end_and_the_same_command_resumes_the_swe
     assert not left
     finish(workplace, "-m", *LONG, "hydra.sweeper.max_retries=0")
     study = Study(workplace.folder)
-    study.assert_whole(4)
-    assert [trial.state.name for trial in study.study.trials].count("COMPLETE") == 4
+    study.assert_whole(3)
+    assert [trial.state.name for trial in study.study.trials].count("COMPLETE") == 3
 
 
 @pytest.mark.fault
@@ -456,23 +464,21 @@ def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: W
     for process in processes:
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, out + err
-    Study(workplace.folder).assert_whole(4)
+    Study(workplace.folder).assert_whole(3)
 
 
 @pytest.mark.fault
-def test_a_sweep_that_ends_while_another_terminal_writes_the_results_waits_for_it(workplace: Workplace) -> None:
-    command = ["-m", "dataset=synthetic", "training.epochs=1", *SPACE]
-    finish(workplace, *command, "hydra.sweeper.n_trials=1")
-    study = Study(workplace.folder)
+def test_a_sweep_that_ends_while_another_terminal_writes_the_results_waits_for_it(finished: Workplace) -> None:
+    study = Study(finished.folder)
     with closing(open_existing(study.storage)) as storage, storage.locks.holding(f"results {study.study.study_name}"):
-        process = workplace.start("src.train", *command, "hydra.sweeper.n_trials=2")
-        wait_for_trials(study, 2)
+        process = finished.start("src.train", *TWO_TRIALS, "hydra.sweeper.n_trials=3")
+        wait_for_trials(study, 3)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=5)
         assert study.parent.info.status == "RUNNING"
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    study.assert_whole(2)
+    study.assert_whole(3)
 
 
 @pytest.mark.fault
@@ -529,7 +535,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(workplace: Workplac
     workers_of(process)[0].terminate()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    Study(workplace.folder).assert_whole(4)
+    Study(workplace.folder).assert_whole(3)
 
 
 def test_the_recipe_of_a_name_that_no_sweep_has_made_is_not_written_over(workplace: Workplace) -> None:
