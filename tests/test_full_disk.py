@@ -54,7 +54,7 @@ train.main()
         ("log_epoch", 0, False),
         pytest.param("save_in_run", 0, False, marks=pytest.mark.slow),
         ("save_in_run", 700_000, True),
-        ("log_model", 600_000, True),
+        pytest.param("log_model", 600_000, True, marks=pytest.mark.slow),
     ],
 )
 def test_a_disk_that_becomes_full_leaves_a_failed_run_and_the_weights(

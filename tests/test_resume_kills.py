@@ -182,7 +182,7 @@ def check_kills(typed: Sequence[str], kills: int, folder: Path) -> None:
 
 @pytest.mark.fault
 def test_a_training_that_is_killed_has_the_same_result_when_it_is_resumed(tmp_path: Path) -> None:
-    check_kills((*TYPED, *SHORT), 3, tmp_path)
+    check_kills((*TYPED, *SHORT), 2, tmp_path)
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_a_missing_picture_is_named_before_the_run_is_looked_for(missing: str, w
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("signum", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_style_transfer_that_was_stopped_continues_to_the_same_picture(
     signum: signal.Signals, workplace: Workplace, pictures: str
 ) -> None:

@@ -135,7 +135,7 @@ def test_a_run_of_an_earlier_version_is_explained_with_every_picture_drawn_again
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
 
 
-@pytest.mark.parametrize("name", ["former", "better", "shades"])
+@pytest.mark.parametrize("name", [pytest.param("former", marks=pytest.mark.slow), "better", "shades"])
 def test_a_run_of_an_earlier_version_is_reproduced_on_the_same_data_with_the_same_result(
     earlier: Earlier, name: str
 ) -> None:
