@@ -20,7 +20,6 @@ from tests.support.workplace import ROOT, RunHere, TrainedRun, Workplace
 
 KINDS = ROOT / "tests/support/kinds"
 LONG_FILES = (  # they run first, because the process that began one of them last would work alone in the end
-    "test_tutorial.py",
     "sweep/test_sweep.py",
     "test_resume_kills.py",
     "sweep/engines/test_slurm_sweeps.py",

@@ -292,8 +292,14 @@ def test_a_run_is_trained_by_them_and_records_them(example: tuple[Workplace, str
     assert 0 < run.data.metrics["test_loss"] < 2  # of the generalized cross-entropy, at most 1 / q
 
 
+REPLAYING = ["src.evaluate", "pipelines.reproduce"]
+REPLAYING_TOO = ["src.register", "src.explain"]
+
+
 @pytest.mark.services
-@pytest.mark.parametrize("command", ["src.evaluate", "pipelines.reproduce", "src.register", "src.explain"])
+@pytest.mark.parametrize(
+    "command", [*REPLAYING, *(pytest.param(name, marks=pytest.mark.slow) for name in REPLAYING_TOO)]
+)
 def test_a_run_asks_for_them_and_every_command_that_replays_it_works_with_them(
     command: str, example: tuple[Workplace, str]
 ) -> None:

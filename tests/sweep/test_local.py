@@ -122,7 +122,7 @@ def test_a_sweep_says_in_a_line_that_its_workers_share_gpus(tmp_path: Path, monk
     install_nvidia_smi(tmp_path / "bin", listing(1), monkeypatch)
     monkeypatch.delenv(VARIABLE, raising=False)
     sweep = ["-m", "dataset=synthetic", "model=dense", "training.epochs=1", "seed=1,2", "hydra.sweeper.n_jobs=2"]
-    done = Workplace(tmp_path).run("src.train", *sweep)
+    done = Workplace(tmp_path).run("src.train", *sweep, "tracking=off")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines().count("2 workers share 1 GPU") == 1
     assert done.stdout.count("TensorFlow cannot use it") == 1  # TensorFlow itself finds no GPU, and two workers say so

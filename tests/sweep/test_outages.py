@@ -192,7 +192,7 @@ def test_the_second_signal_ends_a_sweep_though_another_process_holds_the_studys_
 ) -> None:
     database = request.getfixturevalue("database") if on_server else None
     study = Study(workplace.folder, database)
-    arguments = command(study.storage, 1, 400)
+    arguments = command(study.storage, 1, 150)
     process = start(*arguments)
     wait_for_trials(study.storage, process)
     workers = workers_of(process)

@@ -181,7 +181,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture
 def finished(ended: Workplace, tmp_path: Path) -> Workplace:
-    """A copy of it, for a test to go on with."""
+    """A copy of it, for a test to continue."""
     return copy_of(ended, tmp_path / "copy")
 
 
@@ -528,6 +528,7 @@ def wait_for_epoch_to_begin(workplace: Workplace) -> None:
     raise TimeoutError("no trial began")
 
 
+@pytest.mark.slow  # tests/sweep/engines asks workers of clusters
 @pytest.mark.fault
 def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(workplace: Workplace) -> None:
     process = workplace.start("src.train", "-m", *LONG)
