@@ -54,7 +54,7 @@ def commands() -> list[str]:
 
 
 PYTHON = dict.fromkeys(command for command in commands() if command.startswith("python -m "))  # each once
-LONG = ("src.train model=resnet18", "final_epochs=24")  # compiling the network, or a search of many, takes a minute
+LONG = ("src.train model=resnet18", "final_epochs=24")  # large networks: a minute or more
 FASHION = {"dataset=fashion_mnist", "experiment=fashion_cnn", "hparams_search=fashion_500k"}  # need the full data
 ONLY_LOOKS = {"--help", "--cfg"}
 

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from tests.support.servers import free_port
 from tests.support.workplace import ROOT
 
-pytestmark = pytest.mark.slow  # minutes; test_docs.py and the tests of the commands have each of its kinds of command
+pytestmark = pytest.mark.slow  # each command that it types has tests of its own
 FENCE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WAITING = "for _ in $(seq 300); do curl -sf {url}/health > /dev/null && break; sleep 0.5; done"
 OLDEST = "mlflow.MlflowClient('sqlite:///mlflow.db').search_runs(['1'], order_by=['attributes.start_time ASC'])[0]"

@@ -125,7 +125,7 @@ def test_killed_workers_cost_no_epoch_and_the_total_is_exact(workplace: Workplac
     assert not (workplace.folder / "checkpoints").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # the test above has chains that were killed
 def test_the_pruner_sees_the_earlier_values_of_a_trial_that_was_stopped(workplace: Workplace) -> None:
     command = [*SWEEP, "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1"]
     process = workplace.start("src.train", *command)

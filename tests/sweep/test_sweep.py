@@ -528,7 +528,7 @@ def wait_for_epoch_to_begin(workplace: Workplace) -> None:
     raise TimeoutError("no trial began")
 
 
-@pytest.mark.slow  # tests/sweep/engines asks workers of clusters
+@pytest.mark.slow  # tests/sweep/engines has workers that Slurm or Ray stops in the same way
 @pytest.mark.fault
 def test_a_worker_that_is_asked_to_stop_gives_its_trial_back(workplace: Workplace) -> None:
     process = workplace.start("src.train", "-m", *LONG)
