@@ -292,14 +292,13 @@ def test_a_run_is_trained_by_them_and_records_them(example: tuple[Workplace, str
     assert 0 < run.data.metrics["test_loss"] < 2  # of the generalized cross-entropy, at most 1 / q
 
 
-REPLAYING = ["src.evaluate", "pipelines.reproduce"]
-REPLAYING_TOO = ["src.register", "src.explain"]
+REPLAYING_TOO = [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("pipelines.reproduce", "src.register", "src.explain")
+]
 
 
 @pytest.mark.services
-@pytest.mark.parametrize(
-    "command", [*REPLAYING, *(pytest.param(name, marks=pytest.mark.slow) for name in REPLAYING_TOO)]
-)
+@pytest.mark.parametrize("command", ["src.evaluate", *REPLAYING_TOO])
 def test_a_run_asks_for_them_and_every_command_that_replays_it_works_with_them(
     command: str, example: tuple[Workplace, str]
 ) -> None:
@@ -331,7 +330,7 @@ def test_a_reproduced_run_is_the_same_bit_for_bit_and_changed_code_is_reported(
     assert {verdicts[name] for name in ("test_loss", "test_top_2", "val_top_2", "val_loss", "data")} == {"same"}
 
 
-@pytest.mark.services
+@pytest.mark.slow  # test_docs.py runs such a sweep too
 def test_a_sweep_with_two_workers_searches_their_settings_with_their_pruner(
     example: tuple[Workplace, str], tmp_path: Path
 ) -> None:

@@ -244,7 +244,7 @@ train.main()
 """
 
 
-@pytest.mark.parametrize("moment", ["record_figures", "log"])
+@pytest.mark.parametrize("moment", ["record_figures", pytest.param("log", marks=pytest.mark.slow)])
 def test_a_stop_takes_effect_although_the_server_hangs_while_a_call_runs(
     server: MlflowServer, workplace: Workplace, moment: str
 ):

@@ -101,6 +101,7 @@ def test_a_run_is_scored_again_from_the_server(
     assert client.get_run(run.info.run_id).data.metrics == run.data.metrics
 
 
+@pytest.mark.slow  # tests/sweep/test_outages.py has two commands with one study on PostgreSQL
 def test_two_terminals_share_one_sweep_with_both_stores_on_postgresql(
     team: Team, client: MlflowClient, workplace: Workplace, postgres: str
 ):

@@ -107,7 +107,7 @@ def assert_same_answers(answers: list[dict[str, str]], expected: list[dict[str, 
 # --- runs --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["former", "better", "shades"])
+@pytest.mark.parametrize("name", [pytest.param("former", marks=pytest.mark.slow), "better", "shades"])
 def test_a_run_of_an_earlier_version_is_evaluated_with_the_same_accuracy(earlier: Earlier, name: str) -> None:
     before = earlier.run_named(name).data.metrics
     file = earlier.artifact(name, "tables/test_predictions.csv")

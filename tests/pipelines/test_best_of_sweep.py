@@ -185,7 +185,7 @@ def test_what_cannot_be_is_answered_before_anything_is_trained(
     assert not list(workplace.folder.iterdir())
 
 
-@pytest.mark.services
+@pytest.mark.slow  # test_docs.py runs the same command, tests/reports/test_choosing.py chooses
 def test_a_trial_of_the_front_is_chosen_as_typed_and_the_run_says_why(tmp_path: Path):
     workplace = Workplace(tmp_path)
     front = ["hydra.sweeper.objectives=[val_accuracy,parameters]", "model=dense", "model.dense=[4],[8]"]

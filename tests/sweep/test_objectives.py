@@ -34,6 +34,7 @@ def swept(workplace: Workplace) -> tuple[Study, str]:
     return Study(workplace.folder), done.stdout
 
 
+@pytest.mark.slow  # test_meter.py and tests/reports measure and record times
 def test_networks_on_the_front_are_timed_again_when_no_worker_trains_and_a_second_report_has_the_same_times(
     tmp_path: Path,
 ) -> None:

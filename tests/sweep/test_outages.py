@@ -120,6 +120,7 @@ def test_two_sweeps_wait_for_a_database_that_is_stopped_and_run_each_trial_once(
     Study(workplace.folder, database).assert_each_ran_once(6, EPOCHS)
 
 
+@pytest.mark.slow  # tests/study/test_outages.py gives up waiting
 @pytest.mark.fault
 def test_a_database_that_stays_away_ends_a_sweep_with_its_own_words_and_the_command_that_resumes_it(
     workplace: Workplace, start: Start, own_server: Postgres, database: str

@@ -455,7 +455,7 @@ def test_a_sweep_that_is_killed_while_it_writes_its_results_is_completed_by_the_
     assert not [path for path in (workplace.folder / "mlartifacts").rglob("*") if path.name.startswith(".part-")]
 
 
-@pytest.mark.slow  # tests/test_services.py has two terminals, and tests/study/test_claims.py killed processes
+@pytest.mark.slow  # tests/sweep/test_outages.py has two terminals, and tests/study/test_claims.py killed processes
 @pytest.mark.fault
 def test_two_terminals_share_one_study_even_when_a_worker_is_killed(workplace: Workplace) -> None:
     processes = [workplace.start("src.train", "-m", *LONG) for _ in range(2)]
@@ -482,7 +482,9 @@ def test_a_sweep_that_ends_while_another_terminal_writes_the_results_waits_for_i
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_one_signal_lets_the_epochs_end_and_prints_how_to_resume(workplace: Workplace, signum: int, code: int) -> None:
     process = in_a_terminal(workplace, "-m", *LONG, "training.epochs=400")
     wait_for_running_trials(workplace, 2)
