@@ -111,13 +111,13 @@ def test_a_resumed_training_is_equal(epoch: int, folder: Path, tmp_path: Path) -
     assert_equal_after(epoch, ("optimizer=adam", *EVERYTHING, *PLATEAU), folder, tmp_path)
 
 
-# Each epoch is an interruption at another moment; one moment of each kind of training is enough for every commit.
-LATER = [pytest.param(epoch, marks=pytest.mark.slow) for epoch in (3, -1)]
-EARLIER = [pytest.param(epoch, marks=pytest.mark.slow) for epoch in (1, 2)]
+def slow(*epochs: int) -> list[Any]:
+    """Further moments of an interruption: for every commit, one of each kind of training is enough."""
+    return [pytest.param(epoch, marks=pytest.mark.slow) for epoch in epochs]
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [1, *LATER])
+@pytest.mark.parametrize("epoch", [1, *slow(3, -1)])
 @pytest.mark.parametrize(
     "typed",
     [
@@ -146,7 +146,7 @@ def test_resumed_trainings_of_all_kinds_are_equal(
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [2, pytest.param(1, marks=pytest.mark.slow), *LATER[1:]])
+@pytest.mark.parametrize("epoch", [*slow(1), 2, *slow(-1)])
 def test_early_stopping_counts_the_epochs_before_the_interruption(epoch: int, folder: Path, tmp_path: Path) -> None:
     typed = ("training.early_stopping_patience=2", "training.epochs=12", "optimizer=sgd", "optimizer.learning_rate=0.9")
     whole = assert_equal_after(epoch, typed, folder, tmp_path)
@@ -155,7 +155,7 @@ def test_early_stopping_counts_the_epochs_before_the_interruption(epoch: int, fo
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [*EARLIER, 3, *LATER[1:]])
+@pytest.mark.parametrize("epoch", [*slow(1, 2), 3, *slow(-1)])
 def test_the_plateau_counts_the_epochs_before_the_interruption(epoch: int, folder: Path, tmp_path: Path) -> None:
     typed = ("schedule=reduce_on_plateau", "schedule.patience=2", "training.epochs=7", "optimizer=sgd")
     whole = assert_equal_after(epoch, (*typed, "optimizer.learning_rate=0.9"), folder, tmp_path)
@@ -174,7 +174,7 @@ def test_a_training_that_gets_more_epochs_is_the_longer_training(epoch: int, fol
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [1, *LATER])
+@pytest.mark.parametrize("epoch", [1, *slow(3, -1)])
 @pytest.mark.parametrize("typed", [("optimizer=rmsprop",), ("optimizer=adam", "training.precision=mixed_bfloat16")])
 def test_a_training_in_parts_is_equal(
     typed: tuple[str, ...], epoch: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -206,7 +206,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ..
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [1, *EARLIER[1:], 3, *LATER[1:]])
+@pytest.mark.parametrize("epoch", [1, *slow(2), 3, *slow(-1)])
 @pytest.mark.parametrize(
     "typed",
     [
@@ -225,7 +225,7 @@ def test_transfer_learning_is_equal_in_each_of_its_phases(
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [*EARLIER, 3, *LATER[1:]])
+@pytest.mark.parametrize("epoch", [*slow(1, 2), 3, *slow(-1)])
 def test_the_weights_of_a_better_first_phase_survive_an_interruption_of_the_second(
     epoch: int, backbone: tuple[str, ...], folder: Path, tmp_path: Path
 ) -> None:
@@ -241,7 +241,7 @@ def test_the_weights_of_a_better_first_phase_survive_an_interruption_of_the_seco
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("epoch", [*EARLIER, 3, *LATER[1:]])
+@pytest.mark.parametrize("epoch", [*slow(1, 2), 3, *slow(-1)])
 def test_a_first_phase_that_early_stopping_ends_is_not_continued(
     epoch: int, backbone: tuple[str, ...], folder: Path, tmp_path: Path
 ) -> None:
